@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out. Knows neither TensorFlow nor the worker."""

@@ -1,0 +1,66 @@
+"""The ASGI application: its routes, and what runs beside them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from api.bulk import classify_bulk
+from api.classify import ClassifyImage, classify_test_image
+from api.dataset import get_image, get_label
+from api.replying import on_http_exception, on_redis_error, on_request_error
+from api.results import cancel_result, get_items, get_result
+from api.state import make_state
+from api.status import get_healthz, get_readyz, get_status
+from shared.errors import RequestError
+from shared.settings import Settings
+
+ROUTES = [
+    Route("/mnist/classify", ClassifyImage(), methods=["POST"]),
+    Route("/mnist/classify/bulk", classify_bulk, methods=["POST"]),
+    Route("/mnist/classify/{index}", classify_test_image),
+    Route("/mnist/image/{index}", get_image),
+    Route("/mnist/label/{index}", get_label),
+    Route("/mnist/{index}/classify", classify_test_image),
+    Route("/mnist/{index}/image", get_image),
+    Route("/mnist/{index}/label", get_label),
+    Route("/results/{id}", get_result),
+    Route("/results/{id}", cancel_result, methods=["DELETE"]),
+    Route("/results/{id}/items", get_items),
+    Route("/status", get_status),
+    Route("/healthz", get_healthz),
+    Route("/readyz", get_readyz),
+]
+
+
+def make_app(settings: Settings) -> Starlette:
+    """Raises DatasetError or ModelError when the service could not be served."""
+    state = make_state(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(forever())
+            for forever in (state.replies.listen, state.replies.sweep, state.workers.watch)
+        ]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await state.client.aclose()
+
+    app = Starlette(
+        routes=ROUTES,
+        lifespan=lifespan,
+        exception_handlers={
+            RequestError: on_request_error,
+            RedisError: on_redis_error,
+            HTTPException: on_http_exception,
+        },
+    )
+    app.state.service = state
+    return app

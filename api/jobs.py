@@ -1,0 +1,158 @@
+"""Jobs in Redis: begun, filled chunk by chunk, completed, waited for, read, cancelled."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from api.enqueue import Enqueuer, Manifest
+from api.job import Job, block_item, chunk_items, job_from_fields, queued_item, single_json
+from api.replies import UID_CHARS, Replies, new_uid
+from api.uploads.chunk import Chunk
+from shared import keys
+from shared.block import Block, decode_block
+from shared.connection import Client
+from shared.entry import Entry
+from shared.errors import NotFound, QueueFull
+from shared.keys import Lane
+from shared.settings import Settings
+
+SCRIPT = Path(__file__).with_name("end_job.lua").read_text()
+JOB_ID = re.compile(rf"j[0-9a-f]{{{UID_CHARS}}}")
+SINGLE_ID = re.compile(rf"([0-9a-f]{{{UID_CHARS}}})-([0-9]{{1,4}})")
+CHUNKS_PER_READ = 16
+ROOM_POLL_S = 0.05  # how often an upload that waits for room asks again; its client feels TCP's own back-pressure
+ABANDONED_TTL_S = 60
+
+
+class Jobs:
+    """Every method raises redis' errors while Redis is away."""
+
+    def __init__(self, client: Client, enqueuer: Enqueuer, replies: Replies, settings: Settings) -> None:
+        self._client = client
+        self._enqueuer = enqueuer
+        self._replies = replies
+        self._settings = settings
+        self._end_script = client.register_script(SCRIPT)
+
+    async def submit(self, chunks: AsyncIterator[Chunk], model: str, lane: Lane) -> Job:
+        """Store a whole upload as a job and return it: from then on nothing of it gets lost.
+
+        Whatever `chunks` raises, and QueueFull and Unavailable, ends the job that had begun: nobody knows its id.
+        """
+        job_id = f"j{new_uid()}"
+        await self._begin(job_id, model, lane)
+        total = number = 0
+        try:
+            async for chunk in chunks:
+                await self._put(job_id, model, lane, number, chunk)
+                number += 1
+                total += chunk.count
+            await self._end(job_id, "complete", total)
+        except BaseException:
+            await asyncio.shield(self._abandon(job_id))
+            raise
+        return await self.read(job_id)
+
+    async def read(self, job_id: str) -> Job:
+        """Raises NotFound for an id that was never given out, or whose time to live is over."""
+        fields = await self._client.hgetall(keys.job(job_id)) if JOB_ID.fullmatch(job_id) else {}
+        if b"model" not in fields:
+            raise NotFound(f"no result {job_id!r}; results are kept for {self._settings.result_ttl_s} s")
+        return job_from_fields(job_id, fields)
+
+    async def wait(self, job_id: str, wait_s: float) -> Job:
+        """The job once it is final, or as it is after `wait_s`."""
+        with self._replies.job_end(job_id) as ended:
+            deadline_s = time.monotonic() + wait_s
+            while True:
+                ended.clear()
+                job = await self.read(job_id)
+                left_s = deadline_s - time.monotonic()
+                if job.finished_ms is not None or left_s <= 0:
+                    return job
+                try:
+                    await asyncio.wait_for(ended.wait(), left_s)
+                except TimeoutError:
+                    return await self.read(job_id)
+
+    async def cancel(self, job_id: str) -> Job:
+        """Queued images are free at once, finished ones keep their results; a final job stays as it is."""
+        await self.read(job_id)
+        await self._end(job_id, "cancel", "")
+        return await self.read(job_id)
+
+    async def items(self, job: Job, offset: int, limit: int) -> AsyncIterator[dict[str, Any]]:
+        """Items `offset` to `offset + limit` in input order, read a few chunks at a time."""
+        stop = min(offset + limit, job.total or 0)
+        size = job.chunk_images
+        last_chunk = -(-stop // size)
+        for first in range(offset // size, last_chunk, CHUNKS_PER_READ):
+            numbers = [str(number) for number in range(first, min(first + CHUNKS_PER_READ, last_chunk))]
+            async with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.hmget(keys.job_blocks(job.id), numbers)
+                pipeline.hmget(keys.job_manifests(job.id), numbers)
+                blocks, manifests = await pipeline.execute()
+            for number, block, manifest in zip(numbers, blocks, manifests, strict=True):
+                for item in chunk_items(job, int(number), block, manifest):
+                    if offset <= item["index"] < stop:
+                        yield item
+
+    async def remember_single(self, single_id: str, model: str) -> None:
+        """Make the id of a single whose wait ran out known to `read_single`."""
+        await self._client.set(keys.waited(single_id), model, ex=self._settings.single_result_ttl_s)
+
+    async def read_single(self, single_id: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """State and item of a single whose wait ran out; None when the id is no single's, or not known."""
+        match = SINGLE_ID.fullmatch(single_id)
+        if match is None:
+            return None
+        data, model = await self._client.mget(keys.result(match[1]), keys.waited(single_id))
+        if data is None and model is None:
+            return None
+        block: Block | None = decode_block(data) if data is not None else None
+        position = int(match[2])
+        if block is None:
+            return single_json(single_id, model.decode(), None, position), queued_item()
+        if position >= block.count:
+            return None
+        return single_json(single_id, block.model, block, position), block_item(block, position, 0, None)
+
+    async def _begin(self, job_id: str, model: str, lane: Lane) -> None:
+        fields: dict[str, str | int] = {
+            "model": model,
+            "lane": lane,
+            "created_ms": int(time.time() * 1e3),
+            "chunk_images": self._settings.bulk_entry_images,
+            "done": 0,
+            "failed": 0,
+            "expired": 0,
+        }
+        async with self._client.pipeline() as pipeline:
+            pipeline.hset(keys.job(job_id), mapping=fields)
+            pipeline.expire(keys.job(job_id), self._settings.result_ttl_s)
+            await pipeline.execute()
+
+    async def _put(self, job_id: str, model: str, lane: Lane, number: int, chunk: Chunk) -> None:
+        """The first chunk is refused at once when the lane is full; later ones wait, and the upload with them."""
+        entry = Entry(job_id, model, chunk.pixels, int(time.time() * 1e3), chunk=number)
+        deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
+        while True:
+            try:
+                await self._enqueuer.put_chunk(entry, lane, Manifest(chunk.names, chunk.errors))
+                return
+            except QueueFull:
+                if time.monotonic() >= deadline_s:
+                    raise
+            await asyncio.sleep(ROOM_POLL_S)
+
+    async def _end(self, job_id: str, how: str, total: int | str) -> None:
+        now_ms = int(time.time() * 1e3)
+        await self._end_script(keys=[keys.job(job_id)], args=[how, total, now_ms, keys.JOBS_CHANNEL, job_id])
+
+    async def _abandon(self, job_id: str) -> None:
+        await self._end(job_id, "cancel", "")
+        for key in (keys.job(job_id), keys.job_blocks(job_id), keys.job_manifests(job_id)):
+            await self._client.expire(key, ABANDONED_TTL_S)

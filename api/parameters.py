@@ -1,0 +1,77 @@
+"""What comes in beside a body: indices, numbers, the Prefer header, content negotiation."""
+
+import math
+import re
+
+from starlette.datastructures import Headers, QueryParams
+
+from shared.errors import BadParameter, NotFound
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_PREFER_WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,6})\"?")
+
+
+def index_of(text: str, count: int) -> int:
+    """An index into `count` images. Raises BadParameter for no integer, NotFound outside."""
+    index = integer_of("index", text)
+    if not 0 <= index < count:
+        raise NotFound(f"no image {index}: there are {count}, 0 to {count - 1}")
+    return index
+
+
+def integer_of(name: str, text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise BadParameter(f"{name} {text!r} is not an integer")
+    return int(text)
+
+
+def integer_parameter(query: QueryParams, name: str, default: int, low: int, high: int) -> int:
+    """Raises BadParameter outside `low` to `high`."""
+    text = query.get(name)
+    if text is None:
+        return default
+    number = integer_of(name, text)
+    if not low <= number <= high:
+        raise BadParameter(f"{name}={number} is not within {low} to {high}")
+    return number
+
+
+def wait_parameter(query: QueryParams, most_s: float) -> float:
+    """`?wait=` in seconds, cut at `most_s`; 0 where it is not given."""
+    text = query.get("wait", "0")
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = math.nan
+    if not wait_s >= 0:
+        raise BadParameter(f"wait {text!r} is not a number of seconds")
+    return min(wait_s, most_s)
+
+
+def prefers_async(headers: Headers) -> bool:
+    """`Prefer: respond-async` (RFC 7240)."""
+    return "respond-async" in (part.strip() for part in headers.get("prefer", "").lower().split(","))
+
+
+def preferred_wait_s(headers: Headers, most_s: float) -> float:
+    """`Prefer: wait=` in seconds (RFC 7240), cut at `most_s`, which is also what holds without it."""
+    match = _PREFER_WAIT.search(headers.get("prefer", "").lower())
+    return min(float(match[1]), most_s) if match else most_s
+
+
+def accepts_first(accept: str, candidates: tuple[str, ...]) -> str:
+    """The candidate that `Accept` ranks highest; the first one on a tie, and where it says nothing of any."""
+    weights: dict[str, float] = {}
+    for part in accept.lower().split(","):
+        media_type, *options = (piece.strip() for piece in part.split(";"))
+        quality = next((option[2:] for option in options if option.startswith("q=")), "1")
+        try:
+            weights[media_type] = float(quality)
+        except ValueError:
+            continue
+
+    def weight(candidate: str) -> float:
+        kind = candidate.partition("/")[0]
+        return weights.get(candidate, weights.get(f"{kind}/*", weights.get("*/*", 0.0)))
+
+    return max(candidates, key=weight)

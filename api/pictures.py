@@ -1,0 +1,91 @@
+"""From an image file to uint8[28,28] the way MNIST has it: white strokes on black."""
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from shared.errors import BadImage
+from shared.images import IMAGE_SIDE
+
+FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP")
+SIZE = (IMAGE_SIDE, IMAGE_SIDE)
+DARK = 128  # ink below this grey level is dark
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that Pillow repairs or skips
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image of an upload of files: its 784 pixels, or the reason that it has none."""
+
+    name: str
+    pixels: bytes | None
+    error: str = ""
+
+
+def decode_image(data: bytes) -> bytes:
+    """The 784 pixels of a 28×28 image file, row by row. The first frame, where there are several.
+
+    Only the header is read before the size is checked, so that no huge picture is ever unpacked.
+    Raises BadImage with what was wrong.
+    """
+    if not data:
+        raise BadImage("the body is empty, expected an image file")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.size != SIZE:
+                raise BadImage(f"expected a 28×28 image, got {image.width}×{image.height}")
+            image.load()
+            return _grey_pixels(image)
+    except UnidentifiedImageError:
+        names = ", ".join(FORMATS)
+        raise BadImage(f"the body ({len(data)} bytes) is not an image in any of {names}") from None
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"expected a 28×28 image: {error}") from None
+    except (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError) as error:
+        raise BadImage(f"a damaged or truncated image: {error}") from None
+
+
+def read_picture(name: str, data: bytes) -> Picture:
+    """An image file of an upload, or why it is none."""
+    try:
+        return Picture(name, decode_image(data))
+    except BadImage as error:
+        return Picture(name, None, error.detail)
+
+
+def _grey_pixels(image: Image.Image) -> bytes:
+    if image.mode == "L" and not image.info.keys() & {"transparency", "exif"}:
+        return image.tobytes()
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _scale_down(np.asarray(image))
+    if image.has_transparency_data:
+        return _composite(image.convert("RGBA"))
+    return image.convert("L").tobytes()
+
+
+def _composite(image: Image.Image) -> bytes:
+    """On black, as in MNIST; but where all that shows is dark, it is the ink that a person sees: it becomes white."""
+    alpha = np.asarray(image.getchannel("A"), np.float32) / 255  # float32[28,28]
+    grey = np.asarray(image.convert("RGB").convert("L"), np.float32)
+    dark_ink = alpha.min() < 1 and grey.max(where=alpha > 0, initial=0) < DARK
+    return _to_bytes((255 - grey if dark_ink else grey) * alpha)
+
+
+def _scale_down(pixels: npt.NDArray[Any]) -> bytes:
+    """16 bits a pixel, in whatever wider type Pillow has them, become the high byte; floats are 0 to 1, or 0 to 255."""
+    if pixels.dtype.kind == "f":
+        grey = np.nan_to_num(pixels)
+        return _to_bytes(grey * 255 if grey.max() <= 1 else grey)
+    return _to_bytes(pixels.astype(np.int64) >> 8)
+
+
+def _to_bytes(grey: npt.NDArray[Any]) -> bytes:
+    pixels: npt.NDArray[np.uint8] = np.rint(np.clip(grey, 0, 255)).astype(np.uint8)
+    return pixels.tobytes()

@@ -1,0 +1,85 @@
+"""What goes out: JSON, and errors as problem details (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from shared.errors import QueueFull, RequestError, Unavailable, WaitTimeout
+
+JSON_TYPE = b"application/json"
+PROBLEM_TYPE = b"application/problem+json"
+NDJSON_TYPE = "application/x-ndjson"
+RETRY_AFTER_S = 1
+
+
+def to_json(content: Any) -> bytes:
+    """numpy numbers and arrays included; float32 with as many digits as tell it apart."""
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+class Json(Response):
+    """`content` as JSON, with headers where there are any."""
+
+    media_type = JSON_TYPE.decode()
+
+    def render(self, content: Any) -> bytes:
+        return to_json(content)
+
+
+async def send_body(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    """A whole reply from an ASGI endpoint; `headers` beside its length."""
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def problem(error: RequestError) -> Response:
+    """The reply for an error that a client can act on."""
+    content: dict[str, Any] = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+    }
+    headers: dict[str, str] = {}
+    if isinstance(error, QueueFull):
+        headers["Retry-After"] = str(error.retry_after_s)
+    elif isinstance(error, Unavailable):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    elif isinstance(error, WaitTimeout):
+        content["id"] = error.result_id
+        headers["Location"] = f"/results/{error.result_id}"
+    return Response(to_json(content), error.status, headers, PROBLEM_TYPE.decode())
+
+
+async def on_request_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError), "registered for no other"
+    return problem(error)
+
+
+async def on_redis_error(request: Request, error: Exception) -> Response:
+    return problem(Unavailable(f"the queue is away: {error}"))
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """What the router itself answers: no such path, no such method."""
+    assert isinstance(error, HTTPException), "registered for no other"
+    title = HTTPStatus(error.status_code).phrase
+    content = {
+        "type": "about:blank",
+        "title": title,
+        "status": error.status_code,
+        "detail": f"{request.method} {request.url.path}: {error.detail}",
+    }
+    headers = dict(error.headers or {})
+    return Response(to_json(content), error.status_code, headers, PROBLEM_TYPE.decode())
+
+
+async def send_problem(scope: Scope, receive: Receive, send: Send, error: RequestError) -> None:
+    """`problem` from an ASGI endpoint."""
+    await problem(error)(scope, receive, send)

@@ -1,0 +1,91 @@
+"""Single images on their way to the queue: whatever arrives while the last write is in flight leaves together."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from api.enqueue import Enqueuer
+from api.replies import Answer, Replies, new_uid
+from shared.block import Block
+from shared.entry import Entry
+from shared.errors import RequestError, Unavailable, WaitTimeout
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """One image that waits for its answer. `id` is given once it is part of an entry."""
+
+    pixels: bytes
+    model: str
+    answer: Answer = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    id: str = ""
+
+
+def group_by_model(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
+    """Groups of at most `entry_images`, each of one model, in order of arrival."""
+    by_model: dict[str, list[Waiting]] = {}
+    for one in waiting:
+        by_model.setdefault(one.model, []).append(one)
+    return [
+        group[start : start + entry_images]
+        for group in by_model.values()
+        for start in range(0, len(group), entry_images)
+    ]
+
+
+class Singles:
+    """No waiting time is added: a lone image is written at once, and only a write in flight lets others gather."""
+
+    def __init__(self, enqueuer: Enqueuer, replies: Replies, entry_images: int) -> None:
+        self._enqueuer = enqueuer
+        self._replies = replies
+        self._entry_images = entry_images
+        self._gathered: list[Waiting] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def classify(self, pixels: bytes, model: str, wait_s: float) -> tuple[Block, int, str]:
+        """The block with the answer, the image's position in it, and the image's id.
+
+        Raises QueueFull, Unavailable, or WaitTimeout after `wait_s`, when the work goes on.
+        """
+        waiting = Waiting(pixels, model)
+        self._gathered.append(waiting)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_gathered())
+        try:
+            async with asyncio.timeout(wait_s):
+                block, position = await waiting.answer
+        except TimeoutError:
+            if not waiting.id:
+                raise Unavailable(f"the queue took nothing within {wait_s:g} s") from None
+            raise WaitTimeout(f"no answer within {wait_s:g} s; the work goes on", waiting.id) from None
+        return block, position, waiting.id
+
+    async def _write_gathered(self) -> None:
+        while self._gathered:
+            gathered, self._gathered = self._gathered, []
+            await self._write(group_by_model(gathered, self._entry_images))
+
+    async def _write(self, groups: list[list[Waiting]]) -> None:
+        """Every group gets answered: by a worker later, or by the reason that it was not accepted."""
+        accepted_ms = int(time.time() * 1e3)
+        entries = []
+        for group in groups:
+            uid = new_uid()
+            for position, waiting in enumerate(group):
+                waiting.id = f"{uid}-{position}"
+            self._replies.expect(uid, [waiting.answer for waiting in group])
+            pixels = b"".join(waiting.pixels for waiting in group)
+            entries.append(Entry(uid, group[0].model, pixels, accepted_ms, self._replies.channel))
+        refusals: list[RequestError | None]
+        try:
+            refusals = [*await self._enqueuer.put(entries, "interactive")]
+        except RequestError as error:
+            refusals = [error] * len(entries)
+        for entry, group, refusal in zip(entries, groups, refusals, strict=True):
+            if refusal is not None:
+                self._replies.forget(entry.uid)
+                for waiting in group:
+                    if not waiting.answer.done():
+                        waiting.answer.set_exception(refusal)

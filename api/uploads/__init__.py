@@ -1,0 +1,72 @@
+"""Bulk uploads: a body in any of the known formats becomes chunks, as it streams in."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from api.pictures import Picture
+from api.uploads.archives import tar_pictures, zip_pictures
+from api.uploads.arrays import idx_chunks, npy_chunks
+from api.uploads.body import Body, unpacked
+from api.uploads.chunk import Chunk, chunk_pictures
+from api.uploads.formats import SNIFF_BYTES, Format, format_of, format_of_content_type
+from api.uploads.multipart import multipart_pictures
+from api.uploads.ndjson import ndjson_pictures
+from shared.errors import BadUpload, UnknownFormat
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    chunk_images: int
+    job_images: int
+    image_bytes: int
+    upload_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        return cls(
+            chunk_images=settings.bulk_entry_images,
+            job_images=settings.max_job_images,
+            image_bytes=settings.max_image_bytes,
+            upload_bytes=settings.max_upload_bytes,
+        )
+
+
+async def read_upload(pieces: AsyncIterator[bytes], content_type: str, limits: Limits) -> AsyncIterator[Chunk]:
+    """Chunks in input order. Memory holds a chunk or so, whatever the size of the upload.
+
+    Raises BadUpload, TooLarge or UnknownFormat, maybe after chunks have been given.
+    """
+    told = format_of_content_type(content_type)
+    packed = Body(pieces, limits.upload_bytes)
+    body = await unpacked(packed, limits.upload_bytes)
+    head = await body.peek(SNIFF_BYTES)
+    if not head:
+        raise BadUpload("the body is empty")
+    upload_format = told or format_of(head)
+    if upload_format is None:
+        raise UnknownFormat(
+            "expected multipart/form-data, a zip or tar archive, .npy or IDX (gzipped or not), NDJSON with base64 "
+            "images, or a JSON range of the test set; "
+            f"got {content_type or 'no Content-Type'} starting with {head[:8]!r}"
+        )
+    async for chunk in _chunks(upload_format, body, content_type, limits):
+        yield chunk
+
+
+def _chunks(upload_format: Format, body: Body, content_type: str, limits: Limits) -> AsyncIterator[Chunk]:
+    if upload_format == "npy":
+        return npy_chunks(body, limits.chunk_images, limits.job_images)
+    if upload_format == "idx":
+        return idx_chunks(body, limits.chunk_images, limits.job_images)
+    return chunk_pictures(_pictures(upload_format, body, content_type, limits), limits.chunk_images, limits.job_images)
+
+
+def _pictures(upload_format: Format, body: Body, content_type: str, limits: Limits) -> AsyncIterator[Picture]:
+    if upload_format == "zip":
+        return zip_pictures(body, limits.image_bytes, limits.job_images)
+    if upload_format == "tar":
+        return tar_pictures(body, limits.image_bytes)
+    if upload_format == "ndjson":
+        return ndjson_pictures(body, limits.image_bytes)
+    return multipart_pictures(body, content_type, limits.image_bytes)

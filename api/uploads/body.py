@@ -1,0 +1,79 @@
+"""A request body as it streams in: read, looked ahead into, bounded, unpacked."""
+
+import zlib
+from collections.abc import AsyncIterator
+
+from shared.errors import BadUpload, TooLarge
+
+GZIP_MAGIC = b"\x1f\x8b"
+UNPACK_BYTES = 1 << 18  # unpacked at a time, whatever the ratio
+GZIP_WINDOW = 31  # zlib's wbits for the gzip format
+
+
+class Body:
+    """Bytes in order, each given once. Raises TooLarge past `limit_bytes`."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], limit_bytes: int) -> None:
+        self._pieces = pieces
+        self._limit_bytes = limit_bytes
+        self._seen_bytes = 0
+        self._ahead = bytearray()
+
+    async def peek(self, count: int) -> bytes:
+        """The next `count` bytes, fewer at the end, without taking them."""
+        await self._fill(count)
+        return bytes(self._ahead[:count])
+
+    async def read(self, count: int) -> bytes:
+        """The next `count` bytes, fewer at the end."""
+        await self._fill(count)
+        data = bytes(memoryview(self._ahead)[:count])
+        del self._ahead[:count]
+        return data
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Everything that is left, as it arrives."""
+        while await self._fill(1):
+            data = bytes(self._ahead)
+            self._ahead.clear()
+            yield data
+
+    async def _fill(self, count: int) -> bool:
+        """Have `count` bytes ahead; False when the body has no byte left."""
+        while len(self._ahead) < count:
+            piece = await anext(self._pieces, None)
+            if piece is None:
+                break
+            self._seen_bytes += len(piece)
+            if self._seen_bytes > self._limit_bytes:
+                raise TooLarge(f"the body is larger than {self._limit_bytes} bytes")
+            self._ahead += piece
+        return bool(self._ahead)
+
+
+async def unpacked(body: Body, limit_bytes: int) -> Body:
+    """The body without its gzip, where it has one."""
+    if await body.peek(len(GZIP_MAGIC)) != GZIP_MAGIC:
+        return body
+    return Body(_gunzip(body), limit_bytes)
+
+
+async def _gunzip(body: Body) -> AsyncIterator[bytes]:
+    """Members one after the other, as gzip allows. Raises BadUpload for damaged or truncated data."""
+    unpacker = zlib.decompressobj(GZIP_WINDOW)
+    async for piece in body.pieces():
+        packed = piece
+        while packed:
+            if unpacker.eof:
+                unpacker = zlib.decompressobj(GZIP_WINDOW)
+            try:
+                data = unpacker.decompress(packed, UNPACK_BYTES)
+            except zlib.error as error:
+                raise BadUpload(f"damaged gzip data: {error}") from None
+            packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+            if data:
+                yield data
+    if rest := unpacker.flush():
+        yield rest
+    if not unpacker.eof:
+        raise BadUpload("the gzip data ends too early")

@@ -1,0 +1,89 @@
+"""Uploads of multipart/form-data: every part is an image file."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from api.pictures import Picture, read_picture
+from api.uploads.body import Body
+from shared.errors import BadUpload
+
+MAX_HEADER_BYTES = 8192  # of one part
+
+
+class _Parts:
+    """Collects parts from the parser's callbacks; a part past the limit is dropped as it comes, not kept."""
+
+    def __init__(self, image_bytes: int) -> None:
+        self.image_bytes = image_bytes
+        self.complete: list[Picture] = []
+        self.ended = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._data = bytearray()
+        self._seen_bytes = 0
+        self._name = ""
+        self._header_name = bytearray()
+        self._header_value = bytearray()
+
+    def callbacks(self) -> dict[str, object]:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._add_header(self._header_name, data[start:end]),
+            "on_header_value": lambda data, start, end: self._add_header(self._header_value, data[start:end]),
+            "on_header_end": self._end_header,
+            "on_part_data": self._add_data,
+            "on_part_end": self._end_part,
+            "on_end": self._end,
+        }
+
+    def _add_header(self, part: bytearray, data: bytes) -> None:
+        part += data
+        if len(part) > MAX_HEADER_BYTES:
+            raise BadUpload(f"a part's header is longer than {MAX_HEADER_BYTES} bytes")
+
+    def _end_header(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            _, options = parse_options_header(bytes(self._header_value))
+            name = options.get(b"filename") or options.get(b"name") or b""
+            self._name = name.decode("utf-8", "replace")
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        self._seen_bytes += end - start
+        if self._seen_bytes <= self.image_bytes:
+            self._data += data[start:end]
+
+    def _end_part(self) -> None:
+        if self._seen_bytes > self.image_bytes:
+            self.complete.append(Picture(self._name, None, f"larger than {self.image_bytes} bytes"))
+        else:
+            self.complete.append(read_picture(self._name, bytes(self._data)))
+
+    def _end(self) -> None:
+        self.ended = True
+
+
+async def multipart_pictures(body: Body, content_type: str, image_bytes: int) -> AsyncIterator[Picture]:
+    """In the order of the parts; names are file names. Raises BadUpload for what is not multipart."""
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise BadUpload("multipart/form-data without a boundary in its Content-Type")
+    parts = _Parts(image_bytes)
+    parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
+    async for piece in body.pieces():
+        try:
+            parser.write(piece)
+        except FormParserError as error:
+            raise BadUpload(f"damaged multipart body: {error}") from None
+        complete, parts.complete = parts.complete, []
+        for picture in complete:
+            yield picture
+        await asyncio.sleep(0)
+    if not parts.ended:
+        raise BadUpload("the multipart body ends too early")

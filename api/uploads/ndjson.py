@@ -1,0 +1,59 @@
+"""Uploads of NDJSON: a line an image, `{"image": "<base64 of an image file>", "name": "7.png"}` or the base64 alone."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator
+
+import orjson
+
+from api.pictures import Picture, read_picture
+from api.uploads.body import Body
+from shared.errors import TooLarge
+
+LINE_EXTRA_BYTES = 4096  # a line's room for what is not the image
+YIELD_EVERY = 32  # lines decoded before the event loop gets its turn
+
+
+async def ndjson_pictures(body: Body, image_bytes: int) -> AsyncIterator[Picture]:
+    """A line that cannot be read fails alone. Raises TooLarge for a line that no allowed image needs."""
+    number = 0
+    async for line in _lines(body, image_bytes * 4 // 3 + LINE_EXTRA_BYTES):
+        if not line.strip():
+            continue
+        number += 1
+        yield _picture(line, number, image_bytes)
+        if number % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+
+
+async def _lines(body: Body, limit_bytes: int) -> AsyncIterator[bytes]:
+    rest = b""
+    async for piece in body.pieces():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line
+        if len(rest) > limit_bytes:
+            raise TooLarge(f"a line is longer than {limit_bytes} bytes")
+    yield rest
+
+
+def _picture(line: bytes, number: int, image_bytes: int) -> Picture:
+    name = f"line {number}"
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return Picture(name, None, f"not JSON: {error}")
+    encoded = record
+    if isinstance(record, dict):
+        name = str(record.get("name", name))
+        encoded = record.get("image")
+    if not isinstance(encoded, str):
+        return Picture(name, None, 'expected {"image": "<base64>"} or a base64 string')
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        return Picture(name, None, f"not base64: {error}")
+    if len(data) > image_bytes:
+        return Picture(name, None, f"larger than {image_bytes} bytes")
+    return read_picture(name, data)

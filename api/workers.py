@@ -1,0 +1,57 @@
+"""Which workers live, as the API sees it: their heartbeats, read on a slow tick."""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import orjson
+from redis.exceptions import RedisError
+
+from api.enqueue import Enqueuer
+from shared import keys
+from shared.connection import Client
+from shared.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+
+
+class Workers:
+    """`watch` runs as a task; `require` costs a request nothing."""
+
+    def __init__(self, client: Client, enqueuer: Enqueuer, ttl_s: int) -> None:
+        self._client = client
+        self._enqueuer = enqueuer
+        self._ttl_s = ttl_s
+        self._alive = False
+
+    def require(self) -> None:
+        """Raises Unavailable while no worker has been heard of for its time to live."""
+        if not self._alive:
+            raise Unavailable(f"no worker has been heard of in the last {self._ttl_s} s")
+
+    async def read(self) -> list[dict[str, Any]]:
+        """The last heartbeat of each live worker, by name."""
+        names = await self._client.zrangebyscore(keys.WORKERS, time.time() - self._ttl_s, "+inf")
+        if not names:
+            return []
+        beats = await self._client.mget([keys.worker(name.decode()) for name in sorted(names)])
+        return [orjson.loads(beat) for beat in beats if beat is not None]
+
+    async def watch(self) -> None:
+        """Never returns. Redis away says nothing of the workers: requests learn of it by themselves."""
+        while True:
+            try:
+                await self.refresh()
+            except (RedisError, OSError) as error:
+                logger.warning("workers cannot be read: %s", error)
+            await asyncio.sleep(TICK_S)
+
+    async def refresh(self) -> None:
+        workers = await self.read()
+        self._alive = bool(workers)
+        self._enqueuer.images_per_s = sum(
+            max((model["images_per_s"] for model in worker["models"].values()), default=0.0) for worker in workers
+        )

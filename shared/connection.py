@@ -1,0 +1,42 @@
+"""How the API and the worker connect to Redis."""
+
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+
+from shared.settings import Settings
+
+# redis-py types each reply as whatever any protocol version could give; the callers know which command they sent.
+Client = Any
+
+CONNECT_TIMEOUT_S = 2.0
+SOCKET_TIMEOUT_S = 5.0
+FOREVER = -1
+MAX_CONNECTIONS = 100
+
+
+def api_client(settings: Settings) -> Client:
+    """Never retries: while Redis is away its callers get an error at once, and a write is never made twice."""
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        settings.redis_url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        retry=AsyncRetry(NoBackoff(), 0),
+    )
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def worker_client(settings: Settings, *, patient: bool) -> Client:
+    """A patient client retries for ever, once a second at the most, so its callers block while Redis is away."""
+    return redis.Redis.from_url(
+        settings.redis_url,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), FOREVER if patient else 1),
+    )

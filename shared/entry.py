@@ -1,0 +1,95 @@
+"""The entry: what a stream carries, the images of one or many requests for one model version.
+
+On the stream an entry is two fields: `h`, a JSON header, and `x`, the pixels, 784 bytes an image. An entry of singles
+has a reply channel; an entry with a `chunk` is that part of the job `uid`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from shared.errors import EntryError
+from shared.images import IMAGE_BYTES, Images, images_from_pixels
+
+FORMAT = 1
+HEADER_FIELD = b"h"
+PIXELS_FIELD = b"x"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`model` is `name@version`; times are unix ms; `deadlines_ms` has one per image, 0 for none, or is empty."""
+
+    uid: str
+    model: str
+    pixels: bytes | bytearray | memoryview
+    accepted_ms: int
+    reply: str = ""
+    chunk: int | None = None
+    deadlines_ms: tuple[int, ...] = ()
+
+    @property
+    def count(self) -> int:
+        return len(self.pixels) // IMAGE_BYTES
+
+    @property
+    def images(self) -> Images:
+        """uint8[N,28,28], a view."""
+        return images_from_pixels(self.pixels)
+
+
+def encode_header(entry: Entry) -> bytes:
+    """The `h` field; the `x` field is `entry.pixels` as it is."""
+    header: dict[str, object] = {
+        "v": FORMAT,
+        "uid": entry.uid,
+        "model": entry.model,
+        "at": entry.accepted_ms,
+        "n": entry.count,
+    }
+    if entry.reply:
+        header["reply"] = entry.reply
+    if entry.chunk is not None:
+        header["chunk"] = entry.chunk
+    if entry.deadlines_ms:
+        header["deadlines"] = entry.deadlines_ms
+    return orjson.dumps(header)
+
+
+def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
+    """Read what XREADGROUP returned for one entry. Raises EntryError for anything that is not an entry."""
+    try:
+        header = orjson.loads(fields[HEADER_FIELD])
+        pixels = fields[PIXELS_FIELD]
+        if header["v"] != FORMAT:
+            raise EntryError(f"entry format {header['v']!r}, this worker reads {FORMAT}")
+        entry = Entry(
+            uid=_string(header["uid"]),
+            model=_string(header["model"]),
+            pixels=pixels,
+            accepted_ms=_integer(header["at"]),
+            reply=_string(header.get("reply", "")),
+            chunk=_integer(header["chunk"]) if "chunk" in header else None,
+            deadlines_ms=tuple(_integer(deadline) for deadline in header.get("deadlines", ())),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise EntryError(f"not an entry: {error!r}") from None
+    count = header.get("n")
+    if count != entry.count or len(pixels) % IMAGE_BYTES or not count:
+        raise EntryError(f"entry says {count!r} images and carries {len(pixels)} bytes of pixels")
+    if entry.deadlines_ms and len(entry.deadlines_ms) != count:
+        raise EntryError(f"entry of {count} images has {len(entry.deadlines_ms)} deadlines")
+    return entry
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string, not {value!r}")
+    return value
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"expected an integer, not {value!r}")
+    return value

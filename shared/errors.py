@@ -1,0 +1,110 @@
+"""The errors that cross a module's border, in one tree.
+
+MnistifiedError
+├── SettingError      a setting that cannot be used: refuse to start and name it
+├── DatasetError      dataset files that are missing or damaged
+├── ModelError        a model or version that is not there or will not load
+├── EntryError        bytes on a stream that are no entry of ours
+└── RequestError      what a client sent cannot be served; carries its HTTP status
+    ├── BadImage            400  not an image, or not 28×28
+    ├── BadUpload           400  a bulk body that cannot be read on
+    ├── NotFound            404  no such index, id, model
+    ├── TooLarge            413  over a bound on bytes, images or pixels
+    ├── UnknownFormat       415  a bulk body in no format we know
+    ├── BadParameter        422  a malformed parameter
+    ├── QueueFull           429  over the bound on what may be queued
+    ├── InferenceFailed     500  the model has no answer for this image
+    ├── Unavailable         503  Redis or every worker is away
+    └── WaitTimeout         504  the synchronous wait ran out; the work goes on
+"""
+
+
+class MnistifiedError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class SettingError(MnistifiedError):
+    """A setting has a value that cannot be used. The message names both."""
+
+
+class DatasetError(MnistifiedError):
+    """Dataset files are missing or damaged. The message names the file."""
+
+
+class ModelError(MnistifiedError):
+    """A model or version is not in the registry or will not load."""
+
+
+class EntryError(MnistifiedError):
+    """Bytes that should be an entry or a block are not. The message says why."""
+
+
+class RequestError(MnistifiedError):
+    """What a client asked for cannot be done; `detail` is for the client to act on."""
+
+    status = 400
+    title = "Bad request"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class BadImage(RequestError):
+    title = "Not a classifiable image"
+
+
+class BadUpload(RequestError):
+    title = "Unreadable bulk upload"
+
+
+class NotFound(RequestError):
+    status = 404
+    title = "Not found"
+
+
+class TooLarge(RequestError):
+    status = 413
+    title = "Too large"
+
+
+class UnknownFormat(RequestError):
+    status = 415
+    title = "Unknown format"
+
+
+class BadParameter(RequestError):
+    status = 422
+    title = "Malformed parameter"
+
+
+class QueueFull(RequestError):
+    """`retry_after_s` is how long the queue is expected to need before it has room."""
+
+    status = 429
+    title = "Queue full"
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class InferenceFailed(RequestError):
+    status = 500
+    title = "The model has no answer"
+
+
+class Unavailable(RequestError):
+    status = 503
+    title = "Service unavailable"
+
+
+class WaitTimeout(RequestError):
+    """`result_id` is where the answer will be."""
+
+    status = 504
+    title = "Wait ran out"
+
+    def __init__(self, detail: str, result_id: str) -> None:
+        super().__init__(detail)
+        self.result_id = result_id

@@ -1,0 +1,130 @@
+"""Every setting of the service: one frozen object, read once, from an environ that is passed in."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from shared.errors import SettingError
+
+Parse = Callable[[str], Any]
+
+RUN_DIR = Path(".run")
+REDIS_URL_FILE = RUN_DIR / "redis-url"
+
+
+def _integer(low: int, high: int) -> Parse:
+    def parse(text: str) -> int:
+        number = int(text)
+        if not low <= number <= high:
+            raise ValueError(f"expected {low} to {high}")
+        return number
+
+    return parse
+
+
+def _seconds(low: float, high: float) -> Parse:
+    def parse(text: str) -> float:
+        number = float(text)
+        if not low <= number <= high:
+            raise ValueError(f"expected {low:g} to {high:g} seconds")
+        return number
+
+    return parse
+
+
+def _one_of(*choices: str) -> Parse:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _redis_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0:
+        raise ValueError("expected redis://[user:password@]host:port/db or rediss://…")
+    return text
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected some text")
+    return text
+
+
+def _setting(default: Any, parse: Parse, doc: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "doc": doc})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One field per environment variable of the same name in capitals; `doc` is in docs/settings.md."""
+
+    redis_url: str = _setting("redis://127.0.0.1:6379/0", _redis_url, "Redis: queue, results, Celery's broker")
+    api_host: str = _setting("127.0.0.1", _text, "address the API binds to")
+    api_port: int = _setting(5000, _integer(1, 65535), "port of the API")
+    flower_host: str = _setting("127.0.0.1", _text, "address Flower binds to")
+    flower_port: int = _setting(5555, _integer(1, 65535), "port of Flower")
+    log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "least level logged")
+
+    models_dir: Path = _setting(Path("models"), Path, "the model registry")
+    default_model: str = _setting("cnn", _text, "model of requests that name none: `name` or `name@version`")
+    mnist_dir: Path | None = _setting(None, Path, "folder of the four MNIST files")
+
+    engine: str = _setting("auto", _one_of("auto", "litert", "tensorflow"), "what runs the model")
+    engine_threads: int = _setting(0, _integer(0, 256), "threads of one engine; 0: one per core")
+    max_batch_images: int = _setting(256, _integer(1, 4096), "most images of one batch")
+    max_batch_ms: float = _setting(50.0, _seconds(1, 60_000), "longest that one batch may take")
+    max_attempts: int = _setting(3, _integer(1, 100), "deliveries of an entry before its images fail")
+    lease_ms: int = _setting(10_000, _integer(500, 3_600_000), "unrenewed for so long, an entry is taken over")
+
+    interactive_entry_images: int = _setting(32, _integer(1, 4096), "most single images joined into an entry")
+    bulk_entry_images: int = _setting(256, _integer(1, 4096), "images of a job in one entry")
+    max_queued_interactive_images: int = _setting(
+        20_000, _integer(1, 10**9), "singles queued beyond which 429 is answered"
+    )
+    max_queued_bulk_images: int = _setting(
+        500_000, _integer(1, 10**9), "images of jobs queued beyond which uploads wait, then get 429"
+    )
+
+    max_image_bytes: int = _setting(1 << 20, _integer(1, 1 << 30), "largest image file")
+    max_upload_bytes: int = _setting(1 << 30, _integer(1, 1 << 40), "largest bulk body, also once unpacked")
+    max_job_images: int = _setting(1_000_000, _integer(1, 10**9), "most images of one job")
+    upload_stall_s: float = _setting(30.0, _seconds(0.01, 3600), "longest that an upload waits for room")
+
+    sync_wait_s: float = _setting(30.0, _seconds(0.01, 3600), "longest that a synchronous request waits")
+    max_wait_s: float = _setting(60.0, _seconds(0.01, 3600), "longest `?wait=`")
+    result_ttl_s: int = _setting(86_400, _integer(1, 10**8), "how long a job and its results are kept")
+    single_result_ttl_s: int = _setting(300, _integer(1, 10**8), "how long a synchronous result is kept")
+    worker_ttl_s: int = _setting(10, _integer(2, 3600), "silent for so long, a worker counts as away")
+
+
+def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_FILE) -> Settings:
+    """Read the settings out of `environ`; what is not there keeps its default.
+
+    Without REDIS_URL, the address that a running `make run` left in `redis_url_file` is used where there is one.
+    Raises SettingError, naming key and value, for the first value that cannot be used.
+    """
+    values: dict[str, Any] = {}
+    for setting in fields(Settings):
+        key = setting.name.upper()
+        text = environ.get(key)
+        if text is None or text == "":
+            continue
+        try:
+            values[setting.name] = setting.metadata["parse"](text)
+        except ValueError as error:
+            raise SettingError(f"{key}={text!r}: {error}") from None
+    if "redis_url" not in values and redis_url_file.is_file():
+        values["redis_url"] = redis_url_file.read_text().strip()
+    return Settings(**values)
+
+
+def engine_threads(settings: Settings) -> int:
+    """Threads of one engine, with 0 resolved to the cores that this process may use."""
+    return settings.engine_threads or len(os.sched_getaffinity(0))

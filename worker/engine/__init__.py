@@ -1,0 +1,118 @@
+"""What runs a model: `predict(uint8[N,28,28]) -> float32[N,10]`, the same answers from either runtime."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from shared.images import CLASSES, IMAGE_SIDE, Images, Probabilities
+from worker.engine.calibrate import Calibration, calibrate, cheapest_runs
+
+EngineKind = Literal["litert", "tensorflow"]
+
+
+class Runtime(Protocol):
+    """A loaded model that takes batches of the sizes it is asked for; a first run of a size may be slow."""
+
+    @property
+    def kind(self) -> EngineKind: ...
+
+    def run(self, images: Images) -> Probabilities:
+        """uint8[S,28,28] -> float32[S,10], in order. Not thread-safe."""
+        ...
+
+
+class Engine:
+    """A runtime with its measured batch sizes. Not thread-safe; releases the GIL while the model runs."""
+
+    def __init__(self, runtime: Runtime, calibration: Calibration) -> None:
+        self.runtime = runtime
+        self.calibration = calibration
+        self._runs_of = cheapest_runs(calibration.ms_of_size)
+
+    @property
+    def kind(self) -> EngineKind:
+        return self.runtime.kind
+
+    @property
+    def best_batch_images(self) -> int:
+        """The largest batch worth making."""
+        return self.calibration.best_size
+
+    def predict(self, images: Images) -> Probabilities:
+        """uint8[N,28,28] -> float32[N,10], row i for image i, whatever N; padding never reaches the answer.
+
+        Raises ValueError for another shape or dtype, and whatever the runtime raises.
+        """
+        if images.dtype != np.uint8 or images.shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
+            raise ValueError(f"expected uint8[N,28,28], got {images.dtype}{list(images.shape)}")
+        count = len(images)
+        parts: list[Probabilities] = []
+        start = 0
+        for size in self._runs(count):
+            parts.append(self._run_padded(images[start : start + size], size))
+            start += size
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.empty((0, CLASSES), np.float32)
+
+    def _runs(self, count: int) -> list[int]:
+        best = self.best_batch_images
+        full, rest = divmod(count, best)
+        return [best] * full + self._runs_of[rest]
+
+    def _run_padded(self, images: Images, size: int) -> Probabilities:
+        count = len(images)
+        if count < size:
+            padded = np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+            padded[:count] = images
+            images = padded
+        probabilities = self.runtime.run(images)
+        if probabilities.shape != (size, CLASSES):
+            raise ValueError(f"the model answered {list(probabilities.shape)} to {size} images")
+        return probabilities[:count]
+
+
+def choose_kind(setting: str) -> EngineKind:
+    """Resolve ENGINE=auto: TensorFlow where it is installed and sees a GPU, else LiteRT."""
+    if setting == "litert":
+        return "litert"
+    if setting == "tensorflow":
+        return "tensorflow"
+    if not _nvidia_device() or find_spec("tensorflow") is None:
+        return "litert"
+    from worker.engine.tensorflow import sees_gpu
+
+    return "tensorflow" if sees_gpu() else "litert"
+
+
+def load_engine(
+    kind: EngineKind,
+    model_dir: Path,
+    threads: int,
+    max_batch_images: int = 256,
+    max_batch_ms: float = 50.0,
+) -> Engine:
+    """Load a published version, warm every batch size it will use, and measure them. Blocks for up to seconds.
+
+    Raises whatever the runtime raises for files that will not load.
+    """
+    runtime: Runtime
+    if kind == "tensorflow":
+        from worker.engine.tensorflow import TensorFlowRuntime
+
+        runtime = TensorFlowRuntime(model_dir / "model.keras", threads)
+    else:
+        from worker.engine.litert import LiteRTRuntime
+
+        runtime = LiteRTRuntime(model_dir / "model.tflite", threads)
+    return Engine(runtime, calibrate(runtime.run, max_batch_images, max_batch_ms))
+
+
+def _nvidia_device() -> bool:
+    """Whether a GPU could be there, without the seconds that importing TensorFlow takes."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    return any(Path("/dev").glob("nvidia[0-9]*"))

@@ -1,0 +1,63 @@
+"""TensorFlow: for GPUs, and the oracle that LiteRT is held to. Importing this file imports TensorFlow (seconds)."""
+
+import logging
+from pathlib import Path
+from typing import Final
+
+import tensorflow as tf
+
+from shared.images import Images, Probabilities
+
+logger = logging.getLogger(__name__)
+
+
+class TensorFlowRuntime:
+    """A Keras model as one compiled function per batch size; XLA on a GPU."""
+
+    kind: Final = "tensorflow"
+
+    def __init__(self, model_file: Path, threads: int) -> None:
+        gpu = _claim_gpu()
+        if not gpu:
+            _limit_threads(threads)
+        self._model = tf.keras.models.load_model(model_file, compile=False)
+        self._shape = self._model.input_shape[1:]
+        self._predict = tf.function(self._forward, jit_compile=gpu)
+        self._functions: dict[int, tf.types.experimental.ConcreteFunction] = {}
+
+    def run(self, images: Images) -> Probabilities:
+        """uint8[S,28,28] -> float32[S,10]. The first run of a size traces and compiles it."""
+        size = len(images)
+        if size not in self._functions:
+            spec = tf.TensorSpec((size, *images.shape[1:]), tf.uint8)
+            self._functions[size] = self._predict.get_concrete_function(spec)
+        answer: Probabilities = self._functions[size](tf.constant(images)).numpy()
+        return answer
+
+    def _forward(self, images: tf.Tensor) -> tf.Tensor:
+        pixels = tf.reshape(tf.cast(images, tf.float32), (-1, *self._shape))
+        return self._model(pixels, training=False)
+
+
+def sees_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _claim_gpu() -> bool:
+    """One worker serves one GPU, the first that CUDA_VISIBLE_DEVICES leaves, and takes its memory as it needs it."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return False
+    if len(gpus) > 1:
+        logger.warning("%d GPUs are visible, using the first; CUDA_VISIBLE_DEVICES chooses", len(gpus))
+        tf.config.set_visible_devices(gpus[0], "GPU")
+    tf.config.experimental.set_memory_growth(gpus[0], True)
+    return True
+
+
+def _limit_threads(threads: int) -> None:
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:  # TensorFlow runs already, as for a second model of this worker: its threads stay
+        logger.debug("TensorFlow is running already, its threads stay as they are")

@@ -1,0 +1,73 @@
+"""Write the results of whole entries, acknowledge them, wake whoever waits: a script each, one pipeline a batch."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+from shared import keys
+from shared.block import Block, encode_block
+from shared.connection import Client
+from worker.backlog import Delivery
+
+SCRIPT = Path(__file__).with_suffix(".lua").read_text()
+
+
+class Finisher:
+    """Blocks while Redis is away, as its client retries; writing twice is harmless. Used by one thread."""
+
+    def __init__(self, client: Client, worker_name: str, result_ttl_s: int, single_result_ttl_s: int) -> None:
+        self._client = client
+        self._script = client.register_script(SCRIPT)
+        self._worker_name = worker_name
+        self._result_ttl_s = result_ttl_s
+        self._single_result_ttl_s = single_result_ttl_s
+
+    def finish(self, deliveries: list[Delivery]) -> int:
+        """Write complete deliveries; returns how many of them another worker had finished before."""
+        if not deliveries:
+            return 0
+        with self._client.pipeline(transaction=False) as pipeline:
+            for delivery in deliveries:
+                names, arguments = self._call(delivery)
+                self._script(keys=names, args=arguments, client=pipeline)
+            return sum(first == 0 for first in pipeline.execute())
+
+    def _call(self, delivery: Delivery) -> tuple[list[str], list[str | bytes | int]]:
+        entry = delivery.entry
+        model = entry.model.partition("@")[0]
+        faults = Counter(state for state, _ in delivery.faults.values())
+        single = entry.chunk is None
+        names = [
+            delivery.stream,
+            keys.queued(model, delivery.lane),
+            keys.result(entry.uid) if single else keys.job(entry.uid),
+            "" if single else keys.job_blocks(entry.uid),
+        ]
+        return names, [
+            keys.GROUP,
+            delivery.entry_id,
+            entry.count,
+            encode_block(self._block(delivery)),
+            self._single_result_ttl_s if single else self._result_ttl_s,
+            entry.reply,
+            entry.uid,
+            "" if entry.chunk is None else entry.chunk,
+            entry.count - len(delivery.faults),
+            faults["failed"],
+            faults["expired"],
+            int(time.time() * 1e3),
+            keys.JOBS_CHANNEL,
+        ]
+
+    def _block(self, delivery: Delivery) -> Block:
+        return Block(
+            predictions=delivery.predictions,
+            probabilities=delivery.probabilities,
+            model=delivery.entry.model,
+            worker=self._worker_name,
+            attempt=delivery.attempt,
+            batch_images=delivery.batch_images,
+            queue_ms=delivery.queue_ms,
+            model_ms=delivery.model_ms,
+            faults=delivery.faults,
+        )

@@ -1,0 +1,84 @@
+"""What a worker tells of itself, every few seconds, for `/status`, `/readyz` and the API's own judgement."""
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from shared import keys
+from shared.connection import Client
+from worker.engine import Engine
+from worker.runner import BatchReport
+
+
+class Heartbeat:
+    """Counts batches (from the thread that runs the model) and writes the counts (from the keeper's)."""
+
+    def __init__(self, client: Client, worker_name: str, ttl_s: int) -> None:
+        self._client = client
+        self._name = worker_name
+        self._ttl_s = ttl_s
+        self._started_s = time.time()
+        self._lock = threading.Lock()
+        self._batches = 0
+        self._images = 0
+        self._failed = 0
+        self._last: BatchReport | None = None
+
+    def count(self, report: BatchReport) -> None:
+        with self._lock:
+            self._batches += 1
+            self._images += report.images
+            self._failed += report.failed
+            self._last = report
+
+    def beat(self, engines: Mapping[str, Engine], takeovers: int) -> None:
+        """Write the heartbeat and keep this worker in the set of those that live."""
+        with self._client.pipeline() as pipeline:
+            pipeline.set(keys.worker(self._name), orjson.dumps(self._state(engines, takeovers)), ex=self._ttl_s)
+            pipeline.zadd(keys.WORKERS, {self._name: time.time()})
+            pipeline.zremrangebyscore(keys.WORKERS, 0, time.time() - self._ttl_s)
+            pipeline.expire(keys.WORKERS, self._ttl_s)
+            pipeline.execute()
+
+    def leave(self) -> None:
+        """Say that this worker is gone, so that nobody waits for its silence to be noticed."""
+        with self._client.pipeline() as pipeline:
+            pipeline.delete(keys.worker(self._name))
+            pipeline.zrem(keys.WORKERS, self._name)
+            pipeline.execute()
+
+    def _state(self, engines: Mapping[str, Engine], takeovers: int) -> dict[str, Any]:
+        with self._lock:
+            last = self._last
+            return {
+                "name": self._name,
+                "pid": os.getpid(),
+                "started_s": round(self._started_s, 3),
+                "models": {model: _engine_state(engine) for model, engine in engines.items()},
+                "batches": self._batches,
+                "images": self._images,
+                "failed": self._failed,
+                "takeovers": takeovers,
+                "last_batch": None
+                if last is None
+                else {
+                    "model": last.model,
+                    "images": last.images,
+                    "finished_s": round(last.finished_s, 3),
+                    "took_ms": round((last.finished_s - last.started_s) * 1e3, 3),
+                },
+            }
+
+
+def _engine_state(engine: Engine) -> dict[str, Any]:
+    calibration = engine.calibration
+    return {
+        "engine": engine.kind,
+        "batch_images": calibration.best_size,
+        "images_per_s": round(calibration.images_per_s),
+        "batch_ms": {str(size): round(ms, 3) for size, ms in calibration.ms_of_size.items()},
+    }

@@ -1,0 +1,72 @@
+"""Pulling entries from the streams: one thread a lane, so that the next pull overlaps the running batch."""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from redis.exceptions import ResponseError
+
+from shared import keys
+from shared.connection import Client
+from shared.keys import Lane
+from worker.backlog import Backlog
+from worker.deliveries import Deliveries
+
+logger = logging.getLogger(__name__)
+
+BLOCK_MS = 1000  # below the client's socket time-out, and the longest that a stop waits for a pull
+ENTRIES_PER_PULL: dict[Lane, int] = {"interactive": 8, "bulk": 1}
+
+
+def ensure_groups(client: Client, models: Sequence[str]) -> None:
+    """Make the streams and the consumer group of each model, where they are not there."""
+    for model in models:
+        for lane in keys.LANES:
+            try:
+                client.xgroup_create(keys.stream(model, lane), keys.GROUP, id="0", mkstream=True)
+            except ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
+
+
+class Intake:
+    """`pull_forever` blocks in Redis while there is nothing, and in the backlog while there is no room."""
+
+    def __init__(
+        self,
+        client: Client,
+        lane: Lane,
+        models: Sequence[str],
+        consumer: str,
+        backlog: Backlog,
+        deliveries: Deliveries,
+        stopping: threading.Event,
+    ) -> None:
+        self._client = client
+        self._lane: Lane = lane
+        self._models = models
+        self._consumer = consumer
+        self._backlog = backlog
+        self._deliveries = deliveries
+        self._stopping = stopping
+
+    def pull_forever(self) -> None:
+        while not self._stopping.is_set() and self._backlog.wait_for_room(self._lane):
+            try:
+                self.pull(BLOCK_MS)
+            except ResponseError as error:
+                if "NOGROUP" not in str(error):
+                    raise
+                logger.warning("the streams are gone, making them anew")
+                ensure_groups(self._client, self._models)
+
+    def pull(self, block_ms: int) -> None:
+        """Read the lane's streams once. Blocks for up to `block_ms`, and while Redis is away."""
+        streams = {keys.stream(model, self._lane): ">" for model in self._models}
+        reply = self._client.xreadgroup(
+            keys.GROUP, self._consumer, streams, count=ENTRIES_PER_PULL[self._lane], block=block_ms
+        )
+        for stream, entries in reply:
+            self._deliveries.deliver(
+                stream.decode(), self._lane, [(entry_id, fields, 1) for entry_id, fields in entries]
+            )

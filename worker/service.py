@@ -1,0 +1,128 @@
+"""The images' path in a worker: the threads that pull, run, and keep, and the order in which they start and stop."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from shared import keys
+from shared.connection import worker_client
+from shared.registry import load_version, model_names
+from shared.settings import Settings
+from worker.backlog import Backlog
+from worker.deliveries import Deliveries
+from worker.engines import Engines
+from worker.finish import Finisher
+from worker.heartbeat import Heartbeat
+from worker.intake import BLOCK_MS, Intake, ensure_groups
+from worker.leases import Leases
+from worker.runner import BatchReport, Runner
+
+logger = logging.getLogger(__name__)
+
+WARM_STOP_S = 30.0  # for what is in hand when a worker is told to stop; what is left is taken over
+EXIT_BROKEN = 70
+
+
+class BatchingService:
+    """`start` returns when the worker is ready; `stop` when what it held is finished."""
+
+    def __init__(self, settings: Settings, worker_name: str, on_batch: Callable[[BatchReport], None]) -> None:
+        self._settings = settings
+        self._name = worker_name
+        self._on_batch = on_batch
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Load and warm the models, join the consumer group, start the threads. Blocks for seconds.
+
+        Raises ModelError when a model will not load, RedisError when Redis is away for longer than the client retries.
+        """
+        settings = self._settings
+        default = load_version(settings.models_dir, settings.default_model)
+        self._engines = Engines(settings)
+        batch_images = self._engines.get(default.ref).best_batch_images
+        models = model_names(settings.models_dir)
+        client = worker_client(settings, patient=True)
+        keeper_client = worker_client(settings, patient=False)
+        consumer = f"{self._name}:{os.getpid()}:{time.time_ns()}"
+
+        # Enough in hand that the model never waits for a pull, and no more: the rest is for the other workers.
+        self._backlog = Backlog({"interactive": 2 * batch_images, "bulk": settings.bulk_entry_images})
+        finisher = Finisher(client, self._name, settings.result_ttl_s, settings.single_result_ttl_s)
+        deliveries = Deliveries(client, self._backlog, finisher, settings.max_attempts)
+        self._leases = Leases(keeper_client, consumer, models, deliveries, settings.lease_ms)
+        self._heartbeat = Heartbeat(keeper_client, self._name, settings.worker_ttl_s)
+        runner = Runner(self._backlog, self._engines.get, finisher, self._report, deliveries.finished, batch_images)
+        ensure_groups(client, models)
+        self._models = models
+        self._keeper_client = keeper_client
+        self._heartbeat.beat(self._engines.loaded, 0)
+        self._pullers = [
+            self._thread(
+                f"pull-{lane}",
+                Intake(client, lane, models, consumer, self._backlog, deliveries, self._stopping).pull_forever,
+            )
+            for lane in keys.LANES
+        ]
+        self._runner = self._thread("run", runner.run)
+        self._keeper = self._thread("keep", self._keep)
+
+    def stop(self) -> None:
+        """Pull no more, finish what is in hand, and leave. Blocks for at most WARM_STOP_S and one pull."""
+        self._stopping.set()
+        for puller in self._pullers:
+            puller.join(2 * BLOCK_MS / 1e3)
+        self._backlog.close()
+        self._runner.join(WARM_STOP_S)
+        self._keeper.join(WARM_STOP_S)
+        try:
+            self._heartbeat.leave()
+        except RedisError as error:
+            logger.warning("Redis is away, leaving without a word: %s", error)
+
+    def _report(self, report: BatchReport) -> None:
+        self._heartbeat.count(report)
+        self._on_batch(report)
+
+    def _keep(self) -> None:
+        interval_s = min(self._settings.lease_ms / 4e3, self._settings.worker_ttl_s / 4)
+        while not self._stopping.wait(interval_s) or self._runner.is_alive():
+            try:
+                self._keep_once()
+            except RedisError as error:
+                logger.warning("Redis is away: %s", error)
+            if self._stopping.is_set():
+                self._runner.join(interval_s)
+
+    def _keep_once(self) -> None:
+        self._leases.renew()
+        if not self._stopping.is_set():
+            self._leases.take_over()
+            self._leases.forget_stale_consumers()
+        self._heartbeat.beat(self._engines.loaded, self._leases.takeovers)
+        for model in self._models:
+            for lane in keys.LANES:
+                for key in (keys.stream(model, lane), keys.queued(model, lane)):
+                    self._keeper_client.expire(key, self._settings.result_ttl_s)
+
+    def _thread(self, name: str, target: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=_or_exit(target), name=name, daemon=True)
+        thread.start()
+        return thread
+
+
+def _or_exit(target: Callable[[], None]) -> Callable[[], None]:
+    """A worker with a thread missing must not sit there looking alive: it ends, its supervisor starts it anew."""
+
+    def guarded() -> None:
+        try:
+            target()
+        except BaseException:
+            logger.critical("this worker cannot go on; its entries will be taken over", exc_info=True)
+            os._exit(EXIT_BROKEN)
+
+    return guarded
