@@ -63,7 +63,7 @@ def find_mnist_dir(setting: Path | None) -> Path | None:
 def load_split(which: Which, mnist_dir: Path | None) -> Split:
     """Read one split of MNIST from `mnist_dir`; None gives the drawn sample instead, so named.
 
-    Reads and checks whole files (0.3 s for the training set): call it once. Raises DatasetError, naming the
+    Reads, unpacks and hashes whole files: call it once. Raises DatasetError, naming the
     file, when one is missing, does not unpack, or is not the published one.
     """
     if mnist_dir is None:

@@ -13,7 +13,7 @@ IMAGES_PER_DIGIT = {"train": 40, "test": 20}
 SEEDS = {"train": 1, "test": 2}
 
 OVERSAMPLING = 4  # drawn four times as large and scaled down, for MNIST's soft edges
-GLYPH_PX = 24  # a default-font digit of this size stands about 18 px high, as MNIST's do
+GLYPH_PX = 24  # of the font; its digits are three quarters as high, MNIST's up to 20 px
 MAX_ROTATION_DEG = 12.0
 MAX_SHIFT_PX = 2
 

@@ -25,6 +25,11 @@ class TensorFlowRuntime:
         self._predict = tf.function(self._forward, jit_compile=gpu)
         self._functions: dict[int, tf.types.experimental.ConcreteFunction] = {}
 
+    @property
+    def traces(self) -> int:
+        """How many batch sizes were traced and compiled."""
+        return int(self._predict.experimental_get_tracing_count())
+
     def run(self, images: Images) -> Probabilities:
         """uint8[S,28,28] -> float32[S,10]. The first run of a size traces and compiles it."""
         size = len(images)

@@ -1,0 +1,53 @@
+.DEFAULT_GOAL := help
+VENV ?= .venv
+PYTHON ?= python3
+PY := $(VENV)/bin/python
+WORKERS ?= 1
+comma := ,
+RUN_EXTRAS := worker,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help run test check train fast-train data evaluate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run-installed ## start Redis, the API, a worker (WORKERS=3: three) and Flower in the foreground
+	@$(PY) -m deploy.local --workers $(WORKERS)
+
+test: $(VENV)/.all-installed ## all tests, with a coverage report
+	$(PY) -m pytest --cov --cov-report=term:skip-covered
+
+check: $(VENV)/.all-installed ## lint, types, and the fast tests
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(PY) -m pytest -q -m "not slow"
+
+train: $(VENV)/.all-installed ## train the default model anew (60 epochs) and export it as build/models/cnn/1
+	$(PY) -m training train --weights build/cnn.keras
+	$(PY) -m training export --weights build/cnn.keras --models-dir build/models --version 1 --force
+
+fast-train: $(VENV)/.all-installed ## train for one epoch
+	$(PY) -m training train --weights build/cnn-fast.keras --num-epochs 1
+
+evaluate: $(VENV)/.all-installed ## accuracy of the served model on the MNIST test set
+	$(PY) -m training evaluate --model cnn
+
+data: $(VENV)/.all-installed ## download MNIST into data/mnist
+	$(PY) -m training data --dir data/mnist
+
+clean: ## remove what the other targets made, the virtual environment included
+	rm -rf $(VENV) .run build dist *.egg-info .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(PY):
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-installed: pyproject.toml constraints.txt | $(PY)
+	$(PIP_INSTALL) -e '.[$(RUN_EXTRAS)]'
+	@touch $@
+
+$(VENV)/.all-installed: pyproject.toml constraints.txt | $(PY)
+	$(PIP_INSTALL) -e '.[$(RUN_EXTRAS),train,dev]'
+	@touch $@ $(VENV)/.run-installed

@@ -1,0 +1,138 @@
+"""`python -m deploy.local`: the whole system on one machine, from the Procfile, restarting what dies."""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.redis_server import find_redis_server
+from deploy.supervise import parse_procfile, supervisor_config
+from shared.errors import MnistifiedError, SettingError
+from shared.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings
+
+PROCFILE = Path(__file__).parent.parent / "Procfile"
+CONFIG_FILE = RUN_DIR / "supervisord.conf"
+READY_POLL_S = 0.2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
+    parser.add_argument("--workers", type=int, default=1, help="worker processes (default: 1)")
+    arguments = parser.parse_args()
+    try:
+        sys.exit(run(arguments.workers))
+    except MnistifiedError as error:
+        sys.exit(f"run: {error}")
+
+
+def run(workers: int) -> int:
+    """Start everything, say where it is, and block until it is stopped by INT or TERM. Returns the exit status.
+
+    Raises MnistifiedError before anything is started: a bad setting, a port in use, no Redis to be had.
+    """
+    if workers < 1:
+        raise SettingError(f"--workers {workers}: expected 1 or more")
+    own_redis = not os.environ.get("REDIS_URL")
+    settings = load_settings(os.environ, redis_url_file=Path(os.devnull))
+    check_port_free("API_PORT", settings.api_host, settings.api_port)
+    check_port_free("FLOWER_PORT", settings.flower_host, settings.flower_port)
+    environ = child_environ(os.environ, workers)
+    if own_redis:
+        find_redis_server()
+        environ["REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
+    RUN_DIR.mkdir(exist_ok=True)
+    programs = parse_procfile(PROCFILE.read_text())
+    if not own_redis:
+        del programs["redis"]
+    CONFIG_FILE.write_text(supervisor_config(programs, workers, RUN_DIR))
+    REDIS_URL_FILE.write_text(environ["REDIS_URL"])
+    REDIS_URL_FILE.chmod(0o600)  # it may have a password in it
+    try:
+        return _supervise(environ, settings, workers)
+    finally:
+        REDIS_URL_FILE.unlink(missing_ok=True)
+
+
+def check_port_free(setting: str, host: str, port: int) -> None:
+    """Raises SettingError, naming the port and the setting that changes it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingError(
+                f"port {port} of {host} cannot be used ({error.strerror}); {setting} sets another"
+            ) from None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def child_environ(environ: Mapping[str, str], workers: int) -> dict[str, str]:
+    """The programs of this virtual environment first, and the cores shared out between the workers' engines."""
+    children = dict(environ)
+    children["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environ.get("PATH", os.defpath)))
+    children["PYTHONUNBUFFERED"] = "1"
+    cores = len(os.sched_getaffinity(0))
+    children.setdefault("ENGINE_THREADS", str(max(1, cores // workers)))
+    return children
+
+
+def _supervise(environ: dict[str, str], settings: Settings, workers: int) -> int:
+    """The supervisor gets a session of its own, so that Ctrl-C reaches it once, through us, and not its children."""
+    command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "--nodaemon", "-c", str(CONFIG_FILE)]
+    supervisor = subprocess.Popen(command, env=environ, start_new_session=True)  # noqa: S603
+
+    def stop(signum: int, frame: object) -> None:
+        supervisor.terminate()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    announcer = threading.Thread(
+        target=_announce, args=(settings, environ["REDIS_URL"], workers, supervisor), daemon=True
+    )
+    announcer.start()
+    status = supervisor.wait()
+    print("stopped", flush=True)
+    return status
+
+
+def _announce(settings: Settings, redis_url: str, workers: int, supervisor: "subprocess.Popen[bytes]") -> None:
+    """Say where everything is as soon as the API can answer."""
+    api = f"http://{settings.api_host}:{settings.api_port}"
+    while supervisor.poll() is None and not _answers(f"{api}/readyz"):
+        time.sleep(READY_POLL_S)
+    if supervisor.poll() is None:
+        print(
+            f"\nMNISTified is ready ({workers} worker{'s' if workers > 1 else ''}).\n"
+            f"  API     {api}    try: curl {api}/mnist/classify/42\n"
+            f"  Flower  http://{settings.flower_host}:{settings.flower_port}\n"
+            f"  Redis   {redis_url.rpartition('@')[2].removeprefix('redis://')}\n"
+            f"  data    {RUN_DIR.absolute()}\n"
+            "Ctrl-C stops all of it.\n",
+            flush=True,
+        )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310  # our own address
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    main()

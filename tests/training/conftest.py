@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared import dataset
+
+if TYPE_CHECKING:
+    from training.train import Plan, Trained
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let pass what Keras, with TensorFlow's variables, does not do in NumPy 2's way."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"))
+
+
+@pytest.fixture(scope="session")
+def handful() -> dataset.Split:
+    """100 drawn images: enough to see a loss fall."""
+    split = dataset.load_split("train", None)
+    return dataset.Split("sample", split.images[:100], split.labels[:100])
+
+
+@pytest.fixture(scope="session")
+def plan() -> Plan:
+    from training.train import Plan
+
+    return Plan(epochs=8, batch_size=30, seed=7, augment=True)
+
+
+@pytest.fixture(scope="session")
+def trained(handful: dataset.Split, plan: Plan) -> Trained:
+    """One short run that every test of what comes after it shares."""
+    from training.train import fit
+
+    return fit(handful, plan, verbose=False)

@@ -1,0 +1,64 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared import dataset, registry
+from shared.errors import DatasetError
+from shared.images import Images, Probabilities
+from training import evaluate
+from training.__main__ import main, make_parser
+
+MNIST = dataset.find_mnist_dir(None)
+needs_mnist = pytest.mark.skipif(MNIST is None, reason="MNIST is not here: `make data` fetches it")
+MODELS = dataset.REPOSITORY / "models"
+
+
+class Threes:
+    """An engine that takes every image for a 3."""
+
+    kind = "litert"
+
+    def predict(self, images: Images) -> Probabilities:
+        probabilities = np.zeros((len(images), 10), np.float32)
+        probabilities[:, 3] = 1
+        return probabilities
+
+
+def test_accuracy_is_the_share_of_images_whose_label_was_the_likeliest() -> None:
+    split = dataset.load_split("test", None)
+    assert evaluate.measure(Threes(), split) == {  # type: ignore[arg-type]
+        "dataset": "sample",
+        "images": 200,
+        "correct": 20,
+        "accuracy": 0.1,
+        "engine": "litert",
+    }
+
+
+def test_accuracy_on_the_sample_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "find_mnist_dir", lambda setting: None)
+    with pytest.raises(DatasetError, match="make data"):
+        evaluate.run(make_parser().parse_args(["evaluate", "--write", "--models-dir", str(MODELS)]), "")
+
+
+def test_the_published_files_are_those_of_the_card() -> None:
+    version = registry.load_version(MODELS, "cnn@1")
+    for name, digest in version.card["files"].items():
+        assert hashlib.sha256((version.directory / name).read_bytes()).hexdigest() == digest
+
+
+@needs_mnist
+def test_the_published_model_is_as_good_as_its_card_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(MODELS / "cnn/1", tmp_path / "cnn/1")
+    path = tmp_path / "cnn/1/model.json"
+    published = json.loads(path.read_text())
+    path.write_text(json.dumps(published | {"accuracy": None}))
+    assert main(["evaluate", "--model", "cnn@1", "--models-dir", str(tmp_path), "--write"]) == 0
+    assert json.loads(path.read_text()) == published
+    assert published["accuracy"]["images"] == 10_000
+    assert published["accuracy"]["accuracy"] >= 0.995
+    assert f"{published['accuracy']['correct']} correct" in capsys.readouterr().out

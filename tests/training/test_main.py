@@ -1,0 +1,43 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from training.__main__ import main, make_parser
+
+
+@pytest.mark.parametrize("command", ["train", "export", "evaluate", "data"])
+def test_help_imports_nothing_heavy(command: str) -> None:
+    program = f"""
+import sys
+from training.__main__ import make_parser
+try:
+    make_parser().parse_args([{command!r}, "--help"])
+finally:
+    assert not {{"tensorflow", "keras", "httpx", "numpy"}} & set(sys.modules)
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.startswith(f"usage: python -m training {command}")
+
+
+def test_the_options_of_the_original_project_still_work() -> None:
+    arguments = "train --weights some.hdf5 --num-epochs 3 --batch-size 256"
+    options = make_parser().parse_args(arguments.split())
+    assert (options.weights, options.num_epochs, options.batch_size) == (Path("some.hdf5"), 3, 256)
+
+
+@pytest.mark.parametrize("option", ["--num-epochs", "--batch-size", "--limit-images"])
+@pytest.mark.parametrize("value", ["0", "-1", "x"])
+def test_a_count_that_is_none_is_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["train", option, value])
+    assert option in capsys.readouterr().err
+
+
+def test_what_a_command_refuses_is_a_sentence_and_not_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--model", "cnn@7", "--models-dir", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"evaluate: no model 'cnn' in {tmp_path}; there: none\n"

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from shared.dataset import Split
+from shared.errors import ModelError
+
+if TYPE_CHECKING:
+    from training.train import Trained
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", ["cnn.keras", "cnn.h5", "cnn.hdf5", "cnn.weights.h5"])
+def test_what_is_loaded_answers_as_what_was_saved(name: str, trained: Trained, handful: Split, tmp_path: Path) -> None:
+    from training import weights
+
+    weights.save(trained.model, tmp_path / name, {"seed": 7})
+    model, record = weights.load(tmp_path / name)
+    pixels = handful.images[..., None].astype(np.float32)
+    assert np.array_equal(model(pixels), trained.model(pixels))
+    assert record == {"seed": 7}
+    assert {path.name for path in tmp_path.iterdir()} == {name, f"{name}.json"}
+
+
+def test_weights_without_a_record_load_without_one(trained: Trained, tmp_path: Path) -> None:
+    from training import weights
+
+    weights.save(trained.model, tmp_path / "cnn.h5", {"seed": 7})
+    weights.record_path(tmp_path / "cnn.h5").unlink()
+    assert weights.load(tmp_path / "cnn.h5")[1] == {}
+
+
+def test_weights_that_are_missing_are_named_with_the_way_to_make_them(tmp_path: Path) -> None:
+    from training import weights
+
+    with pytest.raises(ModelError, match=r"gone\.keras is missing: `python -m training train"):
+        weights.load(tmp_path / "gone.keras")
+
+
+@pytest.mark.parametrize("name", ["bad.keras", "bad.h5"])
+def test_a_file_that_holds_no_weights_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    from training import weights
+
+    (tmp_path / name).write_bytes(b"no weights")
+    with pytest.raises(ModelError, match=f"{name} will not load"):
+        weights.load(tmp_path / name)
+
+
+# Keras warns first, and raises then.
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    import keras
+
+    from training import weights
+
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    weights.save(other, tmp_path / "other.h5", {})
+    with pytest.raises(ModelError, match=r"other\.h5 will not load"):
+        weights.load(tmp_path / "other.h5")

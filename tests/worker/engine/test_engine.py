@@ -1,0 +1,102 @@
+"""The oracle: batched, alone, padded, in either engine, an image gets the answer that Keras gives it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.dataset import Split
+from shared.images import Images, Probabilities
+from worker.engine import Engine, choose_kind, load_engine
+from worker.engine.calibrate import Calibration
+
+SAME = 1e-4
+
+
+@pytest.fixture(scope="module")
+def litert(model_dir: Path) -> Engine:
+    return load_engine("litert", model_dir, threads=1, max_batch_images=64)
+
+
+def test_batched_is_the_same_as_one_by_one(litert: Engine, test_set: Split) -> None:
+    images = test_set.images[:100]
+    alone = np.concatenate([litert.predict(image[None]) for image in images])
+    np.testing.assert_allclose(litert.predict(images), alone, atol=SAME)
+
+
+def test_padding_never_leaks_into_a_neighbours_answer(litert: Engine, test_set: Split) -> None:
+    whole = litert.predict(test_set.images[:70])
+    for count in range(1, 70):
+        np.testing.assert_allclose(litert.predict(test_set.images[:count]), whole[:count], atol=SAME)
+
+
+def test_answers_are_probabilities_in_the_order_of_the_images(litert: Engine, test_set: Split) -> None:
+    answers = litert.predict(test_set.images[:200])
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-3)
+    assert np.mean(answers.argmax(axis=1) == test_set.labels[:200]) > 0.97
+    np.testing.assert_allclose(litert.predict(test_set.images[:200][::-1]), answers[::-1], atol=SAME)
+
+
+def test_no_images_get_no_answers(litert: Engine) -> None:
+    assert litert.predict(np.empty((0, 28, 28), np.uint8)).shape == (0, 10)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (1, 28, 27), (1, 784)])
+def test_another_shape_is_refused(litert: Engine, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        litert.predict(np.zeros(shape, np.uint8))
+    with pytest.raises(ValueError, match="float32"):
+        litert.predict(np.zeros((1, 28, 28), np.float32))  # type: ignore[arg-type]
+
+
+def test_a_runtime_that_answers_with_the_wrong_length_is_caught() -> None:
+    class Short:
+        kind = "litert"
+
+        def run(self, images: Images) -> Probabilities:
+            return np.zeros((len(images) - 1, 10), np.float32)
+
+    engine = Engine(Short(), Calibration({1: 1.0, 4: 1.0}, 4))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="to 4 images"):
+        engine.predict(np.zeros((3, 28, 28), np.uint8))
+
+
+def test_a_model_file_that_will_not_load_raises(tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").write_bytes(b"not a model")
+    with pytest.raises(ValueError, match="model"):
+        load_engine("litert", tmp_path, threads=1)
+
+
+def test_without_a_gpu_auto_is_litert(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert choose_kind("auto") == "litert"
+    assert choose_kind("tensorflow") == "tensorflow"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_both_engines_give_the_answers_of_keras(litert: Engine, model_dir: Path, test_set: Split) -> None:
+    import keras
+
+    images = test_set.images[:150]
+    model = keras.models.load_model(model_dir / "model.keras", compile=False)
+    oracle = model.predict(images.astype(np.float32)[..., None], verbose=0)
+    tensorflow = load_engine("tensorflow", model_dir, threads=1, max_batch_images=16)
+    for engine in (litert, tensorflow):
+        np.testing.assert_allclose(engine.predict(images), oracle, atol=SAME)
+    np.testing.assert_allclose(tensorflow.predict(images[:13]), oracle[:13], atol=SAME)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_tensorflow_never_retraces_for_a_new_count(model_dir: Path, test_set: Split) -> None:
+    from worker.engine.tensorflow import TensorFlowRuntime
+
+    engine = load_engine("tensorflow", model_dir, threads=1, max_batch_images=8)
+    runtime = engine.runtime
+    assert isinstance(runtime, TensorFlowRuntime)
+    before = runtime.traces
+    for count in range(1, 30):
+        engine.predict(test_set.images[:count])
+    assert runtime.traces == before

@@ -1,0 +1,171 @@
+"""Real workers under real signals: whatever happens to one of them, a job completes and every item is there once."""
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from shared.dataset import Split
+from tests.processes import BIN, Process, free_port
+from tests.system import RedisServer, System, running
+
+LEASE_MS = 1000
+IMAGES = 10_000
+
+
+@pytest.fixture
+def pair(redis_server: RedisServer) -> Iterator[System]:
+    """Two workers that take over from each other after a second."""
+    with running(redis_server.new_url(), workers=2, environ={"LEASE_MS": str(LEASE_MS)}) as system:
+        yield system
+
+
+def tiled(test_set: Split, count: int) -> np.ndarray:
+    """uint8[count,28,28]: the test set, again and again."""
+    return np.resize(test_set.images, (count, 28, 28))
+
+
+def idx(images: np.ndarray) -> bytes:
+    return b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in images.shape) + images.tobytes()
+
+
+def wait_until_running(system: System, job_id: str) -> None:
+    """Until the workers are in the middle of the job."""
+    while not (job := system.http.get(f"/results/{job_id}").json())["counts"]["done"]:
+        pass
+    assert job["state"] == "running", "the job must be larger for this test to mean anything"
+
+
+def check_complete(system: System, job_id: str, test_set: Split) -> set[str]:
+    """Every image has its own right answer; returns the final counts' state."""
+    job = system.finished(job_id)
+    assert job["counts"] == {"done": IMAGES, "failed": 0, "expired": 0, "cancelled": 0}
+    items = system.items(job_id)
+    assert [item["index"] for item in items] == list(range(IMAGES))
+    labels = np.resize(test_set.labels, IMAGES)
+    assert np.mean([item["prediction"] for item in items] == labels) > 0.98
+    assert system.http.get("/status").json()["queued_images"]["cnn"]["bulk"] == 0
+    return {item["state"] for item in items}
+
+
+def test_two_workers_share_a_job(pair: System, test_set: Split) -> None:
+    job_id = pair.submit(content=idx(tiled(test_set, IMAGES)))
+    assert check_complete(pair, job_id, test_set) == {"done"}
+    images = {worker["name"]: worker["images"] for worker in workers_after_a_beat(pair)}
+    assert len(images) == 2
+    assert min(images.values()) > IMAGES / 10
+
+
+def workers_after_a_beat(system: System) -> list[dict[str, int]]:
+    """Heartbeats that count all of the images."""
+    while True:
+        workers: list[dict[str, int]] = system.http.get("/status").json()["workers"]
+        if sum(worker["images"] for worker in workers) >= IMAGES:
+            return workers
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_a_job_survives_the_end_of_one_of_its_workers(pair: System, test_set: Split, signum: signal.Signals) -> None:
+    job_id = pair.submit(content=idx(tiled(test_set, IMAGES)))
+    wait_until_running(pair, job_id)
+    victim = pair.workers.pop("worker-1")
+    victim.signal(signum)
+    assert check_complete(pair, job_id, test_set) == {"done"}
+    status = victim.wait()
+    assert status == (0 if signum == signal.SIGTERM else -signal.SIGKILL)
+
+
+def test_a_worker_that_slept_over_its_lease_overwrites_nothing(pair: System, test_set: Split) -> None:
+    job_id = pair.submit(content=idx(tiled(test_set, IMAGES)))
+    wait_until_running(pair, job_id)
+    sleeper = pair.workers["worker-1"]
+    sleeper.signal(signal.SIGSTOP)
+    try:
+        assert check_complete(pair, job_id, test_set) == {"done"}
+        before = pair.items(job_id)
+    finally:
+        sleeper.signal(signal.SIGCONT)
+    pair.finished(pair.submit(json={"start": 0, "stop": 1}))
+    assert pair.items(job_id) == before
+    assert pair.finished(job_id)["counts"]["done"] == IMAGES
+
+
+def test_a_wait_that_runs_out_is_a_504_and_the_work_goes_on(redis_server: RedisServer, test_set: Split) -> None:
+    with running(redis_server.new_url(), environ={"WORKER_TTL_S": "30"}) as system:
+        system.workers["worker-1"].signal(signal.SIGSTOP)
+        try:
+            reply = system.http.get("/mnist/classify/5", headers={"Prefer": "wait=1"})
+            assert reply.status_code == 504
+            single_id = reply.json()["id"]
+            assert reply.headers["location"] == f"/results/{single_id}"
+            assert system.http.get(f"/results/{single_id}").json()["state"] == "queued"
+        finally:
+            system.workers["worker-1"].signal(signal.SIGCONT)
+        while (result := system.http.get(f"/results/{single_id}").json())["state"] == "queued":
+            pass
+        assert result["state"] == "done"
+        (item,) = system.http.get(f"/results/{single_id}/items").json()["items"]
+        assert item["prediction"] == test_set.labels[5]
+
+
+def test_inspect_answers_and_a_warm_shutdown_finishes_what_is_in_hand(
+    redis_server: RedisServer, test_set: Split
+) -> None:
+    with running(redis_server.new_url()) as system:
+        job_id = system.submit(content=idx(tiled(test_set, IMAGES)))
+        wait_until_running(system, job_id)
+        ping = Process([str(BIN / "celery"), "-A", "worker.app", "inspect", "ping"], system.environ)
+        ping.wait_for_line("pong")
+        assert ping.wait() == 0
+        worker = system.workers.pop("worker-1")
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+        pending = system.redis.xpending("mnistified:stream:cnn:bulk", "workers")["pending"]
+        assert pending == 0, "what a worker held is finished, not left to its lease"
+        system.start_worker("worker-2")
+        assert check_complete(system, job_id, test_set) == {"done"}
+
+
+@pytest.mark.parametrize("environ", [{"DEFAULT_MODEL": "nope"}, {"MODELS_DIR": "/nowhere"}, {"ENGINE": "abacus"}])
+def test_a_worker_that_cannot_serve_refuses_to_start_and_says_why(
+    redis_server: RedisServer, environ: dict[str, str]
+) -> None:
+    command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo"]
+    worker = Process(command, {"REDIS_URL": f"redis://127.0.0.1:{redis_server.port}/0", **environ})
+    assert worker.wait() != 0
+    assert next(iter(environ.values())) in worker.output
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_flower_lists_the_workers_and_one_entry_per_batch(pair: System, test_set: Split) -> None:
+    port = free_port()
+    environ = {**pair.environ, "FLOWER_UNAUTHENTICATED_API": "1"}
+    flower = Process([str(BIN / "celery"), "-A", "worker.app", "flower", f"--port={port}"], environ)
+    try:
+        for worker in pair.workers.values():
+            worker.wait_for_line("Events of group {task} enabled")
+        check_complete(pair, pair.submit(content=idx(tiled(test_set, IMAGES))), test_set)
+        tasks = tasks_in_flower(pair, port)
+        assert {task["name"] for task in tasks} == {"mnistified.batch"}
+        assert {task["state"] for task in tasks} == {"SUCCESS"}
+        assert all("model=cnn@1" in task["args"] for task in tasks)
+        assert all(task["runtime"] > 0 for task in tasks)
+        assert {task["worker"].partition("@")[0] for task in tasks} == {"worker-1", "worker-2"}
+        assert sum(int(task["args"].split(",")[0].removeprefix("n=")) for task in tasks) == IMAGES
+    finally:
+        flower.stop()
+
+
+def tasks_in_flower(system: System, port: int) -> list[dict[str, str]]:
+    """Flower's tasks, once every batch has ended for it too."""
+    pause = threading.Event()
+    for _ in range(200):
+        found = system.http.get(f"http://127.0.0.1:{port}/api/tasks", params={"limit": 10_000}).json().values()
+        images = sum(int(t["args"].split(",")[0].removeprefix("n=")) for t in found if t["state"] == "SUCCESS")
+        if images >= IMAGES:
+            return list(found)
+        pause.wait(0.1)
+    raise AssertionError(f"Flower saw {images} images of {IMAGES}")

@@ -1,0 +1,126 @@
+"""The command line: `python -m training train | export | evaluate | data`."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from shared.errors import MnistifiedError
+
+DEFAULT_WEIGHTS = Path("build/cnn.keras")
+MODULES = {"train": "run", "export": "export", "evaluate": "evaluate", "data": "download"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; what it refuses goes to stderr, in a sentence."""
+    argv = sys.argv[1:] if argv is None else argv
+    options = make_parser().parse_args(argv)
+    # Keep TensorFlow's notices out of the progress bar. It reads this once, on import.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        # Imported only now, so that --help and a wrong option answer at once.
+        import_module(f"training.{MODULES[options.command]}").run(
+            options, shlex.join(["python", "-m", "training", *argv])
+        )
+    except MnistifiedError as error:
+        print(f"{options.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training", description="Train, export and evaluate the classifier of digits."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, summary, add_options in (
+        ("train", "train and save weights, their curves and their record", _add_train_options),
+        ("export", "publish weights as a version that the service can load", _add_export_options),
+        ("evaluate", "measure a version's accuracy in the engine that serves", _add_evaluate_options),
+        ("data", "fetch MNIST and check it", _add_data_options),
+    ):
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        add_options(command)
+    return parser
+
+
+def _add_train_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--weights",
+        type=Path,
+        default=DEFAULT_WEIGHTS,
+        help=".keras: whole model; .h5, .hdf5: weights as HDF5",
+    )
+    command.add_argument("--num-epochs", type=_positive, default=60, help="passes over the images")
+    command.add_argument("--batch-size", type=_positive, default=128, help="images of one step")
+    command.add_argument("--seed", type=int, default=0, help="the same seed trains the same weights")
+    command.add_argument(
+        "--augment", action=argparse.BooleanOptionalAction, default=True, help="distort the images at random"
+    )
+    command.add_argument("--limit-images", type=_ten_or_more, help="use only the first so many images")
+    command.add_argument("--log", type=Path, help="CSV file for the curves; by default <weights>.csv")
+    command.add_argument("--sample", action="store_true", help="train on the drawn sample instead of MNIST")
+    _add_mnist_dir(command)
+
+
+def _add_export_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--weights", type=Path, default=DEFAULT_WEIGHTS, help="what `train` wrote")
+    command.add_argument("--name", default="cnn", help="the model's name in the registry")
+    command.add_argument("--version", type=_positive, required=True, help="its version")
+    command.add_argument("--force", action="store_true", help="replace a version that is there")
+    _add_models_dir(command)
+
+
+def _add_evaluate_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", default="cnn", help="`name`, its latest version, or `name@version`")
+    command.add_argument("--engine", choices=("litert", "tensorflow"), default="litert", help="what runs it")
+    command.add_argument("--write", action="store_true", help="record the accuracy in its model.json")
+    _add_models_dir(command)
+    _add_mnist_dir(command)
+
+
+def _add_data_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--dir", type=Path, default=Path("data/mnist"), help="where the files go")
+
+
+def _add_models_dir(command: argparse.ArgumentParser) -> None:
+    default = Path(os.environ.get("MODELS_DIR") or "models")
+    command.add_argument("--models-dir", type=Path, default=default, help="the registry")
+
+
+def _add_mnist_dir(command: argparse.ArgumentParser) -> None:
+    setting = os.environ.get("MNIST_DIR")
+    command.add_argument(
+        "--mnist-dir",
+        type=Path,
+        default=Path(setting) if setting else None,
+        help="where MNIST is; else looked for",
+    )
+
+
+def _positive(text: str) -> int:
+    return _at_least(1, text)
+
+
+def _ten_or_more(text: str) -> int:
+    return _at_least(10, text)  # a tenth is held out
+
+
+def _at_least(low: int, text: str) -> int:
+    number = int(text)
+    if number < low:
+        raise argparse.ArgumentTypeError(f"expected {low} or more, got {number}")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

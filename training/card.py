@@ -1,0 +1,63 @@
+"""`model.json`, the card of a published version: what it is, where it came from, how good it is.
+
+No runtime is imported here: `evaluate` writes cards where there is no TensorFlow.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared import registry
+from shared.images import CLASSES, IMAGE_SIDE
+
+if TYPE_CHECKING:
+    import keras
+
+
+def describe_model(model: "keras.Model") -> dict[str, Any]:
+    """Return the part of a card that follows from the model alone."""
+    return {
+        "input": {"shape": [IMAGE_SIDE, IMAGE_SIDE], "dtype": "uint8", "range": [0, 255]},
+        "labels": [str(digit) for digit in range(CLASSES)],
+        "parameters": int(model.count_params()),
+        "multiply_adds": sum(multiply_adds(layer) for layer in model.layers),
+        "layers": [describe_layer(layer) for layer in model.layers],
+    }
+
+
+def describe_layer(layer: "keras.layers.Layer") -> dict[str, Any]:
+    """Return one row of the card's `layers`; `output_shape` is one image's, without the batch."""
+    return {
+        "name": layer.name,
+        "class": type(layer).__name__,
+        "output_shape": list(layer.output.shape[1:]),
+        "parameters": int(layer.count_params()),
+    }
+
+
+def multiply_adds(layer: "keras.layers.Layer") -> int:
+    """Return the multiplications by a weight for one image: a kernel's weights times the places it is put.
+
+    Layers without a kernel count as none: exporting folds scaling and normalisation into the kernels.
+    """
+    if not hasattr(layer, "kernel"):
+        return 0
+    places: int = math.prod(layer.output.shape[1:-1])
+    weights: int = math.prod(layer.kernel.shape)
+    return places * weights
+
+
+def hash_files(paths: Iterable[Path]) -> dict[str, str]:
+    """Return each file's SHA-256 by its name, in the names' order."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
+
+
+def write(directory: Path, card: dict[str, Any]) -> None:
+    """Put the card into a version's directory; a reader sees the old one or the new one, never half."""
+    partial = directory / f"{registry.CARD}.partial"
+    partial.write_text(json.dumps(card, indent=2) + "\n")
+    os.replace(partial, directory / registry.CARD)

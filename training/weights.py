@@ -1,0 +1,74 @@
+"""Trained weights on disk: one file, and beside it how they came about."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from shared.errors import ModelError
+from training import architecture
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+def check_name(path: Path) -> None:
+    """Raise ModelError when `path` ends in none of the known suffixes; to be asked before training, too."""
+    if path.suffix not in SUFFIXES:
+        raise ModelError(f"{path}: a weights file ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+
+
+def save(model: keras.Model, path: Path, training: dict[str, Any]) -> None:
+    """Write the whole model as `.keras`, or its weights alone as HDF5; `training` goes to `<path>.json`."""
+    check_name(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".keras":
+        model.save(path)
+    else:
+        # Keras writes HDF5 weights under this one ending only.
+        exact = path.with_name(f"{path.name}.weights.h5")
+        model.save_weights(exact)
+        os.replace(exact, path)
+    record_path(path).write_text(json.dumps(training, indent=2) + "\n")
+
+
+def load(path: Path) -> tuple[keras.Model, dict[str, Any]]:
+    """Return the model and how it was trained, {} where nothing beside the weights says so.
+
+    HDF5 weights go into today's architecture. Raises ModelError when there is no such file, or one that
+    will not load.
+    """
+    check_name(path)
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: `python -m training train --weights {path}` makes it")
+    try:
+        model = _load_whole(path) if path.suffix == ".keras" else _load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{path} will not load: {error}") from error
+    record = record_path(path)
+    return model, json.loads(record.read_text()) if record.is_file() else {}
+
+
+def _load_whole(path: Path) -> keras.Model:
+    return keras.saving.load_model(path, compile=False)
+
+
+def _load_weights(path: Path) -> keras.Model:
+    model = architecture.build()
+    with tempfile.TemporaryDirectory() as directory:
+        exact = Path(directory, "model.weights.h5")  # Keras reads them under this one ending only, too
+        exact.symlink_to(path.resolve())
+        model.load_weights(exact)
+    return model
+
+
+def record_path(path: Path) -> Path:
+    """Where the record of the training run lies."""
+    return path.with_name(f"{path.name}.json")
+
+
+def curves_path(path: Path) -> Path:
+    """Where the loss and accuracy of each epoch lie."""
+    return path.with_name(f"{path.name}.csv")
