@@ -8,6 +8,7 @@ import socket
 import tarfile
 import zipfile
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from shared.dataset import Split
 from tests.api.test_classify import png
 from tests.system import System
 
-Request = dict[str, object]
+Request = dict[str, Any]
 
 
 def npy(images: np.ndarray) -> bytes:

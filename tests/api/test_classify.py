@@ -42,8 +42,7 @@ def test_mnist_answers_as_documented(system: System, mnist: Split) -> None:
 @pytest.mark.parametrize("image_format", ["PNG", "GIF", "TIFF", "BMP", "WEBP", "JPEG"])
 def test_every_image_format_gets_the_answer_of_its_pixels(system: System, test_set: Split, image_format: str) -> None:
     file = io.BytesIO()
-    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}}.get(image_format, {})
-    Image.fromarray(test_set.images[42]).save(file, image_format, **options)
+    Image.fromarray(test_set.images[42]).save(file, image_format, lossless=True, quality=95)
     result = system.http.post("/mnist/classify", content=file.getvalue()).json()
     assert result["prediction"] == test_set.labels[42]
 

@@ -40,7 +40,9 @@ def test_a_batch_has_one_model_and_the_others_keep_their_order() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    counts=st.lists(st.tuples(st.sampled_from(LANES), st.integers(1, 40), st.sampled_from(["a@1", "b@1"])), max_size=12),
+    counts=st.lists(
+        st.tuples(st.sampled_from(LANES), st.integers(1, 40), st.sampled_from(["a@1", "b@1"])), max_size=12
+    ),
     most=st.integers(1, 70),
 )
 def test_every_image_is_taken_once_in_order_and_no_batch_is_too_large(
@@ -48,7 +50,8 @@ def test_every_image_is_taken_once_in_order_and_no_batch_is_too_large(
 ) -> None:
     deliveries = [delivery(count, lane, model) for lane, count, model in counts]
     waiting = queues(
-        [each for each in deliveries if each.lane == "interactive"], [each for each in deliveries if each.lane == "bulk"]
+        [each for each in deliveries if each.lane == "interactive"],
+        [each for each in deliveries if each.lane == "bulk"],
     )
     taken: dict[int, list[int]] = {id(each): [] for each in deliveries}
     while batch := next_batch(waiting, most):
@@ -82,7 +85,12 @@ def test_room_is_counted_by_lane_and_comes_back_as_images_are_taken() -> None:
     backlog.put([delivery(70)])
     assert backlog.wait_for_room("interactive")
     found_room = threading.Event()
-    waiter = threading.Thread(target=lambda: backlog.wait_for_room("bulk") and found_room.set())
+
+    def wait() -> None:
+        backlog.wait_for_room("bulk")
+        found_room.set()
+
+    waiter = threading.Thread(target=wait)
     waiter.start()
     backlog.take(60)
     assert not found_room.is_set(), "10 images still wait"

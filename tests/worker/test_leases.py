@@ -3,10 +3,10 @@
 import threading
 
 import pytest
-import redis
 
 from shared import keys
 from shared.block import decode_block
+from shared.connection import Client
 from shared.entry import Entry, encode_header
 from tests.worker.deliveries_of import images
 from worker.backlog import Backlog
@@ -22,7 +22,7 @@ STREAM = keys.stream("cnn", "interactive")
 class Worker:
     """The parts of a worker that hold entries, without the thread that runs the model."""
 
-    def __init__(self, client: "redis.Redis", name: str, max_attempts: int = 3) -> None:
+    def __init__(self, client: Client, name: str, max_attempts: int = 3) -> None:
         ensure_groups(client, ["cnn"])
         self.client = client
         self.backlog = Backlog({"interactive": 1000, "bulk": 1000})
@@ -44,20 +44,20 @@ class Worker:
         return [(delivery.entry.uid, delivery.attempt) for delivery in self.deliveries.held()]
 
 
-def put(client: "redis.Redis", uid: str, chunk: int | None = None, count: int = 2) -> None:
+def put(client: Client, uid: str, chunk: int | None = None, count: int = 2) -> None:
     lane: keys.Lane = "interactive" if chunk is None else "bulk"
     entry = Entry(uid, "cnn@1", images(count).tobytes(), 0, chunk=chunk)
     client.xadd(keys.stream("cnn", lane), {"h": encode_header(entry), "x": bytes(entry.pixels)})
     client.incrby(keys.queued("cnn", lane), count)
 
 
-def let_lapse(client: "redis.Redis", owner: str) -> None:
+def let_lapse(client: Client, owner: str) -> None:
     """Make the lease of everything that `owner` holds as old as if nobody had renewed it."""
     for entry in client.xpending_range(STREAM, keys.GROUP, "-", "+", 100, owner):
         client.xclaim(STREAM, keys.GROUP, owner, 0, [entry["message_id"]], idle=10 * LEASE_MS, justid=True)
 
 
-def test_what_was_pulled_is_nobody_elses_until_its_lease_lapses(client: "redis.Redis") -> None:
+def test_what_was_pulled_is_nobody_elses_until_its_lease_lapses(client: Client) -> None:
     one, two = Worker(client, "one"), Worker(client, "two")
     put(client, "a")
     one.pull()
@@ -70,7 +70,7 @@ def test_what_was_pulled_is_nobody_elses_until_its_lease_lapses(client: "redis.R
     assert two.leases.takeovers == 1
 
 
-def test_a_renewed_lease_does_not_lapse(client: "redis.Redis") -> None:
+def test_a_renewed_lease_does_not_lapse(client: Client) -> None:
     one, two = Worker(client, "one"), Worker(client, "two")
     put(client, "a")
     one.pull()
@@ -80,7 +80,7 @@ def test_a_renewed_lease_does_not_lapse(client: "redis.Redis") -> None:
     assert two.held == []
 
 
-def test_renewing_does_not_steal_back_what_was_taken_over(client: "redis.Redis") -> None:
+def test_renewing_does_not_steal_back_what_was_taken_over(client: Client) -> None:
     one, two = Worker(client, "one"), Worker(client, "two")
     put(client, "a")
     one.pull()
@@ -91,7 +91,7 @@ def test_renewing_does_not_steal_back_what_was_taken_over(client: "redis.Redis")
     assert pending["consumer"] == b"two"
 
 
-def test_an_entry_that_is_held_already_is_not_run_twice(client: "redis.Redis") -> None:
+def test_an_entry_that_is_held_already_is_not_run_twice(client: Client) -> None:
     one = Worker(client, "one")
     put(client, "a")
     one.pull()
@@ -100,12 +100,12 @@ def test_an_entry_that_is_held_already_is_not_run_twice(client: "redis.Redis") -
     assert one.held == [("a", 1)]
 
 
-def test_an_entry_that_no_worker_survived_fails_with_the_reason(client: "redis.Redis") -> None:
+def test_an_entry_that_no_worker_survived_fails_with_the_reason(client: Client) -> None:
     workers = [Worker(client, f"worker-{number}", max_attempts=3) for number in range(4)]
     put(client, "a")
     workers[0].pull()
-    for before, after in zip(workers, workers[1:], strict=False):
-        let_lapse(client, f"worker-{workers.index(before)}")
+    for number, after in enumerate(workers[1:]):
+        let_lapse(client, f"worker-{number}")
         after.leases.take_over()
     assert workers[3].held == []
     data = client.get(keys.result("a"))
@@ -117,10 +117,10 @@ def test_an_entry_that_no_worker_survived_fails_with_the_reason(client: "redis.R
 
 
 @pytest.mark.parametrize("job", [{}, {"model": "cnn@1", "cancelled": 2, "finished_ms": 1}])
-def test_a_chunk_of_a_job_that_is_over_or_gone_is_dropped(client: "redis.Redis", job: dict[str, str | int]) -> None:
+def test_a_chunk_of_a_job_that_is_over_or_gone_is_dropped(client: Client, job: dict[str, str | int]) -> None:
     one = Worker(client, "one")
     if job:
-        client.hset(keys.job("a"), mapping=job)  # type: ignore[arg-type]
+        client.hset(keys.job("a"), mapping=job)
     put(client, "a", chunk=0)
     one.pull()
     assert one.held == []
@@ -128,7 +128,7 @@ def test_a_chunk_of_a_job_that_is_over_or_gone_is_dropped(client: "redis.Redis",
     assert client.get(keys.queued("cnn", "bulk")) == b"0"
 
 
-def test_what_is_no_entry_is_discarded_and_harms_nobody(client: "redis.Redis") -> None:
+def test_what_is_no_entry_is_discarded_and_harms_nobody(client: Client) -> None:
     one = Worker(client, "one")
     client.xadd(STREAM, {"h": b"{}", "x": images(2).tobytes()})
     client.xadd(STREAM, {"nonsense": b"1"})
@@ -140,7 +140,7 @@ def test_what_is_no_entry_is_discarded_and_harms_nobody(client: "redis.Redis") -
     assert client.get(keys.queued("cnn", "interactive")) == b"2"
 
 
-def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: "redis.Redis") -> None:
+def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: Client) -> None:
     one, two = Worker(client, "one"), Worker(client, "two")
     put(client, "a")
     one.pull()
@@ -152,7 +152,7 @@ def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: "
     assert {consumer["name"] for consumer in client.xinfo_consumers(STREAM, keys.GROUP)} == {b"one"}
 
 
-def wait_until_idle(client: "redis.Redis") -> None:
+def wait_until_idle(client: Client) -> None:
     """Until every consumer has been silent for a millisecond of Redis's own clock."""
     while min(consumer["idle"] for consumer in client.xinfo_consumers(STREAM, keys.GROUP)) < 1:
         client.ping()

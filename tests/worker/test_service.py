@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,10 +59,10 @@ def test_two_workers_share_a_job(pair: System, test_set: Split) -> None:
     assert min(images.values()) > IMAGES / 10
 
 
-def workers_after_a_beat(system: System) -> list[dict[str, int]]:
+def workers_after_a_beat(system: System) -> list[dict[str, Any]]:
     """Heartbeats that count all of the images."""
     while True:
-        workers: list[dict[str, int]] = system.http.get("/status").json()["workers"]
+        workers: list[dict[str, Any]] = system.http.get("/status").json()["workers"]
         if sum(worker["images"] for worker in workers) >= IMAGES:
             return workers
 
@@ -159,7 +160,7 @@ def test_flower_lists_the_workers_and_one_entry_per_batch(pair: System, test_set
         flower.stop()
 
 
-def tasks_in_flower(system: System, port: int) -> list[dict[str, str]]:
+def tasks_in_flower(system: System, port: int) -> list[dict[str, Any]]:
     """Flower's tasks, once every batch has ended for it too."""
     pause = threading.Event()
     for _ in range(200):

@@ -13,7 +13,11 @@ from worker.engine.calibrate import calibrate, cheapest_runs, choose_size
     ("ms_of_size", "max_batch_ms", "chosen"),
     [
         ({1: 1.0, 2: 1.0, 4: 1.1, 8: 2.2}, 50, 8),
-        ({1: 0.2, 2: 0.4, 4: 0.8, 8: 1.6, 16: 3.2, 32: 6.4, 64: 12.8}, 50, 32),  # the model gains nothing: the step does
+        (
+            {1: 0.2, 2: 0.4, 4: 0.8, 8: 1.6, 16: 3.2, 32: 6.4, 64: 12.8},
+            50,
+            32,
+        ),  # the model gains nothing: the step does
         ({64: 40.0, 128: 60.0}, 50, 64),
         ({1: 80.0, 2: 90.0}, 50, 1),
     ],

@@ -47,7 +47,7 @@ def test_another_shape_is_refused(litert: Engine, shape: tuple[int, ...]) -> Non
     with pytest.raises(ValueError, match="uint8"):
         litert.predict(np.zeros(shape, np.uint8))
     with pytest.raises(ValueError, match="float32"):
-        litert.predict(np.zeros((1, 28, 28), np.float32))  # type: ignore[arg-type]
+        litert.predict(np.zeros((1, 28, 28), np.float32))
 
 
 def test_a_runtime_that_answers_with_the_wrong_length_is_caught() -> None:
