@@ -29,7 +29,7 @@ async def get_status(request: Request) -> Response:
                 "accuracy": model.card.get("accuracy"),
             },
             "models": {name: versions(models_dir, name) for name in model_names(models_dir)},
-            "workers": await state.workers.read(),
+            "workers": await state.workers.refresh(),
             "queued_images": await _queued_images(state),
             "dataset": {"name": state.test_set.name, "images": len(state.test_set.images)},
         }
@@ -43,7 +43,7 @@ async def get_healthz(request: Request) -> Response:
 
 async def get_readyz(request: Request) -> Response:
     """Able to answer now: Redis is there, and a worker. Raises Unavailable, or redis' errors."""
-    workers = await state_of(request).workers.read()
+    workers = await state_of(request).workers.refresh()
     if not workers:
         raise Unavailable("no worker is ready")
     return Json({"status": "ok", "workers": len(workers)})

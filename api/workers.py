@@ -32,8 +32,16 @@ class Workers:
         if not self._alive:
             raise Unavailable(f"no worker has been heard of in the last {self._ttl_s} s")
 
-    async def read(self) -> list[dict[str, Any]]:
-        """The last heartbeat of each live worker, by name."""
+    async def refresh(self) -> list[dict[str, Any]]:
+        """The last heartbeat of each live worker, by name; from here on `require` goes by them."""
+        workers = await self._read()
+        self._alive = bool(workers)
+        self._enqueuer.images_per_s = sum(
+            max((model["images_per_s"] for model in worker["models"].values()), default=0.0) for worker in workers
+        )
+        return workers
+
+    async def _read(self) -> list[dict[str, Any]]:
         names = await self._client.zrangebyscore(keys.WORKERS, time.time() - self._ttl_s, "+inf")
         if not names:
             return []
@@ -48,10 +56,3 @@ class Workers:
             except (RedisError, OSError) as error:
                 logger.warning("workers cannot be read: %s", error)
             await asyncio.sleep(TICK_S)
-
-    async def refresh(self) -> None:
-        workers = await self.read()
-        self._alive = bool(workers)
-        self._enqueuer.images_per_s = sum(
-            max((model["images_per_s"] for model in worker["models"].values()), default=0.0) for worker in workers
-        )

@@ -93,13 +93,19 @@ def child_environ(environ: Mapping[str, str], workers: int) -> dict[str, str]:
 def _supervise(environ: dict[str, str], settings: Settings, workers: int) -> int:
     """The supervisor gets a session of its own, so that Ctrl-C reaches it once, through us, and not its children."""
     command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "--nodaemon", "-c", str(CONFIG_FILE)]
-    supervisor = subprocess.Popen(command, env=environ, start_new_session=True)  # noqa: S603
+    stopping = threading.Event()
+    supervisor: subprocess.Popen[bytes] | None = None
 
     def stop(signum: int, frame: object) -> None:
-        supervisor.terminate()
+        stopping.set()
+        if supervisor is not None:
+            supervisor.terminate()
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    supervisor = subprocess.Popen(command, env=environ, start_new_session=True)  # noqa: S603
+    if stopping.is_set():
+        supervisor.terminate()
     announcer = threading.Thread(
         target=_announce, args=(settings, environ["REDIS_URL"], workers, supervisor), daemon=True
     )

@@ -58,7 +58,10 @@ def main() -> None:
 
 
 def _version(executable: str) -> tuple[int, ...]:
-    told = subprocess.run([executable, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+    try:
+        told = subprocess.run([executable, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+    except OSError:  # built for another machine
+        return (0, 0)
     match = re.search(r"v=(\d+)\.(\d+)", told.stdout)
     return tuple(map(int, match.groups())) if match else (0, 0)
 

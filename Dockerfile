@@ -1,0 +1,75 @@
+# One image per program, none with more in it than that program needs:
+#   docker build --target api .    worker    worker-gpu    flower
+# All of them run on a read-only file system with a writable /tmp, as a user who owns nothing in them.
+
+FROM python:3.11-slim AS base
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    HOME=/tmp \
+    MODELS_DIR=/app/models
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin mnistified
+# Dependencies go into layers of their own, listed out of pyproject.toml (pip has no "dependencies only"): TensorFlow is
+# not fetched again because a line of ours changed.
+WORKDIR /requirements
+COPY pyproject.toml constraints.txt ./
+RUN python -c "import tomllib; \
+project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+lists = {'api': project['dependencies'], **project['optional-dependencies']}; \
+[open(f'{name}.txt', 'w').write('\n'.join(lines)) for name, lines in lists.items()]"
+RUN pip install -c constraints.txt -r api.txt
+WORKDIR /app
+
+FROM base AS package
+WORKDIR /src
+COPY pyproject.toml README.md ./
+COPY api api/
+COPY deploy deploy/
+COPY shared shared/
+COPY training training/
+COPY worker worker/
+RUN pip wheel --no-deps --wheel-dir /wheels .
+
+FROM base AS api
+# No index: what is not in the layers above is an error here, and no stranger's "mnistified" can be picked up.
+COPY --from=package /wheels /wheels
+RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt mnistified
+COPY models models/
+USER 10001
+ENV API_HOST=0.0.0.0 API_PORT=5000
+EXPOSE 5000
+# Past any proxy: Docker passes its own proxy settings into containers, and urllib heeds them.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['API_PORT'] + '/healthz', timeout=3)"]
+CMD ["python", "-m", "api"]
+
+FROM base AS worker-base
+ENV CELERY_WORKER_LOGLEVEL=info
+RUN pip install -c /requirements/constraints.txt -r /requirements/worker.txt
+
+# No HEALTHCHECK for workers: one that cannot go on ends by itself, and the API hears their heartbeats.
+FROM worker-base AS worker
+COPY --from=package /wheels /wheels
+RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt "mnistified[worker]"
+COPY models models/
+USER 10001
+CMD ["celery", "-A", "worker.app", "worker", "--pool", "solo", "--hostname", "worker@%h", "--without-mingle", "--without-gossip"]
+
+FROM worker-base AS worker-gpu
+RUN pip install -c /requirements/constraints.txt -r /requirements/gpu.txt
+COPY --from=package /wheels /wheels
+RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt "mnistified[worker,gpu]"
+COPY models models/
+USER 10001
+ENV ENGINE=tensorflow NVIDIA_DRIVER_CAPABILITIES=compute,utility
+CMD ["celery", "-A", "worker.app", "worker", "--pool", "solo", "--hostname", "worker@%h", "--without-mingle", "--without-gossip"]
+
+FROM base AS flower
+RUN pip install -c /requirements/constraints.txt -r /requirements/flower.txt
+COPY --from=package /wheels /wheels
+RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt "mnistified[flower]"
+USER 10001
+EXPOSE 5555
+CMD ["celery", "-A", "worker.app", "flower", "--address=0.0.0.0", "--port=5555"]

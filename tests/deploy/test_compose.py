@@ -1,0 +1,154 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from api.__main__ import SHUTDOWN_S
+from deploy.redis_server import redis_command
+from deploy.supervise import STOP_S
+from shared.settings import Settings, load_settings
+from tests.processes import ROOT
+
+Service = dict[str, Any]
+
+# Settings of other programs, and whose they are.
+THIRD_PARTY = {"CELERY_WORKER_LOGLEVEL": "celery worker --loglevel"}
+PROGRAMS = ["api", "worker", "flower"]
+ALL = ["redis", *PROGRAMS]
+
+
+def merge(base: Any, override: Any) -> Any:
+    """As Compose does it: mappings key by key, lists one after the other, of anything else the override."""
+    if isinstance(base, dict) and isinstance(override, dict):
+        merged = {key: merge(base[key], override[key]) for key in base.keys() & override.keys()}
+        return {**base, **override, **merged}
+    if isinstance(base, list) and isinstance(override, list):
+        return [*base, *override]
+    return override
+
+
+def services_of(text: str) -> dict[str, Service]:
+    """The services as they are where none of the variables in the file is set."""
+    services: dict[str, Service] = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text))["services"]
+    return services
+
+
+TEXT = (ROOT / "docker-compose.yml").read_text()
+SERVICES = services_of(TEXT)
+GPU_SERVICES = services_of((ROOT / "docker-compose.gpu.yml").read_text())
+WITH_GPU: dict[str, Service] = merge(SERVICES, GPU_SERVICES)
+TARGETS = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+
+
+def seconds(duration: str) -> int:
+    assert duration.endswith("s")
+    return int(duration[:-1])
+
+
+def test_the_services_are_redis_and_our_three_programs() -> None:
+    assert set(SERVICES) == set(WITH_GPU) == set(ALL)
+
+
+def test_only_the_api_and_flower_are_published_and_only_to_this_machine() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    settings = Settings()
+    assert published == {
+        "api": [f"127.0.0.1:{settings.api_port}:{settings.api_port}"],
+        "flower": [f"127.0.0.1:{settings.flower_port}:{settings.flower_port}"],
+    }
+    assert not any("network_mode" in service for service in SERVICES.values())
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_variable_is_a_setting_with_a_value_that_can_be_used(program: str) -> None:
+    environ = {key: str(value) for key, value in WITH_GPU[program].get("environment", {}).items()}
+    known = {name.upper() for name in Settings.__dataclass_fields__} | set(THIRD_PARTY)
+    assert set(environ) <= known
+    load_settings(environ, redis_url_file=Path("none"))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_program_uses_the_redis_beside_it_once_that_answers(program: str) -> None:
+    assert SERVICES[program]["environment"]["REDIS_URL"] == "redis://redis:6379/0"
+    assert SERVICES[program]["depends_on"] == {"redis": {"condition": "service_healthy"}}
+
+
+def test_redis_is_healthy_only_when_it_answers() -> None:
+    kind, command = SERVICES["redis"]["healthcheck"]["test"]
+    assert (kind, command) == ("CMD-SHELL", "redis-cli ping | grep -q PONG")
+
+
+def test_redis_runs_as_it_does_without_containers() -> None:
+    assert SERVICES["redis"]["image"] == "redis:7-alpine"
+    here = redis_command(Path("redis-server"), 6379, Path("/data"))
+    options = dict(zip(here[1::2], here[2::2], strict=True))
+    command = SERVICES["redis"]["command"]
+    assert command[0] == "redis-server"
+    there = dict(zip(command[1::2], command[2::2], strict=True))
+    assert there == {key: options[key] for key in ("--appendonly", "--save", "--maxmemory-policy")}
+
+
+def test_what_redis_stores_outlives_its_container() -> None:
+    (volume,) = SERVICES["redis"]["volumes"]
+    name, path = volume.split(":")
+    assert path == "/data"
+    assert name in yaml.safe_load(TEXT)["volumes"]
+
+
+@pytest.mark.parametrize("services", [SERVICES, WITH_GPU], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_program_is_built_from_a_target_of_the_dockerfile(services: dict[str, Service], program: str) -> None:
+    build = services[program]["build"]
+    assert build["context"] == "."
+    assert build["target"] in TARGETS
+
+
+@pytest.mark.parametrize("service", [SERVICES["worker"], WITH_GPU["worker"]], ids=["cpu", "gpu"])
+def test_there_can_be_any_number_of_workers(service: Service) -> None:
+    """A name, a host name or a port of this machine can be had once."""
+    assert not {"container_name", "hostname", "ports", "network_mode", "scale"} & set(service)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_container_can_write_nothing_that_lasts_and_gains_nothing(name: str) -> None:
+    service = WITH_GPU[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert [mount.partition(":")[0] for mount in service["tmpfs"]] == ["/tmp"]  # noqa: S108  # in a container of its own
+    assert not {"privileged", "cap_add", "pid", "ipc", "devices"} & set(service)
+
+
+def test_redis_needs_no_capability_to_leave_root() -> None:
+    assert SERVICES["redis"]["user"] == "redis"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_whatever_dies_is_started_anew(name: str) -> None:
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+def test_nothing_is_killed_while_it_still_finishes_what_it_has_in_hand() -> None:
+    assert seconds(SERVICES["api"]["stop_grace_period"]) > SHUTDOWN_S
+    assert seconds(SERVICES["worker"]["stop_grace_period"]) >= STOP_S
+
+
+def test_the_test_set_can_be_mounted_as_the_comment_says() -> None:
+    api = services_of(re.sub(r"# (?=MNIST_DIR:|volumes:)", "", TEXT))["api"]
+    assert api["volumes"] == [f"./data/mnist:{api['environment']['MNIST_DIR']}:ro"]
+
+
+def test_the_override_changes_nothing_but_the_worker() -> None:
+    assert set(GPU_SERVICES) == {"worker"}
+
+
+def test_with_a_gpu_a_worker_reserves_one_and_runs_an_image_of_its_own() -> None:
+    worker = WITH_GPU["worker"]
+    assert worker["build"] == {"context": ".", "target": "worker-gpu"}
+    assert worker["deploy"]["resources"]["reservations"]["devices"] == [
+        {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    ]
+    assert worker["image"] != SERVICES["worker"].get("image"), "else the other one, once built, would be taken for it"
+    assert worker["stop_grace_period"] == SERVICES["worker"]["stop_grace_period"]

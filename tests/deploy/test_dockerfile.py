@@ -1,0 +1,209 @@
+import http.server
+import json
+import re
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from shared.settings import Settings, load_settings
+from tests.processes import ROOT, free_port
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = {"api": set(), "worker": {"worker"}, "worker-gpu": {"worker", "gpu"}, "flower": {"flower"}}
+TARGETS = sorted(EXTRAS)
+
+
+@dataclass
+class Stage:
+    """One FROM with what follows it; `instructions` are (keyword, the rest in one line)."""
+
+    parent: str
+    instructions: list[tuple[str, str]] = field(default_factory=list)
+
+    def all_of(self, keyword: str) -> list[str]:
+        return [rest for word, rest in self.instructions if word == keyword]
+
+
+def parse_dockerfile(text: str) -> dict[str, Stage]:
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    stages: dict[str, Stage] = {}
+    for line in "\n".join(lines).replace("\\\n", " ").splitlines():
+        if not line.strip():
+            continue
+        keyword, rest = line.split(maxsplit=1)
+        if keyword == "FROM":
+            parent, _, name = rest.split()
+            stages[name] = stage = Stage(parent)
+        else:
+            stage.instructions.append((keyword, rest))
+    return stages
+
+
+STAGES = parse_dockerfile((ROOT / "Dockerfile").read_text())
+
+
+def whole(target: str) -> Stage:
+    """A target with everything that it is built upon, in order, as one stage."""
+    stage = STAGES[target]
+    if stage.parent not in STAGES:
+        return stage
+    below = whole(stage.parent)
+    return Stage(below.parent, below.instructions + stage.instructions)
+
+
+def environ_of(target: str) -> dict[str, str]:
+    return dict(re.findall(r"(\w+)=(\S+)", " ".join(whole(target).all_of("ENV"))))
+
+
+def command_of(target: str) -> list[str]:
+    """A CMD that is no JSON list runs under a shell, which keeps TERM to itself."""
+    command: list[str] = json.loads(whole(target).all_of("CMD")[-1])
+    return command
+
+
+def installed(target: str) -> str:
+    """What is installed of our own package, the last word of that command: `mnistified[extra,extra]`."""
+    (install,) = [rest for rest in whole(target).all_of("RUN") if "--find-links /wheels" in rest]
+    return install.split()[-1].strip('"')
+
+
+def copied_from_here(stage: Stage) -> list[str]:
+    return [path for rest in stage.all_of("COPY") if "--from=" not in rest for path in rest.split()[:-1]]
+
+
+@pytest.fixture
+def service() -> Iterator[http.server.HTTPServer]:
+    """Answers /healthz with 200, and anything else with 404."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/healthz" else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def probe(port: int) -> int:
+    """The exit status of the API's health check, behind a proxy that answers nobody."""
+    (healthcheck,) = STAGES["api"].all_of("HEALTHCHECK")
+    python, *arguments = json.loads(healthcheck.split("CMD", 1)[1])
+    assert python == "python"
+    environ = {"API_PORT": str(port), "http_proxy": f"http://127.0.0.1:{free_port()}"}
+    return subprocess.run([sys.executable, *arguments], env=environ, capture_output=True, check=False).returncode
+
+
+def test_there_is_an_image_of_every_program() -> None:
+    assert set(TARGETS) <= set(STAGES)
+
+
+def test_everything_copied_is_in_the_repository_and_in_the_build_context() -> None:
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {path for stage in STAGES.values() for path in copied_from_here(stage)}
+    assert {path for path in copied if not (ROOT / path).exists()} == set()
+    assert copied == let_in
+
+
+def test_the_build_context_is_empty_but_for_what_is_let_in() -> None:
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    assert rules[0] == "*"
+
+
+def test_every_package_of_the_project_is_copied() -> None:
+    packages = {package.partition(".")[0] for package in PROJECT["tool"]["setuptools"]["packages"]}
+    assert packages | {"pyproject.toml", PROJECT["project"]["readme"]} == set(copied_from_here(STAGES["package"]))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_image_holds_the_project_and_no_more_extras_than_its_program_needs(target: str) -> None:
+    name, _, extras = installed(target).partition("[")
+    assert name == PROJECT["project"]["name"]
+    assert set(extras.removesuffix("]").split(",")) - {""} == EXTRAS[target]
+    assert EXTRAS[target] <= set(PROJECT["project"]["optional-dependencies"])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_dependencies_have_layers_below_those_that_our_sources_change(target: str) -> None:
+    instructions = whole(target).instructions
+    lists = [set(re.findall(r"-r \S*?([\w-]+)\.txt", rest)) for word, rest in instructions if word == "RUN"]
+    assert set().union(*lists) == {"api"} | EXTRAS[target]
+    sources = next(i for i, (word, rest) in enumerate(instructions) if word == "COPY" and "--from=package" in rest)
+    assert not any("-r " in rest for _, rest in instructions[sources:])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_version_installed_is_pinned(target: str) -> None:
+    installs = [rest for rest in whole(target).all_of("RUN") if "pip install" in rest]
+    assert len(installs) >= 2
+    assert all(re.search(r"-c (/requirements/)?constraints\.txt", rest) for rest in installs)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_our_own_package_is_never_looked_up_on_an_index(target: str) -> None:
+    (install,) = [rest for rest in whole(target).all_of("RUN") if "/wheels" in rest]
+    assert "--no-index" in install
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_image_runs_as_an_ordinary_user_with_a_number_of_its_own(target: str) -> None:
+    words = [word for word, _ in whole(target).instructions]
+    user = whole(target).all_of("USER")[-1]
+    assert int(user) >= 1000
+    assert f"--uid {user} " in " ".join(whole(target).all_of("RUN"))
+    assert not {"RUN", "COPY", "ADD"} & set(words[words.index("USER") :]), "what it cannot write, it does not own"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_image_asks_to_write_nothing_outside_tmp(target: str) -> None:
+    environ = environ_of(target)
+    assert environ["PYTHONDONTWRITEBYTECODE"] == "1"
+    assert environ["HOME"] == "/tmp"  # noqa: S108  # the only place that can be written to
+    assert whole(target).all_of("VOLUME") == []
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_image_runs_its_program_itself_and_not_a_shell(target: str) -> None:
+    assert command_of(target)[0] in ("python", "celery")
+    assert whole(target).all_of("ENTRYPOINT") == []
+
+
+def test_the_workers_run_as_the_procfile_runs_them() -> None:
+    assert command_of("worker") == command_of("worker-gpu")
+    command = " ".join(command_of("worker"))
+    assert command.startswith("celery -A worker.app worker --pool solo --hostname worker@%h")
+    procfile = (ROOT / "Procfile").read_text()
+    for option in ("--pool solo", "--without-mingle", "--without-gossip"):
+        assert option in command
+        assert option in procfile
+
+
+@pytest.mark.parametrize("target", ["api", "worker", "worker-gpu"])
+def test_the_models_are_where_the_settings_say(target: str) -> None:
+    assert "models models/" in whole(target).all_of("COPY")
+    assert whole(target).all_of("WORKDIR")[-1] == "/app"
+    assert str(load_settings(environ_of(target)).models_dir) == "/app/models"
+
+
+def test_the_api_listens_beyond_its_container() -> None:
+    settings = load_settings(environ_of("api"))
+    assert settings.api_host == "0.0.0.0"  # noqa: S104  # inside a container of its own
+    assert STAGES["api"].all_of("EXPOSE") == [str(settings.api_port)] == [str(Settings().api_port)]
+
+
+def test_the_gpu_worker_runs_tensorflow() -> None:
+    assert load_settings(environ_of("worker-gpu")).engine == "tensorflow"
+
+
+def test_the_api_is_healthy_while_it_answers_healthz(service: http.server.HTTPServer) -> None:
+    assert probe(service.server_port) == 0
+    assert probe(free_port()) != 0

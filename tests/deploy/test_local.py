@@ -1,0 +1,157 @@
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy import local
+from shared.errors import MnistifiedError, SettingError
+from tests.processes import ROOT, Process, free_port
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, and settings that leave running services alone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("API_PORT", str(free_port()))
+    monkeypatch.setenv("FLOWER_PORT", str(free_port()))
+    return tmp_path
+
+
+@pytest.mark.parametrize("setting", ["API_PORT", "FLOWER_PORT"])
+def test_a_port_in_use_is_named_with_its_setting(
+    setting: str, taken_port: int, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(setting, str(taken_port))
+    with pytest.raises(SettingError, match=rf"port {taken_port} of 127\.0\.0\.1 .*in use.*{setting} sets another"):
+        local.run(1)
+    assert not any(elsewhere.iterdir()), "nothing is left where nothing was started"
+
+
+def test_a_free_port_is_no_error() -> None:
+    local.check_port_free("API_PORT", "127.0.0.1", free_port())
+
+
+@pytest.mark.parametrize("workers", [0, -2])
+def test_there_is_at_least_one_worker(workers: int, elsewhere: Path) -> None:
+    with pytest.raises(SettingError, match=f"--workers {workers}: expected 1 or more"):
+        local.run(workers)
+    assert not any(elsewhere.iterdir())
+
+
+def test_without_any_redis_nothing_is_started(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_none() -> Path:
+        raise MnistifiedError("no redis-server")
+
+    monkeypatch.setattr(local, "find_redis_server", find_none)
+    with pytest.raises(MnistifiedError, match="no redis-server"):
+        local.run(1)
+    assert not any(elsewhere.iterdir())
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_an_error_ends_the_program_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["local", "--workers", "0"])
+    with pytest.raises(SystemExit) as ended:
+        local.main()
+    assert ended.value.code == "run: --workers 0: expected 1 or more"
+
+
+@pytest.mark.parametrize(("cores", "workers", "threads"), [(8, 1, "8"), (8, 3, "2"), (2, 4, "1")])
+def test_the_cores_are_shared_out_between_the_workers(
+    cores: int, workers: int, threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    assert local.child_environ({}, workers)["ENGINE_THREADS"] == threads
+
+
+def test_threads_that_were_asked_for_are_kept() -> None:
+    assert local.child_environ({"ENGINE_THREADS": "5"}, 2)["ENGINE_THREADS"] == "5"
+
+
+def test_children_find_this_virtual_environments_programs_first_and_keep_the_rest() -> None:
+    environ = {"PATH": "/usr/bin", "MAX_ATTEMPTS": "9"}
+    children = local.child_environ(environ, 1)
+    assert children["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/usr/bin"]
+    assert children["MAX_ATTEMPTS"] == "9"
+    assert environ == {"PATH": "/usr/bin", "MAX_ATTEMPTS": "9"}, "what was passed in is left as it was"
+
+
+def get(url: str) -> tuple[int, Json]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:  # noqa: S310  # our own address
+            return reply.status, json.load(reply)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
+    """For what only asking again and again tells."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s} s"
+        time.sleep(0.1)
+
+
+def processes_in(directory: Path) -> dict[int, str]:
+    """Process id -> command line of all others that work in `directory` or below."""
+    found: dict[int, str] = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.name != str(os.getpid()) and Path(os.readlink(process / "cwd")).is_relative_to(directory):
+                found[int(process.name)] = (process / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue  # it has just ended
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_all_of_it_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewhere: Path) -> None:
+    api = f"http://127.0.0.1:{os.environ['API_PORT']}"
+    environ = {"PYTHONPATH": str(ROOT), "MODELS_DIR": str(ROOT / "models"), "ENGINE": "litert"}
+    process = Process([sys.executable, "-m", "deploy.local"], environ, cwd=elsewhere)
+
+    def worker_pids() -> set[int]:
+        return {worker["pid"] for worker in get(f"{api}/status")[1]["workers"]}
+
+    try:
+        process.wait_for_line("MNISTified is ready (1 worker)", timeout_s=60)
+        process.wait_for_line(f"API     {api} ")
+        process.wait_for_line(f"Flower  http://127.0.0.1:{os.environ['FLOWER_PORT']}")
+        assert get(f"{api}/readyz") == (200, {"status": "ok", "workers": 1})
+
+        (killed,) = worker_pids()
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: worker_pids() not in (set(), {killed}), timeout_s=30)
+        assert get(f"{api}/readyz")[0] == 200
+
+        running = " ".join(processes_in(elsewhere).values())
+        assert all(name in running for name in ("redis-server", "api", "worker.app worker", "worker.app flower"))
+    finally:
+        process.signal(signal.SIGINT)
+        status = process.wait(timeout_s=60)
+    assert status == 0, process.output
+    assert "stopped" in process.output
+    assert processes_in(elsewhere) == {}
+    assert not (elsewhere / ".run/redis-url").exists()
