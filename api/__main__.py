@@ -24,6 +24,7 @@ def main() -> None:
         port=settings.api_port,
         log_level=settings.log_level,
         access_log=settings.log_level == "debug",
+        proxy_headers=False,  # no route asks who the client is
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
 

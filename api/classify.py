@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from redis.exceptions import RedisError
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.parameters import index_of, preferred_wait_s, prefers_async
 from api.pictures import decode_image
-from api.replying import JSON_TYPE, Json, send_body, send_problem, to_json
+from api.replying import JSON_TYPE, Json, queue_away, send_body, send_problem, to_json
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
 from shared.block import Block
@@ -37,6 +38,8 @@ class ClassifyImage:
             reply = await classify_pixels(state, pixels, model, wait_s, started_s)
         except RequestError as error:
             await send_problem(scope, receive, send, error)
+        except RedisError as error:
+            await send_problem(scope, receive, send, queue_away(error))
         else:
             await send_body(send, 200, to_json(reply), [(b"content-type", JSON_TYPE)])
 

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 from redis.exceptions import RedisError
 
+from api.replying import queue_away
 from shared import keys
 from shared.connection import Client
 from shared.entry import Entry, encode_header
-from shared.errors import QueueFull, Unavailable
+from shared.errors import QueueFull
 from shared.keys import Lane
 from shared.settings import Settings
 
@@ -36,7 +38,6 @@ class Enqueuer:
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
-        self._script = client.register_script(SCRIPT)
         self._ttl_s = settings.result_ttl_s
         self._most: dict[Lane, int] = {
             "interactive": settings.max_queued_interactive_images,
@@ -49,14 +50,17 @@ class Enqueuer:
 
         Raises Unavailable when Redis is away; then none is known to be stored.
         """
+        calls = [self._call(entry, lane, b"", 0) for entry in entries]
         try:
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for entry in entries:
-                    names, arguments = self._call(entry, lane, b"", 0)
-                    await self._script(keys=names, args=arguments, client=pipeline)
-                replies = await pipeline.execute()
+            if len(calls) == 1:
+                replies = [await self._client.eval(*calls[0])]
+            else:
+                async with self._client.pipeline(transaction=False) as pipeline:
+                    for call in calls:
+                        pipeline.eval(*call)
+                    replies = await pipeline.execute()
         except RedisError as error:
-            raise Unavailable(f"the queue is away: {error}") from error
+            raise queue_away(error) from error
         return [None if accepted else self._full(lane, queued) for accepted, queued in replies]
 
     async def put_chunk(self, entry: Entry, lane: Lane, manifest: Manifest) -> None:
@@ -64,26 +68,25 @@ class Enqueuer:
 
         Raises QueueFull, or Unavailable when Redis is away.
         """
-        names, arguments = self._call(entry, lane, manifest.encode(), len(manifest.errors))
+        call = self._call(entry, lane, manifest.encode(), len(manifest.errors))
         try:
-            accepted, queued = await self._script(keys=names, args=arguments)
+            accepted, queued = await self._client.eval(*call)
         except RedisError as error:
-            raise Unavailable(f"the queue is away: {error}") from error
+            raise queue_away(error) from error
         if not accepted:
             raise self._full(lane, queued)
 
-    def _call(
-        self, entry: Entry, lane: Lane, manifest: bytes, unreadable: int
-    ) -> tuple[list[str], list[str | int | bytes | bytearray | memoryview]]:
+    def _call(self, entry: Entry, lane: Lane, manifest: bytes, unreadable: int) -> tuple[Any, ...]:
+        """Arguments of EVAL: sent whole, so that a Redis that was restarted needs no second round trip."""
         model = entry.model.partition("@")[0]
         chunk = entry.chunk is not None
-        names = [
+        return (
+            SCRIPT,
+            4,
             keys.stream(model, lane),
             keys.queued(model, lane),
             keys.job(entry.uid) if chunk else "",
             keys.job_manifests(entry.uid) if chunk else "",
-        ]
-        return names, [
             entry.count,
             self._most[lane],
             encode_header(entry),
@@ -92,7 +95,7 @@ class Enqueuer:
             "" if entry.chunk is None else entry.chunk,
             manifest,
             unreadable,
-        ]
+        )
 
     def _full(self, lane: Lane, queued_images: int) -> QueueFull:
         """Half the queue is what must drain before trying again is worth it."""

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, QueryParams
 from shared.errors import BadParameter, NotFound
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-_PREFER_WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,6})\"?")
+_PREFER_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?([0-9]{1,6})\"?")
 
 
 def index_of(text: str, count: int) -> int:
@@ -50,13 +50,18 @@ def wait_parameter(query: QueryParams, most_s: float) -> float:
 
 def prefers_async(headers: Headers) -> bool:
     """`Prefer: respond-async` (RFC 7240)."""
-    return "respond-async" in (part.strip() for part in headers.get("prefer", "").lower().split(","))
+    return "respond-async" in (part.strip() for part in _prefer(headers).split(","))
 
 
 def preferred_wait_s(headers: Headers, most_s: float) -> float:
     """`Prefer: wait=` in seconds (RFC 7240), cut at `most_s`, which is also what holds without it."""
-    match = _PREFER_WAIT.search(headers.get("prefer", "").lower())
+    match = _PREFER_WAIT.search(_prefer(headers))
     return min(float(match[1]), most_s) if match else most_s
+
+
+def _prefer(headers: Headers) -> str:
+    """All Prefer headers as one: a client may send a line for each preference."""
+    return ",".join(headers.getlist("prefer")).lower()
 
 
 def accepts_first(accept: str, candidates: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from shared.images import IMAGE_SIDE
 FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP")
 SIZE = (IMAGE_SIDE, IMAGE_SIDE)
 DARK = 128  # ink below this grey level is dark
+BEYOND_GREY = {"transparency", "exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}  # in Pillow's `info`
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that Pillow repairs or skips
 
@@ -42,13 +43,15 @@ def decode_image(data: bytes) -> bytes:
                 raise BadImage(f"expected a 28×28 image, got {image.width}×{image.height}")
             image.load()
             return _grey_pixels(image)
+    except BadImage:
+        raise
     except UnidentifiedImageError:
         names = ", ".join(FORMATS)
         raise BadImage(f"the body ({len(data)} bytes) is not an image in any of {names}") from None
     except Image.DecompressionBombError as error:
         raise BadImage(f"expected a 28×28 image: {error}") from None
-    except (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError) as error:
-        raise BadImage(f"a damaged or truncated image: {error}") from None
+    except Exception as error:  # Pillow's readers share no error for damaged data
+        raise BadImage(f"a damaged or truncated image: {str(error) or type(error).__name__}") from None
 
 
 def read_picture(name: str, data: bytes) -> Picture:
@@ -60,7 +63,7 @@ def read_picture(name: str, data: bytes) -> Picture:
 
 
 def _grey_pixels(image: Image.Image) -> bytes:
-    if image.mode == "L" and not image.info.keys() & {"transparency", "exif"}:
+    if image.mode == "L" and not image.info.keys() & BEYOND_GREY:
         return image.tobytes()
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):

@@ -63,7 +63,11 @@ async def on_request_error(request: Request, error: Exception) -> Response:
 
 
 async def on_redis_error(request: Request, error: Exception) -> Response:
-    return problem(Unavailable(f"the queue is away: {error}"))
+    return problem(queue_away(error))
+
+
+def queue_away(error: Exception) -> Unavailable:
+    return Unavailable(f"the queue is away: {error}")
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

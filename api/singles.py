@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from api.enqueue import Enqueuer
 from api.replies import Answer, Replies, new_uid
@@ -18,8 +18,17 @@ class Waiting:
 
     pixels: bytes
     model: str
-    answer: Answer = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    answer: Answer
     id: str = ""
+
+    def run_out(self, wait_s: float) -> None:
+        """The wait is over without an answer."""
+        if self.answer.done():
+            return
+        if self.id:
+            self.answer.set_exception(WaitTimeout(f"no answer within {wait_s:g} s; the work goes on", self.id))
+        else:
+            self.answer.set_exception(Unavailable(f"the queue took nothing within {wait_s:g} s"))
 
 
 def group_by_model(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
@@ -49,17 +58,16 @@ class Singles:
 
         Raises QueueFull, Unavailable, or WaitTimeout after `wait_s`, when the work goes on.
         """
-        waiting = Waiting(pixels, model)
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(pixels, model, loop.create_future())
         self._gathered.append(waiting)
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write_gathered())
+            self._writer = loop.create_task(self._write_gathered())
+        timer = loop.call_later(wait_s, waiting.run_out, wait_s)
         try:
-            async with asyncio.timeout(wait_s):
-                block, position = await waiting.answer
-        except TimeoutError:
-            if not waiting.id:
-                raise Unavailable(f"the queue took nothing within {wait_s:g} s") from None
-            raise WaitTimeout(f"no answer within {wait_s:g} s; the work goes on", waiting.id) from None
+            block, position = await waiting.answer
+        finally:
+            timer.cancel()
         return block, position, waiting.id
 
     async def _write_gathered(self) -> None:

@@ -72,6 +72,8 @@ def decode_block(data: bytes | memoryview) -> Block:
         start = 4 + int.from_bytes(data[:4], "little")
         header = orjson.loads(data[4:start])
         count = header["n"]
+        if type(count) is not int or len(data) != start + count * (1 + 4 * CLASSES):
+            raise ValueError(f"{count!r} results in {len(data)} bytes")
         predictions = np.frombuffer(data, np.uint8, count, start)
         probabilities = np.frombuffer(data, "<f4", count * CLASSES, start + count).reshape(count, CLASSES)
         return Block(

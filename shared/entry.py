@@ -62,8 +62,9 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
     try:
         header = orjson.loads(fields[HEADER_FIELD])
         pixels = fields[PIXELS_FIELD]
-        if header["v"] != FORMAT:
-            raise EntryError(f"entry format {header['v']!r}, this worker reads {FORMAT}")
+        if _integer(header["v"]) != FORMAT:
+            raise EntryError(f"entry format {header['v']}, this worker reads {FORMAT}")
+        count = _integer(header["n"])
         entry = Entry(
             uid=_string(header["uid"]),
             model=_string(header["model"]),
@@ -75,9 +76,8 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EntryError(f"not an entry: {error!r}") from None
-    count = header.get("n")
     if count != entry.count or len(pixels) % IMAGE_BYTES or not count:
-        raise EntryError(f"entry says {count!r} images and carries {len(pixels)} bytes of pixels")
+        raise EntryError(f"entry says {count} images and carries {len(pixels)} bytes of pixels")
     if entry.deadlines_ms and len(entry.deadlines_ms) != count:
         raise EntryError(f"entry of {count} images has {len(entry.deadlines_ms)} deadlines")
     return entry
@@ -90,6 +90,6 @@ def _string(value: object) -> str:
 
 
 def _integer(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"expected an integer, not {value!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"expected an integer from 0, not {value!r}")
     return value

@@ -69,4 +69,6 @@ def load_version(models_dir: Path, ref: str) -> ModelVersion:
         card = orjson.loads((directory / CARD).read_bytes())
     except (OSError, ValueError) as error:
         raise ModelError(f"{directory / CARD} cannot be read: {error}") from None
+    if not isinstance(card, dict):
+        raise ModelError(f"{directory / CARD} cannot be read: expected an object")
     return ModelVersion(name, version, directory, card)

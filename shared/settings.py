@@ -25,11 +25,11 @@ def _integer(low: int, high: int) -> Parse:
     return parse
 
 
-def _seconds(low: float, high: float) -> Parse:
+def _number(low: float, high: float, unit: str) -> Parse:
     def parse(text: str) -> float:
         number = float(text)
         if not low <= number <= high:
-            raise ValueError(f"expected {low:g} to {high:g} seconds")
+            raise ValueError(f"expected {low:g} to {high:g} {unit}")
         return number
 
     return parse
@@ -77,9 +77,11 @@ class Settings:
     mnist_dir: Path | None = _setting(None, Path, "folder of the four MNIST files")
 
     engine: str = _setting("auto", _one_of("auto", "litert", "tensorflow"), "what runs the model")
-    engine_threads: int = _setting(0, _integer(0, 256), "threads of one engine; 0: one per core")
+    engine_threads: int = _setting(
+        0, _integer(0, 256), "engines of one thread each that a worker runs at a time; 0: one per core"
+    )
     max_batch_images: int = _setting(256, _integer(1, 4096), "most images of one batch")
-    max_batch_ms: float = _setting(50.0, _seconds(1, 60_000), "longest that one batch may take")
+    max_batch_ms: float = _setting(50.0, _number(1, 60_000, "ms"), "longest that one batch may take")
     max_attempts: int = _setting(3, _integer(1, 100), "deliveries of an entry before its images fail")
     lease_ms: int = _setting(10_000, _integer(500, 3_600_000), "unrenewed for so long, an entry is taken over")
 
@@ -95,10 +97,10 @@ class Settings:
     max_image_bytes: int = _setting(1 << 20, _integer(1, 1 << 30), "largest image file")
     max_upload_bytes: int = _setting(1 << 30, _integer(1, 1 << 40), "largest bulk body, also once unpacked")
     max_job_images: int = _setting(1_000_000, _integer(1, 10**9), "most images of one job")
-    upload_stall_s: float = _setting(30.0, _seconds(0.01, 3600), "longest that an upload waits for room")
+    upload_stall_s: float = _setting(30.0, _number(0.01, 3600, "s"), "longest that an upload waits for room")
 
-    sync_wait_s: float = _setting(30.0, _seconds(0.01, 3600), "longest that a synchronous request waits")
-    max_wait_s: float = _setting(60.0, _seconds(0.01, 3600), "longest `?wait=`")
+    sync_wait_s: float = _setting(30.0, _number(0.01, 3600, "s"), "longest that a synchronous request waits")
+    max_wait_s: float = _setting(60.0, _number(0.01, 3600, "s"), "longest `?wait=`")
     result_ttl_s: int = _setting(86_400, _integer(1, 10**8), "how long a job and its results are kept")
     single_result_ttl_s: int = _setting(300, _integer(1, 10**8), "how long a synchronous result is kept")
     worker_ttl_s: int = _setting(10, _integer(2, 3600), "silent for so long, a worker counts as away")
@@ -108,7 +110,7 @@ def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_F
     """Read the settings out of `environ`; what is not there keeps its default.
 
     Without REDIS_URL, the address that a running `make run` left in `redis_url_file` is used where there is one.
-    Raises SettingError, naming key and value, for the first value that cannot be used.
+    Raises SettingError, naming key and value, or that file, for the first that cannot be used.
     """
     values: dict[str, Any] = {}
     for setting in fields(Settings):
@@ -121,10 +123,13 @@ def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_F
         except ValueError as error:
             raise SettingError(f"{key}={text!r}: {error}") from None
     if "redis_url" not in values and redis_url_file.is_file():
-        values["redis_url"] = redis_url_file.read_text().strip()
+        try:
+            values["redis_url"] = _redis_url(redis_url_file.read_text().strip())
+        except ValueError as error:
+            raise SettingError(f"{redis_url_file}: {error}") from None
     return Settings(**values)
 
 
 def engine_threads(settings: Settings) -> int:
-    """Threads of one engine, with 0 resolved to the cores that this process may use."""
+    """Engine threads of a worker, with 0 resolved to the cores that this process may use."""
     return settings.engine_threads or len(os.sched_getaffinity(0))

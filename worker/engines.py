@@ -1,51 +1,77 @@
-"""The engines of this worker, one per model version, loaded once."""
+"""The engines of this worker: for each model version as many as may run at a time, loaded once.
 
+On a CPU, T engines of one thread each do more than one engine of T threads: no batch waits for its slowest thread, and
+while one writes its results the others go on. On a GPU there is one.
+"""
+
+import contextlib
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 
 from shared.errors import ModelError
 from shared.registry import load_version
 from shared.settings import Settings, engine_threads
-from worker.engine import Engine, choose_kind, load_engine
+from worker.engine import Engine, choose_kind, load_engine, replicate
 
 logger = logging.getLogger(__name__)
 
 
 class Engines:
-    """`get` is for the thread that runs the models."""
+    """A thread that runs models takes a turn, then an engine for as long as its batch needs it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._kind = choose_kind(settings.engine)
-        self._loaded: dict[str, Engine] = {}
+        self.at_a_time = engine_threads(settings) if self._kind == "litert" else 1
+        self._turns = threading.Semaphore(self.at_a_time)
+        self._loading = threading.Lock()
+        self._idle: dict[str, list[Engine]] = {}  # the one used last is taken first: its memory is in the cache
+        self._first: dict[str, Engine] = {}
 
     @property
     def loaded(self) -> Mapping[str, Engine]:
-        return dict(self._loaded)
+        """One engine of each version."""
+        return dict(self._first)
 
-    def get(self, ref: str) -> Engine:
-        """The engine of `name@version`; a version seen for the first time is loaded and warmed (blocks for seconds).
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Blocks until fewer than `at_a_time` threads have a turn."""
+        with self._turns:
+            yield
 
+    @contextlib.contextmanager
+    def engine(self, ref: str) -> Iterator[Engine]:
+        """An engine of `name@version`, for a thread that has its turn.
+
+        A version seen for the first time is loaded and warmed (blocks for seconds).
         Raises ModelError for one that is not in the registry or will not load.
         """
-        if ref not in self._loaded:
-            version = load_version(self._settings.models_dir, ref)
-            try:
-                engine = load_engine(
-                    self._kind,
-                    version.directory,
-                    engine_threads(self._settings),
-                    self._settings.max_batch_images,
-                    self._settings.max_batch_ms,
-                )
-            except Exception as error:
-                raise ModelError(f"{version.ref} will not load from {version.directory}: {error!r}") from error
-            logger.info(
-                "%s on %s: batches of %d, %d images/s",
-                version.ref,
-                engine.kind,
-                engine.best_batch_images,
-                engine.calibration.images_per_s,
-            )
-            self._loaded[version.ref] = engine
-        return self._loaded[ref]
+        with self._loading:
+            if ref not in self._idle:
+                self._idle[ref] = self._load(ref)
+        engine = self._idle[ref].pop()
+        try:
+            yield engine
+        finally:
+            self._idle[ref].append(engine)
+
+    def _load(self, ref: str) -> list[Engine]:
+        settings = self._settings
+        version = load_version(settings.models_dir, ref)
+        try:
+            first = load_engine(self._kind, version.directory, 1, settings.max_batch_images, settings.max_batch_ms)
+            engines = [first, *replicate(first, version.directory, self.at_a_time - 1)]
+        except Exception as error:
+            raise ModelError(f"{version.ref} will not load from {version.directory}: {error!r}") from error
+        batch_images, images_per_s = first.best_batch_images, first.calibration.images_per_s
+        logger.info(
+            "%s: %d %s engines, batches of %d, %d images/s each",
+            ref,
+            len(engines),
+            first.kind,
+            batch_images,
+            images_per_s,
+        )
+        self._first[ref] = first
+        return engines

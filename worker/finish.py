@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from shared import keys
 from shared.block import Block, encode_block
@@ -17,7 +18,6 @@ class Finisher:
 
     def __init__(self, client: Client, worker_name: str, result_ttl_s: int, single_result_ttl_s: int) -> None:
         self._client = client
-        self._script = client.register_script(SCRIPT)
         self._worker_name = worker_name
         self._result_ttl_s = result_ttl_s
         self._single_result_ttl_s = single_result_ttl_s
@@ -26,24 +26,27 @@ class Finisher:
         """Write complete deliveries; returns how many of them another worker had finished before."""
         if not deliveries:
             return 0
+        calls = list(map(self._call, deliveries))
+        if len(calls) == 1:
+            return int(self._client.eval(*calls[0]) == 0)
         with self._client.pipeline(transaction=False) as pipeline:
-            for delivery in deliveries:
-                names, arguments = self._call(delivery)
-                self._script(keys=names, args=arguments, client=pipeline)
+            for call in calls:
+                pipeline.eval(*call)
             return sum(first == 0 for first in pipeline.execute())
 
-    def _call(self, delivery: Delivery) -> tuple[list[str], list[str | bytes | int]]:
+    def _call(self, delivery: Delivery) -> tuple[Any, ...]:
+        """Arguments of EVAL: sent whole, so that a Redis that was restarted needs no second round trip."""
         entry = delivery.entry
         model = entry.model.partition("@")[0]
         faults = Counter(state for state, _ in delivery.faults.values())
         single = entry.chunk is None
-        names = [
+        return (
+            SCRIPT,
+            4,
             delivery.stream,
             keys.queued(model, delivery.lane),
             keys.result(entry.uid) if single else keys.job(entry.uid),
             "" if single else keys.job_blocks(entry.uid),
-        ]
-        return names, [
             keys.GROUP,
             delivery.entry_id,
             entry.count,
@@ -51,13 +54,13 @@ class Finisher:
             self._single_result_ttl_s if single else self._result_ttl_s,
             entry.reply,
             entry.uid,
-            "" if entry.chunk is None else entry.chunk,
+            "" if single else entry.chunk,
             entry.count - len(delivery.faults),
             faults["failed"],
             faults["expired"],
             int(time.time() * 1e3),
             keys.JOBS_CHANNEL,
-        ]
+        )
 
     def _block(self, delivery: Delivery) -> Block:
         return Block(

@@ -1,6 +1,7 @@
-"""The thread that runs the model: a batch out of the backlog, one pass, the answers back to where they came from."""
+"""Running the model: a batch out of the backlog, one pass, the answers back to where they came from."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ import numpy as np
 
 from shared.block import NO_PREDICTION
 from shared.errors import ModelError
-from shared.images import Images, Probabilities
+from shared.images import CLASSES, Images, Probabilities
 from worker.backlog import Backlog, Delivery, Slice
-from worker.engine import Engine
+from worker.engines import Engines
 from worker.finish import Finisher
 from worker.isolate import predict_isolating
 
@@ -30,59 +31,84 @@ class BatchReport:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What came of a batch: `probabilities` has a row for each position in `live`, slice by slice."""
+
+    live: list[list[int]]
+    probabilities: Probabilities
+    faults: dict[int, str]
+    started_s: float
+    model_ms: float
+
+
 class Runner:
-    """`run` until the backlog is closed and empty. Nothing that a batch does ends it, short of the process."""
+    """`run` in one thread more than there are engines, until the backlog is closed and empty: while one of them writes
+    results, every engine runs. Nothing that a batch does ends it, short of the process.
+    """
 
     def __init__(
         self,
         backlog: Backlog,
-        engine_for: Callable[[str], Engine],
+        engines: Engines,
         finisher: Finisher,
         report: Callable[[BatchReport], None],
         finished: Callable[[list[Delivery]], None],
         max_batch_images: int,
     ) -> None:
         self._backlog = backlog
-        self._engine_for = engine_for
+        self._engines = engines
         self._finisher = finisher
         self._report = report
         self._finished = finished
         self._max_batch_images = max_batch_images
+        self._answering = threading.Lock()
 
     def run(self) -> None:
-        while batch := self._backlog.take(self._max_batch_images):
-            self._report(self._run_batch(batch))
+        while True:
+            # Taken only once an engine is free: whatever arrives until then is part of the batch.
+            with self._engines.turn():
+                batch = self._backlog.take(self._max_batch_images)
+                if not batch:
+                    return
+                run = self._run_model(batch)
+            self._finish(batch, run)
 
-    def _run_batch(self, batch: list[Slice]) -> BatchReport:
-        model = batch[0].delivery.entry.model
+    def _run_model(self, batch: list[Slice]) -> "_Run":
         started_s = time.time()
         live = [positions_alive(part, started_s * 1e3) for part in batch]
         images = _gather(batch, live)
         start_s = time.perf_counter()
-        probabilities, faults = predict_isolating(self._predict(model), images)
-        model_ms = (time.perf_counter() - start_s) * 1e3
-        _scatter(batch, live, probabilities, faults)
-        for part in batch:
-            _time(part.delivery, started_s, model_ms, len(images))
-        complete = [part.delivery for part in batch if part.delivery.complete]
+        probabilities, faults = self._predict(batch[0].delivery.entry.model, images)
+        return _Run(live, probabilities, faults, started_s, (time.perf_counter() - start_s) * 1e3)
+
+    def _predict(self, model: str, images: Images) -> tuple[Probabilities, dict[int, str]]:
+        """As `predict_isolating`; images of a model that this worker cannot load all fail with the reason."""
+        try:
+            with self._engines.engine(model) as engine:
+                return predict_isolating(engine.predict, images)
+        except ModelError as error:
+            logger.error("%d images fail: %s", len(images), error)
+            return np.zeros((len(images), CLASSES), np.float32), dict.fromkeys(range(len(images)), str(error))
+
+    def _finish(self, batch: list[Slice], run: "_Run") -> None:
+        with self._answering:  # slices of one entry may have been in batches of both threads
+            _scatter(batch, run)
+            complete = [part.delivery for part in batch if part.delivery.complete]
         late = self._finisher.finish(complete)
         if late:
             logger.warning("%d entries had been finished by another worker", late)
         self._finished(complete)
-        reason = next(iter(faults.values()), "")
-        return BatchReport(model, len(images), len(faults), started_s, time.time(), reason)
-
-    def _predict(self, model: str) -> Callable[[Images], Probabilities]:
-        """The engine's predict; for a model that this worker cannot load, one that fails each image with the reason."""
-        try:
-            return self._engine_for(model).predict
-        except ModelError as error:
-            reason = error
-
-        def refuse(images: Images) -> Probabilities:
-            raise reason
-
-        return refuse
+        self._report(
+            BatchReport(
+                model=batch[0].delivery.entry.model,
+                images=len(run.probabilities),
+                failed=len(run.faults),
+                started_s=run.started_s,
+                finished_s=time.time(),
+                reason=next(iter(run.faults.values()), ""),
+            )
+        )
 
 
 def positions_alive(part: Slice, now_ms: float) -> list[int]:
@@ -102,34 +128,29 @@ def _gather(batch: list[Slice], live: list[list[int]]) -> Images:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _scatter(batch: list[Slice], live: list[list[int]], probabilities: Probabilities, faults: dict[int, str]) -> None:
+def _scatter(batch: list[Slice], run: _Run) -> None:
     """Write each answer to its own delivery and position; who was not alive expired."""
-    predictions = probabilities.argmax(axis=1).astype(np.uint8)
+    predictions = run.probabilities.argmax(axis=1).astype(np.uint8)
     row = 0
-    for part, alive in zip(batch, live, strict=True):
+    for part, alive in zip(batch, run.live, strict=True):
         delivery = part.delivery
+        rows = slice(row, row + len(alive))
         if len(alive) == part.count:
-            delivery.predictions[part.start : part.stop] = predictions[row : row + part.count]
-            delivery.probabilities[part.start : part.stop] = probabilities[row : row + part.count]
+            delivery.predictions[part.start : part.stop] = predictions[rows]
+            delivery.probabilities[part.start : part.stop] = run.probabilities[rows]
         else:
-            delivery.predictions[alive] = predictions[row : row + len(alive)]
-            delivery.probabilities[alive] = probabilities[row : row + len(alive)]
+            delivery.predictions[alive] = predictions[rows]
+            delivery.probabilities[alive] = run.probabilities[rows]
             for position in set(range(part.start, part.stop)) - set(alive):
                 delivery.faults[position] = ("expired", "its deadline passed in the queue")
-        for fault_row in (faulty for faulty in faults if row <= faulty < row + len(alive)):
-            _fail(delivery, alive[fault_row - row], faults[fault_row])
+        for fault_row in (faulty for faulty in run.faults if rows.start <= faulty < rows.stop):
+            position = alive[fault_row - row]
+            delivery.predictions[position] = NO_PREDICTION
+            delivery.faults[position] = ("failed", run.faults[fault_row])
+        if not delivery.answered:
+            delivery.queue_ms = max(0.0, run.started_s * 1e3 - delivery.entry.accepted_ms)
+        # An entry cut over several batches tells the model's time for all of them, and the size of the largest.
+        delivery.model_ms += run.model_ms
+        delivery.batch_images = max(delivery.batch_images, len(run.probabilities))
         delivery.answered += part.count
         row += len(alive)
-
-
-def _fail(delivery: Delivery, position: int, reason: str) -> None:
-    delivery.predictions[position] = NO_PREDICTION
-    delivery.faults[position] = ("failed", reason)
-
-
-def _time(delivery: Delivery, started_s: float, model_ms: float, batch_images: int) -> None:
-    """An entry cut over several batches waited until the first; its model time is that of all of them."""
-    if not delivery.batch_images:
-        delivery.queue_ms = max(0.0, started_s * 1e3 - delivery.entry.accepted_ms)
-    delivery.model_ms += model_ms
-    delivery.batch_images = max(delivery.batch_images, batch_images)

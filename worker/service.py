@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 WARM_STOP_S = 30.0  # for what is in hand when a worker is told to stop; what is left is taken over
 EXIT_BROKEN = 70
+SWITCH_INTERVAL_S = 1e-4  # the thread that has the model's turn must not wait for one that writes results
 
 
 class BatchingService:
@@ -41,10 +43,12 @@ class BatchingService:
 
         Raises ModelError when a model will not load, RedisError when Redis is away for longer than the client retries.
         """
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = self._settings
         default = load_version(settings.models_dir, settings.default_model)
         self._engines = Engines(settings)
-        batch_images = self._engines.get(default.ref).best_batch_images
+        with self._engines.engine(default.ref) as engine:
+            batch_images = engine.best_batch_images
         models = model_names(settings.models_dir)
         client = worker_client(settings, patient=True)
         keeper_client = worker_client(settings, patient=False)
@@ -56,7 +60,7 @@ class BatchingService:
         deliveries = Deliveries(client, self._backlog, finisher, settings.max_attempts)
         self._leases = Leases(keeper_client, consumer, models, deliveries, settings.lease_ms)
         self._heartbeat = Heartbeat(keeper_client, self._name, settings.worker_ttl_s)
-        runner = Runner(self._backlog, self._engines.get, finisher, self._report, deliveries.finished, batch_images)
+        runner = Runner(self._backlog, self._engines, finisher, self._report, deliveries.finished, batch_images)
         ensure_groups(client, models)
         self._models = models
         self._keeper_client = keeper_client
@@ -68,7 +72,7 @@ class BatchingService:
             )
             for lane in keys.LANES
         ]
-        self._runner = self._thread("run", runner.run)
+        self._runners = [self._thread(f"run-{number}", runner.run) for number in range(self._engines.at_a_time + 1)]
         self._keeper = self._thread("keep", self._keep)
 
     def stop(self) -> None:
@@ -77,7 +81,8 @@ class BatchingService:
         for puller in self._pullers:
             puller.join(2 * BLOCK_MS / 1e3)
         self._backlog.close()
-        self._runner.join(WARM_STOP_S)
+        for runner in self._runners:
+            runner.join(WARM_STOP_S)
         self._keeper.join(WARM_STOP_S)
         try:
             self._heartbeat.leave()
@@ -90,13 +95,13 @@ class BatchingService:
 
     def _keep(self) -> None:
         interval_s = min(self._settings.lease_ms / 4e3, self._settings.worker_ttl_s / 4)
-        while not self._stopping.wait(interval_s) or self._runner.is_alive():
+        while not self._stopping.wait(interval_s) or any(runner.is_alive() for runner in self._runners):
             try:
                 self._keep_once()
             except RedisError as error:
                 logger.warning("Redis is away: %s", error)
             if self._stopping.is_set():
-                self._runner.join(interval_s)
+                self._runners[0].join(interval_s)
 
     def _keep_once(self) -> None:
         self._leases.renew()

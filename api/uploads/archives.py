@@ -5,7 +5,6 @@ import itertools
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import IO
 
@@ -15,6 +14,14 @@ from api.uploads.chunk import check_total
 from shared.errors import BadUpload
 
 AT_A_TIME = 64  # pictures decoded in a thread before the event loop hears of them
+MAX_EXTENSION_BYTES = 1 << 16  # of one of these in a tar: tarfile reads them into memory whole
+EXTENSIONS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 
 
 async def zip_pictures(body: Body, image_bytes: int, most: int) -> AsyncIterator[Picture]:
@@ -25,8 +32,9 @@ async def zip_pictures(body: Body, image_bytes: int, most: int) -> AsyncIterator
             archive = await asyncio.to_thread(zipfile.ZipFile, file)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise BadUpload(f"not a readable zip archive: {error}") from None
-        check_total(len(archive.filelist), most)
-        async for picture in _in_thread(_zip_members(archive, image_bytes)):
+        files = [info for info in archive.infolist() if is_picture_file(info.filename)]
+        check_total(len(files), most)
+        async for picture in _in_thread(_zip_members(archive, files, image_bytes)):
             yield picture
 
 
@@ -38,44 +46,47 @@ async def tar_pictures(body: Body, image_bytes: int) -> AsyncIterator[Picture]:
 
 
 def is_picture_file(name: str) -> bool:
-    """Not what macOS and file managers put into archives beside the files that a person chose."""
+    """Not a folder, nor what macOS and file managers put into archives beside the files that a person chose."""
     parts = name.split("/")
-    return parts[0] != "__MACOSX" and not parts[-1].startswith(".")
+    return parts[0] != "__MACOSX" and parts[-1] != "" and not parts[-1].startswith(".")
 
 
-def _zip_members(archive: zipfile.ZipFile, image_bytes: int) -> Iterator[Picture]:
-    for info in archive.infolist():
-        if info.is_dir() or not is_picture_file(info.filename):
-            continue
+def _zip_members(archive: zipfile.ZipFile, files: list[zipfile.ZipInfo], image_bytes: int) -> Iterator[Picture]:
+    for info in files:
         try:
             with archive.open(info) as member:
-                yield _picture(info.filename, member, image_bytes)
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            RuntimeError,
-            NotImplementedError,
-            EOFError,
-            OSError,
-        ) as error:
+                data = member.read(image_bytes + 1)
+        except Exception as error:  # zipfile and its decompressors share no error for damaged data
             yield Picture(info.filename, None, f"cannot be unpacked: {error}")
+        else:
+            yield _picture(info.filename, data, image_bytes)
+
+
+class _BoundedTarInfo(tarfile.TarInfo):
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """The entry point that tarfile leaves to subclasses, called for every header."""
+        if self.type in EXTENSIONS and self.size > MAX_EXTENSION_BYTES:
+            raise tarfile.ReadError(f"a name or header of {self.size} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
 
 
 def _tar_members(file: IO[bytes], image_bytes: int) -> Iterator[Picture]:
     try:
-        with tarfile.open(fileobj=file, mode="r|") as archive:
+        with tarfile.open(fileobj=file, mode="r|", tarinfo=_BoundedTarInfo) as archive:
             for info in archive:
                 archive.members = []  # type: ignore[attr-defined]  # else it keeps every member it has seen
                 if info.isfile() and is_picture_file(info.name):
                     member = archive.extractfile(info)
                     assert member is not None, "a regular file has contents"
-                    yield _picture(info.name, member, image_bytes)
-    except (tarfile.TarError, EOFError, OSError) as error:
+                    yield _picture(info.name, member.read(image_bytes + 1), image_bytes)
+            file.seek(archive.offset)  # where tarfile found no further member
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise BadUpload("the tar archive is damaged or ends too early")
+    except (tarfile.TarError, EOFError, OSError, RecursionError) as error:
         raise BadUpload(f"not a readable tar archive: {error}") from None
 
 
-def _picture(name: str, member: IO[bytes], image_bytes: int) -> Picture:
-    data = member.read(image_bytes + 1)
+def _picture(name: str, data: bytes, image_bytes: int) -> Picture:
     if len(data) > image_bytes:
         return Picture(name, None, f"larger than {image_bytes} bytes")
     return read_picture(name, data)

@@ -1,6 +1,7 @@
 """Uploads of raw pixels: `.npy` and IDX of uint8[N,28,28]. No pixel is looked at, only counted."""
 
 import io
+import tokenize
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -38,7 +39,7 @@ def count_of_shape(shape: tuple[int, ...]) -> int:
     if shape == (side, side):
         return 1
     if len(shape) > 1 and shape[1:] in ((side, side), (side, side, 1), (IMAGE_BYTES,)):
-        if shape[0] == 0:
+        if shape[0] < 1:
             raise BadUpload("the array has no images")
         return shape[0]
     raise BadUpload(f"expected an array of uint8[N,28,28], got shape {list(shape)}")
@@ -57,7 +58,7 @@ async def _npy_shape(body: Body) -> tuple[int, ...]:
     read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
     try:
         shape, fortran_order, dtype = read_header(header)
-    except (ValueError, SyntaxError, TypeError) as error:
+    except (ValueError, SyntaxError, TypeError, tokenize.TokenError, RecursionError, MemoryError) as error:
         raise BadUpload(f"damaged .npy header: {error}") from None
     if dtype != np.uint8:
         raise BadUpload(f"expected an array of uint8[N,28,28], got {dtype}{list(shape)}")

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from api.pictures import Picture
-from shared.errors import TooLarge
+from shared.errors import BadUpload, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Chunk:
 
 
 async def chunk_pictures(pictures: AsyncIterator[Picture], chunk_images: int, most: int) -> AsyncIterator[Chunk]:
-    """Chunks of `chunk_images`, the last one shorter. Raises TooLarge past `most` pictures."""
+    """Chunks of `chunk_images`, the last one shorter. Raises TooLarge past `most` pictures, BadUpload without any."""
     gathered: list[Picture] = []
     total = 0
     async for picture in pictures:
@@ -28,6 +28,8 @@ async def chunk_pictures(pictures: AsyncIterator[Picture], chunk_images: int, mo
         if len(gathered) == chunk_images:
             yield _chunk(gathered)
             gathered = []
+    if not total:
+        raise BadUpload("the upload has no images")
     if gathered:
         yield _chunk(gathered)
 

@@ -75,7 +75,10 @@ async def multipart_pictures(body: Body, content_type: str, image_bytes: int) ->
     if not boundary:
         raise BadUpload("multipart/form-data without a boundary in its Content-Type")
     parts = _Parts(image_bytes)
-    parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
+    try:
+        parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
+    except FormParserError as error:
+        raise BadUpload(f"multipart/form-data with an unusable boundary: {error}") from None
     async for piece in body.pieces():
         try:
             parser.write(piece)

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 from collections.abc import AsyncIterator
 
 import orjson
@@ -31,10 +30,11 @@ async def _lines(body: Body, limit_bytes: int) -> AsyncIterator[bytes]:
     rest = b""
     async for piece in body.pieces():
         *lines, rest = (rest + piece).split(b"\n")
+        for line in (*lines, rest):
+            if len(line) > limit_bytes:
+                raise TooLarge(f"a line is longer than {limit_bytes} bytes")
         for line in lines:
             yield line
-        if len(rest) > limit_bytes:
-            raise TooLarge(f"a line is longer than {limit_bytes} bytes")
     yield rest
 
 
@@ -46,13 +46,13 @@ def _picture(line: bytes, number: int, image_bytes: int) -> Picture:
         return Picture(name, None, f"not JSON: {error}")
     encoded = record
     if isinstance(record, dict):
-        name = str(record.get("name", name))
+        name = str(record.get("name") or name)
         encoded = record.get("image")
     if not isinstance(encoded, str):
         return Picture(name, None, 'expected {"image": "<base64>"} or a base64 string')
     try:
         data = base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         return Picture(name, None, f"not base64: {error}")
     if len(data) > image_bytes:
         return Picture(name, None, f"larger than {image_bytes} bytes")

@@ -111,6 +111,19 @@ def load_engine(
     return Engine(runtime, calibrate(runtime.run, max_batch_images, max_batch_ms))
 
 
+def replicate(engine: Engine, model_dir: Path, count: int) -> list[Engine]:
+    """`count` more LiteRT engines like `engine`, warmed, of one thread each."""
+    from worker.engine.litert import LiteRTRuntime
+
+    replicas = []
+    for _ in range(count):
+        runtime = LiteRTRuntime(model_dir / "model.tflite", threads=1)
+        for size in engine.calibration.ms_of_size:
+            runtime.run(np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8))
+        replicas.append(Engine(runtime, engine.calibration))
+    return replicas
+
+
 def _nvidia_device() -> bool:
     """Whether a GPU could be there, without the seconds that importing TensorFlow takes."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):

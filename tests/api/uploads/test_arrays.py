@@ -1,0 +1,214 @@
+import gzip
+import io
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from api.uploads.arrays import count_of_shape, idx_chunks, npy_chunks
+from api.uploads.chunk import Chunk
+from shared.errors import BadUpload, TooLarge
+from shared.images import Images
+from tests.api.uploads.test_body import SIZES, body_of, collect
+
+IMAGES: Images = np.random.default_rng(1).integers(0, 256, (10, 28, 28), np.uint8)
+
+
+def npy(images: np.ndarray[Any, Any], version: tuple[int, int] | None = None) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, images, version)
+    return file.getvalue()
+
+
+def npy_with_header(header: str, data: bytes = b"", header_bytes: int | None = None) -> bytes:
+    """Version 1 around a header of one's own, of which the prefix may say another length."""
+    length = len(header) if header_bytes is None else header_bytes
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", length) + header.encode("latin-1") + data
+
+
+def npy_of_shape(shape: str) -> bytes:
+    return npy_with_header(f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n")
+
+
+def idx(images: np.ndarray[Any, Any]) -> bytes:
+    return struct.pack(f">HBB{images.ndim}I", 0, 8, images.ndim, *images.shape) + images.tobytes()
+
+
+def read_npy(data: bytes, size: int = 65536, most: int = 1000) -> list[Chunk]:
+    return collect(npy_chunks(body_of(data, size), 4, most))
+
+
+def read_idx(data: bytes, size: int = 65536, most: int = 1000) -> list[Chunk]:
+    return collect(idx_chunks(body_of(data, size), 4, most))
+
+
+EXPECTED = [Chunk(IMAGES[start : start + 4].tobytes(), len(IMAGES[start : start + 4])) for start in (0, 4, 8)]
+WAYS = pytest.mark.parametrize(("write", "read"), [(npy, read_npy), (idx, read_idx)], ids=["npy", "idx"])
+
+
+@WAYS
+@pytest.mark.parametrize("size", SIZES)
+def test_an_array_comes_in_chunks_in_its_order(
+    write: Callable[[Images], bytes], read: Callable[..., list[Chunk]], size: int
+) -> None:
+    assert read(write(IMAGES), size) == EXPECTED
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_every_version_of_npy_is_read(version: tuple[int, int]) -> None:
+    assert read_npy(npy(IMAGES, version)) == EXPECTED
+
+
+@WAYS
+@pytest.mark.parametrize("shape", [(10, 28, 28), (10, 28, 28, 1), (10, 784)])
+def test_a_stack_of_images_may_have_any_of_these_shapes(
+    write: Callable[[Images], bytes], read: Callable[..., list[Chunk]], shape: tuple[int, ...]
+) -> None:
+    assert read(write(IMAGES.reshape(shape))) == EXPECTED
+
+
+@pytest.mark.parametrize(("shape", "count"), [((28, 28), 1), ((28, 28, 28), 28), ((28, 784), 28), ((1, 28, 28, 1), 1)])
+def test_the_shape_tells_how_many_images_there_are(shape: tuple[int, ...], count: int) -> None:
+    assert count_of_shape(shape) == count
+
+
+@pytest.mark.parametrize(
+    "shape", [(), (784,), (7840,), (10,), (10, 28), (10, 28, 27), (28, 28, 10), (10, 1, 28, 28), (10, 28, 28, 3)]
+)
+def test_any_other_shape_is_refused_and_told(shape: tuple[int, ...]) -> None:
+    with pytest.raises(BadUpload) as refused:
+        count_of_shape(shape)
+    assert refused.value.detail == f"expected an array of uint8[N,28,28], got shape {list(shape)}"
+
+
+@pytest.mark.parametrize("count", [0, -1, -(2**40)])
+def test_an_array_without_images_is_refused(count: int) -> None:
+    with pytest.raises(BadUpload, match="the array has no images"):
+        read_npy(npy_of_shape(f"({count}, 28, 28)"))
+
+
+@WAYS
+def test_the_header_alone_is_enough_to_refuse_too_many_images(
+    write: Callable[[Images], bytes], read: Callable[..., list[Chunk]]
+) -> None:
+    assert len(read(write(IMAGES), most=10)) == 3
+    with pytest.raises(TooLarge, match="at most 9 images"):
+        read(write(IMAGES)[:-7000], most=9)
+
+
+@WAYS
+@pytest.mark.parametrize(("missing", "whole"), [(1, 9), (784, 9), (785, 8), (7839, 0), (7840, 0)])
+def test_an_array_cut_short_is_refused_after_the_whole_chunks(
+    write: Callable[[Images], bytes], read: Callable[..., list[Chunk]], missing: int, whole: int
+) -> None:
+    with pytest.raises(BadUpload, match=f"the header says 10 images, the data ends after {whole}"):
+        read(write(IMAGES)[:-missing])
+
+
+@WAYS
+def test_data_after_the_images_is_refused(write: Callable[[Images], bytes], read: Callable[..., list[Chunk]]) -> None:
+    with pytest.raises(BadUpload, match="there is data after the 10 images that the header says"):
+        read(write(IMAGES) + b"\0")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "uint16", "bool", "S1", "complex64"])
+def test_another_element_type_is_refused_and_told(dtype: str) -> None:
+    with pytest.raises(BadUpload, match=rf"expected an array of uint8\[N,28,28\], got (\|S1|{dtype})\[10, 28, 28\]"):
+        read_npy(npy(IMAGES.astype(dtype)))
+
+
+def test_fields_are_refused() -> None:
+    with pytest.raises(BadUpload, match=r"expected an array of uint8\[N,28,28\]"):
+        read_npy(npy(np.zeros((2, 28, 28), [("grey", np.uint8)])))
+
+
+class Telltale:
+    """Says when it is unpickled, by leaving a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
+def test_objects_are_never_unpickled(tmp_path: Path) -> None:
+    data = npy(np.full((1, 28, 28), Telltale(tmp_path / "unpickled"), dtype=object))
+    with pytest.raises(BadUpload, match=r"got object\[1, 28, 28\]"):
+        read_npy(data)
+    assert not (tmp_path / "unpickled").exists()
+    np.load(io.BytesIO(data), allow_pickle=True)
+    assert (tmp_path / "unpickled").exists()
+
+
+def test_fortran_order_is_refused_with_the_way_out() -> None:
+    with pytest.raises(BadUpload, match=r"Fortran order; save numpy\.ascontiguousarray"):
+        read_npy(npy(np.asfortranarray(IMAGES)))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "no dictionary",
+        "{}",
+        "{'descr': '|u1', 'fortran_order': False}",
+        "{'descr': '|u1', 'fortran_order': 0, 'shape': (1, 28, 28)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': [1, 28, 28]}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1.0, 28, 28)}",
+        "{'descr': 'no such type', 'fortran_order': False, 'shape': (1, 28, 28)}",
+        "{'descr': 7, 'fortran_order': False, 'shape': (1, 28, 28)}",
+        "{'descr': [], 'fortran_order': False, 'shape': (1, 28, 28)}",
+        "{'descr': '|u1', 'shape': __import__('os').getpid()}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 28, 28",
+        "(" * 5000,
+        "-" * 9000 + "1",
+        "\0" * 100,
+        "\xff" * 100,
+        "'''",
+    ],
+)
+def test_a_damaged_header_is_refused(header: str) -> None:
+    with pytest.raises(BadUpload, match=r"damaged .npy header|expected an array of uint8"):
+        read_npy(npy_with_header(header, bytes(784)))
+
+
+@pytest.mark.parametrize("length", [0, 1, 6, 7, 8, 9, 10, 11, 50])
+def test_an_npy_header_cut_short_is_refused(length: int) -> None:
+    with pytest.raises(BadUpload, match=r"not a .npy file|damaged .npy header"):
+        read_npy(npy(IMAGES)[:length])
+
+
+@pytest.mark.parametrize("magic", [b"\x93NUMPY\x00\0", b"\x93NUMPY\x04\0", b"\x93NUMPX\x01\0"])
+def test_another_version_or_file_is_refused(magic: bytes) -> None:
+    with pytest.raises(BadUpload, match=r"not a .npy file of a version that we know"):
+        read_npy(magic + npy(IMAGES)[8:])
+
+
+def test_a_header_that_says_it_is_huge_is_not_waited_for() -> None:
+    with pytest.raises(BadUpload, match="header says that it has 4294967295 bytes"):
+        read_npy(b"\x93NUMPY\x02\0" + b"\xff" * 4 + bytes(1000))
+
+
+def test_a_length_of_the_header_within_bounds_but_wrong_is_refused() -> None:
+    with pytest.raises(BadUpload, match=r"damaged .npy header"):
+        read_npy(npy_with_header("{'descr': '|u1'}", header_bytes=10_000))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "truncated IDX header"),
+        (idx(IMAGES)[:15], "truncated IDX header"),
+        (b"\0\0\x0d\x03" + bytes(12), "only uint8"),
+        (gzip.compress(idx(IMAGES)), "bad IDX magic number"),
+        (idx(np.zeros(5, np.uint8)), r"got shape \[5\]"),
+        (idx(np.zeros((0, 28, 28), np.uint8)), "the array has no images"),
+    ],
+)
+def test_what_is_no_idx_file_of_images_is_refused_with_the_reason(data: bytes, reason: str) -> None:
+    with pytest.raises(BadUpload, match=reason):
+        read_idx(data)

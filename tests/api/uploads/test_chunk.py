@@ -1,0 +1,61 @@
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from api.pictures import Picture
+from api.uploads.chunk import Chunk, check_total, chunk_pictures
+from shared.errors import BadUpload, TooLarge
+from tests.api.uploads.test_body import collect
+
+
+def readable(number: int) -> Picture:
+    return Picture(f"{number}.png", bytes([number]) * 784)
+
+
+async def one_by_one(pictures: Sequence[Picture]) -> AsyncIterator[Picture]:
+    for picture in pictures:
+        yield picture
+
+
+def chunks_of(pictures: Sequence[Picture], chunk_images: int = 3, most: int = 100) -> list[Chunk]:
+    return collect(chunk_pictures(one_by_one(pictures), chunk_images, most))
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (2, [2]), (3, [3]), (4, [3, 1]), (9, [3, 3, 3])])
+def test_all_chunks_are_full_but_the_last(count: int, sizes: list[int]) -> None:
+    chunks = chunks_of([readable(number) for number in range(count)])
+    assert [chunk.count for chunk in chunks] == sizes
+    assert b"".join(chunk.pixels for chunk in chunks) == b"".join(bytes([number]) * 784 for number in range(count))
+    assert [name for chunk in chunks for name in chunk.names or ()] == [f"{number}.png" for number in range(count)]
+    assert not any(chunk.errors for chunk in chunks)
+
+
+def test_an_unreadable_picture_leaves_its_reason_at_its_position_and_no_pixels() -> None:
+    pictures = [readable(number) for number in range(6)]
+    pictures[1] = Picture("one", None, "the first reason")
+    pictures[5] = Picture("five", None, "the second reason")
+    assert chunks_of(pictures) == [
+        Chunk(bytes(784) + b"\x02" * 784, 3, ["0.png", "one", "2.png"], {1: "the first reason"}),
+        Chunk(b"\x03" * 784 + b"\x04" * 784, 3, ["3.png", "4.png", "five"], {2: "the second reason"}),
+    ]
+
+
+def test_a_chunk_may_have_no_readable_picture_at_all() -> None:
+    assert chunks_of([Picture("a", None, "why")]) == [Chunk(b"", 1, ["a"], {0: "why"})]
+
+
+def test_an_upload_without_pictures_is_refused() -> None:
+    with pytest.raises(BadUpload, match="the upload has no images"):
+        chunks_of([])
+
+
+def test_as_many_pictures_as_allowed_pass_and_one_more_does_not() -> None:
+    assert len(chunks_of([readable(number) for number in range(5)], most=5)) == 2
+    with pytest.raises(TooLarge, match="at most 5 images"):
+        chunks_of([readable(number) for number in range(6)], most=5)
+
+
+def test_a_total_is_checked_against_the_most_that_is_allowed() -> None:
+    check_total(5, 5)
+    with pytest.raises(TooLarge, match="a job takes at most 5 images"):
+        check_total(6, 5)

@@ -1,0 +1,101 @@
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from api.pictures import Picture
+from api.uploads.ndjson import LINE_EXTRA_BYTES, YIELD_EVERY, ndjson_pictures
+from shared.errors import TooLarge
+from tests.api.uploads.test_archives import FILES, IMAGE_BYTES, PICTURES, Files
+from tests.api.uploads.test_body import SIZES, body_of, collect
+
+IMAGE = base64.b64encode(FILES[0][1]).decode()
+PIXELS = PICTURES[0].pixels
+
+
+def line(record: Any) -> bytes:
+    return json.dumps(record, ensure_ascii=False).encode()
+
+
+def ndjson(files: Files) -> bytes:
+    return b"\n".join(line({"name": name, "image": base64.b64encode(data).decode()}) for name, data in files)
+
+
+def read(data: bytes, size: int = 65536, image_bytes: int = IMAGE_BYTES) -> list[Picture]:
+    return collect(ndjson_pictures(body_of(data, size), image_bytes))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n\r\n"])
+def test_lines_come_in_their_order_with_their_names(end: bytes, size: int) -> None:
+    assert read(ndjson(FILES) + end, size) == PICTURES
+
+
+def test_line_ends_of_windows_are_as_good() -> None:
+    assert read(ndjson(FILES).replace(b"\n", b"\r\n")) == PICTURES
+
+
+def test_more_lines_than_are_read_at_a_time_stay_in_order() -> None:
+    records = [{"name": str(number), "image": IMAGE} for number in range(2 * YIELD_EVERY + 3)]
+    assert [picture.name for picture in read(b"\n".join(map(line, records)))] == [one["name"] for one in records]
+
+
+@pytest.mark.parametrize(
+    ("record", "name"),
+    [
+        (IMAGE, "line 1"),
+        ({"image": IMAGE}, "line 1"),
+        ({"image": IMAGE, "name": None}, "line 1"),
+        ({"image": IMAGE, "name": "é.png"}, "é.png"),
+        ({"image": IMAGE, "name": 7, "more": [1]}, "7"),
+    ],
+)
+def test_a_line_is_a_record_or_the_image_alone(record: Any, name: str) -> None:
+    assert read(line(record)) == [Picture(name, PIXELS)]
+
+
+def test_blank_lines_are_neither_images_nor_counted() -> None:
+    data = b"\n\r\n  \n" + line(IMAGE) + b"\n\n\n" + line(IMAGE) + b"\n \t\n"
+    assert read(data) == [Picture("line 1", PIXELS), Picture("line 2", PIXELS)]
+    assert read(b"\n\n") == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "name", "reason"),
+    [
+        (b"{", "line 2", "not JSON: "),
+        (b"nonsense", "line 2", "not JSON: "),
+        (IMAGE.encode(), "line 2", "not JSON: "),
+        (b"\xff\xfe", "line 2", "not JSON: "),
+        (b"[" * 3000, "line 2", "not JSON: "),
+        (line({"name": "a"}), "a", 'expected {"image": "<base64>"}'),
+        (line({"name": "a", "image": 7}), "a", 'expected {"image": "<base64>"}'),
+        (line([IMAGE]), "line 2", 'expected {"image": "<base64>"}'),
+        (b"null", "line 2", 'expected {"image": "<base64>"}'),
+        (line({"name": "a", "image": IMAGE[:-3]}), "a", "not base64: "),
+        (line({"name": "a", "image": IMAGE[:8] + "!" + IMAGE[8:]}), "a", "not base64: "),
+        (line({"name": "a", "image": "für"}), "a", "not base64: "),
+        (line({"name": "a", "image": ""}), "a", "the body is empty"),
+        (line({"name": "a", "image": "aGVsbG8="}), "a", "the body (5 bytes) is not an image"),
+    ],
+)
+def test_a_bad_line_fails_alone_with_its_reason(bad: bytes, name: str, reason: str) -> None:
+    first, failed, last = read(b"\n".join((line(IMAGE), bad, line(IMAGE))))
+    assert (first, last) == (Picture("line 1", PIXELS), Picture("line 3", PIXELS))
+    assert failed == Picture(name, None, failed.error)
+    assert failed.error.startswith(reason)
+
+
+def test_an_image_over_the_limit_fails_alone() -> None:
+    limit = len(FILES[0][1])
+    assert read(line(IMAGE), image_bytes=limit) == [Picture("line 1", PIXELS)]
+    assert read(line(IMAGE), image_bytes=limit - 1) == [Picture("line 1", None, f"larger than {limit - 1} bytes")]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_line_that_no_allowed_image_needs_is_too_large_in_pieces_of_any_size(size: int) -> None:
+    limit = 3000 * 4 // 3 + LINE_EXTRA_BYTES
+    assert len(read(b"x" * limit + b"\n" + line(IMAGE), size, 3000)) == 2
+    with pytest.raises(TooLarge, match=f"a line is longer than {limit} bytes"):
+        read(b"x" * (limit + 1) + b"\n" + line(IMAGE), size, 3000)

@@ -1,0 +1,146 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.entry import Entry, decode_entry, encode_header
+from shared.errors import EntryError
+
+bounded = settings(max_examples=200, deadline=None, database=None)
+
+FROM_ZERO = st.integers(0, 2**53)
+HEADER = {"v": 1, "uid": "ab12", "model": "cnn@1", "at": 1_700_000_000_000, "n": 2}
+PIXELS = bytes(range(256)) * 6 + bytes(32)  # of two images
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> Entry:
+    count = draw(st.integers(1, 5))
+    return Entry(
+        uid=draw(st.text()),
+        model=draw(st.text()),
+        pixels=draw(st.binary(min_size=784, max_size=784)) * count,
+        accepted_ms=draw(FROM_ZERO),
+        reply=draw(st.text()),
+        chunk=draw(st.none() | FROM_ZERO),
+        deadlines_ms=draw(st.just(()) | st.tuples(*[FROM_ZERO] * count)),
+    )
+
+
+def fields_of(header: Any, pixels: bytes = PIXELS) -> dict[bytes, bytes]:
+    return {b"h": json.dumps(header).encode(), b"x": pixels}
+
+
+@bounded
+@given(entries())
+def test_what_is_encoded_comes_back(entry: Entry) -> None:
+    assert decode_entry({b"h": encode_header(entry), b"x": bytes(entry.pixels)}) == entry
+
+
+def test_the_images_of_an_entry_are_a_view_of_its_pixels() -> None:
+    entry = decode_entry(fields_of(HEADER))
+    assert entry.images.shape == (2, 28, 28)
+    assert entry.images.tobytes() == PIXELS
+    assert not entry.images.flags.owndata
+
+
+def test_an_entry_may_be_of_any_kind_of_bytes() -> None:
+    for pixels in (bytearray(PIXELS), memoryview(PIXELS)):
+        entry = Entry("ab12", "cnn@1", pixels, 1)
+        assert entry.count == 2
+        assert decode_entry({b"h": encode_header(entry), b"x": PIXELS}).count == 2
+
+
+def test_what_is_not_said_has_its_default_and_what_is_not_known_is_passed_over() -> None:
+    entry = decode_entry(fields_of(HEADER | {"later": [1]}))
+    assert (entry.reply, entry.chunk, entry.deadlines_ms) == ("", None, ())
+
+
+def test_the_first_chunk_is_a_chunk() -> None:
+    assert decode_entry({b"h": encode_header(Entry("j1", "cnn@1", PIXELS, 1, chunk=0)), b"x": PIXELS}).chunk == 0
+
+
+@pytest.mark.parametrize("missing", HEADER)
+def test_a_header_that_lacks_something_is_refused_and_what_it_lacks_is_told(missing: str) -> None:
+    with pytest.raises(EntryError, match=f"not an entry: KeyError.'{missing}'"):
+        decode_entry(fields_of({name: value for name, value in HEADER.items() if name != missing}))
+
+
+@pytest.mark.parametrize("missing", [b"h", b"x"])
+def test_fields_that_are_not_there_are_refused(missing: bytes) -> None:
+    with pytest.raises(EntryError, match="not an entry: KeyError"):
+        decode_entry({name: value for name, value in fields_of(HEADER).items() if name != missing})
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("v", (True, 1.0, "1", None, [], -1)),
+        ("uid", (7, None, True, ["ab12"], {})),
+        ("model", (7, None, True, ["cnn@1"], {})),
+        ("at", (True, 1.5, "1", None, [], -1, 2**70)),
+        ("n", (True, 2.0, "2", None, [2], -2)),
+        ("reply", (7, None, True, [], {})),
+        ("chunk", (True, 1.0, "1", None, [], -1)),
+        ("deadlines", (True, 2, None, "ab", [1, None], [1, True], [1, "2"], [1, 2.0], [1, -1], [[1], [2]], {"1": 2})),
+    ],
+)
+def test_values_of_another_type_or_below_zero_are_refused(name: str, values: tuple[Any, ...]) -> None:
+    for value in values:
+        with pytest.raises(EntryError, match="not an entry: TypeError"):
+            decode_entry(fields_of(HEADER | {name: value}))
+
+
+@pytest.mark.parametrize("header", [None, 1, True, "h", [], {}, [HEADER]])
+def test_a_header_that_is_no_object_is_refused(header: Any) -> None:
+    with pytest.raises(EntryError, match="not an entry"):
+        decode_entry(fields_of(header))
+
+
+def test_another_format_is_refused_and_told() -> None:
+    with pytest.raises(EntryError, match="entry format 2, this worker reads 1"):
+        decode_entry(fields_of(HEADER | {"v": 2}))
+
+
+@pytest.mark.parametrize(
+    ("count", "size"), [(1, 1568), (3, 1568), (2, 1567), (2, 1569), (2, 0), (0, 0), (0, 100), (2**64 - 1, 1568)]
+)
+def test_another_count_than_the_pixels_have_is_refused_and_both_are_told(count: int, size: int) -> None:
+    with pytest.raises(EntryError, match=f"entry says {count} images and carries {size} bytes of pixels"):
+        decode_entry(fields_of(HEADER | {"n": count}, (PIXELS + b"more")[:size]))
+
+
+@pytest.mark.parametrize("deadlines", [[1], [1, 2, 3]])
+def test_there_is_a_deadline_for_each_image_or_for_none(deadlines: list[int]) -> None:
+    with pytest.raises(EntryError, match=f"entry of 2 images has {len(deadlines)} deadlines"):
+        decode_entry(fields_of(HEADER | {"deadlines": deadlines}))
+
+
+@bounded
+@given(header=st.binary(max_size=200), pixels=st.binary(max_size=10))
+def test_random_bytes_are_no_entry(header: bytes, pixels: bytes) -> None:
+    with pytest.raises(EntryError):
+        decode_entry({b"h": header, b"x": pixels})
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**64), 2**64)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@bounded
+@given(st.dictionaries(st.sampled_from([*HEADER, "reply", "chunk", "deadlines"]), JSON, min_size=1))
+def test_a_header_of_anything_is_an_entry_or_an_entry_error(changes: dict[str, Any]) -> None:
+    try:
+        entry = decode_entry(fields_of(HEADER | changes))
+    except EntryError:
+        return
+    assert entry.count == 2

@@ -1,0 +1,125 @@
+"""Answers go back to where their images came from: each to its own delivery and position."""
+
+import threading
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from shared.block import NO_PREDICTION
+from shared.entry import Entry
+from shared.errors import ModelError
+from shared.images import Images, Probabilities
+from tests.worker.deliveries_of import delivery, images
+from worker.backlog import Backlog, Delivery
+from worker.runner import BatchReport, Runner
+
+
+class FakeEngines:
+    """Answers with a one-hot row at each image's first pixel modulo 10; `poison` raises; `nope@1` will not load."""
+
+    poison = 255
+
+    @contextmanager
+    def turn(self) -> Any:
+        yield
+
+    @contextmanager
+    def engine(self, ref: str) -> Any:
+        if ref == "nope@1":
+            raise ModelError("no model 'nope'")
+        yield self
+
+    def predict(self, batch: Images) -> Probabilities:
+        if (batch[:, 0, 0] == self.poison).any():
+            raise ValueError("poison")
+        return np.eye(10, dtype=np.float32)[batch[:, 0, 0] % 10]
+
+
+class FakeFinisher:
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery] = []
+
+    def finish(self, deliveries: list[Delivery]) -> int:
+        self.deliveries += deliveries
+        return 0
+
+
+def run(deliveries: list[Delivery], max_batch_images: int = 64, threads: int = 1) -> list[BatchReport]:
+    """Run everything, and return the reports; every delivery is finished once."""
+    backlog = Backlog({"interactive": 1000, "bulk": 1000})
+    backlog.put(deliveries)
+    backlog.close()
+    finisher = FakeFinisher()
+    reports: list[BatchReport] = []
+    engines: Any = FakeEngines()
+    runner = Runner(backlog, engines, finisher, reports.append, lambda _: None, max_batch_images)  # type: ignore[arg-type]
+    runners = [threading.Thread(target=runner.run) for _ in range(threads)]
+    for each in runners:
+        each.start()
+    for each in runners:
+        each.join(30)
+    assert sorted(map(id, finisher.deliveries)) == sorted(map(id, deliveries))
+    return reports
+
+
+def with_first_pixels(first_pixels: list[int], **more: Any) -> Delivery:
+    made = delivery(len(first_pixels))
+    pixels = images(len(first_pixels))
+    pixels[:, 0, 0] = first_pixels
+    entry = Entry("0123456789abcdef", "cnn@1", pixels.tobytes(), 0, **more)
+    return Delivery(entry, made.stream, made.lane, made.entry_id)
+
+
+def test_each_image_gets_its_own_answer_in_batches_of_any_size() -> None:
+    for size in (1, 3, 7, 64):
+        made = [with_first_pixels([4, 7, 1]), with_first_pixels([9] * 5), with_first_pixels([0, 2])]
+        reports = run(made, max_batch_images=size)
+        assert [each.predictions.tolist() for each in made] == [[4, 7, 1], [9] * 5, [0, 2]]
+        assert made[0].probabilities[1, 7] == 1
+        assert sum(report.images for report in reports) == 10
+
+
+def test_entries_cut_over_the_batches_of_several_threads_are_complete_once() -> None:
+    made = [with_first_pixels(list(range(200))) for _ in range(5)]
+    run(made, max_batch_images=7, threads=4)
+    for each in made:
+        assert each.predictions.tolist() == [number % 10 for number in range(200)]
+
+
+def test_an_image_that_raises_fails_alone_whatever_shares_its_batch() -> None:
+    made = [with_first_pixels([4, 255, 1]), with_first_pixels([9, 9])]
+    reports = run(made)
+    assert made[0].predictions.tolist() == [4, NO_PREDICTION, 1]
+    assert list(made[0].faults) == [1]
+    assert made[0].faults[1][0] == "failed"
+    assert made[1].faults == {}
+    assert (reports[0].failed, "poison" in reports[0].reason) == (1, True)
+
+
+def test_an_image_whose_deadline_passed_is_not_run() -> None:
+    made = with_first_pixels([4, 7, 1], deadlines_ms=(0, 1, 2**53))
+    reports = run([made])
+    assert made.predictions.tolist() == [4, NO_PREDICTION, 1]
+    assert made.faults == {1: ("expired", "its deadline passed in the queue")}
+    assert reports[0].images == 2
+
+
+def test_a_batch_in_which_every_deadline_passed_runs_nothing() -> None:
+    made = with_first_pixels([4, 7], deadlines_ms=(1, 1))
+    assert run([made])[0].images == 0
+    assert len(made.faults) == 2
+
+
+def test_images_of_a_model_that_will_not_load_fail_with_the_reason() -> None:
+    made = delivery(3, model="nope@1")
+    run([made, with_first_pixels([5])])
+    assert {reason for _, reason in made.faults.values()} == {"no model 'nope'"}
+
+
+def test_a_result_tells_of_its_batches() -> None:
+    made = with_first_pixels(list(range(10)))
+    run([made], max_batch_images=4)
+    assert made.batch_images == 4
+    assert made.model_ms > 0
+    assert made.queue_ms > 0
