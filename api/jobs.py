@@ -137,7 +137,7 @@ class Jobs:
 
     async def _put(self, job_id: str, model: str, lane: Lane, number: int, chunk: Chunk) -> None:
         """The first chunk is refused at once when the lane is full; later ones wait, and the upload with them."""
-        entry = Entry(job_id, model, chunk.pixels, int(time.time() * 1e3), chunk=number)
+        entry = Entry(job_id, model, chunk.pixels, time.time_ns() // 1000, chunk=number)
         deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
         while True:
             try:

@@ -82,11 +82,12 @@ def _composite(image: Image.Image) -> bytes:
 
 
 def _scale_down(pixels: npt.NDArray[Any]) -> bytes:
-    """16 bits a pixel, in whatever wider type Pillow has them, become the high byte; floats are 0 to 1, or 0 to 255."""
+    """16 bits a pixel become the high byte; in a wider type they may be 8 or 16 bits, and floats 0 to 1 or 0 to 255."""
     if pixels.dtype.kind == "f":
         grey = np.nan_to_num(pixels)
         return _to_bytes(grey * 255 if grey.max() <= 1 else grey)
-    return _to_bytes(pixels.astype(np.int64) >> 8)
+    eight_bits = pixels.itemsize > 2 and pixels.max() <= 255
+    return _to_bytes(pixels if eight_bits else pixels.astype(np.int64) >> 8)
 
 
 def _to_bytes(grey: npt.NDArray[Any]) -> bytes:

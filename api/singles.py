@@ -1,6 +1,7 @@
 """Single images on their way to the queue: whatever arrives while the last write is in flight leaves together."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from api.replies import Answer, Replies, new_uid
 from shared.block import Block
 from shared.entry import Entry
 from shared.errors import RequestError, Unavailable, WaitTimeout
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -72,12 +75,13 @@ class Singles:
 
     async def _write_gathered(self) -> None:
         while self._gathered:
-            gathered, self._gathered = self._gathered, []
+            gathered = [waiting for waiting in self._gathered if not waiting.answer.done()]
+            self._gathered = []
             await self._write(group_by_model(gathered, self._entry_images))
 
     async def _write(self, groups: list[list[Waiting]]) -> None:
         """Every group gets answered: by a worker later, or by the reason that it was not accepted."""
-        accepted_ms = int(time.time() * 1e3)
+        accepted_us = time.time_ns() // 1000
         entries = []
         for group in groups:
             uid = new_uid()
@@ -85,12 +89,15 @@ class Singles:
                 waiting.id = f"{uid}-{position}"
             self._replies.expect(uid, [waiting.answer for waiting in group])
             pixels = b"".join(waiting.pixels for waiting in group)
-            entries.append(Entry(uid, group[0].model, pixels, accepted_ms, self._replies.channel))
+            entries.append(Entry(uid, group[0].model, pixels, accepted_us, self._replies.channel))
         refusals: list[RequestError | None]
         try:
             refusals = [*await self._enqueuer.put(entries, "interactive")]
         except RequestError as error:
             refusals = [error] * len(entries)
+        except Exception as error:  # nobody foresaw it, and nobody shall wait for it in vain
+            logger.exception("entries could not be written")
+            refusals = [Unavailable(f"the queue failed: {error!r}")] * len(entries)
         for entry, group, refusal in zip(entries, groups, refusals, strict=True):
             if refusal is not None:
                 self._replies.forget(entry.uid)

@@ -19,12 +19,12 @@ PIXELS_FIELD = b"x"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`model` is `name@version`; times are unix ms; `deadlines_ms` has one per image, 0 for none, or is empty."""
+    """`model` is `name@version`; times are unix time; `deadlines_ms` has one per image, 0 for none, or is empty."""
 
     uid: str
     model: str
     pixels: bytes | bytearray | memoryview
-    accepted_ms: int
+    accepted_us: int
     reply: str = ""
     chunk: int | None = None
     deadlines_ms: tuple[int, ...] = ()
@@ -45,7 +45,7 @@ def encode_header(entry: Entry) -> bytes:
         "v": FORMAT,
         "uid": entry.uid,
         "model": entry.model,
-        "at": entry.accepted_ms,
+        "at": entry.accepted_us,
         "n": entry.count,
     }
     if entry.reply:
@@ -69,7 +69,7 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
             uid=_string(header["uid"]),
             model=_string(header["model"]),
             pixels=pixels,
-            accepted_ms=_integer(header["at"]),
+            accepted_us=_integer(header["at"]),
             reply=_string(header.get("reply", "")),
             chunk=_integer(header["chunk"]) if "chunk" in header else None,
             deadlines_ms=tuple(_integer(deadline) for deadline in header.get("deadlines", ())),

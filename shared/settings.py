@@ -1,6 +1,7 @@
 """Every setting of the service: one frozen object, read once, from an environ that is passed in."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ Parse = Callable[[str], Any]
 
 RUN_DIR = Path(".run")
 REDIS_URL_FILE = RUN_DIR / "redis-url"
+_CREDENTIALS = re.compile(r"//[^/]*@")  # of a URL, not to be shown
 
 
 def _integer(low: int, high: int) -> Parse:
@@ -121,7 +123,8 @@ def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_F
         try:
             values[setting.name] = setting.metadata["parse"](text)
         except ValueError as error:
-            raise SettingError(f"{key}={text!r}: {error}") from None
+            shown = _CREDENTIALS.sub("//…@", text)
+            raise SettingError(f"{key}={shown!r}: {error}") from None
     if "redis_url" not in values and redis_url_file.is_file():
         try:
             values["redis_url"] = _redis_url(redis_url_file.read_text().strip())

@@ -148,7 +148,7 @@ def _scatter(batch: list[Slice], run: _Run) -> None:
             delivery.predictions[position] = NO_PREDICTION
             delivery.faults[position] = ("failed", run.faults[fault_row])
         if not delivery.answered:
-            delivery.queue_ms = max(0.0, run.started_s * 1e3 - delivery.entry.accepted_ms)
+            delivery.queue_ms = max(0.0, run.started_s * 1e3 - delivery.entry.accepted_us / 1e3)
         # An entry cut over several batches tells the model's time for all of them, and the size of the largest.
         delivery.model_ms += run.model_ms
         delivery.batch_images = max(delivery.batch_images, len(run.probabilities))

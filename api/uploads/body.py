@@ -65,6 +65,9 @@ async def _gunzip(body: Body) -> AsyncIterator[bytes]:
         packed = piece
         while packed:
             if unpacker.eof:
+                packed = packed.lstrip(b"\0")  # padding, which gzip allows between and after members
+                if not packed:
+                    break
                 unpacker = zlib.decompressobj(GZIP_WINDOW)
             try:
                 data = unpacker.decompress(packed, UNPACK_BYTES)
@@ -73,7 +76,5 @@ async def _gunzip(body: Body) -> AsyncIterator[bytes]:
             packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
             if data:
                 yield data
-    if rest := unpacker.flush():
-        yield rest
     if not unpacker.eof:
         raise BadUpload("the gzip data ends too early")

@@ -11,7 +11,7 @@ from shared.errors import EntryError
 bounded = settings(max_examples=200, deadline=None, database=None)
 
 FROM_ZERO = st.integers(0, 2**53)
-HEADER = {"v": 1, "uid": "ab12", "model": "cnn@1", "at": 1_700_000_000_000, "n": 2}
+HEADER = {"v": 1, "uid": "ab12", "model": "cnn@1", "at": 1_700_000_000_000_000, "n": 2}
 PIXELS = bytes(range(256)) * 6 + bytes(32)  # of two images
 
 
@@ -22,7 +22,7 @@ def entries(draw: st.DrawFn) -> Entry:
         uid=draw(st.text()),
         model=draw(st.text()),
         pixels=draw(st.binary(min_size=784, max_size=784)) * count,
-        accepted_ms=draw(FROM_ZERO),
+        accepted_us=draw(FROM_ZERO),
         reply=draw(st.text()),
         chunk=draw(st.none() | FROM_ZERO),
         deadlines_ms=draw(st.just(()) | st.tuples(*[FROM_ZERO] * count)),

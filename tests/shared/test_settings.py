@@ -123,6 +123,12 @@ def test_every_setting_says_what_it_is_for(name: str) -> None:
     assert len(field.metadata["doc"]) > 5
 
 
+def test_a_password_is_not_shown_with_the_url_that_cannot_be_used() -> None:
+    with pytest.raises(SettingError, match="REDIS_URL='http://…@host'") as caught:
+        load_settings({"REDIS_URL": "http://me:hunter2@host"})
+    assert "hunter2" not in str(caught.value)
+
+
 def test_without_redis_url_the_address_of_the_running_system_is_used(tmp_path: Path) -> None:
     file = tmp_path / "redis-url"
     file.write_text("redis://127.0.0.1:7777/0\n")

@@ -92,8 +92,14 @@ def test_a_body_of_the_limit_passes_and_one_byte_more_does_not(size: int) -> Non
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     "packed",
-    [DATA, gzip.compress(DATA), gzip.compress(DATA, 0), gzip.compress(DATA[:1000]) + gzip.compress(DATA[1000:])],
-    ids=["plain", "gzip", "gzip, stored", "two members"],
+    [
+        DATA,
+        gzip.compress(DATA),
+        gzip.compress(DATA, 0),
+        gzip.compress(DATA[:1000]) + gzip.compress(DATA[1000:]),
+        gzip.compress(DATA) + bytes(99),
+    ],
+    ids=["plain", "gzip", "gzip, stored", "two members", "padded"],
 )
 def test_a_body_is_the_same_with_and_without_gzip(packed: bytes, size: int) -> None:
     assert unpack(packed, size) == DATA
