@@ -6,6 +6,7 @@ import sys
 import uvicorn
 
 from api.app import make_app
+from api.one_write import OneWriteProtocol
 from shared.errors import MnistifiedError
 from shared.settings import load_settings
 
@@ -20,6 +21,7 @@ def main() -> None:
         sys.exit(f"api: {error}")
     uvicorn.run(
         app,
+        http=OneWriteProtocol,
         host=settings.api_host,
         port=settings.api_port,
         log_level=settings.log_level,

@@ -28,9 +28,9 @@ class ClassifyImage:
         try:
             data = await read_body(receive, state.settings.max_image_bytes)
             pixels = decode_image(data)
-            query = QueryParams(scope["query_string"])
+            query_string = scope["query_string"]
+            model = state.resolve(QueryParams(query_string).get("model") if query_string else None)
             headers = Headers(scope=scope)
-            model = state.resolve(query.get("model"))
             if prefers_async(headers):
                 await (await accept_job_of_one(state, pixels, model))(scope, receive, send)
                 return

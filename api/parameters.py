@@ -61,7 +61,7 @@ def preferred_wait_s(headers: Headers, most_s: float) -> float:
 
 def _prefer(headers: Headers) -> str:
     """All Prefer headers as one: a client may send a line for each preference."""
-    return ",".join(headers.getlist("prefer")).lower()
+    return b",".join(value for name, value in headers.raw if name == b"prefer").decode("latin-1").lower()
 
 
 def accepts_first(accept: str, candidates: tuple[str, ...]) -> str:
