@@ -33,9 +33,13 @@ def api_client(settings: Settings) -> Client:
 
 
 def worker_client(settings: Settings, *, patient: bool) -> Client:
-    """A patient client retries for ever, once a second at the most, so its callers block while Redis is away."""
+    """One connection, for one thread at a time; a pool's own work takes longer than some commands.
+
+    A patient client retries for ever, once a second at the most, so its callers block while Redis is away.
+    """
     return redis.Redis.from_url(
         settings.redis_url,
+        single_connection_client=True,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_timeout=SOCKET_TIMEOUT_S,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), FOREVER if patient else 1),

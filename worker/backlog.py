@@ -28,6 +28,7 @@ class Delivery:
     queue_ms: float = 0.0
     model_ms: float = 0.0
     batch_images: int = 0
+    answering: threading.Lock = field(default_factory=threading.Lock)  # its slices may be in batches of several threads
     predictions: np.ndarray = field(init=False)
     probabilities: Probabilities = field(init=False)
 
@@ -92,34 +93,39 @@ class Backlog:
         self._room_images = room_images
         self._queues: dict[Lane, deque[Delivery]] = {lane: deque() for lane in LANES}
         self._waiting_images: dict[Lane, int] = dict.fromkeys(LANES, 0)
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._arrived = threading.Condition(lock)
+        self._room = threading.Condition(lock)
         self._closed = False
 
     def put(self, deliveries: list[Delivery]) -> None:
-        with self._changed:
+        with self._arrived:
             for delivery in deliveries:
                 self._queues[delivery.lane].append(delivery)
                 self._waiting_images[delivery.lane] += delivery.entry.count
-            self._changed.notify_all()
+            self._arrived.notify(len(deliveries))  # no more threads than there may be batches
 
     def take(self, max_images: int) -> list[Slice]:
         """The next batch; blocks until there is one. Empty once the backlog is closed and nothing is left."""
-        with self._changed:
-            self._changed.wait_for(lambda: any(self._queues.values()) or self._closed)
+        with self._arrived:
+            self._arrived.wait_for(lambda: any(self._queues.values()) or self._closed)
             batch = next_batch(self._queues, max_images)
             for part in batch:
                 self._waiting_images[part.delivery.lane] -= part.count
-            self._changed.notify_all()
+            if any(self._queues.values()):
+                self._arrived.notify()
+            self._room.notify_all()
             return batch
 
     def wait_for_room(self, lane: Lane) -> bool:
         """Block until fewer than the lane's images wait; False once the backlog is closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._waiting_images[lane] < self._room_images[lane])
+        with self._room:
+            self._room.wait_for(lambda: self._closed or self._waiting_images[lane] < self._room_images[lane])
             return not self._closed
 
     def close(self) -> None:
         """Let what waits be taken, and nobody wait any longer."""
-        with self._changed:
+        with self._arrived:
             self._closed = True
-            self._changed.notify_all()
+            self._arrived.notify_all()
+            self._room.notify_all()

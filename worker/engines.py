@@ -1,7 +1,7 @@
 """The engines of this worker: for each model version as many as may run at a time, loaded once.
 
-On a CPU, T engines of one thread each do more than one engine of T threads: no batch waits for its slowest thread, and
-while one writes its results the others go on. On a GPU there is one.
+On a CPU, T engines of one thread each do more than one engine of T threads: no batch waits for its slowest thread. On a
+GPU there is one.
 """
 
 import contextlib
@@ -24,6 +24,8 @@ class Engines:
         self._settings = settings
         self._kind = choose_kind(settings.engine)
         self.at_a_time = engine_threads(settings) if self._kind == "litert" else 1
+        # Other threads find work for the core of one that writes results; a GPU would stand idle meanwhile.
+        self.threads = self.at_a_time if self._kind == "litert" else 2
         self._turns = threading.Semaphore(self.at_a_time)
         self._loading = threading.Lock()
         self._idle: dict[str, list[Engine]] = {}  # the one used last is taken first: its memory is in the cache

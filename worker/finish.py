@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 
 
 class Finisher:
-    """Blocks while Redis is away, as its client retries; writing twice is harmless. Used by one thread."""
+    """Blocks while Redis is away, as its client retries; writing twice is harmless."""
 
     def __init__(self, client: Client, worker_name: str, result_ttl_s: int, single_result_ttl_s: int) -> None:
         self._client = client

@@ -43,15 +43,16 @@ class Intake:
         stopping: threading.Event,
     ) -> None:
         self._client = client
-        self._lane: Lane = lane
+        self.lane: Lane = lane
         self._models = models
+        self._streams = [keys.stream(model, lane) for model in models]
         self._consumer = consumer
         self._backlog = backlog
         self._deliveries = deliveries
         self._stopping = stopping
 
     def pull_forever(self) -> None:
-        while not self._stopping.is_set() and self._backlog.wait_for_room(self._lane):
+        while not self._stopping.is_set() and self._backlog.wait_for_room(self.lane):
             try:
                 self.pull(BLOCK_MS)
             except ResponseError as error:
@@ -62,11 +63,12 @@ class Intake:
 
     def pull(self, block_ms: int) -> None:
         """Read the lane's streams once. Blocks for up to `block_ms`, and while Redis is away."""
-        streams = {keys.stream(model, self._lane): ">" for model in self._models}
-        reply = self._client.xreadgroup(
-            keys.GROUP, self._consumer, streams, count=ENTRIES_PER_PULL[self._lane], block=block_ms
+        reply = self._client.execute_command(
+            *("XREADGROUP", "GROUP", keys.GROUP, self._consumer),
+            *("COUNT", ENTRIES_PER_PULL[self.lane], "BLOCK", block_ms),
+            *("STREAMS", *self._streams, *[">"] * len(self._streams)),
         )
         for stream, entries in reply:
             self._deliveries.deliver(
-                stream.decode(), self._lane, [(entry_id, fields, 1) for entry_id, fields in entries]
+                stream.decode(), self.lane, [(entry_id, fields, 1) for entry_id, fields in entries]
             )

@@ -1,12 +1,12 @@
 """Running the model: a batch out of the backlog, one pass, the answers back to where they came from."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.block import NO_PREDICTION
 from shared.errors import ModelError
@@ -43,9 +43,7 @@ class _Run:
 
 
 class Runner:
-    """`run` in one thread more than there are engines, until the backlog is closed and empty: while one of them writes
-    results, every engine runs. Nothing that a batch does ends it, short of the process.
-    """
+    """One thread's: `run` until the backlog is closed and empty. No batch ends it, short of ending the process."""
 
     def __init__(
         self,
@@ -62,7 +60,6 @@ class Runner:
         self._report = report
         self._finished = finished
         self._max_batch_images = max_batch_images
-        self._answering = threading.Lock()
 
     def run(self) -> None:
         while True:
@@ -92,9 +89,7 @@ class Runner:
             return np.zeros((len(images), CLASSES), np.float32), dict.fromkeys(range(len(images)), str(error))
 
     def _finish(self, batch: list[Slice], run: "_Run") -> None:
-        with self._answering:  # slices of one entry may have been in batches of both threads
-            _scatter(batch, run)
-            complete = [part.delivery for part in batch if part.delivery.complete]
+        complete = _scatter(batch, run)
         late = self._finisher.finish(complete)
         if late:
             logger.warning("%d entries had been finished by another worker", late)
@@ -128,29 +123,45 @@ def _gather(batch: list[Slice], live: list[list[int]]) -> Images:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _scatter(batch: list[Slice], run: _Run) -> None:
-    """Write each answer to its own delivery and position; who was not alive expired."""
+def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
+    """Write each answer to its own delivery and position; returns the deliveries that this made complete."""
     predictions = run.probabilities.argmax(axis=1).astype(np.uint8)
+    complete = []
     row = 0
     for part, alive in zip(batch, run.live, strict=True):
-        delivery = part.delivery
         rows = slice(row, row + len(alive))
-        if len(alive) == part.count:
-            delivery.predictions[part.start : part.stop] = predictions[rows]
-            delivery.probabilities[part.start : part.stop] = run.probabilities[rows]
-        else:
-            delivery.predictions[alive] = predictions[rows]
-            delivery.probabilities[alive] = run.probabilities[rows]
-            for position in set(range(part.start, part.stop)) - set(alive):
-                delivery.faults[position] = ("expired", "its deadline passed in the queue")
-        for fault_row in (faulty for faulty in run.faults if rows.start <= faulty < rows.stop):
-            position = alive[fault_row - row]
-            delivery.predictions[position] = NO_PREDICTION
-            delivery.faults[position] = ("failed", run.faults[fault_row])
-        if not delivery.answered:
-            delivery.queue_ms = max(0.0, run.started_s * 1e3 - delivery.entry.accepted_us / 1e3)
-        # An entry cut over several batches tells the model's time for all of them, and the size of the largest.
-        delivery.model_ms += run.model_ms
-        delivery.batch_images = max(delivery.batch_images, len(run.probabilities))
-        delivery.answered += part.count
-        row += len(alive)
+        with part.delivery.answering:
+            _answer(part, alive, predictions[rows], run.probabilities[rows])
+            for fault_row in (faulty for faulty in run.faults if rows.start <= faulty < rows.stop):
+                _fail(part.delivery, alive[fault_row - row], run.faults[fault_row])
+            _account(part, run)
+            if part.delivery.complete:
+                complete.append(part.delivery)
+        row = rows.stop
+    return complete
+
+
+def _answer(part: Slice, alive: list[int], predictions: npt.NDArray[np.uint8], probabilities: Probabilities) -> None:
+    """Who was not alive expired."""
+    delivery = part.delivery
+    positions: slice | list[int] = slice(part.start, part.stop) if len(alive) == part.count else alive
+    delivery.predictions[positions] = predictions
+    delivery.probabilities[positions] = probabilities
+    if len(alive) < part.count:
+        for position in set(range(part.start, part.stop)) - set(alive):
+            delivery.faults[position] = ("expired", "its deadline passed in the queue")
+
+
+def _fail(delivery: Delivery, position: int, reason: str) -> None:
+    delivery.predictions[position] = NO_PREDICTION
+    delivery.faults[position] = ("failed", reason)
+
+
+def _account(part: Slice, run: _Run) -> None:
+    """An entry cut over several batches tells the model's time for all of them, and the size of the largest."""
+    delivery = part.delivery
+    if not delivery.answered:
+        delivery.queue_ms = max(0.0, run.started_s * 1e3 - delivery.entry.accepted_us / 1e3)
+    delivery.model_ms += run.model_ms
+    delivery.batch_images = max(delivery.batch_images, len(run.probabilities))
+    delivery.answered += part.count

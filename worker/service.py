@@ -10,7 +10,7 @@ from collections.abc import Callable
 from redis.exceptions import RedisError
 
 from shared import keys
-from shared.connection import worker_client
+from shared.connection import Client, worker_client
 from shared.registry import load_version, model_names
 from shared.settings import Settings
 from worker.backlog import Backlog
@@ -50,29 +50,29 @@ class BatchingService:
         with self._engines.engine(default.ref) as engine:
             batch_images = engine.best_batch_images
         models = model_names(settings.models_dir)
-        client = worker_client(settings, patient=True)
-        keeper_client = worker_client(settings, patient=False)
+        client = self._patient_client()
+        self._keeper_client = worker_client(settings, patient=False)
         consumer = f"{self._name}:{os.getpid()}:{time.time_ns()}"
 
         # Enough in hand that the model never waits for a pull, and no more: the rest is for the other workers.
         self._backlog = Backlog({"interactive": 2 * batch_images, "bulk": settings.bulk_entry_images})
-        finisher = Finisher(client, self._name, settings.result_ttl_s, settings.single_result_ttl_s)
-        deliveries = Deliveries(client, self._backlog, finisher, settings.max_attempts)
-        self._leases = Leases(keeper_client, consumer, models, deliveries, settings.lease_ms)
-        self._heartbeat = Heartbeat(keeper_client, self._name, settings.worker_ttl_s)
-        runner = Runner(self._backlog, self._engines, finisher, self._report, deliveries.finished, batch_images)
+        deliveries = Deliveries(client, self._backlog, self._finisher(client), settings.max_attempts)
+        self._leases = Leases(self._keeper_client, consumer, models, deliveries, settings.lease_ms)
+        self._heartbeat = Heartbeat(self._keeper_client, self._name, settings.worker_ttl_s)
         ensure_groups(client, models)
         self._models = models
-        self._keeper_client = keeper_client
         self._heartbeat.beat(self._engines.loaded, 0)
         self._pullers = [
-            self._thread(
-                f"pull-{lane}",
-                Intake(client, lane, models, consumer, self._backlog, deliveries, self._stopping).pull_forever,
+            self._thread(f"pull-{intake.lane}", intake.pull_forever)
+            for intake in (
+                Intake(self._patient_client(), lane, models, consumer, self._backlog, deliveries, self._stopping)
+                for lane in keys.LANES
             )
-            for lane in keys.LANES
         ]
-        self._runners = [self._thread(f"run-{number}", runner.run) for number in range(self._engines.at_a_time + 1)]
+        self._runners = [
+            self._thread(f"run-{number}", self._runner(deliveries, batch_images).run)
+            for number in range(self._engines.threads)
+        ]
         self._keeper = self._thread("keep", self._keep)
 
     def stop(self) -> None:
@@ -88,6 +88,16 @@ class BatchingService:
             self._heartbeat.leave()
         except RedisError as error:
             logger.warning("Redis is away, leaving without a word: %s", error)
+
+    def _patient_client(self) -> Client:
+        return worker_client(self._settings, patient=True)
+
+    def _finisher(self, client: Client) -> Finisher:
+        return Finisher(client, self._name, self._settings.result_ttl_s, self._settings.single_result_ttl_s)
+
+    def _runner(self, deliveries: Deliveries, batch_images: int) -> Runner:
+        finisher = self._finisher(self._patient_client())
+        return Runner(self._backlog, self._engines, finisher, self._report, deliveries.finished, batch_images)
 
     def _report(self, report: BatchReport) -> None:
         self._heartbeat.count(report)

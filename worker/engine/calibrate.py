@@ -10,7 +10,7 @@ from shared.images import IMAGE_SIDE, Images, Probabilities
 
 REPEATS = 5
 WITHIN_BEST = 0.95
-STEP_MS = 0.3  # what a batch costs the worker beside the model: taken, scattered, written
+STEP_MS = 0.5  # what a batch costs the worker beside the model: taken, scattered, written
 
 
 @dataclass(frozen=True, slots=True)
