@@ -3,7 +3,6 @@
 import os
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -11,6 +10,7 @@ import orjson
 from shared import keys
 from shared.connection import Client
 from worker.engine import Engine
+from worker.engines import Engines
 from worker.runner import BatchReport
 
 
@@ -35,10 +35,12 @@ class Heartbeat:
             self._failed += report.failed
             self._last = report
 
-    def beat(self, engines: Mapping[str, Engine], takeovers: int) -> None:
+    def beat(self, engines: Engines, limit_images: int, takeovers: int) -> None:
         """Write the heartbeat and keep this worker in the set of those that live."""
         with self._client.pipeline() as pipeline:
-            pipeline.set(keys.worker(self._name), orjson.dumps(self._state(engines, takeovers)), ex=self._ttl_s)
+            pipeline.set(
+                keys.worker(self._name), orjson.dumps(self._state(engines, limit_images, takeovers)), ex=self._ttl_s
+            )
             pipeline.zadd(keys.WORKERS, {self._name: time.time()})
             pipeline.zremrangebyscore(keys.WORKERS, 0, time.time() - self._ttl_s)
             pipeline.expire(keys.WORKERS, self._ttl_s)
@@ -51,14 +53,16 @@ class Heartbeat:
             pipeline.zrem(keys.WORKERS, self._name)
             pipeline.execute()
 
-    def _state(self, engines: Mapping[str, Engine], takeovers: int) -> dict[str, Any]:
+    def _state(self, engines: Engines, limit_images: int, takeovers: int) -> dict[str, Any]:
         with self._lock:
             last = self._last
             return {
                 "name": self._name,
                 "pid": os.getpid(),
                 "started_s": round(self._started_s, 3),
-                "models": {model: _engine_state(engine) for model, engine in engines.items()},
+                "engines": engines.at_a_time,
+                "batch_limit_images": limit_images,
+                "models": {model: _engine_state(engine, engines.at_a_time) for model, engine in engines.loaded.items()},
                 "batches": self._batches,
                 "images": self._images,
                 "failed": self._failed,
@@ -74,11 +78,12 @@ class Heartbeat:
             }
 
 
-def _engine_state(engine: Engine) -> dict[str, Any]:
+def _engine_state(engine: Engine, at_a_time: int) -> dict[str, Any]:
+    """`images_per_s` is of all the engines that run at a time, `batch_ms` of one of them alone."""
     calibration = engine.calibration
     return {
         "engine": engine.kind,
         "batch_images": calibration.best_size,
-        "images_per_s": round(calibration.images_per_s),
+        "images_per_s": round(at_a_time * calibration.images_per_s),
         "batch_ms": {str(size): round(ms, 3) for size, ms in calibration.ms_of_size.items()},
     }

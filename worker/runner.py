@@ -15,6 +15,7 @@ from worker.backlog import Backlog, Delivery, Slice
 from worker.engines import Engines
 from worker.finish import Finisher
 from worker.isolate import predict_isolating
+from worker.limit import BatchLimit
 
 logger = logging.getLogger(__name__)
 
@@ -52,20 +53,20 @@ class Runner:
         finisher: Finisher,
         report: Callable[[BatchReport], None],
         finished: Callable[[list[Delivery]], None],
-        max_batch_images: int,
+        limit: BatchLimit,
     ) -> None:
         self._backlog = backlog
         self._engines = engines
         self._finisher = finisher
         self._report = report
         self._finished = finished
-        self._max_batch_images = max_batch_images
+        self._limit = limit
 
     def run(self) -> None:
         while True:
             # Taken only once an engine is free: whatever arrives until then is part of the batch.
             with self._engines.turn():
-                batch = self._backlog.take(self._max_batch_images)
+                batch = self._backlog.take(self._limit.images)
                 if not batch:
                     return
                 run = self._run_model(batch)
@@ -77,7 +78,9 @@ class Runner:
         images = _gather(batch, live)
         start_s = time.perf_counter()
         probabilities, faults = self._predict(batch[0].delivery.entry.model, images)
-        return _Run(live, probabilities, faults, started_s, (time.perf_counter() - start_s) * 1e3)
+        model_ms = (time.perf_counter() - start_s) * 1e3
+        self._limit.observe(len(images), model_ms)
+        return _Run(live, probabilities, faults, started_s, model_ms)
 
     def _predict(self, model: str, images: Images) -> tuple[Probabilities, dict[int, str]]:
         """As `predict_isolating`; images of a model that this worker cannot load all fail with the reason."""

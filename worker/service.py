@@ -20,6 +20,7 @@ from worker.finish import Finisher
 from worker.heartbeat import Heartbeat
 from worker.intake import BLOCK_MS, Intake, ensure_groups
 from worker.leases import Leases
+from worker.limit import BatchLimit
 from worker.runner import BatchReport, Runner
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class BatchingService:
         self._engines = Engines(settings)
         with self._engines.engine(default.ref) as engine:
             batch_images = engine.best_batch_images
+        self._limit = BatchLimit(batch_images, settings.max_batch_ms)
         models = model_names(settings.models_dir)
         client = self._patient_client()
         self._keeper_client = worker_client(settings, patient=False)
@@ -61,7 +63,7 @@ class BatchingService:
         self._heartbeat = Heartbeat(self._keeper_client, self._name, settings.worker_ttl_s)
         ensure_groups(client, models)
         self._models = models
-        self._heartbeat.beat(self._engines.loaded, 0)
+        self._heartbeat.beat(self._engines, self._limit.images, 0)
         self._pullers = [
             self._thread(f"pull-{intake.lane}", intake.pull_forever)
             for intake in (
@@ -70,8 +72,7 @@ class BatchingService:
             )
         ]
         self._runners = [
-            self._thread(f"run-{number}", self._runner(deliveries, batch_images).run)
-            for number in range(self._engines.threads)
+            self._thread(f"run-{number}", self._runner(deliveries).run) for number in range(self._engines.threads)
         ]
         self._keeper = self._thread("keep", self._keep)
 
@@ -95,9 +96,9 @@ class BatchingService:
     def _finisher(self, client: Client) -> Finisher:
         return Finisher(client, self._name, self._settings.result_ttl_s, self._settings.single_result_ttl_s)
 
-    def _runner(self, deliveries: Deliveries, batch_images: int) -> Runner:
+    def _runner(self, deliveries: Deliveries) -> Runner:
         finisher = self._finisher(self._patient_client())
-        return Runner(self._backlog, self._engines, finisher, self._report, deliveries.finished, batch_images)
+        return Runner(self._backlog, self._engines, finisher, self._report, deliveries.finished, self._limit)
 
     def _report(self, report: BatchReport) -> None:
         self._heartbeat.count(report)
@@ -118,7 +119,7 @@ class BatchingService:
         if not self._stopping.is_set():
             self._leases.take_over()
             self._leases.forget_stale_consumers()
-        self._heartbeat.beat(self._engines.loaded, self._leases.takeovers)
+        self._heartbeat.beat(self._engines, self._limit.images, self._leases.takeovers)
         for model in self._models:
             for lane in keys.LANES:
                 for key in (keys.stream(model, lane), keys.queued(model, lane)):

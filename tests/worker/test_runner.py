@@ -12,6 +12,7 @@ from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from tests.worker.deliveries_of import delivery, images
 from worker.backlog import Backlog, Delivery
+from worker.limit import BatchLimit
 from worker.runner import BatchReport, Runner
 
 
@@ -53,7 +54,8 @@ def run(deliveries: list[Delivery], max_batch_images: int = 64, threads: int = 1
     finisher = FakeFinisher()
     reports: list[BatchReport] = []
     engines: Any = FakeEngines()
-    runner = Runner(backlog, engines, finisher, reports.append, lambda _: None, max_batch_images)  # type: ignore[arg-type]
+    limit = BatchLimit(max_batch_images, 1e9)
+    runner = Runner(backlog, engines, finisher, reports.append, lambda _: None, limit)  # type: ignore[arg-type]
     runners = [threading.Thread(target=runner.run) for _ in range(threads)]
     for each in runners:
         each.start()
