@@ -7,17 +7,22 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class JoiningTransport:
-    """A transport whose writes of one turn of the event loop leave together, in order."""
+    """Holds a write back until the next one, or until the end of the event loop's turn, whichever is first."""
 
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        self._waiting: list[bytes] = []
+        self._held = b""
+        self._end_of_turn: asyncio.Handle | None = None
 
     def write(self, data: bytes) -> None:
-        if not self._waiting:
-            self._loop.call_soon(self._flush)
-        self._waiting.append(data)
+        if self._held:
+            self._transport.write(self._held + data)
+            self._held = b""
+        else:
+            self._held = data
+            if self._end_of_turn is None:
+                self._end_of_turn = self._loop.call_soon(self._flush)
 
     def close(self) -> None:
         self._flush()
@@ -28,9 +33,10 @@ class JoiningTransport:
         return getattr(self._transport, name)
 
     def _flush(self) -> None:
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            self._transport.write(b"".join(waiting))
+        self._end_of_turn = None
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
 
 
 class OneWriteProtocol(HttpToolsProtocol):
