@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 VENV ?= .venv
+PEERS_VENV ?= .venv-peers
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 WORKERS ?= 1
@@ -7,7 +8,7 @@ comma := ,
 RUN_EXTRAS := worker,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test check train fast-train data evaluate clean
+.PHONY: help run test check train fast-train data evaluate bench bench-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,11 +35,18 @@ fast-train: $(VENV)/.all-installed ## train for one epoch
 evaluate: $(VENV)/.all-installed ## accuracy of the served model on the MNIST test set
 	$(PY) -m training evaluate --model cnn
 
+bench: $(VENV)/.all-installed ## measure this machine; beside the peers where `make bench-peers` has installed them
+	$(PY) -m benchmarks --peers-venv $(PEERS_VENV)
+
+bench-peers: ## install the peers that the benchmark compares with, in an environment of their own
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check '.[peers]'
+
 data: $(VENV)/.all-installed ## download MNIST into data/mnist
 	$(PY) -m training data --dir data/mnist
 
 clean: ## remove what the other targets made, the virtual environment included
-	rm -rf $(VENV) .run build dist *.egg-info .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS_VENV) .run .bench build dist *.egg-info .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(PY):

@@ -15,6 +15,7 @@ ALLOWED = {
     "worker": {"worker", "shared"},
     "training": {"training", "shared"},
     "deploy": {"deploy", "shared"},
+    "benchmarks": {"benchmarks", "api", "worker", "deploy", "shared"},
 }
 # The gate judges what serves, so it loads the model as serving does.
 GATE = ("training/evaluate.py", "worker.engine")

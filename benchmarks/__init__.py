@@ -1,0 +1,1 @@
+"""Load and ratio measurements: `python -m benchmarks`. Everything on loopback, fixed inputs, ratios first."""

@@ -1,0 +1,117 @@
+"""`python -m benchmarks`: measure, print one report, write it with every raw figure under --out."""
+
+import argparse
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+
+from benchmarks.answers import check_service
+from benchmarks.bulk import measure_bulk
+from benchmarks.ceiling import measure_ceiling
+from benchmarks.compare import measure_peers
+from benchmarks.figure import stacked_picture, typical_parts
+from benchmarks.inputs import Inputs, make_inputs
+from benchmarks.machine import busy_cores, describe_machine
+from benchmarks.mixed import measure_mixed
+from benchmarks.plan import QUICK, SECTIONS, Plan
+from benchmarks.processes import BenchmarkError
+from benchmarks.report import report
+from benchmarks.results import Round, Run, to_json_content
+from benchmarks.single import measure_single
+from benchmarks.workers import measure_workers
+from shared.errors import MnistifiedError
+
+QUIET_CORES = 0.1
+
+
+def main() -> None:
+    arguments = parse_arguments(sys.argv[1:])
+    signal.signal(signal.SIGINT, interrupt_once)
+    signal.signal(signal.SIGTERM, interrupt_once)
+    try:
+        run = measure(arguments)
+    except KeyboardInterrupt:
+        sys.exit("benchmarks: interrupted, everything is stopped")
+    except (BenchmarkError, MnistifiedError, OSError, subprocess.SubprocessError) as error:
+        sys.exit(f"benchmarks: {error}")
+    text = report(run)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "results.json").write_bytes(orjson.dumps(to_json_content(run), option=orjson.OPT_INDENT_2))
+    (arguments.out / "report.md").write_text(text)
+    if parts := typical_parts(run.rounds):
+        (arguments.out / "time-per-request.svg").write_text(stacked_picture(parts))
+    print(text)
+
+
+def parse_arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default: 3)")
+    parser.add_argument("--sections", type=sections, default=SECTIONS, help=f"some of {','.join(SECTIONS)}")
+    parser.add_argument("--quick", action="store_true", help="a smoke run of seconds: its figures mean nothing")
+    parser.add_argument("--out", type=Path, default=Path(".bench"), help="folder for what is written")
+    parser.add_argument("--peers-venv", type=Path, default=Path(".venv-peers"), help="where the peers are installed")
+    return parser.parse_args(words)
+
+
+def sections(text: str) -> tuple[str, ...]:
+    asked = tuple(text.split(","))
+    if unknown := set(asked) - set(SECTIONS):
+        raise argparse.ArgumentTypeError(f"no section {', '.join(sorted(unknown))}; there: {', '.join(SECTIONS)}")
+    return asked
+
+
+def interrupt_once(signum: int, frame: object) -> None:
+    """The first one stops everything; a second one does not disturb the stopping."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def measure(arguments: argparse.Namespace) -> Run:
+    """Raises BenchmarkError; whatever was started is stopped by then."""
+    plan = QUICK if arguments.quick else Plan()
+    inputs = make_inputs(arguments.out / "inputs")
+    log_dir = arguments.out / "logs"
+    say("answers")
+    max_error = check_service(inputs, log_dir)
+    rounds = [
+        measure_round(f"round {number} of {arguments.rounds}", arguments, plan, inputs)
+        for number in range(1, arguments.rounds + 1)
+    ]
+    machine = describe_machine() | {"dataset": inputs.dataset, "dataset_images": len(inputs.images)}
+    return Run(machine=machine, plan=asdict(plan), rounds=rounds, max_error=max_error)
+
+
+def measure_round(title: str, arguments: argparse.Namespace, plan: Plan, inputs: Inputs) -> Round:
+    """Every section once: what is compared with each other is measured within a round."""
+    one = Round(foreign_cores=round(busy_cores(), 2))
+    if one.foreign_cores > QUIET_CORES:
+        say(f"{title}: others keep {one.foreign_cores:g} cores of this machine busy")
+    log_dir = arguments.out / "logs"
+    for section in arguments.sections:
+        say(f"{title}: {section}")
+        if section == "ceiling":
+            one.ceiling = measure_ceiling(plan.ceiling_s)
+        elif section == "bulk":
+            one.bulk = measure_bulk(plan, inputs, log_dir)
+        elif section == "single":
+            one.single, one.open_loop = measure_single(plan, inputs, log_dir)
+        elif section == "mixed":
+            one.mixed = measure_mixed(plan, inputs, log_dir)
+        elif section == "workers":
+            one.workers = measure_workers(plan, inputs, log_dir)
+        elif section == "peers":
+            one.peers = measure_peers(plan, inputs, log_dir, arguments.peers_venv)
+    return one
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

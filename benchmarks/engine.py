@@ -1,0 +1,28 @@
+"""The engine as a worker with this environment loads it, for what measures it or compares with it."""
+
+import os
+from collections.abc import Callable
+
+from shared.images import Images, Probabilities
+from shared.registry import load_version
+from shared.settings import engine_threads, load_settings
+from worker.engine import Engine, choose_kind, load_engine, replicate
+
+
+def engine_alone() -> tuple[Engine, int]:
+    """The engine of the default model with all of a worker's threads, and how many those are."""
+    settings = load_settings(os.environ)
+    threads = engine_threads(settings)
+    version = load_version(settings.models_dir, settings.default_model)
+    return load_engine(choose_kind(settings.engine), version.directory, threads), threads
+
+
+def engines_alone() -> tuple[list[list[Callable[[Images], Probabilities]]], int]:
+    """The ways to use a worker's threads, each as what runs side by side; and how many threads those are."""
+    engine, threads = engine_alone()
+    arrangements: list[list[Callable[[Images], Probabilities]]] = [[engine.runtime.run]]
+    if engine.kind == "litert" and threads > 1:
+        settings = load_settings(os.environ)
+        version = load_version(settings.models_dir, settings.default_model)
+        arrangements.append([each.runtime.run for each in replicate(engine, version.directory, threads)])
+    return arrangements, threads

@@ -1,0 +1,120 @@
+"""Which peers there are, how each is started, and the settings that it runs with."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.http_call import call
+from benchmarks.peers.digits import ROUTE
+from benchmarks.processes import BIN, ROOT, Process, free_port
+from deploy.redis_server import find_redis_server, redis_command
+
+READY_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """`module` in this folder serves it; one with a `package` needs that, in the peers' own environment.
+
+    `batches` tells whether it joins requests into batches, as this service does.
+    """
+
+    name: str
+    module: str
+    package: str
+    workers: int
+    threads: int
+    batch_images: int
+    wait_ms: float
+    batches: bool = True
+
+
+# Chosen by hand on 2 cores from runs of 2 s, not from every combination.
+# Mosec: 1 and 2 workers, 1 and 2 threads, batches of 1 to 128, waits from 1 ms, its least, to 5 ms. It waits for a
+# batch to fill, so that small batches suit few connections.
+# LitServe: 1 and 2 workers, 1 and 2 API servers, batches of 16 to 64, waits of 0 to 5 ms.
+# BentoML: 1 and 2 workers and threads, latency bounds of 100 ms, where it refuses requests, to 10,000 ms.
+# Ray Serve: 1 and 2 replicas, with and without its setting for throughput, waits of 0 and 5 ms.
+# Celery: 2 processes; nothing else was tried.
+PEERS = (
+    Peer("Mosec, batches of 16", "mosec_server", "mosec", 2, 1, 16, 1),
+    Peer("Mosec, batches of 8", "mosec_server", "mosec", 2, 1, 8, 1),
+    Peer("Mosec, no batches", "mosec_server", "mosec", 1, 1, 1, 1, batches=False),
+    Peer("LitServe", "litserve_server", "litserve", 1, 1, 64, 0),
+    Peer("BentoML", "bentoml_server", "bentoml", 2, 1, 64, 1_000),
+    Peer("Ray Serve", "ray_server", "ray", 1, 1, 64, 0),
+    Peer("a Celery task per image", "celery_server", "", 2, 1, 1, 0, batches=False),
+    Peer("a model.predict per request", "predict_server", "", 1, 1, 1, 0, batches=False),
+)
+
+
+def installed_peers(venv: Path) -> list[Peer]:
+    """Those that can run here: the plain alternatives, and what is installed in `venv`."""
+    return [peer for peer in PEERS if not peer.package or any(venv.glob(f"lib/python3*/site-packages/{peer.package}"))]
+
+
+@contextmanager
+def serving(peer: Peer, venv: Path, png: bytes, log_dir: Path) -> Iterator[tuple[int, dict[str, Process]]]:
+    """(port, processes) of a peer that has answered `png`; stopped at the end. Raises BenchmarkError."""
+    with ExitStack() as stack:
+        scratch = TemporaryDirectory(prefix="peer-", ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(scratch))
+        port = free_port()
+        environ = peer_environ(peer, port, folder)
+        processes: dict[str, Process] = {}
+        if peer.module == "celery_server":
+            processes |= start_celery(stack, peer, environ, folder, log_dir)
+        python = (venv if peer.package else BIN.parent) / "bin" / "python"
+        command = [str(python.absolute()), "-m", f"benchmarks.peers.{peer.module}"]
+        server = stack.enter_context(Process("server", command, environ, log_dir))
+        server.wait_until(lambda: _answers(port, png), READY_S)
+        yield port, processes | {"server": server}
+
+
+def peer_environ(peer: Peer, port: int, folder: Path) -> dict[str, str]:
+    """Its settings; what it writes for its user or for a while goes to `folder`."""
+    return {
+        **os.environ,
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "PYTHONPATH": str(ROOT),
+        "PEER_PORT": str(port),
+        "PEER_WORKERS": str(peer.workers),
+        "PEER_THREADS": str(peer.threads),
+        "PEER_BATCH_IMAGES": str(peer.batch_images),
+        "PEER_WAIT_MS": str(peer.wait_ms),
+        # Nothing needs the network, and nothing is reported to anyone.
+        "BENTOML_DO_NOT_TRACK": "True",
+        "BENTOML_HOME": str(folder / "bentoml"),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    }
+
+
+def start_celery(
+    stack: ExitStack, peer: Peer, environ: dict[str, str], folder: Path, log_dir: Path
+) -> dict[str, Process]:
+    """A Redis of its own and the worker; puts the address into `environ`."""
+    redis_port = free_port()
+    environ["PEER_REDIS_URL"] = f"redis://127.0.0.1:{redis_port}/0"
+    commands = {
+        "redis": redis_command(find_redis_server(), redis_port, folder),
+        "worker": [
+            *(str(BIN / "celery"), "-A", "benchmarks.peers.celery_tasks", "worker", "--loglevel", "warning"),
+            *("--pool", "prefork", "--concurrency", str(peer.workers)),
+            *("--without-mingle", "--without-gossip", "--without-heartbeat"),
+        ],
+    }
+    return {name: stack.enter_context(Process(name, command, environ, log_dir)) for name, command in commands.items()}
+
+
+def _answers(port: int, png: bytes) -> bool:
+    try:
+        status, _ = call(port, "POST", ROUTE, png, {"Content-Type": "image/png"}, timeout_s=30)
+    except OSError:
+        return False
+    return status == 200

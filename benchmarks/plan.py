@@ -1,0 +1,35 @@
+"""How long and how much: the full measurement, and a smoke run of seconds."""
+
+from dataclasses import dataclass
+
+SECTIONS = ("ceiling", "bulk", "single", "mixed", "workers", "peers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one round measures. Sizes in images, times in seconds."""
+
+    ceiling_s: float = 3.0
+    warm_s: float = 1.0
+    closed_s: float = 5.0
+    open_s: float = 5.0
+    connections: tuple[int, ...] = (1, 16, 64, 256)
+    shares_of_capacity: tuple[float, ...] = (0.5, 0.8)
+    bulk_images: tuple[int, ...] = (1_000, 10_000, 100_000)
+    bulk_jobs: tuple[int, ...] = (9, 3, 1)  # jobs of each size in a round, of which the median counts
+    mixed_connections: int = 8
+    mixed_images: int = 100_000
+    worker_images: tuple[int, ...] = (10_000, 50_000)
+
+
+QUICK = Plan(
+    ceiling_s=0.5,
+    warm_s=0.2,
+    closed_s=0.6,
+    open_s=0.6,
+    connections=(1, 16),
+    bulk_images=(1_000, 2_000),
+    bulk_jobs=(1, 1),
+    mixed_images=5_000,
+    worker_images=(2_000,),
+)

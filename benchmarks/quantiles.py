@@ -1,0 +1,37 @@
+"""Medians, percentiles, spreads."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of several rounds, with the least and the most."""
+
+    median: float
+    least: float
+    most: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Raises ValueError for no values."""
+    if not values:
+        raise ValueError("a spread needs at least one value")
+    return Spread(median(values), min(values), max(values))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The least value that at least `share` (0 to 1) of all are not above. Raises ValueError for no values."""
+    if not values:
+        raise ValueError("a percentile needs at least one value")
+    rank = max(1, math.ceil(share * len(values)))
+    return sorted(values)[rank - 1]
+
+
+def middle_half(values: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """The rows between the quartiles of their first column: what a typical one looks like, without the tails."""
+    ordered = sorted(values)
+    quarter = len(ordered) // 4
+    return ordered[quarter : len(ordered) - quarter]

@@ -1,0 +1,179 @@
+"""One run as Markdown: the ratios with their goals first, then what they were made of. Pure."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from benchmarks.quantiles import percentile, spread
+from benchmarks.ratios import Ratio, all_ratios
+from benchmarks.results import Job, OpenLoad, Round, Run, Single
+
+OURS = "MNISTified"
+Row = Sequence[str]
+
+
+def report(run: Run) -> str:
+    """All tables; a section that was not measured is left out."""
+    sections = [
+        ("", describe(run)),
+        ("Ratios", ratio_table(all_ratios(run))),
+        ("Single images, closed loop", single_table(run.rounds)),
+        ("Where the time of a request goes, ms", parts_table(run.rounds)),
+        ("Single images, open loop", open_table(run.rounds)),
+        ("Bulk", job_table(run.rounds)),
+        ("Singles and a job at once", mixed_table(run.rounds)),
+        ("What failed, by peer", errors(run.rounds)),
+    ]
+    return "\n\n".join(f"## {title}\n\n{text}" if title else text for title, text in sections if text) + "\n"
+
+
+def describe(run: Run) -> str:
+    machine = run.machine
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_mib']} MiB, {machine['system']}, "
+        f"Python {machine['python']}, {machine['date']}. Client and servers share the machine, over loopback. "
+        f"{machine['dataset_images']} images of {machine['dataset']}. "
+        f"Medians of {len(run.rounds)} rounds (least–most); before a round, others kept at most "
+        f"{max(one.foreign_cores for one in run.rounds):g} cores busy.\n\n{packages}."
+    )
+
+
+def ratio_table(ratios: list[Ratio]) -> str:
+    rows = []
+    for ratio in ratios:
+        goal = ratio.goal
+        verdict = "" if goal is None else "met" if goal.met_by(spread(ratio.values).median) else "**missed**"
+        rows.append((ratio.label, told(ratio.values), "" if goal is None else str(goal), verdict))
+    return table(("figure", "measured", "goal", ""), rows)
+
+
+def single_table(rounds: list[Round]) -> str:
+    """Ours and each peer, by connections."""
+    cells: dict[tuple[int, str], list[Single]] = {}
+    for one in rounds:
+        for name, singles in [(OURS, one.single), *((peer.name, peer.singles) for peer in one.peers)]:
+            for single in singles:
+                cells.setdefault((single.load.connections, name), []).append(single)
+    rows = [
+        (
+            str(connections),
+            name,
+            told([single.load.requests_per_s for single in singles]),
+            told([single.load.p50_ms for single in singles]),
+            told([single.load.p99_ms for single in singles]),
+            str(sum(single.load.failed for single in singles)),
+            batches([size for single in singles for size in single.batch_images]),
+            cores(singles),
+        )
+        for (connections, name), singles in sorted(cells.items(), key=lambda cell: cell[0][0])
+    ]
+    head = ("connections", "system", "requests/s", "p50, ms", "p99, ms", "failed", "batches", "cores kept busy")
+    return table(head, rows)
+
+
+def parts_table(rounds: list[Round]) -> str:
+    parts = [(single.load.connections, single.parts) for one in rounds for single in one.single if single.parts]
+    rows = []
+    for connections, group in groupby(sorted(parts, key=lambda part: part[0]), key=lambda part: part[0]):
+        measured = [part for _, part in group]
+        names = ("socket_ms", "decode_ms", "queue_ms", "model_ms", "reply_ms")
+        rows.append((str(connections), *(told([getattr(part, name) for part in measured]) for name in names)))
+    return table(("connections", "sockets and HTTP", "decode", "queue", "model", "results and reply"), rows)
+
+
+def open_table(rounds: list[Round]) -> str:
+    loads = sorted((load for one in rounds for load in one.open_loop), key=lambda load: load.share_of_capacity)
+    rows = [open_row(share, list(group)) for share, group in groupby(loads, key=lambda load: load.share_of_capacity)]
+    head = ("of capacity", "wanted/s", "achieved/s", "p50, ms", "p99, ms", "failed", "client late, p99, ms")
+    return table(head, rows)
+
+
+def open_row(share: float, loads: list[OpenLoad]) -> Row:
+    return (
+        f"{share:.0%}",
+        told([load.wanted_per_s for load in loads]),
+        told([load.achieved_per_s for load in loads]),
+        told([load.p50_ms for load in loads]),
+        told([load.p99_ms for load in loads]),
+        str(sum(load.failed for load in loads)),
+        told([load.late_p99_ms for load in loads]),
+    )
+
+
+def job_table(rounds: list[Round]) -> str:
+    """The ceiling, jobs with the service as it comes, and jobs with one engine thread a worker."""
+    rows: list[Row] = []
+    if ceilings := [one.ceiling for one in rounds if one.ceiling]:
+        label = f"the engine alone, {ceilings[0].threads} threads ({ceilings[0].engines} engines)"
+        sizes = "/".join(sorted({str(ceiling.batch_images) for ceiling in ceilings}))
+        rows.append((label, f"batches of {sizes}", told([ceiling.images_per_s for ceiling in ceilings]), "", ""))
+    rows += job_rows("a job", [job for one in rounds for job in one.bulk])
+    for workers in (1, 2):
+        jobs = [job for one in rounds for job in one.workers if job.workers == workers]
+        rows += job_rows(f"{workers} worker{'s' * (workers - 1)} of 1 thread", jobs)
+    return table(("", "images", "images/s", "peak memory, MiB", "CPU, s"), rows)
+
+
+def job_rows(label: str, jobs: list[Job]) -> Iterable[Row]:
+    for images, group in groupby(sorted(jobs, key=lambda job: job.images), key=lambda job: job.images):
+        same = list(group)
+        memory = ", ".join(f"{name} {told([job.peak_mib[name] for job in same])}" for name in same[0].peak_mib)
+        cpu = ", ".join(f"{name} {told([job.cpu_s[name] for job in same])}" for name in same[0].cpu_s)
+        yield (label, str(images), told([job.images_per_s for job in same]), memory, cpu)
+
+
+def mixed_table(rounds: list[Round]) -> str:
+    mixed = [one.mixed for one in rounds if one.mixed]
+    if not mixed:
+        return ""
+    loads = {"alone": [each.singles_alone for each in mixed], "together": [each.singles_beside for each in mixed]}
+    jobs = {"alone": [each.job_alone for each in mixed], "together": [each.job_beside for each in mixed]}
+    rows = [
+        (
+            when,
+            told([load.requests_per_s for load in loads[when]]),
+            told([load.p50_ms for load in loads[when]]),
+            told([load.p99_ms for load in loads[when]]),
+            told([job.images_per_s for job in jobs[when]]),
+        )
+        for when in loads
+    ]
+    return table(("", "singles, requests/s", "p50, ms", "p99, ms", "job, images/s"), rows)
+
+
+def errors(rounds: list[Round]) -> str:
+    told_errors = {peer.name: peer.error for one in rounds for peer in one.peers if peer.error}
+    return "\n\n".join(f"{name}:\n```\n{error}\n```" for name, error in told_errors.items())
+
+
+def told(values: Sequence[float]) -> str:
+    """Median (least–most)."""
+    of = spread(values)
+    if len(values) == 1:
+        return number(of.median)
+    return f"{number(of.median)} ({number(of.least)}–{number(of.most)})"
+
+
+def number(value: float) -> str:
+    """Three digits that count, or all of a large one's."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def batches(sizes: list[int]) -> str:
+    """The batches that requests were in: middle and largest."""
+    return f"{percentile(sizes, 0.5):g}, at most {max(sizes)}" if sizes else ""
+
+
+def cores(singles: list[Single]) -> str:
+    names = singles[0].cpu_cores
+    return ", ".join(f"{name} {spread([single.cpu_cores[name] for single in singles]).median:.2f}" for name in names)
+
+
+def table(head: Row, rows: Sequence[Row]) -> str:
+    """Markdown; nothing for no rows."""
+    if not rows:
+        return ""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

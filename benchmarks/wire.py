@@ -1,0 +1,28 @@
+"""As much of HTTP/1.1 as the load client and the probe need: a POST out, a reply with a Content-Length in."""
+
+import re
+
+END_OF_HEAD = b"\r\n\r\n"
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+class Incomplete(Exception):
+    """More bytes of this reply are to come."""
+
+
+def to_request(path: str, png: bytes) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nContent-Length: {len(png)}"
+    return head.encode() + END_OF_HEAD + png
+
+
+def read_reply(received: bytes) -> tuple[int, bytes]:
+    """Status and body of one whole reply. Raises Incomplete, or ValueError for one without a Content-Length."""
+    head, separator, body = received.partition(END_OF_HEAD)
+    if not separator:
+        raise Incomplete
+    length = LENGTH.search(head)
+    if length is None:
+        raise ValueError(f"a reply without a Content-Length: {head[:200]!r}")
+    if len(body) < int(length[1]):
+        raise Incomplete
+    return int(head[9:12]), body

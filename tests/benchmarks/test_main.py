@@ -1,0 +1,37 @@
+"""The command, from start to report, on the real service."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.processes import ROOT
+
+
+def benchmarks(*words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "benchmarks", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=55)
+
+
+@pytest.mark.slow
+def test_a_quick_run_measures_and_reports(tmp_path: Path) -> None:
+    told = benchmarks("--quick", "--rounds", "1", "--sections", "ceiling,bulk,single", "--out", str(tmp_path))
+    assert told.returncode == 0, told.stderr
+    assert "## Ratios" in told.stdout
+    assert "missed" not in next(line for line in told.stdout.splitlines() if "probabilities, idx" in line)
+    content = orjson.loads((tmp_path / "results.json").read_bytes())
+    measured = content["rounds"][0]
+    assert measured["ceiling"]["images_per_s"] > 0
+    assert [job["images"] for job in measured["bulk"]] == [1000, 2000]
+    assert [single["load"]["connections"] for single in measured["single"]] == [1, 16]
+    assert all(single["load"]["failed"] == 0 for single in measured["single"])
+    assert (tmp_path / "report.md").read_text() == told.stdout.removesuffix("\n")
+    assert (tmp_path / "time-per-request.svg").read_text().startswith("<svg")
+
+
+def test_an_unknown_section_is_refused_by_name() -> None:
+    told = benchmarks("--sections", "bulk,speed")
+    assert told.returncode == 2
+    assert "no section speed" in told.stderr
