@@ -9,7 +9,8 @@ from pathlib import Path
 import orjson
 
 from benchmarks.http_call import call
-from benchmarks.processes import BIN, ROOT, Process, free_port
+from benchmarks.processes import BIN, ROOT, Process
+from deploy.local import free_port
 from deploy.redis_server import find_redis_server, redis_command
 
 CLASSIFY = "/mnist/classify"

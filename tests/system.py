@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import redis
 
+from deploy.local import free_port
 from deploy.redis_server import find_redis_server, redis_command
-from tests.processes import BIN, ROOT, Process, free_port
+from tests.processes import BIN, ROOT, Process
 
 READY_S = 60
 

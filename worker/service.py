@@ -56,8 +56,11 @@ class BatchingService:
         self._keeper_client = worker_client(settings, patient=False)
         consumer = f"{self._name}:{os.getpid()}:{time.time_ns()}"
 
-        # Enough in hand that the model never waits for a pull, and no more: the rest is for the other workers.
-        self._backlog = Backlog({"interactive": 2 * batch_images, "bulk": settings.bulk_entry_images})
+        # Enough in hand that no engine waits for a pull, and no more: the rest is for the other workers.
+        running_images = self._engines.at_a_time * batch_images
+        self._backlog = Backlog(
+            {"interactive": 2 * running_images, "bulk": max(running_images, settings.bulk_entry_images)}
+        )
         deliveries = Deliveries(client, self._backlog, self._finisher(client), settings.max_attempts)
         self._leases = Leases(self._keeper_client, consumer, models, deliveries, settings.lease_ms)
         self._heartbeat = Heartbeat(self._keeper_client, self._name, settings.worker_ttl_s)
@@ -82,9 +85,9 @@ class BatchingService:
         for puller in self._pullers:
             puller.join(2 * BLOCK_MS / 1e3)
         self._backlog.close()
-        for runner in self._runners:
-            runner.join(WARM_STOP_S)
-        self._keeper.join(WARM_STOP_S)
+        deadline_s = time.monotonic() + WARM_STOP_S
+        for thread in (*self._runners, self._keeper):
+            thread.join(max(0.0, deadline_s - time.monotonic()))
         try:
             self._heartbeat.leave()
         except RedisError as error:

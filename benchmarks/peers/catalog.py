@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.http_call import call
 from benchmarks.peers.digits import ROUTE
-from benchmarks.processes import BIN, ROOT, Process, free_port
+from benchmarks.processes import BIN, ROOT, Process
+from deploy.local import free_port
 from deploy.redis_server import find_redis_server, redis_command
 
 READY_S = 120.0

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from deploy.local import free_port
 from shared.settings import Settings, load_settings
-from tests.processes import ROOT, free_port
+from tests.processes import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = {"api": set(), "worker": {"worker"}, "worker-gpu": {"worker", "gpu"}, "flower": {"flower"}}

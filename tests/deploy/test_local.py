@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from deploy import local
+from deploy.local import free_port
 from shared.errors import MnistifiedError, SettingError
-from tests.processes import ROOT, Process, free_port
+from tests.processes import ROOT, Process
 
 Json = dict[str, Any]
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deploy.local import free_port
 from shared.dataset import Split
-from tests.processes import BIN, Process, free_port
+from tests.processes import BIN, Process
 from tests.system import RedisServer, System, running
 
 LEASE_MS = 1000
