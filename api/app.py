@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
@@ -20,6 +20,7 @@ from api.status import get_healthz, get_readyz, get_status
 from shared.errors import RequestError
 from shared.settings import Settings
 
+CANCEL_AGAIN_S = 0.5
 CLASSIFY_PATH = "/mnist/classify"
 CLASSIFY_IMAGE = ClassifyImage()
 ROUTES = [
@@ -56,6 +57,15 @@ class HotRoute:
             await self._app(scope, receive, send)
 
 
+async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: a cancellation that meets a connection in the making can be lost in its clean-up."""
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
+
+
 def make_app(settings: Settings) -> ASGIApp:
     """Raises DatasetError or ModelError when the service could not be served."""
     state = make_state(settings)
@@ -67,9 +77,7 @@ def make_app(settings: Settings) -> ASGIApp:
             for forever in (state.replies.listen, state.replies.sweep, state.workers.watch)
         ]
         yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         await state.client.aclose()
 
     app = Starlette(
