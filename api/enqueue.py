@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from redis.exceptions import RedisError
 
-from api.replying import queue_away
+from api.replying import RETRY_AFTER_S, queue_away
 from shared import keys
 from shared.connection import Client
 from shared.entry import Entry, encode_header
@@ -17,7 +17,6 @@ from shared.keys import Lane
 from shared.settings import Settings
 
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
-RETRY_AFTER_S = 1  # while no worker has told its rate
 
 
 @dataclass(frozen=True, slots=True)

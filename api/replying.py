@@ -14,7 +14,7 @@ from shared.errors import QueueFull, RequestError, Unavailable, WaitTimeout
 JSON_TYPE = b"application/json"
 PROBLEM_TYPE = b"application/problem+json"
 NDJSON_TYPE = "application/x-ndjson"
-RETRY_AFTER_S = 1
+RETRY_AFTER_S = 1  # where nothing says when it will be better
 
 
 def to_json(content: Any) -> bytes:

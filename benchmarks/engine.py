@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from shared.images import Images, Probabilities
 from shared.registry import load_version
-from shared.settings import engine_threads, load_settings
+from shared.settings import Settings, engine_threads, load_settings
 from worker.engine import Engine, choose_kind, load_engine, replicate
 
 
@@ -13,8 +14,7 @@ def engine_alone() -> tuple[Engine, int]:
     """The engine of the default model with all of a worker's threads, and how many those are."""
     settings = load_settings(os.environ)
     threads = engine_threads(settings)
-    version = load_version(settings.models_dir, settings.default_model)
-    return load_engine(choose_kind(settings.engine), version.directory, threads), threads
+    return load_engine(choose_kind(settings.engine), _model_dir(settings), threads), threads
 
 
 def engines_alone() -> tuple[list[list[Callable[[Images], Probabilities]]], int]:
@@ -22,7 +22,10 @@ def engines_alone() -> tuple[list[list[Callable[[Images], Probabilities]]], int]
     engine, threads = engine_alone()
     arrangements: list[list[Callable[[Images], Probabilities]]] = [[engine.runtime.run]]
     if engine.kind == "litert" and threads > 1:
-        settings = load_settings(os.environ)
-        version = load_version(settings.models_dir, settings.default_model)
-        arrangements.append([each.runtime.run for each in replicate(engine, version.directory, threads)])
+        model_dir = _model_dir(load_settings(os.environ))
+        arrangements.append([each.runtime.run for each in replicate(engine, model_dir, threads)])
     return arrangements, threads
+
+
+def _model_dir(settings: Settings) -> Path:
+    return load_version(settings.models_dir, settings.default_model).directory

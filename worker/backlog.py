@@ -87,7 +87,7 @@ def next_batch(queues: Mapping[Lane, deque[Delivery]], max_images: int) -> list[
 
 
 class Backlog:
-    """The deliveries that no batch has taken whole, shared by the threads that pull and the one that runs the model."""
+    """The deliveries that no batch has taken whole, shared by the threads that pull and those that run models."""
 
     def __init__(self, room_images: Mapping[Lane, int]) -> None:
         self._room_images = room_images

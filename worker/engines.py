@@ -18,15 +18,16 @@ logger = logging.getLogger(__name__)
 
 
 class Engines:
-    """A thread that runs models takes a turn, then an engine for as long as its batch needs it."""
+    """A thread that runs models takes one of `turns`, then an engine for as long as its batch needs it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._kind = choose_kind(settings.engine)
-        self.at_a_time = engine_threads(settings) if self._kind == "litert" else 1
+        threads = engine_threads(settings)
+        self.at_a_time, self._threads_each = (threads, 1) if self._kind == "litert" else (1, threads)
         # Other threads find work for the core of one that writes results; a GPU would stand idle meanwhile.
         self.threads = self.at_a_time if self._kind == "litert" else 2
-        self._turns = threading.Semaphore(self.at_a_time)
+        self.turns = threading.Semaphore(self.at_a_time)
         self._loading = threading.Lock()
         self._idle: dict[str, list[Engine]] = {}  # the one used last is taken first: its memory is in the cache
         self._first: dict[str, Engine] = {}
@@ -35,12 +36,6 @@ class Engines:
     def loaded(self) -> Mapping[str, Engine]:
         """One engine of each version."""
         return dict(self._first)
-
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """Blocks until fewer than `at_a_time` threads have a turn."""
-        with self._turns:
-            yield
 
     @contextlib.contextmanager
     def engine(self, ref: str) -> Iterator[Engine]:
@@ -62,7 +57,9 @@ class Engines:
         settings = self._settings
         version = load_version(settings.models_dir, ref)
         try:
-            first = load_engine(self._kind, version.directory, 1, settings.max_batch_images, settings.max_batch_ms)
+            first = load_engine(
+                self._kind, version.directory, self._threads_each, settings.max_batch_images, settings.max_batch_ms
+            )
             engines = [first, *replicate(first, version.directory, self.at_a_time - 1)]
         except Exception as error:
             raise ModelError(f"{version.ref} will not load from {version.directory}: {error!r}") from error

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,7 @@ class BatchReport:
 class _Run:
     """What came of a batch: `probabilities` has a row for each position in `live`, slice by slice."""
 
-    live: list[list[int]]
+    live: list[Sequence[int]]
     probabilities: Probabilities
     faults: dict[int, str]
     started_s: float
@@ -65,7 +65,7 @@ class Runner:
     def run(self) -> None:
         while True:
             # Taken only once an engine is free: whatever arrives until then is part of the batch.
-            with self._engines.turn():
+            with self._engines.turns:
                 batch = self._backlog.take(self._limit.images)
                 if not batch:
                     return
@@ -109,15 +109,15 @@ class Runner:
         )
 
 
-def positions_alive(part: Slice, now_ms: float) -> list[int]:
+def positions_alive(part: Slice, now_ms: float) -> Sequence[int]:
     """Positions in the entry whose deadline has not passed."""
     deadlines_ms = part.delivery.entry.deadlines_ms
     if not deadlines_ms:
-        return list(range(part.start, part.stop))
+        return range(part.start, part.stop)
     return [position for position in range(part.start, part.stop) if not 0 < deadlines_ms[position] < now_ms]
 
 
-def _gather(batch: list[Slice], live: list[list[int]]) -> Images:
+def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
     """uint8[N,28,28] of all images still alive; a lone whole slice is not copied."""
     parts = [
         part.images if len(alive) == part.count else part.delivery.entry.images[alive]
@@ -144,10 +144,12 @@ def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
     return complete
 
 
-def _answer(part: Slice, alive: list[int], predictions: npt.NDArray[np.uint8], probabilities: Probabilities) -> None:
+def _answer(
+    part: Slice, alive: Sequence[int], predictions: npt.NDArray[np.uint8], probabilities: Probabilities
+) -> None:
     """Who was not alive expired."""
     delivery = part.delivery
-    positions: slice | list[int] = slice(part.start, part.stop) if len(alive) == part.count else alive
+    positions = slice(part.start, part.stop) if len(alive) == part.count else alive
     delivery.predictions[positions] = predictions
     delivery.probabilities[positions] = probabilities
     if len(alive) < part.count:

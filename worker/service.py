@@ -109,13 +109,18 @@ class BatchingService:
 
     def _keep(self) -> None:
         interval_s = min(self._settings.lease_ms / 4e3, self._settings.worker_ttl_s / 4)
-        while not self._stopping.wait(interval_s) or any(runner.is_alive() for runner in self._runners):
-            try:
-                self._keep_once()
-            except RedisError as error:
-                logger.warning("Redis is away: %s", error)
-            if self._stopping.is_set():
-                self._runners[0].join(interval_s)
+        while not self._stopping.wait(interval_s):
+            self._keep_or_warn()
+        for runner in self._runners:  # what they still have in hand stays ours until it is finished
+            while runner.is_alive():
+                runner.join(interval_s)
+                self._keep_or_warn()
+
+    def _keep_or_warn(self) -> None:
+        try:
+            self._keep_once()
+        except RedisError as error:
+            logger.warning("Redis is away: %s", error)
 
     def _keep_once(self) -> None:
         self._leases.renew()

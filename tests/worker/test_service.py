@@ -10,6 +10,7 @@ import pytest
 
 from deploy.local import free_port
 from shared.dataset import Split
+from tests.api.test_bulk import idx
 from tests.processes import BIN, Process
 from tests.system import RedisServer, System, running
 
@@ -27,10 +28,6 @@ def pair(redis_server: RedisServer) -> Iterator[System]:
 def tiled(test_set: Split, count: int) -> np.ndarray:
     """uint8[count,28,28]: the test set, again and again."""
     return np.resize(test_set.images, (count, 28, 28))
-
-
-def idx(images: np.ndarray) -> bytes:
-    return b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in images.shape) + images.tobytes()
 
 
 def wait_until_running(system: System, job_id: str) -> None:

@@ -1,0 +1,33 @@
+"""How a worker's threads become engines."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.settings import Settings
+from tests.processes import ROOT
+from worker import engines
+from worker.engine import Engine
+from worker.engine.calibrate import Calibration
+
+
+@pytest.mark.parametrize(
+    ("kind", "at_a_time", "threads_each", "runners"), [("litert", 3, 1, 3), ("tensorflow", 1, 3, 2)]
+)
+def test_litert_gets_an_engine_a_thread_and_tensorflow_one_engine_of_all(
+    monkeypatch: pytest.MonkeyPatch, kind: str, at_a_time: int, threads_each: int, runners: int
+) -> None:
+    asked: list[int] = []
+
+    def load(kind: str, model_dir: Path, threads: int, *limits: float) -> Engine:
+        asked.append(threads)
+        runtime: Any = type("Runtime", (), {"kind": kind})()
+        return Engine(runtime, Calibration({1: 1.0}, 1))
+
+    monkeypatch.setattr(engines, "load_engine", load)
+    monkeypatch.setattr(engines, "replicate", lambda first, model_dir, count: [first] * count)
+    made = engines.Engines(Settings(engine=kind, engine_threads=3, models_dir=ROOT / "models"))
+    with made.engine("cnn@1") as engine:
+        assert engine is made.loaded["cnn@1"]
+    assert (made.at_a_time, asked, made.threads) == (at_a_time, [threads_each], runners)
