@@ -3,29 +3,67 @@
 A worker finishes an entry, and the API accepts one, by a script each (`worker/finish.lua`, `api/enqueue.lua`), so that
 the counters and what they count change together.
 
-`job:{id}` is a hash: `model`, `lane`, `created_ms`, `chunk_images`; `total` once the upload is complete; the counters
-`done`, `failed`, `expired`, `cancelled`, in images; `finished_ms` once every image is in a final state.
+The bulk lane of a model is SHARDS streams that the workers read in turn, so that a job behind a large one, on another
+shard, does not wait for all of it. The interactive lane is one.
+
+`queued:{model}:{lane}` is a hash of what was accepted and is not yet in a final state: `images`, `bytes`, and for the
+bulk lane the images of each shard under its number.
+
+`job:{id}` is a hash: `model`, `lane`, `created_ms`, `chunk_images`, `client`; `deadline_ms` and `callback_url` where
+they were asked for; `total` once the upload is complete; the counters `done`, `failed`, `expired`, `cancelled`, in
+images; `finished_ms` once every image is in a final state.
 """
 
 from typing import Literal
 
 PREFIX = "mnistified:"
 GROUP = "workers"
+SHARDS = 8  # of the bulk lane; workers and API must agree
 WORKERS = PREFIX + "workers"  # sorted set: worker name -> unix time (s) of its last heartbeat
 JOBS_CHANNEL = PREFIX + "jobs"  # published: the id of a job that reached its final state
+DEADLINES = PREFIX + "deadlines"  # sorted set: job id -> unix time (ms) at which it expires
+CALLBACKS = PREFIX + "callbacks"  # sorted set: id of a job whose callback is due -> unix time (ms) of the next attempt
+DEAD_LETTERS = PREFIX + "dead-letters"  # stream: images that killed their workers, `h` a JSON header, `x` the pixels
 
 Lane = Literal["interactive", "bulk"]
 LANES: tuple[Lane, Lane] = ("interactive", "bulk")
 
 
-def stream(model: str, lane: Lane) -> str:
+def stream(model: str, lane: Lane, shard: int = 0) -> str:
     """Stream of entries; `model` is a name without version. The consumer group is GROUP."""
-    return f"{PREFIX}stream:{model}:{lane}"
+    name = f"{PREFIX}stream:{model}:{lane}"
+    return f"{name}:{shard}" if lane == "bulk" else name
+
+
+def streams(model: str, lane: Lane) -> list[str]:
+    """All the streams of a lane, by shard."""
+    return [stream(model, lane, shard) for shard in range(SHARDS if lane == "bulk" else 1)]
+
+
+def shard_of(stream_key: str) -> str:
+    """Shard number of a bulk stream, as the field of `queued`; empty for an interactive one."""
+    shard = stream_key.rpartition(":")[2]
+    return shard if shard.isdecimal() else ""
 
 
 def queued(model: str, lane: Lane) -> str:
-    """Counter: images accepted on the stream and not yet in a final state."""
+    """Hash: see the top of this file."""
     return f"{PREFIX}queued:{model}:{lane}"
+
+
+def client_queued(client: str) -> str:
+    """Counter: images of one API key that are not yet in a final state."""
+    return f"{PREFIX}client:{client}:queued"
+
+
+def client_rate(client: str) -> str:
+    """String: when the next image of one API key may come, in ms of unix time (GCRA's theoretical arrival time)."""
+    return f"{PREFIX}client:{client}:rate"
+
+
+def idempotency(client: str, key: str) -> str:
+    """Hash: `job`, and once its upload is complete `fingerprint`; `key` is a hash of what the client sent."""
+    return f"{PREFIX}idempotency:{client}:{key}"
 
 
 def result(entry_uid: str) -> str:
@@ -36,6 +74,16 @@ def result(entry_uid: str) -> str:
 def waited(single_id: str) -> str:
     """String: the model of a single whose synchronous wait ran out, so that its id can be asked for."""
     return f"{PREFIX}waited:{single_id}"
+
+
+def dropped(entry_uid: str) -> str:
+    """Set: positions in an entry of singles whose clients went away."""
+    return f"{PREFIX}dropped:{entry_uid}"
+
+
+def suspect(stream_key: str, entry_id: str) -> str:
+    """Hash of an entry that was delivered again: `running` is the position under way, `deaths:{position}` a count."""
+    return f"{PREFIX}suspect:{stream_key.removeprefix(PREFIX)}:{entry_id}"
 
 
 def job(job_id: str) -> str:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.api_keys import ApiKey, parse_api_keys
 from shared.errors import SettingError
 
 Parse = Callable[[str], Any]
 
 RUN_DIR = Path(".run")
 REDIS_URL_FILE = RUN_DIR / "redis-url"
+LEAST_SECRET_CHARS = 16
 _CREDENTIALS = re.compile(r"//[^/]*@")  # of a URL, not to be shown
 
 
@@ -53,14 +55,26 @@ def _redis_url(text: str) -> str:
     return text
 
 
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in ("1", "0", "true", "false", "yes", "no"):
+        raise ValueError("expected 1 or 0")
+    return text.lower() in ("1", "true", "yes")
+
+
+def _signing_secret(text: str) -> str:
+    if len(text) < LEAST_SECRET_CHARS:
+        raise ValueError(f"expected {LEAST_SECRET_CHARS} characters or more")
+    return text
+
+
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("expected some text")
     return text
 
 
-def _setting(default: Any, parse: Parse, doc: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "doc": doc})
+def _setting(default: Any, parse: Parse, doc: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"parse": parse, "doc": doc, "secret": secret}, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +99,10 @@ class Settings:
     max_batch_images: int = _setting(256, _integer(1, 4096), "most images of one batch")
     max_batch_ms: float = _setting(50.0, _number(1, 60_000, "ms"), "longest that one batch may take")
     max_attempts: int = _setting(3, _integer(1, 100), "deliveries of an entry before its images fail")
+    engine_stall_s: float = _setting(
+        30.0, _number(0.5, 3600, "s"), "a worker whose model runs for so long without an answer ends itself"
+    )
+    max_dead_letters: int = _setting(10_000, _integer(1, 10**7), "images set aside that are kept, the newest ones")
     lease_ms: int = _setting(10_000, _integer(500, 3_600_000), "unrenewed for so long, an entry is taken over")
 
     interactive_entry_images: int = _setting(32, _integer(1, 4096), "most single images joined into an entry")
@@ -92,13 +110,28 @@ class Settings:
     max_queued_interactive_images: int = _setting(
         20_000, _integer(1, 10**9), "singles queued beyond which 429 is answered"
     )
+    max_queued_interactive_bytes: int = _setting(
+        64 << 20, _integer(1 << 10, 1 << 40), "bytes of singles queued beyond which 429 is answered"
+    )
     max_queued_bulk_images: int = _setting(
         500_000, _integer(1, 10**9), "images of jobs queued beyond which uploads wait, then get 429"
+    )
+    max_queued_bulk_bytes: int = _setting(
+        1 << 30, _integer(1 << 10, 1 << 40), "bytes of jobs queued beyond which uploads wait, then get 429"
+    )
+    max_waiting_singles: int = _setting(
+        512, _integer(1, 10**6), "synchronous requests that one API process lets wait; more get 429"
     )
 
     max_image_bytes: int = _setting(1 << 20, _integer(1, 1 << 30), "largest image file")
     max_upload_bytes: int = _setting(1 << 30, _integer(1, 1 << 40), "largest bulk body, also once unpacked")
     max_job_images: int = _setting(1_000_000, _integer(1, 10**9), "most images of one job")
+    max_unpack_ratio: int = _setting(
+        200, _integer(2, 10**6), "unpacked over packed size of an upload beyond which it is refused"
+    )
+    max_connections: int = _setting(4096, _integer(1, 10**6), "connections of one API process; more get 503")
+    head_timeout_s: float = _setting(10.0, _number(0.1, 3600, "s"), "longest that a request's head may take to come")
+    body_timeout_s: float = _setting(30.0, _number(0.1, 3600, "s"), "longest that a body may pause")
     upload_stall_s: float = _setting(30.0, _number(0.01, 3600, "s"), "longest that an upload waits for room")
 
     sync_wait_s: float = _setting(30.0, _number(0.01, 3600, "s"), "longest that a synchronous request waits")
@@ -106,6 +139,19 @@ class Settings:
     result_ttl_s: int = _setting(86_400, _integer(1, 10**8), "how long a job and its results are kept")
     single_result_ttl_s: int = _setting(300, _integer(1, 10**8), "how long a synchronous result is kept")
     worker_ttl_s: int = _setting(10, _integer(2, 3600), "silent for so long, a worker counts as away")
+    queue_stall_s: float = _setting(
+        30.0, _number(0.5, 3600, "s"), "not ready when the oldest queued image is older and no batch has ended since"
+    )
+
+    api_keys: tuple[ApiKey, ...] = _setting(
+        (), parse_api_keys, "the API's clients: `name:sha256[:option…]` each; none: open to all", secret=True
+    )
+    webhook_secret: str = _setting(
+        "", _signing_secret, "signs callbacks; without it no `callback_url` is taken", secret=True
+    )
+    webhook_allow_private: bool = _setting(False, _yes_or_no, "callbacks may go to private addresses")
+    webhook_timeout_s: float = _setting(10.0, _number(0.1, 600, "s"), "longest that one callback may take")
+    webhook_attempts: int = _setting(8, _integer(1, 100), "times that a callback is tried")
 
 
 def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_FILE) -> Settings:
@@ -123,7 +169,7 @@ def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_F
         try:
             values[setting.name] = setting.metadata["parse"](text)
         except ValueError as error:
-            shown = _CREDENTIALS.sub("//…@", text)
+            shown = "…" if setting.metadata["secret"] else _CREDENTIALS.sub("//…@", text)
             raise SettingError(f"{key}={shown!r}: {error}") from None
     if "redis_url" not in values and redis_url_file.is_file():
         try:

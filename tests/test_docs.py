@@ -31,7 +31,7 @@ def test_every_route_is_documented(route: Any) -> None:
 def test_every_setting_is_documented_with_its_default() -> None:
     text = (ROOT / "docs" / "settings.md").read_text()
     for setting in fields(Settings):
-        default = "none" if setting.default is None else f"`{setting.default}`"
+        default = "none" if setting.default in (None, "", ()) else f"`{setting.default}`"
         assert f"| `{setting.name.upper()}` | {default} | {setting.metadata['doc']} |" in text
 
 

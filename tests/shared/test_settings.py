@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from shared.api_keys import ApiKey
 from shared.errors import SettingError
 from shared.settings import Settings, engine_threads, load_settings
 
 FIELDS = [field.name for field in dataclasses.fields(Settings)]
+SECRET = {"api_keys", "webhook_secret"}  # never shown
 NO_FILE = Path("no/such/file")
 
 # For each setting: a text, what it becomes, and texts that cannot be used.
@@ -39,20 +41,35 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "max_batch_images": ("4096", 4096, ["0", "4097", "1e3"]),
     "max_batch_ms": ("2.5", 2.5, ["0", "0.9", "60001", "nan", "inf", "50 ms"]),
     "max_attempts": ("1", 1, ["0", "101"]),
+    "engine_stall_s": ("0.5", 0.5, ["0.4", "3601", "nan"]),
+    "max_dead_letters": ("1", 1, ["0", "10000001"]),
     "lease_ms": ("500", 500, ["499", "3600001", "1.5"]),
     "interactive_entry_images": ("1", 1, ["0", "4097"]),
     "bulk_entry_images": ("4096", 4096, ["0", "4097"]),
     "max_queued_interactive_images": ("1000000000", 10**9, ["0", "1000000001"]),
+    "max_queued_interactive_bytes": ("1024", 1024, ["1023", "1e6"]),
     "max_queued_bulk_images": ("1", 1, ["0", "1000000001"]),
+    "max_queued_bulk_bytes": ("1024", 1024, ["1023", "1 GiB"]),
+    "max_waiting_singles": ("1", 1, ["0", "1000001"]),
     "max_image_bytes": ("1", 1, ["0", "1073741825", "1MB"]),
     "max_upload_bytes": ("1099511627776", 1 << 40, ["0", "1099511627777"]),
     "max_job_images": ("10", 10, ["0", "1000000001"]),
+    "max_unpack_ratio": ("2", 2, ["1", "1000001"]),
+    "max_connections": ("1", 1, ["0", "1000001"]),
+    "head_timeout_s": ("0.1", 0.1, ["0", "3601", "nan"]),
+    "body_timeout_s": ("0.1", 0.1, ["0", "3601", "nan"]),
     "upload_stall_s": ("0.01", 0.01, ["0", "3601", "nan"]),
     "sync_wait_s": ("3600", 3600.0, ["0", "-1", "3600.1", "30s"]),
     "max_wait_s": ("1e2", 100.0, ["0.009", "inf"]),
     "result_ttl_s": ("1", 1, ["0", "100000001", "1.5"]),
     "single_result_ttl_s": ("60", 60, ["0", "100000001"]),
     "worker_ttl_s": ("2", 2, ["1", "3601"]),
+    "queue_stall_s": ("0.5", 0.5, ["0.4", "3601", "nan"]),
+    "api_keys": (f"ops:{'a' * 64}:admin", (ApiKey("ops", "a" * 64, admin=True),), ["ops", f"ops:{'a' * 64}:root"]),
+    "webhook_secret": ("0123456789abcdef", "0123456789abcdef", ["0123456789abcde"]),
+    "webhook_allow_private": ("1", True, ["maybe"]),
+    "webhook_timeout_s": ("0.1", 0.1, ["0", "601", "nan"]),
+    "webhook_attempts": ("1", 1, ["0", "101"]),
 }
 
 
@@ -77,7 +94,8 @@ def test_a_setting_is_read_from_the_variable_of_its_name(name: str) -> None:
 def test_a_value_that_cannot_be_used_is_refused_with_its_key(name: str, text: str) -> None:
     with pytest.raises(SettingError) as refused:
         load_settings({name.upper(): text}, NO_FILE)
-    start, _, reason = str(refused.value).partition(f"{name.upper()}={text!r}: ")
+    shown = "…" if name in SECRET else text
+    start, _, reason = str(refused.value).partition(f"{name.upper()}={shown!r}: ")
     assert (start, bool(reason)) == ("", True)
 
 
@@ -97,7 +115,8 @@ def test_what_is_expected_is_told(name: str, text: str, reason: str) -> None:
 
 
 def test_every_default_is_a_value_that_could_be_given() -> None:
-    defaults = {name.upper(): str(getattr(Settings(), name)) for name in FIELDS if name != "mnist_dir"}
+    without = {"mnist_dir", "api_keys", "webhook_secret"}
+    defaults = {name.upper(): str(getattr(Settings(), name)) for name in FIELDS if name not in without}
     assert load_settings(defaults, NO_FILE) == Settings()
 
 
@@ -121,6 +140,15 @@ def test_settings_cannot_be_changed_nor_given_by_position() -> None:
 def test_every_setting_says_what_it_is_for(name: str) -> None:
     field = next(field for field in dataclasses.fields(Settings) if field.name == name)
     assert len(field.metadata["doc"]) > 5
+
+
+def test_a_secret_is_shown_neither_when_it_is_refused_nor_with_the_settings() -> None:
+    with pytest.raises(SettingError) as refused:
+        load_settings({"WEBHOOK_SECRET": "hunter2"}, NO_FILE)
+    assert "hunter2" not in str(refused.value)
+    settings = load_settings({"WEBHOOK_SECRET": "hunter2-hunter2-hunter2"}, NO_FILE)
+    assert settings.webhook_secret
+    assert "hunter2" not in repr(settings)
 
 
 def test_a_password_is_not_shown_with_the_url_that_cannot_be_used() -> None:
