@@ -74,7 +74,12 @@ def make_app(settings: Settings) -> ASGIApp:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         tasks = [
             asyncio.create_task(forever())
-            for forever in (state.replies.listen, state.replies.sweep, state.workers.watch)
+            for forever in (
+                state.replies.listen,
+                state.replies.sweep,
+                state.workers.watch,
+                state.jobs.expire_forever,
+            )
         ]
         yield
         await end_tasks(tasks)

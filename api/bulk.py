@@ -6,7 +6,11 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from api.classify import accepted, read_body
+from api.accepting import accept_job
+from api.access import caller_of
+from api.classify import read_body
+from api.jobs import JobRequest
+from api.parameters import timeout_parameter
 from api.state import State, state_of
 from api.uploads import Limits, read_upload
 from api.uploads.chunk import Chunk, check_total
@@ -18,7 +22,13 @@ RANGE_BYTES = 4096  # a JSON range needs no more
 async def classify_bulk(request: Request) -> Response:
     """202 with the job's id once all of its images are in Redis."""
     state = state_of(request)
-    model = state.resolve(request.query_params.get("model"))
+    caller = caller_of(request.scope)
+    wanted = JobRequest(
+        model=state.resolve(request.query_params.get("model")),
+        lane="bulk",
+        client=caller.name,
+        timeout_s=timeout_parameter(request.query_params, state.settings.result_ttl_s),
+    )
     limits = Limits.of(state.settings)
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() == "application/json":
@@ -28,10 +38,9 @@ async def classify_bulk(request: Request) -> Response:
         check_length(request.headers.get("content-length", ""), limits.upload_bytes)
         chunks = read_upload(request.stream(), content_type, limits)
     try:
-        job = await state.jobs.submit(chunks, model, "bulk")
+        return await accept_job(state, caller, request.headers, chunks, wanted)
     except ClientDisconnect:
         raise BadUpload("the client went away before the end of its upload") from None
-    return accepted(job.id, {"id": job.id, "state": job.state, "total": job.total, "model": job.model})
 
 
 def parse_range(body: bytes, count: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Classifying one image: `POST /mnist/classify`, and an image of the test set by its index."""
 
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -9,14 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.parameters import index_of, preferred_wait_s, prefers_async
+from api.accepting import accept_job
+from api.access import caller_of
+from api.jobs import JobRequest
+from api.parameters import index_of, preferred_wait_s, prefers_async, timeout_parameter
 from api.pictures import decode_image
 from api.replying import JSON_TYPE, Json, queue_away, send_body, send_problem, to_json
+from api.singles import SingleRequest
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
 from shared.block import Block
-from shared.errors import InferenceFailed, RequestError, TooLarge, WaitTimeout
-from shared.images import IMAGE_BYTES
+from shared.errors import DeadlinePassed, InferenceFailed, RequestError, TooLarge, WaitTimeout
+
+NO_QUERY = QueryParams()
 
 
 class ClassifyImage:
@@ -26,16 +32,17 @@ class ClassifyImage:
         started_s = time.perf_counter()
         state = state_of(scope)
         try:
-            data = await read_body(receive, state.settings.max_image_bytes)
-            pixels = decode_image(data)
-            query_string = scope["query_string"]
-            model = state.resolve(QueryParams(query_string).get("model") if query_string else None)
             headers = Headers(scope=scope)
-            if prefers_async(headers):
-                await (await accept_job_of_one(state, pixels, model))(scope, receive, send)
+            as_job = prefers_async(headers)
+            if not as_job:
+                state.singles.require_room()  # before any work: an overload is met by refusing, not by decoding
+            pixels = decode_image(await read_body(receive, state.settings.max_image_bytes))
+            asked = single_request(state, scope, headers, pixels)
+            if as_job:
+                response = await accept_single(state, scope, headers, asked)
+                await response(scope, receive, send)
                 return
-            wait_s = preferred_wait_s(headers, state.settings.sync_wait_s)
-            reply = await classify_pixels(state, pixels, model, wait_s, started_s)
+            reply = await classify_single(state, asked, receive, started_s)
         except RequestError as error:
             await send_problem(scope, receive, send, error)
         except RedisError as error:
@@ -50,29 +57,43 @@ async def classify_test_image(request: Request) -> Response:
     state = state_of(request)
     index = index_of(request.path_params["index"], len(state.test_set.images))
     pixels = state.test_set.images[index].tobytes()
-    model = state.resolve(request.query_params.get("model"))
+    asked = single_request(state, request.scope, request.headers, pixels)
     if prefers_async(request.headers):
-        return await accept_job_of_one(state, pixels, model)
-    wait_s = preferred_wait_s(request.headers, state.settings.sync_wait_s)
-    reply = await classify_pixels(state, pixels, model, wait_s, started_s)
+        return await accept_single(state, request.scope, request.headers, asked)
+    state.singles.require_room()
+    reply = await classify_single(state, asked, request.receive, started_s)
     return Json(reply | {"dataset": state.test_set.name, "index": index})
 
 
-async def classify_pixels(state: State, pixels: bytes, model: str, wait_s: float, started_s: float) -> dict[str, Any]:
+def single_request(state: State, scope: Scope, headers: Headers, pixels: bytes) -> SingleRequest:
+    """What is asked for one image, from the query and the headers. Raises NotFound or BadParameter."""
+    query_string = scope["query_string"]
+    query = QueryParams(query_string) if query_string else NO_QUERY
+    return SingleRequest(
+        pixels=pixels,
+        model=state.resolve(query.get("model")),
+        caller=caller_of(scope),
+        wait_s=preferred_wait_s(headers, state.settings.sync_wait_s),
+        timeout_s=timeout_parameter(query, state.settings.result_ttl_s),
+    )
+
+
+async def classify_single(state: State, asked: SingleRequest, receive: Receive, started_s: float) -> dict[str, Any]:
     """The reply for one image; `started_s` is when its request came, by `time.perf_counter`."""
     state.workers.require()
     try:
-        block, position, single_id = await state.singles.classify(pixels, model, wait_s)
+        block, position, single_id = await state.singles.classify(asked, lambda: disconnected(receive))
     except WaitTimeout as error:
-        await state.jobs.remember_single(error.result_id, model)
+        await state.jobs.remember_single(error.result_id, asked.model, asked.caller)
         raise
     return single_reply(block, position, single_id, (time.perf_counter() - started_s) * 1e3)
 
 
 def single_reply(block: Block, position: int, single_id: str, elapsed_ms: float) -> dict[str, Any]:
-    """Raises InferenceFailed when this image got no answer."""
+    """Raises DeadlinePassed or InferenceFailed when this image got no answer."""
     if position in block.faults:
-        raise InferenceFailed(block.faults[position][1])
+        state, reason = block.faults[position]
+        raise DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)
     return {
         "prediction": int(block.predictions[position]),
         "elapsed_time_ms": round(elapsed_ms, 3),
@@ -89,20 +110,20 @@ def single_reply(block: Block, position: int, single_id: str, elapsed_ms: float)
     }
 
 
-async def accept_job_of_one(state: State, pixels: bytes, model: str) -> Response:
+async def accept_single(state: State, scope: Scope, headers: Headers, asked: SingleRequest) -> Response:
     """`Prefer: respond-async`: a single asynchronous request is a job of one, in the lane of the singles."""
 
-    async def chunks() -> Any:
-        yield Chunk(pixels, len(pixels) // IMAGE_BYTES)
+    async def chunks() -> AsyncIterator[Chunk]:
+        yield Chunk(asked.pixels, 1)
 
-    job = await state.jobs.submit(chunks(), model, "interactive")
-    return accepted(job.id, {"id": job.id, "state": job.state, "total": job.total, "model": job.model})
+    wanted = JobRequest(model=asked.model, lane="interactive", client=asked.caller.name, timeout_s=asked.timeout_s)
+    return await accept_job(state, asked.caller, headers, chunks(), wanted)
 
 
-def accepted(job_id: str, content: dict[str, Any]) -> Response:
-    location = f"/results/{job_id}"
-    headers = {"Location": location, "Preference-Applied": "respond-async"}
-    return Json(content | {"links": {"self": location, "items": f"{location}/items"}}, 202, headers)
+async def disconnected(receive: Receive) -> None:
+    """Returns once the client has gone, or has its whole response."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def read_body(receive: Receive, limit_bytes: int) -> bytes:

@@ -1,6 +1,7 @@
 """Putting entries on their streams: every image that the service accepts passes here."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ from redis.exceptions import RedisError
 
 from api.replying import RETRY_AFTER_S, queue_away
 from shared import keys
+from shared.api_keys import ApiKey
 from shared.connection import Client
 from shared.entry import Entry, encode_header
 from shared.errors import QueueFull
+from shared.images import IMAGE_BYTES
 from shared.keys import Lane
 from shared.settings import Settings
 
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
+NO_LIMITS = ApiKey("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +42,23 @@ class Enqueuer:
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
         self._ttl_s = settings.result_ttl_s
-        self._most: dict[Lane, int] = {
+        self._most_images: dict[Lane, int] = {
             "interactive": settings.max_queued_interactive_images,
             "bulk": settings.max_queued_bulk_images,
         }
-        self.images_per_s = 0.0  # what the workers say they can do together
+        self._most_bytes: dict[Lane, int] = {
+            "interactive": settings.max_queued_interactive_bytes,
+            "bulk": settings.max_queued_bulk_bytes,
+        }
+        self._api_keys: Mapping[str, ApiKey] = {key.name: key for key in settings.api_keys}
+        self.images_per_s = 0.0  # what the workers do, or say they can do, together
 
     async def put(self, entries: Sequence[Entry], lane: Lane) -> list[QueueFull | None]:
         """Write entries of singles in one round trip; for each, None or why it was refused.
 
         Raises Unavailable when Redis is away; then none is known to be stored.
         """
-        calls = [self._call(entry, lane, b"", 0) for entry in entries]
+        calls = [self._call(entry, lane, 0, b"", 0) for entry in entries]
         try:
             if len(calls) == 1:
                 replies = [await self._client.eval(*calls[0])]
@@ -60,46 +69,80 @@ class Enqueuer:
                     replies = await pipeline.execute()
         except RedisError as error:
             raise queue_away(error) from error
-        return [None if accepted else self._full(lane, queued) for accepted, queued in replies]
+        return [
+            None if not bound else self._full(entry, lane, bound.decode(), stands_at, pass_ms)
+            for entry, (bound, stands_at, pass_ms) in zip(entries, replies, strict=True)
+        ]
 
-    async def put_chunk(self, entry: Entry, lane: Lane, manifest: Manifest) -> None:
+    async def put_chunk(self, entry: Entry, lane: Lane, shard: int, manifest: Manifest) -> None:
         """Write one chunk of a job, which may have no readable image at all.
 
         Raises QueueFull, or Unavailable when Redis is away.
         """
-        call = self._call(entry, lane, manifest.encode(), len(manifest.errors))
+        call = self._call(entry, lane, shard, manifest.encode(), len(manifest.errors))
         try:
-            accepted, queued = await self._client.eval(*call)
+            bound, stands_at, pass_ms = await self._client.eval(*call)
         except RedisError as error:
             raise queue_away(error) from error
-        if not accepted:
-            raise self._full(lane, queued)
+        if bound:
+            raise self._full(entry, lane, bound.decode(), stands_at, pass_ms)
 
-    def _call(self, entry: Entry, lane: Lane, manifest: bytes, unreadable: int) -> tuple[Any, ...]:
+    async def choose_shard(self, model: str, lane: Lane, client: str) -> int:
+        """The shard for a job: that of its client's other jobs, so that nobody gets more turns by sending more jobs;
+        else the one with the fewest images.
+        """
+        if lane != "bulk":
+            return 0
+        if client:
+            images, shard = await self._client.hmget(keys.client(client), "images", "shard")
+            if int(images or 0) > 0 and shard:
+                return int(shard)
+        waiting = await self._client.hmget(keys.queued(model.partition("@")[0], lane), range(keys.SHARDS))
+        return min(range(keys.SHARDS), key=lambda shard: int(waiting[shard] or 0))
+
+    def _call(self, entry: Entry, lane: Lane, shard: int, manifest: bytes, unreadable: int) -> tuple[Any, ...]:
         """Arguments of EVAL: sent whole, so that a Redis that was restarted needs no second round trip."""
         model = entry.model.partition("@")[0]
         chunk = entry.chunk is not None
+        limits = self._api_keys.get(entry.client, NO_LIMITS)
         return (
             SCRIPT,
-            4,
-            keys.stream(model, lane),
+            5,
+            keys.stream(model, lane, shard),
             keys.queued(model, lane),
+            keys.client(entry.client) if entry.client else "",
             keys.job(entry.uid) if chunk else "",
             keys.job_manifests(entry.uid) if chunk else "",
             entry.count,
-            self._most[lane],
+            entry.queued_bytes,
+            shard if lane == "bulk" else "",
+            self._most_images[lane],
+            self._most_bytes[lane],
             encode_header(entry),
             entry.pixels,
             self._ttl_s,
             "" if entry.chunk is None else entry.chunk,
             manifest,
             unreadable,
+            limits.max_queued_images,
+            limits.images_per_s,
         )
 
-    def _full(self, lane: Lane, queued_images: int) -> QueueFull:
-        """Half the queue is what must drain before trying again is worth it."""
-        drain_s = queued_images / 2 / self.images_per_s if self.images_per_s else RETRY_AFTER_S
-        return QueueFull(
-            f"{queued_images} images are queued in the {lane} lane, which takes {self._most[lane]}",
-            retry_after_s=max(RETRY_AFTER_S, round(drain_s)),
-        )
+    def _full(self, entry: Entry, lane: Lane, bound: str, stands_at: int, pass_ms: int) -> QueueFull:
+        """Half the queue is what must drain before trying again is worth it; a rate says itself when it passes."""
+        limits = self._api_keys.get(entry.client, NO_LIMITS)
+        if bound == "rate":
+            detail = f"the key {entry.client!r} may send {limits.images_per_s} images a second"
+            return QueueFull(detail, retry_after_s=max(RETRY_AFTER_S, math.ceil(pass_ms / 1e3)))
+        queued_images = stands_at // IMAGE_BYTES if bound == "bytes" else stands_at
+        if bound == "client":
+            detail = f"the key {entry.client!r} has {stands_at} images queued, and may have {limits.max_queued_images}"
+        elif bound == "bytes":
+            detail = f"{stands_at} bytes are queued in the {lane} lane, which takes {self._most_bytes[lane]}"
+        else:
+            detail = f"{stands_at} images are queued in the {lane} lane, which takes {self._most_images[lane]}"
+        return QueueFull(detail, self.drain_s(queued_images / 2))
+
+    def drain_s(self, images: float) -> int:
+        """Whole seconds, one at least, that the workers need for so many images."""
+        return max(RETRY_AFTER_S, round(images / self.images_per_s) if self.images_per_s else 0)

@@ -17,6 +17,7 @@ class Job:
 
     id: str
     model: str
+    client: str
     created_ms: int
     chunk_images: int
     total: int | None
@@ -34,7 +35,7 @@ class Job:
             return "running" if self.finished else "queued"
         if self.counts["cancelled"]:
             return "cancelled"
-        if self.counts["expired"] == self.total and self.total:
+        if self.counts["expired"]:
             return "expired"
         return "done" if self.counts["done"] == self.total else "done_with_errors"
 
@@ -48,6 +49,7 @@ def job_from_fields(job_id: str, fields: Mapping[bytes, bytes]) -> Job:
     return Job(
         id=job_id,
         model=fields[b"model"].decode(),
+        client=fields.get(b"client", b"").decode(),
         created_ms=int(fields[b"created_ms"]),
         chunk_images=int(fields[b"chunk_images"]),
         total=integer("total"),
@@ -98,14 +100,14 @@ def single_json(single_id: str, model: str, block: Block | None, position: int) 
 def chunk_items(
     job: Job, chunk: int, block_data: bytes | None, manifest_data: bytes | None
 ) -> Iterator[dict[str, Any]]:
-    """The items of one chunk, in input order; what has no result yet is `queued`, or `cancelled` with its job."""
+    """The items of one chunk, in input order; what has no result is `queued`, or as its job ended."""
     start = chunk * job.chunk_images
     count = min(job.chunk_images, (job.total or 0) - start)
     manifest = orjson.loads(manifest_data) if manifest_data else {"names": None, "errors": []}
     unreadable: dict[int, str] = dict(manifest["errors"])
     names = manifest["names"]
     block = decode_block(block_data) if block_data else None
-    unanswered = "cancelled" if job.state == "cancelled" else "queued"
+    unanswered = job.state if job.state in ("cancelled", "expired") else "queued"
     row = 0
     for position in range(count):
         name = names[position] if names else None

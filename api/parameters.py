@@ -48,6 +48,20 @@ def wait_parameter(query: QueryParams, most_s: float) -> float:
     return min(wait_s, most_s)
 
 
+def timeout_parameter(query: QueryParams, most_s: float) -> float | None:
+    """`?timeout_s=`: after so long an image without an answer expires; None where it is not given."""
+    text = query.get("timeout_s")
+    if text is None:
+        return None
+    try:
+        timeout_s = float(text)
+    except ValueError:
+        timeout_s = math.nan
+    if not 0 < timeout_s <= most_s:
+        raise BadParameter(f"timeout_s {text!r} is not a number of seconds over 0, {most_s:g} at most")
+    return timeout_s
+
+
 def prefers_async(headers: Headers) -> bool:
     """`Prefer: respond-async` (RFC 7240)."""
     return "respond-async" in (part.strip() for part in _prefer(headers).split(","))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from api.access import caller_of
 from api.job import Job, job_json
 from api.parameters import accepts_first, integer_parameter, wait_parameter
 from api.replying import JSON_TYPE, NDJSON_TYPE, Json, to_json
@@ -19,30 +20,30 @@ ITEMS_PER_WRITE = 256
 
 async def get_result(request: Request) -> Response:
     """State and counts; with `?wait=` it blocks until the job is final or the time is up."""
-    state = state_of(request)
+    state, caller = state_of(request), caller_of(request.scope)
     result_id = request.path_params["id"]
     wait_s = wait_parameter(request.query_params, state.settings.max_wait_s)
-    if single := await state.jobs.read_single(result_id):
+    if single := await state.jobs.read_single(result_id, caller):
         return Json(single[0])
-    job = await (state.jobs.wait(result_id, wait_s) if wait_s else state.jobs.read(result_id))
+    job = await (state.jobs.wait(result_id, caller, wait_s) if wait_s else state.jobs.read(result_id, caller))
     return Json(job_json(job, time.time() * 1e3))
 
 
 async def get_items(request: Request) -> Response:
     """Results in input order, also while the job runs: JSON page by page, NDJSON as one stream."""
-    state = state_of(request)
+    state, caller = state_of(request), caller_of(request.scope)
     result_id = request.path_params["id"]
     accept = accepts_first(request.headers.get("accept", ""), (JSON_TYPE.decode(), NDJSON_TYPE))
     as_ndjson = accept == NDJSON_TYPE
     most = state.settings.max_job_images if as_ndjson else MOST_ITEMS
     offset = integer_parameter(request.query_params, "offset", 0, 0, state.settings.max_job_images)
     limit = integer_parameter(request.query_params, "limit", most if as_ndjson else DEFAULT_LIMIT, 1, most)
-    if single := await state.jobs.read_single(result_id):
+    if single := await state.jobs.read_single(result_id, caller):
         items = [single[1]][offset : offset + limit]
         if as_ndjson:
             return Response(b"".join(to_json(item) + b"\n" for item in items), media_type=NDJSON_TYPE)
         return Json({"items": items, "next": None})
-    job = await state.jobs.read(result_id)
+    job = await state.jobs.read(result_id, caller)
     if as_ndjson:
         return StreamingResponse(_ndjson(state, job, offset, limit), media_type=NDJSON_TYPE)
     items = [item async for item in state.jobs.items(job, offset, limit)]
@@ -53,11 +54,11 @@ async def get_items(request: Request) -> Response:
 
 async def cancel_result(request: Request) -> Response:
     """What is queued is free, what is finished stays. A final job is answered as it is."""
-    state = state_of(request)
+    state, caller = state_of(request), caller_of(request.scope)
     result_id = request.path_params["id"]
-    if await state.jobs.read_single(result_id):
+    if await state.jobs.read_single(result_id, caller):
         raise BadParameter(f"{result_id} is a single request whose wait ran out; only jobs are cancelled")
-    job = await state.jobs.cancel(result_id)
+    job = await state.jobs.cancel(result_id, caller)
     return Json(job_json(job, time.time() * 1e3))
 
 

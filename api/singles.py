@@ -3,93 +3,160 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+
+from redis.exceptions import RedisError
 
 from api.enqueue import Enqueuer
 from api.replies import Answer, Replies, new_uid
+from shared import keys
+from shared.api_keys import ApiKey
 from shared.block import Block
+from shared.connection import Client
 from shared.entry import Entry
-from shared.errors import RequestError, Unavailable, WaitTimeout
+from shared.errors import DeadlinePassed, QueueFull, RequestError, Unavailable, WaitTimeout
+from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+LISTEN_AFTER_S = 0.1  # a request that waits for longer is listened to, whether its client is still there
+
+
+@dataclass(frozen=True, slots=True)
+class SingleRequest:
+    """One image, its 784 pixels, and what is wanted of it. `timeout_s` is None where the image has no deadline."""
+
+    pixels: bytes
+    model: str
+    caller: ApiKey
+    wait_s: float
+    timeout_s: float | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """One image that waits for its answer. `id` is given once it is part of an entry."""
+    """A request that waits for its answer. `id` is given once it is part of an entry; times are unix time."""
 
-    pixels: bytes
-    model: str
+    asked: SingleRequest
     answer: Answer
+    deadline_ms: int = 0
     id: str = ""
 
-    def run_out(self, wait_s: float) -> None:
+    def run_out(self) -> None:
         """The wait is over without an answer."""
         if self.answer.done():
             return
-        if self.id:
+        wait_s, timeout_s = self.asked.wait_s, self.asked.timeout_s
+        if timeout_s is not None and timeout_s <= wait_s:
+            self.answer.set_exception(DeadlinePassed(f"no answer within {timeout_s:g} s; the image is dropped"))
+        elif self.id:
             self.answer.set_exception(WaitTimeout(f"no answer within {wait_s:g} s; the work goes on", self.id))
         else:
             self.answer.set_exception(Unavailable(f"the queue took nothing within {wait_s:g} s"))
 
 
-def group_by_model(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
-    """Groups of at most `entry_images`, each of one model, in order of arrival."""
-    by_model: dict[str, list[Waiting]] = {}
+def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
+    """Groups of at most `entry_images`, each of one model and one client, in order of arrival."""
+    groups: dict[tuple[str, str], list[Waiting]] = {}
     for one in waiting:
-        by_model.setdefault(one.model, []).append(one)
+        groups.setdefault((one.asked.model, one.asked.caller.name), []).append(one)
     return [
-        group[start : start + entry_images]
-        for group in by_model.values()
-        for start in range(0, len(group), entry_images)
+        group[start : start + entry_images] for group in groups.values() for start in range(0, len(group), entry_images)
     ]
 
 
 class Singles:
     """No waiting time is added: a lone image is written at once, and only a write in flight lets others gather."""
 
-    def __init__(self, enqueuer: Enqueuer, replies: Replies, entry_images: int) -> None:
+    def __init__(self, client: Client, enqueuer: Enqueuer, replies: Replies, settings: Settings) -> None:
+        self._client = client
         self._enqueuer = enqueuer
         self._replies = replies
-        self._entry_images = entry_images
+        self._entry_images = settings.interactive_entry_images
+        self._result_ttl_s = settings.single_result_ttl_s
+        self._most_waiting = settings.max_waiting_singles
+        self._waiting = 0
         self._gathered: list[Waiting] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def classify(self, pixels: bytes, model: str, wait_s: float) -> tuple[Block, int, str]:
-        """The block with the answer, the image's position in it, and the image's id.
+    def require_room(self) -> None:
+        """Raises QueueFull when as many requests wait as may. Costs a request nothing, and comes before its work."""
+        if self._waiting >= self._most_waiting:
+            raise QueueFull(
+                f"{self._waiting} requests wait for their answers here", self._enqueuer.drain_s(self._waiting)
+            )
 
-        Raises QueueFull, Unavailable, or WaitTimeout after `wait_s`, when the work goes on.
+    async def classify(self, asked: SingleRequest, gone: Callable[[], Awaitable[None]]) -> tuple[Block, int, str]:
+        """The block with the answer, the image's position in it, and its id. `gone` returns when the client has.
+
+        Raises QueueFull, Unavailable, DeadlinePassed after `asked.timeout_s`, or WaitTimeout after `asked.wait_s`, when
+        the work goes on.
         """
         loop = asyncio.get_running_loop()
-        waiting = Waiting(pixels, model, loop.create_future())
+        waiting = Waiting(asked, loop.create_future())
+        wait_s = asked.wait_s
+        if asked.timeout_s is not None:
+            waiting.deadline_ms = int((time.time() + asked.timeout_s) * 1e3)
+            wait_s = min(wait_s, asked.timeout_s)
         self._gathered.append(waiting)
+        self._waiting += 1
         if self._writer is None or self._writer.done():
             self._writer = loop.create_task(self._write_gathered())
-        timer = loop.call_later(wait_s, waiting.run_out, wait_s)
+        long_wait: asyncio.Task[None] | None = None
+
+        def wait_on() -> None:
+            nonlocal long_wait
+            long_wait = loop.create_task(self._wait_on(waiting, wait_s - LISTEN_AFTER_S, gone))
+
+        timer = (
+            loop.call_later(wait_s, waiting.run_out)
+            if wait_s <= LISTEN_AFTER_S
+            else loop.call_later(LISTEN_AFTER_S, wait_on)
+        )
         try:
             block, position = await waiting.answer
         finally:
+            self._waiting -= 1
             timer.cancel()
+            if long_wait is not None:
+                long_wait.cancel()
         return block, position, waiting.id
+
+    async def _wait_on(self, waiting: Waiting, wait_s: float, gone: Callable[[], Awaitable[None]]) -> None:
+        """Until the wait runs out, or the client goes away: then nobody needs the answer."""
+        try:
+            async with asyncio.timeout(wait_s):
+                await gone()
+        except TimeoutError:
+            waiting.run_out()
+            return
+        if waiting.id and not waiting.answer.done():
+            await self._drop(waiting.id)
+        if not waiting.answer.done():
+            waiting.answer.set_exception(Unavailable("the client went away"))
+
+    async def _drop(self, single_id: str) -> None:
+        """Tell the workers, who may not have come to the image yet."""
+        uid, _, position = single_id.partition("-")
+        try:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.sadd(keys.dropped(uid), position)
+                pipeline.expire(keys.dropped(uid), self._result_ttl_s)
+                await pipeline.execute()
+        except RedisError as error:
+            logger.warning("an image that nobody waits for any more will be run: %s", error)
 
     async def _write_gathered(self) -> None:
         while self._gathered:
             gathered = [waiting for waiting in self._gathered if not waiting.answer.done()]
             self._gathered = []
-            await self._write(group_by_model(gathered, self._entry_images))
+            if gathered:
+                await self._write(group_waiting(gathered, self._entry_images))
 
     async def _write(self, groups: list[list[Waiting]]) -> None:
         """Every group gets answered: by a worker later, or by the reason that it was not accepted."""
-        accepted_us = time.time_ns() // 1000
-        entries = []
-        for group in groups:
-            uid = new_uid()
-            for position, waiting in enumerate(group):
-                waiting.id = f"{uid}-{position}"
-            self._replies.expect(uid, [waiting.answer for waiting in group])
-            pixels = b"".join(waiting.pixels for waiting in group)
-            entries.append(Entry(uid, group[0].model, pixels, accepted_us, self._replies.channel))
+        entries = [self._make_entry(group) for group in groups]
         refusals: list[RequestError | None]
         try:
             refusals = [*await self._enqueuer.put(entries, "interactive")]
@@ -104,3 +171,20 @@ class Singles:
                 for waiting in group:
                     if not waiting.answer.done():
                         waiting.answer.set_exception(refusal)
+
+    def _make_entry(self, group: list[Waiting]) -> Entry:
+        """The entry of a group, with its answers expected."""
+        uid = new_uid()
+        for position, waiting in enumerate(group):
+            waiting.id = f"{uid}-{position}"
+        self._replies.expect(uid, [waiting.answer for waiting in group])
+        deadlines_ms = tuple(waiting.deadline_ms for waiting in group)
+        return Entry(
+            uid,
+            group[0].asked.model,
+            b"".join(waiting.asked.pixels for waiting in group),
+            time.time_ns() // 1000,
+            self._replies.channel,
+            deadlines_ms=deadlines_ms if any(deadlines_ms) else (),
+            client=group[0].asked.caller.name,
+        )

@@ -52,7 +52,7 @@ def make_state(settings: Settings) -> State:
         test_set=load_split("test", find_mnist_dir(settings.mnist_dir)),
         default_model=load_version(settings.models_dir, settings.default_model),
         replies=replies,
-        singles=Singles(enqueuer, replies, settings.interactive_entry_images),
+        singles=Singles(client, enqueuer, replies, settings),
         jobs=Jobs(client, enqueuer, replies, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
     )

@@ -1,10 +1,13 @@
 """How the service is: `/status` for people, `/healthz` and `/readyz` for machines."""
 
+import time
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.queues import LaneDepth, is_stalled, read_queues
 from api.replying import Json
 from api.state import State, state_of
 from shared import keys
@@ -13,13 +16,15 @@ from shared.registry import model_names, versions
 
 
 async def get_status(request: Request) -> Response:
-    """The default model's layers, versions, workers, queue depths, dataset. Raises redis' errors: no Redis, not ok."""
+    """Model, versions, workers, queues, dead letters, dataset. Raises redis' errors: no Redis, not ok."""
     state = state_of(request)
     model = state.default_model
     models_dir = state.settings.models_dir
+    workers, queues = await _progress(state)
+    stalled = is_stalled(queues, workers, state.settings.queue_stall_s, time.time())
     return Json(
         {
-            "status": "ok",
+            "status": "stalled" if stalled else "ok",
             "model": {
                 "name": model.name,
                 "version": model.version,
@@ -29,8 +34,10 @@ async def get_status(request: Request) -> Response:
                 "accuracy": model.card.get("accuracy"),
             },
             "models": {name: versions(models_dir, name) for name in model_names(models_dir)},
-            "workers": await state.workers.refresh(),
-            "queued_images": await _queued_images(state),
+            "workers": workers,
+            "queues": {name: {lane: asdict(depth) for lane, depth in lanes.items()} for name, lanes in queues.items()},
+            "takeovers": sum(worker["takeovers"] for worker in workers),
+            "dead_letters": await state.client.xlen(keys.DEAD_LETTERS),
             "dataset": {"name": state.test_set.name, "images": len(state.test_set.images)},
         }
     )
@@ -42,17 +49,17 @@ async def get_healthz(request: Request) -> Response:
 
 
 async def get_readyz(request: Request) -> Response:
-    """Able to answer now: Redis is there, and a worker. Raises Unavailable, or redis' errors."""
-    workers = await state_of(request).workers.refresh()
+    """Able to answer now: Redis is there, and a worker that makes progress. Raises Unavailable, or redis' errors."""
+    state = state_of(request)
+    workers, queues = await _progress(state)
     if not workers:
         raise Unavailable("no worker is ready")
+    stall_s = state.settings.queue_stall_s
+    if is_stalled(queues, workers, stall_s, time.time()):
+        raise Unavailable(f"images have been queued for more than {stall_s:g} s, and no worker finishes a batch")
     return Json({"status": "ok", "workers": len(workers)})
 
 
-async def _queued_images(state: State) -> dict[str, dict[str, int]]:
-    """Images that wait or run, by model and lane."""
-    depths: dict[str, Any] = {}
-    for name in model_names(state.settings.models_dir):
-        counts = await state.client.mget([keys.queued(name, lane) for lane in keys.LANES])
-        depths[name] = {lane: int(count or 0) for lane, count in zip(keys.LANES, counts, strict=True)}
-    return depths
+async def _progress(state: State) -> tuple[list[dict[str, Any]], dict[str, dict[str, LaneDepth]]]:
+    workers = await state.workers.refresh()
+    return workers, await read_queues(state.client, model_names(state.settings.models_dir))

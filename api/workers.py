@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,6 +17,17 @@ from shared.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
+BUSY_SHARE = 0.1  # of what they can do, beyond which workers count as busy
+
+
+def drain_rate(workers: Sequence[Mapping[str, Any]]) -> float:
+    """Images/s that the workers do together: what they did lately where that was much, else what they can do.
+
+    Idle workers did little lately, which says nothing of how fast a queue would drain.
+    """
+    able = sum(max((model["images_per_s"] for model in worker["models"].values()), default=0.0) for worker in workers)
+    lately = float(sum(worker["recent_images_per_s"] for worker in workers))
+    return lately if lately >= BUSY_SHARE * able else able
 
 
 class Workers:
@@ -36,9 +48,7 @@ class Workers:
         """The last heartbeat of each live worker, by name; from here on `require` goes by them."""
         workers = await self._read()
         self._alive = bool(workers)
-        self._enqueuer.images_per_s = sum(
-            max((model["images_per_s"] for model in worker["models"].values()), default=0.0) for worker in workers
-        )
+        self._enqueuer.images_per_s = drain_rate(workers)
         return workers
 
     async def _read(self) -> list[dict[str, Any]]:

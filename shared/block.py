@@ -36,6 +36,7 @@ class Block:
     batch_images: int
     queue_ms: float
     model_ms: float
+    client: str = ""
     faults: Mapping[int, tuple[FinalState, str]] = field(default_factory=dict)
 
     @property
@@ -53,6 +54,7 @@ def encode_block(block: Block) -> bytes:
             "batch_images": block.batch_images,
             "queue_ms": round(block.queue_ms, 3),
             "model_ms": round(block.model_ms, 3),
+            "client": block.client,
             "faults": [[position, state, reason] for position, (state, reason) in block.faults.items()],
         }
     )
@@ -85,6 +87,7 @@ def decode_block(data: bytes | memoryview) -> Block:
             batch_images=header["batch_images"],
             queue_ms=header["queue_ms"],
             model_ms=header["model_ms"],
+            client=header["client"],
             faults={position: (state, reason) for position, state, reason in header["faults"]},
         )
     except (KeyError, TypeError, ValueError) as error:

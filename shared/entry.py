@@ -13,13 +13,17 @@ from shared.errors import EntryError
 from shared.images import IMAGE_BYTES, Images, images_from_pixels
 
 FORMAT = 1
+OVERHEAD_BYTES = 256  # of an entry on its stream beside the pixels: the header, and what Redis adds
 HEADER_FIELD = b"h"
 PIXELS_FIELD = b"x"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`model` is `name@version`; times are unix time; `deadlines_ms` has one per image, 0 for none, or is empty."""
+    """`model` is `name@version`; times are unix time; `deadlines_ms` has one per image, 0 for none, or is empty.
+
+    `client` is the name of the API key that the images came with; empty where none is asked for.
+    """
 
     uid: str
     model: str
@@ -28,10 +32,16 @@ class Entry:
     reply: str = ""
     chunk: int | None = None
     deadlines_ms: tuple[int, ...] = ()
+    client: str = ""
 
     @property
     def count(self) -> int:
         return len(self.pixels) // IMAGE_BYTES
+
+    @property
+    def queued_bytes(self) -> int:
+        """What the entry counts for in its lane's bound, the same wherever it is worked out."""
+        return len(self.pixels) + OVERHEAD_BYTES
 
     @property
     def images(self) -> Images:
@@ -54,6 +64,8 @@ def encode_header(entry: Entry) -> bytes:
         header["chunk"] = entry.chunk
     if entry.deadlines_ms:
         header["deadlines"] = entry.deadlines_ms
+    if entry.client:
+        header["client"] = entry.client
     return orjson.dumps(header)
 
 
@@ -73,6 +85,7 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
             reply=_string(header.get("reply", "")),
             chunk=_integer(header["chunk"]) if "chunk" in header else None,
             deadlines_ms=tuple(_integer(deadline) for deadline in header.get("deadlines", ())),
+            client=_string(header.get("client", "")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EntryError(f"not an entry: {error!r}") from None

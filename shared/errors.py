@@ -9,13 +9,15 @@ MnistifiedError
     ├── BadImage            400  not an image, or not 28×28
     ├── BadUpload           400  a bulk body that cannot be read on
     ├── NotFound            404  no such index, id, model
+    ├── Conflict            409  an Idempotency-Key that belongs to another upload
     ├── TooLarge            413  over a bound on bytes, images or pixels
     ├── UnknownFormat       415  a bulk body in no format we know
     ├── BadParameter        422  a malformed parameter
     ├── QueueFull           429  over the bound on what may be queued
     ├── InferenceFailed     500  the model has no answer for this image
     ├── Unavailable         503  Redis or every worker is away
-    └── WaitTimeout         504  the synchronous wait ran out; the work goes on
+    ├── WaitTimeout         504  the synchronous wait ran out; the work goes on
+    └── DeadlinePassed      504  the request's own deadline passed before an answer; the image is dropped
 """
 
 
@@ -63,6 +65,11 @@ class NotFound(RequestError):
     title = "Not found"
 
 
+class Conflict(RequestError):
+    status = 409
+    title = "Conflict"
+
+
 class TooLarge(RequestError):
     status = 413
     title = "Too large"
@@ -108,3 +115,8 @@ class WaitTimeout(RequestError):
     def __init__(self, detail: str, result_id: str) -> None:
         super().__init__(detail)
         self.result_id = result_id
+
+
+class DeadlinePassed(RequestError):
+    status = 504
+    title = "Deadline passed"

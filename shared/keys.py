@@ -51,14 +51,11 @@ def queued(model: str, lane: Lane) -> str:
     return f"{PREFIX}queued:{model}:{lane}"
 
 
-def client_queued(client: str) -> str:
-    """Counter: images of one API key that are not yet in a final state."""
-    return f"{PREFIX}client:{client}:queued"
-
-
-def client_rate(client: str) -> str:
-    """String: when the next image of one API key may come, in ms of unix time (GCRA's theoretical arrival time)."""
-    return f"{PREFIX}client:{client}:rate"
+def client(name: str) -> str:
+    """Hash of an API key's use: `images` not yet in a final state, the `shard` of its jobs, and `arrival_ms`, its
+    theoretical arrival time (GCRA) in unix time.
+    """
+    return f"{PREFIX}client:{name}"
 
 
 def idempotency(client: str, key: str) -> str:

@@ -25,6 +25,7 @@ class Delivery:
     taken: int = 0  # images handed to batches
     answered: int = 0  # images with an answer
     faults: dict[int, tuple[FinalState, str]] = field(default_factory=dict)
+    set_aside: list[int] = field(default_factory=list)  # positions that killed their workers
     queue_ms: float = 0.0
     model_ms: float = 0.0
     batch_images: int = 0
@@ -35,6 +36,11 @@ class Delivery:
     def __post_init__(self) -> None:
         self.predictions = np.full(self.entry.count, NO_PREDICTION, np.uint8)
         self.probabilities = np.zeros((self.entry.count, CLASSES), np.float32)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a worker may have died of it: it is run alone, image by image."""
+        return self.attempt > 1
 
     @property
     def complete(self) -> bool:
@@ -62,18 +68,23 @@ class Slice:
 def next_batch(queues: Mapping[Lane, deque[Delivery]], max_images: int) -> list[Slice]:
     """Take the next batch out of the queues: up to `max_images` images, all of the model of the first entry in line.
 
-    Entries of another model keep their place. Every image is taken once, in order within its entry.
+    Entries of another model keep their place. Every image is taken once, in order within its entry. A suspect is a
+    batch of its own, whole.
     """
     first = next((queues[lane][0] for lane in LANES if queues[lane]), None)
     if first is None:
         return []
+    if first.is_suspect:
+        queues[first.lane].popleft()
+        first.taken = first.entry.count
+        return [Slice(first, 0, first.entry.count)]
     batch: list[Slice] = []
     room = max_images
     for lane in LANES:
         kept: deque[Delivery] = deque()
         while queues[lane] and room:
             delivery = queues[lane].popleft()
-            if delivery.entry.model != first.entry.model:
+            if delivery.is_suspect or delivery.entry.model != first.entry.model:
                 kept.append(delivery)
                 continue
             start = delivery.taken

@@ -1,19 +1,36 @@
 -- Finish an entry: the first to come writes its results, everyone later writes nothing. Returns 1 for the first, else 0.
 --
--- KEYS  stream, queued counter, result (an entry of singles) or job, job blocks (or empty)
--- ARGV  group, entry id, images, block, TTL (s), reply channel or '', uid, chunk or '',
---       done, failed, expired (images), now (unix ms), jobs channel
+-- KEYS  stream, queued, client or '', result (an entry of singles) or job, job blocks or '', suspect or '', dead letters
+-- ARGV  group, entry id, images, bytes, shard or '', block, TTL (s), reply channel or '', uid, chunk or '',
+--       done, failed, expired (images), now (unix ms), jobs channel, most dead letters, their TTL (s),
+--       then header and pixels of each image that is set aside
 --
--- XACK answers 1 exactly once for a delivered entry, whoever holds it by then, which makes it the fence.
-local stream, queued, target, blocks = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local group, entry_id, images, block, ttl_s = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local channel, uid, chunk = ARGV[6], ARGV[7], ARGV[8]
+-- XACK answers 1 exactly once for a delivered entry, whoever holds it by then, which makes it the fence. It is also a
+-- write that a Redis without memory lets through, and with it all that follows: results are written until the end.
+local stream, queued, client, target, blocks = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local group, entry_id, images, bytes, shard, block, ttl_s = unpack(ARGV, 1, 7)
+local channel, uid, chunk = ARGV[8], ARGV[9], ARGV[10]
 
 if redis.call('XACK', stream, group, entry_id) == 0 then
   return 0
 end
 redis.call('XDEL', stream, entry_id)
-redis.call('DECRBY', queued, images)
+redis.call('HINCRBY', queued, 'images', -images)
+redis.call('HINCRBY', queued, 'bytes', -bytes)
+if shard ~= '' then
+  redis.call('HINCRBY', queued, shard, -images)
+end
+if client ~= '' then
+  redis.call('HINCRBY', client, 'images', -images)
+  redis.call('EXPIRE', client, ttl_s)
+end
+if KEYS[6] ~= '' then
+  redis.call('DEL', KEYS[6])
+end
+for letter = 18, #ARGV, 2 do
+  redis.call('XADD', KEYS[7], 'MAXLEN', '~', ARGV[16], '*', 'h', ARGV[letter], 'x', ARGV[letter + 1])
+  redis.call('EXPIRE', KEYS[7], ARGV[17])
+end
 
 if chunk == '' then
   redis.call('SET', target, block, 'EX', ttl_s)
@@ -33,12 +50,12 @@ if redis.call('HSETNX', blocks, chunk, block) == 0 then
 end
 redis.call('EXPIRE', blocks, ttl_s)
 redis.call('EXPIRE', target, ttl_s)
-local finished = redis.call('HINCRBY', target, 'done', ARGV[9])
-  + redis.call('HINCRBY', target, 'failed', ARGV[10])
-  + redis.call('HINCRBY', target, 'expired', ARGV[11])
+local finished = redis.call('HINCRBY', target, 'done', ARGV[11])
+  + redis.call('HINCRBY', target, 'failed', ARGV[12])
+  + redis.call('HINCRBY', target, 'expired', ARGV[13])
 local total = redis.call('HGET', target, 'total')
 if total and finished == tonumber(total) then
-  redis.call('HSET', target, 'finished_ms', ARGV[12])
-  redis.call('PUBLISH', ARGV[13], uid)
+  redis.call('HSET', target, 'finished_ms', ARGV[14])
+  redis.call('PUBLISH', ARGV[15], uid)
 end
 return 1

@@ -8,7 +8,9 @@ from typing import Any
 from shared import keys
 from shared.block import Block, encode_block
 from shared.connection import Client
+from shared.settings import Settings
 from worker.backlog import Delivery
+from worker.suspects import dead_letter
 
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 
@@ -16,11 +18,10 @@ SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 class Finisher:
     """Blocks while Redis is away, as its client retries; writing twice is harmless."""
 
-    def __init__(self, client: Client, worker_name: str, result_ttl_s: int, single_result_ttl_s: int) -> None:
+    def __init__(self, client: Client, worker_name: str, settings: Settings) -> None:
         self._client = client
         self._worker_name = worker_name
-        self._result_ttl_s = result_ttl_s
-        self._single_result_ttl_s = single_result_ttl_s
+        self._settings = settings
 
     def finish(self, deliveries: list[Delivery]) -> int:
         """Write complete deliveries; returns how many of them another worker had finished before."""
@@ -40,26 +41,39 @@ class Finisher:
         model = entry.model.partition("@")[0]
         faults = Counter(state for state, _ in delivery.faults.values())
         single = entry.chunk is None
+        settings = self._settings
+        now_ms = int(time.time() * 1e3)
+        letters = [
+            dead_letter(delivery, position, delivery.faults[position][1], now_ms) for position in delivery.set_aside
+        ]
         return (
             SCRIPT,
-            4,
+            7,
             delivery.stream,
             keys.queued(model, delivery.lane),
+            keys.client(entry.client) if entry.client else "",
             keys.result(entry.uid) if single else keys.job(entry.uid),
             "" if single else keys.job_blocks(entry.uid),
+            keys.suspect(delivery.stream, delivery.entry_id.decode()) if delivery.is_suspect else "",
+            keys.DEAD_LETTERS,
             keys.GROUP,
             delivery.entry_id,
             entry.count,
+            entry.queued_bytes,
+            keys.shard_of(delivery.stream),
             encode_block(self._block(delivery)),
-            self._single_result_ttl_s if single else self._result_ttl_s,
+            settings.single_result_ttl_s if single else settings.result_ttl_s,
             entry.reply,
             entry.uid,
             "" if single else entry.chunk,
             entry.count - len(delivery.faults),
             faults["failed"],
             faults["expired"],
-            int(time.time() * 1e3),
+            now_ms,
             keys.JOBS_CHANNEL,
+            settings.max_dead_letters,
+            settings.result_ttl_s,
+            *(part for letter in letters for part in (letter.header, letter.pixels)),
         )
 
     def _block(self, delivery: Delivery) -> Block:
@@ -72,5 +86,6 @@ class Finisher:
             batch_images=delivery.batch_images,
             queue_ms=delivery.queue_ms,
             model_ms=delivery.model_ms,
+            client=delivery.entry.client,
             faults=delivery.faults,
         )

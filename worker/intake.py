@@ -11,10 +11,12 @@ from shared.connection import Client
 from shared.keys import Lane
 from worker.backlog import Backlog
 from worker.deliveries import Deliveries
+from worker.watchdog import Pulse
 
 logger = logging.getLogger(__name__)
 
 BLOCK_MS = 1000  # below the client's socket time-out, and the longest that a stop waits for a pull
+# Of each stream: where several shards have something, a pull brings an entry of each, which is their turns.
 ENTRIES_PER_PULL: dict[Lane, int] = {"interactive": 8, "bulk": 1}
 
 
@@ -22,11 +24,12 @@ def ensure_groups(client: Client, models: Sequence[str]) -> None:
     """Make the streams and the consumer group of each model, where they are not there."""
     for model in models:
         for lane in keys.LANES:
-            try:
-                client.xgroup_create(keys.stream(model, lane), keys.GROUP, id="0", mkstream=True)
-            except ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
+            for stream in keys.streams(model, lane):
+                try:
+                    client.xgroup_create(stream, keys.GROUP, id="0", mkstream=True)
+                except ResponseError as error:
+                    if "BUSYGROUP" not in str(error):
+                        raise
 
 
 class Intake:
@@ -41,20 +44,23 @@ class Intake:
         backlog: Backlog,
         deliveries: Deliveries,
         stopping: threading.Event,
+        pulse: Pulse,
     ) -> None:
         self._client = client
         self.lane: Lane = lane
         self._models = models
-        self._streams = [keys.stream(model, lane) for model in models]
+        self._streams = [stream for model in models for stream in keys.streams(model, lane)]
         self._consumer = consumer
         self._backlog = backlog
         self._deliveries = deliveries
         self._stopping = stopping
+        self._pulse = pulse
 
     def pull_forever(self) -> None:
         while not self._stopping.is_set() and self._backlog.wait_for_room(self.lane):
             try:
-                self.pull(BLOCK_MS)
+                with self._pulse.busy():
+                    self.pull(BLOCK_MS)
             except ResponseError as error:
                 if "NOGROUP" not in str(error):
                     raise

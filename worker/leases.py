@@ -31,7 +31,7 @@ class Leases:
         self._renew = client.register_script(RENEW_SCRIPT)
         self._consumer = consumer
         self._streams: list[tuple[str, Lane]] = [
-            (keys.stream(model, lane), lane) for model in models for lane in keys.LANES
+            (stream, lane) for model in models for lane in keys.LANES for stream in keys.streams(model, lane)
         ]
         self._deliveries = deliveries
         self._lease_ms = lease_ms

@@ -12,10 +12,13 @@ from shared.block import NO_PREDICTION
 from shared.errors import ModelError
 from shared.images import CLASSES, Images, Probabilities
 from worker.backlog import Backlog, Delivery, Slice
+from worker.engine import Engine
 from worker.engines import Engines
 from worker.finish import Finisher
 from worker.isolate import predict_isolating
 from worker.limit import BatchLimit
+from worker.suspects import Suspects
+from worker.watchdog import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,9 @@ class Runner:
         report: Callable[[BatchReport], None],
         finished: Callable[[list[Delivery]], None],
         limit: BatchLimit,
+        suspects: Suspects,
+        in_model: Pulse,
+        in_redis: Pulse,
     ) -> None:
         self._backlog = backlog
         self._engines = engines
@@ -61,6 +67,9 @@ class Runner:
         self._report = report
         self._finished = finished
         self._limit = limit
+        self._suspects = suspects
+        self._in_model = in_model
+        self._in_redis = in_redis
 
     def run(self) -> None:
         while True:
@@ -77,23 +86,49 @@ class Runner:
         live = [positions_alive(part, started_s * 1e3) for part in batch]
         images = _gather(batch, live)
         start_s = time.perf_counter()
-        probabilities, faults = self._predict(batch[0].delivery.entry.model, images)
+        probabilities, faults = self._predict(batch[0].delivery, live[0], images)
         model_ms = (time.perf_counter() - start_s) * 1e3
-        self._limit.observe(len(images), model_ms)
+        if not batch[0].delivery.is_suspect:
+            self._limit.observe(len(images), model_ms)
         return _Run(live, probabilities, faults, started_s, model_ms)
 
-    def _predict(self, model: str, images: Images) -> tuple[Probabilities, dict[int, str]]:
-        """As `predict_isolating`; images of a model that this worker cannot load all fail with the reason."""
+    def _predict(
+        self, first: Delivery, positions: Sequence[int], images: Images
+    ) -> tuple[Probabilities, dict[int, str]]:
+        """As `predict_isolating`; images of a model that this worker cannot load all fail with the reason.
+
+        `first` is the batch's first delivery, `positions` are those of its images: of all, where it is a suspect.
+        """
         try:
-            with self._engines.engine(model) as engine:
-                return predict_isolating(engine.predict, images)
+            with self._engines.engine(first.entry.model) as engine:
+                if first.is_suspect:
+                    return self._predict_one_by_one(engine, first, positions, images)
+                with self._in_model.busy():
+                    return predict_isolating(engine.predict, images)
         except ModelError as error:
             logger.error("%d images fail: %s", len(images), error)
             return np.zeros((len(images), CLASSES), np.float32), dict.fromkeys(range(len(images)), str(error))
 
+    def _predict_one_by_one(
+        self, engine: Engine, suspect: Delivery, positions: Sequence[int], images: Images
+    ) -> tuple[Probabilities, dict[int, str]]:
+        """Redis knows which image is under way, so that a death is the fault of that one alone."""
+        probabilities = np.zeros((len(images), CLASSES), np.float32)
+        faults: dict[int, str] = {}
+        for row, position in enumerate(positions):
+            self._suspects.mark(suspect, position)
+            with self._in_model.busy():
+                answer, fault = predict_isolating(engine.predict, images[row : row + 1])
+            probabilities[row] = answer[0]
+            if fault:
+                faults[row] = fault[0]
+        self._suspects.clear(suspect)
+        return probabilities, faults
+
     def _finish(self, batch: list[Slice], run: "_Run") -> None:
         complete = _scatter(batch, run)
-        late = self._finisher.finish(complete)
+        with self._in_redis.busy():
+            late = self._finisher.finish(complete)
         if late:
             logger.warning("%d entries had been finished by another worker", late)
         self._finished(complete)
@@ -110,11 +145,16 @@ class Runner:
 
 
 def positions_alive(part: Slice, now_ms: float) -> Sequence[int]:
-    """Positions in the entry whose deadline has not passed."""
-    deadlines_ms = part.delivery.entry.deadlines_ms
-    if not deadlines_ms:
-        return range(part.start, part.stop)
-    return [position for position in range(part.start, part.stop) if not 0 < deadlines_ms[position] < now_ms]
+    """Positions in the entry that have no fault yet and whose deadline has not passed."""
+    deadlines_ms, faults = part.delivery.entry.deadlines_ms, part.delivery.faults
+    alive = range(part.start, part.stop)
+    if not deadlines_ms and not faults:
+        return alive
+    return [
+        position
+        for position in alive
+        if position not in faults and not (deadlines_ms and 0 < deadlines_ms[position] < now_ms)
+    ]
 
 
 def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
@@ -147,14 +187,14 @@ def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
 def _answer(
     part: Slice, alive: Sequence[int], predictions: npt.NDArray[np.uint8], probabilities: Probabilities
 ) -> None:
-    """Who was not alive expired."""
+    """Who was not alive, and had no fault before, expired."""
     delivery = part.delivery
     positions = slice(part.start, part.stop) if len(alive) == part.count else alive
     delivery.predictions[positions] = predictions
     delivery.probabilities[positions] = probabilities
     if len(alive) < part.count:
         for position in set(range(part.start, part.stop)) - set(alive):
-            delivery.faults[position] = ("expired", "its deadline passed in the queue")
+            delivery.faults.setdefault(position, ("expired", "its deadline passed in the queue"))
 
 
 def _fail(delivery: Delivery, position: int, reason: str) -> None:

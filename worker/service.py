@@ -22,11 +22,12 @@ from worker.intake import BLOCK_MS, Intake, ensure_groups
 from worker.leases import Leases
 from worker.limit import BatchLimit
 from worker.runner import BatchReport, Runner
+from worker.suspects import Suspects
+from worker.watchdog import EXIT_BROKEN, Watchdog
 
 logger = logging.getLogger(__name__)
 
 WARM_STOP_S = 30.0  # for what is in hand when a worker is told to stop; what is left is taken over
-EXIT_BROKEN = 70
 SWITCH_INTERVAL_S = 1e-4  # the thread that has the model's turn must not wait for one that writes results
 
 
@@ -38,6 +39,8 @@ class BatchingService:
         self._name = worker_name
         self._on_batch = on_batch
         self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._watchdog = Watchdog(settings.engine_stall_s)
 
     def start(self) -> None:
         """Load and warm the models, join the consumer group, start the threads. Blocks for seconds.
@@ -61,7 +64,8 @@ class BatchingService:
         self._backlog = Backlog(
             {"interactive": 2 * running_images, "bulk": max(running_images, settings.bulk_entry_images)}
         )
-        deliveries = Deliveries(client, self._backlog, self._finisher(client), settings.max_attempts)
+        suspects = Suspects(client, settings.max_attempts)
+        deliveries = Deliveries(client, self._backlog, self._finisher(client), suspects)
         self._leases = Leases(self._keeper_client, consumer, models, deliveries, settings.lease_ms)
         self._heartbeat = Heartbeat(self._keeper_client, self._name, settings.worker_ttl_s)
         ensure_groups(client, models)
@@ -70,14 +74,25 @@ class BatchingService:
         self._pullers = [
             self._thread(f"pull-{intake.lane}", intake.pull_forever)
             for intake in (
-                Intake(self._patient_client(), lane, models, consumer, self._backlog, deliveries, self._stopping)
+                Intake(
+                    self._patient_client(),
+                    lane,
+                    models,
+                    consumer,
+                    self._backlog,
+                    deliveries,
+                    self._stopping,
+                    self._watchdog.redis_pulse(f"pull-{lane}"),
+                )
                 for lane in keys.LANES
             )
         ]
         self._runners = [
-            self._thread(f"run-{number}", self._runner(deliveries).run) for number in range(self._engines.threads)
+            self._thread(name, self._runner(name, deliveries).run)
+            for name in (f"run-{number}" for number in range(self._engines.threads))
         ]
         self._keeper = self._thread("keep", self._keep)
+        self._thread("watchdog", lambda: self._watchdog.run(self._ended))
 
     def stop(self) -> None:
         """Pull no more, finish what is in hand, and leave. Blocks for at most WARM_STOP_S and one pull."""
@@ -88,6 +103,7 @@ class BatchingService:
         deadline_s = time.monotonic() + WARM_STOP_S
         for thread in (*self._runners, self._keeper):
             thread.join(max(0.0, deadline_s - time.monotonic()))
+        self._ended.set()
         try:
             self._heartbeat.leave()
         except RedisError as error:
@@ -97,11 +113,21 @@ class BatchingService:
         return worker_client(self._settings, patient=True)
 
     def _finisher(self, client: Client) -> Finisher:
-        return Finisher(client, self._name, self._settings.result_ttl_s, self._settings.single_result_ttl_s)
+        return Finisher(client, self._name, self._settings)
 
-    def _runner(self, deliveries: Deliveries) -> Runner:
-        finisher = self._finisher(self._patient_client())
-        return Runner(self._backlog, self._engines, finisher, self._report, deliveries.finished, self._limit)
+    def _runner(self, name: str, deliveries: Deliveries) -> Runner:
+        client = self._patient_client()
+        return Runner(
+            self._backlog,
+            self._engines,
+            self._finisher(client),
+            self._report,
+            deliveries.finished,
+            self._limit,
+            Suspects(client, self._settings.max_attempts),
+            self._watchdog.model_pulse(name),
+            self._watchdog.redis_pulse(name),
+        )
 
     def _report(self, report: BatchReport) -> None:
         self._heartbeat.count(report)
@@ -128,10 +154,13 @@ class BatchingService:
             self._leases.take_over()
             self._leases.forget_stale_consumers()
         self._heartbeat.beat(self._engines, self._limit.images, self._leases.takeovers)
-        for model in self._models:
-            for lane in keys.LANES:
-                for key in (keys.stream(model, lane), keys.queued(model, lane)):
-                    self._keeper_client.expire(key, self._settings.result_ttl_s)
+        with self._keeper_client.pipeline(transaction=False) as pipeline:
+            for model in self._models:
+                for lane in keys.LANES:
+                    for key in (*keys.streams(model, lane), keys.queued(model, lane)):
+                        pipeline.expire(key, self._settings.result_ttl_s)
+            pipeline.execute()
+        self._watchdog.redis_answered()
 
     def _thread(self, name: str, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=_or_exit(target), name=name, daemon=True)

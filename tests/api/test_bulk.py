@@ -162,7 +162,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_queued(system: System) -> None
     """2,000 of the 3,000 images that the header promises were queued before the end came."""
     body = idx(np.zeros((3000, 28, 28), np.uint8))[: 2000 * 784]
     assert system.http.post("/mnist/classify/bulk", content=body).status_code == 400
-    while system.http.get("/status").json()["queued_images"]["cnn"]["bulk"]:
+    while system.http.get("/status").json()["queues"]["cnn"]["bulk"]["images"]:
         pass  # the test's own time-out says when this has failed
 
 

@@ -9,7 +9,7 @@ from api.job import Job, block_item, chunk_items, job_from_fields, job_json, que
 from shared.block import NO_PREDICTION, Block, FinalState, encode_block
 
 NONE = {"done": 0, "failed": 0, "expired": 0, "cancelled": 0}
-RUNNING = Job("j1", "cnn@1", created_ms=1000, chunk_images=4, total=10, counts=NONE, finished_ms=None)
+RUNNING = Job("j1", "cnn@1", client="", created_ms=1000, chunk_images=4, total=10, counts=NONE, finished_ms=None)
 
 
 def counted(total: int | None, finished_ms: int | None, **counts: int) -> Job:
@@ -18,7 +18,7 @@ def counted(total: int | None, finished_ms: int | None, **counts: int) -> Job:
 
 def block_of(predictions: list[int], faults: dict[int, tuple[FinalState, str]] | None = None) -> Block:
     probabilities = np.eye(10, dtype=np.float32)[[digit % 10 for digit in predictions]]
-    return Block(np.array(predictions, np.uint8), probabilities, "cnn@1", "w", 1, 8, 1.0, 1.0, faults or {})
+    return Block(np.array(predictions, np.uint8), probabilities, "cnn@1", "w", 1, 8, 1.0, 1.0, faults=faults or {})
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def block_of(predictions: list[int], faults: dict[int, tuple[FinalState, str]] |
         (counted(10, 9, done=10), "done"),
         (counted(10, 9, done=9, failed=1), "done_with_errors"),
         (counted(10, 9, failed=10), "done_with_errors"),
-        (counted(10, 9, done=9, expired=1), "done_with_errors"),
+        (counted(10, 9, done=9, expired=1), "expired"),
         (counted(10, 9, expired=10), "expired"),
         (counted(10, 9, done=9, cancelled=1), "cancelled"),
         (counted(10, 9, cancelled=10), "cancelled"),

@@ -51,7 +51,7 @@ def test_a_cancelled_job_is_final_at_once(idle: System, queued_job: str) -> None
 def test_a_full_queue_is_a_429_with_retry_after_and_stores_nothing(idle: System, queued_job: str) -> None:
     for _ in range(6):
         idle.submit(json={"start": 0, "stop": 200})
-    before = idle.http.get("/status").json()["queued_images"]["cnn"]["bulk"]
+    before = idle.http.get("/status").json()["queues"]["cnn"]["bulk"]["images"]
     reply = idle.http.post("/mnist/classify/bulk", json={"start": 0, "stop": 200})
     assert before == 1300
     assert reply.status_code == 202, "exactly full is not over"
@@ -59,7 +59,7 @@ def test_a_full_queue_is_a_429_with_retry_after_and_stores_nothing(idle: System,
     assert reply.status_code == 429
     assert int(reply.headers["retry-after"]) >= 1
     assert "1500" in reply.json()["detail"]
-    assert idle.http.get("/status").json()["queued_images"]["cnn"]["bulk"] == 1500
+    assert idle.http.get("/status").json()["queues"]["cnn"]["bulk"]["images"] == 1500
 
 
 def test_without_a_worker_a_synchronous_request_is_a_503_and_readyz_fails(idle: System) -> None:

@@ -5,14 +5,18 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import pytest
 
+from api.access import ANYONE
 from api.enqueue import Enqueuer
 from api.replies import Answer, Replies
-from api.singles import Singles, Waiting, group_by_model
+from api.singles import SingleRequest, Singles, Waiting, group_waiting
+from shared import keys
+from shared.api_keys import ApiKey
 from shared.block import Block
 from shared.entry import Entry
-from shared.errors import QueueFull, Unavailable, WaitTimeout
+from shared.errors import DeadlinePassed, QueueFull, Unavailable, WaitTimeout
 from shared.images import IMAGE_BYTES
 from shared.keys import Lane
+from shared.settings import Settings
 
 Asked: TypeAlias = "asyncio.Task[tuple[Block, int, str]]"
 
@@ -58,20 +62,62 @@ class FakeEnqueuer:
             raise end
         return end or [None] * len(entries)
 
+    def drain_s(self, images: float) -> int:
+        return 3
+
     async def next_write(self) -> list[Entry]:
         await self.begun.wait()
         self.begun.clear()
         return self.writes[-1]
 
 
+class FakeClient:
+    """Records what is dropped; it is its own pipeline."""
+
+    def __init__(self) -> None:
+        self.dropped: list[tuple[str, str]] = []
+
+    def pipeline(self, transaction: bool) -> "FakeClient":
+        return self
+
+    async def __aenter__(self) -> "FakeClient":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        pass
+
+    def sadd(self, key: str, position: str) -> None:
+        self.dropped.append((key, position))
+
+    def expire(self, key: str, ttl_s: int) -> None:
+        assert ttl_s > 0
+
+    async def execute(self) -> None:
+        pass
+
+
 class World:
     def __init__(self, entry_images: int = 4) -> None:
         self.replies = FakeReplies()
         self.enqueuer = FakeEnqueuer(self.replies)
-        self.singles = Singles(cast(Enqueuer, self.enqueuer), cast(Replies, self.replies), entry_images)
+        self.client = FakeClient()
+        self.gone = asyncio.Event()
+        self.singles = Singles(
+            self.client,
+            cast(Enqueuer, self.enqueuer),
+            cast(Replies, self.replies),
+            Settings(interactive_entry_images=entry_images, max_waiting_singles=12),
+        )
 
-    def ask(self, digit: int, model: str = "cnn@1", wait_s: float = 30.0) -> Asked:
-        return asyncio.create_task(self.singles.classify(bytes([digit]) * IMAGE_BYTES, model, wait_s))
+    def ask(
+        self, digit: int, model: str = "cnn@1", wait_s: float = 30.0, timeout_s: float | None = None, key: str = ""
+    ) -> Asked:
+        """Its client goes away when `gone` is set."""
+        asked = SingleRequest(bytes([digit]) * IMAGE_BYTES, model, ApiKey(key, ""), wait_s, timeout_s)
+        return asyncio.create_task(self.singles.classify(asked, self.client_gone))
+
+    async def client_gone(self) -> None:
+        await self.gone.wait()
 
     async def begin(self) -> list[Asked]:
         """A first image whose write is in flight."""
@@ -100,9 +146,12 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
     ],
 )
 def test_groups_are_of_one_model_each_no_longer_than_an_entry_and_in_order(models: str, groups: list[str]) -> None:
-    waiting = [Waiting(bytes([number]), model, cast(Answer, None)) for number, model in enumerate(models)]
-    grouped = group_by_model(waiting, 3)
-    assert [" ".join(f"{one.model}{one.pixels[0]}" for one in group) for group in grouped] == groups
+    waiting = [
+        Waiting(SingleRequest(bytes([number]), model, ANYONE, 1.0), cast(Answer, None))
+        for number, model in enumerate(models)
+    ]
+    grouped = group_waiting(waiting, 3)
+    assert [" ".join(f"{one.asked.model}{one.asked.pixels[0]}" for one in group) for group in grouped] == groups
 
 
 def test_a_lone_image_leaves_at_once_and_is_answered() -> None:
@@ -242,5 +291,85 @@ def test_a_wait_that_runs_out_before_the_image_was_written_is_an_unavailable_que
             await world.ask(1, wait_s=0.01)
         world.replies.answer(world.enqueuer.writes[0][0])
         await first
+
+    run(scenario())
+
+
+def test_images_of_several_keys_leave_in_entries_of_their_own_that_name_them() -> None:
+    async def scenario() -> None:
+        world = World()
+        asked = await world.begin()
+        asked += [world.ask(digit, key=key) for digit, key in enumerate(("alice", "bob", "alice"))]
+        world.end()
+        entries = await world.enqueuer.next_write()
+        assert [(entry.client, entry.count) for entry in entries] == [("alice", 2), ("bob", 1)]
+        for entry in (*world.enqueuer.writes[0], *entries):
+            world.replies.answer(entry)
+        await asyncio.gather(*asked)
+
+    run(scenario())
+
+
+def test_a_deadline_travels_with_its_image_and_ends_the_wait() -> None:
+    async def scenario() -> None:
+        world = World()
+        patient, hasty = world.ask(1), world.ask(2, timeout_s=0.01)
+        (entry,) = await world.enqueuer.next_write()
+        before_ms, after_ms = entry.deadlines_ms
+        assert before_ms == 0
+        assert 0 < after_ms - entry.accepted_us / 1e3 <= 10
+        with pytest.raises(DeadlinePassed, match=r"no answer within 0\.01 s; the image is dropped"):
+            await hasty
+        world.replies.answer(entry)
+        await patient
+
+    run(scenario())
+
+
+def test_a_client_that_goes_away_takes_its_image_with_it() -> None:
+    async def scenario() -> None:
+        world = World()
+        asked = world.ask(1)
+        (entry,) = await world.enqueuer.next_write()
+        world.gone.set()
+        with pytest.raises(Unavailable, match="the client went away"):
+            await asked
+        assert world.client.dropped == [(keys.dropped(entry.uid), "0")]
+
+    run(scenario())
+
+
+def test_a_client_that_goes_away_before_its_image_is_written_leaves_nothing_to_write() -> None:
+    async def scenario() -> None:
+        world = World()
+        (first,) = await world.begin()
+        gone = world.ask(1)
+        world.gone.set()
+        with pytest.raises(Unavailable):
+            await gone
+        with pytest.raises(Unavailable):
+            await first
+        assert [key for key, _ in world.client.dropped] == [keys.dropped(world.enqueuer.writes[0][0].uid)]
+        world.end()
+        later = world.ask(2)
+        assert [entry.count for entry in await world.enqueuer.next_write()] == [1]
+        later.cancel()
+
+    run(scenario())
+
+
+def test_more_requests_than_may_wait_are_refused_until_one_is_answered() -> None:
+    async def scenario() -> None:
+        world = World(entry_images=32)
+        asked = await world.begin() + [world.ask(digit) for digit in range(11)]
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull, match="12 requests wait") as refused:
+            world.singles.require_room()
+        assert refused.value.retry_after_s == 3
+        world.replies.answer(world.enqueuer.writes[0][0])
+        await asked[0]
+        world.singles.require_room()
+        for each in asked:
+            each.cancel()
 
     run(scenario())

@@ -20,6 +20,7 @@ HEADER: dict[str, Any] = {
     "batch_images": 8,
     "queue_ms": 1.5,
     "model_ms": 0.25,
+    "client": "",
     "faults": [[1, "failed", "why"]],
 }
 RESULTS = bytes([7, NO_PREDICTION]) + np.linspace(0, 1, 20, dtype="<f4").tobytes()
@@ -43,6 +44,7 @@ def blocks(draw: st.DrawFn) -> Block:
         batch_images=draw(st.integers(0, 4096)),
         queue_ms=draw(st.integers(0, 10**9)) / 1000,
         model_ms=draw(st.integers(0, 10**9)) / 1000,
+        client=draw(st.text(max_size=9)),
         faults=draw(st.dictionaries(st.integers(0, 4), st.tuples(st.sampled_from(STATES), st.text()), max_size=count)),
     )
 
@@ -50,7 +52,7 @@ def blocks(draw: st.DrawFn) -> Block:
 def assert_same(left: Block, right: Block) -> None:
     np.testing.assert_array_equal(left.predictions, right.predictions, strict=True)
     np.testing.assert_array_equal(left.probabilities, right.probabilities, strict=True)
-    for name in ("model", "worker", "attempt", "batch_images", "queue_ms", "model_ms", "faults"):
+    for name in ("model", "worker", "attempt", "batch_images", "queue_ms", "model_ms", "client", "faults"):
         assert getattr(left, name) == getattr(right, name)
 
 

@@ -1,12 +1,14 @@
 """Results are written once, whoever comes first, together with what they count."""
 
 import numpy as np
+import orjson
 import pytest
 
 from shared import keys
 from shared.block import decode_block
 from shared.connection import Client
 from shared.entry import encode_header
+from shared.settings import Settings
 from tests.worker.deliveries_of import delivery
 from worker.backlog import Delivery
 from worker.finish import Finisher
@@ -16,16 +18,30 @@ from worker.intake import ensure_groups
 @pytest.fixture
 def finisher(client: Client) -> Finisher:
     ensure_groups(client, ["cnn"])
-    return Finisher(client, "me", result_ttl_s=1000, single_result_ttl_s=100)
+    return Finisher(client, "me", Settings(result_ttl_s=1000, single_result_ttl_s=100))
 
 
 def delivered(client: Client, made: Delivery) -> Delivery:
     """The delivery, put on its stream and pulled by the group."""
     made.entry_id = client.xadd(made.stream, {"h": encode_header(made.entry), "x": bytes(made.entry.pixels)})
-    client.incrby(keys.queued("cnn", made.lane), made.entry.count)
+    count_queued(client, made)
     client.xreadgroup(keys.GROUP, "me", {made.stream: ">"})
     made.predictions[:] = np.arange(made.entry.count) % 10
     return made
+
+
+def count_queued(client: Client, made: Delivery) -> None:
+    counts = {"images": made.entry.count, "bytes": made.entry.queued_bytes}
+    if shard := keys.shard_of(made.stream):
+        counts[shard] = made.entry.count
+    for field, count in counts.items():
+        client.hincrby(keys.queued("cnn", made.lane), field, count)
+
+
+def queued(client: Client, lane: keys.Lane) -> tuple[int, int]:
+    """Images and bytes that count as queued."""
+    images, size_bytes = client.hmget(keys.queued("cnn", lane), "images", "bytes")
+    return int(images), int(size_bytes)
 
 
 def begin_job(client: Client, total: int | None) -> str:
@@ -46,7 +62,7 @@ def test_singles_are_written_acknowledged_and_counted_off(client: Client, finish
     assert 0 < client.ttl(keys.result(made.entry.uid)) <= 100
     assert client.xlen(made.stream) == 0
     assert client.xpending(made.stream, keys.GROUP)["pending"] == 0
-    assert client.get(keys.queued("cnn", "interactive")) == b"0"
+    assert queued(client, "interactive") == (0, 0)
 
 
 def test_the_reply_names_its_entry(client: Client, finisher: Finisher) -> None:
@@ -70,7 +86,7 @@ def test_the_second_to_finish_changes_nothing(client: Client, finisher: Finisher
     data = client.get(keys.result(made.entry.uid))
     assert isinstance(data, bytes)
     assert decode_block(data).predictions.tolist() == [0, 1]
-    assert client.get(keys.queued("cnn", "interactive")) == b"0"
+    assert queued(client, "interactive") == (0, 0)
 
 
 def test_a_job_ends_with_its_last_chunk_and_says_so(client: Client, finisher: Finisher) -> None:
@@ -103,7 +119,8 @@ def test_a_chunk_that_was_queued_twice_counts_once(client: Client, finisher: Fin
     for _ in range(2):
         finisher.finish([delivered(client, delivery(3, chunk=0))])
     assert client.hget(job, "done") == b"3"
-    assert client.get(keys.queued("cnn", "bulk")) == b"0"
+    assert queued(client, "bulk") == (0, 0)
+    assert client.hget(keys.queued("cnn", "bulk"), "0") == b"0"
 
 
 def test_a_cancelled_job_takes_no_more_results(client: Client, finisher: Finisher) -> None:
@@ -113,3 +130,38 @@ def test_a_cancelled_job_takes_no_more_results(client: Client, finisher: Finishe
     assert client.hget(job, "done") == b"0"
     assert client.exists(keys.job_blocks("0123456789abcdef")) == 0
     assert client.xlen(keys.stream("cnn", "bulk")) == 0
+
+
+def test_an_image_that_is_set_aside_becomes_a_dead_letter_once(client: Client, finisher: Finisher) -> None:
+    made = delivered(client, delivery(3, "interactive"))
+    made.attempt = 4
+    made.faults = {1: ("failed", "it kills")}
+    made.set_aside = [1]
+    client.hset(keys.suspect(made.stream, made.entry_id.decode()), "running", 1)
+    assert finisher.finish([made]) == 0
+    assert finisher.finish([made]) == 1
+    ((_, letter),) = client.xrange(keys.DEAD_LETTERS)
+    header = orjson.loads(letter[b"h"])
+    assert header.pop("at_ms") > 0
+    assert header == {
+        "model": "cnn@1",
+        "lane": "interactive",
+        "client": "",
+        "reason": "it kills",
+        "attempts": 4,
+        "position": 1,
+        "single": "0123456789abcdef-1",
+    }
+    assert letter[b"x"] == made.entry.images[1].tobytes()
+    assert client.exists(keys.suspect(made.stream, made.entry_id.decode())) == 0
+
+
+def test_the_images_of_a_key_are_counted_off_it(client: Client, finisher: Finisher) -> None:
+    made = delivery(3, "interactive")
+    object.__setattr__(made.entry, "client", "alice")
+    client.hset(keys.client("alice"), "images", 5)
+    finisher.finish([delivered(client, made)])
+    assert client.hget(keys.client("alice"), "images") == b"2"
+    data = client.get(keys.result(made.entry.uid))
+    assert isinstance(data, bytes)
+    assert decode_block(data).client == "alice"

@@ -8,12 +8,15 @@ from shared import keys
 from shared.block import decode_block
 from shared.connection import Client
 from shared.entry import Entry, encode_header
+from shared.settings import Settings
 from tests.worker.deliveries_of import images
 from worker.backlog import Backlog
 from worker.deliveries import Deliveries
 from worker.finish import Finisher
 from worker.intake import Intake, ensure_groups
 from worker.leases import Leases
+from worker.suspects import GIVE_UP_FACTOR, Suspects
+from worker.watchdog import Watchdog
 
 LEASE_MS = 60_000
 STREAM = keys.stream("cnn", "interactive")
@@ -25,13 +28,16 @@ class Worker:
     def __init__(self, client: Client, name: str, max_attempts: int = 3) -> None:
         ensure_groups(client, ["cnn"])
         self.client = client
+        self.name = name
         self.backlog = Backlog({"interactive": 1000, "bulk": 1000})
-        self.finisher = Finisher(client, name, 1000, 1000)
-        self.deliveries = Deliveries(client, self.backlog, self.finisher, max_attempts)
+        self.finisher = Finisher(client, name, Settings(result_ttl_s=1000, single_result_ttl_s=1000))
+        self.suspects = Suspects(client, max_attempts)
+        self.deliveries = Deliveries(client, self.backlog, self.finisher, self.suspects)
         self.leases = Leases(client, name, ["cnn"], self.deliveries, LEASE_MS)
         stopping = threading.Event()
         self.intakes = [
-            Intake(client, lane, ["cnn"], name, self.backlog, self.deliveries, stopping) for lane in keys.LANES
+            Intake(client, lane, ["cnn"], name, self.backlog, self.deliveries, stopping, Watchdog(1).redis_pulse(lane))
+            for lane in keys.LANES
         ]
 
     def pull(self) -> None:
@@ -44,11 +50,11 @@ class Worker:
         return [(delivery.entry.uid, delivery.attempt) for delivery in self.deliveries.held()]
 
 
-def put(client: Client, uid: str, chunk: int | None = None, count: int = 2) -> None:
+def put(client: Client, uid: str, chunk: int | None = None, count: int = 2, shard: int = 0) -> None:
     lane: keys.Lane = "interactive" if chunk is None else "bulk"
     entry = Entry(uid, "cnn@1", images(count).tobytes(), 0, chunk=chunk)
-    client.xadd(keys.stream("cnn", lane), {"h": encode_header(entry), "x": bytes(entry.pixels)})
-    client.incrby(keys.queued("cnn", lane), count)
+    client.xadd(keys.stream("cnn", lane, shard), {"h": encode_header(entry), "x": bytes(entry.pixels)})
+    client.hincrby(keys.queued("cnn", lane), "images", count)
 
 
 def let_lapse(client: Client, owner: str) -> None:
@@ -100,20 +106,80 @@ def test_an_entry_that_is_held_already_is_not_run_twice(client: Client) -> None:
     assert one.held == [("a", 1)]
 
 
-def test_an_entry_that_no_worker_survived_fails_with_the_reason(client: Client) -> None:
-    workers = [Worker(client, f"worker-{number}", max_attempts=3) for number in range(4)]
+def taken_over(client: Client, owner: Worker, name: str) -> Worker:
+    """A new worker that has taken over what `owner` died with."""
+    let_lapse(client, owner.name)
+    after = Worker(client, name)
+    after.leases.take_over()
+    return after
+
+
+def test_an_image_that_killed_three_workers_is_set_aside_and_its_neighbours_are_not(client: Client) -> None:
+    worker = Worker(client, "worker-1")
+    put(client, "a", count=3)
+    worker.pull()  # dies of it, in company: nobody knows of which image
+    for number in (2, 3):
+        worker = taken_over(client, worker, f"worker-{number}")
+        (delivery,) = worker.deliveries.held()
+        assert (delivery.is_suspect, delivery.faults) == (True, {})
+        worker.suspects.mark(delivery, 0)
+        worker.suspects.mark(delivery, 1)  # dies of it, alone
+    worker = taken_over(client, worker, "worker-4")
+    (delivery,) = worker.deliveries.held()
+    assert delivery.set_aside == [1]
+    assert delivery.faults == {1: ("failed", "set aside: 3 workers did not survive it")}
+
+
+def test_an_entry_is_nobodys_fault_when_no_image_was_under_way(client: Client) -> None:
+    """Killed workers leave what waited in their hands behind: that must not count against it."""
+    worker = Worker(client, "worker-0")
     put(client, "a")
-    workers[0].pull()
-    for number, after in enumerate(workers[1:]):
-        let_lapse(client, f"worker-{number}")
-        after.leases.take_over()
-    assert workers[3].held == []
+    worker.pull()
+    for number in range(1, 8):
+        worker = taken_over(client, worker, f"worker-{number}")
+    assert worker.held == [("a", 8)]
+    (delivery,) = worker.deliveries.held()
+    assert delivery.faults == {}
+
+
+def test_an_entry_that_is_delivered_without_end_is_set_aside_whole(client: Client) -> None:
+    worker = Worker(client, "worker-0")
+    put(client, "a")
+    worker.pull()
+    for number in range(1, 3 * GIVE_UP_FACTOR + 1):
+        worker = taken_over(client, worker, f"worker-{number}")
+    assert worker.held == []
     data = client.get(keys.result("a"))
     assert isinstance(data, bytes)
     block = decode_block(data)
     assert {state for state, _ in block.faults.values()} == {"failed"}
-    assert "3 attempts" in block.faults[0][1]
-    assert client.get(keys.queued("cnn", "interactive")) == b"0"
+    assert "delivered 31 times" in block.faults[0][1]
+    assert client.hget(keys.queued("cnn", "interactive"), "images") == b"0"
+    assert client.xlen(keys.DEAD_LETTERS) == 2
+
+
+def test_images_whose_clients_went_away_are_not_run(client: Client) -> None:
+    one = Worker(client, "one")
+    put(client, "a", count=2)
+    put(client, "b", count=2)
+    client.sadd(keys.dropped("a"), 1)
+    client.sadd(keys.dropped("b"), 0, 1)
+    one.pull()
+    (delivery,) = one.deliveries.held()
+    assert delivery.entry.uid == "a"
+    assert delivery.faults == {1: ("cancelled", "its client went away")}
+    assert client.hget(keys.queued("cnn", "interactive"), "images") == b"2"
+
+
+def test_a_pull_brings_an_entry_of_each_shard_in_turn(client: Client) -> None:
+    """A small job behind a large one, on another shard, does not wait for all of it."""
+    one = Worker(client, "one")
+    for uid, shard, entries in (("large", 0, 20), ("small", 5, 1)):
+        client.hset(keys.job(uid), "model", "cnn@1")
+        for chunk in range(entries):
+            put(client, uid, chunk=chunk, shard=shard)
+    one.pull()
+    assert sorted(uid for uid, _ in one.held) == ["large", "small"]
 
 
 @pytest.mark.parametrize("job", [{}, {"model": "cnn@1", "cancelled": 2, "finished_ms": 1}])
@@ -125,19 +191,19 @@ def test_a_chunk_of_a_job_that_is_over_or_gone_is_dropped(client: Client, job: d
     one.pull()
     assert one.held == []
     assert client.xlen(keys.stream("cnn", "bulk")) == 0
-    assert client.get(keys.queued("cnn", "bulk")) == b"0"
+    assert client.hget(keys.queued("cnn", "bulk"), "images") == b"0"
 
 
 def test_what_is_no_entry_is_discarded_and_harms_nobody(client: Client) -> None:
     one = Worker(client, "one")
     client.xadd(STREAM, {"h": b"{}", "x": images(2).tobytes()})
     client.xadd(STREAM, {"nonsense": b"1"})
-    client.incrby(keys.queued("cnn", "interactive"), 2)
+    client.hincrby(keys.queued("cnn", "interactive"), "images", 2)
     put(client, "a")
     one.pull()
     assert one.held == [("a", 1)]
     assert client.xlen(STREAM) == 1
-    assert client.get(keys.queued("cnn", "interactive")) == b"2"
+    assert client.hget(keys.queued("cnn", "interactive"), "images") == b"2"
 
 
 def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: Client) -> None:

@@ -14,6 +14,7 @@ from tests.worker.deliveries_of import delivery, images
 from worker.backlog import Backlog, Delivery
 from worker.limit import BatchLimit
 from worker.runner import BatchReport, Runner
+from worker.watchdog import Watchdog
 
 
 class FakeEngines:
@@ -43,8 +44,27 @@ class FakeFinisher:
         return 0
 
 
+class FakeSuspects:
+    """Records the marks; None is a cleared one."""
+
+    def __init__(self) -> None:
+        self.marks: list[int | None] = []
+
+    def mark(self, delivery: Delivery, position: int) -> None:
+        self.marks.append(position)
+
+    def clear(self, delivery: Delivery) -> None:
+        self.marks.append(None)
+
+
 def run(deliveries: list[Delivery], max_batch_images: int = 64, threads: int = 1) -> list[BatchReport]:
     """Run everything, and return the reports; every delivery is finished once."""
+    return run_marked(deliveries, FakeSuspects(), max_batch_images, threads)
+
+
+def run_marked(
+    deliveries: list[Delivery], suspects: FakeSuspects, max_batch_images: int = 64, threads: int = 1
+) -> list[BatchReport]:
     backlog = Backlog({"interactive": 1000, "bulk": 1000})
     backlog.put(deliveries)
     backlog.close()
@@ -52,7 +72,18 @@ def run(deliveries: list[Delivery], max_batch_images: int = 64, threads: int = 1
     reports: list[BatchReport] = []
     engines: Any = FakeEngines()
     limit = BatchLimit(max_batch_images, 1e9)
-    runner = Runner(backlog, engines, finisher, reports.append, lambda _: None, limit)  # type: ignore[arg-type]
+    pulse = Watchdog(60).model_pulse("run")
+    runner = Runner(
+        backlog,
+        engines,
+        finisher,  # type: ignore[arg-type]
+        reports.append,
+        lambda _: None,
+        limit,
+        suspects,  # type: ignore[arg-type]
+        pulse,
+        pulse,
+    )
     runners = [threading.Thread(target=runner.run) for _ in range(threads)]
     for each in runners:
         each.start()
@@ -122,3 +153,26 @@ def test_a_result_tells_of_its_batches() -> None:
     assert made.batch_images == 4
     assert made.model_ms > 0
     assert made.queue_ms > 0
+
+
+def test_a_suspect_is_run_alone_and_image_by_image_each_of_them_marked() -> None:
+    made = with_first_pixels([4, 255, 1, 9])
+    made.attempt = 2
+    made.faults = {3: ("failed", "set aside")}
+    suspects = FakeSuspects()
+    beside = with_first_pixels([2, 2])
+    reports = run_marked([made, beside], suspects)
+    assert suspects.marks == [0, 1, 2, None]
+    assert [report.images for report in reports] == [3, 2]
+    assert made.predictions.tolist() == [4, NO_PREDICTION, 1, NO_PREDICTION]
+    assert made.faults[3] == ("failed", "set aside")
+    assert "poison" in made.faults[1][1]
+    assert beside.predictions.tolist() == [2, 2]
+
+
+def test_an_image_with_a_fault_from_before_is_not_run() -> None:
+    made = with_first_pixels([4, 7, 1])
+    made.faults = {1: ("cancelled", "its client went away")}
+    assert run([made])[0].images == 2
+    assert made.predictions.tolist() == [4, NO_PREDICTION, 1]
+    assert made.faults == {1: ("cancelled", "its client went away")}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from deploy.local import free_port
+from shared import keys
 from shared.dataset import Split
 from tests.api.test_bulk import idx
 from tests.processes import BIN, Process
@@ -45,7 +46,7 @@ def check_complete(system: System, job_id: str, test_set: Split) -> set[str]:
     assert [item["index"] for item in items] == list(range(IMAGES))
     labels = np.resize(test_set.labels, IMAGES)
     assert np.mean([item["prediction"] for item in items] == labels) > 0.98
-    assert system.http.get("/status").json()["queued_images"]["cnn"]["bulk"] == 0
+    assert system.http.get("/status").json()["queues"]["cnn"]["bulk"]["images"] == 0
     return {item["state"] for item in items}
 
 
@@ -121,7 +122,8 @@ def test_inspect_answers_and_a_warm_shutdown_finishes_what_is_in_hand(
         worker = system.workers.pop("worker-1")
         worker.signal(signal.SIGTERM)
         assert worker.wait() == 0
-        pending = system.redis.xpending("mnistified:stream:cnn:bulk", "workers")["pending"]
+        streams = keys.streams("cnn", "bulk")
+        pending = sum(system.redis.xpending(stream, keys.GROUP)["pending"] for stream in streams)
         assert pending == 0, "what a worker held is finished, not left to its lease"
         system.start_worker("worker-2")
         assert check_complete(system, job_id, test_set) == {"done"}

@@ -9,6 +9,7 @@ import numpy as np
 
 from shared.images import CLASSES, IMAGE_SIDE, Images, Probabilities
 from worker.engine.calibrate import Calibration, calibrate, cheapest_runs
+from worker.engine.check import check_answers
 
 EngineKind = Literal["litert", "tensorflow"]
 
@@ -97,7 +98,7 @@ def load_engine(
 ) -> Engine:
     """Load a published version, warm every batch size it will use, and measure them. Blocks for up to seconds.
 
-    Raises whatever the runtime raises for files that will not load.
+    Raises EngineFault for answers in the wrong order, and whatever the runtime raises for files that will not load.
     """
     runtime: Runtime
     if kind == "tensorflow":
@@ -108,7 +109,9 @@ def load_engine(
         from worker.engine.litert import LiteRTRuntime
 
         runtime = LiteRTRuntime(model_dir / "model.tflite", threads)
-    return Engine(runtime, calibrate(runtime.run, max_batch_images, max_batch_ms))
+    calibration = calibrate(runtime.run, max_batch_images, max_batch_ms)
+    check_answers(runtime.run, calibration.ms_of_size)
+    return Engine(runtime, calibration)
 
 
 def replicate(engine: Engine, model_dir: Path, count: int) -> list[Engine]:
@@ -118,8 +121,7 @@ def replicate(engine: Engine, model_dir: Path, count: int) -> list[Engine]:
     replicas = []
     for _ in range(count):
         runtime = LiteRTRuntime(model_dir / "model.tflite", threads=1)
-        for size in engine.calibration.ms_of_size:
-            runtime.run(np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8))
+        check_answers(runtime.run, engine.calibration.ms_of_size)
         replicas.append(Engine(runtime, engine.calibration))
     return replicas
 

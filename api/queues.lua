@@ -1,0 +1,15 @@
+-- How the lanes stand. The entries themselves, of up to some 200 kB, stay here.
+--
+-- KEYS  the queued hash of a lane, then its streams
+-- Returns {images, bytes, ms that the oldest entry has been on its stream}
+local counts = redis.call('HMGET', KEYS[1], 'images', 'bytes')
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local oldest_ms = now_ms
+for index = 2, #KEYS do
+  local first = redis.call('XRANGE', KEYS[index], '-', '+', 'COUNT', 1)[1]
+  if first then
+    oldest_ms = math.min(oldest_ms, tonumber(string.match(first[1], '^%d+')))
+  end
+end
+return {tonumber(counts[1] or 0), tonumber(counts[2] or 0), now_ms - oldest_ms}

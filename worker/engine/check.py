@@ -1,0 +1,36 @@
+"""Whether an engine answers each image in its own place: the same alone and in a batch of any size."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from shared.images import Images, Probabilities
+from shared.sample import draw
+
+DIGITS = 10
+TOLERANCE = 0.02  # of a probability; half precision on a GPU adds up differently in batches
+
+
+class EngineFault(Exception):
+    """A loaded model whose answers cannot be trusted. The message says which."""
+
+
+def check_answers(run: Callable[[Images], Probabilities], sizes: Iterable[int]) -> None:
+    """Run a few drawn digits alone, and then batches of them of each size.
+
+    Raises EngineFault for answers that are not finite, do not sum to one, or are not in the order of the images.
+    """
+    digits = draw("test")[0][:DIGITS]
+    alone = np.concatenate([run(digits[index : index + 1]) for index in range(len(digits))])
+    if not np.isfinite(alone).all() or not np.allclose(alone.sum(axis=1), 1, atol=TOLERANCE):
+        raise EngineFault("the model's answers to drawn digits are no probabilities")
+    for size in sizes:
+        order = np.arange(size) % len(digits)
+        answers = run(digits[order])
+        if answers.shape != (size, alone.shape[1]):
+            raise EngineFault(f"the model answered {list(answers.shape)} to {size} images")
+        far = np.flatnonzero(~np.isclose(answers, alone[order], atol=TOLERANCE).all(axis=1))
+        if len(far):
+            raise EngineFault(
+                f"in a batch of {size}, the answer in place {far[0]} is not that of the image there: wrong order?"
+            )
