@@ -8,7 +8,10 @@ MnistifiedError
 └── RequestError      what a client sent cannot be served; carries its HTTP status
     ├── BadImage            400  not an image, or not 28×28
     ├── BadUpload           400  a bulk body that cannot be read on
+    ├── Unauthorized        401  no key, or none that is known
+    ├── Forbidden           403  a key that may not do this
     ├── NotFound            404  no such index, id, model
+    ├── Conflict            409  what is there does not allow it now
     ├── TooLarge            413  over a bound on bytes, images or pixels
     ├── UnknownFormat       415  a bulk body in no format we know
     ├── BadParameter        422  a malformed parameter
@@ -58,9 +61,24 @@ class BadUpload(RequestError):
     title = "Unreadable bulk upload"
 
 
+class Unauthorized(RequestError):
+    status = 401
+    title = "Unauthorized"
+
+
+class Forbidden(RequestError):
+    status = 403
+    title = "Forbidden"
+
+
 class NotFound(RequestError):
     status = 404
     title = "Not found"
+
+
+class Conflict(RequestError):
+    status = 409
+    title = "Conflict"
 
 
 class TooLarge(RequestError):
