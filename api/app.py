@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.access import Access, Gate
 from api.bulk import classify_bulk
 from api.classify import ClassifyImage, classify_test_image
 from api.dataset import get_image, get_label
@@ -95,4 +96,4 @@ def make_app(settings: Settings) -> ASGIApp:
         },
     )
     app.state.service = state
-    return HotRoute(app, CLASSIFY_PATH, CLASSIFY_IMAGE)
+    return Gate(HotRoute(app, CLASSIFY_PATH, CLASSIFY_IMAGE), Access(settings.api_keys))

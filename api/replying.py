@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from shared.errors import QueueFull, RequestError, Unavailable, WaitTimeout
+from shared.errors import QueueFull, RequestError, Unauthorized, Unavailable, WaitTimeout
 
 JSON_TYPE = b"application/json"
 PROBLEM_TYPE = b"application/problem+json"
@@ -54,6 +54,8 @@ def problem(error: RequestError) -> Response:
     elif isinstance(error, WaitTimeout):
         content["id"] = error.result_id
         headers["Location"] = f"/results/{error.result_id}"
+    elif isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
     return Response(to_json(content), error.status, headers, PROBLEM_TYPE.decode())
 
 

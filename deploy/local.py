@@ -1,6 +1,7 @@
 """`python -m deploy.local`: the whole system on one machine, from the Procfile, restarting what dies."""
 
 import argparse
+import ipaddress
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from shared.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings
 PROCFILE = Path(__file__).parent.parent / "Procfile"
 CONFIG_FILE = RUN_DIR / "supervisord.conf"
 READY_POLL_S = 0.2
+FLOWER_GUARDS = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH")
 
 
 def main() -> None:
@@ -42,6 +44,7 @@ def run(workers: int) -> int:
         raise SettingError(f"--workers {workers}: expected 1 or more")
     own_redis = not os.environ.get("REDIS_URL")
     settings = load_settings(os.environ, redis_url_file=Path(os.devnull))
+    check_flower_guarded(settings.flower_host, os.environ)
     check_port_free("API_PORT", settings.api_host, settings.api_port)
     check_port_free("FLOWER_PORT", settings.flower_host, settings.flower_port)
     environ = child_environ(os.environ, workers)
@@ -53,8 +56,9 @@ def run(workers: int) -> int:
     if not own_redis:
         del programs["redis"]
     CONFIG_FILE.write_text(supervisor_config(programs, workers, RUN_DIR))
+    REDIS_URL_FILE.unlink(missing_ok=True)
+    REDIS_URL_FILE.touch(mode=0o600)  # before there is a password in it
     REDIS_URL_FILE.write_text(environ["REDIS_URL"])
-    REDIS_URL_FILE.chmod(0o600)  # it may have a password in it
     try:
         return _supervise(environ, settings, workers)
     finally:
@@ -73,6 +77,22 @@ def check_port_free(setting: str, host: str, port: int) -> None:
             ) from None
 
 
+def check_flower_guarded(host: str, environ: Mapping[str, str]) -> None:
+    """Raises SettingError where other machines could reach a Flower that asks nobody: it can stop workers."""
+    if not is_loopback(host) and not any(environ.get(guard) for guard in FLOWER_GUARDS):
+        raise SettingError(
+            f"FLOWER_HOST={host!r}: whoever reaches Flower can stop workers; set FLOWER_BASIC_AUTH=user:password"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Of names, only `localhost`: what others stand for may change."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -85,6 +105,9 @@ def child_environ(environ: Mapping[str, str], workers: int) -> dict[str, str]:
     children = dict(environ)
     children["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environ.get("PATH", os.defpath)))
     children["PYTHONUNBUFFERED"] = "1"
+    for guard in FLOWER_GUARDS:
+        if not children.get(guard, "unset"):
+            del children[guard]  # Flower takes an empty one for a password that nobody has
     cores = len(os.sched_getaffinity(0))
     children.setdefault("ENGINE_THREADS", str(max(1, cores // workers)))
     return children

@@ -1,11 +1,14 @@
 """How the API and the worker connect to Redis."""
 
+import ssl
+from collections.abc import Callable
 from typing import Any
 
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import AuthenticationError
 from redis.retry import Retry
 
 from shared.settings import Settings
@@ -35,12 +38,34 @@ def api_client(settings: Settings) -> Client:
 def worker_client(settings: Settings, *, patient: bool) -> Client:
     """One connection, for one thread at a time; a pool's own work takes longer than some commands.
 
-    A patient client retries for ever, once a second at the most, so its callers block while Redis is away.
+    A patient client retries for ever, once a second at the most, so its callers block while Redis is away. What no
+    waiting mends, it raises too: a password or a certificate that is refused.
     """
     return redis.Redis.from_url(
         settings.redis_url,
         single_connection_client=True,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_timeout=SOCKET_TIMEOUT_S,
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), FOREVER if patient else 1),
+        retry=RetryWhileAway(ExponentialBackoff(cap=1.0, base=0.05), FOREVER if patient else 1),
     )
+
+
+class RetryWhileAway(Retry):
+    """Of redis-py's `Retry`, what a Redis that is there and refuses us does not need."""
+
+    def call_with_retry(
+        self,
+        do: Callable[[], Any],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> Any:
+        def may_pass(error: Exception) -> bool:
+            return not _is_refusal(error) and (is_retryable is None or is_retryable(error))
+
+        return super().call_with_retry(do, fail, may_pass, with_failure_count)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """redis-py raises a certificate's error anew as a lost connection."""
+    return isinstance(error, AuthenticationError) or isinstance(error.__context__, ssl.SSLCertVerificationError)

@@ -8,6 +8,8 @@ MnistifiedError
 └── RequestError      what a client sent cannot be served; carries its HTTP status
     ├── BadImage            400  not an image, or not 28×28
     ├── BadUpload           400  a bulk body that cannot be read on
+    ├── Unauthorized        401  no key, or none that is known
+    ├── Forbidden           403  a key that may not do this
     ├── NotFound            404  no such index, id, model
     ├── Conflict            409  an Idempotency-Key that belongs to another upload
     ├── TooLarge            413  over a bound on bytes, images or pixels
@@ -58,6 +60,16 @@ class BadImage(RequestError):
 
 class BadUpload(RequestError):
     title = "Unreadable bulk upload"
+
+
+class Unauthorized(RequestError):
+    status = 401
+    title = "Unauthorized"
+
+
+class Forbidden(RequestError):
+    status = 403
+    title = "Forbidden"
 
 
 class NotFound(RequestError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from shared.api_keys import ApiKey, parse_api_keys
 from shared.errors import SettingError
@@ -52,6 +52,11 @@ def _redis_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0:
         raise ValueError("expected redis://[user:password@]host:port/db or rediss://…")
+    options = dict(parse_qsl(parts.query))
+    if options.get("ssl_cert_reqs", "required") not in ("required", "optional", "none"):
+        raise ValueError("expected ssl_cert_reqs to be required, optional or none")
+    if not Path(options.get("ssl_ca_certs", "/")).exists():
+        raise ValueError(f"there is no file {options['ssl_ca_certs']}, which ssl_ca_certs names")
     return text
 
 

@@ -17,11 +17,11 @@ READY_S = 60
 
 
 class RedisServer:
-    """A Redis with its data in `data_dir`; each test system takes a database of its own."""
+    """A Redis with its data in `data_dir` and `options` of its own; each test system takes a database of its own."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *options: str) -> None:
         self.port = free_port()
-        self._command = redis_command(find_redis_server(), self.port, data_dir)
+        self._command = [*redis_command(find_redis_server(), self.port, data_dir), *options]
         self._databases = iter(range(1, 16))
         self.start()
 

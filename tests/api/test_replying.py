@@ -21,7 +21,7 @@ from api.replying import (
     to_json,
 )
 from shared import errors
-from shared.errors import BadImage, QueueFull, RequestError, Unavailable, WaitTimeout
+from shared.errors import BadImage, Forbidden, QueueFull, RequestError, Unauthorized, Unavailable, WaitTimeout
 
 SCOPE: Scope = {"type": "http", "method": "PUT", "path": "/mnist/classify", "headers": [], "query_string": b""}
 
@@ -56,6 +56,11 @@ def test_a_full_queue_says_when_to_try_again() -> None:
     assert problem(QueueFull("full", 7)).headers["retry-after"] == "7"
     assert problem(Unavailable("away")).headers["retry-after"] == "1"
     assert "retry-after" not in problem(BadImage("bad")).headers
+
+
+def test_who_has_no_key_is_told_the_scheme_and_who_may_not_is_not() -> None:
+    assert problem(Unauthorized("who?")).headers["www-authenticate"] == "Bearer"
+    assert "www-authenticate" not in problem(Forbidden("no")).headers
 
 
 def test_a_wait_that_ran_out_says_where_the_answer_will_be() -> None:

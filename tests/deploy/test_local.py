@@ -7,15 +7,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from deploy import local
 from deploy.local import free_port
 from shared.errors import MnistifiedError, SettingError
 from tests.processes import ROOT, Process
+from tests.system import RedisServer
 
 Json = dict[str, Any]
 
@@ -75,6 +78,31 @@ def test_an_error_ends_the_program_with_one_line(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SystemExit) as ended:
         local.main()
     assert ended.value.code == "run: --workers 0: expected 1 or more"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "flower.example.org"])  # noqa: S104  # refused
+def test_flower_is_not_opened_to_others_without_a_password(
+    host: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FLOWER_BASIC_AUTH", raising=False)
+    monkeypatch.delenv("FLOWER_AUTH", raising=False)
+    monkeypatch.setenv("FLOWER_HOST", host)
+    with pytest.raises(SettingError, match=f"FLOWER_HOST='{host}': .* set FLOWER_BASIC_AUTH=user:password"):
+        local.run(1)
+    assert not any(elsewhere.iterdir())
+
+
+def test_flower_is_opened_to_others_with_a_password_and_to_this_machine_without() -> None:
+    local.check_flower_guarded("10.0.0.7", {"FLOWER_BASIC_AUTH": "me:secret"})
+    for host in ("127.0.0.1", "127.8.0.1", "::1", "localhost"):
+        local.check_flower_guarded(host, {})
+    with pytest.raises(SettingError):
+        local.check_flower_guarded("10.0.0.7", {"FLOWER_BASIC_AUTH": ""})
+
+
+def test_an_empty_password_of_flower_is_as_good_as_none() -> None:
+    assert "FLOWER_BASIC_AUTH" not in local.child_environ({"FLOWER_BASIC_AUTH": ""}, 1)
+    assert local.child_environ({"FLOWER_BASIC_AUTH": "me:secret"}, 1)["FLOWER_BASIC_AUTH"] == "me:secret"
 
 
 @pytest.mark.parametrize(("cores", "workers", "threads"), [(8, 1, "8"), (8, 3, "2"), (2, 4, "1")])
@@ -156,3 +184,40 @@ def test_all_of_it_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewhere
     assert "stopped" in process.output
     assert processes_in(elsewhere) == {}
     assert not (elsewhere / ".run/redis-url").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_guarded_system_asks_for_its_secrets_and_says_none(elsewhere: Path, tmp_path_factory: Any) -> None:
+    """A Redis with a password, keys for the API, a password for Flower, and all that is logged."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"), "--requirepass", "hunter2")
+    environ = {
+        "PYTHONPATH": str(ROOT),
+        "MODELS_DIR": str(ROOT / "models"),
+        "ENGINE": "litert",
+        "LOG_LEVEL": "debug",
+        "REDIS_URL": server.new_url().replace("//", "//:hunter2@"),
+        "API_KEYS": f"alice:{sha256(b'key-of-alice').hexdigest()}",
+        "FLOWER_BASIC_AUTH": "me:open-sesame",
+    }
+    process = Process([sys.executable, "-m", "deploy.local"], environ, cwd=elsewhere)
+    try:
+        process.wait_for_line("MNISTified is ready (1 worker)", timeout_s=60)
+        assert (elsewhere / ".run/redis-url").stat().st_mode & 0o077 == 0, "for nobody else to read"
+        classify = f"http://127.0.0.1:{os.environ['API_PORT']}/mnist/classify/3"
+        assert httpx.get(classify).status_code == 401
+        assert httpx.get(classify, headers={"X-API-Key": "key-of-alice"}).status_code == 200
+
+        process.wait_for_line("Visit me at", timeout_s=60)
+        for page in ("/workers", "/broker", "/api/workers"):
+            flower = f"http://127.0.0.1:{os.environ['FLOWER_PORT']}{page}"
+            assert httpx.get(flower).status_code == 401
+            assert httpx.get(flower, auth=("me", "wrong")).status_code == 401
+            assert httpx.get(flower, auth=("me", "open-sesame")).status_code == 200
+    finally:
+        process.signal(signal.SIGINT)
+        status = process.wait(timeout_s=60)
+        server.process.stop()
+    assert status == 0, process.output
+    for secret in ("hunter2", "key-of-alice", "open-sesame"):
+        assert secret not in process.output

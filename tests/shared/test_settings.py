@@ -26,6 +26,8 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
             "redis://h:0",
             "redis://h:x",
             "redis://h:70000",
+            "rediss://h:1/0?ssl_cert_reqs=CERT_REQUIRED",
+            "rediss://h:1/0?ssl_ca_certs=/no/such/file.pem",
         ],
     ),
     "api_host": ("10.0.0.7", "10.0.0.7", [" "]),
@@ -106,6 +108,12 @@ def test_a_value_that_cannot_be_used_is_refused_with_its_key(name: str, text: st
         ("MAX_WAIT_S", "0", "expected 0.01 to 3600 s"),
         ("API_PORT", "0", "expected 1 to 65535"),
         ("LOG_LEVEL", "loud", "expected one of debug, info, warning, error"),
+        (
+            "REDIS_URL",
+            "rediss://h:1/0?ssl_ca_certs=/no/ca.pem",
+            "there is no file /no/ca.pem, which ssl_ca_certs names",
+        ),
+        ("REDIS_URL", "rediss://h:1/0?ssl_cert_reqs=yes", "expected ssl_cert_reqs to be required, optional or none"),
         ("REDIS_URL", "localhost", r"expected redis://\[user:password@\]host:port/db or rediss://"),
     ],
 )

@@ -1,0 +1,44 @@
+"""`python -m deploy.api_key NAME`: a new key for a client of the API, and its entry for the setting API_KEYS."""
+
+import argparse
+import secrets
+import sys
+from hashlib import sha256
+
+from shared.api_keys import parse_api_keys
+
+KEY_BYTES = 32
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m deploy.api_key", description=__doc__)
+    parser.add_argument("name", help="of the client: a-z, 0-9 and -, at most 32")
+    parser.add_argument("--admin", action="store_true", help="may do what only an admin may")
+    parser.add_argument("--images-per-s", type=int, metavar="N", help="most images a second (default: no limit)")
+    parser.add_argument("--max-queued-images", type=int, metavar="N", help="most images queued (default: no limit)")
+    arguments = parser.parse_args()
+    key = secrets.token_urlsafe(KEY_BYTES)
+    try:
+        entry = api_keys_entry(
+            arguments.name, key, arguments.admin, arguments.images_per_s, arguments.max_queued_images
+        )
+    except ValueError as error:
+        sys.exit(f"api_key: {error}")
+    print(f"key, shown this once, for the client:\n{key}\nentry of API_KEYS, parted from others by a space:\n{entry}")
+
+
+def api_keys_entry(name: str, key: str, admin: bool, images_per_s: int | None, max_queued_images: int | None) -> str:
+    """The entry of `key`, which is only in it as a hash. Raises ValueError for what the setting would not take."""
+    options = ["admin"] if admin else []
+    options += [
+        f"{limit}={value}"
+        for limit, value in (("images_per_s", images_per_s), ("max_queued_images", max_queued_images))
+        if value is not None
+    ]
+    entry = ":".join([name, sha256(key.encode()).hexdigest(), *options])
+    parse_api_keys(entry)
+    return entry
+
+
+if __name__ == "__main__":
+    main()

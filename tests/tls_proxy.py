@@ -1,0 +1,46 @@
+"""TLS in front of a port: the packaged Redis speaks none itself."""
+
+import asyncio
+import contextlib
+import ssl
+import threading
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def tls_proxy(context: ssl.SSLContext, backend_port: int) -> Iterator[int]:
+    """The port of 127.0.0.1 where TLS ends; what comes is passed on to `backend_port`, until the block ends."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        backend_reader, backend_writer = await asyncio.open_connection("127.0.0.1", backend_port)
+        await asyncio.gather(_copy(reader, backend_writer), _copy(backend_reader, writer))
+
+    async def start() -> asyncio.Server:
+        return await asyncio.start_server(pass_on, "127.0.0.1", 0, ssl=context)
+
+    async def stop(server: asyncio.Server) -> None:
+        server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    server = asyncio.run_coroutine_threadsafe(start(), loop).result()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        asyncio.run_coroutine_threadsafe(stop(server), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
