@@ -15,7 +15,7 @@ from api.replying import JSON_TYPE, Json, queue_away, send_body, send_problem, t
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
 from shared.block import Block
-from shared.errors import InferenceFailed, RequestError, TooLarge, WaitTimeout
+from shared.errors import BadUpload, InferenceFailed, RequestError, TooLarge, WaitTimeout
 from shared.images import IMAGE_BYTES
 
 
@@ -106,11 +106,13 @@ def accepted(job_id: str, content: dict[str, Any]) -> Response:
 
 
 async def read_body(receive: Receive, limit_bytes: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is."""
+    """The whole body. Raises TooLarge as soon as it is, and BadUpload when the client went away before its end."""
     pieces: list[bytes] = []
     size_bytes = 0
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadUpload("the client went away before the end of its body")
         piece = message.get("body", b"")
         size_bytes += len(piece)
         if size_bytes > limit_bytes:
