@@ -37,9 +37,7 @@ def _parse(number: int, text: str) -> ApiKey:
     name, _, rest = text.partition(":")
     sha256, *options = rest.split(":")
     if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"key {number} has no name: expected name:sha256[:admin][:images_per_s=N][:max_queued_images=N]"
-        )
+        raise ValueError(f"key {number} has no name: expected name:sha256[:admin][:images_per_s=N][:max_queued_images=N]")
     if not _SHA256.fullmatch(sha256):
         raise ValueError(f"key {name!r}: expected the SHA-256 of the key in 64 hex digits, never the key itself")
     limits: dict[str, int] = {}
