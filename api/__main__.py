@@ -1,16 +1,23 @@
 """`python -m api`: serve the API."""
 
+import functools
+import ipaddress
+import logging
 import os
+import resource
 import sys
 
 import uvicorn
 
 from api.app import make_app
-from api.one_write import OneWriteProtocol
+from api.bounded import BoundedProtocol, Bounds
 from shared.errors import MnistifiedError
-from shared.settings import load_settings
+from shared.settings import Settings, load_settings
+
+logger = logging.getLogger(__name__)
 
 SHUTDOWN_S = 35  # a little over the longest synchronous wait
+SPARE_FILES = 256  # open files beside the connections: Redis, uploads under way
 
 
 def main() -> None:
@@ -19,16 +26,44 @@ def main() -> None:
         app = make_app(settings)
     except MnistifiedError as error:
         sys.exit(f"api: {error}")
+    warn_if_open_to_all(settings)
+    allow_open_files(settings.max_connections + SPARE_FILES)
     uvicorn.run(
         app,
-        http=OneWriteProtocol,
+        http=functools.partial(BoundedProtocol, Bounds(settings)),  # type: ignore[arg-type]
+        ws="none",
         host=settings.api_host,
         port=settings.api_port,
         log_level=settings.log_level,
         access_log=settings.log_level == "debug",
         proxy_headers=False,  # no route asks who the client is
+        server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
+
+
+def warn_if_open_to_all(settings: Settings) -> None:
+    """Allowed, since a container binds 0.0.0.0 and is reached only through what it publishes; but never unsaid."""
+    if not settings.api_keys and not is_loopback(settings.api_host):
+        logger.warning(
+            "API_HOST=%s without API_KEYS: whoever reaches this address may use the service", settings.api_host
+        )
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def allow_open_files(wanted: int) -> None:
+    """Raise this process's own limit, as far as the system lets it: every connection is an open file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

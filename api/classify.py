@@ -20,7 +20,7 @@ from api.singles import SingleRequest
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
 from shared.block import Block
-from shared.errors import DeadlinePassed, InferenceFailed, RequestError, TooLarge, WaitTimeout
+from shared.errors import BadUpload, DeadlinePassed, InferenceFailed, RequestError, TooLarge, WaitTimeout
 
 NO_QUERY = QueryParams()
 
@@ -127,11 +127,13 @@ async def disconnected(receive: Receive) -> None:
 
 
 async def read_body(receive: Receive, limit_bytes: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is."""
+    """The whole body. Raises TooLarge as soon as it is, and BadUpload when the client went away before its end."""
     pieces: list[bytes] = []
     size_bytes = 0
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadUpload("the client went away before the end of its body")
         piece = message.get("body", b"")
         size_bytes += len(piece)
         if size_bytes > limit_bytes:

@@ -14,8 +14,11 @@ class JoiningTransport:
         self._loop = loop
         self._held = b""
         self._end_of_turn: asyncio.Handle | None = None
+        self._lost = False
 
     def write(self, data: bytes) -> None:
+        if self._lost:
+            return
         if self._held:
             self._transport.write(self._held + data)
             self._held = b""
@@ -27,6 +30,12 @@ class JoiningTransport:
     def close(self) -> None:
         self._flush()
         self._transport.close()
+
+    def lose(self) -> None:
+        """The connection is gone. uvloop raises on a write from then on, and uvicorn still makes some: it tells only
+        the last of several pipelined requests that its client has left."""
+        self._lost = True
+        self._held = b""
 
     def __getattr__(self, name: str) -> Any:
         """Everything but writing is the transport's own."""
@@ -44,3 +53,7 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport.lose()  # type: ignore[attr-defined]
+        super().connection_lost(exc)

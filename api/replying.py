@@ -80,7 +80,7 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         "type": "about:blank",
         "title": title,
         "status": error.status_code,
-        "detail": f"{request.method} {request.url.path}: {error.detail}",
+        "detail": f"{request.method} {request.scope['path']}: {error.detail}",
     }
     headers = dict(error.headers or {})
     return Response(to_json(content), error.status_code, headers, PROBLEM_TYPE.decode())

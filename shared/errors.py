@@ -6,16 +6,19 @@ MnistifiedError
 ├── ModelError        a model or version that is not there or will not load
 ├── EntryError        bytes on a stream that are no entry of ours
 └── RequestError      what a client sent cannot be served; carries its HTTP status
+    ├── BadRequest          400  bytes that are no HTTP request
     ├── BadImage            400  not an image, or not 28×28
     ├── BadUpload           400  a bulk body that cannot be read on
     ├── Unauthorized        401  no key, or none that is known
     ├── Forbidden           403  a key that may not do this
     ├── NotFound            404  no such index, id, model
     ├── Conflict            409  an Idempotency-Key that belongs to another upload
+    ├── SlowClient          408  a head that took too long, a body that paused for too long
     ├── TooLarge            413  over a bound on bytes, images or pixels
     ├── UnknownFormat       415  a bulk body in no format we know
     ├── BadParameter        422  a malformed parameter
     ├── QueueFull           429  over the bound on what may be queued
+    ├── HeadTooLarge        431  a request's head over the bound on bytes or headers
     ├── InferenceFailed     500  the model has no answer for this image
     ├── Unavailable         503  Redis or every worker is away
     ├── WaitTimeout         504  the synchronous wait ran out; the work goes on
@@ -54,6 +57,10 @@ class RequestError(MnistifiedError):
         self.detail = detail
 
 
+class BadRequest(RequestError):
+    title = "Malformed request"
+
+
 class BadImage(RequestError):
     title = "Not a classifiable image"
 
@@ -82,6 +89,11 @@ class Conflict(RequestError):
     title = "Conflict"
 
 
+class SlowClient(RequestError):
+    status = 408
+    title = "Request timeout"
+
+
 class TooLarge(RequestError):
     status = 413
     title = "Too large"
@@ -106,6 +118,11 @@ class QueueFull(RequestError):
     def __init__(self, detail: str, retry_after_s: int) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class HeadTooLarge(RequestError):
+    status = 431
+    title = "Request head too large"
 
 
 class InferenceFailed(RequestError):

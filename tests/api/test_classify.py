@@ -7,8 +7,11 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.types import Message
 
+from api.classify import read_body
 from shared.dataset import Split
+from shared.errors import BadUpload
 from tests.system import System
 
 ERROR_TYPE = "application/problem+json"
@@ -101,6 +104,19 @@ def test_a_bad_image_is_a_400_that_says_what_was_wrong(system: System, body: byt
     assert reply.status_code == 400
     assert reply.headers["content-type"] == ERROR_TYPE
     assert said in reply.json()["detail"]
+
+
+def test_a_body_whose_client_went_away_is_never_taken_for_whole() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"half", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    with pytest.raises(BadUpload, match="went away"):
+        asyncio.run(read_body(receive, 1000))
 
 
 def test_an_image_file_over_the_bound_is_a_413(system: System) -> None:

@@ -48,6 +48,22 @@ def test_writes_of_one_turn_leave_together(do: Callable[[JoiningTransport], None
     assert transport.did == did
 
 
+def test_nothing_is_written_to_a_connection_that_is_gone() -> None:
+    """Neither what was held back nor what comes later."""
+    transport = Transport()
+
+    async def turns() -> None:
+        joining = JoiningTransport(transport, asyncio.get_running_loop())
+        joining.write(b"head")
+        joining.lose()
+        joining.write(b"body")
+        await asyncio.sleep(0)
+        joining.close()
+
+    asyncio.run(turns())
+    assert transport.did == ["closed"]
+
+
 def test_writes_of_two_turns_leave_as_two() -> None:
     transport = Transport()
 
