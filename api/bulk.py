@@ -7,6 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from api.classify import accepted, read_body
+from api.parameters import callback_parameter
 from api.state import State, state_of
 from api.uploads import Limits, read_upload
 from api.uploads.chunk import Chunk, check_total
@@ -19,6 +20,7 @@ async def classify_bulk(request: Request) -> Response:
     """202 with the job's id once all of its images are in Redis."""
     state = state_of(request)
     model = state.resolve(request.query_params.get("model"))
+    callback_url = callback_parameter(request.query_params, state.settings)
     limits = Limits.of(state.settings)
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() == "application/json":
@@ -28,7 +30,7 @@ async def classify_bulk(request: Request) -> Response:
         check_length(request.headers.get("content-length", ""), limits.upload_bytes)
         chunks = read_upload(request.stream(), content_type, limits)
     try:
-        job = await state.jobs.submit(chunks, model, "bulk")
+        job = await state.jobs.submit(chunks, model, "bulk", callback_url)
     except ClientDisconnect:
         raise BadUpload("the client went away before the end of its upload") from None
     return accepted(job.id, {"id": job.id, "state": job.state, "total": job.total, "model": job.model})

@@ -1,6 +1,6 @@
 -- Complete a job's upload, or cancel a job; either way a job with nothing left to come is final.
 --
--- KEYS  job
+-- KEYS  job, callbacks
 -- ARGV  'complete' or 'cancel', total images or '', now (unix ms), jobs channel, id
 -- Returns 1 when the job is final afterwards, 0 when images are still to come, -1 when there is no such job.
 local job, now_ms = KEYS[1], ARGV[3]
@@ -22,4 +22,8 @@ elseif finished < total then
 end
 redis.call('HSET', job, 'finished_ms', now_ms)
 redis.call('PUBLISH', ARGV[4], ARGV[5])
+if redis.call('HEXISTS', job, 'callback_url') == 1 then
+  redis.call('ZADD', KEYS[2], now_ms, ARGV[5])
+  redis.call('EXPIRE', KEYS[2], redis.call('TTL', job))
+end
 return 1

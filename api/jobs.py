@@ -37,13 +37,15 @@ class Jobs:
         self._settings = settings
         self._end_script = client.register_script(SCRIPT)
 
-    async def submit(self, chunks: AsyncIterator[Chunk], model: str, lane: Lane) -> Job:
+    async def submit(
+        self, chunks: AsyncIterator[Chunk], model: str, lane: Lane, callback_url: str | None = None
+    ) -> Job:
         """Store a whole upload as a job and return it: from then on nothing of it gets lost.
 
         Whatever `chunks` raises, and QueueFull and Unavailable, ends the job that had begun: nobody knows its id.
         """
         job_id = f"j{new_uid()}"
-        await self._begin(job_id, model, lane)
+        await self._begin(job_id, model, lane, callback_url)
         total = number = 0
         try:
             async for chunk in chunks:
@@ -120,7 +122,7 @@ class Jobs:
             return None
         return single_json(single_id, block.model, block, position), block_item(block, position, 0, None)
 
-    async def _begin(self, job_id: str, model: str, lane: Lane) -> None:
+    async def _begin(self, job_id: str, model: str, lane: Lane, callback_url: str | None) -> None:
         fields: dict[str, str | int] = {
             "model": model,
             "lane": lane,
@@ -130,6 +132,8 @@ class Jobs:
             "failed": 0,
             "expired": 0,
         }
+        if callback_url is not None:
+            fields["callback_url"] = callback_url
         async with self._client.pipeline() as pipeline:
             pipeline.hset(keys.job(job_id), mapping=fields)
             pipeline.expire(keys.job(job_id), self._settings.result_ttl_s)
@@ -150,9 +154,12 @@ class Jobs:
 
     async def _end(self, job_id: str, how: str, total: int | str) -> None:
         now_ms = int(time.time() * 1e3)
-        await self._end_script(keys=[keys.job(job_id)], args=[how, total, now_ms, keys.JOBS_CHANNEL, job_id])
+        await self._end_script(
+            keys=[keys.job(job_id), keys.CALLBACKS], args=[how, total, now_ms, keys.JOBS_CHANNEL, job_id]
+        )
 
     async def _abandon(self, job_id: str) -> None:
+        await self._client.hdel(keys.job(job_id), "callback_url")  # a job that nobody knows calls nobody back
         await self._end(job_id, "cancel", "")
         for key in (keys.job(job_id), keys.job_blocks(job_id), keys.job_manifests(job_id)):
             await self._client.expire(key, ABANDONED_TTL_S)

@@ -1,32 +1,18 @@
-"""The Celery application: `celery -A worker.app worker --pool solo`."""
+"""The Celery application of the inference workers: `celery -A worker.app worker --pool solo`."""
 
 import os
 
 from celery import Celery
 
 from shared.settings import Settings, load_settings
+from worker.celery_app import make_celery
 from worker.step import BatchingStep
 
 
 def make_app(settings: Settings) -> Celery:
-    """JSON only, nothing acknowledged early, every broker wait bounded."""
-    app = Celery("mnistified", broker=settings.redis_url, backend=settings.redis_url)
-    app.conf.update(
-        accept_content=["json"],
-        task_serializer="json",
-        result_serializer="json",
-        result_expires=settings.result_ttl_s,
-        task_acks_late=True,
-        task_default_queue="mnistified",
-        task_track_started=True,
-        worker_prefetch_multiplier=1,
-        worker_pool="solo",
-        worker_hijack_root_logger=True,
-        broker_connection_retry_on_startup=True,
-        broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
-        timezone="UTC",
-    )
-    app.settings = settings
+    """With the step that is the whole work of such a worker: it is sent no tasks."""
+    app = make_celery("mnistified", settings)
+    app.conf.worker_pool = "solo"
     app.steps["worker"].add(BatchingStep)
     return app
 

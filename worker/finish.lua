@@ -1,6 +1,6 @@
 -- Finish an entry: the first to come writes its results, everyone later writes nothing. Returns 1 for the first, else 0.
 --
--- KEYS  stream, queued counter, result (an entry of singles) or job, job blocks (or empty)
+-- KEYS  stream, queued counter, result (an entry of singles) or job, job blocks (or empty), callbacks
 -- ARGV  group, entry id, images, block, TTL (s), reply channel or '', uid, chunk or '',
 --       done, failed, expired (images), now (unix ms), jobs channel
 --
@@ -40,5 +40,9 @@ local total = redis.call('HGET', target, 'total')
 if total and finished == tonumber(total) then
   redis.call('HSET', target, 'finished_ms', ARGV[12])
   redis.call('PUBLISH', ARGV[13], uid)
+  if redis.call('HEXISTS', target, 'callback_url') == 1 then
+    redis.call('ZADD', KEYS[5], ARGV[12], uid)
+    redis.call('EXPIRE', KEYS[5], ttl_s)
+  end
 end
 return 1

@@ -42,11 +42,12 @@ class Finisher:
         single = entry.chunk is None
         return (
             SCRIPT,
-            4,
+            5,
             delivery.stream,
             keys.queued(model, delivery.lane),
             keys.result(entry.uid) if single else keys.job(entry.uid),
             "" if single else keys.job_blocks(entry.uid),
+            keys.CALLBACKS,
             keys.GROUP,
             delivery.entry_id,
             entry.count,
