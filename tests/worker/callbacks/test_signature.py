@@ -1,6 +1,10 @@
 import hashlib
 import hmac
+import re
+import time
+from typing import Any
 
+from tests.processes import ROOT
 from worker.callbacks.signature import callback_headers, sign
 
 SECRET = "sixteen-or-more-characters"  # noqa: S105
@@ -31,3 +35,14 @@ def test_the_headers_say_whose_it_is_and_which_job_and_not_the_secret() -> None:
         "Idempotency-Key": "j1",
     }
     assert SECRET not in str(headers)
+
+
+def test_receivers_can_check_it_as_the_documentation_says() -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/http.md").read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(snippet, names)  # noqa: S102  # our own text
+    now, old = str(int(time.time())), str(int(time.time()) - 3600)
+    assert names["is_ours"](SECRET, callback_headers(SECRET, now, b"{}", "j1"), b"{}")
+    assert not names["is_ours"](SECRET, callback_headers(SECRET, now, b"{}", "j1"), b"{ }")
+    assert not names["is_ours"](SECRET, callback_headers(SECRET + "x", now, b"{}", "j1"), b"{}")
+    assert not names["is_ours"](SECRET, callback_headers(SECRET, old, b"{}", "j1"), b"{}")
