@@ -1,5 +1,5 @@
 # One image per program, none with more in it than that program needs:
-#   docker build --target api .    worker    worker-gpu    flower
+#   docker build --target api .    worker    worker-gpu    tasks    flower
 # All of them run on a read-only file system with a writable /tmp, as a user who owns nothing in them.
 
 FROM python:3.11-slim AS base
@@ -65,6 +65,14 @@ COPY models models/
 USER 10001
 ENV ENGINE=tensorflow NVIDIA_DRIVER_CAPABILITIES=compute,utility
 CMD ["celery", "-A", "worker.app", "worker", "--pool", "solo", "--hostname", "worker@%h", "--without-mingle", "--without-gossip"]
+
+FROM base AS tasks
+ENV CELERY_WORKER_LOGLEVEL=info
+RUN pip install -c /requirements/constraints.txt -r /requirements/tasks.txt
+COPY --from=package /wheels /wheels
+RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt "mnistified[tasks]"
+USER 10001
+CMD ["celery", "-A", "worker.tasks", "worker", "--pool", "threads", "--concurrency", "32", "--hostname", "tasks@%h", "--without-mingle", "--without-gossip"]
 
 FROM base AS flower
 RUN pip install -c /requirements/constraints.txt -r /requirements/flower.txt

@@ -5,7 +5,7 @@ PYTHON ?= python3
 PY := $(VENV)/bin/python
 WORKERS ?= 1
 comma := ,
-RUN_EXTRAS := worker,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
+RUN_EXTRAS := worker,tasks,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help run test check train fast-train data evaluate bench bench-peers clean
@@ -13,7 +13,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.run-installed ## start Redis, the API, a worker (WORKERS=3: three) and Flower in the foreground
+run: $(VENV)/.run-installed ## start Redis, the API, a worker (WORKERS=3: three), callbacks and Flower in the foreground
 	@$(PY) -m deploy.local --workers $(WORKERS)
 
 test: $(VENV)/.all-installed ## all tests, with a coverage report

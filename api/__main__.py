@@ -20,6 +20,16 @@ SHUTDOWN_S = 35  # a little over the longest synchronous wait
 SPARE_FILES = 256  # open files beside the connections: Redis, uploads under way
 
 
+class WithoutQuery(logging.Filter):
+    """Cuts the access log's paths: a `callback_url` may have a secret of its receiver's in it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            client, method, path, *rest = record.args
+            record.args = (client, method, str(path).partition("?")[0], *rest)
+        return True
+
+
 def main() -> None:
     try:
         settings = load_settings(os.environ)
@@ -28,6 +38,7 @@ def main() -> None:
         sys.exit(f"api: {error}")
     warn_if_open_to_all(settings)
     allow_open_files(settings.max_connections + SPARE_FILES)
+    logging.getLogger("uvicorn.access").addFilter(WithoutQuery())
     uvicorn.run(
         app,
         http=functools.partial(BoundedProtocol, Bounds(settings)),  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from api.accepting import accept_job
 from api.access import caller_of
 from api.classify import read_body
 from api.jobs import JobRequest
-from api.parameters import timeout_parameter
+from api.parameters import callback_parameter, timeout_parameter
 from api.state import State, state_of
 from api.uploads import Limits, read_upload
 from api.uploads.chunk import Chunk, check_total
@@ -28,6 +28,7 @@ async def classify_bulk(request: Request) -> Response:
         lane="bulk",
         client=caller.name,
         timeout_s=timeout_parameter(request.query_params, state.settings.result_ttl_s),
+        callback_url=callback_parameter(request.query_params, state.settings),
     )
     limits = Limits.of(state.settings)
     content_type = request.headers.get("content-type", "")

@@ -1,6 +1,6 @@
 -- Complete a job's upload, cancel a job, or expire one; a job with nothing left to come is final.
 --
--- KEYS  job, deadlines, claim of an Idempotency-Key or ''
+-- KEYS  job, deadlines, claim of an Idempotency-Key or '', callbacks
 -- ARGV  'complete', 'cancel' or 'expire', total images or '', now (unix ms), jobs channel, id, fingerprint or ''
 -- Returns 1 when the job is final afterwards, 0 when images are still to come, -1 when there is no such job.
 local job, deadlines, how, now_ms, id = KEYS[1], KEYS[2], ARGV[1], ARGV[3], ARGV[5]
@@ -33,4 +33,8 @@ elseif finished < total then
 end
 redis.call('HSET', job, 'finished_ms', now_ms)
 redis.call('PUBLISH', ARGV[4], id)
+if redis.call('HEXISTS', job, 'callback_url') == 1 then
+  redis.call('ZADD', KEYS[4], now_ms, id)
+  redis.call('EXPIRE', KEYS[4], redis.call('TTL', job))
+end
 return 1

@@ -1,14 +1,22 @@
 """A job as its client sees it, worked out from what Redis holds: pure, no I/O."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
 
 from shared.block import Block, decode_block
+from shared.final_state import COUNTERS, final_state
 
-COUNTERS = ("done", "failed", "expired", "cancelled")
+
+@dataclass(frozen=True, slots=True)
+class CallbackState:
+    """`state` is `waiting`, `delivered` or `failed`; `attempts` are those begun."""
+
+    url: str
+    state: str
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,7 @@ class Job:
     total: int | None
     counts: dict[str, int]
     finished_ms: int | None
+    callback: CallbackState | None = None
 
     @property
     def finished(self) -> int:
@@ -33,11 +42,7 @@ class Job:
         """`queued`, `running`; finally `done`, `done_with_errors`, `expired` or `cancelled`."""
         if self.finished_ms is None:
             return "running" if self.finished else "queued"
-        if self.counts["cancelled"]:
-            return "cancelled"
-        if self.counts["expired"]:
-            return "expired"
-        return "done" if self.counts["done"] == self.total else "done_with_errors"
+        return final_state(self.counts, self.total or 0)
 
 
 def job_from_fields(job_id: str, fields: Mapping[bytes, bytes]) -> Job:
@@ -55,7 +60,15 @@ def job_from_fields(job_id: str, fields: Mapping[bytes, bytes]) -> Job:
         total=integer("total"),
         counts={counter: integer(counter) or 0 for counter in COUNTERS},
         finished_ms=integer("finished_ms"),
+        callback=_callback_from_fields(fields),
     )
+
+
+def _callback_from_fields(fields: Mapping[bytes, bytes]) -> CallbackState | None:
+    if b"callback_url" not in fields:
+        return None
+    state = fields.get(b"callback_state", b"waiting").decode()
+    return CallbackState(fields[b"callback_url"].decode(), state, int(fields.get(b"callback_attempts", 0)))
 
 
 def job_json(job: Job, now_ms: float) -> dict[str, Any]:
@@ -76,6 +89,7 @@ def job_json(job: Job, now_ms: float) -> dict[str, Any]:
         "progress": round(progress, 4),
         "elapsed_s": round(elapsed_s, 3),
         "eta_s": eta_s,
+        "callback": job.callback and asdict(job.callback),
         "links": {"self": f"/results/{job.id}", "items": f"/results/{job.id}/items"},
     }
 

@@ -46,6 +46,7 @@ class JobRequest:
     lane: Lane
     client: str = ""
     timeout_s: float | None = None
+    callback_url: str | None = None
 
 
 def new_job_id() -> str:
@@ -191,6 +192,8 @@ class Jobs:
         }
         if wanted.timeout_s is not None:
             fields["deadline_ms"] = now_ms + round(wanted.timeout_s * 1e3)
+        if wanted.callback_url is not None:
+            fields["callback_url"] = wanted.callback_url
         async with self._client.pipeline() as pipeline:
             pipeline.hset(keys.job(job_id), mapping=fields)
             pipeline.expire(keys.job(job_id), self._settings.result_ttl_s)
@@ -214,13 +217,14 @@ class Jobs:
     async def _end(self, job_id: str, how: str, total: int | str, claim: Claim | None = None) -> None:
         now_ms = int(time.time() * 1e3)
         await self._end_script(
-            keys=[keys.job(job_id), keys.DEADLINES, claim.redis_key if claim else ""],
+            keys=[keys.job(job_id), keys.DEADLINES, claim.redis_key if claim else "", keys.CALLBACKS],
             args=[how, total, now_ms, keys.JOBS_CHANNEL, job_id, claim.fingerprint if claim else ""],
         )
 
     async def _abandon(self, job_id: str, claim: Claim | None) -> None:
         if claim:
             await self._client.delete(claim.redis_key)
+        await self._client.hdel(keys.job(job_id), "callback_url")  # a job that nobody knows calls nobody back
         await self._end(job_id, "cancel", "")
         for key in (keys.job(job_id), keys.job_blocks(job_id), keys.job_manifests(job_id)):
             await self._client.expire(key, ABANDONED_TTL_S)

@@ -5,7 +5,9 @@ import re
 
 from starlette.datastructures import Headers, QueryParams
 
+from shared.callback import callback_fault
 from shared.errors import BadParameter, NotFound
+from shared.settings import Settings
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _PREFER_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?([0-9]{1,6})\"?")
@@ -60,6 +62,19 @@ def timeout_parameter(query: QueryParams, most_s: float) -> float | None:
     if not 0 < timeout_s <= most_s:
         raise BadParameter(f"timeout_s {text!r} is not a number of seconds over 0, {most_s:g} at most")
     return timeout_s
+
+
+def callback_parameter(query: QueryParams, settings: Settings) -> str | None:
+    """`?callback_url=`, checked as far as that goes without resolving its host. Raises BadParameter."""
+    url = query.get("callback_url")
+    if url is None:
+        return None
+    if not settings.webhook_secret:
+        raise BadParameter("callback_url is not taken here: WEBHOOK_SECRET, which signs callbacks, is not set")
+    fault = callback_fault(url, allow_private=settings.webhook_allow_private)
+    if fault is not None:
+        raise BadParameter(f"callback_url {fault}")
+    return url
 
 
 def prefers_async(headers: Headers) -> bool:

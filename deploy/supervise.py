@@ -6,7 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
-PRIORITIES = {"redis": 1, "api": 20, "worker": 30, "flower": 40}  # started in this order, stopped in the reverse
+# Started in this order, stopped in the reverse.
+PRIORITIES = {"redis": 1, "api": 20, "worker": 30, "tasks": 35, "flower": 40}
 STOP_S = 45  # longer than a worker's warm stop and the API's longest wait
 START_RETRIES = 20
 

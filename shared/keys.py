@@ -11,7 +11,7 @@ bulk lane the images of each shard under its number.
 
 `job:{id}` is a hash: `model`, `lane`, `created_ms`, `chunk_images`, `client`; `deadline_ms` and `callback_url` where
 they were asked for; `total` once the upload is complete; the counters `done`, `failed`, `expired`, `cancelled`, in
-images; `finished_ms` once every image is in a final state.
+images; `finished_ms` once every image is in a final state; `callback_state` and `callback_attempts` once one was begun.
 """
 
 from typing import Literal

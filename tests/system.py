@@ -14,6 +14,7 @@ from deploy.redis_server import find_redis_server, redis_command
 from tests.processes import BIN, ROOT, Process
 
 READY_S = 60
+DATABASES = 64
 
 
 class RedisServer:
@@ -21,8 +22,13 @@ class RedisServer:
 
     def __init__(self, data_dir: Path, *options: str) -> None:
         self.port = free_port()
-        self._command = [*redis_command(find_redis_server(), self.port, data_dir), *options]
-        self._databases = iter(range(1, 16))
+        self._command = [
+            *redis_command(find_redis_server(), self.port, data_dir),
+            "--databases",
+            str(DATABASES),
+            *options,
+        ]
+        self._databases = iter(range(1, DATABASES))
         self.start()
 
     def start(self) -> None:
@@ -49,6 +55,7 @@ class System:
             **(environ or {}),
         }
         self.workers: dict[str, Process] = {}
+        self.tasks_workers: list[Process] = []
         self.api = self.start_api()
         self.http = httpx.Client(base_url=self.url, timeout=60)
         self.redis = redis.Redis.from_url(redis_url)
@@ -64,6 +71,15 @@ class System:
         command += ["--loglevel", "info", "--without-mingle", "--without-gossip"]
         process = Process(command, {**self.environ, **(environ or {})})
         self.workers[name] = process
+        process.wait_for_line(" ready.", READY_S)
+        return process
+
+    def start_tasks_worker(self, environ: dict[str, str] | None = None) -> Process:
+        """A real Celery worker for ordinary tasks, ready when this returns."""
+        command = [str(BIN / "celery"), "-A", "worker.tasks", "worker", "--pool", "threads", "--concurrency", "32"]
+        command += ["--hostname", "tasks@%h", "--loglevel", "info", "--without-mingle", "--without-gossip"]
+        process = Process(command, {**self.environ, **(environ or {})})
+        self.tasks_workers.append(process)
         process.wait_for_line(" ready.", READY_S)
         return process
 
@@ -100,7 +116,7 @@ class System:
     def close(self) -> None:
         self.http.close()
         self.redis.close()
-        for process in [*self.workers.values(), self.api]:
+        for process in [*self.tasks_workers, *self.workers.values(), self.api]:
             process.stop()
 
 

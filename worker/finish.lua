@@ -1,6 +1,7 @@
 -- Finish an entry: the first to come writes its results, everyone later writes nothing. Returns 1 for the first, else 0.
 --
--- KEYS  stream, queued, client or '', result (an entry of singles) or job, job blocks or '', suspect or '', dead letters
+-- KEYS  stream, queued, client or '', result (an entry of singles) or job, job blocks or '', suspect or '', dead letters,
+--       callbacks
 -- ARGV  group, entry id, images, bytes, shard or '', block, TTL (s), reply channel or '', uid, chunk or '',
 --       done, failed, expired (images), now (unix ms), jobs channel, most dead letters, their TTL (s),
 --       then header and pixels of each image that is set aside
@@ -57,5 +58,9 @@ local total = redis.call('HGET', target, 'total')
 if total and finished == tonumber(total) then
   redis.call('HSET', target, 'finished_ms', ARGV[14])
   redis.call('PUBLISH', ARGV[15], uid)
+  if redis.call('HEXISTS', target, 'callback_url') == 1 then
+    redis.call('ZADD', KEYS[8], ARGV[14], uid)
+    redis.call('EXPIRE', KEYS[8], ttl_s)
+  end
 end
 return 1

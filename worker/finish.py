@@ -48,7 +48,7 @@ class Finisher:
         ]
         return (
             SCRIPT,
-            7,
+            8,
             delivery.stream,
             keys.queued(model, delivery.lane),
             keys.client(entry.client) if entry.client else "",
@@ -56,6 +56,7 @@ class Finisher:
             "" if single else keys.job_blocks(entry.uid),
             keys.suspect(delivery.stream, delivery.entry_id.decode()) if delivery.is_suspect else "",
             keys.DEAD_LETTERS,
+            keys.CALLBACKS,
             keys.GROUP,
             delivery.entry_id,
             entry.count,

@@ -5,7 +5,7 @@ import numpy as np
 import orjson
 import pytest
 
-from api.job import Job, block_item, chunk_items, job_from_fields, job_json, queued_item, single_json
+from api.job import CallbackState, Job, block_item, chunk_items, job_from_fields, job_json, queued_item, single_json
 from shared.block import NO_PREDICTION, Block, FinalState, encode_block
 
 NONE = {"done": 0, "failed": 0, "expired": 0, "cancelled": 0}
@@ -69,6 +69,19 @@ def test_progress_and_what_is_left_are_told_where_they_are_known(
 ) -> None:
     reply = job_json(job, now_ms=3000)
     assert (reply["progress"], reply["elapsed_s"], reply["eta_s"]) == (progress, elapsed_s, eta_s)
+
+
+def test_the_reply_says_where_the_callback_stands() -> None:
+    fields = {b"model": b"cnn@1", b"created_ms": b"1000", b"chunk_images": b"4"}
+    assert job_json(job_from_fields("j1", fields), now_ms=3000)["callback"] is None
+    fields |= {b"callback_url": b"https://example.com/"}
+    assert job_from_fields("j1", fields).callback == CallbackState("https://example.com/", "waiting", 0)
+    fields |= {b"callback_state": b"delivered", b"callback_attempts": b"2"}
+    assert job_json(job_from_fields("j1", fields), now_ms=3000)["callback"] == {
+        "url": "https://example.com/",
+        "state": "delivered",
+        "attempts": 2,
+    }
 
 
 def test_the_reply_names_the_job_and_where_its_items_are() -> None:

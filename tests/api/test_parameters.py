@@ -5,6 +5,7 @@ from starlette.datastructures import Headers, QueryParams
 
 from api.parameters import (
     accepts_first,
+    callback_parameter,
     index_of,
     integer_of,
     integer_parameter,
@@ -13,6 +14,7 @@ from api.parameters import (
     wait_parameter,
 )
 from shared.errors import BadParameter, NotFound
+from shared.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -149,3 +151,28 @@ def test_a_preferred_wait_is_cut_at_the_most_which_also_holds_without_one(
 )
 def test_the_type_that_is_accepted_most_is_chosen_and_the_first_on_a_tie(accept: str, expected: str) -> None:
     assert accepts_first(accept, ("image/jpeg", "image/png")) == expected
+
+
+SIGNED = Settings(webhook_secret="sixteen-or-more-characters")  # noqa: S106
+
+
+def test_a_callback_url_is_taken_as_it_is_and_none_is_none() -> None:
+    url = "https://example.com/hook?token=a%20b"
+    assert callback_parameter(QueryParams({"callback_url": url}), SIGNED) == url
+    assert callback_parameter(QueryParams(""), SIGNED) is None
+    assert callback_parameter(QueryParams(""), Settings()) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "url", "detail"),
+    [
+        (Settings(), "https://example.com/", "WEBHOOK_SECRET"),
+        (SIGNED, "", "callback_url is not an absolute http or https URL"),
+        (SIGNED, "http://10.0.0.1/", "callback_url names a private address"),
+    ],
+)
+def test_a_callback_url_that_cannot_be_called_is_refused_with_the_reason(
+    settings: Settings, url: str, detail: str
+) -> None:
+    with pytest.raises(BadParameter, match=detail):
+        callback_parameter(QueryParams({"callback_url": url}), settings)

@@ -15,7 +15,7 @@ Service = dict[str, Any]
 
 # Settings of other programs, and whose they are.
 THIRD_PARTY = {"CELERY_WORKER_LOGLEVEL": "celery worker --loglevel"}
-PROGRAMS = ["api", "worker", "flower"]
+PROGRAMS = ["api", "worker", "tasks", "flower"]
 ALL = ["redis", *PROGRAMS]
 
 
@@ -47,7 +47,7 @@ def seconds(duration: str) -> int:
     return int(duration[:-1])
 
 
-def test_the_services_are_redis_and_our_three_programs() -> None:
+def test_the_services_are_redis_and_our_four_programs() -> None:
     assert set(SERVICES) == set(WITH_GPU) == set(ALL)
 
 
@@ -133,6 +133,15 @@ def test_whatever_dies_is_started_anew(name: str) -> None:
 def test_nothing_is_killed_while_it_still_finishes_what_it_has_in_hand() -> None:
     assert seconds(SERVICES["api"]["stop_grace_period"]) > SHUTDOWN_S
     assert seconds(SERVICES["worker"]["stop_grace_period"]) >= STOP_S
+    assert seconds(SERVICES["tasks"]["stop_grace_period"]) > Settings().webhook_timeout_s
+
+
+def test_the_api_takes_callbacks_as_the_tasks_worker_sends_them() -> None:
+    api, tasks = SERVICES["api"]["environment"], SERVICES["tasks"]["environment"]
+    both = {name for name in tasks if name.startswith("WEBHOOK_")}
+    assert both == {name for name in api if name.startswith("WEBHOOK_")}
+    assert "WEBHOOK_SECRET" in both
+    assert "${WEBHOOK_SECRET:-}" in TEXT, "a secret comes from outside"
 
 
 def test_the_test_set_can_be_mounted_as_the_comment_says() -> None:

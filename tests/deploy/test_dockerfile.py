@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from deploy.local import free_port
+from deploy.supervise import parse_procfile
 from shared.settings import Settings, load_settings
 from tests.processes import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-EXTRAS = {"api": set(), "worker": {"worker"}, "worker-gpu": {"worker", "gpu"}, "flower": {"flower"}}
+EXTRAS = {"api": set(), "worker": {"worker"}, "worker-gpu": {"worker", "gpu"}, "tasks": {"tasks"}, "flower": {"flower"}}
 TARGETS = sorted(EXTRAS)
 
 
@@ -182,10 +183,12 @@ def test_the_workers_run_as_the_procfile_runs_them() -> None:
     assert command_of("worker") == command_of("worker-gpu")
     command = " ".join(command_of("worker"))
     assert command.startswith("celery -A worker.app worker --pool solo --hostname worker@%h")
-    procfile = (ROOT / "Procfile").read_text()
+    procfile = parse_procfile((ROOT / "Procfile").read_text())
     for option in ("--pool solo", "--without-mingle", "--without-gossip"):
         assert option in command
-        assert option in procfile
+        assert option in procfile["worker"]
+    in_a_container = " ".join(command_of("tasks"))
+    assert procfile["tasks"].replace(' --loglevel "${LOG_LEVEL:-info}"', "") == in_a_container
 
 
 @pytest.mark.parametrize("target", ["api", "worker", "worker-gpu"])

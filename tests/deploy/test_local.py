@@ -176,7 +176,10 @@ def test_all_of_it_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewhere
         assert get(f"{api}/readyz")[0] == 200
 
         running = " ".join(processes_in(elsewhere).values())
-        assert all(name in running for name in ("redis-server", "api", "worker.app worker", "worker.app flower"))
+        assert all(
+            name in running
+            for name in ("redis-server", "api", "worker.app worker", "worker.tasks worker", "worker.app flower")
+        )
     finally:
         process.signal(signal.SIGINT)
         status = process.wait(timeout_s=60)

@@ -1,0 +1,71 @@
+"""Where a callback may go: pure checks of its URL and of the addresses behind it. Nothing is resolved here.
+
+The API refuses what can be seen at once; the worker checks again, and every address that the name has by then.
+"""
+
+import ipaddress
+import re
+import socket
+from urllib.parse import urlsplit
+
+MOST_URL_CHARS = 2000
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_PRINTABLE = re.compile(r"[!-\[\]-~]*")  # ASCII without space and backslash, which readers of URLs differ on
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # the last 32 bits are an IPv4 address
+_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that was ever given out for use on the Internet
+_6TO4 = ipaddress.IPv6Network("2002::/16")  # leads to whatever IPv4 address is in it
+
+
+def callback_fault(url: str, *, allow_private: bool) -> str | None:
+    """Why `url` cannot be called back, for its sender to act on; None where it can. Never repeats the URL."""
+    if len(url) > MOST_URL_CHARS:
+        return f"is longer than {MOST_URL_CHARS} characters"
+    if not _PRINTABLE.fullmatch(url):
+        return "has a character that must be percent-encoded (a host of other letters: as xn--…)"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "is not an absolute http or https URL"
+    if "@" in parts.netloc:
+        return "has credentials in it"
+    if port == 0:
+        return "has no port that can be connected to"
+    if not allow_private and _names_private(parts.hostname):
+        return "names a private address"
+    return None
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one host's on the Internet, also seen through the IPv4 address that it may carry."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not address.is_multicast and not address.is_reserved
+    if address.ipv4_mapped is not None:
+        return is_public(address.ipv4_mapped)
+    if address in _NAT64:
+        return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return address in _UNICAST and address not in _6TO4 and address.is_global
+
+
+def _names_private(host: str) -> bool:
+    name = host.rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = _literal(name)
+    return address is not None and not is_public(address)
+
+
+def _literal(host: str) -> Address | None:
+    """The address that `host` is, in any way of writing one that a resolver takes, as `127.1` or `0x7f000001`."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None

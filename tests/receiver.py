@@ -1,0 +1,81 @@
+"""A web server that callbacks go to: it keeps what it is sent, and answers as it is told."""
+
+import http.server
+import queue
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+ANSWER_WAIT_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Receiver:
+    """Answers with `statuses` in turn, then with 200, and only while `go_on` is set. Header names are lower case."""
+
+    def __init__(self, statuses: tuple[int, ...] = (), tls: ssl.SSLContext | None = None) -> None:
+        self.received: queue.Queue[Received] = queue.Queue()
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self._statuses = iter(statuses)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def url(self, path: str = "/hook", host: str = "127.0.0.1", scheme: str = "http") -> str:
+        return f"{scheme}://{host}:{self.port}{path}"
+
+    def next(self, timeout_s: float = 30) -> Received:
+        return self.received.get(timeout=timeout_s)
+
+    def close(self) -> None:
+        self.go_on.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver.received.put(Received(self.path, headers, body))
+                receiver.go_on.wait(ANSWER_WAIT_S)
+                status = next(receiver._statuses, 200)
+                try:
+                    self.send_response(status)
+                    if status in (301, 302, 307, 308):
+                        self.send_header("Location", "/elsewhere")
+                    self.send_header("Content-Length", "2")
+                    self.end_headers()
+                    self.wfile.write(b"ok")
+                except OSError:
+                    pass  # whoever asked has given up
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        return Handler
+
+
+@contextmanager
+def receiving(statuses: tuple[int, ...] = (), tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    receiver = Receiver(statuses, tls)
+    try:
+        yield receiver
+    finally:
+        receiver.close()

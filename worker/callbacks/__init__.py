@@ -1,0 +1,1 @@
+"""Callbacks: telling a client's URL that its job is final."""
