@@ -25,7 +25,9 @@ async def accept_job(
     idempotency_key = headers.get("idempotency-key")
     if idempotency_key is None:
         return accepted(await state.jobs.submit(chunks, wanted))
-    claim = await claim_key(state.client, caller.name, idempotency_key, new_job_id(), wanted.model)
+    claim = await claim_key(
+        state.client, caller.name, idempotency_key, new_job_id(), f"{wanted.model} {wanted.callback_url}"
+    )
     if not claim.holder:
         return accepted(await state.jobs.submit(claim.watch(chunks), wanted, claim))
     return accepted(await _held_job(state, caller, chunks, claim))

@@ -14,6 +14,7 @@ from api.access import Access, Gate
 from api.bulk import classify_bulk
 from api.classify import ClassifyImage, classify_test_image
 from api.dataset import get_image, get_label
+from api.dead_letters import get_dead_letters, replay_dead_letter
 from api.replying import on_http_exception, on_redis_error, on_request_error
 from api.results import cancel_result, get_items, get_result
 from api.state import make_state
@@ -36,6 +37,8 @@ ROUTES = [
     Route("/results/{id}", get_result),
     Route("/results/{id}", cancel_result, methods=["DELETE"]),
     Route("/results/{id}/items", get_items),
+    Route("/dead-letters", get_dead_letters),
+    Route("/dead-letters/{id}/replay", replay_dead_letter, methods=["POST"]),
     Route("/status", get_status),
     Route("/healthz", get_healthz),
     Route("/readyz", get_readyz),

@@ -34,9 +34,9 @@ class Claim:
     `held_fingerprint` is that job's, empty while its upload still comes in.
     """
 
-    def __init__(self, client: Client, redis_key: str, job_id: str, model: str) -> None:
+    def __init__(self, client: Client, redis_key: str, job_id: str, asked_for: str) -> None:
         self._client = client
-        self._digest = hashlib.sha256(model.encode())
+        self._digest = hashlib.sha256(asked_for.encode())
         self.redis_key = redis_key
         self.job_id = job_id
         self.holder = ""
@@ -59,12 +59,15 @@ class Claim:
             yield chunk
 
 
-async def claim_key(client: Client, api_key: str, idempotency_key: str, job_id: str, model: str) -> Claim:
-    """Claim the key for `job_id`, or learn who has it. Raises BadParameter for a key of no use, and redis' errors."""
+async def claim_key(client: Client, api_key: str, idempotency_key: str, job_id: str, asked_for: str) -> Claim:
+    """Claim the key for `job_id`, or learn who has it; `asked_for` is what the images are to be compared with beside.
+
+    Raises BadParameter for a key of no use, and redis' errors.
+    """
     if not 0 < len(idempotency_key) <= MOST_KEY_CHARS:
         raise BadParameter(f"an Idempotency-Key has 1 to {MOST_KEY_CHARS} characters")
     hashed = hashlib.sha256(idempotency_key.encode()).hexdigest()
-    claim = Claim(client, keys.idempotency(api_key, hashed), job_id, model)
+    claim = Claim(client, keys.idempotency(api_key, hashed), job_id, asked_for)
     holder, fingerprint = await client.eval(CLAIM_SCRIPT, 1, claim.redis_key, job_id, PENDING_TTL_S)
     claim.holder = holder.decode() if holder else ""
     claim.held_fingerprint = fingerprint.decode() if fingerprint else ""

@@ -1,5 +1,6 @@
 """A job as its client sees it, worked out from what Redis holds: pure, no I/O."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -132,6 +133,13 @@ def chunk_items(
         else:
             yield block_item(block, row, start + position, name)
             row += 1
+
+
+def index_of_row(chunk: int, chunk_images: int, manifest_data: bytes | None, row: int) -> int:
+    """The item that a chunk's row belongs to: images that could not be read have no row."""
+    unreadable = {position for position, _ in orjson.loads(manifest_data)["errors"]} if manifest_data else set()
+    readable = (position for position in itertools.count() if position not in unreadable)
+    return chunk * chunk_images + next(itertools.islice(readable, row, None))
 
 
 def block_item(block: Block, row: int, index: int, name: str | None) -> dict[str, Any]:
