@@ -1,5 +1,6 @@
 """The mixed load of a drill: client threads that send singles and jobs, and one that reads what they were promised."""
 
+import math
 import random
 import threading
 import time
@@ -105,13 +106,13 @@ class Load:
         self._record.accept(accepted)
         return accepted
 
-    def read(self, client: Client, accepted: Accepted) -> tuple[dict[str, int], list[dict[str, Any]]] | None:
-        """Counts and items of what is final; None where it is not, or cannot be read now."""
+    def read(self, client: Client, accepted: Accepted) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+        """State and items of what is final; None where it is not, or cannot be read now."""
         state = client.get_json(f"/results/{accepted.id}")
         if state is None or state["state"] not in JOB_STATES:
             return None
         page = client.get_json(f"/results/{accepted.id}/items?limit={ITEMS_LIMIT}")
-        return None if page is None else (state["counts"], page["items"])
+        return None if page is None else (state, page["items"])
 
     def _judge_single(self, reply: httpx.Response, single: Accepted) -> Tally:
         """Any answer but a refusal says what became of the image."""
@@ -160,10 +161,12 @@ class Load:
             self._record.settle(accepted, time.monotonic(), [], tally)
             return
         if found is not None:
-            counts, items = found
+            state, items = found
+            # The service's own time of its end: this thread may come to it later.
+            final_s = min(time.monotonic(), accepted.sent_s + state.get("elapsed_s", math.inf))
             oracle = self._pictures.oracle_of(accepted.model)
-            tally = judge(accepted.id, accepted.numbers, counts, items, oracle)
-            self._record.settle(accepted, time.monotonic(), fingerprints(items), tally)
+            tally = judge(accepted.id, accepted.numbers, state["counts"], items, oracle)
+            self._record.settle(accepted, final_s, fingerprints(items), tally)
 
 
 def path_of(path: str, model: str) -> str:
