@@ -8,7 +8,7 @@ comma := ,
 RUN_EXTRAS := worker,tasks,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test check train fast-train data evaluate bench bench-peers clean
+.PHONY: help run test check train fast-train data evaluate bench bench-peers faults clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: $(VENV)/.all-installed ## measure this machine; beside the peers where `m
 bench-peers: ## install the peers that the benchmark compares with, in an environment of their own
 	$(PYTHON) -m venv $(PEERS_VENV)
 	$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check '.[peers]'
+
+faults: $(VENV)/.all-installed ## do harm to a running service, again and again, and account for every image it accepted
+	$(PY) -m tests.faults $(FAULTS)
 
 data: $(VENV)/.all-installed ## download MNIST into data/mnist
 	$(PY) -m training data --dir data/mnist

@@ -36,6 +36,11 @@ class Process:
         return self._popen.pid
 
     @property
+    def status(self) -> int | None:
+        """The exit status, minus the number of the signal that ended it; None while it runs."""
+        return self._popen.poll()
+
+    @property
     def output(self) -> str:
         with self._changed:
             return "\n".join(self._lines)

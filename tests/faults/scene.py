@@ -1,0 +1,47 @@
+"""What a drill has at hand."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.load import Load
+from tests.faults.pictures import Pictures
+from tests.faults.record import Record
+from tests.faults.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A service under load; `folder` is the drill's own."""
+
+    service: Service
+    load: Load
+    record: Record
+    pictures: Pictures
+    rng: random.Random
+    folder: Path
+
+
+def nothing_more(scene: Scene) -> None:
+    """A drill that leaves nothing to do at its end."""
+
+
+def no_settings(folder: Path) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """`strike` does the fault once, marks the moment that recovery counts from, and returns when the fault is over.
+
+    `settings` are made before the service starts, `end` runs when the load has ended and all of it is settled.
+    """
+
+    name: str
+    since: str
+    strike: Callable[[Scene], None]
+    apis: int = 1
+    faulty: bool = False
+    settings: Callable[[Path], Mapping[str, str]] = no_settings
+    end: Callable[[Scene], None] = nothing_more
