@@ -21,6 +21,7 @@ class Limits:
     job_images: int
     image_bytes: int
     upload_bytes: int
+    unpack_ratio: int
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
@@ -29,6 +30,7 @@ class Limits:
             job_images=settings.max_job_images,
             image_bytes=settings.max_image_bytes,
             upload_bytes=settings.max_upload_bytes,
+            unpack_ratio=settings.max_unpack_ratio,
         )
 
 
@@ -39,7 +41,7 @@ async def read_upload(pieces: AsyncIterator[bytes], content_type: str, limits: L
     """
     told = format_of_content_type(content_type)
     packed = Body(pieces, limits.upload_bytes)
-    body = await unpacked(packed, limits.upload_bytes)
+    body = await unpacked(packed, limits.upload_bytes, limits.unpack_ratio)
     head = await body.peek(SNIFF_BYTES)
     if not head:
         raise BadUpload("the body is empty")
@@ -64,7 +66,7 @@ def _chunks(upload_format: Format, body: Body, content_type: str, limits: Limits
 
 def _pictures(upload_format: Format, body: Body, content_type: str, limits: Limits) -> AsyncIterator[Picture]:
     if upload_format == "zip":
-        return zip_pictures(body, limits.image_bytes, limits.job_images)
+        return zip_pictures(body, limits.image_bytes, limits.job_images, limits.upload_bytes, limits.unpack_ratio)
     if upload_format == "tar":
         return tar_pictures(body, limits.image_bytes)
     if upload_format == "ndjson":

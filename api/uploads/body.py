@@ -7,6 +7,7 @@ from shared.errors import BadUpload, TooLarge
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNPACK_BYTES = 1 << 18  # unpacked at a time, whatever the ratio
+FREE_UNPACKED_BYTES = 16 << 20  # whatever the ratio: small files of blank images pack very well
 GZIP_WINDOW = 31  # zlib's wbits for the gzip format
 
 
@@ -51,18 +52,26 @@ class Body:
         return bool(self._ahead)
 
 
-async def unpacked(body: Body, limit_bytes: int) -> Body:
-    """The body without its gzip, where it has one."""
+async def unpacked(body: Body, limit_bytes: int, most_ratio: int) -> Body:
+    """The body without its gzip, where it has one; it raises TooLarge past `most_ratio`."""
     if await body.peek(len(GZIP_MAGIC)) != GZIP_MAGIC:
         return body
-    return Body(_gunzip(body), limit_bytes)
+    return Body(_gunzip(body, most_ratio), limit_bytes)
 
 
-async def _gunzip(body: Body) -> AsyncIterator[bytes]:
+def check_ratio(unpacked_bytes: int, packed_bytes: int, most_ratio: int) -> None:
+    """Raises TooLarge for what unpacks to more than `most_ratio` times its size, once that is much."""
+    if unpacked_bytes > max(FREE_UNPACKED_BYTES, packed_bytes * most_ratio):
+        raise TooLarge(f"{packed_bytes} bytes unpack to more than {most_ratio} times as much")
+
+
+async def _gunzip(body: Body, most_ratio: int) -> AsyncIterator[bytes]:
     """Members one after the other, as gzip allows. Raises BadUpload for damaged or truncated data."""
     unpacker = zlib.decompressobj(GZIP_WINDOW)
+    packed_bytes = unpacked_bytes = 0
     async for piece in body.pieces():
         packed = piece
+        packed_bytes += len(piece)
         while packed:
             if unpacker.eof:
                 packed = packed.lstrip(b"\0")  # padding, which gzip allows between and after members
@@ -74,6 +83,8 @@ async def _gunzip(body: Body) -> AsyncIterator[bytes]:
             except zlib.error as error:
                 raise BadUpload(f"damaged gzip data: {error}") from None
             packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+            unpacked_bytes += len(data)
+            check_ratio(unpacked_bytes, packed_bytes, most_ratio)
             if data:
                 yield data
     if not unpacker.eof:

@@ -48,8 +48,14 @@ def tarred(files: Files, tar_format: int = tarfile.PAX_FORMAT) -> bytes:
     return file.getvalue()
 
 
-def read_zip(data: bytes, most: int = 1000, image_bytes: int = IMAGE_BYTES) -> list[Picture]:
-    return collect(zip_pictures(body_of(data, 1000), image_bytes, most))
+def read_zip(
+    data: bytes,
+    most: int = 1000,
+    image_bytes: int = IMAGE_BYTES,
+    unpacked_bytes: int = 1 << 30,
+    unpack_ratio: int = 200,
+) -> list[Picture]:
+    return collect(zip_pictures(body_of(data, 100_000), image_bytes, most, unpacked_bytes, unpack_ratio))
 
 
 def read_tar(data: bytes, image_bytes: int = IMAGE_BYTES) -> list[Picture]:
@@ -210,3 +216,50 @@ def test_names_upon_names_are_refused() -> None:
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 1
     with pytest.raises(BadUpload, match="not a readable tar archive: maximum recursion depth"):
         read_tar((info.tobuf() + bytes(512)) * 800)
+
+
+def zip_end(entries: int, directory_bytes: int) -> bytes:
+    return archives.ZIP_END.pack(b"PK\x05\x06", 0, 0, entries, entries, directory_bytes, 0, 0)
+
+
+def zip64_end(entries: int, directory_bytes: int) -> bytes:
+    record = archives.ZIP64_END.pack(b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, directory_bytes, 0)
+    locator = archives.ZIP64_LOCATOR.pack(b"PK\x06\x07", 0, 0, 1)
+    return record + locator + zip_end(0xFFFF, 0xFFFFFFFF)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [zip_end(3000, 200), zip_end(10, 2_000_000), zip64_end(10**9, 100), zip64_end(10, 1 << 40)],
+    ids=["entries", "bytes", "zip64 entries", "zip64 bytes"],
+)
+def test_a_zip_directory_is_refused_by_what_its_end_says_before_it_is_read(data: bytes) -> None:
+    with pytest.raises(TooLarge, match=r"the archive has \d+ entries in a directory of \d+ bytes"):
+        read_zip(data, most=1000)
+
+
+def test_an_honest_directory_passes() -> None:
+    assert len(read_zip(zipped(FILES), most=len(FILES))) == len(FILES)
+
+
+def test_a_zip_that_unpacks_to_too_many_times_its_size_is_refused() -> None:
+    bomb = zipped((f"{number}.png", bytes(1 << 20)) for number in range(20))
+    with pytest.raises(TooLarge, match="unpack to more than 200 times as much"):
+        read_zip(bomb, image_bytes=1 << 20)
+    with pytest.raises(TooLarge, match="unpacks to more than 1000000 bytes"):
+        read_zip(bomb, image_bytes=1 << 20, unpacked_bytes=1_000_000, unpack_ratio=10**6)
+
+
+def test_a_sparse_file_in_a_tar_fails_alone() -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        sparse = tarfile.TarInfo("huge.png")
+        sparse.pax_headers = {"GNU.sparse.size": str(1 << 50), "GNU.sparse.map": "0,0", "GNU.sparse.major": "0"}
+        archive.addfile(sparse)
+        name, data = FILES[0]
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
+    sparse_one, honest = read_tar(file.getvalue())
+    assert (sparse_one.pixels, sparse_one.error) == (None, "a sparse file")
+    assert honest == PICTURES[0]
