@@ -83,9 +83,9 @@ class Suspects:
         told = self._client.eval(BLAME_SCRIPT, 1, self._key(delivery))
         deaths = {int(position): int(count) for position, count in zip(told[::2], told[1::2], strict=True)}
         for position in set_aside(delivery, deaths, self._max_attempts):
-            reason = f"set aside: {deaths.get(position, 0) + 1} workers did not survive it"
+            reason = f"set aside after {deaths.get(position, 0) + 1} attempts that no worker survived"
             if delivery.attempt > GIVE_UP_FACTOR * self._max_attempts:
-                reason = f"set aside: its entry was delivered {delivery.attempt} times and no worker survived it"
+                reason = f"set aside: its entry was delivered {delivery.attempt} times, which no worker survived"
             logger.error("image %d of entry %s: %s", position, delivery.entry.uid, reason)
             delivery.faults[position] = ("failed", reason)
             delivery.set_aside.append(position)

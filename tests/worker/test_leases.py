@@ -127,7 +127,7 @@ def test_an_image_that_killed_three_workers_is_set_aside_and_its_neighbours_are_
     worker = taken_over(client, worker, "worker-4")
     (delivery,) = worker.deliveries.held()
     assert delivery.set_aside == [1]
-    assert delivery.faults == {1: ("failed", "set aside: 3 workers did not survive it")}
+    assert delivery.faults == {1: ("failed", "set aside after 3 attempts that no worker survived")}
 
 
 def test_an_entry_is_nobodys_fault_when_no_image_was_under_way(client: Client) -> None:
