@@ -17,7 +17,8 @@ from benchmarks.figure import stacked_picture, typical_parts
 from benchmarks.inputs import Inputs, make_inputs
 from benchmarks.machine import busy_cores, describe_machine
 from benchmarks.mixed import measure_mixed
-from benchmarks.plan import QUICK, SECTIONS, Plan
+from benchmarks.overload import measure_overload
+from benchmarks.plan import QUICK, SECTIONS, USUAL, Plan
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import report
 from benchmarks.results import Round, Run, to_json_content
@@ -50,7 +51,7 @@ def main() -> None:
 def parse_arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default: 3)")
-    parser.add_argument("--sections", type=sections, default=SECTIONS, help=f"some of {','.join(SECTIONS)}")
+    parser.add_argument("--sections", type=sections, default=USUAL, help=f"some of {','.join(SECTIONS)}")
     parser.add_argument("--quick", action="store_true", help="a smoke run of seconds: its figures mean nothing")
     parser.add_argument("--out", type=Path, default=Path(".bench"), help="folder for what is written")
     parser.add_argument("--peers-venv", type=Path, default=Path(".venv-peers"), help="where the peers are installed")
@@ -106,6 +107,8 @@ def measure_round(title: str, arguments: argparse.Namespace, plan: Plan, inputs:
             one.workers = measure_workers(plan, inputs, log_dir)
         elif section == "peers":
             one.peers = measure_peers(plan, inputs, log_dir, arguments.peers_venv)
+        elif section == "overload":
+            one.overload = measure_overload(plan, inputs, log_dir)
     return one
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-SECTIONS = ("ceiling", "bulk", "single", "mixed", "workers", "peers")
+USUAL = ("ceiling", "bulk", "single", "mixed", "workers", "peers")
+SECTIONS = (*USUAL, "overload")  # minutes a round, so only where it is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,8 @@ class Plan:
     mixed_connections: int = 8
     mixed_images: int = 100_000
     worker_images: tuple[int, ...] = (10_000, 50_000)
+    full_connections: int = 256  # that keep the service busy; ten times as many are its overload
+    overload_s: float = 60.0
 
 
 QUICK = Plan(
@@ -32,4 +35,6 @@ QUICK = Plan(
     bulk_jobs=(1, 1),
     mixed_images=5_000,
     worker_images=(2_000,),
+    full_connections=16,
+    overload_s=1.0,
 )

@@ -73,9 +73,16 @@ class Process:
             return
 
     def peak_mib(self) -> float:
-        """The most memory that it has held at once (VmHWM)."""
+        """The most memory that it has held at once."""
+        return self._memory_mib("VmHWM:")
+
+    def resident_mib(self) -> float:
+        """Memory that it holds now."""
+        return self._memory_mib("VmRSS:")
+
+    def _memory_mib(self, field: str) -> float:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(field):
                 return int(line.split()[1]) * 1024 / MIB
         raise BenchmarkError(f"{self.name} has ended:\n{self.tail()}")
 

@@ -109,6 +109,8 @@ def other_ratios(rounds: list[Round]) -> list[Ratio]:
             _ratio(f"bulk {size // 1000}k, two workers over one", Goal(at_least=1.6), rounds, _second_worker(size))
             for size in sizes
         ),
+        _ratio("overload: p99 of what is accepted over full load's", None, rounds, _overload_p99),
+        _ratio("overload: neither answered nor refused", Goal(at_most=0), rounds, _overload_failed),
     ]
 
 
@@ -169,6 +171,20 @@ def _over_peer(name: str, connections: int, figure: LoadFigure) -> PerRound:
         return _quotient(figure(ours[0]), figure(theirs[0])) if ours and theirs else None
 
     return over
+
+
+def _overload_p99(one: Round) -> float | None:
+    """The worse one of the two crowds."""
+    if one.overload is None:
+        return None
+    crowds = (one.overload.impatient, one.overload.patient)
+    return _quotient(max(crowd.p99_ms for crowd in crowds), one.overload.full.p99_ms)
+
+
+def _overload_failed(one: Round) -> float | None:
+    if one.overload is None:
+        return None
+    return sum(sum(each.failed.values()) for each in (one.overload.full, one.overload.impatient, one.overload.patient))
 
 
 def _mixed_p99(one: Round) -> float | None:

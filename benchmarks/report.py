@@ -1,11 +1,12 @@
 """One run as Markdown: the ratios with their goals first, then what they were made of. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from benchmarks.quantiles import percentile, spread
 from benchmarks.ratios import Ratio, all_ratios
-from benchmarks.results import Job, OpenLoad, Round, Run, Single
+from benchmarks.results import Flooded, Job, OpenLoad, Round, Run, Single
 
 OURS = "MNISTified"
 Row = Sequence[str]
@@ -21,6 +22,7 @@ def report(run: Run) -> str:
         ("Single images, open loop", open_table(run.rounds)),
         ("Bulk", job_table(run.rounds)),
         ("Singles and a job at once", mixed_table(run.rounds)),
+        ("Overload", overload_table(run.rounds)),
         ("What failed, by peer", errors(run.rounds)),
     ]
     return "\n\n".join(f"## {title}\n\n{text}" if title else text for title, text in sections if text) + "\n"
@@ -139,6 +141,47 @@ def mixed_table(rounds: list[Round]) -> str:
         for when in loads
     ]
     return table(("", "singles, requests/s", "p50, ms", "p99, ms", "job, images/s"), rows)
+
+
+def overload_table(rounds: list[Round]) -> str:
+    overloads = [one.overload for one in rounds if one.overload]
+    kinds = {
+        "full load": [each.full for each in overloads],
+        "tenfold, at once again": [each.impatient for each in overloads],
+        "tenfold, heeding Retry-After": [each.patient for each in overloads],
+    }
+    rows = [overload_row(label, loads, kinds["full load"]) for label, loads in kinds.items() if loads]
+    head = ("", "connections", "accepted/s", "p50, ms", "p99, ms", "p99 over full load's", "refused", "their p99, ms")
+    return table((*head, "failed", "normal again, s", "memory before / peak / after, MiB"), rows)
+
+
+def overload_row(label: str, loads: list[Flooded], full: list[Flooded]) -> Row:
+    return (
+        label,
+        str(loads[0].connections),
+        told([load.accepted_per_s for load in loads]),
+        told([load.p50_ms for load in loads]),
+        told([load.p99_ms for load in loads]),
+        told([load.p99_ms / alone.p99_ms for load, alone in zip(loads, full, strict=True)]),
+        by_kind([load.refused for load in loads]),
+        told([load.refused_p99_ms for load in loads]),
+        by_kind([load.failed for load in loads]),
+        told([load.normal_s for load in loads]),
+        ", ".join(memory(name, loads) for name in loads[0].peak_mib),
+    )
+
+
+def by_kind(counts: list[dict[str, int]]) -> str:
+    """Of all rounds together: "429: 12,345"."""
+    total: Counter[str] = sum(map(Counter, counts), Counter())
+    return ", ".join(f"{kind}: {count:,}" for kind, count in sorted(total.items())) or "0"
+
+
+def memory(name: str, loads: list[Flooded]) -> str:
+    """Of one process: before, peak and after, each the median of the rounds."""
+    parts = ([load.before_mib[name] for load in loads], [load.peak_mib[name] for load in loads])
+    figures = (*parts, [load.after_mib[name] for load in loads])
+    return f"{name} {' / '.join(f'{spread(figure).median:.0f}' for figure in figures)}"
 
 
 def errors(rounds: list[Round]) -> str:

@@ -102,6 +102,41 @@ class Mixed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flooded:
+    """A closed loop that tells answers from refusals. `refused` is by status, `failed` by status or by what broke.
+
+    `normal_s` is from its end to the first single answered normally. Memory is that of each process.
+    """
+
+    connections: int
+    patient: bool  # waited for Retry-After where it was refused
+    seconds: float
+    accepted: int
+    p50_ms: float  # of what was accepted
+    p99_ms: float
+    refused_p99_ms: float
+    refused: dict[str, int]
+    failed: dict[str, int]
+    normal_s: float
+    before_mib: dict[str, float]
+    peak_mib: dict[str, float]
+    after_mib: dict[str, float]
+
+    @property
+    def accepted_per_s(self) -> float:
+        return self.accepted / self.seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overload:
+    """Full load, and ten times its connections: sending again at once, and heeding Retry-After."""
+
+    full: Flooded
+    impatient: Flooded
+    patient: Flooded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PeerRun:
     """One peer in one round; `error` says why where it has no figures."""
 
@@ -127,6 +162,7 @@ class Round:
     mixed: Mixed | None = None
     workers: list[Job] = field(default_factory=list)
     peers: list[PeerRun] = field(default_factory=list)
+    overload: Overload | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

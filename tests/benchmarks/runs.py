@@ -1,6 +1,19 @@
 """Runs as they could have been measured, made up."""
 
-from benchmarks.results import Ceiling, Job, Load, Mixed, OpenLoad, Parts, PeerRun, Round, Run, Single
+from benchmarks.results import (
+    Ceiling,
+    Flooded,
+    Job,
+    Load,
+    Mixed,
+    OpenLoad,
+    Overload,
+    Parts,
+    PeerRun,
+    Round,
+    Run,
+    Single,
+)
 
 
 def load(connections: int, requests: int = 1000, p50_ms: float = 1.0, p99_ms: float = 3.0) -> Load:
@@ -36,6 +49,25 @@ def job(images: int, images_per_s: float = 10_000, workers: int = 1, peak_mib: f
     )
 
 
+def flooded(connections: int, p99_ms: float = 10.0, failed: int = 0) -> Flooded:
+    """Of two seconds."""
+    return Flooded(
+        connections=connections,
+        patient=False,
+        seconds=2.0,
+        accepted=4000,
+        p50_ms=5.0,
+        p99_ms=p99_ms,
+        refused_p99_ms=1.0,
+        refused={"429": 1500},
+        failed={"closed": failed} if failed else {},
+        normal_s=0.01,
+        before_mib={"api": 70.0},
+        peak_mib={"api": 100.0},
+        after_mib={"api": 90.0},
+    )
+
+
 def one_round(ours_per_s: int = 3000, bulk_per_s: float = 9_500) -> Round:
     """Every section; of the peers, `slow` (100/s) and `fast` (1,000/s) batch, `direct` does not."""
     return Round(
@@ -60,6 +92,7 @@ def one_round(ours_per_s: int = 3000, bulk_per_s: float = 9_500) -> Round:
             singles_beside=load(8, p99_ms=8),
             job_beside=job(100_000, 8_000),
         ),
+        overload=Overload(full=flooded(256), impatient=flooded(2560, 30.0, 2), patient=flooded(2560, 20.0)),
         workers=[job(10_000, 5_000), job(10_000, 9_000, workers=2)],
         peers=[
             PeerRun(name="slow", batches=True, singles=[single(1, p50_ms=1.0), single(16, 100)]),

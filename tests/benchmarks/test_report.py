@@ -12,7 +12,7 @@ def test_the_machine_comes_first_then_the_ratios() -> None:
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert text.startswith("A CPU, 2 cores")
     assert headings[0] == "## Ratios"
-    assert len(headings) == 7
+    assert len(headings) == 8
 
 
 def test_a_goal_is_told_met_or_missed_with_the_spread() -> None:
@@ -28,6 +28,17 @@ def test_every_system_has_a_row_for_each_number_of_connections() -> None:
     assert "broken:\n```\nwas never ready\n```" in text
 
 
+def test_an_overload_tells_what_was_refused_and_what_failed() -> None:
+    text = report(run_of(one_round(), one_round()))
+    row = next(line for line in text.splitlines() if line.startswith("| tenfold, at once again | 2560 |"))
+    assert "| 2,000 (2,000–2,000) |" in row
+    assert "| 3 (3–3) | 429: 3,000 |" in row
+    assert "| closed: 4 |" in row
+    assert "| api 70 / 100 / 90 |" in row
+    assert "| overload: neither answered nor refused | 2 (2–2) | ≤ 0 | **missed** |" in text
+    assert "| overload: p99 of what is accepted over full load's | 3 (3–3) |" in text
+
+
 def test_sections_that_did_not_run_have_no_table() -> None:
     text = report(run_of(Round(foreign_cores=0.0)))
     assert [line for line in text.splitlines() if line.startswith("## ")] == ["## Ratios"]
@@ -37,7 +48,7 @@ def test_all_tables_are_tables() -> None:
     lines = report(run_of(one_round(), one_round())).splitlines()
     tables = [line.count("|") for line in lines if line.startswith("|")]
     heads = [index for index, line in enumerate(lines) if line.startswith("| ---")]
-    assert len(heads) == 6
+    assert len(heads) == 7
     for index in heads:
         rows = [line for line in lines[index - 1 :] if line]
         assert rows[0].count("|") == rows[1].count("|") == rows[2].count("|")

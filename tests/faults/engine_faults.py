@@ -58,13 +58,15 @@ def deadly(fault: Fault) -> Drill:
         check_letters(scene, client, before, job, index)
         client.close()
 
-    def end(scene: Scene) -> None:
-        healed_file(scene.folder).touch()
-        replay_all(scene, scene.pictures.poisoned[fault])
-
     return Drill(
-        name=f"engine-{fault}", since="the poison's answer", strike=strike, faulty=True, settings=healable, end=end
+        name=f"engine-{fault}", since="the poison's answer", strike=strike, faulty=True, settings=healable, end=heal
     )
+
+
+def heal(scene: Scene) -> None:
+    """The model is well again: what was set aside is run anew."""
+    healed_file(scene.folder).touch()
+    replay_all(scene, [scene.pictures.poisoned[fault] for fault in DEADLY])
 
 
 def healed_file(folder: Path) -> Path:

@@ -1,7 +1,8 @@
 """What a drill has at hand."""
 
+import itertools
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,3 +46,25 @@ class Drill:
     faulty: bool = False
     settings: Callable[[Path], Mapping[str, str]] = no_settings
     end: Callable[[Scene], None] = nothing_more
+
+
+def together(name: str, drills: Sequence[Drill]) -> Drill:
+    """One drill that strikes with each of `drills` in turn, on a service that suits all of them."""
+    turns = itertools.cycle(drills)
+
+    def settings(folder: Path) -> Mapping[str, str]:
+        return {key: value for drill in drills for key, value in drill.settings(folder).items()}
+
+    def end(scene: Scene) -> None:
+        for each in dict.fromkeys(drill.end for drill in drills):
+            each(scene)
+
+    return Drill(
+        name=name,
+        since="each one's own moment",
+        strike=lambda scene: next(turns).strike(scene),
+        apis=max(drill.apis for drill in drills),
+        faulty=any(drill.faulty for drill in drills),
+        settings=settings,
+        end=end,
+    )

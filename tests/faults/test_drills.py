@@ -1,9 +1,15 @@
 """Each drill once: nothing accepted gets lost, or is answered twice or wrongly. `make faults` does it at length."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from tests.faults.drilling import DRILLS, run_drill
+from tests.faults.bad_models import BAD_MODELS
+from tests.faults.drilling import run_drill
+from tests.faults.engine_faults import ENGINE_FAULTS
+from tests.faults.outages import OUTAGES
 from tests.faults.pictures import Pictures, make_pictures
+from tests.faults.scene import Drill, together
 
 SEED = 1
 
@@ -16,8 +22,8 @@ def pictures() -> Pictures:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("name", DRILLS)
-def test_every_accepted_image_is_answered_once_and_rightly(name: str, pictures: Pictures) -> None:
-    outcome = run_drill(DRILLS[name], pictures, SEED, repetitions=1)
+@pytest.mark.parametrize("drills", [OUTAGES, BAD_MODELS, ENGINE_FAULTS], ids=["outages", "bad-models", "engine-faults"])
+def test_every_accepted_image_is_answered_once_and_rightly(drills: Sequence[Drill], pictures: Pictures) -> None:
+    outcome = run_drill(together("all", drills), pictures, SEED, repetitions=len(drills))
     assert outcome.images > 0
     assert outcome.clean, outcome
