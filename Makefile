@@ -8,7 +8,7 @@ comma := ,
 RUN_EXTRAS := worker,tasks,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test check train fast-train data evaluate bench bench-peers faults clean
+.PHONY: help run test check train fast-train data evaluate bench bench-peers faults hostile clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-peers: ## install the peers that the benchmark compares with, in an enviro
 
 faults: $(VENV)/.all-installed ## do harm to a running service, again and again, and account for every image it accepted
 	$(PY) -m tests.faults $(FAULTS)
+
+hostile: $(VENV)/.all-installed ## send every bad input that we have to a running service, and count the answers
+	$(PY) -m tests.hostile
 
 data: $(VENV)/.all-installed ## download MNIST into data/mnist
 	$(PY) -m training data --dir data/mnist

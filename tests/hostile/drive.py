@@ -12,10 +12,20 @@ from tests.system import System
 CLASSIFY = "/mnist/classify"
 BULK = "/mnist/classify/bulk"
 BAD_PARAMETERS = [
-    *(f"/mnist/{kind}/{index}" for kind in ("image", "label", "classify") for index in ("x", "1e3", "10000000", "-1", "%00")),
-    *(f"/mnist/classify/1?{query}" for query in ("model=nope", "model=cnn@0", "model=../cnn", "timeout_s=-1", "model=%ff")),
+    *(
+        f"/mnist/{kind}/{index}"
+        for kind in ("image", "label", "classify")
+        for index in ("x", "1e3", "10000000", "-1", "%00")
+    ),
+    *(
+        f"/mnist/classify/1?{query}"
+        for query in ("model=nope", "model=cnn@0", "model=../cnn", "timeout_s=-1", "model=%ff")
+    ),
     *(f"/results/{result_id}" for result_id in ("x", "j", "j" + "0" * 16, "0" * 16 + "-0", "%2e%2e", "*", "j*")),
-    *(f"/results/j{'0' * 16}/items?{query}" for query in ("limit=0", "limit=x", "offset=-1", "limit=99999999999999999999")),
+    *(
+        f"/results/j{'0' * 16}/items?{query}"
+        for query in ("limit=0", "limit=x", "offset=-1", "limit=99999999999999999999")
+    ),
     f"/results/j{'0' * 16}?wait=nan",
     "/nowhere",
     "/mnist/label/1/2",

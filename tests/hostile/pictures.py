@@ -57,7 +57,9 @@ def bad_pictures() -> dict[str, bytes]:
         "text bomb": with_text(64 << 20),
         "colour profile bomb": SIGNATURE + honest[8:33] + chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(64 << 20))),
         "wrong checksum": honest[:29] + b"\0\0\0\0" + honest[33:],
-        "BMP of 50,000 × 50,000": b"BM" + struct.pack("<IHHIIiiHH", 100, 0, 0, 54, 40, 50_000, 50_000, 1, 24) + bytes(24),
+        "BMP of 50,000 × 50,000": b"BM"
+        + struct.pack("<IHHIIiiHH", 100, 0, 0, 54, 40, 50_000, 50_000, 1, 24)
+        + bytes(24),
         "BMP of negative size": b"BM" + struct.pack("<IHHIIiiHH", 100, 0, 0, 54, 40, -28, -28, 1, 24) + bytes(24),
         "GIF of 65,535 × 65,535": b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b";",
         "WebP without data": b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f\0\0\0",
