@@ -8,7 +8,7 @@ comma := ,
 RUN_EXTRAS := worker,tasks,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test check train fast-train data evaluate bench bench-peers faults hostile clean
+.PHONY: help run test check audit train fast-train data evaluate bench bench-peers faults hostile clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,11 +19,15 @@ run: $(VENV)/.run-installed ## start Redis, the API, a worker (WORKERS=3: three)
 test: $(VENV)/.all-installed ## all tests, with a coverage report
 	$(PY) -m pytest --cov --cov-report=term:skip-covered
 
-check: $(VENV)/.all-installed ## lint, types, and the fast tests
+check: $(VENV)/.all-installed ## lint, types, the fast tests, and the audit
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(PY) -m pytest -q -m "not slow"
+	$(PY) -m tests.audit
+
+audit: $(VENV)/.all-installed ## known vulnerabilities among the pinned dependencies, where the registry has advisories
+	$(PY) -m tests.audit
 
 train: $(VENV)/.all-installed ## train the default model anew (60 epochs) and export it as build/models/cnn/1
 	$(PY) -m training train --weights build/cnn.keras

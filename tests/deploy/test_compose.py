@@ -14,7 +14,7 @@ from tests.processes import ROOT
 Service = dict[str, Any]
 
 # Settings of other programs, and whose they are.
-THIRD_PARTY = {"CELERY_WORKER_LOGLEVEL": "celery worker --loglevel"}
+THIRD_PARTY = {"CELERY_WORKER_LOGLEVEL": "celery worker --loglevel", "FLOWER_BASIC_AUTH": "flower --basic-auth"}
 PROGRAMS = ["api", "worker", "tasks", "flower"]
 ALL = ["redis", *PROGRAMS]
 
@@ -63,10 +63,24 @@ def test_only_the_api_and_flower_are_published_and_only_to_this_machine() -> Non
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_variable_is_a_setting_with_a_value_that_can_be_used(program: str) -> None:
-    environ = {key: str(value) for key, value in WITH_GPU[program].get("environment", {}).items()}
+    environ = {key: str(value or "") for key, value in WITH_GPU[program].get("environment", {}).items()}
     known = {name.upper() for name in Settings.__dataclass_fields__} | set(THIRD_PARTY)
     assert set(environ) <= known
     load_settings(environ, redis_url_file=Path("none"))
+
+
+def test_who_may_use_the_api_and_flower_is_taken_from_the_environment_and_in_no_file() -> None:
+    assert re.findall(r"API_KEYS: (\S+)", TEXT) == ["${API_KEYS:-}"]
+    assert SERVICES["flower"]["environment"]["FLOWER_BASIC_AUTH"] is None, "an empty one would be a password to Flower"
+    for program, environment in ((name, SERVICES[name]["environment"]) for name in PROGRAMS):
+        assert ("API_KEYS" in environment) == (program == "api")
+        assert ("FLOWER_BASIC_AUTH" in environment) == (program == "flower")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_container_runs_as_root(name: str) -> None:
+    """Ours by their Dockerfile, which nothing here overrides."""
+    assert SERVICES[name].get("user") == ("redis" if name == "redis" else None)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -119,10 +133,6 @@ def test_a_container_can_write_nothing_that_lasts_and_gains_nothing(name: str) -
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert [mount.partition(":")[0] for mount in service["tmpfs"]] == ["/tmp"]  # noqa: S108  # in a container of its own
     assert not {"privileged", "cap_add", "pid", "ipc", "devices"} & set(service)
-
-
-def test_redis_needs_no_capability_to_leave_root() -> None:
-    assert SERVICES["redis"]["user"] == "redis"
 
 
 @pytest.mark.parametrize("name", ALL)
