@@ -1,1 +1,0 @@
-"""Bad input by class, sent to a running service: `python -m tests.hostile`, or `make hostile`."""
