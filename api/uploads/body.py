@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import AsyncIterator
 
+from api.uploads.ratio import Unpacked
 from shared.errors import BadUpload, TooLarge
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -18,6 +19,11 @@ class Body:
         self._limit_bytes = limit_bytes
         self._seen_bytes = 0
         self._ahead = bytearray()
+
+    @property
+    def seen_bytes(self) -> int:
+        """How much has come in so far."""
+        return self._seen_bytes
 
     async def peek(self, count: int) -> bytes:
         """The next `count` bytes, fewer at the end, without taking them."""
@@ -51,14 +57,14 @@ class Body:
         return bool(self._ahead)
 
 
-async def unpacked(body: Body, limit_bytes: int) -> Body:
-    """The body without its gzip, where it has one."""
+async def unpacked(body: Body, bound: Unpacked) -> Body:
+    """The body without its gzip, where it has one, and within its bound."""
     if await body.peek(len(GZIP_MAGIC)) != GZIP_MAGIC:
         return body
-    return Body(_gunzip(body), limit_bytes)
+    return Body(_gunzip(body, bound), bound.limit_bytes)
 
 
-async def _gunzip(body: Body) -> AsyncIterator[bytes]:
+async def _gunzip(body: Body, bound: Unpacked) -> AsyncIterator[bytes]:
     """Members one after the other, as gzip allows. Raises BadUpload for damaged or truncated data."""
     unpacker = zlib.decompressobj(GZIP_WINDOW)
     async for piece in body.pieces():
@@ -75,6 +81,7 @@ async def _gunzip(body: Body) -> AsyncIterator[bytes]:
                 raise BadUpload(f"damaged gzip data: {error}") from None
             packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
             if data:
+                bound.add(len(data), body.seen_bytes)
                 yield data
     if not unpacker.eof:
         raise BadUpload("the gzip data ends too early")

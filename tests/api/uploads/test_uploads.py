@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:::PIL", "ignore:::numpy")
 
 bounded = settings(max_examples=200, deadline=None, database=None)
 
-LIMITS = Limits(chunk_images=4, job_images=1000, image_bytes=5000, upload_bytes=1 << 20)
+LIMITS = Limits(chunk_images=4, job_images=1000, image_bytes=5000, upload_bytes=1 << 20, unpack_ratio=200)
 OF_FILES: dict[str, Callable[[Files], bytes]] = {"zip": zipped, "tar": tarred, "ndjson": ndjson, "multipart": multipart}
 UPLOADS = {name: write(FILES) for name, write in OF_FILES.items()} | {"npy": npy(IMAGES), "idx": idx(IMAGES)}
 TOLD = {
@@ -160,8 +160,8 @@ def test_a_zip_member_that_unpacks_to_much_fails_alone_and_is_never_held() -> No
 
 
 def test_the_limits_are_those_of_the_settings() -> None:
-    chosen = Settings(bulk_entry_images=1, max_job_images=2, max_image_bytes=3, max_upload_bytes=4)
-    assert Limits.of(chosen) == Limits(chunk_images=1, job_images=2, image_bytes=3, upload_bytes=4)
+    chosen = Settings(bulk_entry_images=1, max_job_images=2, max_image_bytes=3, max_upload_bytes=4, max_unpack_ratio=5)
+    assert Limits.of(chosen) == Limits(chunk_images=1, job_images=2, image_bytes=3, upload_bytes=4, unpack_ratio=5)
 
 
 def test_a_large_array_streams_through_little_memory() -> None:
@@ -174,7 +174,7 @@ def test_a_large_array_streams_through_little_memory() -> None:
             yield piece[: count * 784 - start]
 
     async def images() -> AsyncIterator[int]:
-        async for chunk in read_upload(pieces(), "", Limits(256, count, 5000, 1 << 30)):
+        async for chunk in read_upload(pieces(), "", Limits(256, count, 5000, 1 << 30, 200)):
             yield chunk.count
 
     tracemalloc.start()
