@@ -46,7 +46,7 @@ def _open(file: IO[bytes], most: int) -> zipfile.ZipFile:
 def check_directory(file: IO[bytes], most: int) -> None:
     """Before zipfile reads the whole directory into memory, whatever its record says: walk it and count.
 
-    Raises TooLarge. What is damaged is left for zipfile to tell.
+    Raises TooLarge, and BadUpload where the record says another count: zipfile would leave entries out without a word.
     """
     record = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # the same record that zipfile will go by
     if record is None:
@@ -64,6 +64,8 @@ def check_directory(file: IO[bytes], most: int) -> None:
         count += 1
         check_entries(count, most)
         at += ENTRY.size + sum(ENTRY.unpack(head)[1:])
+    if at >= end and count & 0xFFFF != claimed & 0xFFFF:
+        raise BadUpload(f"the zip archive says that it has {claimed} entries, its directory has {count}")
     if size_bytes > (count + 1) * MEAN_ENTRY_BYTES + (1 << 20):
         raise TooLarge(f"the directory of the zip archive has {size_bytes} bytes for {count} entries")
 

@@ -52,11 +52,11 @@ def tarred(files: Files, tar_format: int = tarfile.PAX_FORMAT) -> bytes:
 
 
 def read_zip(data: bytes, most: int = 1000, image_bytes: int = IMAGE_BYTES) -> list[Picture]:
-    return collect(zip_pictures(body_of(data, 1000), image_bytes, most, Unpacked(1 << 30, 200)))
+    return collect(zip_pictures(body_of(data, 65536, 1 << 30), image_bytes, most, Unpacked(1 << 30, 200)))
 
 
 def read_tar(data: bytes, image_bytes: int = IMAGE_BYTES, most: int = 1000) -> list[Picture]:
-    return collect(tar_pictures(body_of(data, 1000), image_bytes, most))
+    return collect(tar_pictures(body_of(data, 65536, 1 << 30), image_bytes, most))
 
 
 WAYS = pytest.mark.parametrize(("pack", "read"), [(zipped, read_zip), (tarred, read_tar)], ids=["zip", "tar"])
