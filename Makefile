@@ -4,11 +4,12 @@ PEERS_VENV ?= .venv-peers
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 WORKERS ?= 1
+SECONDS ?= 60
 comma := ,
 RUN_EXTRAS := worker,tasks,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test check audit train fast-train data evaluate bench bench-peers faults hostile clean
+.PHONY: help run test check fuzz train fast-train data evaluate bench bench-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ check: $(VENV)/.all-installed ## lint, types, the fast tests, and the audit
 
 audit: $(VENV)/.all-installed ## known vulnerabilities among the pinned dependencies, where the registry has advisories
 	$(PY) -m tests.audit
+
+fuzz: $(VENV)/.all-installed ## fuzz every parser of what comes from outside for SECONDS (60) in all
+	$(PY) -m tests.fuzz --seconds $(SECONDS)
 
 train: $(VENV)/.all-installed ## train the default model anew (60 epochs) and export it as build/models/cnn/1
 	$(PY) -m training train --weights build/cnn.keras

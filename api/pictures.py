@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from shared.errors import BadImage
 from shared.images import IMAGE_SIDE
@@ -17,6 +17,7 @@ SIZE = (IMAGE_SIDE, IMAGE_SIDE)
 DARK = 128  # ink below this grey level is dark
 BEYOND_GREY = {"transparency", "exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}  # in Pillow's `info`
 
+PngImagePlugin.MAX_TEXT_MEMORY = 4 << 20  # bytes that the texts of a PNG may unpack to; Pillow takes 64 MiB
 warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that Pillow repairs or skips
 
 

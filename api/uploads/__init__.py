@@ -4,13 +4,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from api.pictures import Picture
-from api.uploads.archives import tar_pictures, zip_pictures
 from api.uploads.arrays import idx_chunks, npy_chunks
 from api.uploads.body import Body, unpacked
 from api.uploads.chunk import Chunk, chunk_pictures
 from api.uploads.formats import SNIFF_BYTES, Format, format_of, format_of_content_type
 from api.uploads.multipart import multipart_pictures
 from api.uploads.ndjson import ndjson_pictures
+from api.uploads.ratio import Unpacked
+from api.uploads.tars import tar_pictures
+from api.uploads.zips import zip_pictures
 from shared.errors import BadUpload, UnknownFormat
 from shared.settings import Settings
 
@@ -41,7 +43,7 @@ async def read_upload(pieces: AsyncIterator[bytes], content_type: str, limits: L
     """
     told = format_of_content_type(content_type)
     packed = Body(pieces, limits.upload_bytes)
-    body = await unpacked(packed, limits.upload_bytes, limits.unpack_ratio)
+    body = await unpacked(packed, Unpacked(limits.upload_bytes, limits.unpack_ratio))
     head = await body.peek(SNIFF_BYTES)
     if not head:
         raise BadUpload("the body is empty")
@@ -66,9 +68,11 @@ def _chunks(upload_format: Format, body: Body, content_type: str, limits: Limits
 
 def _pictures(upload_format: Format, body: Body, content_type: str, limits: Limits) -> AsyncIterator[Picture]:
     if upload_format == "zip":
-        return zip_pictures(body, limits.image_bytes, limits.job_images, limits.upload_bytes, limits.unpack_ratio)
+        return zip_pictures(
+            body, limits.image_bytes, limits.job_images, Unpacked(limits.upload_bytes, limits.unpack_ratio)
+        )
     if upload_format == "tar":
-        return tar_pictures(body, limits.image_bytes)
+        return tar_pictures(body, limits.image_bytes, limits.job_images)
     if upload_format == "ndjson":
         return ndjson_pictures(body, limits.image_bytes)
     return multipart_pictures(body, content_type, limits.image_bytes)

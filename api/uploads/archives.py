@@ -1,19 +1,13 @@
-"""Uploads of archives of image files. An archive is put on disk first: a zip's directory comes last."""
+"""What uploads of zip and tar archives share: a file on disk, members read in a thread, bounds on their count."""
 
 import asyncio
 import itertools
-import os
-import struct
-import tarfile
-import tempfile
-import zipfile
 from collections.abc import AsyncIterator, Iterator
 from typing import IO
 
 from api.pictures import Picture, read_picture
-from api.uploads.body import Body, check_ratio
-from api.uploads.chunk import check_total
-from shared.errors import BadUpload, TooLarge
+from api.uploads.body import Body
+from shared.errors import TooLarge
 
 ZIP_END = struct.Struct("<4s4H2LH")  # end of the central directory (APPNOTE.TXT 4.3.16)
 ZIP64_LOCATOR = struct.Struct("<4sLQL")  # 4.3.15
@@ -22,48 +16,7 @@ MOST_COMMENT_BYTES = 0xFFFF
 SPARE_ENTRIES = 1000  # folders and hidden files beside the images
 MOST_ENTRY_BYTES = 512  # of the directory, on average: zipfile holds all of it in memory
 AT_A_TIME = 64  # pictures decoded in a thread before the event loop hears of them
-MAX_EXTENSION_BYTES = 1 << 16  # of one of these in a tar: tarfile reads them into memory whole
-EXTENSIONS = (
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-)
-
-
-async def zip_pictures(
-    body: Body, image_bytes: int, most: int, unpacked_bytes: int, unpack_ratio: int
-) -> AsyncIterator[Picture]:
-    """In the order of the archive's directory. An unreadable member fails alone; a damaged archive is a BadUpload.
-
-    Raises TooLarge past `most` images, past `unpacked_bytes` in all, and past `unpack_ratio` times the archive's size.
-    """
-    with tempfile.TemporaryFile() as file:
-        await _spool(body, file)
-        packed_bytes = file.seek(0, os.SEEK_END)
-        check_directory(file, most + SPARE_ENTRIES)
-        try:
-            archive = await asyncio.to_thread(zipfile.ZipFile, file)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise BadUpload(f"not a readable zip archive: {error}") from None
-        files = [info for info in archive.infolist() if is_picture_file(info.filename)]
-        check_total(len(files), most)
-        told_bytes = 0
-        for info in files:  # zipfile gives no more of a member than its directory entry says
-            told_bytes += min(info.file_size, image_bytes + 1)
-        check_ratio(told_bytes, packed_bytes, unpack_ratio)
-        if told_bytes > unpacked_bytes:
-            raise TooLarge(f"the archive unpacks to more than {unpacked_bytes} bytes")
-        async for picture in _in_thread(_zip_members(archive, files, image_bytes)):
-            yield picture
-
-
-async def tar_pictures(body: Body, image_bytes: int) -> AsyncIterator[Picture]:
-    with tempfile.TemporaryFile() as file:
-        await _spool(body, file)
-        async for picture in _in_thread(_tar_members(file, image_bytes)):
-            yield picture
+EXTRA_ENTRIES = 1000  # beside two for each picture: folders, and what macOS adds
 
 
 def check_directory(file: IO[bytes], most_entries: int) -> None:
@@ -95,57 +48,30 @@ def is_picture_file(name: str) -> bool:
     return parts[0] != "__MACOSX" and parts[-1] != "" and not parts[-1].startswith(".")
 
 
-def _zip_members(archive: zipfile.ZipFile, files: list[zipfile.ZipInfo], image_bytes: int) -> Iterator[Picture]:
-    for info in files:
-        try:
-            with archive.open(info) as member:
-                data = member.read(image_bytes + 1)
-        except Exception as error:  # zipfile and its decompressors share no error for damaged data
-            yield Picture(info.filename, None, f"cannot be unpacked: {error}")
-        else:
-            yield _picture(info.filename, data, image_bytes)
+def check_entries(count: int, most: int) -> None:
+    """All of an archive's entries, whatever they are: `most` is of pictures."""
+    if count > 2 * most + EXTRA_ENTRIES:
+        raise TooLarge(
+            f"an archive has more than {2 * most + EXTRA_ENTRIES} entries; a job takes at most {most} images"
+        )
 
 
-class _BoundedTarInfo(tarfile.TarInfo):
-    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        """The entry point that tarfile leaves to subclasses, called for every header."""
-        if self.type in EXTENSIONS and self.size > MAX_EXTENSION_BYTES:
-            raise tarfile.ReadError(f"a name or header of {self.size} bytes")
-        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
-
-
-def _tar_members(file: IO[bytes], image_bytes: int) -> Iterator[Picture]:
-    try:
-        with tarfile.open(fileobj=file, mode="r|", tarinfo=_BoundedTarInfo) as archive:
-            for info in archive:
-                archive.members = []  # type: ignore[attr-defined]  # else it keeps every member it has seen
-                if info.isfile() and is_picture_file(info.name):
-                    if info.issparse():
-                        yield Picture(info.name, None, "a sparse file")
-                        continue
-                    member = archive.extractfile(info)
-                    assert member is not None, "a regular file has contents"
-                    yield _picture(info.name, member.read(image_bytes + 1), image_bytes)
-            file.seek(archive.offset)  # where tarfile found no further member
-            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise BadUpload("the tar archive is damaged or ends too early")
-    except (tarfile.TarError, EOFError, OSError, RecursionError) as error:
-        raise BadUpload(f"not a readable tar archive: {error}") from None
-
-
-def _picture(name: str, data: bytes, image_bytes: int) -> Picture:
+def picture_of(name: str, data: bytes, image_bytes: int) -> Picture:
     if len(data) > image_bytes:
         return Picture(name, None, f"larger than {image_bytes} bytes")
     return read_picture(name, data)
 
 
-async def _spool(body: Body, file: IO[bytes]) -> None:
+async def spool(body: Body, file: IO[bytes]) -> int:
+    """How many bytes were put into `file`, which then stands at its start."""
     async for piece in body.pieces():
         file.write(piece)
+    size_bytes = file.tell()
     file.seek(0)
+    return size_bytes
 
 
-async def _in_thread(pictures: Iterator[Picture]) -> AsyncIterator[Picture]:
+async def in_thread(pictures: Iterator[Picture]) -> AsyncIterator[Picture]:
     """Unpack and decode in a thread, a few at a time, so that single requests are served in between."""
     while batch := await asyncio.to_thread(lambda: list(itertools.islice(pictures, AT_A_TIME))):
         for picture in batch:

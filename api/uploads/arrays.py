@@ -8,6 +8,7 @@ import numpy as np
 
 from api.uploads.body import Body
 from api.uploads.chunk import Chunk, check_total
+from api.uploads.texts import MAX_REASON_CHARS, reason, shown
 from shared.errors import BadUpload
 from shared.idx import MAX_HEADER_BYTES, parse_header
 from shared.images import IMAGE_BYTES, IMAGE_SIDE
@@ -59,9 +60,9 @@ async def _npy_shape(body: Body) -> tuple[int, ...]:
     try:
         shape, fortran_order, dtype = read_header(header)
     except (ValueError, SyntaxError, TypeError, tokenize.TokenError, RecursionError, MemoryError) as error:
-        raise BadUpload(f"damaged .npy header: {error}") from None
+        raise BadUpload(f"damaged .npy header: {reason(error)}") from None
     if dtype != np.uint8:
-        raise BadUpload(f"expected an array of uint8[N,28,28], got {dtype}{list(shape)}")
+        raise BadUpload(shown(f"expected an array of uint8[N,28,28], got {dtype}{list(shape)}", MAX_REASON_CHARS))
     if fortran_order:
         raise BadUpload("the array is in Fortran order; save numpy.ascontiguousarray(images)")
     return tuple(int(length) for length in shape)

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import AsyncIterator
 
+from api.uploads.ratio import Unpacked
 from shared.errors import BadUpload, TooLarge
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -19,6 +20,11 @@ class Body:
         self._limit_bytes = limit_bytes
         self._seen_bytes = 0
         self._ahead = bytearray()
+
+    @property
+    def seen_bytes(self) -> int:
+        """How much has come in so far."""
+        return self._seen_bytes
 
     async def peek(self, count: int) -> bytes:
         """The next `count` bytes, fewer at the end, without taking them."""
@@ -52,20 +58,14 @@ class Body:
         return bool(self._ahead)
 
 
-async def unpacked(body: Body, limit_bytes: int, most_ratio: int) -> Body:
-    """The body without its gzip, where it has one; it raises TooLarge past `most_ratio`."""
+async def unpacked(body: Body, bound: Unpacked) -> Body:
+    """The body without its gzip, where it has one, and within its bound."""
     if await body.peek(len(GZIP_MAGIC)) != GZIP_MAGIC:
         return body
-    return Body(_gunzip(body, most_ratio), limit_bytes)
+    return Body(_gunzip(body, bound), bound.limit_bytes)
 
 
-def check_ratio(unpacked_bytes: int, packed_bytes: int, most_ratio: int) -> None:
-    """Raises TooLarge for what unpacks to more than `most_ratio` times its size, once that is much."""
-    if unpacked_bytes > max(FREE_UNPACKED_BYTES, packed_bytes * most_ratio):
-        raise TooLarge(f"{packed_bytes} bytes unpack to more than {most_ratio} times as much")
-
-
-async def _gunzip(body: Body, most_ratio: int) -> AsyncIterator[bytes]:
+async def _gunzip(body: Body, bound: Unpacked) -> AsyncIterator[bytes]:
     """Members one after the other, as gzip allows. Raises BadUpload for damaged or truncated data."""
     unpacker = zlib.decompressobj(GZIP_WINDOW)
     packed_bytes = unpacked_bytes = 0
@@ -86,6 +86,7 @@ async def _gunzip(body: Body, most_ratio: int) -> AsyncIterator[bytes]:
             unpacked_bytes += len(data)
             check_ratio(unpacked_bytes, packed_bytes, most_ratio)
             if data:
+                bound.add(len(data), body.seen_bytes)
                 yield data
     if not unpacker.eof:
         raise BadUpload("the gzip data ends too early")

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from api.pictures import Picture
+from api.uploads.texts import MAX_REASON_CHARS, shown
 from shared.errors import BadUpload, TooLarge
 
 MOST_NAME_CHARS = 255
@@ -26,7 +27,7 @@ async def chunk_pictures(pictures: AsyncIterator[Picture], chunk_images: int, mo
     async for picture in pictures:
         total += 1
         check_total(total, most)
-        gathered.append(picture)
+        gathered.append(Picture(shown(picture.name), picture.pixels, shown(picture.error, MAX_REASON_CHARS)))
         if len(gathered) == chunk_images:
             yield _chunk(gathered)
             gathered = []

@@ -8,6 +8,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.pictures import Picture, read_picture
 from api.uploads.body import Body
+from api.uploads.texts import reason
 from shared.errors import BadUpload
 
 MAX_HEADER_BYTES = 8192  # of one part
@@ -78,12 +79,12 @@ async def multipart_pictures(body: Body, content_type: str, image_bytes: int) ->
     try:
         parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
     except FormParserError as error:
-        raise BadUpload(f"multipart/form-data with an unusable boundary: {error}") from None
+        raise BadUpload(f"multipart/form-data with an unusable boundary: {reason(error)}") from None
     async for piece in body.pieces():
         try:
             parser.write(piece)
         except FormParserError as error:
-            raise BadUpload(f"damaged multipart body: {error}") from None
+            raise BadUpload(f"damaged multipart body: {reason(error)}") from None
         complete, parts.complete = parts.complete, []
         for picture in complete:
             yield picture

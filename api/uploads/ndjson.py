@@ -27,15 +27,22 @@ async def ndjson_pictures(body: Body, image_bytes: int) -> AsyncIterator[Picture
 
 
 async def _lines(body: Body, limit_bytes: int) -> AsyncIterator[bytes]:
-    rest = b""
+    """A long line in small pieces is put together once, not with every piece."""
+    rest: list[bytes] = []
+    rest_bytes = 0
     async for piece in body.pieces():
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in (*lines, rest):
-            if len(line) > limit_bytes:
-                raise TooLarge(f"a line is longer than {limit_bytes} bytes")
-        for line in lines:
-            yield line
-    yield rest
+        first, *others = piece.split(b"\n")
+        rest.append(first)
+        rest_bytes += len(first)
+        if rest_bytes > limit_bytes or any(len(line) > limit_bytes for line in others):
+            raise TooLarge(f"a line is longer than {limit_bytes} bytes")
+        if others:
+            yield b"".join(rest)
+            for line in others[:-1]:
+                yield line
+            rest, rest_bytes = [others[-1]], len(others[-1])
+        await asyncio.sleep(0)
+    yield b"".join(rest)
 
 
 def _picture(line: bytes, number: int, image_bytes: int) -> Picture:

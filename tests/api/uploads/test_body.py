@@ -8,6 +8,7 @@ from typing import TypeVar
 import pytest
 
 from api.uploads.body import Body, unpacked
+from api.uploads.ratio import Unpacked
 from shared.errors import BadUpload, TooLarge
 
 Item = TypeVar("Item")
@@ -35,7 +36,7 @@ def collect(items: AsyncIterator[Item]) -> list[Item]:
 
 def unpack(data: bytes, size: int = 65536, limit_bytes: int = LIMIT_BYTES, most_ratio: int = 2000) -> bytes:
     async def run() -> bytes:
-        body = await unpacked(body_of(data, size), limit_bytes, most_ratio)
+        body = await unpacked(body_of(data, size), Unpacked(limit_bytes, 10_000))
         return b"".join([piece async for piece in body.pieces()])
 
     return asyncio.run(run())

@@ -1,0 +1,112 @@
+"""Uploads of tar archives: read by tarfile from a file on disk, within bounds that tarfile does not have."""
+
+import os
+import re
+import tarfile
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from typing import IO, Any
+
+from api.pictures import Picture
+from api.uploads.archives import check_entries, in_thread, is_picture_file, picture_of, spool
+from api.uploads.body import Body
+from api.uploads.texts import reason
+from shared.errors import BadUpload
+
+MAX_EXTENSION_BYTES = 1 << 16  # of one of these: tarfile reads them into memory whole
+MAX_EXTENSIONS = 8  # before one member: tarfile recurses into each
+MAX_GLOBAL_HEADERS = 64  # tarfile keeps them all
+PAX = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+EXTENSIONS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, *PAX)
+PAX_RECORD = re.compile(rb"([0-9]{1,6}) [^=\n]{1,255}=")
+LONG_NUMBER = re.compile(rb"[0-9]{65}")  # of these, tarfile's search takes time by the square
+# tarfile's own errors, and those that it lets through for damaged headers.
+DAMAGED = (tarfile.TarError, EOFError, OSError, RecursionError, ValueError, ArithmeticError, LookupError)
+
+
+async def tar_pictures(body: Body, image_bytes: int, most: int) -> AsyncIterator[Picture]:
+    """In the order of the archive. An unreadable picture fails alone; a damaged archive is a BadUpload."""
+    with tempfile.TemporaryFile() as file:
+        await spool(body, file)
+        async for picture in in_thread(_members(file, image_bytes, most)):
+            yield picture
+
+
+class _BoundedTarInfo(tarfile.TarInfo):
+    def _proc_member(self, archive: Any) -> tarfile.TarInfo:
+        """The entry point that tarfile leaves to subclasses, called for every header."""
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise _sparse()
+        if self.type in EXTENSIONS:
+            archive.extensions += 1
+            _check_extension(self, archive)
+        else:
+            archive.extensions = 0
+        info: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        if not 0 <= info.size <= os.fstat(archive.fileobj.fileobj.fileno()).st_size:  # tarfile would skip for ever
+            raise tarfile.ReadError(f"a member says that it has {info.size:.3g} bytes, more than the archive")
+        return info
+
+    def _proc_gnusparse_00(self, *_: object) -> None:
+        raise _sparse()
+
+    def _proc_gnusparse_01(self, *_: object) -> None:
+        raise _sparse()
+
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        raise _sparse()
+
+
+class _BoundedTar(tarfile.TarFile):
+    tarinfo = _BoundedTarInfo
+    extensions = 0  # since the last member
+
+
+def _sparse() -> tarfile.ReadError:
+    return tarfile.ReadError("a sparse file; pack the archive without --sparse")
+
+
+def _check_extension(info: tarfile.TarInfo, archive: Any) -> None:
+    if not 0 <= info.size <= MAX_EXTENSION_BYTES:
+        raise tarfile.ReadError(f"a name or header of {info.size} bytes")
+    if archive.extensions > MAX_EXTENSIONS:
+        raise tarfile.ReadError(f"more than {MAX_EXTENSIONS} names and headers before one member")
+    if len(archive.pax_headers) > MAX_GLOBAL_HEADERS:
+        raise tarfile.ReadError(f"more than {MAX_GLOBAL_HEADERS} global headers")
+    if info.type in PAX:
+        file = archive.fileobj.fileobj  # under the stream, which cannot look ahead
+        _check_pax(os.pread(file.fileno(), info.size, info.offset + tarfile.BLOCKSIZE))
+
+
+def _check_pax(data: bytes) -> None:
+    """tarfile takes records that overlap, thousands of long keys made out of the same bytes."""
+    if LONG_NUMBER.search(data):
+        raise tarfile.ReadError("a header with a number of more than 64 digits")
+    at = 0
+    while at < len(data) and data[at]:
+        record = PAX_RECORD.match(data, at)
+        end = at + int(record[1]) if record else 0
+        if record is None or end <= record.end() or end > len(data) or data[end - 1] != ord("\n"):
+            raise tarfile.ReadError("a damaged pax header")
+        at = end
+
+
+def _members(file: IO[bytes], image_bytes: int, most: int) -> Iterator[Picture]:
+    try:
+        with _BoundedTar.open(fileobj=file, mode="r|") as archive:
+            yield from _pictures(archive, image_bytes, most)
+            file.seek(archive.offset)  # where tarfile found no further member
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise BadUpload("the tar archive is damaged or ends too early")
+    except DAMAGED as error:
+        raise BadUpload(f"not a readable tar archive: {reason(error)}") from None
+
+
+def _pictures(archive: tarfile.TarFile, image_bytes: int, most: int) -> Iterator[Picture]:
+    for number, info in enumerate(archive, 1):
+        archive.members = []  # type: ignore[attr-defined]  # else it keeps every member it has seen
+        check_entries(number, most)
+        if info.isfile() and is_picture_file(info.name):
+            member = archive.extractfile(info)
+            assert member is not None, "a regular file has contents"
+            yield picture_of(info.name, member.read(image_bytes + 1), image_bytes)

@@ -1,0 +1,26 @@
+"""A hostile request body, and what must come of it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+SINGLE = "/mnist/classify"
+BULK = "/mnist/classify/bulk"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Refused with 4xx, or a job some of whose images fail; `harmless`: may as well be taken, for it only looks bad."""
+
+    group: str
+    name: str
+    body: bytes
+    path: str = BULK
+    content_type: str = ""
+    harmless: bool = False
+
+
+def cases(
+    group: str, bodies: Iterable[tuple[str, bytes]], path: str = BULK, content_type: str = "", harmless: bool = False
+) -> Iterator[Case]:
+    for name, body in bodies:
+        yield Case(group, name, body, path, content_type, harmless)
