@@ -9,7 +9,7 @@ comma := ,
 RUN_EXTRAS := worker,tasks,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test check fuzz train fast-train data evaluate bench bench-peers clean
+.PHONY: help run test check audit train fast-train data evaluate bench bench-peers faults hostile fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,7 +54,7 @@ faults: $(VENV)/.all-installed ## do harm to a running service, again and again,
 	$(PY) -m tests.faults $(FAULTS)
 
 hostile: $(VENV)/.all-installed ## send every bad input that we have to a running service, and count the answers
-	$(PY) -m tests.hostile
+	$(PY) -m tests.fuzz --hostile
 
 data: $(VENV)/.all-installed ## download MNIST into data/mnist
 	$(PY) -m training data --dir data/mnist

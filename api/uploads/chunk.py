@@ -7,8 +7,6 @@ from api.pictures import Picture
 from api.uploads.texts import MAX_REASON_CHARS, shown
 from shared.errors import BadUpload, TooLarge
 
-MOST_NAME_CHARS = 255
-
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -46,15 +44,6 @@ def _chunk(pictures: Sequence[Picture]) -> Chunk:
     return Chunk(
         pixels=b"".join(picture.pixels for picture in pictures if picture.pixels is not None),
         count=len(pictures),
-        names=[label_of(picture.name) for picture in pictures],
+        names=[picture.name for picture in pictures],
         errors={position: picture.error for position, picture in enumerate(pictures) if picture.pixels is None},
     )
-
-
-def label_of(name: str) -> str:
-    """A name as it is kept and shown: text that can be written as UTF-8, no longer than a file name may be.
-
-    Archives hold bytes that are no text, which arrive as lone surrogates.
-    """
-    text = name.encode("utf-8", "replace").decode()
-    return text if len(text) <= MOST_NAME_CHARS else text[: MOST_NAME_CHARS - 1] + "…"

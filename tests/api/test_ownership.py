@@ -117,7 +117,9 @@ def test_a_dead_letter_names_its_item_and_is_tried_again(served: System, test_se
     header |= {"position": 4, "job": "j0", "chunk": 0}
     served.redis.hset(keys.job("j0"), "chunk_images", 256)
     served.redis.hset(keys.job_manifests("j0"), "0", orjson.dumps({"names": None, "errors": [[0, "not an image"]]}))
-    letter_id: Any = served.redis.xadd(keys.DEAD_LETTERS, {"h": orjson.dumps(header), "x": test_set.images[7].tobytes()})
+    letter_id: Any = served.redis.xadd(
+        keys.DEAD_LETTERS, {"h": orjson.dumps(header), "x": test_set.images[7].tobytes()}
+    )
     (letter,) = ask(served, "ops", "GET", "/dead-letters").json()["dead_letters"]
     assert letter["id"] == letter_id.decode()
     assert (letter["job"], letter["index"], letter["reason"], letter["key"]) == ("j0", 5, "why", "alice")

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from api.pictures import Picture
-from api.uploads.chunk import Chunk, check_total, chunk_pictures, label_of
+from api.uploads.chunk import Chunk, check_total, chunk_pictures
 from shared.errors import BadUpload, TooLarge
 from tests.api.uploads.test_body import collect
 
@@ -59,20 +59,3 @@ def test_a_total_is_checked_against_the_most_that_is_allowed() -> None:
     check_total(5, 5)
     with pytest.raises(TooLarge, match="a job takes at most 5 images"):
         check_total(6, 5)
-
-
-@pytest.mark.parametrize(
-    ("name", "label"),
-    [
-        ("7.png", "7.png"),
-        ("é" * 255, "é" * 255),
-        ("a" * 256, "a" * 254 + "…"),
-        ("a\udcff.png", "a?.png"),
-        ("../../etc/passwd", "../../etc/passwd"),
-        ("C:\\7\x00.png", "C:\\7\x00.png"),
-    ],
-)
-def test_a_name_is_only_a_label_that_can_be_written_and_is_not_too_long(name: str, label: str) -> None:
-    assert label_of(name) == label
-    (chunk,) = chunks_of([Picture(name, bytes(784))])
-    assert chunk.names == [label]
