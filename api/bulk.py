@@ -1,5 +1,6 @@
 """`POST /mnist/classify/bulk`: many images, one job."""
 
+import reprlib
 from collections.abc import AsyncIterator
 
 import orjson
@@ -58,7 +59,7 @@ def parse_range(body: bytes, count: int) -> tuple[int, int]:
     start, stop = asked.get("start", 0), asked.get("stop", count)
     for name, number in (("start", start), ("stop", stop)):
         if not isinstance(number, int) or isinstance(number, bool):
-            raise BadParameter(f"{name} {number!r} is not an integer")
+            raise BadParameter(f"{name} {reprlib.repr(number)} is not an integer")
     if not 0 <= start < stop <= count:
         raise NotFound(f"no images {start} to {stop}: there are {count}, and a range has at least one")
     return start, stop

@@ -4,9 +4,10 @@ Layout: uint32 little-endian header length, JSON header, uint8[n] predictions (N
 float32[n,10] probabilities, little-endian (zeros where there is no prediction).
 """
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,17 @@ from shared.images import CLASSES, Probabilities
 NO_PREDICTION = 255
 
 FinalState = Literal["done", "failed", "expired", "cancelled"]
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "worker": (str,),
+    "attempt": (int,),
+    "batch_images": (int,),
+    "queue_ms": (float, int),
+    "model_ms": (float, int),
+    "client": (str,),
+}
+_STATES = frozenset(get_args(FinalState))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +87,10 @@ def decode_block(data: bytes | memoryview) -> Block:
         header = orjson.loads(data[4:start])
         count = header["n"]
         if type(count) is not int or len(data) != start + count * (1 + 4 * CLASSES):
-            raise ValueError(f"{count!r} results in {len(data)} bytes")
+            raise ValueError(f"{reprlib.repr(count)} results in {len(data)} bytes")
+        for name, types in _TYPES.items():
+            if type(header[name]) not in types:
+                raise TypeError(f"{name} is {reprlib.repr(header[name])}")
         predictions = np.frombuffer(data, np.uint8, count, start)
         probabilities = np.frombuffer(data, "<f4", count * CLASSES, start + count).reshape(count, CLASSES)
         return Block(
@@ -88,7 +103,15 @@ def decode_block(data: bytes | memoryview) -> Block:
             queue_ms=header["queue_ms"],
             model_ms=header["model_ms"],
             client=header["client"],
-            faults={position: (state, reason) for position, state, reason in header["faults"]},
+            faults=_faults(header["faults"], count),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EntryError(f"not a block: {error!r}") from None
+
+
+def _faults(listed: list[Any], count: int) -> dict[int, tuple[FinalState, str]]:
+    faults = {position: (state, reason) for position, state, reason in listed}
+    for position, (state, reason) in faults.items():
+        if type(position) is not int or not 0 <= position < count or state not in _STATES or type(reason) is not str:
+            raise ValueError(f"a fault {reprlib.repr([position, state, reason])} of {count} results")
+    return faults

@@ -4,6 +4,7 @@ On the stream an entry is two fields: `h`, a JSON header, and `x`, the pixels, 7
 has a reply channel; an entry with a `chunk` is that part of the job `uid`.
 """
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -98,11 +99,11 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
 
 def _string(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"expected a string, not {value!r}")
+        raise TypeError(f"expected a string, not {reprlib.repr(value)}")
     return value
 
 
 def _integer(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TypeError(f"expected an integer from 0, not {value!r}")
+        raise TypeError(f"expected an integer from 0, not {reprlib.repr(value)}")
     return value

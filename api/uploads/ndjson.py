@@ -53,7 +53,8 @@ def _picture(line: bytes, number: int, image_bytes: int) -> Picture:
         return Picture(name, None, f"not JSON: {error}")
     encoded = record
     if isinstance(record, dict):
-        name = str(record.get("name") or name)
+        given = record.get("name")
+        name = str(given) if given and isinstance(given, str | int | float) else name
         encoded = record.get("image")
     if not isinstance(encoded, str):
         return Picture(name, None, 'expected {"image": "<base64>"} or a base64 string')

@@ -12,12 +12,37 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from api.bulk import parse_range
 from shared.dataset import Split
+from shared.errors import BadParameter, BadUpload, NotFound
 from tests.api.test_classify import png
 from tests.system import System
 
 Request = dict[str, Any]
+
+
+NUMBERS = st.none() | st.booleans() | st.floats() | st.text() | st.integers(-20, 20) | st.integers()
+
+
+@settings(max_examples=300, deadline=None, database=None, derandomize=True)
+@given(st.binary(max_size=50) | st.dictionaries(st.sampled_from(["start", "stop", "step"]), NUMBERS))
+def test_a_range_is_within_the_test_set_or_refused(asked: bytes | dict[str, Any]) -> None:
+    body = asked if isinstance(asked, bytes) else json.dumps(asked).encode()
+    try:
+        start, stop = parse_range(body, 10)
+    except (BadUpload, BadParameter, NotFound):
+        return
+    assert 0 <= start < stop <= 10
+
+
+@pytest.mark.parametrize("name", ["start", "stop"])
+def test_a_range_of_lists_in_lists_is_refused_however_deep(name: str) -> None:
+    body = f'{{"{name}": {"[" * 1000}{"]" * 1000}}}'.encode()
+    with pytest.raises(BadParameter, match=rf"{name} \[+\.\.\.\]+ is not an integer"):
+        parse_range(body, 10)
 
 
 def npy(images: np.ndarray) -> bytes:

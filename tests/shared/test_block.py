@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from shared.block import NO_PREDICTION, Block, FinalState, decode_block, encode_block
 from shared.errors import EntryError
 
-bounded = settings(max_examples=200, deadline=None, database=None)
+bounded = settings(max_examples=200, deadline=None, database=None, derandomize=True)
 
 HEADER: dict[str, Any] = {
     "n": 2,
@@ -35,6 +35,7 @@ def packed(header: Any, results: bytes = RESULTS) -> bytes:
 @st.composite
 def blocks(draw: st.DrawFn) -> Block:
     count = draw(st.integers(0, 5))
+    fault = st.tuples(st.sampled_from(STATES), st.text())
     return Block(
         predictions=draw(arrays.arrays(np.uint8, count)),
         probabilities=draw(arrays.arrays(np.float32, (count, 10))),
@@ -45,7 +46,7 @@ def blocks(draw: st.DrawFn) -> Block:
         queue_ms=draw(st.integers(0, 10**9)) / 1000,
         model_ms=draw(st.integers(0, 10**9)) / 1000,
         client=draw(st.text(max_size=9)),
-        faults=draw(st.dictionaries(st.integers(0, 4), st.tuples(st.sampled_from(STATES), st.text()), max_size=count)),
+        faults=draw(st.dictionaries(st.sampled_from(range(count)), fault) if count else st.just({})),
     )
 
 
@@ -116,11 +117,56 @@ def test_a_count_that_is_no_number_is_refused_whatever_follows(count: Any, resul
 
 @pytest.mark.parametrize(
     "faults",
-    [None, 1, "ab", {"1": "failed"}, [1], [[1, "failed"]], [[1, "failed", "why", 2]], [[[1], "failed", "why"]]],
+    [
+        *(None, 1, "ab", {"1": "failed"}, [1], [[1, "failed"]], [[1, "failed", "why", 2]], [[[1], "failed", "why"]]),
+        *([[at, "failed", "why"]] for at in (-1, 2, 1.0, True, "1", None)),
+        *([[1, state, "why"]] for state in ("running", None, 1, ["failed"])),
+        *([[1, "failed", reason]] for reason in (None, 1, ["why"])),
+    ],
 )
 def test_faults_of_another_form_are_refused(faults: Any) -> None:
     with pytest.raises(EntryError, match="not a block"):
         decode_block(packed(HEADER | {"faults": faults}))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        *((name, (7, None, True, ["cnn@1"], {})) for name in ("model", "worker", "client")),
+        *((name, ("1", None, True, 1.0, [1])) for name in ("attempt", "batch_images")),
+        *((name, ("1", None, True, [1])) for name in ("queue_ms", "model_ms")),
+    ],
+)
+def test_values_of_another_type_are_refused_and_named(name: str, values: tuple[Any, ...]) -> None:
+    for value in values:
+        with pytest.raises(EntryError, match=rf"not a block: TypeError\(.{name} is"):
+            decode_block(packed(HEADER | {name: value}))
+
+
+@pytest.mark.parametrize("name", HEADER)
+def test_lists_in_lists_are_refused_however_deep(name: str) -> None:
+    """Python cannot print them."""
+    header = packed(HEADER | {name: "deep"})[4 : -len(RESULTS)].replace(b'"deep"', b"[" * 1000 + b"]" * 1000)
+    with pytest.raises(EntryError, match="not a block"):
+        decode_block(len(header).to_bytes(4, "little") + header + RESULTS)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@bounded
+@given(st.dictionaries(st.sampled_from([*HEADER, "later"]), JSON, min_size=1))
+def test_a_header_of_anything_is_a_block_that_can_be_packed_again_or_an_entry_error(changes: dict[str, Any]) -> None:
+    try:
+        block = decode_block(packed(HEADER | changes))
+    except EntryError:
+        return
+    assert block.count == 2
+    decode_block(encode_block(block))
 
 
 def test_a_block_cut_anywhere_or_with_more_behind_it_is_refused() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shared.entry import Entry, decode_entry, encode_header
 from shared.errors import EntryError
 
-bounded = settings(max_examples=200, deadline=None, database=None)
+bounded = settings(max_examples=200, deadline=None, database=None, derandomize=True)
 
 FROM_ZERO = st.integers(0, 2**53)
 HEADER = {"v": 1, "uid": "ab12", "model": "cnn@1", "at": 1_700_000_000_000_000, "n": 2}
@@ -97,6 +97,14 @@ def test_values_of_another_type_or_below_zero_are_refused(name: str, values: tup
 def test_a_header_that_is_no_object_is_refused(header: Any) -> None:
     with pytest.raises(EntryError, match="not an entry"):
         decode_entry(fields_of(header))
+
+
+@pytest.mark.parametrize("name", [*HEADER, "reply", "chunk", "deadlines"])
+def test_lists_in_lists_are_refused_however_deep(name: str) -> None:
+    """Python cannot print them."""
+    header = fields_of(HEADER | {name: "deep"})[b"h"].replace(b'"deep"', b"[" * 1000 + b"]" * 1000)
+    with pytest.raises(EntryError, match="not an entry: TypeError"):
+        decode_entry({b"h": header, b"x": PIXELS})
 
 
 def test_another_format_is_refused_and_told() -> None:

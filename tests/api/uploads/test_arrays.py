@@ -162,6 +162,8 @@ def test_fortran_order_is_refused_with_the_way_out() -> None:
         "{'descr': 'no such type', 'fortran_order': False, 'shape': (1, 28, 28)}",
         "{'descr': 7, 'fortran_order': False, 'shape': (1, 28, 28)}",
         "{'descr': [], 'fortran_order': False, 'shape': (1, 28, 28)}",
+        "{'descr': (), 'fortran_order': False, 'shape': (1, 28, 28)}",
+        "{'descr': ('|u1',), 'fortran_order': False, 'shape': (1, 28, 28)}",
         "{'descr': '|u1', 'shape': __import__('os').getpid()}",
         "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 28, 28",
         "(" * 5000,
@@ -174,6 +176,14 @@ def test_fortran_order_is_refused_with_the_way_out() -> None:
 def test_a_damaged_header_is_refused(header: str) -> None:
     with pytest.raises(BadUpload, match=r"damaged .npy header|expected an array of uint8"):
         read_npy(npy_with_header(header, bytes(784)))
+
+
+@pytest.mark.parametrize("descr", ["|u1", "<u2"])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_lengths_that_python_refuses_to_print_are_refused(sign: str, descr: str) -> None:
+    shape = f"({sign}0x{'f' * 9000}, 27)"
+    with pytest.raises(BadUpload, match="a shape that no array can have"):
+        read_npy(npy_with_header(f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}}}"))
 
 
 @pytest.mark.parametrize("length", [0, 1, 6, 7, 8, 9, 10, 11, 50])

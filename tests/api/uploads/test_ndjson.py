@@ -49,10 +49,16 @@ def test_more_lines_than_are_read_at_a_time_stay_in_order() -> None:
         ({"image": IMAGE, "name": None}, "line 1"),
         ({"image": IMAGE, "name": "é.png"}, "é.png"),
         ({"image": IMAGE, "name": 7, "more": [1]}, "7"),
+        ({"image": IMAGE, "name": ["7.png"]}, "line 1"),
     ],
 )
 def test_a_line_is_a_record_or_the_image_alone(record: Any, name: str) -> None:
     assert read(line(record)) == [Picture(name, PIXELS)]
+
+
+def test_a_name_of_lists_in_lists_is_no_name() -> None:
+    data = b'{"image": "%s", "name": %s}' % (IMAGE.encode(), b"[" * 1000 + b"7" + b"]" * 1000)
+    assert read(data) == [Picture("line 1", PIXELS)]
 
 
 def test_blank_lines_are_neither_images_nor_counted() -> None:
