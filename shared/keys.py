@@ -79,7 +79,9 @@ def dropped(entry_uid: str) -> str:
 
 
 def suspect(stream_key: str, entry_id: str) -> str:
-    """Hash of an entry that was delivered again: `running` is the position under way, `deaths:{position}` a count."""
+    """Hash of an entry that was delivered again: `running:{consumer}` is the position that it has under way, a position
+    the count of workers that died of it.
+    """
     return f"{PREFIX}suspect:{stream_key.removeprefix(PREFIX)}:{entry_id}"
 
 

@@ -115,14 +115,16 @@ class Runner:
         """Redis knows which image is under way, so that a death is the fault of that one alone."""
         probabilities = np.zeros((len(images), CLASSES), np.float32)
         faults: dict[int, str] = {}
+        survived: int | None = None
         for row, position in enumerate(positions):
-            self._suspects.mark(suspect, position)
+            self._suspects.mark(suspect, survived, position)
             with self._in_model.busy():
                 answer, fault = predict_isolating(engine.predict, images[row : row + 1])
             probabilities[row] = answer[0]
             if fault:
                 faults[row] = fault[0]
-        self._suspects.clear(suspect)
+            survived = position
+        self._suspects.mark(suspect, survived, None)
         return probabilities, faults
 
     def _finish(self, batch: list[Slice], run: "_Run") -> None:

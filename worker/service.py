@@ -55,8 +55,9 @@ class BatchingService:
             batch_images = engine.best_batch_images
         self._limit = BatchLimit(batch_images, settings.max_batch_ms)
         models = model_names(settings.models_dir)
-        client = self._patient_client()
+        # First, and not patiently: a worker that waited here for a Redis that is away would not hear TERM.
         self._keeper_client = worker_client(settings, patient=False)
+        client = self._patient_client()
         consumer = f"{self._name}:{os.getpid()}:{time.time_ns()}"
 
         # Enough in hand that no engine waits for a pull, and no more: the rest is for the other workers.
@@ -64,7 +65,7 @@ class BatchingService:
         self._backlog = Backlog(
             {"interactive": 2 * running_images, "bulk": max(running_images, settings.bulk_entry_images)}
         )
-        suspects = Suspects(client, settings.max_attempts)
+        suspects = Suspects(client, consumer, settings.max_attempts)
         deliveries = Deliveries(client, self._backlog, self._finisher(client), suspects)
         self._leases = Leases(self._keeper_client, consumer, models, deliveries, settings.lease_ms)
         self._heartbeat = Heartbeat(self._keeper_client, self._name, settings.worker_ttl_s)
@@ -88,7 +89,7 @@ class BatchingService:
             )
         ]
         self._runners = [
-            self._thread(name, self._runner(name, deliveries).run)
+            self._thread(name, self._runner(name, consumer, deliveries).run)
             for name in (f"run-{number}" for number in range(self._engines.threads))
         ]
         self._keeper = self._thread("keep", self._keep)
@@ -115,7 +116,7 @@ class BatchingService:
     def _finisher(self, client: Client) -> Finisher:
         return Finisher(client, self._name, self._settings)
 
-    def _runner(self, name: str, deliveries: Deliveries) -> Runner:
+    def _runner(self, name: str, consumer: str, deliveries: Deliveries) -> Runner:
         client = self._patient_client()
         return Runner(
             self._backlog,
@@ -124,7 +125,7 @@ class BatchingService:
             self._report,
             deliveries.finished,
             self._limit,
-            Suspects(client, self._settings.max_attempts),
+            Suspects(client, consumer, self._settings.max_attempts),
             self._watchdog.model_pulse(name),
             self._watchdog.redis_pulse(name),
         )

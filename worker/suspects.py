@@ -18,22 +18,29 @@ logger = logging.getLogger(__name__)
 
 TTL_S = 86_400
 GIVE_UP_FACTOR = 10  # an entry that was delivered so many times MAX_ATTEMPTS is set aside whole
-# The death of the worker that had the image under way becomes that image's; returns the deaths of all images.
+# Whoever had an image under way and lost the entry has died of it, or so it seems. Returns the deaths of all images.
 BLAME_SCRIPT = """
-local running = redis.call('HGET', KEYS[1], 'running')
-if running then
-  redis.call('HDEL', KEYS[1], 'running')
-  redis.call('HINCRBY', KEYS[1], running, 1)
+local fields = redis.call('HGETALL', KEYS[1])
+for index = 1, #fields, 2 do
+  if string.sub(fields[index], 1, 8) == 'running:' then
+    redis.call('HDEL', KEYS[1], fields[index])
+    redis.call('HINCRBY', KEYS[1], fields[index + 1], 1)
+  end
 end
 return redis.call('HGETALL', KEYS[1])
 """
-
-
-# HDEL first: a Redis without memory lets it through, and with it what follows.
+# A worker that was only slow finds its mark gone, and takes the blame off the image that it has survived.
+# HDEL comes first of the writes: a Redis without memory lets it through, and with it what follows.
 MARK_SCRIPT = """
-redis.call('HDEL', KEYS[1], 'running')
-redis.call('HSET', KEYS[1], 'running', ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
+local marked = redis.call('HGET', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[1], ARGV[1])
+if ARGV[2] ~= '' and not marked then
+  redis.call('HINCRBY', KEYS[1], ARGV[2], -1)
+end
+if ARGV[3] ~= '' then
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[4])
 """
 
 
@@ -74,8 +81,9 @@ def dead_letter(delivery: Delivery, position: int, reason: str, now_ms: int) -> 
 class Suspects:
     """Blocks while Redis is away, as its client retries. Raises redis' errors otherwise."""
 
-    def __init__(self, client: Client, max_attempts: int) -> None:
+    def __init__(self, client: Client, consumer: str, max_attempts: int) -> None:
         self._client = client
+        self._mark = f"running:{consumer}"
         self._max_attempts = max_attempts
 
     def judge(self, delivery: Delivery) -> None:
@@ -90,13 +98,13 @@ class Suspects:
             delivery.faults[position] = ("failed", reason)
             delivery.set_aside.append(position)
 
-    def mark(self, delivery: Delivery, position: int) -> None:
-        """Must be called before the image is run."""
-        self._client.eval(MARK_SCRIPT, 1, self._key(delivery), position, TTL_S)
+    def mark(self, delivery: Delivery, survived: int | None, position: int | None) -> None:
+        """Must be called before the image at `position` is run, and after the last one, with None for it.
 
-    def clear(self, delivery: Delivery) -> None:
-        """The last image was survived too."""
-        self._client.hdel(self._key(delivery), "running")
+        `survived` is the position that this worker marked before; None: this is its first.
+        """
+        told = ["" if which is None else which for which in (survived, position)]
+        self._client.eval(MARK_SCRIPT, 1, self._key(delivery), self._mark, *told, TTL_S)
 
     def _key(self, delivery: Delivery) -> str:
         return keys.suspect(delivery.stream, delivery.entry_id.decode())

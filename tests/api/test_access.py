@@ -203,6 +203,7 @@ def test_machines_need_no_key(guarded: System) -> None:
     assert guarded.http.get("/readyz").status_code == 503, "open, and there is no worker"
 
 
+@pytest.mark.slow
 def test_a_key_is_in_nothing_that_the_api_says(guarded: System) -> None:
     for secret in (ALICES, OPS, UNKNOWN):
         replies = [

@@ -20,7 +20,7 @@ def idle(redis_server: RedisServer) -> Iterator[System]:
 @pytest.fixture
 def busy(redis_server: RedisServer) -> Iterator[System]:
     """A system whose worker is stopped for now, and is not missed."""
-    environ = {"WORKER_TTL_S": "60", "LEASE_MS": "60000"}
+    environ = {"WORKER_TTL_S": "60", "LEASE_MS": "8000"}
     with running(redis_server.new_url(), environ=environ) as busy_system:
         busy_system.workers["worker-1"].signal(signal.SIGSTOP)
         yield busy_system

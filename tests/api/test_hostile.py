@@ -7,6 +7,7 @@ from tests.fuzz.hostile import all_cases, try_all
 from tests.system import System
 
 
+@pytest.mark.slow
 def test_the_corpus_is_large_and_each_of_its_cases_is_small_and_has_its_own_name() -> None:
     cases = list(all_cases())
     assert len(cases) >= 150

@@ -141,6 +141,7 @@ def test_a_key_gets_no_more_turns_by_sending_more_jobs(guarded: System) -> None:
     assert lengths[-2:] == [1, 3]
 
 
+@pytest.mark.slow
 def test_a_small_job_does_not_wait_for_a_large_one(redis_server: RedisServer, test_set: Split) -> None:
     """What the large one got done meanwhile is far less than a second of the model's time."""
     with running(redis_server.new_url()) as system:

@@ -48,7 +48,7 @@ def strike(fault: Fault) -> None:
     if fault == "hangs":
         threading.Event().wait(FOREVER_S)
     elif fault == "dies":
-        os.kill(os.getpid(), signal.SIGSEGV)
+        signal.raise_signal(signal.SIGSEGV)  # to this very thread: another way, it would run on for a while
     elif fault == "freezes":  # PyDLL, unlike CDLL, keeps the interpreter's lock
         ctypes.PyDLL(None).sleep(FOREVER_S)
 

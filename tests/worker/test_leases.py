@@ -31,7 +31,7 @@ class Worker:
         self.name = name
         self.backlog = Backlog({"interactive": 1000, "bulk": 1000})
         self.finisher = Finisher(client, name, Settings(result_ttl_s=1000, single_result_ttl_s=1000))
-        self.suspects = Suspects(client, max_attempts)
+        self.suspects = Suspects(client, name, max_attempts)
         self.deliveries = Deliveries(client, self.backlog, self.finisher, self.suspects)
         self.leases = Leases(client, name, ["cnn"], self.deliveries, LEASE_MS)
         stopping = threading.Event()
@@ -122,12 +122,29 @@ def test_an_image_that_killed_three_workers_is_set_aside_and_its_neighbours_are_
         worker = taken_over(client, worker, f"worker-{number}")
         (delivery,) = worker.deliveries.held()
         assert (delivery.is_suspect, delivery.faults) == (True, {})
-        worker.suspects.mark(delivery, 0)
-        worker.suspects.mark(delivery, 1)  # dies of it, alone
+        worker.suspects.mark(delivery, None, 0)
+        worker.suspects.mark(delivery, 0, 1)  # dies of it, alone
     worker = taken_over(client, worker, "worker-4")
     (delivery,) = worker.deliveries.held()
     assert delivery.set_aside == [1]
     assert delivery.faults == {1: ("failed", "set aside after 3 attempts that no worker survived")}
+
+
+def test_a_worker_that_was_only_slow_takes_the_blame_off_the_image_that_it_survived(client: Client) -> None:
+    slow = Worker(client, "worker-1")
+    put(client, "a", count=2)
+    slow.pull()
+    slow = taken_over(client, slow, "worker-2")
+    (delivery,) = slow.deliveries.held()
+    slow.suspects.mark(delivery, None, 0)
+    for number in range(3, 9):  # each of them takes the entry from one that still runs it
+        after = taken_over(client, slow, f"worker-{number}")
+        slow.suspects.mark(delivery, 0, 1)
+        slow.suspects.mark(delivery, 1, None)
+        slow = after
+        (delivery,) = slow.deliveries.held()
+        slow.suspects.mark(delivery, None, 0)
+    assert delivery.faults == {}
 
 
 def test_an_entry_is_nobodys_fault_when_no_image_was_under_way(client: Client) -> None:

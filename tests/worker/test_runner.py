@@ -50,11 +50,9 @@ class FakeSuspects:
     def __init__(self) -> None:
         self.marks: list[int | None] = []
 
-    def mark(self, delivery: Delivery, position: int) -> None:
+    def mark(self, delivery: Delivery, survived: int | None, position: int | None) -> None:
+        assert survived == (self.marks[-1] if self.marks else None)
         self.marks.append(position)
-
-    def clear(self, delivery: Delivery) -> None:
-        self.marks.append(None)
 
 
 def run(deliveries: list[Delivery], max_batch_images: int = 64, threads: int = 1) -> list[BatchReport]:

@@ -110,6 +110,7 @@ def test_a_wait_that_runs_out_is_a_504_and_the_work_goes_on(redis_server: RedisS
         assert item["prediction"] == test_set.labels[5]
 
 
+@pytest.mark.slow
 def test_inspect_answers_and_a_warm_shutdown_finishes_what_is_in_hand(
     redis_server: RedisServer, test_set: Split
 ) -> None:
@@ -137,6 +138,13 @@ def test_a_worker_that_cannot_serve_refuses_to_start_and_says_why(
     worker = Process(command, {"REDIS_URL": f"redis://127.0.0.1:{redis_server.port}/0", **environ})
     assert worker.wait() != 0
     assert next(iter(environ.values())) in worker.output
+
+
+def test_a_worker_that_finds_no_redis_ends_and_says_so() -> None:
+    command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo"]
+    worker = Process(command, {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"})
+    assert worker.wait() != 0
+    assert "refused" in worker.output
 
 
 @pytest.mark.slow

@@ -210,6 +210,7 @@ def test_random_bytes_raise_request_errors_and_nothing_else(
     read_or_refuse(data, content_type, 100)
 
 
+@pytest.mark.slow
 @settings(bounded, max_examples=500)
 @given(
     name=st.sampled_from(sorted(UPLOADS)),
