@@ -21,7 +21,7 @@ SHORT_REPETITIONS = 1
 
 def main() -> None:
     arguments = parse_arguments(sys.argv[1:])
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # stopped either way, the children are ended
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped either way, the children are ended
     repetitions = SHORT_REPETITIONS if arguments.short else arguments.repetitions
     print(f"seed {arguments.seed}, {repetitions} repetitions of each drill", flush=True)
     pictures = make_pictures()
