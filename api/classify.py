@@ -35,7 +35,7 @@ class ClassifyImage:
             headers = Headers(scope=scope)
             as_job = prefers_async(headers)
             if not as_job:
-                state.singles.require_room()  # before any work: an overload is met by refusing, not by decoding
+                await state.singles.require_room()  # before any work: an overload is met by refusing, not by decoding
             pixels = decode_image(await read_body(receive, state.settings.max_image_bytes))
             asked = single_request(state, scope, headers, pixels)
             if as_job:
@@ -60,7 +60,7 @@ async def classify_test_image(request: Request) -> Response:
     asked = single_request(state, request.scope, request.headers, pixels)
     if prefers_async(request.headers):
         return await accept_single(state, request.scope, request.headers, asked)
-    state.singles.require_room()
+    await state.singles.require_room()
     reply = await classify_single(state, asked, request.receive, started_s)
     return Json(reply | {"dataset": state.test_set.name, "index": index})
 

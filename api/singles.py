@@ -20,6 +20,7 @@ from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+REFUSE_AFTER_S = 1.0  # as long as the least `Retry-After`
 LISTEN_AFTER_S = 0.1  # a request that waits for longer is listened to, whether its client is still there
 
 
@@ -80,12 +81,16 @@ class Singles:
         self._gathered: list[Waiting] = []
         self._writer: asyncio.Task[None] | None = None
 
-    def require_room(self) -> None:
-        """Raises QueueFull when as many requests wait as may. Costs a request nothing, and comes before its work."""
+    async def require_room(self) -> None:
+        """Comes before a request's work. Raises QueueFull when as many requests wait as may, after REFUSE_AFTER_S:
+        clients that ask again at once would else take the time of those who were accepted.
+        """
         if self._waiting >= self._most_waiting:
-            raise QueueFull(
+            full = QueueFull(
                 f"{self._waiting} requests wait for their answers here", self._enqueuer.drain_s(self._waiting)
             )
+            await asyncio.sleep(REFUSE_AFTER_S)
+            raise full
 
     async def classify(self, asked: SingleRequest, gone: Callable[[], Awaitable[None]]) -> tuple[Block, int, str]:
         """The block with the answer, the image's position in it, and its id. `gone` returns when the client has.

@@ -364,11 +364,11 @@ def test_more_requests_than_may_wait_are_refused_until_one_is_answered() -> None
         asked = await world.begin() + [world.ask(digit) for digit in range(11)]
         await asyncio.sleep(0)
         with pytest.raises(QueueFull, match="12 requests wait") as refused:
-            world.singles.require_room()
+            await world.singles.require_room()
         assert refused.value.retry_after_s == 3
         world.replies.answer(world.enqueuer.writes[0][0])
         await asked[0]
-        world.singles.require_room()
+        await world.singles.require_room()
         for each in asked:
             each.cancel()
 
