@@ -103,7 +103,7 @@ class Settings:
     )
     max_batch_images: int = _setting(256, _integer(1, 4096), "most images of one batch")
     max_batch_ms: float = _setting(50.0, _number(1, 60_000, "ms"), "longest that one batch may take")
-    max_attempts: int = _setting(3, _integer(1, 100), "deliveries of an entry before its images fail")
+    max_attempts: int = _setting(3, _integer(1, 100), "workers that one image may kill before it is set aside")
     engine_stall_s: float = _setting(
         30.0, _number(0.5, 3600, "s"), "a worker whose model runs for so long without an answer ends itself"
     )
