@@ -1,7 +1,6 @@
 """`python -m api`: serve the API."""
 
 import functools
-import ipaddress
 import logging
 import os
 import resource
@@ -12,6 +11,7 @@ import uvicorn
 from api.app import make_app
 from api.bounded import BoundedProtocol, Bounds
 from shared.errors import MnistifiedError
+from shared.loopback import is_loopback
 from shared.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
@@ -59,13 +59,6 @@ def warn_if_open_to_all(settings: Settings) -> None:
         logger.warning(
             "API_HOST=%s without API_KEYS: whoever reaches this address may use the service", settings.api_host
         )
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def allow_open_files(wanted: int) -> None:

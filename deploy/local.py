@@ -1,7 +1,6 @@
 """`python -m deploy.local`: the whole system on one machine, from the Procfile, restarting what dies."""
 
 import argparse
-import ipaddress
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from pathlib import Path
 from deploy.redis_server import find_redis_server
 from deploy.supervise import parse_procfile, supervisor_config
 from shared.errors import MnistifiedError, SettingError
+from shared.loopback import is_loopback
 from shared.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings
 
 PROCFILE = Path(__file__).parent.parent / "Procfile"
@@ -83,14 +83,6 @@ def check_flower_guarded(host: str, environ: Mapping[str, str]) -> None:
         raise SettingError(
             f"FLOWER_HOST={host!r}: whoever reaches Flower can stop workers; set FLOWER_BASIC_AUTH=user:password"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Of names, only `localhost`: what others stand for may change."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def free_port() -> int:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from api.__main__ import SPARE_FILES, is_loopback
+from api.__main__ import SPARE_FILES
 from deploy.local import free_port
+from shared.loopback import is_loopback
 from tests.processes import BIN, Process
 from tests.system import READY_S, RedisServer, running
 
