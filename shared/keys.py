@@ -24,6 +24,10 @@ JOBS_CHANNEL = PREFIX + "jobs"  # published: the id of a job that reached its fi
 DEADLINES = PREFIX + "deadlines"  # sorted set: job id -> unix time (ms) at which it expires
 CALLBACKS = PREFIX + "callbacks"  # sorted set: id of a job whose callback is due -> unix time (ms) of the next attempt
 DEAD_LETTERS = PREFIX + "dead-letters"  # stream: images that killed their workers, `h` a JSON header, `x` the pixels
+ALIASES = PREFIX + "aliases"  # hash: `name/alias` -> JSON of shared/aliases.py; kept, being configuration
+ALIASES_CHANNEL = PREFIX + "aliases"  # published: `name/alias` that has changed
+CHANGES = PREFIX + "changes"  # stream, bounded: who changed which alias when, `c` a JSON object
+WANTED = PREFIX + "wanted"  # sorted set: `name@version` that workers shall have loaded -> unix time (s) until which
 
 Lane = Literal["interactive", "bulk"]
 LANES: tuple[Lane, Lane] = ("interactive", "bulk")

@@ -11,6 +11,7 @@ from pathlib import Path
 from shared.errors import MnistifiedError
 
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
+NETWORK_NAMES = ("cnn", "cnn-small", "cnn-wide", "cnn-wide5", "seed")
 MODULES = {"train": "run", "export": "export", "evaluate": "evaluate", "data": "download"}
 
 
@@ -60,6 +61,7 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
         default=DEFAULT_WEIGHTS,
         help=".keras: whole model; .h5, .hdf5: weights as HDF5",
     )
+    command.add_argument("--network", choices=NETWORK_NAMES, default="cnn", help="what to train")
     command.add_argument("--num-epochs", type=_positive, default=60, help="passes over the images")
     command.add_argument("--batch-size", type=_positive, default=128, help="images of one step")
     command.add_argument("--seed", type=int, default=0, help="the same seed trains the same weights")

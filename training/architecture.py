@@ -1,44 +1,128 @@
-"""The network `cnn`: five small convolutions, one dense layer."""
+"""The networks, by name: rows of layers, all from float32[N,28,28,1] of raw pixels to float32[N,10] probabilities."""
+
+from dataclasses import dataclass
+from typing import Literal
 
 import keras
 
 from shared.images import CLASSES, IMAGE_SIDE
 
-NAME = "cnn"
-DESCRIPTION = "5 convolutions with batch normalisation and ReLU, 1 dense layer, softmax"
-
-# (filters, kernel side, stride, padding); the strides take 28×28 to 14×14 to 7×7, the last one to 5×5.
-CONVOLUTIONS = (
-    (32, 5, 2, "same"),
-    (40, 3, 1, "same"),
-    (64, 3, 2, "same"),
-    (64, 3, 1, "same"),
-    (56, 3, 1, "valid"),
-)
-DROPOUT = 0.3
 NORM_MOMENTUM = 0.95  # forgets in 20 steps, so that runs of a few dozen steps get usable statistics too
 
 
-def build() -> keras.Model:
-    """Return the untrained model, float32[N,28,28,1] of raw pixels 0 to 255 → float32[N,10] probabilities.
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """A square convolution with ReLU, by default behind a batch normalisation in place of a bias."""
 
-    Scaling is its first layer, so that nobody outside has to know of it.
+    filters: int
+    kernel: int
+    stride: int = 1
+    padding: Literal["same", "valid"] = "same"
+    norm: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The largest of each `side`×`side` square."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout:
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """A dense layer with ReLU; the images' maps are flattened before the first one."""
+
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """`layers` come between the scaling of the pixels and the dense layer of the ten classes."""
+
+    description: str
+    layers: tuple[Conv | Pool | Dropout | Dense, ...]
+
+
+NETWORKS = {
+    # Filters in multiples of 32: the CPU engine's kernels compute as many anyway.
+    "cnn": Network(
+        "5 convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
+        (Conv(32, 5, 2), Conv(32, 3), Conv(64, 3, 2), Conv(64, 3), Conv(64, 3, 1, "valid"), Dropout(0.3)),
+    ),
+    "cnn-small": Network(
+        "4 small convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
+        (Conv(16, 5, 2), Conv(32, 3, 2), Conv(32, 3), Conv(48, 3, 1, "valid"), Dropout(0.2)),
+    ),
+    "cnn-wide": Network(
+        "6 wide 3×3 convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
+        (Conv(24, 3), Conv(48, 3, 2), Conv(48, 3), Conv(96, 3, 2), Conv(96, 3), Conv(96, 3, 1, "valid"), Dropout(0.4)),
+    ),
+    "cnn-wide5": Network(
+        "6 wide 5×5 and 3×3 convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
+        (Conv(24, 5), Conv(32, 5, 2), Conv(48, 3), Conv(64, 5, 2), Conv(96, 3), Conv(96, 3, 1, "valid"), Dropout(0.4)),
+    ),
+    "seed": Network(
+        "2 convolutions of 32 3×3 filters, pool, dense 128, dense layer, softmax",
+        (
+            Conv(32, 3, 1, "valid", norm=False),
+            Conv(32, 3, 1, "valid", norm=False),
+            Pool(2),
+            Dropout(0.25),
+            Dense(128),
+            Dropout(0.5),
+        ),
+    ),
+}
+
+
+def build(name: str) -> keras.Model:
+    """Return the untrained network of that name. Scaling is its first layer, so that nobody outside has to know of it.
+
+    Raises KeyError for a name that is not in NETWORKS.
     """
     inputs = keras.Input((IMAGE_SIDE, IMAGE_SIDE, 1), name="image")
     x = keras.layers.Rescaling(1 / 255, name="scale")(inputs)
-    for number, (filters, kernel, stride, padding) in enumerate(CONVOLUTIONS, start=1):
-        x = keras.layers.Conv2D(
-            filters,
-            kernel,
-            stride,
-            padding,
-            use_bias=False,
-            kernel_initializer="he_normal",
-            name=f"conv{number}",
-        )(x)
-        x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm{number}")(x)
-        x = keras.layers.ReLU(name=f"relu{number}")(x)
-    x = keras.layers.Flatten(name="flatten")(x)
-    x = keras.layers.Dropout(DROPOUT, name="dropout")(x)
+    numbers = {Conv: 0, Pool: 0, Dropout: 0, Dense: 0}
+    for layer in NETWORKS[name].layers:
+        numbers[type(layer)] += 1
+        x = _add(x, layer, numbers[type(layer)])
+    x = _flatten(x)
     x = keras.layers.Dense(CLASSES, name="dense")(x)
-    return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(x), name=NAME)
+    return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(x), name=name)
+
+
+def _add(x: keras.KerasTensor, layer: Conv | Pool | Dropout | Dense, number: int) -> keras.KerasTensor:
+    match layer:
+        case Conv():
+            return _convolve(x, layer, number)
+        case Pool(side):
+            return keras.layers.MaxPooling2D(side, name=f"pool{number}")(x)
+        case Dropout(rate):
+            return keras.layers.Dropout(rate, name=f"dropout{number}")(x)
+        case Dense(units):
+            x = keras.layers.Dense(units, kernel_initializer="he_normal", name=f"hidden{number}")(_flatten(x))
+            return keras.layers.ReLU(name=f"hidden_relu{number}")(x)
+
+
+def _convolve(x: keras.KerasTensor, layer: Conv, number: int) -> keras.KerasTensor:
+    x = keras.layers.Conv2D(
+        layer.filters,
+        layer.kernel,
+        layer.stride,
+        layer.padding,
+        use_bias=not layer.norm,
+        kernel_initializer="he_normal",
+        name=f"conv{number}",
+    )(x)
+    if layer.norm:
+        x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"norm{number}")(x)
+    return keras.layers.ReLU(name=f"relu{number}")(x)
+
+
+def _flatten(x: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.layers.Flatten(name="flatten")(x) if len(x.shape) > 2 else x

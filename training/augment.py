@@ -1,4 +1,8 @@
-"""Random affine distortions of training images, a whole batch in one operation."""
+"""Random distortions of training images, a whole batch in one operation: affine, and elastic on top.
+
+Elastic distortion after Simard, Steinkraus and Platt, "Best Practices for Convolutional Neural Networks" (2003); their
+smoothed noise is here a coarse grid of it, drawn out to the image's size.
+"""
 
 import math
 
@@ -10,36 +14,58 @@ MAX_ROTATION_RAD = math.radians(15)
 MAX_SCALE = 0.17  # each axis by 0.83 to 1.17
 MAX_SHEAR = 0.18
 MAX_SHIFT_PX = 2.2
+ELASTIC_GRID = 5  # points along a side
+ELASTIC_PX = 0.6  # standard deviation of a point's shift
+_LAST = IMAGE_SIDE - 1.0
 
 
 def distort(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Rotate, scale, shear and shift each of float32[N,28,28,1] by its own random amounts.
+    """Rotate, scale, shear, shift and bend each of float32[N,28,28,1] by its own random amounts, with one resampling.
 
     `seed` int64[2] decides all of them: the same seed distorts the same way.
     """
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=_random_transforms(tf.shape(images)[0], seed),
-        output_shape=(IMAGE_SIDE, IMAGE_SIDE),
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-    )
+    count = tf.shape(images)[0]
+    x, y = _affine_places(count, seed)
+    bend = _elastic_shifts(count, seed + tf.constant([0, 1 << 32], tf.int64))
+    return _sample(images, x + bend[..., 0], y + bend[..., 1])
 
 
-def _random_transforms(count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draw float32[count,8]: rows (a0, a1, a2, b0, b1, b2, 0, 0) that take output (x, y) to the input
-    (a0 x + a1 y + a2, b0 x + b1 y + b2), about the image's centre."""
-    draws = tf.unstack(tf.random.stateless_uniform((count, 6), seed, -1.0, 1.0), axis=1)
-    angle, shear, scale_x, scale_y, shift_x, shift_y = draws
+def _affine_places(count: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where each output pixel comes from: x and y float32[count,28,28], about the image's centre."""
+    draws = tf.random.stateless_uniform((6, count, 1, 1), seed, -1.0, 1.0)
+    angle, shear, scale_x, scale_y, shift_x, shift_y = tf.unstack(draws)
     angle, shear = angle * MAX_ROTATION_RAD, shear * MAX_SHEAR
     width, height = 1 / (1 + scale_x * MAX_SCALE), 1 / (1 + scale_y * MAX_SCALE)
     cos, sin = tf.cos(angle), tf.sin(angle)
+    centred = tf.range(IMAGE_SIDE, dtype=tf.float32) - _LAST / 2
+    across, down = centred[None, None, :], centred[None, :, None]
     # rotation · shear · scale
-    a0, a1 = width * cos, height * (shear * cos - sin)
-    b0, b1 = width * sin, height * (shear * sin + cos)
-    centre = (IMAGE_SIDE - 1) / 2
-    a2 = centre * (1 - a0 - a1) + shift_x * MAX_SHIFT_PX
-    b2 = centre * (1 - b0 - b1) + shift_y * MAX_SHIFT_PX
-    zero = tf.zeros_like(angle)
-    return tf.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1)
+    x = width * cos * across + height * (shear * cos - sin) * down
+    y = width * sin * across + height * (shear * sin + cos) * down
+    return x + _LAST / 2 + shift_x * MAX_SHIFT_PX, y + _LAST / 2 + shift_y * MAX_SHIFT_PX
+
+
+def _elastic_shifts(count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """float32[count,28,28,2]: smooth shifts in pixels."""
+    coarse = tf.random.stateless_normal((count, ELASTIC_GRID, ELASTIC_GRID, 2), seed, stddev=ELASTIC_PX)
+    return tf.image.resize(coarse, (IMAGE_SIDE, IMAGE_SIDE), "bicubic")
+
+
+def _sample(images: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """float32[N,28,28,1] of bilinear samples at x and y float32[N,28,28]; nothing but paper lies outside."""
+    padded = tf.pad(images[..., 0], ((0, 0), (1, 1), (1, 1)))
+    side = IMAGE_SIDE + 2
+    x = tf.clip_by_value(x + 1, 0.0, side - 1.001)
+    y = tf.clip_by_value(y + 1, 0.0, side - 1.001)
+    left, top = tf.floor(x), tf.floor(y)
+    across, down = x - left, y - top
+    corner = tf.cast(top, tf.int32) * side + tf.cast(left, tf.int32)
+    flat = tf.reshape(padded, (-1, side * side))
+
+    def at(offset: int) -> tf.Tensor:
+        return tf.gather(flat, tf.reshape(corner + offset, (-1, IMAGE_SIDE * IMAGE_SIDE)), batch_dims=1)
+
+    across, down = (tf.reshape(share, (-1, IMAGE_SIDE * IMAGE_SIDE)) for share in (across, down))
+    upper = at(0) * (1 - across) + at(1) * across
+    lower = at(side) * (1 - across) + at(side + 1) * across
+    return tf.reshape(upper * (1 - down) + lower * down, (-1, IMAGE_SIDE, IMAGE_SIDE, 1))

@@ -22,7 +22,7 @@ def run(options: Namespace, command: str) -> None:
     """
     weights.check_name(options.weights)
     split = choose_split(options.mnist_dir, options.sample, options.limit_images)
-    plan = train.Plan(options.num_epochs, options.batch_size, options.seed, options.augment)
+    plan = train.Plan(options.network, options.num_epochs, options.batch_size, options.seed, options.augment)
     curves = options.log or weights.curves_path(options.weights)
     curves.parent.mkdir(parents=True, exist_ok=True)
     started_s = time.monotonic()

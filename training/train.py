@@ -24,6 +24,7 @@ AVERAGED_STEPS = 500  # of the weights' moving average; shorter runs average ove
 class Plan:
     """What one run does. The same plan on the same split ends in the same weights on the same machine."""
 
+    network: str
     epochs: int
     batch_size: int
     seed: int
@@ -50,7 +51,7 @@ def fit(split: Split, plan: Plan, curves: Path | None = None, verbose: bool = Tr
     training, validation = hold_out(len(images))
     batch_size = min(plan.batch_size, len(training))
     steps_per_epoch = len(training) // batch_size
-    model = architecture.build()
+    model = architecture.build(plan.network)
     model.compile(
         optimizer=make_optimizer(steps_per_epoch * plan.epochs),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
@@ -69,7 +70,7 @@ def fit(split: Split, plan: Plan, curves: Path | None = None, verbose: bool = Tr
         callbacks=callbacks,
         verbose="auto" if verbose else 0,
     )
-    bare = architecture.build()  # saves without the optimizer's state, twice the weights' size
+    bare = architecture.build(plan.network)  # saves without the optimizer's state, twice the weights' size
     bare.set_weights(model.get_weights())
     return Trained(bare, history.history)
 
@@ -82,19 +83,24 @@ def hold_out(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def batches(images: np.ndarray, labels: np.ndarray, batch_size: int, plan: Plan) -> tf.data.Dataset:
-    """Yield (float32[batch,28,28,1], float32[batch,10]) without end, reshuffled at each pass."""
-    dataset = tf.data.Dataset.from_tensor_slices((images, labels))
-    dataset = dataset.shuffle(len(images), seed=plan.seed, reshuffle_each_iteration=True)
-    dataset = dataset.batch(batch_size, drop_remainder=True).repeat().enumerate()
+    """Yield (float32[batch,28,28,1], float32[batch,10]) for all of the plan's epochs, in another order in each."""
+    steps_per_epoch = len(images) // batch_size
+    seed = tf.constant(plan.seed, tf.int64)
 
-    def prepare(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels = tf.cast(batch[0], tf.float32)
+    def rows_of(epoch: tf.Tensor) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(images)), seed=tf.stack([seed, epoch]))
+        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
+
+    def prepare(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        pixels = tf.cast(tf.gather(images, rows), tf.float32)
         if plan.augment:
             # The seed is a function of the step, not of a stateful generator: parallel calls may overtake.
-            pixels = augment.distort(pixels, tf.stack([tf.constant(plan.seed, tf.int64), step]))
-        return pixels, batch[1]
+            pixels = augment.distort(pixels, tf.stack([seed, step]))
+        return pixels, tf.gather(labels, rows)
 
-    return dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    steps = tf.data.Dataset.range(plan.epochs).flat_map(rows_of).enumerate()
+    dataset = steps.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return dataset.apply(tf.data.experimental.assert_cardinality(steps_per_epoch * plan.epochs))
 
 
 def make_optimizer(steps: int) -> keras.optimizers.Optimizer:
