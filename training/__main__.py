@@ -12,7 +12,14 @@ from shared.errors import MnistifiedError
 
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
 NETWORK_NAMES = ("cnn", "cnn-small", "cnn-wide", "cnn-wide5", "seed")
-MODULES = {"train": "run", "export": "export", "evaluate": "evaluate", "data": "download"}
+MODULES = {
+    "train": "run",
+    "pool": "pool",
+    "ensemble": "ensemble",
+    "export": "export",
+    "evaluate": "evaluate",
+    "data": "download",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,6 +47,8 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary, add_options in (
         ("train", "train and save weights, their curves and their record", _add_train_options),
+        ("pool", "distort the training images and ask teachers about them, for students", _add_pool_options),
+        ("ensemble", "join trained networks into one model that averages them", _add_ensemble_options),
         ("export", "publish weights as a version that the service can load", _add_export_options),
         ("evaluate", "measure a version's accuracy in the engine that serves", _add_evaluate_options),
         ("data", "fetch MNIST and check it", _add_data_options),
@@ -68,10 +77,23 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--augment", action=argparse.BooleanOptionalAction, default=True, help="distort the images at random"
     )
-    command.add_argument("--limit-images", type=_ten_or_more, help="use only the first so many images")
+    command.add_argument("--pool", type=Path, help="learn from this pool's distorted images and teachers' answers")
+    command.add_argument("--resume", action="store_true", help="go on after the last epoch of a run that was cut short")
     command.add_argument("--log", type=Path, help="CSV file for the curves; by default <weights>.csv")
-    command.add_argument("--sample", action="store_true", help="train on the drawn sample instead of MNIST")
-    _add_mnist_dir(command)
+    _add_split(command)
+
+
+def _add_pool_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--teacher", type=Path, action="append", required=True, help="weights; several are averaged")
+    command.add_argument("--copies", type=_positive, default=12, help="distorted versions of each image")
+    command.add_argument("--seed", type=int, default=0, help="the same seed distorts the same way")
+    command.add_argument("--pool", type=Path, default=Path("build/pool"), help="folder to write")
+    _add_split(command)
+
+
+def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--member", type=Path, action="append", required=True, help="weights of one network")
+    command.add_argument("--weights", type=Path, default=Path("build/cnn-accurate.keras"), help="file to write")
 
 
 def _add_export_options(command: argparse.ArgumentParser) -> None:
@@ -97,6 +119,12 @@ def _add_data_options(command: argparse.ArgumentParser) -> None:
 def _add_models_dir(command: argparse.ArgumentParser) -> None:
     default = Path(os.environ.get("MODELS_DIR") or "models")
     command.add_argument("--models-dir", type=Path, default=default, help="the registry")
+
+
+def _add_split(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--limit-images", type=_ten_or_more, help="use only the first so many images")
+    command.add_argument("--sample", action="store_true", help="take the drawn sample instead of MNIST")
+    _add_mnist_dir(command)
 
 
 def _add_mnist_dir(command: argparse.ArgumentParser) -> None:

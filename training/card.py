@@ -24,7 +24,7 @@ def describe_model(model: "keras.Model") -> dict[str, Any]:
         "input": {"shape": [IMAGE_SIDE, IMAGE_SIDE], "dtype": "uint8", "range": [0, 255]},
         "labels": [str(digit) for digit in range(CLASSES)],
         "parameters": int(model.count_params()),
-        "multiply_adds": sum(multiply_adds(layer) for layer in model.layers),
+        "multiply_adds": multiply_adds(model),
         "layers": [describe_layer(layer) for layer in model.layers],
     }
 
@@ -39,16 +39,23 @@ def describe_layer(layer: "keras.layers.Layer") -> dict[str, Any]:
     }
 
 
-def multiply_adds(layer: "keras.layers.Layer") -> int:
+def multiply_adds(model: "keras.Model") -> int:
     """Return the multiplications by a weight for one image: a kernel's weights times the places it is put.
 
-    Layers without a kernel count as none: exporting folds scaling and normalisation into the kernels.
+    Layers without a kernel count as none: exporting folds scaling and normalisation into the kernels. A model inside
+    counts as often as there are views of the image in the batch that it is given.
     """
-    if not hasattr(layer, "kernel"):
-        return 0
-    places: int = math.prod(layer.output.shape[1:-1])
-    weights: int = math.prod(layer.kernel.shape)
-    return places * weights
+    total, views = 0, 1
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            total += views * multiply_adds(layer)
+        elif hasattr(layer, "kernel"):
+            places: int = math.prod(layer.output.shape[1:-1])
+            weights: int = math.prod(layer.kernel.shape)
+            total += views * places * weights
+        elif getattr(layer, "axis", None) == 0:  # images laid one behind the other
+            views = len(layer.input)
+    return total
 
 
 def hash_files(paths: Iterable[Path]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from shared import registry
 from shared.errors import ModelError
-from training import architecture, card, weights
+from training import card, weights
 
 
 def run(options: Namespace, command: str) -> None:
@@ -55,7 +55,7 @@ def publish(
         staged = Path(staging, name, str(version))
         staged.mkdir(parents=True)
         _write_files(staged, model, curves)
-        header = {"name": name, "version": version, "architecture": architecture.DESCRIPTION}
+        header = {"name": name, "version": version, "architecture": training.get("architecture", "")}
         rest = {"accuracy": None, "files": card.hash_files(staged.iterdir()), "training": training}
         card.write(staged, header | card.describe_model(model) | rest)
         registry.load_version(Path(staging), f"{name}@{version}")
