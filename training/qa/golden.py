@@ -26,7 +26,7 @@ STROKES: tuple[tuple[tuple[tuple[float, float], ...], ...], ...] = (
     (((12, 4), (7, 0), (2, 3), (2, 8), (7, 10), (12, 5)), ((12, 3), (12, 11), (10, 20))),
 )
 HANDS = ((0.0, 2.2), (0.0, 3.2), (0.15, 2.6))  # slant to the right, and width of the pen in pixels
-HEIGHT_PX = 18  # MNIST's digits fit a box of 20, strokes included
+HEIGHT_PX = 16.5  # of the pen's way; with the pen's width it fits a box of 20, as MNIST's digits do
 OVERSAMPLING = 8
 _STEPS = 12  # straight pieces between two points of a curve
 
