@@ -1,10 +1,11 @@
 """What an API process holds while it runs, made in one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from api.doors.statistics import VersionStatistics
 from api.enqueue import Enqueuer
 from api.jobs import Jobs
 from api.replies import Replies
@@ -27,6 +28,7 @@ class State:
     singles: Singles
     jobs: Jobs
     workers: Workers
+    statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
 
     def resolve(self, ref: str | None) -> str:
         """`name@version` of `?model=`, or of the default model. Raises NotFound."""
