@@ -77,6 +77,9 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--augment", action=argparse.BooleanOptionalAction, default=True, help="distort the images at random"
     )
+    command.add_argument("--distortion", type=float, default=1.0, help="strength of what --augment does")
+    command.add_argument("--learning-rate", type=float, default=3e-3, help="its highest value")
+    command.add_argument("--start", type=Path, help="weights of the same network, to be tuned further")
     command.add_argument("--pool", type=Path, help="learn from this pool's distorted images and teachers' answers")
     command.add_argument("--resume", action="store_true", help="go on after the last epoch of a run that was cut short")
     command.add_argument("--log", type=Path, help="CSV file for the curves; by default <weights>.csv")
