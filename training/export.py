@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from shared import registry
 from shared.errors import ModelError
-from training import card, weights
+from training import card, layers, weights
+from training.litert import convert
 
 
 def run(options: Namespace, command: str) -> None:
@@ -56,7 +56,13 @@ def publish(
         staged.mkdir(parents=True)
         _write_files(staged, model, curves)
         header = {"name": name, "version": version, "architecture": training.get("architecture", "")}
-        rest = {"accuracy": None, "files": card.hash_files(staged.iterdir()), "training": training}
+        outputs = layers.write(staged, model)
+        rest = {
+            "layer_outputs": outputs,
+            "accuracy": None,
+            "files": card.hash_files(staged.iterdir()),
+            "training": training,
+        }
         card.write(staged, header | card.describe_model(model) | rest)
         registry.load_version(Path(staging), f"{name}@{version}")
         target.parent.mkdir(exist_ok=True)
@@ -71,14 +77,3 @@ def _write_files(directory: Path, model: keras.Model, curves: Path | None) -> No
     (directory / "model.tflite").write_bytes(convert(model))
     if curves is not None:
         shutil.copyfile(curves, directory / "curves.csv")
-
-
-def convert(model: keras.Model) -> bytes:
-    """Return `model` as a float32 LiteRT file whose batch size is open.
-
-    The converter folds scaling and batch normalisation into the convolutions, and ReLU too.
-    """
-    with tempfile.TemporaryDirectory() as directory:
-        model.export(directory, verbose=False)
-        flatbuffer: bytes = tf.lite.TFLiteConverter.from_saved_model(directory).convert()
-    return flatbuffer
