@@ -15,6 +15,7 @@ from api.bulk import classify_bulk
 from api.classify import ClassifyImage, classify_test_image
 from api.dataset import get_image, get_label
 from api.dead_letters import get_dead_letters, replay_dead_letter
+from api.description.page import get_asset, get_openapi, get_page
 from api.doors import v1, v2
 from api.replying import on_http_exception, on_redis_error, on_request_error
 from api.results import cancel_result, get_items, get_layers, get_result
@@ -44,6 +45,9 @@ ROUTES = [
     Route("/status", get_status),
     Route("/healthz", get_healthz),
     Route("/readyz", get_readyz),
+    Route("/openapi.json", get_openapi),
+    Route("/docs", get_page),
+    Route("/docs/{asset}", get_asset),
     *v1.ROUTES,
     *v2.ROUTES,
 ]
