@@ -17,6 +17,7 @@ MODULES = {
     "pool": "pool",
     "ensemble": "ensemble",
     "export": "export",
+    "layers": "layers",
     "evaluate": "evaluate",
     "qa": "qa.command",
     "publish": "publish",
@@ -52,6 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("pool", "distort the training images and ask teachers about them, for students", _add_pool_options),
         ("ensemble", "join trained networks into one model that averages them", _add_ensemble_options),
         ("export", "make weights into a version that the service can load", _add_export_options),
+        ("layers", "let a version show its layers, for ?verbose=1", _add_layers_options),
         ("evaluate", "measure a version's accuracy in the engine that serves", _add_evaluate_options),
         ("qa", "judge a version, and leave report.json and report.html beside it", _add_qa_options),
         ("publish", "copy a version that has passed into a registry", _add_publish_options),
@@ -108,6 +110,11 @@ def _add_export_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--name", default="cnn", help="the model's name in the registry")
     command.add_argument("--version", type=_positive, required=True, help="its version")
     command.add_argument("--force", action="store_true", help="replace a version that is there")
+    _add_models_dir(command)
+
+
+def _add_layers_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", metavar="NAME[@VERSION]", help="a version in the registry")
     _add_models_dir(command)
 
 

@@ -1,8 +1,11 @@
 """The service's own operations, by method and path."""
 
+from typing import get_args
+
 from api.dead_letters import MOST_LETTERS
 from api.description.operation import Content, Operation, Parameter
 from api.description.schemas import BINARY, INTEGER, STRING, array, obj, ref
+from api.parameters import Maps
 from api.results import MOST_ITEMS
 from shared.errors import (
     BadImage,
@@ -38,6 +41,8 @@ MODEL = Parameter("model", STRING, "`name` or `name@version`; the default model 
 TIMEOUT = Parameter("timeout_s", SECONDS, "an answer later than that is of no use: the image is dropped")
 WAIT = Parameter("wait", {"type": "number", "minimum": 0}, "block until the result is final, or so many seconds")
 PREFER = Parameter("Prefer", STRING, "`respond-async`: 202 at once; `wait=2`: so many seconds at most", "header")
+VERBOSE = Parameter("verbose", {"enum": ["0", "1", "false", "true"]}, "what the model's layers made of the image, too")
+MAPS = Parameter("maps", {"enum": [*get_args(Maps)]}, "of a verbose request: each layer's maps as a PNG, or as numbers")
 CALLBACK = Parameter("callback_url", {"type": "string", "format": "uri"}, "is sent the job's end, signed")
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
@@ -53,7 +58,7 @@ CLASSIFY_TEST_IMAGE = Operation(
     summary="The classification of an image of the test set",
     tag="images",
     content=[Content(JSON, ref("Prediction"))],
-    parameters=[MODEL, TIMEOUT, PREFER],
+    parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER],
     errors=(*SINGLE_ERRORS, Conflict),
 )
 TEST_IMAGE = Operation(
@@ -77,7 +82,7 @@ OPERATIONS = {
         tag="images",
         body=[Content(media_type, BINARY) for media_type in IMAGE_TYPES],
         content=[Content(JSON, ref("Prediction"))],
-        parameters=[MODEL, TIMEOUT, PREFER, IDEMPOTENCY_KEY],
+        parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, IDEMPOTENCY_KEY],
         errors=(BadImage, SlowClient, Conflict, TooLarge, *SINGLE_ERRORS),
     ),
     "POST /mnist/classify/bulk": Operation(
@@ -122,6 +127,13 @@ OPERATIONS = {
             Parameter("limit", {"type": "integer", "minimum": 1}, f"of items; as JSON at most {MOST_ITEMS}"),
         ],
         errors=(NotFound, BadParameter, Unavailable),
+    ),
+    "GET /results/{id}/layers": Operation(
+        summary="What the model's layers made of the image of a verbose request",
+        tag="results",
+        content=[Content(JSON, ref("Layers"))],
+        parameters=[MAPS],
+        errors=(NotFound, BadParameter, QueueFull, Unavailable),
     ),
     "GET /dead-letters": Operation(
         summary="Images that were set aside because workers did not survive them; an admin's",

@@ -9,6 +9,7 @@ NUMBER: Schema = {"type": "number"}
 INTEGER: Schema = {"type": "integer"}
 STRING: Schema = {"type": "string"}
 BOOLEAN: Schema = {"type": "boolean"}
+PNG_BASE64: Schema = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
 BINARY: Schema = {"type": "string", "format": "binary"}
 ITEM_STATES = ["queued", "done", "failed", "expired", "cancelled"]
 JOB_STATES = ["queued", "running", "done", "done_with_errors", "expired", "cancelled"]
@@ -35,6 +36,9 @@ PROBABILITIES = array(NUMBER, minItems=CLASSES, maxItems=CLASSES)
 COUNTS = obj(dict.fromkeys(("done", "failed", "expired", "cancelled"), INTEGER))
 LINKS = obj({"self": STRING, "items": STRING})
 
+LAYERS = {"layers": nullable(array(ref("Layer")))}
+LAYERS_BESIDE = {"layers_error": STRING, "input": ref("Input")}
+
 SCHEMAS: dict[str, Schema] = {
     "Problem": obj(
         {"type": STRING, "title": STRING, "status": INTEGER, "detail": STRING},
@@ -58,7 +62,25 @@ SCHEMAS: dict[str, Schema] = {
                 }
             ),
         },
-        {"dataset": STRING, "index": INTEGER},
+        {"dataset": STRING, "index": INTEGER, **LAYERS, **LAYERS_BESIDE},
+    ),
+    "Layers": obj(LAYERS, LAYERS_BESIDE),
+    "Layer": obj(
+        {
+            "name": STRING,
+            "class": STRING,
+            "shape": array(INTEGER),
+            "summary": obj(dict.fromkeys(("min", "mean", "max", "zeros"), nullable(NUMBER))),
+        },
+        {
+            "values": {"type": "array", "description": "nested as `shape` says"},
+            "png": PNG_BASE64,
+            "tiles": obj(dict.fromkeys(("count", "columns", "height", "width"), INTEGER)),
+            "scale": obj({"black": NUMBER, "white": NUMBER}),
+        },
+    ),
+    "Input": obj(
+        {"shape": array(INTEGER), "dtype": {"const": "uint8"}}, {"values": array(array(INTEGER)), "png": PNG_BASE64}
     ),
     "Accepted": obj(
         {"id": STRING, "state": {"enum": JOB_STATES}, "total": nullable(INTEGER), "model": STRING, "links": LINKS}
