@@ -19,6 +19,7 @@ from api.replying import on_http_exception, on_redis_error, on_request_error
 from api.results import cancel_result, get_items, get_result
 from api.state import make_state
 from api.status import get_healthz, get_readyz, get_status
+from api.training import cancel_training, get_training, list_trainings, post_training
 from shared.errors import RequestError
 from shared.settings import Settings
 
@@ -39,6 +40,10 @@ ROUTES = [
     Route("/results/{id}/items", get_items),
     Route("/dead-letters", get_dead_letters),
     Route("/dead-letters/{id}/replay", replay_dead_letter, methods=["POST"]),
+    Route("/models/{name}/train", post_training, methods=["POST"]),
+    Route("/models/{name}/train", list_trainings),
+    Route("/models/{name}/train/{id}", get_training),
+    Route("/models/{name}/train/{id}", cancel_training, methods=["DELETE"]),
     Route("/status", get_status),
     Route("/healthz", get_healthz),
     Route("/readyz", get_readyz),

@@ -9,6 +9,7 @@ from api.enqueue import Enqueuer
 from api.jobs import Jobs
 from api.replies import Replies
 from api.singles import Singles
+from api.trainings import Trainings
 from api.workers import Workers
 from shared.connection import Client, api_client
 from shared.dataset import Split, find_mnist_dir, load_split
@@ -27,6 +28,7 @@ class State:
     singles: Singles
     jobs: Jobs
     workers: Workers
+    trainings: Trainings
 
     def resolve(self, ref: str | None) -> str:
         """`name@version` of `?model=`, or of the default model. Raises NotFound."""
@@ -55,6 +57,7 @@ def make_state(settings: Settings) -> State:
         singles=Singles(client, enqueuer, replies, settings),
         jobs=Jobs(client, enqueuer, replies, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
+        trainings=Trainings(client, settings),
     )
 
 

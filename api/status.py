@@ -35,6 +35,7 @@ async def get_status(request: Request) -> Response:
             },
             "models": {name: versions(models_dir, name) for name in model_names(models_dir)},
             "workers": workers,
+            "trainers": await state.trainings.trainers(),
             "queues": {name: {lane: asdict(depth) for lane, depth in lanes.items()} for name, lanes in queues.items()},
             "takeovers": sum(worker["takeovers"] for worker in workers),
             "dead_letters": await state.client.xlen(keys.DEAD_LETTERS),
