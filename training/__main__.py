@@ -1,4 +1,4 @@
-"""The command line: `python -m training train | export | evaluate | data`."""
+"""The command line: `python -m training --help`."""
 
 import argparse
 import os
@@ -18,6 +18,8 @@ MODULES = {
     "ensemble": "ensemble",
     "export": "export",
     "evaluate": "evaluate",
+    "qa": "qa.command",
+    "publish": "publish",
     "data": "download",
 }
 
@@ -49,8 +51,10 @@ def make_parser() -> argparse.ArgumentParser:
         ("train", "train and save weights, their curves and their record", _add_train_options),
         ("pool", "distort the training images and ask teachers about them, for students", _add_pool_options),
         ("ensemble", "join trained networks into one model that averages them", _add_ensemble_options),
-        ("export", "publish weights as a version that the service can load", _add_export_options),
+        ("export", "make weights into a version that the service can load", _add_export_options),
         ("evaluate", "measure a version's accuracy in the engine that serves", _add_evaluate_options),
+        ("qa", "judge a version, and leave report.json and report.html beside it", _add_qa_options),
+        ("publish", "copy a version that has passed into a registry", _add_publish_options),
         ("data", "fetch MNIST and check it", _add_data_options),
     ):
         command = commands.add_parser(
@@ -108,9 +112,37 @@ def _add_export_options(command: argparse.ArgumentParser) -> None:
 def _add_evaluate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", default="cnn", help="`name`, its latest version, or `name@version`")
     command.add_argument("--engine", choices=("litert", "tensorflow"), default="litert", help="what runs it")
-    command.add_argument("--write", action="store_true", help="record the accuracy in its model.json")
+    command.add_argument("--write", action="store_true", help="record what was measured in its model.json")
     _add_models_dir(command)
     _add_mnist_dir(command)
+
+
+def _add_qa_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", metavar="NAME@VERSION", help="what to judge")
+    command.add_argument(
+        "--champion",
+        metavar="NAME@VERSION",
+        help="whom to compare with; `none`: nobody; else the latest other version of that name that has passed",
+    )
+    command.add_argument("--champion-dir", type=Path, default=_models_dir(), help="the registry of the champion")
+    command.add_argument("--floor", type=_share, help="least accuracy; else the card's `floor`, else 0.995")
+    command.add_argument("--engine", choices=("litert", "tensorflow"), default="litert", help="what runs it")
+    command.add_argument("--allow-slower", action="store_true", help="tell the throughput, but do not judge it")
+    command.add_argument("--memory-mib", type=_positive, default=512, help="what loading it may take")
+    command.add_argument("--html", type=Path, help="where the page goes, if not beside the version")
+    command.add_argument("--json", action="store_true", help="print the report itself, not the table of it")
+    _add_models_dir(command)
+    _add_mnist_dir(command)
+
+
+def _add_publish_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", metavar="NAME@VERSION", help="what to publish")
+    command.add_argument(
+        "--from", dest="source_dir", type=Path, default=Path("build/models"), help="the registry that it is in"
+    )
+    command.add_argument("--force", action="store_true", help="publish what has not passed, too; needs --reason")
+    command.add_argument("--reason", help="why, for its card")
+    _add_models_dir(command)
 
 
 def _add_data_options(command: argparse.ArgumentParser) -> None:
@@ -118,8 +150,11 @@ def _add_data_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_models_dir(command: argparse.ArgumentParser) -> None:
-    default = Path(os.environ.get("MODELS_DIR") or "models")
-    command.add_argument("--models-dir", type=Path, default=default, help="the registry")
+    command.add_argument("--models-dir", type=Path, default=_models_dir(), help="the registry")
+
+
+def _models_dir() -> Path:
+    return Path(os.environ.get("MODELS_DIR") or "models")
 
 
 def _add_split(command: argparse.ArgumentParser) -> None:
@@ -136,6 +171,13 @@ def _add_mnist_dir(command: argparse.ArgumentParser) -> None:
         default=Path(setting) if setting else None,
         help="where MNIST is; else looked for",
     )
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"expected 0 to 1, got {text}")
+    return share
 
 
 def _positive(text: str) -> int:
