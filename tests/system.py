@@ -85,7 +85,7 @@ class System:
         return process
 
     def start_trainer(self, environ: dict[str, str] | None = None) -> Process:
-        """A real Celery worker for trainings, ready when this returns. At a test's own priority: others have the cores."""
+        """A real Celery worker for trainings, ready when this returns. Not niced: the machine may never be idle."""
         command = [str(BIN / "celery"), "-A", "worker.trainer", "worker", "--pool", "threads", "--concurrency", "1"]
         command += ["--hostname", "trainer@%h", "--loglevel", "info", "--without-mingle", "--without-gossip"]
         process = Process(command, {**self.environ, "TRAINER_NICE": "0", **(environ or {})})

@@ -166,7 +166,8 @@ def test_what_passes_is_published_as_the_candidate_and_the_champion_stays(lab: S
     assert training["verdict"]["passed"] is True
     models = Path(lab.environ["MODELS_DIR"], "cnn")
     assert sorted(os.listdir(models)) == ["1", "2"]
-    aliases = {field.decode(): decode_alias(data).version for field, data in lab.redis.hgetall(keys.ALIASES).items()}
+    table: dict[Any, Any] = lab.redis.hgetall(keys.ALIASES)
+    aliases = {field.decode(): decode_alias(data).version for field, data in table.items()}
     assert aliases["cnn/candidate"] == 2
     assert aliases["cnn/champion"] == (2 if training["promotion"] == "promoted" else 1)
     gone(folder)
