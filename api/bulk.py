@@ -24,8 +24,10 @@ async def classify_bulk(request: Request) -> Response:
     """202 with the job's id once all of its images are in Redis."""
     state = state_of(request)
     caller = caller_of(request.scope)
+    asked = request.query_params.get("model")
     wanted = JobRequest(
-        model=state.resolve(request.query_params.get("model")),
+        model=state.resolve(asked),
+        asked=asked or "",
         lane="bulk",
         client=caller.name,
         timeout_s=timeout_parameter(request.query_params, state.settings.result_ttl_s),

@@ -116,7 +116,13 @@ async def accept_single(state: State, scope: Scope, headers: Headers, asked: Sin
     async def chunks() -> AsyncIterator[Chunk]:
         yield Chunk(asked.pixels, 1)
 
-    wanted = JobRequest(model=asked.model, lane="interactive", client=asked.caller.name, timeout_s=asked.timeout_s)
+    wanted = JobRequest(
+        model=asked.model,
+        asked=QueryParams(scope["query_string"]).get("model", ""),
+        lane="interactive",
+        client=asked.caller.name,
+        timeout_s=asked.timeout_s,
+    )
     return await accept_job(state, asked.caller, headers, chunks(), wanted)
 
 
@@ -126,8 +132,10 @@ async def disconnected(receive: Receive) -> None:
         pass
 
 
-async def read_body(receive: Receive, limit_bytes: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is, and BadUpload when the client went away before its end."""
+async def read_body(receive: Receive, limit_bytes: int, what: str = "an image file") -> bytes:
+    """The whole body, which is `what`. Raises TooLarge as soon as it is, and BadUpload when the client went away before
+    its end.
+    """
     pieces: list[bytes] = []
     size_bytes = 0
     while True:
@@ -137,7 +145,7 @@ async def read_body(receive: Receive, limit_bytes: int) -> bytes:
         piece = message.get("body", b"")
         size_bytes += len(piece)
         if size_bytes > limit_bytes:
-            raise TooLarge(f"an image file has at most {limit_bytes} bytes")
+            raise TooLarge(f"{what} has at most {limit_bytes} bytes")
         pieces.append(piece)
         if not message.get("more_body", False):
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)

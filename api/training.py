@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import caller_of, require_admin
+from api.classify import read_body
+from api.models import model_of
 from api.replying import Json
 from api.state import State, state_of
-from shared.errors import BadParameter, NotFound, TooLarge
-from shared.registry import versions
+from shared.errors import BadParameter
 from shared.training import Parameters, parse_parameters
 
 MOST_BODY_BYTES = 1 << 14
@@ -21,7 +22,7 @@ async def post_training(request: Request) -> Response:
     caller = caller_of(request)
     require_admin(caller)
     state = state_of(request)
-    model = _model(request, state)
+    model = model_of(request)
     training_id = await state.trainings.submit(model, await _parameters(request, model), caller.name)
     reply = await _told(state, model, training_id)
     return Json(reply, 202, {"Location": reply["links"]["self"]})
@@ -31,7 +32,7 @@ async def list_trainings(request: Request) -> Response:
     """The newest first."""
     require_admin(caller_of(request))
     state = state_of(request)
-    trainings = await state.trainings.listed(_model(request, state))
+    trainings = await state.trainings.listed(model_of(request))
     return Json({"trainings": trainings, "trainers": await state.trainings.trainers()})
 
 
@@ -51,21 +52,10 @@ async def _told(state: State, model: str, training_id: str) -> dict[str, Any]:
     return {**await state.trainings.read(model, training_id), "trainers": await state.trainings.trainers()}
 
 
-def _model(request: Request, state: State) -> str:
-    name: str = request.path_params["name"]
-    if not versions(state.settings.models_dir, name):
-        raise NotFound(f"no model {name!r}")
-    return name
-
-
 async def _parameters(request: Request, model: str) -> Parameters:
     """Of the body; none at all is as good as `{}`."""
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BODY_BYTES:
-            raise TooLarge(f"the parameters of a training have {MOST_BODY_BYTES} bytes at most")
+    body = await read_body(request.receive, MOST_BODY_BYTES, "the parameters of a training")
     try:
-        return parse_parameters(model, orjson.loads(bytes(body)) if body.strip() else {})
+        return parse_parameters(model, orjson.loads(body) if body.strip() else {})
     except ValueError as error:
         raise BadParameter(str(error)) from None

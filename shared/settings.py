@@ -16,7 +16,7 @@ Parse = Callable[[str], Any]
 RUN_DIR = Path(".run")
 REDIS_URL_FILE = RUN_DIR / "redis-url"
 LEAST_SECRET_CHARS = 16
-_CREDENTIALS = re.compile(r"//[^/]*@")  # of a URL, not to be shown
+CREDENTIALS = re.compile(r"//[^/]*@")  # of a URL, not to be shown
 
 
 def _integer(low: int, high: int) -> Parse:
@@ -79,6 +79,10 @@ def _signing_secret(text: str) -> str:
     return text
 
 
+def _folder_or_url(text: str) -> Path | str:
+    return text if "://" in text else Path(text)
+
+
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("expected some text")
@@ -100,8 +104,16 @@ class Settings:
     flower_port: int = _setting(5555, _integer(1, 65535), "port of Flower")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "least level logged")
 
-    models_dir: Path = _setting(Path("models"), Path, "the model registry")
-    default_model: str = _setting("cnn", _text, "model of requests that name none: `name` or `name@version`")
+    models_dir: Path | str = _setting(Path("models"), _folder_or_url, "the model registry: a folder, or an fsspec URL")
+    models_cache_dir: Path = _setting(
+        RUN_DIR / "models", Path, "where versions are kept of a `MODELS_DIR` that is a URL"
+    )
+    default_model: str = _setting(
+        "cnn", _text, "model of requests that name none: `name`, `name@version` or `name@alias`"
+    )
+    alias_wait_s: float = _setting(
+        30.0, _number(0, 3600, "s"), "how long a change of an alias waits for the workers, unless `?wait=` says"
+    )
     mnist_dir: Path | None = _setting(None, Path, "folder of the four MNIST files")
 
     engine: str = _setting("auto", _one_of("auto", "litert", "tensorflow"), "what runs the model")
@@ -195,7 +207,7 @@ def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_F
         try:
             values[setting.name] = setting.metadata["parse"](text)
         except ValueError as error:
-            shown = "…" if setting.metadata["secret"] else _CREDENTIALS.sub("//…@", text)
+            shown = "…" if setting.metadata["secret"] else CREDENTIALS.sub("//…@", text)
             raise SettingError(f"{key}={shown!r}: {error}") from None
     if "redis_url" not in values and redis_url_file.is_file():
         try:

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, Task
@@ -18,7 +19,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from shared.connection import Client, worker_client
-from shared.settings import load_settings
+from shared.errors import SettingError
+from shared.settings import Settings, load_settings
 from worker.celery_app import make_celery
 from worker.trainings.child import Taken, Unwanted
 from worker.trainings.held import Held
@@ -36,8 +38,11 @@ class TrainingFailed(Exception):
     """For Celery and Flower; the training's hash says more."""
 
 
-def make_app() -> Celery:
-    app = make_celery("mnistified-trainer", load_settings(os.environ))
+def make_app(settings: Settings) -> Celery:
+    """Raises SettingError for a registry that a trainer cannot publish to."""
+    if not isinstance(settings.models_dir, Path):
+        raise SettingError("MODELS_DIR is a URL: a trainer publishes to a folder")
+    app = make_celery("mnistified-trainer", settings)
     app.conf.update(
         task_default_queue=QUEUE,
         # A message has nothing in it that is not in the sorted set; unacknowledged for longer than the broker's
@@ -49,7 +54,7 @@ def make_app() -> Celery:
     return app
 
 
-app = make_app()
+app = make_app(load_settings(os.environ))
 
 
 @app.task(bind=True, name=TASK)  # type: ignore[untyped-decorator]

@@ -13,7 +13,7 @@ from shared.connection import Client
 from shared.settings import Settings
 
 CANDIDATE = "candidate"
-MOST_CHANGES = 1000  # kept of keys.CHANGES
+CHANGES_KEPT = 10_000
 PROMOTE_TIMEOUT_S = 90.0  # workers load and warm the version before the API answers
 MOST_ANSWER_BYTES = 4096
 
@@ -26,28 +26,34 @@ def champion_of(client: Client, model: str, versions: list[int]) -> int | None:
     return versions[-1] if versions else None
 
 
-def set_alias(client: Client, model: str, alias: str, version: int, by: str, *, only_new: bool = False) -> bool:
-    """Have `alias` mean `version` to everyone, and write down who did it. False: `only_new`, and it was set already."""
-    field = f"{model}/{alias}"
-    data = encode_alias(Alias(version))
-    before = client.hget(keys.ALIASES, field)
-    if only_new and not client.hsetnx(keys.ALIASES, field, data):
-        return False
-    change = {
-        "at_ms": int(time.time() * 1e3),
-        "by": by,
-        "model": model,
-        "alias": alias,
-        "before": None if before is None else orjson.loads(before),
-        "after": orjson.loads(data),
-    }
-    with client.pipeline() as pipeline:
-        if not only_new:
-            pipeline.hset(keys.ALIASES, field, data)
-        pipeline.xadd(keys.CHANGES, {"c": orjson.dumps(change)}, maxlen=MOST_CHANGES, approximate=True)
-        pipeline.publish(keys.ALIASES_CHANNEL, field)
-        pipeline.execute()
-    return True
+def set_alias(client: Client, model: str, alias: str, version: int, by: str, *, only_new: bool = False) -> None:
+    """Have `alias` mean `version` to everyone and record who did it, both or neither, as `api/promotion.py` does.
+
+    With `only_new`, an alias that is there stays as it is.
+    """
+    name = f"{model}/{alias}"
+    to = Alias(version)
+
+    def decide(pipeline: Client) -> None:
+        held = pipeline.hget(keys.ALIASES, name)
+        if held is not None and only_new:
+            return
+        change = {
+            "at_ms": int(time.time() * 1e3),
+            "by": by,
+            "model": model,
+            "alias": alias,
+            "from": None if held is None else orjson.loads(held),
+            "to": to,
+            "reason": "",
+            "forced": False,
+        }
+        pipeline.multi()
+        pipeline.hset(keys.ALIASES, name, encode_alias(to))
+        pipeline.xadd(keys.CHANGES, {"c": orjson.dumps(change)}, maxlen=CHANGES_KEPT, approximate=True)
+        pipeline.publish(keys.ALIASES_CHANNEL, name)
+
+    client.transaction(decide, keys.ALIASES)
 
 
 def promote(settings: Settings, model: str, version: int) -> str | None:

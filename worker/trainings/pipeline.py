@@ -7,6 +7,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from shared.aliases import CHAMPION
@@ -55,6 +56,7 @@ class Pipeline:
         self._client = client
         self._settings = settings
         self._tell = tell
+        assert isinstance(settings.models_dir, Path), "else the trainer would not have started"
         self._models_dir = settings.models_dir.absolute()
         self._place = Workplace((settings.trainer_dir / training.id).absolute())
         threads = str(trainer_threads(settings))
