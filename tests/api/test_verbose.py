@@ -243,7 +243,8 @@ def test_more_than_may_be_under_way_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(verbose, "REFUSE_AFTER_S", 0)
 
     async def fill() -> None:
-        reader: Any = Verbose(None, None)
+        nothing: Any = None
+        reader = Verbose(nothing, nothing)
         turns = [reader.turn() for _ in range(AT_A_TIME)]
         for turn in turns:
             await turn.__aenter__()
