@@ -9,14 +9,15 @@ from importlib import import_module
 from pathlib import Path
 
 from shared.errors import MnistifiedError
+from shared.training import NETWORK_NAMES
 
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
-NETWORK_NAMES = ("cnn", "cnn-small", "cnn-wide", "cnn-wide5", "seed")
 MODULES = {
     "train": "run",
     "pool": "pool",
     "ensemble": "ensemble",
     "export": "export",
+    "layers": "layers",
     "evaluate": "evaluate",
     "qa": "qa.command",
     "publish": "publish",
@@ -52,6 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("pool", "distort the training images and ask teachers about them, for students", _add_pool_options),
         ("ensemble", "join trained networks into one model that averages them", _add_ensemble_options),
         ("export", "make weights into a version that the service can load", _add_export_options),
+        ("layers", "let a version show its layers, for ?verbose=1", _add_layers_options),
         ("evaluate", "measure a version's accuracy in the engine that serves", _add_evaluate_options),
         ("qa", "judge a version, and leave report.json and report.html beside it", _add_qa_options),
         ("publish", "copy a version that has passed into a registry", _add_publish_options),
@@ -81,8 +83,12 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--augment", action=argparse.BooleanOptionalAction, default=True, help="distort the images at random"
     )
+    command.add_argument("--distortion", type=float, default=1.0, help="strength of what --augment does")
+    command.add_argument("--learning-rate", type=float, default=3e-3, help="its highest value")
+    command.add_argument("--start", type=Path, help="weights of the same network, to be tuned further")
     command.add_argument("--pool", type=Path, help="learn from this pool's distorted images and teachers' answers")
     command.add_argument("--resume", action="store_true", help="go on after the last epoch of a run that was cut short")
+    command.add_argument("--progress", choices=("bar", "json"), default="bar", help="json: a line every few seconds")
     command.add_argument("--log", type=Path, help="CSV file for the curves; by default <weights>.csv")
     _add_split(command)
 
@@ -105,6 +111,11 @@ def _add_export_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--name", default="cnn", help="the model's name in the registry")
     command.add_argument("--version", type=_positive, required=True, help="its version")
     command.add_argument("--force", action="store_true", help="replace a version that is there")
+    _add_models_dir(command)
+
+
+def _add_layers_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", metavar="NAME[@VERSION]", help="a version in the registry")
     _add_models_dir(command)
 
 

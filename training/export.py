@@ -1,16 +1,15 @@
 """The `export` command: from trained weights to a version that the service can load."""
 
 import shutil
-import tempfile
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from shared import registry
-from training import card, staging, weights
+from training import card, layers, staging, weights
+from training.litert import convert
 
 
 def run(options: Namespace, command: str) -> None:
@@ -47,7 +46,12 @@ def export(
     with staging.staged(models_dir, name, version, replace=force) as directory:
         _write_files(directory, model, curves)
         header = {"name": name, "version": version, "architecture": training.get("architecture", "")}
-        rest = {"accuracy": None, "files": card.hash_files(directory.iterdir()), "training": training}
+        rest = {
+            "layer_outputs": layers.write(directory, model),
+            "accuracy": None,
+            "files": card.hash_files(directory.iterdir()),
+            "training": training,
+        }
         card.write(directory, header | card.describe_model(model) | rest)
     return registry.load_version(models_dir, f"{name}@{version}")
 
@@ -57,14 +61,3 @@ def _write_files(directory: Path, model: keras.Model, curves: Path | None) -> No
     (directory / "model.tflite").write_bytes(convert(model))
     if curves is not None:
         shutil.copyfile(curves, directory / "curves.csv")
-
-
-def convert(model: keras.Model) -> bytes:
-    """Return `model` as a float32 LiteRT file whose batch size is open.
-
-    The converter folds scaling and batch normalisation into the convolutions, and ReLU too.
-    """
-    with tempfile.TemporaryDirectory() as directory:
-        model.export(directory, verbose=False)
-        flatbuffer: bytes = tf.lite.TFLiteConverter.from_saved_model(directory).convert()
-    return flatbuffer

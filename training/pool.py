@@ -72,6 +72,7 @@ def make(
     images = _create(directory / "images.npy", np.uint8, (*shape, IMAGE_SIDE, IMAGE_SIDE))
     answers = _create(directory / "answers.npy", np.float32, (*shape, CLASSES))
     distort = tf.function(augment.distort)
+    answer = [tf.function(teacher) for teacher in teachers]
     progress = keras.utils.Progbar(copies, unit_name="copy")
     for copy in range(copies):
         for start in range(0, len(pixels), BATCH_IMAGES):
@@ -79,7 +80,7 @@ def make(
             draw = tf.constant([seed, copy * len(pixels) + start], tf.int64)
             distorted = tf.round(distort(tf.cast(pixels[rows], tf.float32), draw))
             images[copy, rows] = distorted[..., 0]
-            answers[copy, rows] = np.mean([teacher(distorted, training=False) for teacher in teachers], axis=0)
+            answers[copy, rows] = np.mean([teacher(distorted, training=False) for teacher in answer], axis=0)
         progress.update(copy + 1)
     images.flush()
     answers.flush()

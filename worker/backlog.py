@@ -26,6 +26,7 @@ class Delivery:
     answered: int = 0  # images with an answer
     faults: dict[int, tuple[FinalState, str]] = field(default_factory=dict)
     set_aside: list[int] = field(default_factory=list)  # positions that killed their workers
+    layers: bytes = b""  # the blob, of a verbose entry
     queue_ms: float = 0.0
     model_ms: float = 0.0
     batch_images: int = 0
@@ -41,6 +42,11 @@ class Delivery:
     def is_suspect(self) -> bool:
         """Whether a worker may have died of it: it is run alone, image by image."""
         return self.attempt > 1
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is a batch of its own."""
+        return self.attempt > 1 or self.entry.verbose
 
     @property
     def complete(self) -> bool:
@@ -69,12 +75,12 @@ def next_batch(queues: Mapping[Lane, deque[Delivery]], max_images: int) -> list[
     """Take the next batch out of the queues: up to `max_images` images, all of the model of the first entry in line.
 
     Entries of another model keep their place. Every image is taken once, in order within its entry. A suspect is a
-    batch of its own, whole.
+    batch of its own, whole, and so is a verbose entry.
     """
     first = next((queues[lane][0] for lane in LANES if queues[lane]), None)
     if first is None:
         return []
-    if first.is_suspect:
+    if first.is_alone:
         queues[first.lane].popleft()
         first.taken = first.entry.count
         return [Slice(first, 0, first.entry.count)]
@@ -84,7 +90,7 @@ def next_batch(queues: Mapping[Lane, deque[Delivery]], max_images: int) -> list[
         kept: deque[Delivery] = deque()
         while queues[lane] and room:
             delivery = queues[lane].popleft()
-            if delivery.is_suspect or delivery.entry.model != first.entry.model:
+            if delivery.is_alone or delivery.entry.model != first.entry.model:
                 kept.append(delivery)
                 continue
             start = delivery.taken

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 
 from shared.errors import ModelError
+from shared.mirror import open_registry
 from shared.registry import load_version
 from shared.settings import Settings, engine_threads
 from worker.engine import Engine, choose_kind, load_engine, replicate
@@ -22,6 +23,7 @@ class Engines:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._registry = open_registry(settings.models_dir, settings.models_cache_dir)
         self._kind = choose_kind(settings.engine)
         threads = engine_threads(settings)
         self.at_a_time, self._threads_each = (threads, 1) if self._kind == "litert" else (1, threads)
@@ -55,7 +57,7 @@ class Engines:
 
     def _load(self, ref: str) -> list[Engine]:
         settings = self._settings
-        version = load_version(settings.models_dir, ref)
+        version = load_version(self._registry, ref)
         try:
             first = load_engine(
                 self._kind, version.directory, self._threads_each, settings.max_batch_images, settings.max_batch_ms

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from shared import keys
 from shared.connection import Client, worker_client
+from shared.mirror import open_registry
 from shared.registry import load_version, model_names
 from shared.settings import Settings
 from worker.backlog import Backlog
@@ -49,12 +50,13 @@ class BatchingService:
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = self._settings
-        default = load_version(settings.models_dir, settings.default_model)
+        registry = open_registry(settings.models_dir, settings.models_cache_dir)
+        default = load_version(registry, settings.default_model)
         self._engines = Engines(settings)
         with self._engines.engine(default.ref) as engine:
             batch_images = engine.best_batch_images
         self._limit = BatchLimit(batch_images, settings.max_batch_ms)
-        models = model_names(settings.models_dir)
+        models = model_names(registry)
         # First, and not patiently: a worker that waited here for a Redis that is away would not hear TERM.
         self._keeper_client = worker_client(settings, patient=False)
         client = self._patient_client()

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def flatbuffer(trained: Trained) -> bytes:
-    from training import export
+    from training.litert import convert
 
-    return export.convert(trained.model)
+    return convert(trained.model)
 
 
 @pytest.mark.parametrize("count", [1, 7, 64])
@@ -77,7 +77,7 @@ def test_an_exported_version_is_found_with_all_of_its_card(trained: Trained, tmp
         "output_shape": [14, 14, 32],
         "parameters": 800,
     }
-    assert set(card["files"]) == {"model.keras", "model.tflite", "curves.csv"}
+    assert set(card["files"]) == {"model.keras", "model.tflite", "layers.tflite", "curves.csv"}
     for name, digest in card["files"].items():
         assert hashlib.sha256((version.directory / name).read_bytes()).hexdigest() == digest
 

@@ -83,7 +83,8 @@ class Report:
 
     def encode(self) -> str:
         """JSON, as `read` reads it and as clients see it; a line for each innermost list or object."""
-        fields = {"model": self.model, "passed": self.passed} | asdict(self)
+        failures = [f"{check.name}: {check.sentence}" for check in self.failed]
+        fields = {"model": self.model, "passed": self.passed, "failures": failures} | asdict(self)
         text = json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False)
         return re.sub(r"[\[{][^][{}]*[\]}]", lambda found: re.sub(r"\s*\n\s*", " ", found[0]), text) + "\n"
 

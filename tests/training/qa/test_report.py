@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from api.quality import judge
 from shared.errors import ModelError
 from tests.processes import ROOT
 from tests.training.qa.reports import judged, make_version
@@ -14,10 +15,19 @@ from training.qa import report
 def test_a_report_says_first_whose_it_is_and_how_it_ended() -> None:
     failed = judged(passed=False)
     text = failed.encode()
-    assert text.startswith('{\n "model": "cnn@2",\n "passed": false,\n "champion": "cnn@1",\n')
-    assert json.loads(text) == {"passed": False, **json.loads(json.dumps(asdict(failed)))}
+    assert text.startswith('{\n "model": "cnn@2",\n "passed": false,\n "failures": [')
+    told = json.loads(text)
+    assert told.pop("failures")[0] == "recall: only 88.00% of the 5s read right"
+    assert told == {"passed": False, **json.loads(json.dumps(asdict(failed)))}
     assert [check.name for check in failed.failed] == ["recall", "champion", "champion by class"]
     assert judged(passed=True).passed
+
+
+def test_the_api_reads_what_the_gate_writes(tmp_path: Path) -> None:
+    for passed in (True, False):
+        version = make_version(tmp_path, f"cnn@{passed + 1}", passed)
+        found = judge((version.directory / report.REPORT).read_bytes(), version.card)
+        assert (found.passed, len(found.failures)) == (passed, 0 if passed else 3)
 
 
 def test_a_report_takes_a_line_per_check() -> None:
