@@ -27,8 +27,11 @@ def run(options: Namespace, command: str) -> None:
     )
     test = dataset.load_split("test", mnist_dir)
     judged = gate.judge(version, rival, test, limits, options.engine, _tell)
-    # The page first: where there is a new verdict, there is its page.
-    html = options.html or version.directory / report.PAGE
+    # The page first: where there is a new verdict, there is its page, or none of an older one.
+    beside = version.directory / report.PAGE
+    html = options.html or beside
+    beside.unlink(missing_ok=True)
+    html.parent.mkdir(parents=True, exist_ok=True)
     report.write(html, page.render(judged, test))
     report.write(version.directory / report.REPORT, judged.encode())
     _tell(f"wrote {version.directory / report.REPORT} and {html}")

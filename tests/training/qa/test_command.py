@@ -59,7 +59,8 @@ def test_floor_champion_and_page_are_as_the_options_say(
         return report.Report("cnn@2", None, "litert", "mnist", "", 0.0, {}, [])
 
     monkeypatch.setattr(gate, "judge", judge)
-    page = tmp_path / "page.html"
+    (candidate / report.PAGE).write_text("of an older verdict")
+    page = tmp_path / "deep/page.html"
     options = ("--floor", "0.9", "--champion", "none", "--allow-slower", "--memory-mib", "99", "--html", str(page))
     assert qa(registry_dir, *options) == 0
     assert seen == {"champion": None, "limits": Bounds(floor=0.9, throughput=None, memory_mib=99)}
