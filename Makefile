@@ -6,11 +6,12 @@ PY := $(VENV)/bin/python
 WORKERS ?= 1
 TRAINER ?= 0
 SECONDS ?= 60
+MODEL ?= cnn
 comma := ,
 RUN_EXTRAS := worker,tasks,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test check audit train fast-train data evaluate bench bench-peers faults hostile fuzz clean
+.PHONY: help run test check audit train fast-train data evaluate qa bench bench-peers faults hostile fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +44,9 @@ fast-train: $(VENV)/.all-installed ## train for one epoch
 
 evaluate: $(VENV)/.all-installed ## accuracy of the served model on the MNIST test set
 	$(PY) -m training evaluate --model cnn
+
+qa: $(VENV)/.all-installed ## judge MODEL (cnn: its latest version) beside the champion, and leave the report beside it
+	$(PY) -m training qa $(MODEL)
 
 bench: $(VENV)/.all-installed ## measure this machine; beside the peers where `make bench-peers` has installed them
 	$(PY) -m benchmarks --peers-venv $(PEERS_VENV)
