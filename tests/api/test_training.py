@@ -18,7 +18,7 @@ PATH = "/models/cnn/train"
 def api(redis_server: RedisServer) -> Iterator[System]:
     """An API with keys and room for two trainings; no worker, no trainer."""
     known = [f"alice:{sha256(ALICE.encode()).hexdigest()}", f"ops:{sha256(OPS.encode()).hexdigest()}:admin"]
-    environ = {"API_KEYS": ",".join(known), "MAX_TRAININGS": "2"}
+    environ = {"API_KEYS": " ".join(known), "MAX_TRAININGS": "2"}
     with running(redis_server.new_url(), workers=0, environ=environ) as system:
         system.http.headers.update(ADMIN)
         yield system
