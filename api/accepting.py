@@ -25,9 +25,8 @@ async def accept_job(
     idempotency_key = headers.get("idempotency-key")
     if idempotency_key is None:
         return accepted(await state.jobs.submit(chunks, wanted))
-    claim = await claim_key(
-        state.client, caller.name, idempotency_key, new_job_id(), f"{wanted.model} {wanted.callback_url}"
-    )
+    kind = f"{wanted.model} {wanted.callback_url}{' verbose' if wanted.verbose else ''}"
+    claim = await claim_key(state.client, caller.name, idempotency_key, new_job_id(), kind)
     if not claim.holder:
         return accepted(await state.jobs.submit(claim.watch(chunks), wanted, claim))
     return accepted(await _held_job(state, caller, chunks, claim))

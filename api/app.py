@@ -15,8 +15,10 @@ from api.bulk import classify_bulk
 from api.classify import ClassifyImage, classify_test_image
 from api.dataset import get_image, get_label
 from api.dead_letters import get_dead_letters, replay_dead_letter
+from api.description.page import get_asset, get_openapi, get_page
+from api.doors import v1, v2
 from api.replying import on_http_exception, on_redis_error, on_request_error
-from api.results import cancel_result, get_items, get_result
+from api.results import cancel_result, get_items, get_layers, get_result
 from api.state import make_state
 from api.status import get_healthz, get_readyz, get_status
 from shared.errors import RequestError
@@ -37,11 +39,17 @@ ROUTES = [
     Route("/results/{id}", get_result),
     Route("/results/{id}", cancel_result, methods=["DELETE"]),
     Route("/results/{id}/items", get_items),
+    Route("/results/{id}/layers", get_layers),
     Route("/dead-letters", get_dead_letters),
     Route("/dead-letters/{id}/replay", replay_dead_letter, methods=["POST"]),
     Route("/status", get_status),
     Route("/healthz", get_healthz),
     Route("/readyz", get_readyz),
+    Route("/openapi.json", get_openapi),
+    Route("/docs", get_page),
+    Route("/docs/{asset}", get_asset),
+    *v1.ROUTES,
+    *v2.ROUTES,
 ]
 
 

@@ -11,7 +11,7 @@ from api.accepting import accept_job
 from api.access import caller_of
 from api.classify import read_body
 from api.jobs import JobRequest
-from api.parameters import callback_parameter, timeout_parameter
+from api.parameters import callback_parameter, timeout_parameter, verbose_parameter
 from api.state import State, state_of
 from api.uploads import Limits, read_upload
 from api.uploads.chunk import Chunk, check_total
@@ -24,6 +24,8 @@ async def classify_bulk(request: Request) -> Response:
     """202 with the job's id once all of its images are in Redis."""
     state = state_of(request)
     caller = caller_of(request.scope)
+    if verbose_parameter(request.query_params) is not None:
+        raise BadParameter("verbose=1 is for one image: POST /mnist/classify, or GET /mnist/classify/{index}")
     wanted = JobRequest(
         model=state.resolve(request.query_params.get("model")),
         lane="bulk",

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from api.accepting import accept_job
 from api.access import caller_of
 from api.jobs import JobRequest
-from api.parameters import index_of, preferred_wait_s, prefers_async, timeout_parameter
+from api.parameters import index_of, preferred_wait_s, prefers_async, timeout_parameter, verbose_parameter
 from api.pictures import decode_image
 from api.replying import JSON_TYPE, Json, queue_away, send_body, send_problem, to_json
 from api.singles import SingleRequest
@@ -69,34 +69,51 @@ def single_request(state: State, scope: Scope, headers: Headers, pixels: bytes) 
     """What is asked for one image, from the query and the headers. Raises NotFound or BadParameter."""
     query_string = scope["query_string"]
     query = QueryParams(query_string) if query_string else NO_QUERY
+    model, maps = state.resolve(query.get("model")), verbose_parameter(query)
+    if maps is not None:
+        state.verbose.require(model)
     return SingleRequest(
         pixels=pixels,
-        model=state.resolve(query.get("model")),
+        model=model,
         caller=caller_of(scope),
         wait_s=preferred_wait_s(headers, state.settings.sync_wait_s),
         timeout_s=timeout_parameter(query, state.settings.result_ttl_s),
+        maps=maps,
     )
 
 
 async def classify_single(state: State, asked: SingleRequest, receive: Receive, started_s: float) -> dict[str, Any]:
     """The reply for one image; `started_s` is when its request came, by `time.perf_counter`."""
+    if asked.maps is None:
+        return await _classify(state, asked, receive, started_s)
+    async with state.verbose.turn():
+        reply = await _classify(state, asked, receive, started_s)
+        reply |= await state.verbose.beside(reply["id"], asked.maps)
+    return reply | {"elapsed_time_ms": elapsed_ms(started_s)}
+
+
+async def _classify(state: State, asked: SingleRequest, receive: Receive, started_s: float) -> dict[str, Any]:
     state.workers.require()
     try:
         block, position, single_id = await state.singles.classify(asked, lambda: disconnected(receive))
     except WaitTimeout as error:
         await state.jobs.remember_single(error.result_id, asked.model, asked.caller)
         raise
-    return single_reply(block, position, single_id, (time.perf_counter() - started_s) * 1e3)
+    return single_reply(block, position, single_id, elapsed_ms(started_s))
 
 
-def single_reply(block: Block, position: int, single_id: str, elapsed_ms: float) -> dict[str, Any]:
+def elapsed_ms(started_s: float) -> float:
+    return round((time.perf_counter() - started_s) * 1e3, 3)
+
+
+def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: float) -> dict[str, Any]:
     """Raises DeadlinePassed or InferenceFailed when this image got no answer."""
     if position in block.faults:
         state, reason = block.faults[position]
         raise DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)
     return {
         "prediction": int(block.predictions[position]),
-        "elapsed_time_ms": round(elapsed_ms, 3),
+        "elapsed_time_ms": elapsed_time_ms,
         "model": block.model,
         "id": single_id,
         "debug": {
@@ -111,12 +128,20 @@ def single_reply(block: Block, position: int, single_id: str, elapsed_ms: float)
 
 
 async def accept_single(state: State, scope: Scope, headers: Headers, asked: SingleRequest) -> Response:
-    """`Prefer: respond-async`: a single asynchronous request is a job of one, in the lane of the singles."""
+    """`Prefer: respond-async`: a single asynchronous request is a job of one, in the lane of the singles. The layers of
+    a verbose one are read by its id.
+    """
 
     async def chunks() -> AsyncIterator[Chunk]:
         yield Chunk(asked.pixels, 1)
 
-    wanted = JobRequest(model=asked.model, lane="interactive", client=asked.caller.name, timeout_s=asked.timeout_s)
+    wanted = JobRequest(
+        model=asked.model,
+        lane="interactive",
+        client=asked.caller.name,
+        timeout_s=asked.timeout_s,
+        verbose=asked.maps is not None,
+    )
     return await accept_job(state, asked.caller, headers, chunks(), wanted)
 
 

@@ -40,13 +40,16 @@ JOBS_PER_SWEEP = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """`model` is `name@version`, `client` the name of the API key; after `timeout_s` what has no answer expires."""
+    """`model` is `name@version`, `client` the name of the API key; after `timeout_s` what has no answer expires. A
+    `verbose` job has one image.
+    """
 
     model: str
     lane: Lane
     client: str = ""
     timeout_s: float | None = None
     callback_url: str | None = None
+    verbose: bool = False
 
 
 def new_job_id() -> str:
@@ -204,7 +207,15 @@ class Jobs:
     async def _put(self, job_id: str, wanted: JobRequest, shard: int, number: int, chunk: Chunk) -> None:
         """The first chunk is refused at once when the lane is full; later ones wait, and the upload with them."""
         accepted_us = time.time_ns() // 1000
-        entry = Entry(job_id, wanted.model, chunk.pixels, accepted_us, chunk=number, client=wanted.client)
+        entry = Entry(
+            job_id,
+            wanted.model,
+            chunk.pixels,
+            accepted_us,
+            chunk=number,
+            client=wanted.client,
+            verbose=wanted.verbose,
+        )
         deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
         while True:
             try:

@@ -2,12 +2,16 @@
 
 import math
 import re
+import reprlib
+from typing import Literal, cast, get_args
 
 from starlette.datastructures import Headers, QueryParams
 
 from shared.callback import callback_fault
 from shared.errors import BadParameter, NotFound
 from shared.settings import Settings
+
+Maps = Literal["none", "png", "numbers"]  # of the layers of a verbose request
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _PREFER_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?([0-9]{1,6})\"?")
@@ -62,6 +66,26 @@ def timeout_parameter(query: QueryParams, most_s: float) -> float | None:
     if not 0 < timeout_s <= most_s:
         raise BadParameter(f"timeout_s {text!r} is not a number of seconds over 0, {most_s:g} at most")
     return timeout_s
+
+
+def verbose_parameter(query: QueryParams) -> Maps | None:
+    """`?verbose=1`, with what `?maps=` wants of the layers' maps; None where it is not asked for."""
+    verbose, maps = query.get("verbose"), query.get("maps")
+    if verbose not in (None, "0", "1", "false", "true"):
+        raise BadParameter(f"verbose {reprlib.repr(verbose)} is neither 1 nor 0")
+    if verbose in ("1", "true"):
+        return maps_parameter(query)
+    if maps is not None:
+        raise BadParameter("maps are those of the layers: they need verbose=1")
+    return None
+
+
+def maps_parameter(query: QueryParams) -> Maps:
+    """`?maps=png` or `?maps=numbers`; `none` where it is not given."""
+    maps = query.get("maps", "none")
+    if maps not in get_args(Maps):
+        raise BadParameter(f"maps {reprlib.repr(maps)} is not one of {', '.join(get_args(Maps))}")
+    return cast(Maps, maps)
 
 
 def callback_parameter(query: QueryParams, settings: Settings) -> str | None:

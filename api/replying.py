@@ -13,6 +13,7 @@ from shared.errors import QueueFull, RequestError, Unauthorized, Unavailable, Wa
 
 JSON_TYPE = b"application/json"
 PROBLEM_TYPE = b"application/problem+json"
+DOORS = ("/v1/", "/v2")  # paths of other protocols: api/doors/
 NDJSON_TYPE = "application/x-ndjson"
 RETRY_AFTER_S = 1  # where nothing says when it will be better
 
@@ -59,13 +60,23 @@ def problem(error: RequestError) -> Response:
     return Response(to_json(content), error.status, headers, PROBLEM_TYPE.decode())
 
 
+def error_reply(path: str, error: RequestError) -> Response:
+    """`problem`, or what the clients of another protocol's door understand: `error` must be a plain string there."""
+    reply = problem(error)
+    if not path.startswith(DOORS):
+        return reply
+    status = 400 if error.status in (415, 422) else error.status
+    headers = {name: value for name, value in reply.headers.items() if name not in ("content-length", "content-type")}
+    return Json({"error": error.detail}, status, headers)
+
+
 async def on_request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError), "registered for no other"
-    return problem(error)
+    return error_reply(request.url.path, error)
 
 
 async def on_redis_error(request: Request, error: Exception) -> Response:
-    return problem(queue_away(error))
+    return error_reply(request.url.path, queue_away(error))
 
 
 def queue_away(error: Exception) -> Unavailable:
@@ -75,17 +86,20 @@ def queue_away(error: Exception) -> Unavailable:
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """What the router itself answers: no such path, no such method."""
     assert isinstance(error, HTTPException), "registered for no other"
+    detail = f"{request.method} {request.scope['path']}: {error.detail}"
+    if request.url.path.startswith(DOORS):
+        return Json({"error": detail}, error.status_code, dict(error.headers or {}))
     title = HTTPStatus(error.status_code).phrase
     content = {
         "type": "about:blank",
         "title": title,
         "status": error.status_code,
-        "detail": f"{request.method} {request.scope['path']}: {error.detail}",
+        "detail": detail,
     }
     headers = dict(error.headers or {})
     return Response(to_json(content), error.status_code, headers, PROBLEM_TYPE.decode())
 
 
 async def send_problem(scope: Scope, receive: Receive, send: Send, error: RequestError) -> None:
-    """`problem` from an ASGI endpoint."""
-    await problem(error)(scope, receive, send)
+    """`error_reply` from an ASGI endpoint."""
+    await error_reply(scope["path"], error)(scope, receive, send)

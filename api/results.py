@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.access import caller_of
 from api.job import Job, job_json
-from api.parameters import accepts_first, integer_parameter, wait_parameter
+from api.parameters import accepts_first, integer_parameter, maps_parameter, wait_parameter
 from api.replying import JSON_TYPE, NDJSON_TYPE, Json, to_json
 from api.state import State, state_of
 from shared.errors import BadParameter
@@ -50,6 +50,17 @@ async def get_items(request: Request) -> Response:
     end = offset + len(items)
     more = f"/results/{job.id}/items?offset={end}&limit={limit}" if end < (job.total or 0) else None
     return Json({"items": items, "next": more if items else None})
+
+
+async def get_layers(request: Request) -> Response:
+    """What the layers made of the one image of a verbose request."""
+    state, caller = state_of(request), caller_of(request.scope)
+    result_id = request.path_params["id"]
+    maps = maps_parameter(request.query_params)
+    if not await state.jobs.read_single(result_id, caller):
+        await state.jobs.read(result_id, caller)
+    async with state.verbose.turn():
+        return Json(await state.verbose.read(result_id, maps))
 
 
 async def cancel_result(request: Request) -> Response:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from api.enqueue import Enqueuer
+from api.parameters import Maps
 from api.replies import Answer, Replies, new_uid
 from shared import keys
 from shared.api_keys import ApiKey
@@ -26,13 +27,16 @@ LISTEN_AFTER_S = 0.1  # a request that waits for longer is listened to, whether 
 
 @dataclass(frozen=True, slots=True)
 class SingleRequest:
-    """One image, its 784 pixels, and what is wanted of it. `timeout_s` is None where the image has no deadline."""
+    """One image, its 784 pixels, and what is wanted of it. `timeout_s` is None where the image has no deadline, and
+    `maps` where nobody asks for the layers.
+    """
 
     pixels: bytes
     model: str
     caller: ApiKey
     wait_s: float
     timeout_s: float | None = None
+    maps: Maps | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -58,10 +62,11 @@ class Waiting:
 
 
 def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
-    """Groups of at most `entry_images`, each of one model and one client, in order of arrival."""
-    groups: dict[tuple[str, str], list[Waiting]] = {}
-    for one in waiting:
-        groups.setdefault((one.asked.model, one.asked.caller.name), []).append(one)
+    """Groups of at most `entry_images`, of one model and one client each, in order of arrival; verbose ones alone."""
+    groups: dict[tuple[str, str, int], list[Waiting]] = {}
+    for number, one in enumerate(waiting):
+        alone = -1 if one.asked.maps is None else number
+        groups.setdefault((one.asked.model, one.asked.caller.name, alone), []).append(one)
     return [
         group[start : start + entry_images] for group in groups.values() for start in range(0, len(group), entry_images)
     ]
@@ -192,4 +197,5 @@ class Singles:
             self._replies.channel,
             deadlines_ms=deadlines_ms if any(deadlines_ms) else (),
             client=group[0].asked.caller.name,
+            verbose=group[0].asked.maps is not None,
         )

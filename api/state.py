@@ -1,14 +1,16 @@
 """What an API process holds while it runs, made in one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from api.doors.statistics import VersionStatistics
 from api.enqueue import Enqueuer
 from api.jobs import Jobs
 from api.replies import Replies
 from api.singles import Singles
+from api.verbose import Verbose
 from api.workers import Workers
 from shared.connection import Client, api_client
 from shared.dataset import Split, find_mnist_dir, load_split
@@ -27,6 +29,8 @@ class State:
     singles: Singles
     jobs: Jobs
     workers: Workers
+    verbose: Verbose
+    statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
 
     def resolve(self, ref: str | None) -> str:
         """`name@version` of `?model=`, or of the default model. Raises NotFound."""
@@ -55,6 +59,7 @@ def make_state(settings: Settings) -> State:
         singles=Singles(client, enqueuer, replies, settings),
         jobs=Jobs(client, enqueuer, replies, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
+        verbose=Verbose(client, settings.models_dir),
     )
 
 

@@ -31,7 +31,7 @@ class Alias:
     @property
     def versions(self) -> frozenset[int]:
         """All that workers must have loaded for it."""
-        return frozenset({self.version, self.canary, self.shadow} - {None})
+        return frozenset(number for number in (self.version, self.canary, self.shadow) if number is not None)
 
     def choose(self, draw: float) -> int:
         """The version of one request; `draw` is uniform in [0, 1)."""
@@ -54,15 +54,21 @@ def decode_alias(data: bytes) -> Alias:
         raise ModelError(f"not an alias: {error}") from None
 
 
-def make_alias(
-    version: object, canary: object = None, canary_percent: object = 0.0, shadow: object = None
-) -> Alias:
+def make_alias(version: object, canary: object = None, canary_percent: object = 0.0, shadow: object = None) -> Alias:
     """Raises ValueError, naming the field and what was expected of it."""
-    for field, value in (("version", version), ("canary", canary), ("shadow", shadow)):
-        if not (value is None and field != "version") and (type(value) is not int or value < 1):
-            raise ValueError(f"{field} is {value!r}, expected the number of a version")
-    if type(canary_percent) not in (int, float) or not 0 <= canary_percent <= 100:
+    if not isinstance(canary_percent, int | float) or not 0 <= canary_percent <= 100:
         raise ValueError(f"canary_percent is {canary_percent!r}, expected 0 to 100")
     if canary is None and canary_percent:
         raise ValueError(f"canary_percent is {canary_percent!r}, but no canary is named")
-    return Alias(version, canary, float(canary_percent), shadow)
+    return Alias(
+        _version("version", version),
+        None if canary is None else _version("canary", canary),
+        float(canary_percent),
+        None if shadow is None else _version("shadow", shadow),
+    )
+
+
+def _version(field: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{field} is {value!r}, expected the number of a version")
+    return value

@@ -1,7 +1,8 @@
 """The entry: what a stream carries, the images of one or many requests for one model version.
 
 On the stream an entry is two fields: `h`, a JSON header, and `x`, the pixels, 784 bytes an image. An entry of singles
-has a reply channel; an entry with a `chunk` is that part of the job `uid`.
+has a reply channel; an entry with a `chunk` is that part of the job `uid`. A verbose entry has one image, and what the
+model's layers make of it is kept beside its result.
 """
 
 import reprlib
@@ -34,6 +35,7 @@ class Entry:
     chunk: int | None = None
     deadlines_ms: tuple[int, ...] = ()
     client: str = ""
+    verbose: bool = False
 
     @property
     def count(self) -> int:
@@ -67,6 +69,8 @@ def encode_header(entry: Entry) -> bytes:
         header["deadlines"] = entry.deadlines_ms
     if entry.client:
         header["client"] = entry.client
+    if entry.verbose:
+        header["verbose"] = True
     return orjson.dumps(header)
 
 
@@ -87,6 +91,7 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
             chunk=_integer(header["chunk"]) if "chunk" in header else None,
             deadlines_ms=tuple(_integer(deadline) for deadline in header.get("deadlines", ())),
             client=_string(header.get("client", "")),
+            verbose=_boolean(header.get("verbose", False)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EntryError(f"not an entry: {error!r}") from None
@@ -94,12 +99,20 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
         raise EntryError(f"entry says {count} images and carries {len(pixels)} bytes of pixels")
     if entry.deadlines_ms and len(entry.deadlines_ms) != count:
         raise EntryError(f"entry of {count} images has {len(entry.deadlines_ms)} deadlines")
+    if entry.verbose and count != 1:
+        raise EntryError(f"a verbose entry has one image, this one {count}")
     return entry
 
 
 def _string(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected a string, not {reprlib.repr(value)}")
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"expected true or false, not {reprlib.repr(value)}")
     return value
 
 

@@ -28,6 +28,7 @@ ALIASES = PREFIX + "aliases"  # hash: `name/alias` -> JSON of shared/aliases.py;
 ALIASES_CHANNEL = PREFIX + "aliases"  # published: `name/alias` that has changed
 CHANGES = PREFIX + "changes"  # stream, bounded: who changed which alias when, `c` a JSON object
 WANTED = PREFIX + "wanted"  # sorted set: `name@version` that workers shall have loaded -> unix time (s) until which
+LAYERS = PREFIX + "layers"  # list, bounded: the keys of layers blobs, oldest first; beyond the bound they go
 
 Lane = Literal["interactive", "bulk"]
 LANES: tuple[Lane, Lane] = ("interactive", "bulk")
@@ -70,6 +71,11 @@ def idempotency(client: str, key: str) -> str:
 def result(entry_uid: str) -> str:
     """String: the block of an entry of single images."""
     return f"{PREFIX}result:{entry_uid}"
+
+
+def layers(uid: str) -> str:
+    """String: the layers blob of a verbose entry, by the uid of the entry or of the job that it is part of."""
+    return f"{PREFIX}layers:{uid}"
 
 
 def waited(single_id: str) -> str:

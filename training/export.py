@@ -1,25 +1,22 @@
 """The `export` command: from trained weights to a version that the service can load."""
 
-import os
 import shutil
-import tempfile
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from shared import registry
-from shared.errors import ModelError
-from training import architecture, card, weights
+from training import card, layers, staging, weights
+from training.litert import convert
 
 
 def run(options: Namespace, command: str) -> None:
-    """Publish as `options` of `training/__main__.py` say. Raises what `weights.load` and `publish` raise."""
+    """Export as `options` of `training/__main__.py` say. Raises what `weights.load` and `export` raise."""
     model, training = weights.load(options.weights)
     curves = weights.curves_path(options.weights)
-    version = publish(
+    version = export(
         model,
         options.models_dir,
         options.name,
@@ -31,7 +28,7 @@ def run(options: Namespace, command: str) -> None:
     print(f"Wrote {version.directory}: {', '.join(sorted(path.name for path in version.directory.iterdir()))}")
 
 
-def publish(
+def export(
     model: keras.Model,
     models_dir: Path,
     name: str,
@@ -46,23 +43,16 @@ def publish(
     Raises ModelError when that version is there already, unless `force` replaces it, and when the registry
     would not find it under that name and version.
     """
-    target = models_dir / name / str(version)
-    if target.exists() and not force:
-        raise ModelError(f"{target} is published already: choose another --version, or replace it with --force")
-    models_dir.mkdir(parents=True, exist_ok=True)
-    # A registry of its own, on the same disk: the registry's reader checks it before anyone can see it.
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=models_dir) as staging:
-        staged = Path(staging, name, str(version))
-        staged.mkdir(parents=True)
-        _write_files(staged, model, curves)
-        header = {"name": name, "version": version, "architecture": architecture.DESCRIPTION}
-        rest = {"accuracy": None, "files": card.hash_files(staged.iterdir()), "training": training}
-        card.write(staged, header | card.describe_model(model) | rest)
-        registry.load_version(Path(staging), f"{name}@{version}")
-        target.parent.mkdir(exist_ok=True)
-        if target.exists():
-            os.rename(target, Path(staging, "replaced"))
-        os.rename(staged, target)
+    with staging.staged(models_dir, name, version, replace=force) as directory:
+        _write_files(directory, model, curves)
+        header = {"name": name, "version": version, "architecture": training.get("architecture", "")}
+        rest = {
+            "layer_outputs": layers.write(directory, model),
+            "accuracy": None,
+            "files": card.hash_files(directory.iterdir()),
+            "training": training,
+        }
+        card.write(directory, header | card.describe_model(model) | rest)
     return registry.load_version(models_dir, f"{name}@{version}")
 
 
@@ -71,14 +61,3 @@ def _write_files(directory: Path, model: keras.Model, curves: Path | None) -> No
     (directory / "model.tflite").write_bytes(convert(model))
     if curves is not None:
         shutil.copyfile(curves, directory / "curves.csv")
-
-
-def convert(model: keras.Model) -> bytes:
-    """Return `model` as a float32 LiteRT file whose batch size is open.
-
-    The converter folds scaling and batch normalisation into the convolutions, and ReLU too.
-    """
-    with tempfile.TemporaryDirectory() as directory:
-        model.export(directory, verbose=False)
-        flatbuffer: bytes = tf.lite.TFLiteConverter.from_saved_model(directory).convert()
-    return flatbuffer

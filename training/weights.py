@@ -37,26 +37,26 @@ def save(model: keras.Model, path: Path, training: dict[str, Any]) -> None:
 def load(path: Path) -> tuple[keras.Model, dict[str, Any]]:
     """Return the model and how it was trained, {} where nothing beside the weights says so.
 
-    HDF5 weights go into today's architecture. Raises ModelError when there is no such file, or one that
-    will not load.
+    HDF5 weights go into the network that the record names, `cnn` where there is none. Raises ModelError when there is
+    no such file, or one that will not load.
     """
     check_name(path)
     if not path.is_file():
         raise ModelError(f"{path} is missing: `python -m training train --weights {path}` makes it")
     try:
-        model = _load_whole(path) if path.suffix == ".keras" else _load_weights(path)
+        record = json.loads(record_path(path).read_text()) if record_path(path).is_file() else {}
+        model = _load_whole(path) if path.suffix == ".keras" else _load_weights(path, record.get("network", "cnn"))
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{path} will not load: {error}") from error
-    record = record_path(path)
-    return model, json.loads(record.read_text()) if record.is_file() else {}
+    return model, record
 
 
 def _load_whole(path: Path) -> keras.Model:
     return keras.saving.load_model(path, compile=False)
 
 
-def _load_weights(path: Path) -> keras.Model:
-    model = architecture.build()
+def _load_weights(path: Path, network: str) -> keras.Model:
+    model = architecture.build(network)
     with tempfile.TemporaryDirectory() as directory:
         exact = Path(directory, "model.weights.h5")  # Keras reads them under this one ending only, too
         exact.symlink_to(path.resolve())
@@ -67,6 +67,11 @@ def _load_weights(path: Path) -> keras.Model:
 def record_path(path: Path) -> Path:
     """Where the record of the training run lies."""
     return path.with_name(f"{path.name}.json")
+
+
+def checkpoint_path(path: Path) -> Path:
+    """Where a run that was cut short can go on from."""
+    return path.with_name(f"{path.name}.checkpoint")
 
 
 def curves_path(path: Path) -> Path:

@@ -24,6 +24,7 @@ class Delivery:
     answered: int = 0  # images with an answer
     faults: dict[int, tuple[FinalState, str]] = field(default_factory=dict)
     set_aside: list[int] = field(default_factory=list)  # positions that killed their workers
+    layers: bytes = b""  # the blob, of a verbose entry
     queue_ms: float = 0.0
     model_ms: float = 0.0
     batch_images: int = 0
@@ -39,6 +40,11 @@ class Delivery:
     def is_suspect(self) -> bool:
         """Whether a worker may have died of it: it is run alone, image by image."""
         return self.attempt > 1
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is a batch of its own."""
+        return self.attempt > 1 or self.entry.verbose
 
     @property
     def complete(self) -> bool:

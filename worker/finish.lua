@@ -1,10 +1,10 @@
 -- Finish an entry: the first to come writes its results, everyone later writes nothing. Returns 1 for the first, else 0.
 --
 -- KEYS  stream, queued, client or '', result (an entry of singles) or job, job blocks or '', suspect or '', dead letters,
---       callbacks
+--       callbacks, layers (of a verbose entry) or '', the list of the layers kept
 -- ARGV  group, entry id, images, bytes, shard or '', block, TTL (s), reply channel or '', uid, chunk or '',
 --       done, failed, expired (images), now (unix ms), jobs channel, most dead letters, their TTL (s),
---       then header and pixels of each image that is set aside
+--       layers blob or '', its TTL (s), most layers kept, then header and pixels of each image that is set aside
 --
 -- XACK answers 1 exactly once for a delivered entry, whoever holds it by then, which makes it the fence. It is also a
 -- write that a Redis without memory lets through, and with it all that follows: results are written until the end.
@@ -28,9 +28,17 @@ end
 if KEYS[6] ~= '' then
   redis.call('DEL', KEYS[6])
 end
-for letter = 18, #ARGV, 2 do
+for letter = 21, #ARGV, 2 do
   redis.call('XADD', KEYS[7], 'MAXLEN', '~', ARGV[16], '*', 'h', ARGV[letter], 'x', ARGV[letter + 1])
   redis.call('EXPIRE', KEYS[7], ARGV[17])
+end
+
+if KEYS[9] ~= '' then -- before whoever waits is woken
+  redis.call('SET', KEYS[9], ARGV[18], 'EX', ARGV[19])
+  if redis.call('RPUSH', KEYS[10], KEYS[9]) > tonumber(ARGV[20]) then
+    redis.call('DEL', redis.call('LPOP', KEYS[10]))
+  end
+  redis.call('EXPIRE', KEYS[10], ARGV[19])
 end
 
 if chunk == '' then

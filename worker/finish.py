@@ -12,6 +12,7 @@ from shared.settings import Settings
 from worker.delivery import Delivery
 from worker.suspects import dead_letter
 
+MOST_LAYERS = 32  # blobs kept; they are for whoever waits, and a large model's have megabytes
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 
 
@@ -48,7 +49,7 @@ class Finisher:
         ]
         return (
             SCRIPT,
-            8,
+            10,
             delivery.stream,
             keys.queued(model, delivery.lane),
             keys.client(entry.client) if entry.client else "",
@@ -57,6 +58,8 @@ class Finisher:
             keys.suspect(delivery.stream, delivery.entry_id.decode()) if delivery.is_suspect else "",
             keys.DEAD_LETTERS,
             keys.CALLBACKS,
+            keys.layers(entry.uid) if delivery.layers else "",
+            keys.LAYERS,
             keys.GROUP,
             delivery.entry_id,
             entry.count,
@@ -74,6 +77,9 @@ class Finisher:
             keys.JOBS_CHANNEL,
             settings.max_dead_letters,
             settings.result_ttl_s,
+            delivery.layers,
+            settings.single_result_ttl_s,
+            MOST_LAYERS,
             *(part for letter in letters for part in (letter.header, letter.pixels)),
         )
 

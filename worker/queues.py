@@ -38,12 +38,13 @@ class Queues:
     def next_batch(self, ref: str, max_images: int) -> list[Slice]:
         """Take up to `max_images` images of a version that waits: interactive first, bulk fills up.
 
-        Every image is taken once, in order within its entry. A suspect is a batch of its own, whole.
+        Every image is taken once, in order within its entry. A suspect or verbose entry is a batch of its own,
+        whole.
         """
         self._turns += 1
         self._last_turn[ref] = self._turns
         first = next(self._waiting[lane][ref][0] for lane in LANES if ref in self._waiting[lane])
-        batch = self._take_suspect(first) if first.is_suspect else self._fill(ref, max_images)
+        batch = self._take_alone(first) if first.is_alone else self._fill(ref, max_images)
         for part in batch:
             self._images[part.delivery.lane][ref] -= part.count
         for lane in LANES:
@@ -51,10 +52,10 @@ class Queues:
                 del self._waiting[lane][ref], self._images[lane][ref]
         return batch
 
-    def _take_suspect(self, suspect: Delivery) -> list[Slice]:
-        self._waiting[suspect.lane][suspect.entry.model].popleft()
-        suspect.taken = suspect.entry.count
-        return [Slice(suspect, 0, suspect.entry.count)]
+    def _take_alone(self, delivery: Delivery) -> list[Slice]:
+        self._waiting[delivery.lane][delivery.entry.model].popleft()
+        delivery.taken = delivery.entry.count
+        return [Slice(delivery, 0, delivery.entry.count)]
 
     def _fill(self, ref: str, max_images: int) -> list[Slice]:
         batch: list[Slice] = []
@@ -64,7 +65,7 @@ class Queues:
             kept: deque[Delivery] = deque()
             while waiting and room:
                 delivery = waiting.popleft()
-                if delivery.is_suspect:
+                if delivery.is_alone:
                     kept.append(delivery)
                     continue
                 start = delivery.taken

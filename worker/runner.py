@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from shared.block import NO_PREDICTION
 from shared.errors import ModelError
 from shared.images import CLASSES, Images, Probabilities
+from shared.layers import Layers, encode_layers
 from worker.backlog import Backlog
 from worker.delivery import Delivery, Slice
 from worker.engine import Engine
@@ -87,7 +89,7 @@ class Runner:
         start_s = time.perf_counter()
         probabilities, faults = self._predict(batch[0].delivery, live[0], images)
         model_ms = (time.perf_counter() - start_s) * 1e3
-        if not batch[0].delivery.is_suspect:
+        if not batch[0].delivery.is_alone:
             self._engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
         return _Run(live, images, probabilities, faults, started_s, model_ms)
 
@@ -100,16 +102,17 @@ class Runner:
         """
         try:
             with self._engines.engine(first.entry.model) as engine:
+                predict = partial(look_inside, engine, first) if first.entry.verbose else engine.predict
                 if first.is_suspect:
-                    return self._predict_one_by_one(engine, first, positions, images)
+                    return self._predict_one_by_one(predict, first, positions, images)
                 with self._in_model.busy():
-                    return predict_isolating(engine.predict, images)
+                    return predict_isolating(predict, images)
         except ModelError as error:
             logger.error("%d images fail: %s", len(images), error)
             return np.zeros((len(images), CLASSES), np.float32), dict.fromkeys(range(len(images)), str(error))
 
     def _predict_one_by_one(
-        self, engine: Engine, suspect: Delivery, positions: Sequence[int], images: Images
+        self, predict: Callable[[Images], Probabilities], suspect: Delivery, positions: Sequence[int], images: Images
     ) -> tuple[Probabilities, dict[int, str]]:
         """Redis knows which image is under way, so that a death is the fault of that one alone."""
         probabilities = np.zeros((len(images), CLASSES), np.float32)
@@ -118,7 +121,7 @@ class Runner:
         for row, position in enumerate(positions):
             self._suspects.mark(suspect, survived, position)
             with self._in_model.busy():
-                answer, fault = predict_isolating(engine.predict, images[row : row + 1])
+                answer, fault = predict_isolating(predict, images[row : row + 1])
             probabilities[row] = answer[0]
             if fault:
                 faults[row] = fault[0]
@@ -156,6 +159,24 @@ def positions_alive(part: Slice, now_ms: float) -> Sequence[int]:
         for position in alive
         if position not in faults and not (deadlines_ms and 0 < deadlines_ms[position] < now_ms)
     ]
+
+
+def look_inside(engine: Engine, delivery: Delivery, images: Images) -> Probabilities:
+    """`engine.predict` for a verbose entry; what its layers made of the image stays with the delivery.
+
+    Layers that cannot be had keep nobody from an answer: their reason is kept instead.
+    """
+    if not len(images):
+        return engine.predict(images)
+    pixels = images.tobytes()
+    try:
+        probabilities, outputs = engine.look_inside(images)
+        delivery.layers = encode_layers(Layers(pixels, outputs))
+    except Exception as error:
+        logger.error("the layers of %s cannot be shown: %r", delivery.entry.model, error)
+        delivery.layers = encode_layers(Layers(pixels, error=f"the layers cannot be shown: {error}"))
+        return engine.predict(images)
+    return probabilities
 
 
 def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:

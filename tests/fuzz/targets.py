@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Callable
 
 import orjson
 
+from api.doors.tensors import images_of
+from api.doors.v1 import parse_predict
+from api.doors.v2_tensors import parse_request
 from api.pictures import decode_image
 from api.uploads import Limits, read_upload
 from shared.block import decode_block
@@ -86,13 +89,45 @@ def block(data: bytes) -> None:
     assert decoded.probabilities.shape == (decoded.count, 10), "other probabilities than predictions"
 
 
+def v1(data: bytes) -> None:
+    try:
+        images, _ = parse_predict(data)
+    except RequestError as error:
+        check_reply(error)
+        return
+    assert images.shape == (len(images), 28, 28), "no images"
+
+
+def v2(data: bytes) -> None:
+    """The first line is the header that tells the JSON's length."""
+    length, _, body = data.partition(b"\n")
+    try:
+        images = images_of(parse_request(body, length.decode("latin-1") or None).tensor, "input")
+    except RequestError as error:
+        check_reply(error)
+        return
+    assert images.shape == (len(images), 28, 28), "no images"
+
+
 def _of_format(name: str) -> Target:
     return lambda data: upload(data, TOLD[name])
 
 
-TARGETS: dict[str, Target] = {"image": image, "entry": entry, "block": block, "any": any_upload}
+TARGETS: dict[str, Target] = {"image": image, "entry": entry, "block": block, "any": any_upload, "v1": v1, "v2": v2}
 TARGETS |= {name: _of_format(name) for name in UPLOADS}
 SEEDS: dict[str, list[bytes]] = {name: [data, gzip.compress(data, mtime=0)] for name, data in UPLOADS.items()}
+SEEDS["v1"] = [
+    b'{"instances": [{"images": [%s]}], "signature_name": "serving_default"}' % b",".join([b"7"] * 784),
+    b'{"inputs": [[%s]]}' % b",".join([b"7.5"] * 784),
+]
+SEEDS["v2"] = [
+    b'\n{"inputs": [{"name": "images", "shape": [1, 784], "datatype": "FP32", "data": [%s]}], "id": "a", "outputs": '
+    b'[{"name": "probabilities", "parameters": {"classification": 3}}]}' % b",".join([b"7"] * 784),
+    b'120\n{"inputs": [{"name": "images", "shape": [1, 28, 28], "datatype": "UINT8", "parameters": '
+    b'{"binary_data_size": 784}}]}'.ljust(124)
+    + bytes(784),
+    b"0\n" + bytes(784),
+]
 SEEDS["image"] = list(FILES.values())
 SEEDS["entry"] = [json.dumps(HEADER).encode() + b"\n" + PIXELS]
 SEEDS["block"] = [packed(BLOCK_HEADER)]

@@ -29,7 +29,7 @@ def handful() -> dataset.Split:
 def plan() -> Plan:
     from training.train import Plan
 
-    return Plan(epochs=8, batch_size=30, seed=7, augment=True)
+    return Plan(network="cnn", epochs=8, batch_size=30, seed=7, augment=True)
 
 
 @pytest.fixture(scope="session")

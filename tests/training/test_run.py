@@ -17,17 +17,17 @@ def no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_mnist")
 def test_the_sample_is_trained_on_only_when_asked_for() -> None:
-    from training import run
+    from training import data
 
     with pytest.raises(DatasetError, match="make data"):
-        run.choose_split(None, sample=False, limit_images=None)
-    assert run.choose_split(None, sample=True, limit_images=None).name == "sample"
+        data.choose_split(None, sample=False, limit_images=None)
+    assert data.choose_split(None, sample=True, limit_images=None).name == "sample"
 
 
 def test_the_sample_is_taken_when_asked_for_even_with_mnist_there() -> None:
-    from training import run
+    from training import data
 
-    split = run.choose_split(None, sample=True, limit_images=7)
+    split = data.choose_split(None, sample=True, limit_images=7)
     assert (split.name, len(split.images), len(split.labels)) == ("sample", 7, 7)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,16 +38,34 @@ def test_another_seed_is_another_run(trained: Trained, handful: Split, plan: Pla
     assert other.history["loss"][0] != trained.history["loss"][0]
 
 
-@pytest.mark.parametrize(("count", "held_out"), [(60_000, 5_000), (400, 40), (10, 1)])
-def test_held_out_images_are_not_trained_on(count: int, held_out: int) -> None:
-    from training.train import hold_out
+def test_a_run_that_was_cut_short_goes_on_to_the_same_end(
+    trained: Trained, handful: Split, plan: Plan, tmp_path: Path
+) -> None:
+    import keras
 
-    training, validation = hold_out(count)
-    assert len(validation) == held_out
-    assert sorted([*training, *validation]) == list(range(count))
+    from training.checkpoint import open_checkpoint
+    from training.train import fit
+
+    class PowerCut(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+            if epoch == 3:
+                raise KeyboardInterrupt
+
+    first = open_checkpoint(tmp_path, {}, resume=False)
+    with pytest.raises(KeyboardInterrupt):
+        fit(handful, plan, checkpoint=first, verbose=False, also=[PowerCut()])
+    second = open_checkpoint(tmp_path, {}, resume=True)
+    assert second.epochs_done == 3
+    rest = fit(handful, plan, checkpoint=second, verbose=False)
+    assert len(rest.history["loss"]) == plan.epochs - 3
+    pairs = zip(rest.model.get_weights(), trained.model.get_weights(), strict=True)
+    assert all(np.allclose(a, b, atol=1e-6) for a, b in pairs)
 
 
-def test_the_images_held_out_are_always_the_same() -> None:
-    from training.train import hold_out
+def test_tuning_starts_from_what_was_trained(trained: Trained, handful: Split, plan: Plan) -> None:
+    from training.train import fit
 
-    assert np.array_equal(hold_out(400)[1], hold_out(400)[1])
+    gentle = replace(plan, epochs=1, distortion=0.5, learning_rate=1e-4)
+    tuned = fit(handful, gentle, start=trained.model, verbose=False)
+    assert tuned.history["loss"][0] < trained.history["loss"][3]
+    assert not np.array_equal(tuned.model.get_weights()[0], trained.model.get_weights()[0])

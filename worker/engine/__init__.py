@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from shared.images import CLASSES, IMAGE_SIDE, Images, Probabilities
+from shared.layers import LayerOutput
 from worker.engine.calibrate import Calibration, calibrate, cheapest_runs, still_holds
 from worker.engine.check import check_answers
 from worker.engine.pace import FULL_SPEED, Pace
@@ -23,6 +24,13 @@ class Runtime(Protocol):
 
     def run(self, images: Images) -> Probabilities:
         """uint8[S,28,28] -> float32[S,10], in order. Not thread-safe."""
+        ...
+
+    def look_inside(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
+        """uint8[1,28,28] -> float32[1,10], and what each layer made of the image, in one pass. Not thread-safe.
+
+        Raises ModelError for a version without layers to show, and whatever the runtime raises.
+        """
         ...
 
 
@@ -59,6 +67,18 @@ class Engine:
         if len(parts) == 1:
             return parts[0]
         return np.concatenate(parts) if parts else np.empty((0, CLASSES), np.float32)
+
+    def look_inside(self, images: Images) -> tuple[Probabilities, list[LayerOutput]]:
+        """As `Runtime.look_inside`. What it needs is loaded by its first call, and lives as long as this engine.
+
+        Raises ValueError for another number of images than one.
+        """
+        if images.dtype != np.uint8 or images.shape != (1, IMAGE_SIDE, IMAGE_SIDE):
+            raise ValueError(f"expected uint8[1,28,28], got {images.dtype}{list(images.shape)}")
+        probabilities, outputs = self.runtime.look_inside(images)
+        if probabilities.shape != (1, CLASSES):
+            raise ValueError(f"the layers end in {list(probabilities.shape)}")
+        return probabilities, outputs
 
     def _runs(self, count: int) -> list[int]:
         best = self.best_batch_images

@@ -7,6 +7,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from shared.images import Images, Probabilities
+from shared.layers import LayerOutput
+from worker.engine.layers import LiteRTLayers
 
 
 class LiteRTRuntime:
@@ -16,7 +18,9 @@ class LiteRTRuntime:
 
     def __init__(self, model_file: Path, threads: int) -> None:
         self._model = model_file.read_bytes()
+        self._model_dir = model_file.parent
         self._threads = threads
+        self._layers: LiteRTLayers | None = None
         self._interpreters: dict[int, tuple[Interpreter, int, int]] = {}
 
     def run(self, images: Images) -> Probabilities:
@@ -32,6 +36,12 @@ class LiteRTRuntime:
         interpreter.invoke()
         answer: Probabilities = interpreter.get_tensor(output_index)
         return answer
+
+    def look_inside(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
+        """As in `Runtime`; the first call loads layers.tflite."""
+        if self._layers is None:
+            self._layers = LiteRTLayers(self._model_dir, self._threads)
+        return self._layers.run(image)
 
     def _allocate(self, size: int) -> tuple[Interpreter, int, int]:
         interpreter = Interpreter(model_content=self._model, num_threads=self._threads)

@@ -4,9 +4,13 @@ import logging
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import tensorflow as tf
 
+from shared.errors import ModelError
 from shared.images import Images, Probabilities
+from shared.layer_model import Row, layer_model
+from shared.layers import LayerOutput, layer_output
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +28,7 @@ class TensorFlowRuntime:
         self._shape = self._model.input_shape[1:]
         self._predict = tf.function(self._forward, jit_compile=gpu)
         self._functions: dict[int, tf.types.experimental.ConcreteFunction] = {}
+        self._layers: tuple[tf.types.experimental.GenericFunction, list[Row]] | None = None
 
     @property
     def traces(self) -> int:
@@ -38,6 +43,22 @@ class TensorFlowRuntime:
             self._functions[size] = self._predict.get_concrete_function(spec)
         answer: Probabilities = self._functions[size](tf.constant(images)).numpy()
         return answer
+
+    def look_inside(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
+        """As in `Runtime`; the first call traces the layers."""
+        if self._layers is None:
+            opened = layer_model(self._model)
+            if opened is None:
+                raise ModelError(f"{self._model.name} has too much in its layers to be shown")
+            inside, rows = opened
+            self._layers = tf.function(lambda pixels: inside(pixels, training=False)), rows
+        run, rows = self._layers
+        answers = [output.numpy() for output in run(tf.constant(image[..., None].astype(np.float32)))]
+        outputs = [
+            layer_output(row.name, row.class_name, row.of_one_image(values))
+            for row, values in zip(rows, answers, strict=True)
+        ]
+        return answers[-1], outputs
 
     def _forward(self, images: tf.Tensor) -> tf.Tensor:
         pixels = tf.reshape(tf.cast(images, tf.float32), (-1, *self._shape))

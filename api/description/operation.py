@@ -1,0 +1,108 @@
+"""One operation of the interface, and its form in OpenAPI 3.1 (spec.openapis.org/oas/v3.1.0)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shared.errors import RequestError
+
+Schema = dict[str, Any]
+Place = Literal["query", "header"]
+PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`schema` says what is taken; a value outside is a 422."""
+
+    name: str
+    schema: Schema
+    doc: str
+    place: Place = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a body holds under one media type."""
+
+    media_type: str
+    schema: Schema
+    example: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """`errors` are those that its client may cause or meet; 401 and 404 for a path are everywhere.
+
+    `plain_errors`: errors are `{"error": "…"}`, as other protocols have them, and no problem details.
+    """
+
+    summary: str
+    tag: str
+    status: int = 200
+    content: Sequence[Content] = ()
+    body: Sequence[Content] = ()
+    parameters: Sequence[Parameter] = ()
+    headers: Mapping[str, str] | None = None
+    errors: Sequence[type[RequestError]] = ()
+    plain_errors: bool = False
+    open: bool = False
+
+
+def to_openapi(operation: Operation, path_parameters: Sequence[Parameter], operation_id: str) -> dict[str, Any]:
+    """The operation object."""
+    described: dict[str, Any] = {
+        "operationId": operation_id,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "parameters": [
+            {"name": path.name, "in": "path", "required": True, "schema": path.schema, "description": path.doc}
+            for path in path_parameters
+        ]
+        + [
+            {"name": one.name, "in": one.place, "schema": one.schema, "description": one.doc}
+            for one in operation.parameters
+        ],
+        "responses": {str(operation.status): _success(operation)} | _errors(operation),
+    }
+    if operation.body:
+        described["requestBody"] = {"required": True, "content": _contents(operation.body)}
+    if operation.open:
+        described["security"] = []
+    return described
+
+
+def _success(operation: Operation) -> dict[str, Any]:
+    reply: dict[str, Any] = {"description": operation.summary}
+    if operation.content:
+        reply["content"] = _contents(operation.content)
+    if operation.headers:
+        reply["headers"] = {
+            name: {"description": doc, "schema": {"type": "string"}} for name, doc in operation.headers.items()
+        }
+    return reply
+
+
+def _contents(contents: Sequence[Content]) -> dict[str, Any]:
+    return {
+        content.media_type: {"schema": content.schema} | ({"example": content.example} if content.example else {})
+        for content in contents
+    }
+
+
+def _errors(operation: Operation) -> dict[str, Any]:
+    """By status; several errors of one status share a row."""
+    titles: dict[int, list[str]] = {}
+    for error in operation.errors:
+        status = 400 if operation.plain_errors and error.status in (415, 422) else error.status
+        titles.setdefault(status, []).append(error.title)
+    return {
+        str(status): {"description": "; ".join(dict.fromkeys(names)), "content": _error_content(operation)}
+        for status, names in sorted(titles.items())
+    }
+
+
+def _error_content(operation: Operation) -> dict[str, Any]:
+    if operation.plain_errors:
+        return {"application/json": {"schema": {"$ref": "#/components/schemas/PlainError"}}}
+    return {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}

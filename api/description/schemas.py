@@ -1,0 +1,169 @@
+"""What bodies and replies look like, as JSON Schema; `ref("Job")` points at one."""
+
+from typing import Any
+
+from shared.images import CLASSES
+
+Schema = dict[str, Any]
+NUMBER: Schema = {"type": "number"}
+INTEGER: Schema = {"type": "integer"}
+STRING: Schema = {"type": "string"}
+BOOLEAN: Schema = {"type": "boolean"}
+PNG_BASE64: Schema = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
+BINARY: Schema = {"type": "string", "format": "binary"}
+ITEM_STATES = ["queued", "done", "failed", "expired", "cancelled"]
+JOB_STATES = ["queued", "running", "done", "done_with_errors", "expired", "cancelled"]
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def obj(required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
+    """An object that has all of `required`, and may have more."""
+    return {"type": "object", "properties": required | (optional or {}), "required": list(required)}
+
+
+def array(items: Schema, **more: Any) -> Schema:
+    return {"type": "array", "items": items, **more}
+
+
+def nullable(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+PROBABILITIES = array(NUMBER, minItems=CLASSES, maxItems=CLASSES)
+COUNTS = obj(dict.fromkeys(("done", "failed", "expired", "cancelled"), INTEGER))
+LINKS = obj({"self": STRING, "items": STRING})
+
+LAYERS = {"layers": nullable(array(ref("Layer")))}
+LAYERS_BESIDE = {"layers_error": STRING, "input": ref("Input")}
+
+SCHEMAS: dict[str, Schema] = {
+    "Problem": obj(
+        {"type": STRING, "title": STRING, "status": INTEGER, "detail": STRING},
+        {"id": {"type": "string", "description": "of a wait that ran out: where the answer will be"}},
+    ),
+    "PlainError": obj({"error": STRING}),
+    "Prediction": obj(
+        {
+            "prediction": {"type": "integer", "minimum": 0, "maximum": CLASSES - 1},
+            "elapsed_time_ms": NUMBER,
+            "model": {"type": "string", "examples": ["cnn@1"]},
+            "id": STRING,
+            "debug": obj(
+                {
+                    "probabilities": PROBABILITIES,
+                    "batch_images": INTEGER,
+                    "queue_ms": NUMBER,
+                    "model_ms": NUMBER,
+                    "worker": STRING,
+                    "attempt": INTEGER,
+                }
+            ),
+        },
+        {"dataset": STRING, "index": INTEGER, **LAYERS, **LAYERS_BESIDE},
+    ),
+    "Layers": obj(LAYERS, LAYERS_BESIDE),
+    "Layer": obj(
+        {
+            "name": STRING,
+            "class": STRING,
+            "shape": array(INTEGER),
+            "summary": obj(dict.fromkeys(("min", "mean", "max", "zeros"), nullable(NUMBER))),
+        },
+        {
+            "values": {"type": "array", "description": "nested as `shape` says"},
+            "png": PNG_BASE64,
+            "tiles": obj(dict.fromkeys(("count", "columns", "height", "width"), INTEGER)),
+            "scale": obj({"black": NUMBER, "white": NUMBER}),
+        },
+    ),
+    "Input": obj(
+        {"shape": array(INTEGER), "dtype": {"const": "uint8"}}, {"values": array(array(INTEGER)), "png": PNG_BASE64}
+    ),
+    "Accepted": obj(
+        {"id": STRING, "state": {"enum": JOB_STATES}, "total": nullable(INTEGER), "model": STRING, "links": LINKS}
+    ),
+    "Job": obj(
+        {
+            "id": STRING,
+            "state": {"enum": JOB_STATES},
+            "total": nullable(INTEGER),
+            "counts": COUNTS,
+            "model": STRING,
+            "progress": {"type": "number", "minimum": 0, "maximum": 1},
+            "eta_s": nullable(NUMBER),
+            "links": LINKS,
+        },
+        {
+            "elapsed_s": NUMBER,
+            "callback": nullable(
+                obj({"url": STRING, "state": {"enum": ["waiting", "delivered", "failed"]}, "attempts": INTEGER})
+            ),
+        },
+    ),
+    "Item": obj(
+        {
+            "index": INTEGER,
+            "name": nullable(STRING),
+            "state": {"enum": ITEM_STATES},
+            "prediction": nullable(INTEGER),
+            "probabilities": nullable(PROBABILITIES),
+            "error": nullable(STRING),
+        }
+    ),
+    "Items": obj({"items": array(ref("Item")), "next": nullable(STRING)}),
+    "DeadLetter": obj(
+        {"id": STRING, "model": STRING, "reason": STRING, "attempts": INTEGER, "at_ms": INTEGER, "lane": STRING},
+        {
+            "key": nullable(STRING),
+            "single": nullable(STRING),
+            "job": nullable(STRING),
+            "index": nullable(INTEGER),
+            "links": obj({"replay": STRING}),
+        },
+    ),
+    "Status": obj(
+        {
+            "status": {"enum": ["ok", "stalled"]},
+            "model": {"type": "object"},
+            "models": {"type": "object"},
+            "workers": array({"type": "object"}),
+            "queues": {"type": "object"},
+            "takeovers": INTEGER,
+            "dead_letters": INTEGER,
+            "dataset": obj({"name": STRING, "images": INTEGER}),
+        }
+    ),
+    "Range": {
+        "type": "object",
+        "description": "a range of the test set, from `start` (0) to before `stop` (the end)",
+        "properties": {"start": {"type": "integer", "minimum": 0}, "stop": {"type": "integer", "minimum": 1}},
+        "additionalProperties": False,
+    },
+    "InferTensor": obj(
+        {"name": {"const": "images"}, "shape": array({"type": "integer", "minimum": 1}), "datatype": STRING},
+        {"data": {"type": "array"}, "parameters": {"type": "object"}},
+    ),
+    "InferRequest": obj(
+        {"inputs": array(ref("InferTensor"), minItems=1, maxItems=1)},
+        {"id": STRING, "parameters": {"type": "object"}, "outputs": array({"type": "object"}, maxItems=1)},
+    ),
+    "InferReply": obj(
+        {"model_name": STRING, "model_version": STRING, "outputs": array({"type": "object"})}, {"id": STRING}
+    ),
+    "PredictRequest": {
+        "type": "object",
+        "properties": {
+            "signature_name": STRING,
+            "instances": {"type": "array", "description": "rows: one image each, [28,28], [28,28,1] or [784]"},
+            "inputs": {"description": "a column: all images as one tensor"},
+        },
+        "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
+    },
+    "PredictReply": {
+        "type": "object",
+        "properties": {"predictions": array(PROBABILITIES), "outputs": array(PROBABILITIES)},
+    },
+}

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from shared.dataset import Split
+from training.__main__ import make_parser
+
+if TYPE_CHECKING:
+    from training.train import Trained
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_view_that_changes_nothing_is_the_image(handful: Split) -> None:
+    from training.ensemble import View
+
+    flat = handful.images.reshape(100, -1).astype(np.float32)
+    assert np.allclose(flat @ View().matrix, flat)
+
+
+def test_a_quarter_turn_is_a_quarter_turn(handful: Split) -> None:
+    from training.ensemble import View
+
+    flat = handful.images.reshape(100, -1).astype(np.float32)
+    turned = (flat @ View(angle_deg=90).matrix).reshape(-1, 28, 28)
+    assert np.allclose(turned, np.rot90(handful.images, axes=(1, 2)), atol=1e-2)
+
+
+def test_a_view_at_half_the_scale_is_a_quarter_of_the_area(handful: Split) -> None:
+    from training.ensemble import View
+
+    square = np.zeros((28, 28), np.float32)
+    square[6:22, 6:22] = 1
+    assert (square.ravel() @ View(scale=0.5).matrix).sum() == pytest.approx(square.sum() / 4, rel=0.05)
+
+
+def test_the_members_answers_to_all_views_are_averaged(trained: Trained, handful: Split) -> None:
+    from training import architecture
+    from training.ensemble import View, build
+
+    members, views = [trained.model, architecture.build("cnn-small")], [View(), View(angle_deg=8), View(scale=1.1)]
+    pixels = handful.images[..., None].astype(np.float32)
+    seen = [(pixels.reshape(100, -1) @ view.matrix).reshape(pixels.shape) for view in views]
+    expected = np.mean([member(view) for member in members for view in seen], axis=0)
+    assert np.allclose(build(members, views)(pixels), expected, atol=1e-5)
+
+
+def test_an_ensemble_is_exported_and_answers_as_in_keras(trained: Trained, handful: Split, tmp_path: Path) -> None:
+    from training import ensemble, weights
+    from training.litert import convert
+    from worker.engine.litert import LiteRTRuntime
+
+    weights.save(trained.model, tmp_path / "one.keras", {"seed": 7})
+    arguments = f"ensemble --member {tmp_path}/one.keras --member {tmp_path}/one.keras --weights {tmp_path}/all.keras"
+    ensemble.run(make_parser().parse_args(arguments.split()), "the command")
+    model, record = weights.load(tmp_path / "all.keras")
+    assert [member["training"] for member in record["members"]] == [{"seed": 7}] * 2
+    (tmp_path / "model.tflite").write_bytes(convert(model))
+    runtime = LiteRTRuntime(tmp_path / "model.tflite", threads=1)
+    for count in (1, 5, 64):
+        answers = runtime.run(handful.images[:count])
+        assert np.allclose(answers, model(handful.images[:count, ..., None].astype(np.float32)), atol=1e-5)

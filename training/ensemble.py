@@ -1,0 +1,85 @@
+"""The `ensemble` command: several trained networks, each looking at several views of the image, as one model."""
+
+import hashlib
+import math
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from shared.images import IMAGE_SIDE
+from training import weights
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The image turned by `angle_deg` and drawn at `scale` of its size."""
+
+    angle_deg: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """float32[784,784]: flat image times matrix is the flat view, sampled bilinearly; nothing outside but paper."""
+        last = IMAGE_SIDE - 1
+        rows, columns = np.mgrid[:IMAGE_SIDE, :IMAGE_SIDE].reshape(2, -1) - last / 2
+        cos, sin = (turn(math.radians(self.angle_deg)) / self.scale for turn in (math.cos, math.sin))
+        x, y = cos * columns - sin * rows + last / 2, sin * columns + cos * rows + last / 2
+        matrix = np.zeros((IMAGE_SIDE**2, IMAGE_SIDE**2), np.float32)
+        outputs = np.arange(IMAGE_SIDE**2)
+        for right in (0, 1):
+            for below in (0, 1):
+                column, row = np.floor(x).astype(int) + right, np.floor(y).astype(int) + below
+                share = (1 - np.abs(x - column)) * (1 - np.abs(y - row))
+                inside = (column >= 0) & (column <= last) & (row >= 0) & (row <= last)
+                matrix[(row * IMAGE_SIDE + column)[inside], outputs[inside]] += share[inside]
+        return matrix
+
+
+VIEWS = (View(), View(angle_deg=6, scale=0.96), View(angle_deg=-6, scale=1.04))
+
+
+def run(options: Namespace, command: str) -> None:
+    """Write the model that `options` of `training/__main__.py` describe. Raises what `weights.load` raises."""
+    members = [weights.load(path) for path in options.member]
+    model = build([model for model, _ in members], VIEWS)
+    record = {
+        "command": command,
+        "architecture": f"{len(members)} networks, {len(VIEWS)} views of the image each, averaged",
+        "members": [
+            {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "training": training}
+            for path, (_, training) in zip(options.member, members, strict=True)
+        ],
+    }
+    weights.save(model, options.weights, record)
+    print(f"Wrote {options.weights}")
+
+
+def build(members: Sequence[keras.Model], views: Sequence[View]) -> keras.Model:
+    """float32[N,28,28,1] of raw pixels → float32[N,10]: the mean of what each member says of each view.
+
+    The views go through a member as one batch, so that its weights are in the exported file once.
+    """
+    inputs = keras.Input((IMAGE_SIDE, IMAGE_SIDE, 1), name="image")
+    seen = keras.layers.Concatenate(axis=0, name="views")([_view(inputs, view, n) for n, view in enumerate(views, 1)])
+    answers = []
+    for number, member in enumerate(members, start=1):
+        renamed = keras.models.clone_model(member)
+        renamed.set_weights(member.get_weights())
+        renamed.name = f"member{number}"
+        renamed.trainable = False
+        answers.append(keras.ops.reshape(renamed(seen), (len(views), -1, member.output.shape[-1])))
+    together = answers[0] if len(answers) == 1 else keras.layers.Concatenate(axis=0, name="answers")(answers)
+    return keras.Model(inputs, keras.ops.mean(together, axis=0), name="ensemble")
+
+
+def _view(inputs: keras.KerasTensor, view: View, number: int) -> keras.KerasTensor:
+    if view == View():
+        return inputs
+    flat = keras.layers.Flatten(name=f"view{number}_flatten")(inputs)
+    resample = keras.layers.Dense(IMAGE_SIDE**2, use_bias=False, trainable=False, name=f"view{number}")
+    seen = resample(flat)
+    resample.set_weights([view.matrix])
+    return keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE, 1), name=f"view{number}_reshape")(seen)
