@@ -65,13 +65,17 @@ class Loader:
             self._engines.forget_failure(ref)
         self.wake()
 
-    def ask(self, ref: str) -> None:
-        """Load a version soon, for as long as it is used. Raises ModelError for one that is not in the registry."""
+    def ask(self, ref: str) -> str:
+        """Load `name` or `name@version` soon, and keep it for as long as it is used; its `name@version`.
+
+        Raises ModelError for one that is not in the registry.
+        """
         ref = load_version(self._settings.models_dir, ref).ref
         self._engines.forget_failure(ref)
         if ref not in self._engines.loaded:
             self._asked[ref] = None
             self.wake()
+        return ref
 
     def unload(self, ref: str) -> str:
         """Unload a version now; why not, where that cannot be."""

@@ -4,16 +4,18 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shared.aliases import LATEST
 from shared.registry import load_version, versions
 from worker.wishes import Wishes
 
 
 def default_version(models_dir: Path, default_model: str, wishes: Wishes) -> str:
-    """What requests mean that name no model, as `name@version`: the champion, or the latest where there is none.
+    """What requests mean that name no model, as `name@version`.
 
-    Raises ModelError when it is not in the registry.
+    `default_model` is `name`, `name@version` or `name@alias`; a name alone means its champion, or its latest version
+    where there is none. Raises ModelError when it is not in the registry.
     """
-    ref = default_model if "@" in default_model else wishes.champion(default_model) or default_model
+    ref = wishes.meaning(default_model) or default_model.removesuffix(f"@{LATEST}")
     return load_version(models_dir, ref).ref
 
 

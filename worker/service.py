@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from shared import keys
 from shared.connection import Client, worker_client
-from shared.registry import load_version, model_names
+from shared.registry import model_names
 from shared.settings import Settings
 from worker.backlog import Backlog
 from worker.deliveries import Deliveries
@@ -55,7 +55,6 @@ class BatchingService:
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = self._settings
-        load_version(settings.models_dir, settings.default_model)
         # First, and not patiently: a worker that waited here for a Redis that is away would not hear TERM.
         self._keeper_client = worker_client(settings, patient=False)
         wishes = read_wishes(self._keeper_client, time.time())

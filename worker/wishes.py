@@ -44,9 +44,10 @@ class Wishes:
                 shadows[answered] = tuple(dict.fromkeys((*shadows.get(answered, ()), shadow)))
         return shadows
 
-    def champion(self, name: str) -> str | None:
-        """The version that a name alone means, as `name@version`; None where no alias says it."""
-        alias = self.aliases.get(f"{name}/{CHAMPION}")
+    def meaning(self, ref: str) -> str | None:
+        """The version that `name` or `name@alias` means, as `name@version`; None where no alias says it."""
+        name, _, alias_name = ref.partition("@")
+        alias = self.aliases.get(f"{name}/{alias_name or CHAMPION}")
         return None if alias is None else f"{name}@{alias.version}"
 
 

@@ -25,6 +25,8 @@ def test_the_default_is_the_champion_and_the_latest_where_there_is_none(tmp_path
     assert default_version(tmp_path, "cnn", Wishes()) == "cnn@2"
     assert default_version(tmp_path, "cnn", CHAMPION) == "cnn@1"
     assert default_version(tmp_path, "cnn@2", CHAMPION) == "cnn@2", "a setting that names a version means that one"
+    assert default_version(tmp_path, "cnn@latest", CHAMPION) == "cnn@2"
+    assert default_version(tmp_path, "cnn@champion", CHAMPION) == "cnn@1"
     with pytest.raises(ModelError, match="big"):
         default_version(tmp_path, "big", CHAMPION)
 

@@ -21,7 +21,7 @@ def test_aliases_and_what_is_wanted_now_are_read(client: Client) -> None:
     wishes = read_wishes(client, now_s=1500.0)
     assert wishes == Wishes({"cnn/champion": Alias(2, shadow=3)}, frozenset({"cnn@5"}))
     assert wishes.named == {"cnn@2", "cnn@3"}
-    assert (wishes.champion("cnn"), wishes.champion("big")) == ("cnn@2", None)
+    assert [wishes.meaning(ref) for ref in ("cnn", "cnn@champion", "cnn@2", "big")] == ["cnn@2", "cnn@2", None, None]
 
 
 def test_an_alias_that_cannot_be_read_counts_as_none(client: Client) -> None:
