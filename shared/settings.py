@@ -122,6 +122,10 @@ class Settings:
     )
     max_batch_images: int = _setting(256, _integer(1, 4096), "most images of one batch")
     max_batch_ms: float = _setting(50.0, _number(1, 60_000, "ms"), "longest that one batch may take")
+    max_loaded_models: int = _setting(8, _integer(2, 1000), "versions that a worker has loaded at most")
+    model_idle_s: float = _setting(
+        600.0, _number(0.1, 1e7, "s"), "unused for so long, a version that no alias names is unloaded"
+    )
     max_attempts: int = _setting(3, _integer(1, 100), "workers that one image may kill before it is set aside")
     engine_stall_s: float = _setting(
         30.0, _number(0.5, 3600, "s"), "a worker whose model runs for so long without an answer ends itself"

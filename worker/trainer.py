@@ -122,7 +122,7 @@ def show_end(task: Task, register: Register) -> None:
             show(task, {"stage": "interrupted: it goes on when a trainer takes it up again"})
             return
         task.backend.mark_as_revoked(task.request.id, "cancelled", request=task.request)
-        task.send_event("task-revoked", terminated=True, signum="SIGTERM", expired=False)
+        task.send_event("task-cancelled", result="")  # `task-revoked` would not outrank progress
         shutil.rmtree(app.settings.trainer_dir / task.request.id, ignore_errors=True)
     except (RedisError, OperationalError, OSError) as error:
         logger.warning("the end of a training cannot be shown: %s", error)
