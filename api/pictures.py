@@ -31,6 +31,9 @@ class Picture:
     error: str = ""
 
 
+ReadPicture = Callable[[str, bytes], Picture]
+
+
 def decode_image(data: bytes) -> bytes:
     """The 784 pixels of a 28×28 image file, row by row. The first frame, where there are several.
 

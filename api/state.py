@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from api.doors.statistics import VersionStatistics
 from api.enqueue import Enqueuer
+from api.fitting import Fitting
 from api.jobs import Jobs
 from api.replies import Replies
 from api.singles import Singles
@@ -28,6 +29,7 @@ class State:
     singles: Singles
     jobs: Jobs
     workers: Workers
+    fitting: Fitting
     statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
 
     def resolve(self, ref: str | None) -> str:
@@ -57,6 +59,7 @@ def make_state(settings: Settings) -> State:
         singles=Singles(client, enqueuer, replies, settings),
         jobs=Jobs(client, enqueuer, replies, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
+        fitting=Fitting(settings.max_fit_pixels, settings.max_waiting_singles),
     )
 
 

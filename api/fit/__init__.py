@@ -1,4 +1,4 @@
-"""`?fit=digit`: a photo, scan or drawing of a digit as MNIST would have it. Pure functions, from file to uint8[28,28]."""
+"""`?fit=digit`: a photo, scan or drawing of a digit as MNIST would have it. Pure functions, file to uint8[28,28]."""
 
 import numpy as np
 import numpy.typing as npt

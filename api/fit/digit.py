@@ -24,7 +24,8 @@ def digit_of(ink: Ink, threshold: float) -> Ink:
     """The digit's ink, 0 to 1, all else 0. Raises BadImage where there is none."""
     ink = _without_rules(ink, threshold)
     parts = label(ink > threshold / 2)
-    certain = np.bincount(parts.labels.ravel(), (ink > threshold).ravel(), len(parts.area_px) + 1)[1:]
+    sure = (ink > threshold).ravel()
+    certain = np.bincount(parts.labels.ravel(), sure, len(parts.area_px) + 1)[1:].astype(np.float64)
     chosen = _digit(parts, certain, ink.shape)
     mask = np.concatenate([[False], chosen])[parts.labels]
     level = float(np.median(ink[mask & (ink > threshold)]))
@@ -66,19 +67,23 @@ def _digit(parts: Components, certain: npt.NDArray[np.float64], shape: tuple[int
     gap = PIECE_GAP * size[main]
     near = (parts.top < parts.bottom[main] + gap) & (parts.bottom > parts.top[main] - gap)
     near &= (parts.left < parts.right[main] + gap) & (parts.right > parts.left[main] - gap)
-    return (real & near & (certain >= PIECE_AREA * certain[main])) | (np.arange(len(size)) == main)
+    chosen: Chosen = (real & near & (certain >= PIECE_AREA * certain[main])) | (np.arange(len(size)) == main)
+    return chosen
 
 
 def _lines(parts: Components, height: int, width: int) -> Chosen:
     """Ruled lines: long and nearly level, or nearly upright."""
     level = (parts.width > LINE_PART * width) & (parts.width > LINE_ASPECT * parts.height)
     upright = (parts.height > 0.9 * height) & (parts.height > 2 * LINE_ASPECT * parts.width)
-    return level | upright
+    lines: Chosen = level | upright
+    return lines
 
 
 def _cut_off(parts: Components, height: int, width: int) -> Chosen:
     """What reaches the picture's edge goes on beyond it: a table beside the paper, a neighbour, a frame."""
-    return (parts.top == 0) | (parts.left == 0) | (parts.bottom == height - 1) | (parts.right == width - 1)
+    low, far = parts.bottom == height - 1, parts.right == width - 1
+    cut: Chosen = (parts.top == 0) | (parts.left == 0) | low | far
+    return cut
 
 
 def _frames(parts: Components) -> Chosen:

@@ -11,7 +11,7 @@ DARK = 128.0
 
 
 def grey_of(image: Image.Image) -> Grey:
-    """float32[H,W], 0 to 255, as a person sees it: turned upright, transparency laid on paper that lets its ink show."""
+    """float32[H,W], 0 to 255, as a person sees it: upright, transparency laid on paper that lets its ink show."""
     image.draft("L", (MOST_SIDE_PX, MOST_SIDE_PX))  # a JPEG is not unpacked in more detail than is looked at
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
@@ -33,9 +33,9 @@ def _shrunk(image: Image.Image) -> Image.Image:
 def _shrunk_wide(pixels: npt.NDArray[np.generic]) -> Grey:
     """16 bits, 32 bits or floats, of whatever scale: their own least and greatest become black and white."""
     values = np.nan_to_num(pixels.astype(np.float32), posinf=0.0, neginf=0.0)
-    values = np.asarray(_shrunk(Image.fromarray(values)))
-    low, high = float(values.min()), float(values.max())
-    return (values - low) * np.float32(255 / max(high - low, 1e-6))
+    wide = np.asarray(_shrunk(Image.fromarray(values)), np.float64)
+    low, high = float(wide.min()), float(wide.max())
+    return ((wide - low) * (255 / max(high - low, 1e-6))).astype(np.float32)
 
 
 def _on_paper(image: Image.Image) -> Grey:

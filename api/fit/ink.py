@@ -53,7 +53,7 @@ def otsu(values: Ink) -> float:
 
 
 def closed(grey: Grey, side: int) -> Grey:
-    """Without what is dark and narrower than `side`: the paper under the strokes. The edges of shadows stay where they are."""
+    """Without what is dark and narrower than `side`: the paper under the strokes. Shadows stay, edges and all."""
     return _widest(_widest(grey, side, np.maximum), side, np.minimum)
 
 

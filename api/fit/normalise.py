@@ -41,7 +41,9 @@ def _boxed(ink: Ink, side: int) -> Ink:
     height, width = ink.shape
     scale = side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC))
+    return np.asarray(
+        Image.fromarray(ink).resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
+    )
 
 
 def stroke_px(ink: Ink) -> float:
@@ -64,5 +66,5 @@ def _usual_strokes(fine: Ink) -> Ink:
     image = Image.fromarray(np.rint(np.clip(np.pad(fine, steps), 0, 1) * 255).astype(np.uint8))
     for _ in range(steps):
         image = image.filter(ImageFilter.MaxFilter(3) if change > 0 else ImageFilter.MinFilter(3))
-    changed = np.asarray(image, np.float32) / 255
+    changed: Ink = np.asarray(image, np.float32) / np.float32(255)
     return changed if changed.max() > 0.5 else fine

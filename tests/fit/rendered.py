@@ -1,4 +1,4 @@
-"""Digits that the project draws itself, written with a pen or set in type, as scans, drawings and photographs of them."""
+"""Digits that the project draws itself, written or set in type, as scans, drawings and photographs."""
 
 import io
 import math
@@ -19,16 +19,94 @@ KINDS = ("photo", "photo", "photo", "scan", "drawing", "board")  # one by lot
 
 # Strokes of each digit in a box of 1×1, as people write them; of several ways one is drawn by lot.
 WRITTEN: dict[int, list[list[list[Point]]]] = {
-    0: [[[(0.52, 0.0), (0.15, 0.12), (0.05, 0.5), (0.18, 0.92), (0.5, 1.0), (0.85, 0.85), (0.95, 0.5), (0.82, 0.1), (0.5, 0.0)]]],
-    1: [[[(0.5, 0.0), (0.5, 0.5), (0.48, 1.0)]], [[(0.32, 0.2), (0.45, 0.1), (0.56, 0.0)], [(0.56, 0.0), (0.54, 0.5), (0.52, 1.0)]]],
-    2: [[[(0.1, 0.25), (0.3, 0.03), (0.65, 0.0), (0.85, 0.22), (0.7, 0.5), (0.35, 0.8), (0.08, 1.0)], [(0.08, 1.0), (0.5, 0.97), (0.95, 0.98)]]],
-    3: [[[(0.12, 0.12), (0.4, 0.0), (0.75, 0.05), (0.82, 0.25), (0.65, 0.42), (0.4, 0.47)], [(0.4, 0.47), (0.75, 0.53), (0.88, 0.75), (0.7, 0.95), (0.4, 1.0), (0.1, 0.9)]]],
-    4: [[[(0.3, 0.0), (0.18, 0.3), (0.08, 0.55)], [(0.08, 0.55), (0.5, 0.55), (0.92, 0.53)], [(0.7, 0.05), (0.68, 0.5), (0.66, 1.0)]]],
-    5: [[[(0.85, 0.02), (0.55, 0.02), (0.25, 0.03)], [(0.25, 0.03), (0.2, 0.22), (0.16, 0.43)], [(0.16, 0.43), (0.45, 0.36), (0.78, 0.48), (0.86, 0.72), (0.65, 0.96), (0.35, 1.0), (0.08, 0.92)]]],
-    6: [[[(0.7, 0.0), (0.4, 0.18), (0.18, 0.5), (0.13, 0.78), (0.3, 0.98), (0.6, 1.0), (0.82, 0.82), (0.75, 0.6), (0.5, 0.52), (0.25, 0.62), (0.14, 0.8)]]],
+    0: [
+        [
+            [
+                (0.52, 0.0),
+                (0.15, 0.12),
+                (0.05, 0.5),
+                (0.18, 0.92),
+                (0.5, 1.0),
+                (0.85, 0.85),
+                (0.95, 0.5),
+                (0.82, 0.1),
+                (0.5, 0.0),
+            ]
+        ]
+    ],
+    1: [
+        [[(0.5, 0.0), (0.5, 0.5), (0.48, 1.0)]],
+        [[(0.32, 0.2), (0.45, 0.1), (0.56, 0.0)], [(0.56, 0.0), (0.54, 0.5), (0.52, 1.0)]],
+    ],
+    2: [
+        [
+            [(0.1, 0.25), (0.3, 0.03), (0.65, 0.0), (0.85, 0.22), (0.7, 0.5), (0.35, 0.8), (0.08, 1.0)],
+            [(0.08, 1.0), (0.5, 0.97), (0.95, 0.98)],
+        ]
+    ],
+    3: [
+        [
+            [(0.12, 0.12), (0.4, 0.0), (0.75, 0.05), (0.82, 0.25), (0.65, 0.42), (0.4, 0.47)],
+            [(0.4, 0.47), (0.75, 0.53), (0.88, 0.75), (0.7, 0.95), (0.4, 1.0), (0.1, 0.9)],
+        ]
+    ],
+    4: [
+        [
+            [(0.3, 0.0), (0.18, 0.3), (0.08, 0.55)],
+            [(0.08, 0.55), (0.5, 0.55), (0.92, 0.53)],
+            [(0.7, 0.05), (0.68, 0.5), (0.66, 1.0)],
+        ]
+    ],
+    5: [
+        [
+            [(0.85, 0.02), (0.55, 0.02), (0.25, 0.03)],
+            [(0.25, 0.03), (0.2, 0.22), (0.16, 0.43)],
+            [(0.16, 0.43), (0.45, 0.36), (0.78, 0.48), (0.86, 0.72), (0.65, 0.96), (0.35, 1.0), (0.08, 0.92)],
+        ]
+    ],
+    6: [
+        [
+            [
+                (0.7, 0.0),
+                (0.4, 0.18),
+                (0.18, 0.5),
+                (0.13, 0.78),
+                (0.3, 0.98),
+                (0.6, 1.0),
+                (0.82, 0.82),
+                (0.75, 0.6),
+                (0.5, 0.52),
+                (0.25, 0.62),
+                (0.14, 0.8),
+            ]
+        ]
+    ],
     7: [[[(0.08, 0.04), (0.5, 0.04), (0.9, 0.02)], [(0.9, 0.02), (0.68, 0.4), (0.5, 0.7), (0.38, 1.0)]]],
-    8: [[[(0.78, 0.15), (0.5, 0.0), (0.22, 0.14), (0.3, 0.36), (0.55, 0.5), (0.8, 0.68), (0.76, 0.92), (0.48, 1.0), (0.2, 0.9), (0.2, 0.68), (0.45, 0.5), (0.7, 0.36), (0.78, 0.15)]]],
-    9: [[[(0.82, 0.25), (0.6, 0.02), (0.28, 0.08), (0.15, 0.3), (0.35, 0.5), (0.65, 0.45), (0.82, 0.25)], [(0.82, 0.25), (0.78, 0.6), (0.68, 1.0)]]],
+    8: [
+        [
+            [
+                (0.78, 0.15),
+                (0.5, 0.0),
+                (0.22, 0.14),
+                (0.3, 0.36),
+                (0.55, 0.5),
+                (0.8, 0.68),
+                (0.76, 0.92),
+                (0.48, 1.0),
+                (0.2, 0.9),
+                (0.2, 0.68),
+                (0.45, 0.5),
+                (0.7, 0.36),
+                (0.78, 0.15),
+            ]
+        ]
+    ],
+    9: [
+        [
+            [(0.82, 0.25), (0.6, 0.02), (0.28, 0.08), (0.15, 0.3), (0.35, 0.5), (0.65, 0.45), (0.82, 0.25)],
+            [(0.82, 0.25), (0.78, 0.6), (0.68, 1.0)],
+        ]
+    ],
 }
 
 
@@ -39,7 +117,12 @@ def draw_digit(digit: int, hand: Hand, random: Random) -> Image.Image:
     if hand == "set in type":
         font = ImageFont.load_default(size=GLYPH_PX * 1.3)
         ImageDraw.Draw(canvas).text(
-            (side / 2, side / 2), str(digit), fill=255, font=font, anchor="mm", stroke_width=random.choice((0, 8, 16, 24))
+            (side / 2, side / 2),
+            str(digit),
+            fill=255,
+            font=font,
+            anchor="mm",
+            stroke_width=random.choice((0, 8, 16, 24)),
         )
     else:
         _write(ImageDraw.Draw(canvas), digit, random)
@@ -58,10 +141,11 @@ def _write(pen: ImageDraw.ImageDraw, digit: int, random: Random) -> None:
     for stroke in strokes:
         curve = _smooth([shaken[point] for point in stroke])
         placed = [
-            (GLYPH_PX + (x - 0.5) * width + slant * (0.5 - y) * GLYPH_PX, GLYPH_PX + (y - 0.5) * GLYPH_PX) for x, y in curve
+            (GLYPH_PX + (x - 0.5) * width + slant * (0.5 - y) * GLYPH_PX, GLYPH_PX + (y - 0.5) * GLYPH_PX)
+            for x, y in curve
         ]
         pen.line(placed, fill=255, width=round(pen_px), joint="curve")
-        for x, y in placed[:: max(1, len(placed) // 40)] + [placed[-1]]:
+        for x, y in (*placed[:: max(1, len(placed) // 40)], placed[-1]):
             pen.ellipse((x - pen_px / 2, y - pen_px / 2, x + pen_px / 2, y + pen_px / 2), fill=255)
 
 
@@ -107,7 +191,8 @@ def _placed(glyph: Image.Image, width: int, height: int, random: Random) -> Grey
         glyph.resize(size, Image.Resampling.LANCZOS),
         (round(free_x * random.uniform(0.15, 0.85)), round(free_y * random.uniform(0.15, 0.85))),
     )
-    return np.asarray(page, np.float32) / 255
+    placed: Grey = np.asarray(page, np.float32) / np.float32(255)
+    return placed
 
 
 def _tilted(ink: Grey, random: Random) -> Grey:
@@ -128,9 +213,10 @@ def _tilted(ink: Grey, random: Random) -> Grey:
 def _ramp(shape: tuple[int, ...], random: Random) -> Grey:
     """0 to 1 over the picture, in a direction by lot."""
     angle = random.uniform(0, 2 * math.pi)
-    y, x = np.mgrid[0:1 : shape[0] * 1j, 0:1 : shape[1] * 1j]
+    y, x = np.mgrid[0 : 1 : shape[0] * 1j, 0 : 1 : shape[1] * 1j]
     ramp = x * math.cos(angle) + y * math.sin(angle)
-    return ((ramp - ramp.min()) / np.ptp(ramp)).astype(np.float32)
+    level: Grey = ((ramp - ramp.min()) / np.ptp(ramp)).astype(np.float32)
+    return level
 
 
 def _shadow(shape: tuple[int, ...], random: Random) -> Grey:
@@ -138,7 +224,8 @@ def _shadow(shape: tuple[int, ...], random: Random) -> Grey:
     edge = random.uniform(0.2, 0.8)
     softness = random.choice((0.01, 0.03, 0.1))
     depth = random.uniform(0.15, 0.5)
-    return (1 - depth / (1 + np.exp(-(_ramp(shape, random) - edge) / softness))).astype(np.float32)
+    light: Grey = (1 - depth / (1 + np.exp(-(_ramp(shape, random) - edge) / softness))).astype(np.float32)
+    return light
 
 
 def _blurred(grey: Grey, radius: float) -> Grey:
