@@ -14,8 +14,8 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.run-installed ## start Redis, the API, a worker (WORKERS=3: three), callbacks and Flower in the foreground
-	@$(PY) -m deploy.local --workers $(WORKERS)
+run: $(VENV)/.run-installed ## start Redis, the API, a worker (WORKERS=3: three; TASKS=1: the Celery door too), callbacks and Flower in the foreground
+	@$(PY) -m deploy.local --workers $(WORKERS) $(if $(filter 1,$(TASKS)),--door)
 
 test: $(VENV)/.all-installed ## all tests, with a coverage report
 	$(PY) -m pytest --cov --cov-report=term:skip-covered
