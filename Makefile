@@ -16,8 +16,8 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/$(if $(filter 1,$(TRAINER)),.trainer,.run)-installed ## start Redis, the API, a worker (WORKERS=3: three), callbacks, Flower (TRAINER=1: and a trainer)
-	@$(PY) -m deploy.local --workers $(WORKERS) $(if $(filter 1,$(TRAINER)),--trainer)
+run: $(VENV)/$(if $(filter 1,$(TRAINER)),.trainer,.run)-installed ## start Redis, the API, a worker (WORKERS=3: three), callbacks, Flower (TRAINER=1: a trainer; TASKS=1: the Celery door)
+	@$(PY) -m deploy.local --workers $(WORKERS) $(if $(filter 1,$(TRAINER)),--trainer) $(if $(filter 1,$(TASKS)),--door)
 
 test: $(VENV)/.all-installed ## all tests, with a coverage report
 	$(PY) -m pytest --cov --cov-report=term:skip-covered

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.accepting import accept_job
 from api.access import caller_of
 from api.classify import read_body
+from api.fitting import fit_parameter, reader, require_no_fit, show_parameter
 from api.jobs import JobRequest
 from api.parameters import callback_parameter, timeout_parameter, verbose_parameter
 from api.state import State, state_of
@@ -36,13 +37,17 @@ async def classify_bulk(request: Request) -> Response:
         callback_url=callback_parameter(request.query_params, state.settings),
     )
     limits = Limits.of(state.settings)
+    fit = fit_parameter(request.query_params)
+    if show_parameter(request.query_params):
+        raise BadParameter("show=fitted is for one image; a job's results have no pictures")
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() == "application/json":
+        require_no_fit(request.query_params, "test images")
         body = await read_body(request.receive, RANGE_BYTES)
         chunks = range_chunks(state, *parse_range(body, len(state.test_set.images)), limits)
     else:
         check_length(request.headers.get("content-length", ""), limits.upload_bytes)
-        chunks = read_upload(request.stream(), content_type, limits)
+        chunks = read_upload(request.stream(), content_type, limits, reader(fit, state.settings.max_fit_pixels))
     try:
         return await accept_job(state, caller, request.headers, chunks, wanted)
     except ClientDisconnect:

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.accepting import accept_job
 from api.access import caller_of
+from api.fitting import as_png, fit_parameter, require_no_fit, show_parameter
 from api.jobs import JobRequest
 from api.parameters import index_of, preferred_wait_s, prefers_async, timeout_parameter, verbose_parameter
 from api.pictures import decode_image
@@ -20,7 +21,7 @@ from api.singles import SingleRequest
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
 from shared.block import Block
-from shared.errors import BadUpload, DeadlinePassed, InferenceFailed, RequestError, TooLarge, WaitTimeout
+from shared.errors import BadParameter, BadUpload, DeadlinePassed, InferenceFailed, RequestError, TooLarge, WaitTimeout
 
 NO_QUERY = QueryParams()
 
@@ -36,13 +37,18 @@ class ClassifyImage:
             as_job = prefers_async(headers)
             if not as_job:
                 await state.singles.require_room()  # before any work: an overload is met by refusing, not by decoding
-            pixels = decode_image(await read_body(receive, state.settings.max_image_bytes))
+            body = await read_body(receive, state.settings.max_image_bytes)
+            shown: dict[str, str] = {}
+            if scope["query_string"]:
+                pixels, shown = await read_asked(state, QueryParams(scope["query_string"]), body, as_job)
+            else:
+                pixels = decode_image(body)
             asked = single_request(state, scope, headers, pixels)
             if as_job:
                 response = await accept_single(state, scope, headers, asked)
                 await response(scope, receive, send)
                 return
-            reply = await classify_single(state, asked, receive, started_s)
+            reply = await classify_single(state, asked, receive, started_s) | shown
         except RequestError as error:
             await send_problem(scope, receive, send, error)
         except RedisError as error:
@@ -55,6 +61,7 @@ async def classify_test_image(request: Request) -> Response:
     """`GET /mnist/classify/{index}` and `GET /mnist/{index}/classify`."""
     started_s = time.perf_counter()
     state = state_of(request)
+    require_no_fit(request.query_params, "test images")
     index = index_of(request.path_params["index"], len(state.test_set.images))
     pixels = state.test_set.images[index].tobytes()
     asked = single_request(state, request.scope, request.headers, pixels)
@@ -63,6 +70,17 @@ async def classify_test_image(request: Request) -> Response:
     await state.singles.require_room()
     reply = await classify_single(state, asked, request.receive, started_s)
     return Json(reply | {"dataset": state.test_set.name, "index": index})
+
+
+async def read_asked(state: State, query: QueryParams, body: bytes, as_job: bool) -> tuple[bytes, dict[str, str]]:
+    """The 784 pixels, fitted where that is asked for, and what the reply shows of them. Raises RequestError."""
+    fit, show = fit_parameter(query), show_parameter(query)
+    if not fit:
+        return decode_image(body), {}
+    if show and as_job:
+        raise BadParameter("show=fitted is of the synchronous reply; with Prefer: respond-async there is none")
+    pixels = await state.fitting.fit(body)
+    return pixels, {"fitted": as_png(pixels)} if show else {}
 
 
 def single_request(state: State, scope: Scope, headers: Headers, pixels: bytes) -> SingleRequest:

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,20 +31,25 @@ class Picture:
     error: str = ""
 
 
+ReadPicture = Callable[[str, bytes], Picture]
+
+
 def decode_image(data: bytes) -> bytes:
     """The 784 pixels of a 28×28 image file, row by row. The first frame, where there are several.
 
     Only the header is read before the size is checked, so that no huge picture is ever unpacked.
     Raises BadImage with what was wrong.
     """
+    return with_image(data, _exact_pixels)
+
+
+def with_image(data: bytes, use: Callable[[Image.Image], bytes]) -> bytes:
+    """What `use` makes of the image in `data`, of which it is given the header, not unpacked yet. Raises BadImage."""
     if not data:
         raise BadImage("the body is empty, expected an image file")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.size != SIZE:
-                raise BadImage(f"expected a 28×28 image, got {image.width}×{image.height}")
-            image.load()
-            return _grey_pixels(image)
+            return use(image)
     except BadImage:
         raise
     except UnidentifiedImageError:
@@ -61,6 +67,13 @@ def read_picture(name: str, data: bytes) -> Picture:
         return Picture(name, decode_image(data))
     except BadImage as error:
         return Picture(name, None, error.detail)
+
+
+def _exact_pixels(image: Image.Image) -> bytes:
+    if image.size != SIZE:
+        raise BadImage(f"expected a 28×28 image, got {image.width}×{image.height}; ?fit=digit takes any size")
+    image.load()
+    return _grey_pixels(image)
 
 
 def _grey_pixels(image: Image.Image) -> bytes:

@@ -10,6 +10,7 @@ from api.aliases import NO_ALIASES, NO_CANARY, Aliases, choose_version, needs_al
 from api.catalog import Catalog
 from api.doors.statistics import VersionStatistics
 from api.enqueue import Enqueuer
+from api.fitting import Fitting
 from api.jobs import Jobs
 from api.replies import Replies
 from api.singles import Singles
@@ -37,6 +38,7 @@ class State:
     workers: Workers
     verbose: Verbose
     trainings: Trainings
+    fitting: Fitting
     statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
 
     def resolve(self, ref: str | None) -> str:
@@ -76,6 +78,7 @@ def make_state(settings: Settings) -> State:
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
         verbose=Verbose(client, catalog),
         trainings=Trainings(client, settings),
+        fitting=Fitting(settings.max_fit_pixels, settings.max_waiting_singles),
     )
 
 

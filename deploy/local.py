@@ -29,14 +29,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     parser.add_argument("--workers", type=int, default=1, help="worker processes (default: 1)")
     parser.add_argument("--trainer", action="store_true", help="with a trainer, which trains what the API is asked for")
+    parser.add_argument("--door", action="store_true", help="also the worker of the Celery door: docs/celery.md")
     arguments = parser.parse_args()
     try:
-        sys.exit(run(arguments.workers, arguments.trainer))
+        sys.exit(run(arguments.workers, trainer=arguments.trainer, door=arguments.door))
     except MnistifiedError as error:
         sys.exit(f"run: {error}")
 
 
-def run(workers: int, trainer: bool = False) -> int:
+def run(workers: int, *, trainer: bool = False, door: bool = False) -> int:
     """Start everything, say where it is, and block until it is stopped by INT or TERM. Returns the exit status.
 
     Raises MnistifiedError before anything is started: a bad setting, a port in use, no Redis to be had.
@@ -58,6 +59,8 @@ def run(workers: int, trainer: bool = False) -> int:
         del programs["redis"]
     if not trainer:
         del programs["trainer"]
+    if not door:
+        del programs["door"]
     CONFIG_FILE.write_text(supervisor_config(programs, workers, RUN_DIR))
     REDIS_URL_FILE.unlink(missing_ok=True)
     REDIS_URL_FILE.touch(mode=0o600)  # before there is a password in it
@@ -104,6 +107,7 @@ def child_environ(environ: Mapping[str, str], workers: int) -> dict[str, str]:
         if not children.get(guard, "unset"):
             del children[guard]  # Flower takes an empty one for a password that nobody has
     cores = len(os.sched_getaffinity(0))
+    children.setdefault("DOOR_URL", f"http://127.0.0.1:{environ.get('API_PORT') or 5000}")
     children.setdefault("ENGINE_THREADS", str(max(1, cores // workers)))
     return children
 

@@ -152,6 +152,7 @@ class Settings:
     )
 
     max_image_bytes: int = _setting(1 << 20, _integer(1, 1 << 30), "largest image file")
+    max_fit_pixels: int = _setting(1 << 24, _integer(1, 1 << 27), "most pixels of a picture for `?fit=digit`")
     max_upload_bytes: int = _setting(1 << 30, _integer(1, 1 << 40), "largest bulk body, also once unpacked")
     max_job_images: int = _setting(1_000_000, _integer(1, 10**9), "most images of one job")
     max_unpack_ratio: int = _setting(
@@ -180,6 +181,11 @@ class Settings:
     webhook_allow_private: bool = _setting(False, _yes_or_no, "callbacks may go to private addresses")
     webhook_timeout_s: float = _setting(10.0, _number(0.1, 600, "s"), "longest that one callback may take")
     webhook_attempts: int = _setting(8, _integer(1, 100), "times that a callback is tried")
+    door_url: str = _setting("http://127.0.0.1:5000", _text, "the API, as the Celery door's worker reaches it")
+    door_key: str = _setting("", _text, "the key with which the Celery door's worker comes to the API", secret=True)
+    door_redelivery_s: int = _setting(
+        300, _integer(1, 86_400), "after so long a Celery task whose worker died is given to another"
+    )
 
     max_trainings: int = _setting(10, _integer(1, 1000), "trainings queued or running beyond which 429 is answered")
     training_ttl_s: int = _setting(

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from api.pictures import Picture
+from api.pictures import Picture, ReadPicture, read_picture
 from api.uploads.arrays import idx_chunks, npy_chunks
 from api.uploads.body import Body, unpacked
 from api.uploads.chunk import Chunk, chunk_pictures
@@ -13,7 +13,7 @@ from api.uploads.ndjson import ndjson_pictures
 from api.uploads.ratio import Unpacked
 from api.uploads.tars import tar_pictures
 from api.uploads.zips import zip_pictures
-from shared.errors import BadUpload, UnknownFormat
+from shared.errors import BadParameter, BadUpload, UnknownFormat
 from shared.settings import Settings
 
 
@@ -36,8 +36,10 @@ class Limits:
         )
 
 
-async def read_upload(pieces: AsyncIterator[bytes], content_type: str, limits: Limits) -> AsyncIterator[Chunk]:
-    """Chunks in input order. Memory holds a chunk or so, whatever the size of the upload.
+async def read_upload(
+    pieces: AsyncIterator[bytes], content_type: str, limits: Limits, read: ReadPicture = read_picture
+) -> AsyncIterator[Chunk]:
+    """Chunks in input order; `read` makes a Picture of each file. Memory holds a chunk or so, whatever comes.
 
     Raises BadUpload, TooLarge or UnknownFormat, maybe after chunks have been given.
     """
@@ -54,25 +56,32 @@ async def read_upload(pieces: AsyncIterator[bytes], content_type: str, limits: L
             "images, or a JSON range of the test set; "
             f"got {content_type or 'no Content-Type'} starting with {head[:8]!r}"
         )
-    async for chunk in _chunks(upload_format, body, content_type, limits):
+    async for chunk in _chunks(upload_format, body, content_type, limits, read):
         yield chunk
 
 
-def _chunks(upload_format: Format, body: Body, content_type: str, limits: Limits) -> AsyncIterator[Chunk]:
+def _chunks(
+    upload_format: Format, body: Body, content_type: str, limits: Limits, read: ReadPicture
+) -> AsyncIterator[Chunk]:
+    if upload_format in ("npy", "idx") and read is not read_picture:
+        raise BadParameter("fit=digit is for image files; .npy and IDX have images of 28×28")
     if upload_format == "npy":
         return npy_chunks(body, limits.chunk_images, limits.job_images)
     if upload_format == "idx":
         return idx_chunks(body, limits.chunk_images, limits.job_images)
-    return chunk_pictures(_pictures(upload_format, body, content_type, limits), limits.chunk_images, limits.job_images)
+    pictures = _pictures(upload_format, body, content_type, limits, read)
+    return chunk_pictures(pictures, limits.chunk_images, limits.job_images)
 
 
-def _pictures(upload_format: Format, body: Body, content_type: str, limits: Limits) -> AsyncIterator[Picture]:
+def _pictures(
+    upload_format: Format, body: Body, content_type: str, limits: Limits, read: ReadPicture
+) -> AsyncIterator[Picture]:
     if upload_format == "zip":
         return zip_pictures(
-            body, limits.image_bytes, limits.job_images, Unpacked(limits.upload_bytes, limits.unpack_ratio)
+            body, limits.image_bytes, limits.job_images, Unpacked(limits.upload_bytes, limits.unpack_ratio), read
         )
     if upload_format == "tar":
-        return tar_pictures(body, limits.image_bytes, limits.job_images)
+        return tar_pictures(body, limits.image_bytes, limits.job_images, read)
     if upload_format == "ndjson":
-        return ndjson_pictures(body, limits.image_bytes)
-    return multipart_pictures(body, content_type, limits.image_bytes)
+        return ndjson_pictures(body, limits.image_bytes, read)
+    return multipart_pictures(body, content_type, limits.image_bytes, read)

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from typing import IO
 
-from api.pictures import Picture, read_picture
+from api.pictures import Picture, ReadPicture
 from api.uploads.body import Body
 from shared.errors import TooLarge
 
@@ -27,10 +27,10 @@ def check_entries(count: int, most: int) -> None:
         )
 
 
-def picture_of(name: str, data: bytes, image_bytes: int) -> Picture:
+def picture_of(name: str, data: bytes, image_bytes: int, read: ReadPicture) -> Picture:
     if len(data) > image_bytes:
         return Picture(name, None, f"larger than {image_bytes} bytes")
-    return read_picture(name, data)
+    return read(name, data)
 
 
 async def spool(body: Body, file: IO[bytes]) -> int:

@@ -1,12 +1,13 @@
 """Uploads of multipart/form-data: every part is an image file."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.pictures import Picture, read_picture
+from api.pictures import Picture, ReadPicture, read_picture
 from api.uploads.body import Body
 from api.uploads.texts import reason
 from shared.errors import BadUpload
@@ -17,9 +18,10 @@ MAX_HEADER_BYTES = 8192  # of one part
 class _Parts:
     """Collects parts from the parser's callbacks; a part past the limit is dropped as it comes, not kept."""
 
-    def __init__(self, image_bytes: int) -> None:
+    def __init__(self, image_bytes: int, read: ReadPicture) -> None:
+        self.read = read
         self.image_bytes = image_bytes
-        self.complete: list[Picture] = []
+        self.complete: list[Callable[[], Picture]] = []
         self.ended = False
         self._begin()
 
@@ -61,21 +63,23 @@ class _Parts:
 
     def _end_part(self) -> None:
         if self._seen_bytes > self.image_bytes:
-            self.complete.append(Picture(self._name, None, f"larger than {self.image_bytes} bytes"))
+            self.complete.append(partial(Picture, self._name, None, f"larger than {self.image_bytes} bytes"))
         else:
-            self.complete.append(read_picture(self._name, bytes(self._data)))
+            self.complete.append(partial(self.read, self._name, bytes(self._data)))
 
     def _end(self) -> None:
         self.ended = True
 
 
-async def multipart_pictures(body: Body, content_type: str, image_bytes: int) -> AsyncIterator[Picture]:
+async def multipart_pictures(
+    body: Body, content_type: str, image_bytes: int, read: ReadPicture = read_picture
+) -> AsyncIterator[Picture]:
     """In the order of the parts; names are file names. Raises BadUpload for what is not multipart."""
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:
         raise BadUpload("multipart/form-data without a boundary in its Content-Type")
-    parts = _Parts(image_bytes)
+    parts = _Parts(image_bytes, read)
     try:
         parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
     except FormParserError as error:
@@ -86,8 +90,8 @@ async def multipart_pictures(body: Body, content_type: str, image_bytes: int) ->
         except FormParserError as error:
             raise BadUpload(f"damaged multipart body: {reason(error)}") from None
         complete, parts.complete = parts.complete, []
-        for picture in complete:
-            yield picture
+        for part in complete:
+            yield part() if read is read_picture else await asyncio.to_thread(part)
         await asyncio.sleep(0)
     if not parts.ended:
         raise BadUpload("the multipart body ends too early")

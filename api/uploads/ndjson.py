@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import orjson
 
-from api.pictures import Picture, read_picture
+from api.pictures import Picture, ReadPicture, read_picture
 from api.uploads.body import Body
 from shared.errors import TooLarge
 
@@ -14,14 +14,17 @@ LINE_EXTRA_BYTES = 4096  # a line's room for what is not the image
 YIELD_EVERY = 32  # lines decoded before the event loop gets its turn
 
 
-async def ndjson_pictures(body: Body, image_bytes: int) -> AsyncIterator[Picture]:
+async def ndjson_pictures(body: Body, image_bytes: int, read: ReadPicture = read_picture) -> AsyncIterator[Picture]:
     """A line that cannot be read fails alone. Raises TooLarge for a line that no allowed image needs."""
     number = 0
     async for line in _lines(body, image_bytes * 4 // 3 + LINE_EXTRA_BYTES):
         if not line.strip():
             continue
         number += 1
-        yield _picture(line, number, image_bytes)
+        if read is read_picture:
+            yield _picture(line, number, image_bytes, read)
+        else:
+            yield await asyncio.to_thread(_picture, line, number, image_bytes, read)
         if number % YIELD_EVERY == 0:
             await asyncio.sleep(0)
 
@@ -45,7 +48,7 @@ async def _lines(body: Body, limit_bytes: int) -> AsyncIterator[bytes]:
     yield b"".join(rest)
 
 
-def _picture(line: bytes, number: int, image_bytes: int) -> Picture:
+def _picture(line: bytes, number: int, image_bytes: int, read: ReadPicture) -> Picture:
     name = f"line {number}"
     try:
         record = orjson.loads(line)
@@ -64,4 +67,4 @@ def _picture(line: bytes, number: int, image_bytes: int) -> Picture:
         return Picture(name, None, f"not base64: {error}")
     if len(data) > image_bytes:
         return Picture(name, None, f"larger than {image_bytes} bytes")
-    return read_picture(name, data)
+    return read(name, data)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from typing import IO, Any
 
-from api.pictures import Picture
+from api.pictures import Picture, ReadPicture, read_picture
 from api.uploads.archives import check_entries, in_thread, is_picture_file, picture_of, spool
 from api.uploads.body import Body
 from api.uploads.texts import reason
@@ -24,11 +24,13 @@ LONG_NUMBER = re.compile(rb"[0-9]{65}")  # of these, tarfile's search takes time
 DAMAGED = (tarfile.TarError, EOFError, OSError, RecursionError, ValueError, ArithmeticError, LookupError)
 
 
-async def tar_pictures(body: Body, image_bytes: int, most: int) -> AsyncIterator[Picture]:
+async def tar_pictures(
+    body: Body, image_bytes: int, most: int, read: ReadPicture = read_picture
+) -> AsyncIterator[Picture]:
     """In the order of the archive. An unreadable picture fails alone; a damaged archive is a BadUpload."""
     with tempfile.TemporaryFile() as file:
         await spool(body, file)
-        async for picture in in_thread(_members(file, image_bytes, most)):
+        async for picture in in_thread(_members(file, image_bytes, most, read)):
             yield picture
 
 
@@ -91,10 +93,10 @@ def _check_pax(data: bytes) -> None:
         at = end
 
 
-def _members(file: IO[bytes], image_bytes: int, most: int) -> Iterator[Picture]:
+def _members(file: IO[bytes], image_bytes: int, most: int, read: ReadPicture) -> Iterator[Picture]:
     try:
         with _BoundedTar.open(fileobj=file, mode="r|") as archive:
-            yield from _pictures(archive, image_bytes, most)
+            yield from _pictures(archive, image_bytes, most, read)
             file.seek(archive.offset)  # where tarfile found no further member
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise BadUpload("the tar archive is damaged or ends too early")
@@ -102,11 +104,11 @@ def _members(file: IO[bytes], image_bytes: int, most: int) -> Iterator[Picture]:
         raise BadUpload(f"not a readable tar archive: {reason(error)}") from None
 
 
-def _pictures(archive: tarfile.TarFile, image_bytes: int, most: int) -> Iterator[Picture]:
+def _pictures(archive: tarfile.TarFile, image_bytes: int, most: int, read: ReadPicture) -> Iterator[Picture]:
     for number, info in enumerate(archive, 1):
         archive.members = []  # type: ignore[attr-defined]  # else it keeps every member it has seen
         check_entries(number, most)
         if info.isfile() and is_picture_file(info.name):
             member = archive.extractfile(info)
             assert member is not None, "a regular file has contents"
-            yield picture_of(info.name, member.read(image_bytes + 1), image_bytes)
+            yield picture_of(info.name, member.read(image_bytes + 1), image_bytes, read)

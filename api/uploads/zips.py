@@ -10,7 +10,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import IO
 
-from api.pictures import Picture
+from api.pictures import Picture, ReadPicture, read_picture
 from api.uploads.archives import check_entries, in_thread, is_picture_file, picture_of, spool
 from api.uploads.body import Body
 from api.uploads.chunk import check_total
@@ -24,14 +24,16 @@ MEAN_ENTRY_BYTES = 1024  # that an archive's entries may have on average
 READ_BYTES = 4096
 
 
-async def zip_pictures(body: Body, image_bytes: int, most: int, unpacked: Unpacked) -> AsyncIterator[Picture]:
+async def zip_pictures(
+    body: Body, image_bytes: int, most: int, unpacked: Unpacked, read: ReadPicture = read_picture
+) -> AsyncIterator[Picture]:
     """In the order of the archive's directory. An unreadable member fails alone; a damaged archive is a BadUpload."""
     with tempfile.TemporaryFile() as file:
         packed_bytes = await spool(body, file)
         archive = await asyncio.to_thread(_open, file, most)
         files = [info for info in archive.infolist() if is_picture_file(info.filename)]
         check_total(len(files), most)
-        async for picture in in_thread(_members(archive, files, image_bytes, unpacked, packed_bytes)):
+        async for picture in in_thread(_members(archive, files, image_bytes, unpacked, packed_bytes, read)):
             yield picture
 
 
@@ -71,7 +73,12 @@ def check_directory(file: IO[bytes], most: int) -> None:
 
 
 def _members(
-    archive: zipfile.ZipFile, files: list[zipfile.ZipInfo], image_bytes: int, unpacked: Unpacked, packed_bytes: int
+    archive: zipfile.ZipFile,
+    files: list[zipfile.ZipInfo],
+    image_bytes: int,
+    unpacked: Unpacked,
+    packed_bytes: int,
+    read: ReadPicture,
 ) -> Iterator[Picture]:
     for info in files:
         try:
@@ -80,7 +87,7 @@ def _members(
             yield Picture(info.filename, None, f"cannot be unpacked: {reason(error)}")
         else:
             unpacked.add(len(data), packed_bytes)
-            yield picture_of(info.filename, data, image_bytes)
+            yield picture_of(info.filename, data, image_bytes, read)
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most_bytes: int) -> bytes:

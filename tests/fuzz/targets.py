@@ -10,6 +10,7 @@ import orjson
 from api.doors.tensors import images_of
 from api.doors.v1 import parse_predict
 from api.doors.v2_tensors import parse_request
+from api.fit import fit_picture
 from api.pictures import decode_image
 from api.uploads import Limits, read_upload
 from shared.block import decode_block
@@ -22,6 +23,7 @@ from tests.shared.test_block import packed
 from tests.shared.test_entry import HEADER, PIXELS
 
 LIMITS = Limits(chunk_images=4, job_images=50, image_bytes=5000, upload_bytes=1 << 20, unpack_ratio=200)
+MOST_FIT_PIXELS = 1 << 18
 Target = Callable[[bytes], None]
 
 
@@ -32,6 +34,16 @@ def image(data: bytes) -> None:
         check_reply(error)
         return
     assert len(pixels) == 784, "another number of pixels"
+
+
+def fit(data: bytes) -> None:
+    try:
+        pixels = fit_picture(data, MOST_FIT_PIXELS)
+    except BadImage as error:
+        check_reply(error)
+        return
+    assert len(pixels) == 784, "another number of pixels"
+    assert max(pixels) > 100, "a digit without ink"
 
 
 def check_reply(error: RequestError) -> None:
@@ -113,7 +125,15 @@ def _of_format(name: str) -> Target:
     return lambda data: upload(data, TOLD[name])
 
 
-TARGETS: dict[str, Target] = {"image": image, "entry": entry, "block": block, "any": any_upload, "v1": v1, "v2": v2}
+TARGETS: dict[str, Target] = {
+    "image": image,
+    "fit": fit,
+    "entry": entry,
+    "block": block,
+    "any": any_upload,
+    "v1": v1,
+    "v2": v2,
+}
 TARGETS |= {name: _of_format(name) for name in UPLOADS}
 SEEDS: dict[str, list[bytes]] = {name: [data, gzip.compress(data, mtime=0)] for name, data in UPLOADS.items()}
 SEEDS["v1"] = [
@@ -129,6 +149,7 @@ SEEDS["v2"] = [
     b"0\n" + bytes(784),
 ]
 SEEDS["image"] = list(FILES.values())
+SEEDS["fit"] = list(FILES.values())
 SEEDS["entry"] = [json.dumps(HEADER).encode() + b"\n" + PIXELS]
 SEEDS["block"] = [packed(BLOCK_HEADER)]
 SEEDS["any"] = [TOLD[name].encode() + b"\n" + data for name, data in UPLOADS.items()]

@@ -10,7 +10,7 @@ from shared.errors import SettingError
 from shared.settings import Settings, engine_threads, load_settings
 
 FIELDS = [field.name for field in dataclasses.fields(Settings)]
-SECRET = {"api_keys", "webhook_secret", "trainer_api_key"}  # never shown
+SECRET = {"api_keys", "webhook_secret", "trainer_api_key", "door_key"}  # never shown
 NO_FILE = Path("no/such/file")
 
 # For each setting: a text, what it becomes, and texts that cannot be used.
@@ -56,6 +56,7 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "max_queued_bulk_bytes": ("1024", 1024, ["1023", "1 GiB"]),
     "max_waiting_singles": ("1", 1, ["0", "1000001"]),
     "max_image_bytes": ("1", 1, ["0", "1073741825", "1MB"]),
+    "max_fit_pixels": ("1000000", 1_000_000, ["0", "134217729"]),
     "max_upload_bytes": ("1099511627776", 1 << 40, ["0", "1099511627777"]),
     "max_job_images": ("10", 10, ["0", "1000000001"]),
     "max_unpack_ratio": ("2", 2, ["1", "1000001"]),
@@ -81,6 +82,9 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "trainer_nice": ("0", 0, ["-1", "20"]),
     "trainer_api_url": ("https://api:5000/", "https://api:5000", ["api:5000", "ftp://api", "http://", "http://h:x"]),
     "trainer_api_key": ("some-key", "some-key", ["\t"]),
+    "door_url": ("http://api:5000", "http://api:5000", [" "]),
+    "door_key": ("a key", "a key", [" "]),
+    "door_redelivery_s": ("1", 1, ["0", "86401"]),
 }
 
 
@@ -132,7 +136,7 @@ def test_what_is_expected_is_told(name: str, text: str, reason: str) -> None:
 
 
 def test_every_default_is_a_value_that_could_be_given() -> None:
-    without = {"mnist_dir", "api_keys", "webhook_secret"}
+    without = {"mnist_dir", "api_keys", "webhook_secret", "door_key"}
     defaults = {name.upper(): str(getattr(Settings(), name)) for name in FIELDS if name not in without}
     assert load_settings(defaults, NO_FILE) == Settings()
 

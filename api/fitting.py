@@ -1,0 +1,85 @@
+"""`?fit=digit` and `?show=fitted`: what a request asks of its pictures, and where the fitting is done."""
+
+import asyncio
+import base64
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+from PIL import Image
+from starlette.datastructures import QueryParams
+
+from api.fit import fit_picture
+from api.pictures import Picture, ReadPicture, read_picture
+from shared.errors import BadImage, BadParameter, QueueFull
+from shared.images import images_from_pixels
+
+AT_A_TIME = 2  # single pictures fitted at a time; the largest take some 200 MB each
+RETRY_AFTER_S = 1
+
+
+def fit_parameter(query: QueryParams) -> bool:
+    """`?fit=digit`. Raises BadParameter for any other value."""
+    return _is(query, "fit", "digit")
+
+
+def show_parameter(query: QueryParams) -> bool:
+    """`?show=fitted`. Raises BadParameter for any other value, and without `fit=digit`."""
+    shows = _is(query, "show", "fitted")
+    if shows and not fit_parameter(query):
+        raise BadParameter("show=fitted shows what fit=digit has made, which was not asked for")
+    return shows
+
+
+def _is(query: QueryParams, name: str, only: str) -> bool:
+    text = query.get(name)
+    if text not in (None, only):
+        raise BadParameter(f"{name} {text!r} is not known; {name}={only} is")
+    return text is not None
+
+
+def require_no_fit(query: QueryParams, what: str) -> None:
+    """Where there is no picture to fit. Raises BadParameter."""
+    if fit_parameter(query) or show_parameter(query):
+        raise BadParameter(f"fit=digit is for image files; {what} are 28×28 already")
+
+
+def reader(fit: bool, most_pixels: int) -> ReadPicture:
+    """How a bulk upload's files are read; anything but `read_picture` is slow, and belongs in a thread."""
+    if not fit:
+        return read_picture
+
+    def read_fitted(name: str, data: bytes) -> Picture:
+        try:
+            return Picture(name, fit_picture(data, most_pixels))
+        except BadImage as error:
+            return Picture(name, None, error.detail)
+
+    return read_fitted
+
+
+class Fitting:
+    """Fits single pictures in threads of its own, so that the event loop stays free and memory bounded."""
+
+    def __init__(self, most_pixels: int, most_waiting: int) -> None:
+        self._most_pixels = most_pixels
+        self._most_waiting = most_waiting
+        self._waiting = 0
+        self._threads = ThreadPoolExecutor(AT_A_TIME, "fit")
+
+    async def fit(self, data: bytes) -> bytes:
+        """The 784 pixels. Raises BadImage, and QueueFull where too many wait for their turn."""
+        if self._waiting >= self._most_waiting:
+            raise QueueFull(f"{self._waiting} pictures wait to be fitted here", RETRY_AFTER_S)
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, fit_picture, data, self._most_pixels)
+        finally:
+            self._waiting -= 1
+
+
+def as_png(pixels: bytes) -> str:
+    """The 784 pixels as a PNG file in base64, as `"fitted"` shows them."""
+    file = io.BytesIO()
+    Image.fromarray(images_from_pixels(pixels)[0]).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,306 @@
+"""Digits that the project draws itself, written or set in type, as scans, drawings and photographs."""
+
+import io
+import math
+from random import Random
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+Grey = npt.NDArray[np.float32]
+Point = tuple[float, float]
+Hand = Literal["written", "set in type"]
+
+GLYPH_PX = 400  # a digit is drawn so large before it is put into a picture
+MAX_ROTATION_DEG = 10.0
+KINDS = ("photo", "photo", "photo", "scan", "drawing", "board")  # one by lot
+
+# Strokes of each digit in a box of 1×1, as people write them; of several ways one is drawn by lot.
+WRITTEN: dict[int, list[list[list[Point]]]] = {
+    0: [
+        [
+            [
+                (0.52, 0.0),
+                (0.15, 0.12),
+                (0.05, 0.5),
+                (0.18, 0.92),
+                (0.5, 1.0),
+                (0.85, 0.85),
+                (0.95, 0.5),
+                (0.82, 0.1),
+                (0.5, 0.0),
+            ]
+        ]
+    ],
+    1: [
+        [[(0.5, 0.0), (0.5, 0.5), (0.48, 1.0)]],
+        [[(0.32, 0.2), (0.45, 0.1), (0.56, 0.0)], [(0.56, 0.0), (0.54, 0.5), (0.52, 1.0)]],
+    ],
+    2: [
+        [
+            [(0.1, 0.25), (0.3, 0.03), (0.65, 0.0), (0.85, 0.22), (0.7, 0.5), (0.35, 0.8), (0.08, 1.0)],
+            [(0.08, 1.0), (0.5, 0.97), (0.95, 0.98)],
+        ]
+    ],
+    3: [
+        [
+            [(0.12, 0.12), (0.4, 0.0), (0.75, 0.05), (0.82, 0.25), (0.65, 0.42), (0.4, 0.47)],
+            [(0.4, 0.47), (0.75, 0.53), (0.88, 0.75), (0.7, 0.95), (0.4, 1.0), (0.1, 0.9)],
+        ]
+    ],
+    4: [
+        [
+            [(0.3, 0.0), (0.18, 0.3), (0.08, 0.55)],
+            [(0.08, 0.55), (0.5, 0.55), (0.92, 0.53)],
+            [(0.7, 0.05), (0.68, 0.5), (0.66, 1.0)],
+        ]
+    ],
+    5: [
+        [
+            [(0.85, 0.02), (0.55, 0.02), (0.25, 0.03)],
+            [(0.25, 0.03), (0.2, 0.22), (0.16, 0.43)],
+            [(0.16, 0.43), (0.45, 0.36), (0.78, 0.48), (0.86, 0.72), (0.65, 0.96), (0.35, 1.0), (0.08, 0.92)],
+        ]
+    ],
+    6: [
+        [
+            [
+                (0.7, 0.0),
+                (0.4, 0.18),
+                (0.18, 0.5),
+                (0.13, 0.78),
+                (0.3, 0.98),
+                (0.6, 1.0),
+                (0.82, 0.82),
+                (0.75, 0.6),
+                (0.5, 0.52),
+                (0.25, 0.62),
+                (0.14, 0.8),
+            ]
+        ]
+    ],
+    7: [[[(0.08, 0.04), (0.5, 0.04), (0.9, 0.02)], [(0.9, 0.02), (0.68, 0.4), (0.5, 0.7), (0.38, 1.0)]]],
+    8: [
+        [
+            [
+                (0.78, 0.15),
+                (0.5, 0.0),
+                (0.22, 0.14),
+                (0.3, 0.36),
+                (0.55, 0.5),
+                (0.8, 0.68),
+                (0.76, 0.92),
+                (0.48, 1.0),
+                (0.2, 0.9),
+                (0.2, 0.68),
+                (0.45, 0.5),
+                (0.7, 0.36),
+                (0.78, 0.15),
+            ]
+        ]
+    ],
+    9: [
+        [
+            [(0.82, 0.25), (0.6, 0.02), (0.28, 0.08), (0.15, 0.3), (0.35, 0.5), (0.65, 0.45), (0.82, 0.25)],
+            [(0.82, 0.25), (0.78, 0.6), (0.68, 1.0)],
+        ]
+    ],
+}
+
+
+def draw_digit(digit: int, hand: Hand, random: Random) -> Image.Image:
+    """Ink as L, 255 where there is any, in the middle of a canvas with room to turn it."""
+    side = GLYPH_PX * 2
+    canvas = Image.new("L", (side, side))
+    if hand == "set in type":
+        font = ImageFont.load_default(size=GLYPH_PX * 1.3)
+        ImageDraw.Draw(canvas).text(
+            (side / 2, side / 2),
+            str(digit),
+            fill=255,
+            font=font,
+            anchor="mm",
+            stroke_width=random.choice((0, 8, 16, 24)),
+        )
+    else:
+        _write(ImageDraw.Draw(canvas), digit, random)
+    return canvas.rotate(random.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG), resample=Image.Resampling.BICUBIC)
+
+
+def _write(pen: ImageDraw.ImageDraw, digit: int, random: Random) -> None:
+    """With a pen's width, slant and proportions of one's own, and an unsteady hand."""
+    strokes = random.choice(WRITTEN[digit])
+    width = GLYPH_PX * random.uniform(0.45, 0.8)
+    slant = random.uniform(-0.1, 0.25)
+    pen_px = GLYPH_PX * random.choice((0.025, 0.05, 0.08, 0.12))
+    shaken: dict[Point, Point] = {}
+    for x, y in (point for stroke in strokes for point in stroke):
+        shaken.setdefault((x, y), (x + random.gauss(0, 0.018), y + random.gauss(0, 0.018)))
+    for stroke in strokes:
+        curve = _smooth([shaken[point] for point in stroke])
+        placed = [
+            (GLYPH_PX + (x - 0.5) * width + slant * (0.5 - y) * GLYPH_PX, GLYPH_PX + (y - 0.5) * GLYPH_PX)
+            for x, y in curve
+        ]
+        pen.line(placed, fill=255, width=round(pen_px), joint="curve")
+        for x, y in (*placed[:: max(1, len(placed) // 40)], placed[-1]):
+            pen.ellipse((x - pen_px / 2, y - pen_px / 2, x + pen_px / 2, y + pen_px / 2), fill=255)
+
+
+def _smooth(points: list[Point]) -> list[Point]:
+    """A Catmull-Rom curve through the points, which closes where they do."""
+    closed = points[0] == points[-1]
+    around = [points[-2] if closed else points[0], *points, points[1] if closed else points[-1]]
+    curve: list[Point] = []
+    for a, b, c, d in zip(around, around[1:], around[2:], around[3:], strict=False):
+        for step in range(24):
+            t = step / 24
+            curve.append(
+                tuple(  # type: ignore[arg-type]
+                    0.5 * (2 * q + (r - p) * t + (2 * p - 5 * q + 4 * r - s) * t**2 + (3 * q - p - 3 * r + s) * t**3)
+                    for p, q, r, s in zip(a, b, c, d, strict=True)
+                )
+            )
+    return [*curve, points[-1]]
+
+
+def picture(digit: int, hand: Hand, random: Random) -> tuple[bytes, str]:
+    """(an image file, what kind of picture it is)."""
+    kind = random.choice(KINDS)
+    width, height = random.choice(((320, 240), (480, 640), (640, 480), (900, 1200), (300, 300), (1600, 1200)))
+    ink = _placed(draw_digit(digit, hand, random), width, height, random)
+    if kind == "drawing":
+        return _drawing(ink, random), kind
+    grey = {"photo": _photo, "scan": _scan, "board": _board}[kind](ink, random)
+    return _jpeg(grey, random), kind
+
+
+def _placed(glyph: Image.Image, width: int, height: int, random: Random) -> Grey:
+    """The glyph somewhere in a picture of that size, seen from somewhere: float32[H,W], 0 to 1."""
+    box = glyph.getbbox()
+    assert box is not None
+    glyph = glyph.crop(box)
+    side = random.uniform(0.3, 0.75) * min(width, height)
+    scale = side / max(glyph.size)
+    size = (max(1, round(glyph.width * scale)), max(1, round(glyph.height * scale)))
+    page = Image.new("L", (width, height))
+    free_x, free_y = width - size[0], height - size[1]
+    page.paste(
+        glyph.resize(size, Image.Resampling.LANCZOS),
+        (round(free_x * random.uniform(0.15, 0.85)), round(free_y * random.uniform(0.15, 0.85))),
+    )
+    placed: Grey = np.asarray(page, np.float32) / np.float32(255)
+    return placed
+
+
+def _tilted(ink: Grey, random: Random) -> Grey:
+    """A perspective: the corners move by up to a 20th of the picture."""
+    height, width = ink.shape
+    corners = [(0, 0), (width, 0), (width, height), (0, height)]
+    moved = [(x + random.uniform(-0.05, 0.05) * width, y + random.uniform(-0.05, 0.05) * height) for x, y in corners]
+    rows: list[list[float]] = []
+    for (x, y), (u, v) in zip(corners, moved, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+    solved = np.linalg.solve(np.array(rows), np.array(moved).ravel())
+    tilted = Image.fromarray(ink).transform(
+        (width, height), Image.Transform.PERSPECTIVE, list(solved), Image.Resampling.BILINEAR
+    )
+    return np.asarray(tilted)
+
+
+def _ramp(shape: tuple[int, ...], random: Random) -> Grey:
+    """0 to 1 over the picture, in a direction by lot."""
+    angle = random.uniform(0, 2 * math.pi)
+    y, x = np.mgrid[0 : 1 : shape[0] * 1j, 0 : 1 : shape[1] * 1j]
+    ramp = x * math.cos(angle) + y * math.sin(angle)
+    level: Grey = ((ramp - ramp.min()) / np.ptp(ramp)).astype(np.float32)
+    return level
+
+
+def _shadow(shape: tuple[int, ...], random: Random) -> Grey:
+    """What is left of the light: less behind an edge, as of a hand or a lamp."""
+    edge = random.uniform(0.2, 0.8)
+    softness = random.choice((0.01, 0.03, 0.1))
+    depth = random.uniform(0.15, 0.5)
+    light: Grey = (1 - depth / (1 + np.exp(-(_ramp(shape, random) - edge) / softness))).astype(np.float32)
+    return light
+
+
+def _blurred(grey: Grey, radius: float) -> Grey:
+    image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
+    return np.asarray(image, np.float32)
+
+
+def _noise(shape: tuple[int, ...], sigma: float, random: Random) -> Grey:
+    return np.random.default_rng(random.getrandbits(32)).normal(0, sigma, shape).astype(np.float32)
+
+
+def _photo(ink: Grey, random: Random) -> Grey:
+    ink = _tilted(ink, random)
+    paper = random.uniform(150, 245) * (1 - random.uniform(0.05, 0.45) * _ramp(ink.shape, random))
+    if random.random() < 0.5:
+        paper = paper * _shadow(ink.shape, random)
+    grey = paper * (1 - random.uniform(0.45, 0.9) * ink)
+    if random.random() < 0.25:
+        grey = _ruled(grey, random)
+    grey = _blurred(grey, random.uniform(0.3, 2.0) * max(grey.shape) / 640)
+    return grey + _noise(grey.shape, random.uniform(1, 9), random)
+
+
+def _ruled(grey: Grey, random: Random) -> Grey:
+    """Lines above and below that do not meet the digit, and a margin."""
+    dark = np.flatnonzero((grey < 0.6 * np.median(grey)).any(1))
+    grey = grey.copy()
+    gap = max(4, grey.shape[0] // 40)
+    for row in (int(dark.min()) - gap if dark.size else 0, int(dark.max()) + gap if dark.size else 0):
+        if gap < row < grey.shape[0] - gap:
+            grey[row : row + max(1, gap // 4)] *= random.uniform(0.55, 0.8)
+    return grey
+
+
+def _scan(ink: Grey, random: Random) -> Grey:
+    """Clean and flat, with dust, and sometimes the frame of a form."""
+    grey = random.uniform(225, 255) * (1 - random.uniform(0.6, 1.0) * ink)
+    height, width = grey.shape
+    for _ in range(random.randint(0, 25)):
+        y, x = random.randrange(height), random.randrange(width)
+        grey[y : y + random.randint(1, 3), x : x + random.randint(1, 3)] = random.uniform(20, 150)
+    if random.random() < 0.4:
+        page = Image.fromarray(grey)
+        inset = random.choice((0, 0.02, 0.04)) * min(height, width)
+        frame = (inset, inset, width - 1 - inset, height - 1 - inset)
+        ImageDraw.Draw(page).rectangle(frame, outline=60, width=max(1, min(height, width) // 120))
+        grey = np.asarray(page)
+    return grey + _noise(grey.shape, random.uniform(0, 3), random)
+
+
+def _board(ink: Grey, random: Random) -> Grey:
+    """Chalk: light on dark."""
+    board = random.uniform(20, 80) + random.uniform(0, 40) * _ramp(ink.shape, random)
+    grey = board + random.uniform(90, 150) * ink
+    return _blurred(grey, random.uniform(0, 1.5)) + _noise(grey.shape, random.uniform(1, 8), random)
+
+
+def _jpeg(grey: Grey, random: Random) -> bytes:
+    tint = np.array([1, random.uniform(0.93, 1), random.uniform(0.85, 1)], np.float32)
+    colours = np.clip(grey[:, :, None] * tint, 0, 255).astype(np.uint8)
+    return _file(Image.fromarray(colours), "JPEG", quality=random.randint(40, 95))
+
+
+def _drawing(ink: Grey, random: Random) -> bytes:
+    """From a drawing program: PNG, with colours or with nothing but ink on transparency."""
+    colour = random.choice(((0, 0, 0), (20, 20, 120), (180, 20, 30)))
+    alpha = Image.fromarray(np.rint(ink * 255).astype(np.uint8))
+    layer = Image.new("RGBA", alpha.size, colour)
+    layer.putalpha(alpha)
+    if random.random() < 0.5:
+        return _file(layer, "PNG")
+    return _file(Image.alpha_composite(Image.new("RGBA", alpha.size, "white"), layer).convert("RGB"), "PNG")
+
+
+def _file(image: Image.Image, file_format: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
