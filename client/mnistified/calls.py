@@ -28,7 +28,11 @@ def submit(body: Body, query: Mapping[str, str], idempotency_key: str, retries: 
     """However often it is sent, one job comes of it: the key is the same each time."""
     headers = {"Idempotency-Key": idempotency_key}
     call = Call("POST", "/mnist/classify/bulk", query, headers, body, SUBMIT_TIMEOUT_S)
-    reply = yield from retrying(call, retries)
+    try:
+        reply = yield from retrying(call, retries)
+    finally:
+        if body.spool is not None:
+            body.spool.close()
     return JobState.read(json.loads(reply.content))
 
 

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import httpx
 
@@ -22,11 +22,15 @@ RETRIED_STATUSES = (429, 503)
 
 @dataclass(frozen=True)
 class Body:
-    """`pieces` gives the same bytes each time that it is called, as a retry needs. `size_bytes`: None where unknown."""
+    """`pieces` gives the same bytes each time that it is called, as a retry needs. `size_bytes`: None where unknown.
+
+    `spool` is a temporary file that the pieces come from: closed once the body is of no more use.
+    """
 
     pieces: Callable[[], Iterator[bytes]]
     content_type: str = "application/octet-stream"
     size_bytes: int | None = None
+    spool: IO[bytes] | None = None
 
 
 @dataclass(frozen=True)

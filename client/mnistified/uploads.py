@@ -81,7 +81,7 @@ def _opened(file: IO[bytes]) -> Body:
 
 def _spooled(pieces: Iterable[bytes], content_type: str = "application/octet-stream") -> Body:
     file, size_bytes = spooled(pieces)
-    return Body(lambda: opened_pieces(file, 0), content_type, size_bytes)
+    return Body(lambda: opened_pieces(file, 0), content_type, size_bytes, file)
 
 
 def _members(images: Iterable[Picture]) -> Iterator[tuple[str, bytes]]:
