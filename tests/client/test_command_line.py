@@ -45,8 +45,8 @@ def test_a_folder_becomes_a_file_of_each_format(mnistified: Command, folder: Pat
         assert told.returncode == 0, told.stderr
         assert b"300 done" in told.stderr
         assert b"\r" not in told.stderr, "no bar where there is no terminal"
-    rows = list(csv.DictReader((mnistified.cwd / "a.csv").open()))
-    items = [json.loads(line) for line in (mnistified.cwd / "a.ndjson").open()]
+    rows = list(csv.DictReader((mnistified.cwd / "a.csv").read_text().splitlines()))
+    items = [json.loads(line) for line in (mnistified.cwd / "a.ndjson").read_text().splitlines()]
     probabilities = np.load(mnistified.cwd / "a.npy")
     assert probabilities.shape == (FOLDER_IMAGES, 10)
     assert [item["index"] for item in items] == list(range(FOLDER_IMAGES))
@@ -72,7 +72,7 @@ def test_a_bulk_with_a_bad_image_ends_with_1_and_a_row_that_says_why(mnistified:
     told = mnistified("bulk", ".", "--out", "out.csv", "--json")
     assert told.returncode == 1
     assert json.loads(told.stdout)["counts"] == {"done": 1, "failed": 1, "expired": 0, "cancelled": 0}
-    rows = list(csv.DictReader((mnistified.cwd / "out.csv").open()))
+    rows = list(csv.DictReader((mnistified.cwd / "out.csv").read_text().splitlines()))
     assert rows[1]["state"] == "failed"
     assert "is not an image" in rows[1]["error"]
 

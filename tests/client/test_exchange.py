@@ -25,7 +25,7 @@ def test_a_429_is_tried_again_no_sooner_than_the_service_said() -> None:
 
 
 def test_a_connection_that_breaks_is_tried_again_with_the_same_body() -> None:
-    replies = [(HANG_UP, {}, b""), (503, {}, b""), (202, {}, ACCEPTED)]
+    replies: list[tuple[int, dict[str, str], bytes]] = [(HANG_UP, {}, b""), (503, {}, b""), (202, {}, ACCEPTED)]
     pictures: Iterator[bytes] = iter([b"one", b"two"])
     with flaky(replies) as server, Client(server.url) as client:
         client.submit(pictures)

@@ -18,7 +18,7 @@ from shared.dataset import Split
 from tests.client.command import Command
 from tests.system import System
 
-IMAGES = 40_000
+IMAGES = 10_000
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -51,7 +51,7 @@ def test_a_killed_bulk_goes_on(
     if when == "writing":
         assert left is not None
         assert json.loads(told.stdout)["id"] == left["job_id"], "the work went on at the service"
-    found = list(csv.DictReader(out.open()))
+    found = list(csv.DictReader(out.read_text().splitlines()))
     assert [int(row["index"]) for row in found] == list(range(IMAGES))
     predictions = np.asarray([int(row["prediction"]) for row in found])
     assert np.array_equal(predictions, predictions[rows])
@@ -77,7 +77,7 @@ def test_rows_that_the_note_does_not_count_are_written_again(tmp_path: Path) -> 
         assert (file.note.job_id, file.note.written_items) == ("j1", 10)
         file.write(items(10, 30))
         file.finish()
-    assert [int(row["index"]) for row in csv.DictReader(out.open())] == list(range(30))
+    assert [int(row["index"]) for row in csv.DictReader(out.read_text().splitlines())] == list(range(30))
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 

@@ -121,10 +121,8 @@ def test_an_archive_beside_others_is_told(tmp_path: Path) -> None:
 
 def test_a_png_is_written_and_read_without_pillow_as_with_it() -> None:
     rows, columns = np.mgrid[0:28, 0:28]
-    for array in (
-        np.random.default_rng(2).integers(0, 256, (28, 28), np.uint8),
-        (rows * 3 + columns * 4).astype(np.uint8),
-    ):
+    noise = np.random.default_rng(2).integers(0, 256, (28, 28), np.uint8)
+    for array in (noise, (rows * 3 + columns * 4).astype(np.uint8)):
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(write_png(array.tobytes(), 28, 28)))), array)
         file = io.BytesIO()
         Image.fromarray(array).save(file, "PNG")  # with whatever filters Pillow chooses

@@ -33,8 +33,7 @@ def _status_lines(url: str, told: Mapping[str, Any]) -> Iterator[str]:
     yield f"service  {url}: {told.get('status', 'unknown')}"
     model = told.get("model", {})
     if "name" in model:
-        accuracy = model.get("accuracy")
-        yield f"model    {model['name']}@{model.get('version')}" + (f", accuracy {accuracy:.2%}" if accuracy else "")
+        yield f"model    {model['name']}@{model.get('version')}"
     workers = told.get("workers", [])
     yield f"workers  {len(workers)}"
     for name, lanes in told.get("queues", {}).items():
