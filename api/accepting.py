@@ -12,7 +12,7 @@ from api.replying import Json
 from api.state import State
 from api.uploads.chunk import Chunk
 from shared.api_keys import ApiKey
-from shared.errors import Conflict
+from shared.errors import Conflict, StillUploading
 
 
 async def accept_job(
@@ -34,7 +34,7 @@ async def accept_job(
 
 async def _held_job(state: State, caller: ApiKey, chunks: AsyncIterator[Chunk], claim: Claim) -> Job:
     if not claim.held_fingerprint:
-        raise Conflict("the first upload with this Idempotency-Key still comes in")
+        raise StillUploading("the first upload with this Idempotency-Key still comes in")
     async for _ in claim.watch(chunks):
         pass
     if claim.fingerprint != claim.held_fingerprint:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from shared.errors import QueueFull, RequestError, Unauthorized, Unavailable, WaitTimeout
+from shared.errors import QueueFull, RequestError, StillUploading, Unauthorized, Unavailable, WaitTimeout
 
 JSON_TYPE = b"application/json"
 PROBLEM_TYPE = b"application/problem+json"
@@ -50,7 +50,7 @@ def problem(error: RequestError) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, QueueFull):
         headers["Retry-After"] = str(error.retry_after_s)
-    elif isinstance(error, Unavailable):
+    elif isinstance(error, Unavailable | StillUploading):
         headers["Retry-After"] = str(RETRY_AFTER_S)
     elif isinstance(error, WaitTimeout):
         content["id"] = error.result_id

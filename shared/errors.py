@@ -13,6 +13,7 @@ MnistifiedError
     ├── Forbidden           403  a key that may not do this
     ├── NotFound            404  no such index, id, model
     ├── Conflict            409  an Idempotency-Key that belongs to another upload
+    │   └── StillUploading  409  … whose first upload still comes in: worth trying again
     ├── SlowClient          408  a head that took too long, a body that paused for too long
     ├── TooLarge            413  over a bound on bytes, images or pixels
     ├── UnknownFormat       415  a bulk body in no format we know
@@ -87,6 +88,10 @@ class NotFound(RequestError):
 class Conflict(RequestError):
     status = 409
     title = "Conflict"
+
+
+class StillUploading(Conflict):
+    pass
 
 
 class SlowClient(RequestError):

@@ -9,6 +9,7 @@ import pytest
 
 from tests.processes import ROOT
 
+CLIENT = ROOT / "client" / "mnistified"
 ALLOWED = {
     "shared": {"shared"},
     "api": {"api", "shared"},
@@ -44,6 +45,15 @@ def test_imports_point_one_way(package: str) -> None:
             and not (name.startswith(GATE[0]) and module.startswith(GATE[1]))
         }
         assert not wrong, f"{name} imports {wrong}"
+
+
+def test_the_client_imports_nothing_of_the_services() -> None:
+    """Nor what its package does not ask for: numpy and Pillow are used where a caller has them."""
+    files = sorted(CLIENT.rglob("*.py"))
+    assert files
+    for file in files:
+        roots = {module.partition(".")[0] for module in imported_modules(file)}
+        assert not roots & {*ALLOWED, "tests", "numpy", "PIL"}, f"{file.relative_to(ROOT)} imports {roots}"
 
 
 def test_a_file_in_shared_is_imported_by_two_others() -> None:

@@ -1,0 +1,44 @@
+"""`mnistified`, or `python -m mnistified`: see docs/command-line.md."""
+
+import argparse
+import os
+import sys
+
+from mnistified.client import Client
+from mnistified.commands.completion import completion
+from mnistified.commands.exits import INTERRUPTED, PIPE_CLOSED, USAGE, exit_code_of
+from mnistified.commands.parser import build_parser, parse
+from mnistified.errors import MnistifiedError
+
+
+def main(words: list[str] | None = None) -> int:
+    """The exit code."""
+    arguments = parse(words)
+    try:
+        return _run(arguments)
+    except MnistifiedError as error:
+        return _fail(str(error), exit_code_of(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush goes nowhere
+        return PIPE_CLOSED
+    except (ValueError, OSError) as error:
+        return _fail(str(error), USAGE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "completion":
+        return completion(build_parser(), arguments.shell)
+    with Client(arguments.url, timeout_s=arguments.timeout, retries=arguments.retries) as client:
+        exit_code: int = arguments.run(client, arguments)
+        return exit_code
+
+
+def _fail(text: str, exit_code: int) -> int:
+    print(f"mnistified: {text}", file=sys.stderr)
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""The client for programs with an event loop, asyncio's or trio's: `mnistified.client` with `await`."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from mnistified import calls
+from mnistified.exchange import Call, Exchange, Pause, Reply, unreachable
+from mnistified.options import Options, query_of
+from mnistified.pictures import Picture, image_file
+from mnistified.replies import Item, JobState, Result
+from mnistified.uploads import Pictures, body_of
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """`Client`, for an event loop; files are read in threads. Close it, or use it in an `async with`."""
+
+    def __init__(
+        self, url: str | None = None, key: str | None = None, timeout_s: float = 60.0, retries: int = 6
+    ) -> None:
+        self._options = Options.of(url, key, timeout_s, retries)
+        self._http = httpx.AsyncClient(**self._options.httpx_options())
+
+    @property
+    def url(self) -> str:
+        return self._options.url
+
+    async def classify(self, image: Picture, *, model: str | None = None, timeout_s: float | None = None) -> Result:
+        """See `Client.classify`."""
+        content = await anyio.to_thread.run_sync(image_file, image)
+        return await self._run(calls.classify(content, query_of(model, timeout_s), self._options.retries))
+
+    async def submit(
+        self,
+        images: Pictures,
+        *,
+        model: str | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> "AsyncJob":
+        """See `Client.submit`."""
+        body = await anyio.to_thread.run_sync(body_of, images)
+        idempotency_key = idempotency_key or str(uuid.uuid4())
+        query = query_of(model, timeout_s)
+        return AsyncJob(self, await self._run(calls.submit(body, query, idempotency_key, self._options.retries)))
+
+    async def job(self, job_id: str) -> "AsyncJob":
+        return AsyncJob(self, await self._run(calls.read_job(job_id, 0, self._options.retries)))
+
+    async def models(self) -> dict[str, Any]:
+        return await self._run(calls.get_models(self._options.retries))
+
+    async def status(self) -> dict[str, Any]:
+        return await self._run(calls.get_json("/status", self._options.retries))
+
+    async def test_image(self, index: int) -> tuple[bytes, int, str]:
+        """See `Client.test_image`."""
+        return await self._run(calls.get_test_image(index, self._options.retries))
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self, exchange: Exchange[T]) -> T:
+        """Do what the exchange yields until it returns."""
+        try:
+            step = next(exchange)
+            while True:
+                try:
+                    answer = await self._do(step)
+                except httpx.TransportError as error:
+                    step = exchange.throw(unreachable(error, self._options.url))
+                else:
+                    step = exchange.send(answer)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+    async def _do(self, step: Call | Pause) -> Reply | None:
+        if isinstance(step, Pause):
+            await anyio.sleep(step.seconds)
+            return None
+        content = _in_threads(step.body.pieces()) if step.body else None
+        reply = await self._http.request(content=content, **self._options.request_options(step))
+        return Reply(reply.status_code, reply.headers, reply.content)
+
+
+class AsyncJob:
+    """`Job`, for an event loop."""
+
+    def __init__(self, client: AsyncClient, state: JobState) -> None:
+        self._client = client
+        self.state = state
+
+    @property
+    def id(self) -> str:
+        return self.state.id
+
+    async def refresh(self, wait_s: float = 0.0) -> "AsyncJob":
+        """See `Job.refresh`."""
+        self.state = await self._client._run(calls.read_job(self.id, wait_s, self._client._options.retries))
+        return self
+
+    async def wait(self, timeout_s: float | None = None) -> JobState:
+        """Until the job is final. Raises TimeoutError after `timeout_s`; the job goes on."""
+        self.state = await self._client._run(calls.wait_for_job(self.id, timeout_s, self._client._options.retries))
+        return self.state
+
+    async def cancel(self) -> JobState:
+        self.state = await self._client._run(calls.cancel(self.id, self._client._options.retries))
+        return self.state
+
+    async def items(self, start: int = 0) -> AsyncIterator[Item]:
+        """See `Job.items`."""
+        pages = calls.Pages(self.id, start, self._client._options.retries)
+        while not pages.ended:
+            for item in await self._client._run(pages.next_page()):
+                yield item
+
+    def __repr__(self) -> str:
+        return f"<AsyncJob {self.id} {self.state.state} {self.state.finished}/{self.state.total}>"
+
+    def _repr_html_(self) -> str:
+        return self.state._repr_html_()
+
+
+async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """A piece at a time: each may take a read from disk."""
+    while (piece := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
+        yield piece

@@ -1,0 +1,1 @@
+"""The command line: `mnistified`, or `python -m mnistified`."""

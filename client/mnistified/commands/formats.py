@@ -1,0 +1,113 @@
+"""What results are written as: a head, then rows that can be appended, so that writing can go on where it stopped."""
+
+import csv
+import importlib.util
+import io
+import json
+import math
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mnistified.npy import FLOAT32, npy_header
+from mnistified.replies import Item
+
+CLASSES = 10
+COLUMNS = ("index", "name", "prediction", "probability", "state", "error")
+NPY_ROW = struct.Struct(f"<{CLASSES}f")
+NO_ANSWER = (math.nan,) * CLASSES
+PARQUET_ROWS = 50_000  # held in memory at a time
+
+
+@dataclass(frozen=True)
+class Format:
+    """`head` is given the number of rows to come. `finish` makes the file, where it is not what was appended."""
+
+    head: Callable[[int], bytes]
+    rows: Callable[[Sequence[Item]], bytes]
+    finish: Callable[[Path, Path], None] | None = None
+
+
+def format_name(asked: str | None, out: str) -> str:
+    """By what was asked for, else by the file's name. Raises ValueError where neither says, or pyarrow is not there."""
+    name = asked or Path(out).suffix.removeprefix(".").lower().replace("jsonl", "ndjson") or "csv"
+    if name not in FORMATS:
+        raise ValueError(
+            f"{out}: no format {name!r}; there are {', '.join(FORMATS)}: give the file such a name, or --format"
+        )
+    if name == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ValueError("parquet takes pyarrow, which is not installed: pip install pyarrow")
+    return name
+
+
+def _csv_head(_: int) -> bytes:
+    return (",".join(COLUMNS) + "\n").encode()
+
+
+def _csv_rows(items: Sequence[Item]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for item in items:
+        probability = None if item.probabilities is None else max(item.probabilities)
+        writer.writerow((item.index, item.name, item.prediction, probability, item.state, item.error))
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _ndjson_rows(items: Sequence[Item]) -> bytes:
+    return "".join(json.dumps(row(item), ensure_ascii=False) + "\n" for item in items).encode("utf-8", "replace")
+
+
+def row(item: Item) -> dict[str, Any]:
+    """As the service's own items are."""
+    return {
+        "index": item.index,
+        "name": item.name,
+        "state": item.state,
+        "prediction": item.prediction,
+        "probabilities": item.probabilities,
+        "error": item.error,
+    }
+
+
+def _npy_head(count: int) -> bytes:
+    return npy_header((count, CLASSES), FLOAT32)
+
+
+def _npy_rows(items: Sequence[Item]) -> bytes:
+    """float32[N,10] of probabilities; NaN where an image has no answer."""
+    return b"".join(NPY_ROW.pack(*(item.probabilities or NO_ANSWER)) for item in items)
+
+
+def _to_parquet(rows: Path, out: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = pa.schema(
+        [
+            ("index", pa.int64()),
+            ("name", pa.string()),
+            ("state", pa.string()),
+            ("prediction", pa.int8()),
+            ("probabilities", pa.list_(pa.float32())),
+            ("error", pa.string()),
+        ]
+    )
+    with rows.open("rb") as file, parquet.ParquetWriter(out, schema) as writer:
+        for batch in _batches(file):
+            writer.write_table(pa.Table.from_pylist(batch, schema))
+
+
+def _batches(file: Iterator[bytes]) -> Iterator[list[dict[str, Any]]]:
+    while lines := list(islice(file, PARQUET_ROWS)):
+        yield [json.loads(line) for line in lines]
+
+
+FORMATS = {
+    "csv": Format(_csv_head, _csv_rows),
+    "ndjson": Format(lambda _: b"", _ndjson_rows),
+    "npy": Format(_npy_head, _npy_rows),
+    "parquet": Format(lambda _: b"", _ndjson_rows, _to_parquet),
+}

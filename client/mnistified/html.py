@@ -1,0 +1,35 @@
+"""How a result and a job look in a notebook: plain HTML, nothing loaded from anywhere."""
+
+import base64
+from collections.abc import Sequence
+from html import escape
+
+BAR_PX = 120
+FINAL_COLOUR = "#2a7"
+OTHER_COLOUR = "#aaa"
+
+
+def result(prediction: int, probabilities: Sequence[float], image: bytes | None, model: str | None) -> str:
+    """The picture, where there is one, beside a bar a digit."""
+    picture = ""
+    if image is not None:
+        source = base64.b64encode(image).decode()
+        style = "width:112px;height:112px;image-rendering:pixelated"
+        picture = f'<img alt="the image" style="{style}" src="data:image/png;base64,{source}">'
+    rows = "".join(_row(digit, share, digit == prediction) for digit, share in enumerate(probabilities))
+    caption = f"<b>{prediction}</b> {escape(model or '')}"
+    table = f'<table style="font-size:11px;line-height:1">{rows}</table>'
+    return f'<div style="display:flex;gap:12px;align-items:center">{picture}{table}<div>{caption}</div></div>'
+
+
+def job(job_id: str, state: str, finished: int, total: int, eta_s: float | None) -> str:
+    """A progress bar."""
+    left = f", {eta_s:.0f} s left" if eta_s else ""
+    text = f"{escape(job_id)}: {escape(state)}, {finished:,} of {total:,}{left}"
+    return f'<div><progress max="{max(total, 1)}" value="{finished}"></progress> {text}</div>'
+
+
+def _row(digit: int, share: float, chosen: bool) -> str:
+    colour = FINAL_COLOUR if chosen else OTHER_COLOUR
+    bar = f'<div style="height:8px;width:{share * BAR_PX:.0f}px;background:{colour}"></div>'
+    return f"<tr><td>{digit}</td><td>{bar}</td><td>{share:.1%}</td></tr>"

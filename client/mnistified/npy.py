@@ -1,0 +1,16 @@
+"""The head of a `.npy` file, version 1: what follows are the elements, row by row."""
+
+import struct
+
+NPY_TYPE = "application/x-npy"
+UINT8 = "|u1"
+FLOAT32 = "<f4"
+ALIGNED_BYTES = 64
+
+
+def npy_header(shape: tuple[int, ...], dtype: str) -> bytes:
+    """`dtype` as numpy writes it: UINT8 or FLOAT32."""
+    described = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape!r}, }}"
+    padding = -(10 + len(described) + 1) % ALIGNED_BYTES
+    text = f"{described}{' ' * padding}\n".encode("latin-1")
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text

@@ -1,0 +1,61 @@
+"""What both clients are set up with."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from mnistified.exchange import Call
+
+DEFAULT_URL = "http://127.0.0.1:5000"
+CONNECT_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """`key` is a secret: it shows in no representation."""
+
+    url: str
+    key: str
+    timeout_s: float
+    retries: int
+
+    @classmethod
+    def of(cls, url: str | None, key: str | None, timeout_s: float, retries: int) -> "Options":
+        """What is None comes from MNISTIFIED_URL and MNISTIFIED_KEY. Raises ValueError for what is no URL."""
+        url = url or os.environ.get("MNISTIFIED_URL") or DEFAULT_URL
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r} is no URL of a service: expected something like {DEFAULT_URL}")
+        return cls(url.rstrip("/"), os.environ.get("MNISTIFIED_KEY", "") if key is None else key, timeout_s, retries)
+
+    def __repr__(self) -> str:
+        return f"Options({self.url!r})"
+
+    def httpx_options(self) -> dict[str, Any]:
+        """For either of httpx' clients."""
+        headers = {"User-Agent": "mnistified-client"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        return {"base_url": self.url, "headers": headers, "timeout": self.timeout(None)}
+
+    def timeout(self, read_s: float | None) -> httpx.Timeout:
+        return httpx.Timeout(
+            self.timeout_s, connect=min(CONNECT_TIMEOUT_S, self.timeout_s), read=read_s or self.timeout_s
+        )
+
+    def request_options(self, call: Call) -> dict[str, Any]:
+        """For `request` of either of httpx' clients, but for the body."""
+        return {
+            "method": call.method,
+            "url": call.path,
+            "params": call.params,
+            "headers": call.request_headers(),
+            "timeout": self.timeout(call.timeout_s),
+        }
+
+
+def query_of(model: str | None, timeout_s: float | None = None) -> Mapping[str, str]:
+    asked = {"model": model, "timeout_s": None if timeout_s is None else f"{timeout_s:g}"}
+    return {name: value for name, value in asked.items() if value is not None}

@@ -1,0 +1,44 @@
+"""Images for clients to send."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from shared.dataset import Split
+from tests.client.command import Command
+from tests.system import System
+
+FOLDER_IMAGES = 300
+
+
+@pytest.fixture(scope="session")
+def pngs(test_set: Split) -> list[bytes]:
+    """Of the first test images."""
+    return [to_png(image) for image in test_set.images[:200]]
+
+
+def to_png(image: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def folder(pngs: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FOLDER_IMAGES pictures, some in a folder within, beside what are none."""
+    top = tmp_path_factory.mktemp("digits")
+    (top / "more").mkdir()
+    for index in range(FOLDER_IMAGES):
+        name = f"{index:03}.png" if index < 200 else f"more/{index:03}.PNG"
+        (top / name).write_bytes(pngs[index % len(pngs)])
+    (top / "README.txt").write_text("no picture")
+    (top / ".hidden.png").write_bytes(b"nor this")
+    return top
+
+
+@pytest.fixture
+def mnistified(system: System, tmp_path: Path) -> Command:
+    """The command line, asking the running system."""
+    return Command(system.url, tmp_path)

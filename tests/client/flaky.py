@@ -1,0 +1,65 @@
+"""A small HTTP server that answers what it is told to, one reply a request, and keeps what it was sent."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+HANG_UP = 0  # instead of a status: close the connection without a reply
+
+
+@dataclass
+class Flaky:
+    url: str
+    replies: list[tuple[int, dict[str, str], bytes]]
+    bodies: list[bytes] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
+
+
+@contextmanager
+def flaky(replies: Sequence[tuple[int, dict[str, str], bytes]]) -> Iterator[Flaky]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            served.times_s.append(time.monotonic())
+            served.headers.append({name.lower(): value for name, value in self.headers.items()})
+            served.bodies.append(self._body())
+            status, headers, content = served.replies.pop(0)
+            if status == HANG_UP:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST
+
+        def _body(self) -> bytes:
+            if self.headers.get("transfer-encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("content-length", 0)))
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return body
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served = Flaky(f"http://127.0.0.1:{server.server_port}", list(replies))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield served
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

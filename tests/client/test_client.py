@@ -1,0 +1,165 @@
+"""The blocking client against the running service."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnistified import Client, NotFound, Refused, Unreachable
+from shared.dataset import Split
+from shared.idx import parse
+from tests.client.conftest import FOLDER_IMAGES
+from tests.system import System
+
+
+@pytest.fixture(scope="module")
+def service(system: System) -> Iterator[Client]:
+    with Client(system.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def expected(service: Client, test_set: Split) -> list[int | None]:
+    return [item.prediction for item in service.submit(test_set.images[:200]).items()]
+
+
+def test_every_form_of_an_image_is_the_same_image(service: Client, test_set: Split, tmp_path: Path) -> None:
+    array = test_set.images[7]
+    picture = Image.fromarray(array)
+    file = tmp_path / "7.png"
+    picture.save(file)
+    forms: list[Any] = [
+        array,
+        array.T.copy().T,
+        picture,
+        file,
+        str(file),
+        file.read_bytes(),
+        io.BytesIO(file.read_bytes()),
+    ]
+    answers = [service.classify(form) for form in forms]
+    assert {answer.probabilities for answer in answers} == {answers[0].probabilities}
+    assert len(answers[0].probabilities) == 10
+    assert answers[0].prediction == int(np.argmax(answers[0].probabilities))
+    assert answers[0].model == "cnn@1"
+
+
+def test_a_picture_in_another_mode_is_sent_without_loss(service: Client, test_set: Split) -> None:
+    picture = Image.fromarray(test_set.images[7])
+    assert service.classify(picture.convert("F")).prediction == service.classify(picture).prediction
+
+
+def test_what_the_service_refuses_is_told_with_its_detail(service: Client) -> None:
+    with pytest.raises(Refused, match=r"expected a 28×28 image, got 5×5") as refused:
+        service.classify(Image.new("L", (5, 5)))
+    assert refused.value.status == 400
+    with pytest.raises(NotFound, match="no model"):
+        service.classify(Image.new("L", (28, 28)), model="nosuch")
+
+
+@pytest.mark.parametrize(
+    "form", ["array", "strided", "rows", "list", "mixed", "iterator", "npy", "zip", "opened", "idx.gz"]
+)
+def test_every_form_of_many_images_is_the_same_job(
+    form: str, service: Client, test_set: Split, pngs: list[bytes], expected: list[int | None], tmp_path: Path
+) -> None:
+    images = test_set.images[:200]
+    job = service.submit(many(form, images, pngs, tmp_path))
+    assert job.wait(50).counts["done"] == 200
+    assert [item.prediction for item in job.items()] == expected
+
+
+def many(form: str, images: Any, pngs: list[bytes], tmp_path: Path) -> Any:
+    if form in ("npy", "zip", "opened", "idx.gz"):
+        return archive(form, images, pngs, tmp_path)
+    doubled = np.repeat(images, 2, axis=0)
+    forms = {
+        "array": images,
+        "strided": doubled[::2],
+        "rows": images.reshape(200, 784),
+        "list": list(images),
+        "mixed": [Image.fromarray(images[0]), io.BytesIO(pngs[1]), *pngs[2:]],
+        "iterator": iter(pngs),
+    }
+    return forms[form]
+
+
+def archive(form: str, images: Any, pngs: list[bytes], tmp_path: Path) -> Any:
+    path = tmp_path / f"digits.{form}"
+    if form == "idx.gz":
+        import gzip
+
+        head = b"\x00\x00\x08\x03" + b"".join(size.to_bytes(4, "big") for size in (200, 28, 28))
+        assert parse(head + images.tobytes())[0] == (200, 28, 28)
+        path.write_bytes(gzip.compress(head + images.tobytes()))
+    elif form == "npy":
+        np.save(path, images)
+    else:
+        with zipfile.ZipFile(path, "w") as packed:
+            for index, png in enumerate(pngs):
+                packed.writestr(f"{index}.png", png)
+    return io.BytesIO(path.read_bytes()) if form == "opened" else path
+
+
+def test_a_folder_is_sent_in_order_of_its_names(service: Client, folder: Path, expected: list[int | None]) -> None:
+    items = list(service.submit(folder).items())
+    assert [item.name for item in items] == [
+        *(f"{index:03}.png" for index in range(200)),
+        *(f"more/{index:03}.PNG" for index in range(200, FOLDER_IMAGES)),
+    ]
+    assert [item.prediction for item in items] == [expected[index % 200] for index in range(FOLDER_IMAGES)]
+
+
+def test_a_bad_image_fails_alone(service: Client, pngs: list[bytes]) -> None:
+    job = service.submit([pngs[0], b"no image", pngs[1]])
+    states = [(item.state, item.error is None) for item in job.items()]
+    assert states == [("done", True), ("failed", False), ("done", True)]
+    assert job.wait().state == "done_with_errors"
+
+
+def test_the_same_key_and_images_are_the_same_job(service: Client, pngs: list[bytes]) -> None:
+    ids = {service.submit(pngs, idempotency_key="client-twice").id for _ in range(2)}
+    assert len(ids) == 1
+    assert service.submit(pngs).id not in ids
+
+
+def test_items_can_be_gone_on_with_from_any_of_them(service: Client, pngs: list[bytes]) -> None:
+    job = service.submit(pngs)
+    job.wait(50)
+    assert [item.index for item in job.items(start=150)] == list(range(150, 200))
+
+
+def test_a_final_job_stays_as_it_is_when_it_is_cancelled(service: Client, pngs: list[bytes]) -> None:
+    job = service.submit(pngs[:2])
+    job.wait(50)
+    assert job.cancel().state == "done"
+
+
+def test_where_nobody_listens_is_told_so() -> None:
+    with Client("http://127.0.0.1:9", retries=0) as client, pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
+        client.status()
+
+
+def test_models_and_status_are_what_the_service_says(service: Client, system: System) -> None:
+    assert "cnn" in service.models()
+    assert service.status()["model"]["name"] == "cnn"
+
+
+def test_a_test_image_comes_with_its_label(service: Client, test_set: Split) -> None:
+    image, label, dataset = service.test_image(3)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(image))), test_set.images[3])
+    assert (label, dataset) == (int(test_set.labels[3]), test_set.name)
+
+
+def test_a_job_and_a_result_render_in_a_notebook(service: Client, pngs: list[bytes]) -> None:
+    job = service.submit(pngs[:3])
+    job.wait(50)
+    assert '<progress max="3" value="3">' in job._repr_html_()
+    shown = service.classify(pngs[0])._repr_html_()
+    assert shown.count("<tr>") == 10
+    assert "data:image/png;base64," in shown

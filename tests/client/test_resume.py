@@ -1,0 +1,122 @@
+"""A bulk that is interrupted goes on with the same command: no row lost, none doubled."""
+
+import csv
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnistified import Item
+from mnistified.commands.formats import FORMATS
+from mnistified.commands.resume import Note, ResumableFile
+from shared.dataset import Split
+from tests.client.command import Command
+from tests.system import System
+
+IMAGES = 10_000
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 40
+    while not holds():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("when", ["sending", "writing"])
+def test_a_killed_bulk_goes_on(
+    signum: signal.Signals, when: str, mnistified: Command, system: System, test_set: Split
+) -> None:
+    rows = np.arange(IMAGES) % 200
+    np.save(mnistified.cwd / "many.npy", test_set.images[rows])
+    out, note = mnistified.cwd / "out.csv", mnistified.cwd / "out.csv.resume.json"
+    process = mnistified.start("bulk", "many.npy", "--out", "out.csv")
+    wait_until(lambda: note.exists() and (when == "sending" or out.stat().st_size > 100))
+    process.signal(signum)
+    status = process.wait()
+    assert status == (130 if signum == signal.SIGINT else -signum), process.output
+    left = json.loads(note.read_bytes()) if note.exists() else None
+    if when == "writing":
+        assert left is not None
+        assert left["written_items"] < IMAGES, "it was killed too late to show anything"
+        assert left["job_id"]
+    told = mnistified("bulk", "many.npy", "--out", "out.csv", "--json")
+    assert told.returncode == 0, told.stderr
+    if when == "writing":
+        assert left is not None
+        assert json.loads(told.stdout)["id"] == left["job_id"], "the work went on at the service"
+    found = list(csv.DictReader(out.read_text().splitlines()))
+    assert [int(row["index"]) for row in found] == list(range(IMAGES))
+    predictions = np.asarray([int(row["prediction"]) for row in found])
+    assert np.array_equal(predictions, predictions[rows])
+    assert not note.exists()
+
+
+def items(first: int, stop: int) -> list[Item]:
+    return [Item(index, None, "done", index % 10, (0.1,) * 10, None) for index in range(first, stop)]
+
+
+def opened(out: Path, asked: dict[str, Any] | None = None, restart: bool = False) -> ResumableFile:
+    return ResumableFile(out, FORMATS["csv"], asked or {"sources": ["a"]}, restart)
+
+
+def test_rows_that_the_note_does_not_count_are_written_again(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    with opened(out) as file:
+        file.accepted("j1", 30)
+        file.write(items(0, 10))
+    with out.open("ab") as torn:
+        torn.write(b"10,,0,0.1,done,\n11,,1,0.")  # killed between the rows and the note
+    with opened(out) as file:
+        assert (file.note.job_id, file.note.written_items) == ("j1", 10)
+        file.write(items(10, 30))
+        file.finish()
+    assert [int(row["index"]) for row in csv.DictReader(out.read_text().splitlines())] == list(range(30))
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_another_command_does_not_take_over_unfinished_work(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    with opened(out) as file:
+        file.accepted("j1", 30)
+    with pytest.raises(ValueError, match="unfinished bulk with another sources; --restart begins anew"):
+        opened(out, {"sources": ["b"]})
+    with opened(out, {"sources": ["b"]}, restart=True) as file:
+        assert file.note.job_id is None
+
+
+def test_two_commands_do_not_write_one_file(tmp_path: Path) -> None:
+    with (
+        opened(tmp_path / "out.csv"),
+        pytest.raises(ValueError, match=r"out\.csv is being written by another command"),
+    ):
+        opened(tmp_path / "out.csv")
+
+
+def test_a_command_that_gets_no_job_leaves_an_earlier_file_as_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("of yesterday")
+    with pytest.raises(OSError, match="no such folder"), opened(out):
+        raise OSError("no such folder")
+    assert out.read_text() == "of yesterday"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_note_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "out.csv.resume.json").write_text('{"asked"')
+    with pytest.raises(ValueError, match="is no note of ours; --restart begins anew"):
+        opened(tmp_path / "out.csv")
+
+
+def test_the_key_of_an_upload_that_was_killed_is_used_again(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    note = Note({"sources": ["a"]}, "the-key")
+    (tmp_path / "out.csv.resume.json").write_text(json.dumps(vars(note)))
+    with opened(out) as file:
+        assert file.note.idempotency_key == "the-key"
