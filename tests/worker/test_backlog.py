@@ -38,6 +38,18 @@ def test_a_batch_has_one_model_and_the_others_keep_their_order() -> None:
     assert [part.delivery for part in next_batch(waiting, 64)] == [other]
 
 
+def test_a_verbose_entry_is_a_batch_of_its_own_in_its_turn() -> None:
+    first, verbose, second, chunk = (
+        delivery(2, "interactive"),
+        delivery(1, "interactive", verbose=True),
+        delivery(3, "interactive"),
+        delivery(5),
+    )
+    waiting = queues([first, verbose, second], [chunk])
+    batches = [[part.delivery for part in next_batch(waiting, 64)] for _ in range(3)]
+    assert batches == [[first, second, chunk], [verbose], []]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     counts=st.lists(
