@@ -132,6 +132,16 @@ def test_an_asynchronous_requests_layers_are_read_by_its_id(system: System, test
     assert "png" in system.http.get(f"/results/{job['id']}/layers", params={"maps": "png"}).json()["input"]
 
 
+def test_an_idempotency_key_tells_a_verbose_request_from_a_plain_one(system: System, test_set: Split) -> None:
+    headers = {"Prefer": "respond-async", "Idempotency-Key": "verbose or not"}
+    body = png(test_set.images[5])
+    codes = [
+        system.http.post("/mnist/classify", content=body, headers=headers, params={"verbose": verbose}).status_code
+        for verbose in (1, 1, 0)
+    ]
+    assert codes == [202, 202, 409]
+
+
 def test_layers_that_nobody_asked_for_or_that_are_gone_are_a_404(system: System) -> None:
     plain = system.http.get("/mnist/classify/1", headers={"Prefer": "respond-async"}).json()["id"]
     system.finished(plain)
