@@ -14,7 +14,6 @@ from api.accepting import accept_job
 from api.access import caller_of
 from api.jobs import JobRequest
 from api.parameters import index_of, preferred_wait_s, prefers_async, timeout_parameter, verbose_parameter
-from api.pictures import decode_image
 from api.replying import JSON_TYPE, Json, queue_away, send_body, send_problem, to_json
 from api.singles import SingleRequest
 from api.state import State, state_of
@@ -36,7 +35,7 @@ class ClassifyImage:
             as_job = prefers_async(headers)
             if not as_job:
                 await state.singles.require_room()  # before any work: an overload is met by refusing, not by decoding
-            pixels = decode_image(await read_body(receive, state.settings.max_image_bytes))
+            pixels = await state.decoder.decode(await read_body(receive, state.settings.max_image_bytes))
             asked = single_request(state, scope, headers, pixels)
             if as_job:
                 response = await accept_single(state, scope, headers, asked)

@@ -1,5 +1,6 @@
 """From an image file to uint8[28,28] the way MNIST has it: white strokes on black."""
 
+import asyncio
 import io
 import warnings
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ SIZE = (IMAGE_SIDE, IMAGE_SIDE)
 DARK = 128  # ink below this grey level is dark
 BEYOND_GREY = {"transparency", "exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}  # in Pillow's `info`
 
+QUICK_BYTES = 4 << 10  # an image of MNIST has some 300; Pillow reads tags, chunks and markers one by one, in Python
+PACKED = (b"iCCP", b"iTXt", b"zTXt")  # chunks of a PNG that unpack to up to a thousand times their size
+
 PngImagePlugin.MAX_TEXT_MEMORY = 4 << 20  # bytes that the texts of a PNG may unpack to; Pillow takes 64 MiB
 warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that Pillow repairs or skips
 
@@ -28,6 +32,11 @@ class Picture:
     name: str
     pixels: bytes | None
     error: str = ""
+
+
+def is_quick(data: bytes) -> bool:
+    """Whether decoding takes at most a few milliseconds, whatever is in it; 1 MiB can be made to take seconds."""
+    return len(data) <= QUICK_BYTES and not any(name in data for name in PACKED)
 
 
 def decode_image(data: bytes) -> bytes:
@@ -53,6 +62,11 @@ def decode_image(data: bytes) -> bytes:
         raise BadImage(f"expected a 28×28 image: {error}") from None
     except Exception as error:  # Pillow's readers share no error for damaged data
         raise BadImage(f"a damaged or truncated image: {str(error) or type(error).__name__}") from None
+
+
+async def read_picture_aside(name: str, data: bytes) -> Picture:
+    """`read_picture`, in a thread unless it is quick."""
+    return read_picture(name, data) if is_quick(data) else await asyncio.to_thread(read_picture, name, data)
 
 
 def read_picture(name: str, data: bytes) -> Picture:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from api.decoding import Decoder
 from api.doors.statistics import VersionStatistics
 from api.enqueue import Enqueuer
 from api.jobs import Jobs
@@ -30,6 +31,7 @@ class State:
     jobs: Jobs
     workers: Workers
     verbose: Verbose
+    decoder: Decoder
     statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
 
     def resolve(self, ref: str | None) -> str:
@@ -60,6 +62,7 @@ def make_state(settings: Settings) -> State:
         jobs=Jobs(client, enqueuer, replies, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
         verbose=Verbose(client, settings.models_dir),
+        decoder=Decoder(),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.pictures import Picture, read_picture
+from api.pictures import Picture, read_picture_aside
 from api.uploads.body import Body
 from api.uploads.texts import reason
 from shared.errors import BadUpload
@@ -19,7 +19,7 @@ class _Parts:
 
     def __init__(self, image_bytes: int) -> None:
         self.image_bytes = image_bytes
-        self.complete: list[Picture] = []
+        self.complete: list[tuple[str, bytes | None]] = []  # name and file, None for one past the limit
         self.ended = False
         self._begin()
 
@@ -61,9 +61,9 @@ class _Parts:
 
     def _end_part(self) -> None:
         if self._seen_bytes > self.image_bytes:
-            self.complete.append(Picture(self._name, None, f"larger than {self.image_bytes} bytes"))
+            self.complete.append((self._name, None))
         else:
-            self.complete.append(read_picture(self._name, bytes(self._data)))
+            self.complete.append((self._name, bytes(self._data)))
 
     def _end(self) -> None:
         self.ended = True
@@ -86,8 +86,11 @@ async def multipart_pictures(body: Body, content_type: str, image_bytes: int) ->
         except FormParserError as error:
             raise BadUpload(f"damaged multipart body: {reason(error)}") from None
         complete, parts.complete = parts.complete, []
-        for picture in complete:
-            yield picture
+        for name, data in complete:
+            if data is None:
+                yield Picture(name, None, f"larger than {image_bytes} bytes")
+            else:
+                yield await read_picture_aside(name, data)
         await asyncio.sleep(0)
     if not parts.ended:
         raise BadUpload("the multipart body ends too early")
