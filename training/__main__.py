@@ -1,4 +1,4 @@
-"""The command line: `python -m training train | export | evaluate | data`."""
+"""The command line: `python -m training --help`."""
 
 import argparse
 import os
@@ -9,9 +9,9 @@ from importlib import import_module
 from pathlib import Path
 
 from shared.errors import MnistifiedError
+from shared.training import NETWORK_NAMES
 
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
-NETWORK_NAMES = ("cnn", "cnn-small", "cnn-wide", "cnn-wide5", "seed")
 MODULES = {
     "train": "run",
     "pool": "pool",
@@ -19,6 +19,8 @@ MODULES = {
     "export": "export",
     "layers": "layers",
     "evaluate": "evaluate",
+    "qa": "qa.command",
+    "publish": "publish",
     "data": "download",
 }
 
@@ -50,9 +52,11 @@ def make_parser() -> argparse.ArgumentParser:
         ("train", "train and save weights, their curves and their record", _add_train_options),
         ("pool", "distort the training images and ask teachers about them, for students", _add_pool_options),
         ("ensemble", "join trained networks into one model that averages them", _add_ensemble_options),
-        ("export", "publish weights as a version that the service can load", _add_export_options),
-        ("layers", "let a published version show its layers, for ?verbose=1", _add_layers_options),
+        ("export", "make weights into a version that the service can load", _add_export_options),
+        ("layers", "let a version show its layers, for ?verbose=1", _add_layers_options),
         ("evaluate", "measure a version's accuracy in the engine that serves", _add_evaluate_options),
+        ("qa", "judge a version, and leave report.json and report.html beside it", _add_qa_options),
+        ("publish", "copy a version that has passed into a registry", _add_publish_options),
         ("data", "fetch MNIST and check it", _add_data_options),
     ):
         command = commands.add_parser(
@@ -79,8 +83,12 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--augment", action=argparse.BooleanOptionalAction, default=True, help="distort the images at random"
     )
+    command.add_argument("--distortion", type=float, default=1.0, help="strength of what --augment does")
+    command.add_argument("--learning-rate", type=float, default=3e-3, help="its highest value")
+    command.add_argument("--start", type=Path, help="weights of the same network, to be tuned further")
     command.add_argument("--pool", type=Path, help="learn from this pool's distorted images and teachers' answers")
     command.add_argument("--resume", action="store_true", help="go on after the last epoch of a run that was cut short")
+    command.add_argument("--progress", choices=("bar", "json"), default="bar", help="json: a line every few seconds")
     command.add_argument("--log", type=Path, help="CSV file for the curves; by default <weights>.csv")
     _add_split(command)
 
@@ -114,9 +122,37 @@ def _add_layers_options(command: argparse.ArgumentParser) -> None:
 def _add_evaluate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", default="cnn", help="`name`, its latest version, or `name@version`")
     command.add_argument("--engine", choices=("litert", "tensorflow"), default="litert", help="what runs it")
-    command.add_argument("--write", action="store_true", help="record the accuracy in its model.json")
+    command.add_argument("--write", action="store_true", help="record what was measured in its model.json")
     _add_models_dir(command)
     _add_mnist_dir(command)
+
+
+def _add_qa_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", metavar="NAME@VERSION", help="what to judge")
+    command.add_argument(
+        "--champion",
+        metavar="NAME@VERSION",
+        help="whom to compare with; `none`: nobody; else the latest other version of that name that has passed",
+    )
+    command.add_argument("--champion-dir", type=Path, default=_models_dir(), help="the registry of the champion")
+    command.add_argument("--floor", type=_share, help="least accuracy; else the card's `floor`, else 0.995")
+    command.add_argument("--engine", choices=("litert", "tensorflow"), default="litert", help="what runs it")
+    command.add_argument("--allow-slower", action="store_true", help="tell the throughput, but do not judge it")
+    command.add_argument("--memory-mib", type=_positive, default=512, help="what loading it may take")
+    command.add_argument("--html", type=Path, help="where the page goes, if not beside the version")
+    command.add_argument("--json", action="store_true", help="print the report itself, not the table of it")
+    _add_models_dir(command)
+    _add_mnist_dir(command)
+
+
+def _add_publish_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", metavar="NAME@VERSION", help="what to publish")
+    command.add_argument(
+        "--from", dest="source_dir", type=Path, default=Path("build/models"), help="the registry that it is in"
+    )
+    command.add_argument("--force", action="store_true", help="publish what has not passed, too; needs --reason")
+    command.add_argument("--reason", help="why, for its card")
+    _add_models_dir(command)
 
 
 def _add_data_options(command: argparse.ArgumentParser) -> None:
@@ -124,8 +160,11 @@ def _add_data_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_models_dir(command: argparse.ArgumentParser) -> None:
-    default = Path(os.environ.get("MODELS_DIR") or "models")
-    command.add_argument("--models-dir", type=Path, default=default, help="the registry")
+    command.add_argument("--models-dir", type=Path, default=_models_dir(), help="the registry")
+
+
+def _models_dir() -> Path:
+    return Path(os.environ.get("MODELS_DIR") or "models")
 
 
 def _add_split(command: argparse.ArgumentParser) -> None:
@@ -142,6 +181,13 @@ def _add_mnist_dir(command: argparse.ArgumentParser) -> None:
         default=Path(setting) if setting else None,
         help="where MNIST is; else looked for",
     )
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"expected 0 to 1, got {text}")
+    return share
 
 
 def _positive(text: str) -> int:

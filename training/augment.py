@@ -19,20 +19,20 @@ ELASTIC_PX = 0.6  # standard deviation of a point's shift
 _LAST = IMAGE_SIDE - 1.0
 
 
-def distort(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def distort(images: tf.Tensor, seed: tf.Tensor, strength: float = 1.0) -> tf.Tensor:
     """Rotate, scale, shear, shift and bend each of float32[N,28,28,1] by its own random amounts, with one resampling.
 
-    `seed` int64[2] decides all of them: the same seed distorts the same way.
+    `seed` int64[2] decides all of them: the same seed distorts the same way. `strength` scales all amounts.
     """
     count = tf.shape(images)[0]
-    x, y = _affine_places(count, seed)
-    bend = _elastic_shifts(count, seed + tf.constant([0, 1 << 32], tf.int64))
+    x, y = _affine_places(count, seed, strength)
+    bend = strength * _elastic_shifts(count, seed + tf.constant([0, 1 << 32], tf.int64))
     return _sample(images, x + bend[..., 0], y + bend[..., 1])
 
 
-def _affine_places(count: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _affine_places(count: tf.Tensor, seed: tf.Tensor, strength: float) -> tuple[tf.Tensor, tf.Tensor]:
     """Where each output pixel comes from: x and y float32[count,28,28], about the image's centre."""
-    draws = tf.random.stateless_uniform((6, count, 1, 1), seed, -1.0, 1.0)
+    draws = tf.random.stateless_uniform((6, count, 1, 1), seed, -strength, strength)
     angle, shear, scale_x, scale_y, shift_x, shift_y = tf.unstack(draws)
     angle, shear = angle * MAX_ROTATION_RAD, shear * MAX_SHEAR
     width, height = 1 / (1 + scale_x * MAX_SCALE), 1 / (1 + scale_y * MAX_SCALE)

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared import registry
-from shared.images import CLASSES, IMAGE_SIDE
+from shared.dataset import Split
+from shared.images import CLASSES, IMAGE_SIDE, Probabilities
+from training.qa import statistics
 
 if TYPE_CHECKING:
     import keras
@@ -56,6 +58,26 @@ def multiply_adds(model: "keras.Model") -> int:
         elif getattr(layer, "axis", None) == 0:  # images laid one behind the other
             views = len(layer.input)
     return total
+
+
+def describe_quality(probabilities: Probabilities, split: Split, engine: str) -> dict[str, Any]:
+    """Return the part of a card that says how well the images of `split` were read. probabilities float32[N,10]."""
+    matrix = statistics.confusion(probabilities.argmax(axis=1), split.labels)
+    correct, images = sum(row[digit] for digit, row in enumerate(matrix)), len(split.images)
+    low, high = statistics.wilson_interval(correct, images)
+    error = statistics.calibration_error(statistics.reliability(probabilities, split.labels))
+    return {
+        "accuracy": {
+            "dataset": split.name,
+            "images": images,
+            "correct": correct,
+            "accuracy": correct / images,
+            "interval_95": [round(low, 6), round(high, 6)],
+            "engine": engine,
+        },
+        "recall": {str(digit): round(recall, 5) for digit, recall in enumerate(statistics.recalls(matrix))},
+        "calibration_error": round(error, 5),
+    }
 
 
 def hash_files(paths: Iterable[Path]) -> dict[str, str]:

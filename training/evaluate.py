@@ -11,7 +11,7 @@ from worker.engine import Engine, load_engine
 
 
 def run(options: Namespace, command: str) -> None:
-    """Print a version's accuracy and, with `--write`, put it on its card.
+    """Print a version's accuracy and, with `--write`, put what was measured on its card.
 
     Raises ModelError for a version that is not there, DatasetError when `--write` has only the sample.
     """
@@ -20,23 +20,17 @@ def run(options: Namespace, command: str) -> None:
     if options.write and split.name != "mnist":
         raise DatasetError("a card records accuracy on MNIST, which is not here: fetch it with `make data`")
     engine = load_engine(options.engine, version.directory, threads=os.cpu_count() or 1)
-    accuracy = measure(engine, split)
+    quality = measure(engine, split)
+    accuracy = quality["accuracy"]
+    low, high = accuracy["interval_95"]
     print(
         f"{version.ref} on the {accuracy['images']} test images of {split.name}, in {engine.kind}: "
-        f"{accuracy['correct']} correct, {accuracy['accuracy']:.2%}"
+        f"{accuracy['correct']} correct, {accuracy['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})"
     )
     if options.write:
-        card.write(version.directory, version.card | {"accuracy": accuracy})
+        card.write(version.directory, version.card | quality)
 
 
 def measure(engine: Engine, split: dataset.Split) -> dict[str, Any]:
-    """Return the card's `accuracy`: how many of the images' likeliest classes are their labels."""
-    predictions = engine.predict(split.images).argmax(axis=1)
-    correct = int((predictions == split.labels).sum())
-    return {
-        "dataset": split.name,
-        "images": len(split.images),
-        "correct": correct,
-        "accuracy": correct / len(split.images),
-        "engine": engine.kind,
-    }
+    """Return the fields of a card that say how good it is, by the likeliest class of each of the images."""
+    return card.describe_quality(engine.predict(split.images), split, engine.kind)

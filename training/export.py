@@ -1,8 +1,6 @@
 """The `export` command: from trained weights to a version that the service can load."""
 
-import os
 import shutil
-import tempfile
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -10,16 +8,15 @@ from typing import Any
 import keras
 
 from shared import registry
-from shared.errors import ModelError
-from training import card, layers, weights
+from training import card, layers, staging, weights
 from training.litert import convert
 
 
 def run(options: Namespace, command: str) -> None:
-    """Publish as `options` of `training/__main__.py` say. Raises what `weights.load` and `publish` raise."""
+    """Export as `options` of `training/__main__.py` say. Raises what `weights.load` and `export` raise."""
     model, training = weights.load(options.weights)
     curves = weights.curves_path(options.weights)
-    version = publish(
+    version = export(
         model,
         options.models_dir,
         options.name,
@@ -31,7 +28,7 @@ def run(options: Namespace, command: str) -> None:
     print(f"Wrote {version.directory}: {', '.join(sorted(path.name for path in version.directory.iterdir()))}")
 
 
-def publish(
+def export(
     model: keras.Model,
     models_dir: Path,
     name: str,
@@ -46,29 +43,16 @@ def publish(
     Raises ModelError when that version is there already, unless `force` replaces it, and when the registry
     would not find it under that name and version.
     """
-    target = models_dir / name / str(version)
-    if target.exists() and not force:
-        raise ModelError(f"{target} is published already: choose another --version, or replace it with --force")
-    models_dir.mkdir(parents=True, exist_ok=True)
-    # A registry of its own, on the same disk: the registry's reader checks it before anyone can see it.
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=models_dir) as staging:
-        staged = Path(staging, name, str(version))
-        staged.mkdir(parents=True)
-        _write_files(staged, model, curves)
+    with staging.staged(models_dir, name, version, replace=force) as directory:
+        _write_files(directory, model, curves)
         header = {"name": name, "version": version, "architecture": training.get("architecture", "")}
-        outputs = layers.write(staged, model)
         rest = {
-            "layer_outputs": outputs,
+            "layer_outputs": layers.write(directory, model),
             "accuracy": None,
-            "files": card.hash_files(staged.iterdir()),
+            "files": card.hash_files(directory.iterdir()),
             "training": training,
         }
-        card.write(staged, header | card.describe_model(model) | rest)
-        registry.load_version(Path(staging), f"{name}@{version}")
-        target.parent.mkdir(exist_ok=True)
-        if target.exists():
-            os.rename(target, Path(staging, "replaced"))
-        os.rename(staged, target)
+        card.write(directory, header | card.describe_model(model) | rest)
     return registry.load_version(models_dir, f"{name}@{version}")
 
 

@@ -1,5 +1,6 @@
 """The `train` command: choose the data, train, save the weights with the record of how they came about."""
 
+import hashlib
 import time
 from argparse import Namespace
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from training import architecture, train, weights
 from training.checkpoint import open_checkpoint
 from training.data import choose_split
 from training.pool import load as load_pool
+from training.progress import JsonLines
 
 
 def run(options: Namespace, command: str) -> None:
@@ -24,13 +26,32 @@ def run(options: Namespace, command: str) -> None:
     weights.check_name(options.weights)
     split = choose_split(options.mnist_dir, options.sample, options.limit_images)
     pool = None if options.pool is None else load_pool(options.pool, split)
-    plan = train.Plan(options.network, options.num_epochs, options.batch_size, options.seed, options.augment)
+    start, its_training = (None, None) if options.start is None else weights.load(options.start)
+    plan = train.Plan(
+        options.network,
+        options.num_epochs,
+        options.batch_size,
+        options.seed,
+        options.augment,
+        options.distortion,
+        options.learning_rate,
+    )
     curves = options.log or weights.curves_path(options.weights)
     curves.parent.mkdir(parents=True, exist_ok=True)
-    identity = asdict(plan) | {"dataset": split.name, "images": len(split.images), "pool": pool and pool.record}
+    origin = start and {"sha256": hashlib.sha256(options.start.read_bytes()).hexdigest(), "training": its_training}
+    identity = asdict(plan) | {
+        "start": origin,
+        "dataset": split.name,
+        "images": len(split.images),
+        "pool": pool and pool.record,
+    }
     checkpoint = open_checkpoint(weights.checkpoint_path(options.weights), identity, options.resume)
     started_s = time.monotonic()
-    trained = train.fit(split, plan, pool=pool, curves=curves, checkpoint=checkpoint)
+    lines = options.progress == "json"
+    also = [JsonLines()] if lines else []
+    trained = train.fit(
+        split, plan, pool=pool, curves=curves, checkpoint=checkpoint, start=start, also=also, verbose=not lines
+    )
     record = {
         "command": command,
         "architecture": architecture.NETWORKS[plan.network].description,
@@ -39,6 +60,7 @@ def run(options: Namespace, command: str) -> None:
         "images": len(split.images),
         **asdict(plan),
         "pool": pool and pool.record,
+        "start": origin,
         "resumed_after_epochs": checkpoint.epochs_done,
         "final": {name: round(values[-1], 5) for name, values in trained.history.items()},
         "wall_s": round(time.monotonic() - started_s),

@@ -15,7 +15,6 @@ from training.checkpoint import Checkpoint
 from training.pool import Pool
 from training.validation import hold_out
 
-LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.05
 TEACHERS_SHARE = 0.75  # of a student's targets; the rest are the labels
@@ -32,6 +31,8 @@ class Plan:
     batch_size: int
     seed: int
     augment: bool
+    distortion: float = 1.0  # strength of the augmentation
+    learning_rate: float = 3e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,14 @@ def fit(
     pool: Pool | None = None,
     curves: Path | None = None,
     checkpoint: Checkpoint | None = None,
+    start: keras.Model | None = None,
     also: Sequence[keras.callbacks.Callback] = (),
     verbose: bool = True,
 ) -> Trained:
     """Carry out one run, or what a `checkpoint` of it has left to do.
 
     With a `pool` the network is a student: it learns from the pool's distorted images and its teachers' answers.
+    `start` is a trained model of the same network whose weights are tuned further.
     Shows Keras's progress bar, with the accuracy on held-out training images, when `verbose`. `curves` names a CSV file
     that receives a row per epoch; `also` runs beside the training. `history` has only the epochs since the checkpoint.
     """
@@ -64,8 +67,10 @@ def fit(
     batch_size = min(plan.batch_size, len(rows))
     steps_per_epoch = len(rows) // batch_size
     model = architecture.build(plan.network)
+    if start is not None:
+        model.set_weights(start.get_weights())
     model.compile(
-        optimizer=make_optimizer(steps_per_epoch * plan.epochs),
+        optimizer=make_optimizer(steps_per_epoch * plan.epochs, plan.learning_rate),
         # Smoothing is for labels; what a teacher says is smooth already.
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.0 if pool else LABEL_SMOOTHING),
         metrics=["accuracy"],
@@ -136,7 +141,7 @@ def batches(
         pixels = tf.cast(tf.gather(images, rows), tf.float32)
         if plan.augment and copies == 1:
             # The seed is a function of the step, not of a stateful generator: parallel calls may overtake.
-            pixels = augment.distort(pixels, tf.stack([seed, step]))
+            pixels = augment.distort(pixels, tf.stack([seed, step]), plan.distortion)
         return pixels, tf.gather(targets, rows)
 
     steps = tf.data.Dataset.range(first_epoch, plan.epochs).flat_map(rows_of).enumerate(first_epoch * steps_per_epoch)
@@ -144,14 +149,14 @@ def batches(
     return dataset.apply(tf.data.experimental.assert_cardinality(steps_per_epoch * (plan.epochs - first_epoch)))
 
 
-def make_optimizer(steps: int) -> keras.optimizers.Optimizer:
+def make_optimizer(steps: int, learning_rate: float) -> keras.optimizers.Optimizer:
     """AdamW with a short warm-up, then a cosine down to zero over `steps`, and averaged weights."""
     warmup_steps = max(1, int(WARMUP * steps))
     optimizer = keras.optimizers.AdamW(
         keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0,
             decay_steps=max(1, steps - warmup_steps),
-            warmup_target=LEARNING_RATE,
+            warmup_target=learning_rate,
             warmup_steps=warmup_steps,
         ),
         weight_decay=WEIGHT_DECAY,

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from shared import keys
 from shared.connection import Client
@@ -11,7 +11,8 @@ from shared.entry import OVERHEAD_BYTES, PIXELS_FIELD, decode_entry
 from shared.errors import EntryError
 from shared.images import IMAGE_BYTES
 from shared.keys import Lane
-from worker.backlog import Backlog, Delivery
+from worker.backlog import Backlog
+from worker.delivery import Delivery
 from worker.finish import Finisher
 from worker.suspects import Suspects
 
@@ -22,13 +23,19 @@ RawEntry = tuple[bytes, Mapping[bytes, bytes], int]  # entry id, fields, attempt
 
 
 class Deliveries:
-    """Every entry pulled or taken over comes in by `deliver`; all methods may be called from any thread."""
+    """Every entry pulled or taken over comes in by `deliver`; all methods may be called from any thread.
 
-    def __init__(self, client: Client, backlog: Backlog, finisher: Finisher, suspects: Suspects) -> None:
+    `load` is called when an entry waits for a version that is not loaded.
+    """
+
+    def __init__(
+        self, client: Client, backlog: Backlog, finisher: Finisher, suspects: Suspects, load: Callable[[], None]
+    ) -> None:
         self._client = client
         self._backlog = backlog
         self._finisher = finisher
         self._suspects = suspects
+        self._load = load
         self._held: dict[tuple[str, bytes], Delivery] = {}
         self._lock = threading.Lock()
 
@@ -62,7 +69,8 @@ class Deliveries:
         with self._lock:
             new = [delivery for delivery in wanted if _key(delivery) not in self._held]
             self._held.update((_key(delivery), delivery) for delivery in new)
-        self._backlog.put(new)
+        if not self._backlog.put(new):
+            self._load()
 
     def finished(self, deliveries: Iterable[Delivery]) -> None:
         """Forget deliveries whose results are written."""

@@ -9,7 +9,7 @@ from shared import keys
 from shared.block import Block, encode_block
 from shared.connection import Client
 from shared.settings import Settings
-from worker.backlog import Delivery
+from worker.delivery import Delivery
 from worker.suspects import dead_letter
 
 MOST_LAYERS = 32  # blobs kept; they are for whoever waits, and a large model's have megabytes

@@ -3,16 +3,16 @@
 import os
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from shared import keys
 from shared.connection import Client
-from worker.engine import Engine
-from worker.engines import Engines
 from worker.runner import BatchReport
 
+LEAST_RATE_S = 0.5  # a rate over less says little: a beat may follow another at once
 # The removal comes first: a Redis without memory lets it through, and with it what follows.
 BEAT_SCRIPT = """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, ARGV[3] - ARGV[4])
@@ -37,6 +37,7 @@ class Heartbeat:
         self._last: BatchReport | None = None
         self._beaten_s = time.monotonic()
         self._beaten_images = 0
+        self._recent_images_per_s = 0.0
 
     def count(self, report: BatchReport) -> None:
         with self._lock:
@@ -45,9 +46,9 @@ class Heartbeat:
             self._failed += report.failed
             self._last = report
 
-    def beat(self, engines: Engines, limit_images: int, takeovers: int) -> None:
-        """Write the heartbeat and keep this worker in the set of those that live."""
-        state = orjson.dumps(self._state(engines, limit_images, takeovers))
+    def beat(self, models: Mapping[str, Any], takeovers: int) -> None:
+        """Write the heartbeat and keep this worker in the set of those that live; `models` is the loader's state."""
+        state = orjson.dumps(self._state(takeovers) | dict(models))
         now_s = time.time()
         self._client.eval(BEAT_SCRIPT, 2, keys.WORKERS, keys.worker(self._name), self._name, state, now_s, self._ttl_s)
 
@@ -58,20 +59,18 @@ class Heartbeat:
             pipeline.zrem(keys.WORKERS, self._name)
             pipeline.execute()
 
-    def _state(self, engines: Engines, limit_images: int, takeovers: int) -> dict[str, Any]:
+    def _state(self, takeovers: int) -> dict[str, Any]:
         with self._lock:
             last = self._last
             now_s = time.monotonic()
-            recent_images_per_s = (self._images - self._beaten_images) / max(now_s - self._beaten_s, 1e-3)
-            self._beaten_s, self._beaten_images = now_s, self._images
+            if now_s - self._beaten_s >= LEAST_RATE_S:
+                self._recent_images_per_s = (self._images - self._beaten_images) / (now_s - self._beaten_s)
+                self._beaten_s, self._beaten_images = now_s, self._images
             return {
                 "name": self._name,
                 "pid": os.getpid(),
                 "started_s": round(self._started_s, 3),
-                "engines": engines.at_a_time,
-                "batch_limit_images": limit_images,
-                "models": {model: _engine_state(engine, engines.at_a_time) for model, engine in engines.loaded.items()},
-                "recent_images_per_s": round(recent_images_per_s, 1),
+                "recent_images_per_s": round(self._recent_images_per_s, 1),
                 "batches": self._batches,
                 "images": self._images,
                 "failed": self._failed,
@@ -85,14 +84,3 @@ class Heartbeat:
                     "took_ms": round((last.finished_s - last.started_s) * 1e3, 3),
                 },
             }
-
-
-def _engine_state(engine: Engine, at_a_time: int) -> dict[str, Any]:
-    """`images_per_s` is of all the engines that run at a time, `batch_ms` of one of them alone."""
-    calibration = engine.calibration
-    return {
-        "engine": engine.kind,
-        "batch_images": calibration.best_size,
-        "images_per_s": round(at_a_time * calibration.images_per_s),
-        "batch_ms": {str(size): round(ms, 3) for size, ms in calibration.ms_of_size.items()},
-    }

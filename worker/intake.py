@@ -1,4 +1,7 @@
-"""Pulling entries from the streams: one thread a lane, so that the next pull overlaps the running batch."""
+"""Pulling entries from the streams, so that the next pull overlaps the running batch.
+
+A thread for each model and lane: one that has no room, or nothing, holds up no other.
+"""
 
 import logging
 import threading
@@ -39,7 +42,7 @@ class Intake:
         self,
         client: Client,
         lane: Lane,
-        models: Sequence[str],
+        model: str,
         consumer: str,
         backlog: Backlog,
         deliveries: Deliveries,
@@ -48,8 +51,8 @@ class Intake:
     ) -> None:
         self._client = client
         self.lane: Lane = lane
-        self._models = models
-        self._streams = [stream for model in models for stream in keys.streams(model, lane)]
+        self._model = model
+        self._streams = keys.streams(model, lane)
         self._consumer = consumer
         self._backlog = backlog
         self._deliveries = deliveries
@@ -57,7 +60,7 @@ class Intake:
         self._pulse = pulse
 
     def pull_forever(self) -> None:
-        while not self._stopping.is_set() and self._backlog.wait_for_room(self.lane):
+        while not self._stopping.is_set() and self._backlog.wait_for_room(self.lane, self._model):
             try:
                 with self._pulse.busy():
                     self.pull(BLOCK_MS)
@@ -65,7 +68,7 @@ class Intake:
                 if "NOGROUP" not in str(error):
                     raise
                 logger.warning("the streams are gone, making them anew")
-                ensure_groups(self._client, self._models)
+                ensure_groups(self._client, [self._model])
 
     def pull(self, block_ms: int) -> None:
         """Read the lane's streams once. Blocks for up to `block_ms`, and while Redis is away."""

@@ -1,7 +1,7 @@
 """Leases: an entry belongs to the worker that it was delivered to until it goes unrenewed for the lease's length."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shared import keys
@@ -23,16 +23,14 @@ class Leases:
         self,
         client: Client,
         consumer: str,
-        models: Sequence[str],
+        models: Callable[[], Sequence[str]],
         deliveries: Deliveries,
         lease_ms: int,
     ) -> None:
         self._client = client
         self._renew = client.register_script(RENEW_SCRIPT)
         self._consumer = consumer
-        self._streams: list[tuple[str, Lane]] = [
-            (stream, lane) for model in models for lane in keys.LANES for stream in keys.streams(model, lane)
-        ]
+        self._models = models
         self._deliveries = deliveries
         self._lease_ms = lease_ms
         self.takeovers = 0
@@ -47,7 +45,7 @@ class Leases:
 
     def take_over(self) -> None:
         """Claim entries whose lease lapsed, with their count of attempts."""
-        for stream, lane in self._streams:
+        for stream, lane in self._streams():
             _, claimed, *_ = self._client.xautoclaim(
                 stream, keys.GROUP, self._consumer, self._lease_ms, count=TAKEOVERS_PER_TICK
             )
@@ -63,11 +61,16 @@ class Leases:
 
     def forget_stale_consumers(self) -> None:
         """Consumers are named after processes: drop those that are long gone and own nothing."""
-        for stream, _ in self._streams:
+        for stream, _ in self._streams():
             for consumer in self._client.xinfo_consumers(stream, keys.GROUP):
                 silent = consumer["idle"] > STALE_CONSUMER_LEASES * self._lease_ms
                 if silent and consumer["pending"] == 0:
                     self._client.xgroup_delconsumer(stream, keys.GROUP, consumer["name"])
+
+    def _streams(self) -> list[tuple[str, Lane]]:
+        return [
+            (stream, lane) for model in self._models() for lane in keys.LANES for stream in keys.streams(model, lane)
+        ]
 
     def _attempt(self, stream: str, entry_id: bytes) -> int:
         pending = self._client.xpending_range(stream, keys.GROUP, entry_id, entry_id, 1)

@@ -13,12 +13,12 @@ from shared.block import NO_PREDICTION
 from shared.errors import ModelError
 from shared.images import CLASSES, Images, Probabilities
 from shared.layers import Layers, encode_layers
-from worker.backlog import Backlog, Delivery, Slice
+from worker.backlog import Backlog
+from worker.delivery import Delivery, Slice
 from worker.engine import Engine
 from worker.engines import Engines
 from worker.finish import Finisher
 from worker.isolate import predict_isolating
-from worker.limit import BatchLimit
 from worker.suspects import Suspects
 from worker.watchdog import Pulse
 
@@ -39,9 +39,10 @@ class BatchReport:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What came of a batch: `probabilities` has a row for each position in `live`, slice by slice."""
+    """What came of a batch: `images` and `probabilities` have a row for each position in `live`, slice by slice."""
 
     live: list[Sequence[int]]
+    images: Images
     probabilities: Probabilities
     faults: dict[int, str]
     started_s: float
@@ -58,7 +59,6 @@ class Runner:
         finisher: Finisher,
         report: Callable[[BatchReport], None],
         finished: Callable[[list[Delivery]], None],
-        limit: BatchLimit,
         suspects: Suspects,
         in_model: Pulse,
         in_redis: Pulse,
@@ -68,18 +68,17 @@ class Runner:
         self._finisher = finisher
         self._report = report
         self._finished = finished
-        self._limit = limit
         self._suspects = suspects
         self._in_model = in_model
         self._in_redis = in_redis
 
     def run(self) -> None:
-        while True:
+        while self._backlog.wait():
             # Taken only once an engine is free: whatever arrives until then is part of the batch.
             with self._engines.turns:
-                batch = self._backlog.take(self._limit.images)
-                if not batch:
-                    return
+                batch = self._backlog.take()
+                if not batch:  # another thread was first
+                    continue
                 run = self._run_model(batch)
             self._finish(batch, run)
 
@@ -91,13 +90,13 @@ class Runner:
         probabilities, faults = self._predict(batch[0].delivery, live[0], images)
         model_ms = (time.perf_counter() - start_s) * 1e3
         if not batch[0].delivery.is_alone:
-            self._limit.observe(len(images), model_ms)
-        return _Run(live, probabilities, faults, started_s, model_ms)
+            self._engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
+        return _Run(live, images, probabilities, faults, started_s, model_ms)
 
     def _predict(
         self, first: Delivery, positions: Sequence[int], images: Images
     ) -> tuple[Probabilities, dict[int, str]]:
-        """As `predict_isolating`; images of a model that this worker cannot load all fail with the reason.
+        """As `predict_isolating`; images of a version that will not load all fail with the reason.
 
         `first` is the batch's first delivery, `positions` are those of its images: of all, where it is a suspect.
         """

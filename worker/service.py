@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from shared import keys
 from shared.connection import Client, worker_client
-from shared.registry import load_version, model_names
+from shared.registry import model_names
 from shared.settings import Settings
 from worker.backlog import Backlog
 from worker.deliveries import Deliveries
@@ -20,10 +20,12 @@ from worker.finish import Finisher
 from worker.heartbeat import Heartbeat
 from worker.intake import BLOCK_MS, Intake, ensure_groups
 from worker.leases import Leases
-from worker.limit import BatchLimit
+from worker.loader import Loader
+from worker.residency import default_version
 from worker.runner import BatchReport, Runner
 from worker.suspects import Suspects
 from worker.watchdog import EXIT_BROKEN, Watchdog
+from worker.wishes import Listener, Wishes, read_wishes
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,11 @@ class BatchingService:
         self._on_batch = on_batch
         self._stopping = threading.Event()
         self._ended = threading.Event()
+        self._keep_soon = threading.Event()
         self._watchdog = Watchdog(settings.engine_stall_s)
+        self._consumer = f"{worker_name}:{os.getpid()}:{time.time_ns()}"
+        self._models: list[str] = []
+        self._pullers: list[threading.Thread] = []
 
     def start(self) -> None:
         """Load and warm the models, join the consumer group, start the threads. Blocks for seconds.
@@ -49,55 +55,37 @@ class BatchingService:
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = self._settings
-        default = load_version(settings.models_dir, settings.default_model)
-        self._engines = Engines(settings)
-        with self._engines.engine(default.ref) as engine:
-            batch_images = engine.best_batch_images
-        self._limit = BatchLimit(batch_images, settings.max_batch_ms)
-        models = model_names(settings.models_dir)
         # First, and not patiently: a worker that waited here for a Redis that is away would not hear TERM.
         self._keeper_client = worker_client(settings, patient=False)
+        wishes = read_wishes(self._keeper_client, time.time())
+        self._engines = Engines(settings)
+        self._engines.load(default_version(self._engines.registry, settings.default_model, wishes))
         client = self._patient_client()
-        consumer = f"{self._name}:{os.getpid()}:{time.time_ns()}"
 
-        # Enough in hand that no engine waits for a pull, and no more: the rest is for the other workers.
-        running_images = self._engines.at_a_time * batch_images
-        self._backlog = Backlog(
-            {"interactive": 2 * running_images, "bulk": max(running_images, settings.bulk_entry_images)}
+        self._backlog = Backlog(self._engines, self._engines.at_a_time, settings.bulk_entry_images)
+        self._listener = self._make_listener(wishes)
+        self.loader = self._make_loader()
+        suspects = Suspects(client, self._consumer, settings.max_attempts)
+        self._deliveries = Deliveries(client, self._backlog, self._finisher(client), suspects, self.loader.wake)
+        self._leases = Leases(
+            self._keeper_client, self._consumer, lambda: self._models, self._deliveries, settings.lease_ms
         )
-        suspects = Suspects(client, consumer, settings.max_attempts)
-        deliveries = Deliveries(client, self._backlog, self._finisher(client), suspects)
-        self._leases = Leases(self._keeper_client, consumer, models, deliveries, settings.lease_ms)
         self._heartbeat = Heartbeat(self._keeper_client, self._name, settings.worker_ttl_s)
-        ensure_groups(client, models)
-        self._models = models
-        self._heartbeat.beat(self._engines, self._limit.images, 0)
-        self._pullers = [
-            self._thread(f"pull-{intake.lane}", intake.pull_forever)
-            for intake in (
-                Intake(
-                    self._patient_client(),
-                    lane,
-                    models,
-                    consumer,
-                    self._backlog,
-                    deliveries,
-                    self._stopping,
-                    self._watchdog.redis_pulse(f"pull-{lane}"),
-                )
-                for lane in keys.LANES
-            )
-        ]
+        self._heartbeat.beat(self.loader.state(), 0)
+        self._read_new_models()
         self._runners = [
-            self._thread(name, self._runner(name, consumer, deliveries).run)
+            self._thread(name, self._runner(name).run)
             for name in (f"run-{number}" for number in range(self._engines.threads))
         ]
         self._keeper = self._thread("keep", self._keep)
+        self._thread("load", self.loader.run)
+        self._thread("listen", self._listener.listen)
         self._thread("watchdog", lambda: self._watchdog.run(self._ended))
 
     def stop(self) -> None:
         """Pull no more, finish what is in hand, and leave. Blocks for at most WARM_STOP_S and one pull."""
         self._stopping.set()
+        self._keep_soon.set()
         for puller in self._pullers:
             puller.join(2 * BLOCK_MS / 1e3)
         self._backlog.close()
@@ -116,16 +104,33 @@ class BatchingService:
     def _finisher(self, client: Client) -> Finisher:
         return Finisher(client, self._name, self._settings)
 
-    def _runner(self, name: str, consumer: str, deliveries: Deliveries) -> Runner:
+    def _make_listener(self, wishes: Wishes) -> Listener:
+        def changed() -> None:
+            self.loader.wishes_changed()
+
+        pulse = self._watchdog.redis_pulse("listen")
+        return Listener(lambda: worker_client(self._settings, patient=False), wishes, changed, self._stopping, pulse)
+
+    def _make_loader(self) -> Loader:
+        return Loader(
+            self._settings,
+            self._engines,
+            self._backlog,
+            wishes=lambda: self._listener.wishes,
+            changed=self._keep_soon.set,
+            ended=self._ended,
+            pulse=self._watchdog.model_pulse("load"),
+        )
+
+    def _runner(self, name: str) -> Runner:
         client = self._patient_client()
         return Runner(
             self._backlog,
             self._engines,
             self._finisher(client),
             self._report,
-            deliveries.finished,
-            self._limit,
-            Suspects(client, consumer, self._settings.max_attempts),
+            self._deliveries.finished,
+            Suspects(client, self._consumer, self._settings.max_attempts),
             self._watchdog.model_pulse(name),
             self._watchdog.redis_pulse(name),
         )
@@ -134,10 +139,37 @@ class BatchingService:
         self._heartbeat.count(report)
         self._on_batch(report)
 
+    def _read_new_models(self) -> None:
+        """Join the group of each model that has come into the registry, and pull its entries."""
+        try:
+            models = model_names(self._engines.registry)
+        except OSError as error:
+            logger.warning("the registry cannot be read: %s", error)
+            return
+        for model in sorted(set(models) - set(self._models)):
+            ensure_groups(self._keeper_client, [model])
+            self._models.append(model)
+            for lane in keys.LANES:
+                name = f"pull-{lane}-{model}"
+                intake = Intake(
+                    self._patient_client(),
+                    lane,
+                    model,
+                    self._consumer,
+                    self._backlog,
+                    self._deliveries,
+                    self._stopping,
+                    self._watchdog.redis_pulse(name),
+                )
+                self._pullers.append(self._thread(name, intake.pull_forever))
+
     def _keep(self) -> None:
         interval_s = min(self._settings.lease_ms / 4e3, self._settings.worker_ttl_s / 4)
-        while not self._stopping.wait(interval_s):
-            self._keep_or_warn()
+        while not self._stopping.is_set():
+            self._keep_soon.wait(interval_s)
+            self._keep_soon.clear()
+            if not self._stopping.is_set():
+                self._keep_or_warn()
         for runner in self._runners:  # what they still have in hand stays ours until it is finished
             while runner.is_alive():
                 runner.join(interval_s)
@@ -152,9 +184,10 @@ class BatchingService:
     def _keep_once(self) -> None:
         self._leases.renew()
         if not self._stopping.is_set():
+            self._read_new_models()
             self._leases.take_over()
             self._leases.forget_stale_consumers()
-        self._heartbeat.beat(self._engines, self._limit.images, self._leases.takeovers)
+        self._heartbeat.beat(self.loader.state(), self._leases.takeovers)
         with self._keeper_client.pipeline(transaction=False) as pipeline:
             for model in self._models:
                 for lane in keys.LANES:

@@ -28,6 +28,7 @@ class BatchingStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
         self._service = BatchingService(parent.app.settings, parent.hostname, BatchEvents(parent).send)
         self._service.start()
+        parent.batching = self._service  # for worker/control.py
 
     def stop(self, parent: Any) -> None:
         if self._service is not None:

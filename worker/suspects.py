@@ -12,7 +12,7 @@ import orjson
 
 from shared import keys
 from shared.connection import Client
-from worker.backlog import Delivery
+from worker.delivery import Delivery
 
 logger = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ from PIL import Image
 from redis.exceptions import ConnectionError
 
 from api import verbose
+from api.catalog import Catalog
 from api.verbose import AT_A_TIME, Verbose, layers_json
 from shared import keys
 from shared.connection import api_client
@@ -258,11 +259,12 @@ def test_numbers_that_are_none_are_null_and_black() -> None:
     assert picture_of(drawn["png"]).tolist() == [[0, 0], [0, 255]]
 
 
-def test_more_than_may_be_under_way_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_more_than_may_be_under_way_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verbose, "REFUSE_AFTER_S", 0)
 
     async def fill() -> None:
-        reader: Any = Verbose(None, tmp_path)
+        nothing: Any = None
+        reader = Verbose(nothing, nothing)
         turns = [reader.turn() for _ in range(AT_A_TIME)]
         for turn in turns:
             await turn.__aenter__()
@@ -280,7 +282,7 @@ def test_a_version_without_layers_is_named(tmp_path: Path) -> None:
     directory.mkdir(parents=True)
     (directory / "model.json").write_text('{"layers": []}')
     with pytest.raises(BadParameter, match="plain@1 was published without its layers"):
-        Verbose(None, tmp_path).require("plain@1")
+        asyncio.run(Verbose(None, Catalog(tmp_path)).require("plain@1"))
 
 
 @pytest.fixture(scope="module")
@@ -324,25 +326,25 @@ def test_layers_that_will_not_load_keep_nobody_from_an_answer(other_models: Syst
     assert result["input"]["values"] == test_set.images[0].tolist()
 
 
-def test_layers_that_went_for_newer_ones_are_said_to_be_gone(system: System) -> None:
+def test_layers_that_went_for_newer_ones_are_said_to_be_gone(system: System, tmp_path: Path) -> None:
     """A worker's write and the API's read of it, with what throws the layers out in between."""
 
     async def read() -> dict[str, Any]:
         client = api_client(load_settings({"REDIS_URL": system.redis_url}))
         try:
-            return await Verbose(client, Path()).beside("0123456789abcdef-0", "none")
+            return await Verbose(client, Catalog(tmp_path)).beside("0123456789abcdef-0", "none")
         finally:
             await client.aclose()
 
     assert asyncio.run(read()) == {"layers": None, "layers_error": verbose.GONE}
 
 
-def test_a_redis_that_is_away_costs_the_layers_and_not_the_answer() -> None:
+def test_a_redis_that_is_away_costs_the_layers_and_not_the_answer(tmp_path: Path) -> None:
     class Away:
         async def get(self, key: str) -> bytes:
             raise ConnectionError("refused")
 
-    told = asyncio.run(Verbose(Away(), Path()).beside("0123456789abcdef-0", "none"))
+    told = asyncio.run(Verbose(Away(), Catalog(tmp_path)).beside("0123456789abcdef-0", "none"))
     assert (told["layers"], told["layers_error"]) == (None, "the layers cannot be read: refused")
 
 

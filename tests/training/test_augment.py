@@ -55,3 +55,12 @@ def test_a_straight_line_is_bent() -> None:
     distorted = distort(Split("sample", line, np.zeros(50, np.uint8)), 1)[:, 8:20, :, 0]
     middles = distorted @ np.arange(28) / distorted.sum(axis=2)  # float32[50,12]: x of the line in each row
     assert np.abs(np.diff(middles, n=2, axis=1)).mean(axis=1).min() > 0.005  # 0 for anything affine
+
+
+def test_no_strength_changes_nothing(handful: Split) -> None:
+    import tensorflow as tf
+
+    from training import augment
+
+    pixels = tf.constant(handful.images[..., None], tf.float32)
+    assert np.allclose(augment.distort(pixels, tf.constant([0, 1], tf.int64), 0.0), pixels, atol=1e-2)

@@ -54,12 +54,12 @@ def test_scaling_normalisation_and_relu_are_folded_into_builtin_operations(flatb
     }
 
 
-def test_a_published_version_is_found_with_all_of_its_card(trained: Trained, tmp_path: Path) -> None:
+def test_an_exported_version_is_found_with_all_of_its_card(trained: Trained, tmp_path: Path) -> None:
     from training import export
 
     curves = tmp_path / "some.csv"
     curves.write_text("epoch,loss\n0,1.5\n")
-    version = export.publish(trained.model, tmp_path / "models", "cnn", 3, training={"seed": 7}, curves=curves)
+    version = export.export(trained.model, tmp_path / "models", "cnn", 3, training={"seed": 7}, curves=curves)
     card = version.card
     assert version.ref == "cnn@3"
     assert (card["name"], card["version"], card["accuracy"], card["training"]) == (
@@ -85,10 +85,10 @@ def test_a_published_version_is_found_with_all_of_its_card(trained: Trained, tmp
 def test_a_version_is_replaced_only_by_force(trained: Trained, tmp_path: Path) -> None:
     from training import export
 
-    export.publish(trained.model, tmp_path, "cnn", 1, training={"run": "first"})
-    with pytest.raises(ModelError, match="published already"):
-        export.publish(trained.model, tmp_path, "cnn", 1, training={"run": "second"})
-    replaced = export.publish(trained.model, tmp_path, "cnn", 1, training={"run": "third"}, force=True)
+    export.export(trained.model, tmp_path, "cnn", 1, training={"run": "first"})
+    with pytest.raises(ModelError, match="is there already"):
+        export.export(trained.model, tmp_path, "cnn", 1, training={"run": "second"})
+    replaced = export.export(trained.model, tmp_path, "cnn", 1, training={"run": "third"}, force=True)
     assert replaced.card["training"] == {"run": "third"}
     assert [path.name for path in tmp_path.iterdir()] == ["cnn"]
 
@@ -101,19 +101,19 @@ def test_an_export_that_fails_leaves_the_old_version_and_no_trace(
     def fail(model: object) -> bytes:
         raise RuntimeError("converter")
 
-    before = export.publish(trained.model, tmp_path, "cnn", 1, training={"run": "first"})
+    before = export.export(trained.model, tmp_path, "cnn", 1, training={"run": "first"})
     monkeypatch.setattr(export, "convert", fail)
     with pytest.raises(RuntimeError, match="converter"):
-        export.publish(trained.model, tmp_path, "cnn", 1, training={}, force=True)
+        export.export(trained.model, tmp_path, "cnn", 1, training={}, force=True)
     assert before.directory.is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["cnn"]
 
 
-def test_a_name_that_the_registry_would_not_find_is_not_published(trained: Trained, tmp_path: Path) -> None:
+def test_a_name_that_the_registry_would_not_find_is_not_exported(trained: Trained, tmp_path: Path) -> None:
     from training import export
 
     with pytest.raises(ModelError, match="Not A Name"):
-        export.publish(trained.model, tmp_path, "Not A Name", 1, training={})
+        export.export(trained.model, tmp_path, "Not A Name", 1, training={})
     assert list(tmp_path.iterdir()) == []
 
 

@@ -116,7 +116,7 @@ def test_a_file_that_answers_other_than_the_model_beside_it_is_refused(version_d
 def test_a_version_that_was_published_without_gets_its_layers(trained: Trained, tmp_path: Path) -> None:
     from training import card, export, layers
 
-    published = export.publish(trained.model, tmp_path, "cnn", 1, training={"seed": 7})
+    published = export.export(trained.model, tmp_path, "cnn", 1, training={"seed": 7})
     (published.directory / layers.FILE).unlink()
     plain = {key: value for key, value in published.card.items() if key != "layer_outputs"}
     files = {name: digest for name, digest in plain["files"].items() if name != layers.FILE}

@@ -60,3 +60,12 @@ def test_a_run_that_was_cut_short_goes_on_to_the_same_end(
     assert len(rest.history["loss"]) == plan.epochs - 3
     pairs = zip(rest.model.get_weights(), trained.model.get_weights(), strict=True)
     assert all(np.allclose(a, b, atol=1e-6) for a, b in pairs)
+
+
+def test_tuning_starts_from_what_was_trained(trained: Trained, handful: Split, plan: Plan) -> None:
+    from training.train import fit
+
+    gentle = replace(plan, epochs=1, distortion=0.5, learning_rate=1e-4)
+    tuned = fit(handful, gentle, start=trained.model, verbose=False)
+    assert tuned.history["loss"][0] < trained.history["loss"][3]
+    assert not np.array_equal(tuned.model.get_weights()[0], trained.model.get_weights()[0])

@@ -4,7 +4,7 @@ import numpy as np
 
 from shared.entry import Entry
 from shared.keys import Lane, stream
-from worker.backlog import Delivery
+from worker.delivery import Delivery
 
 
 def images(count: int, seed: int = 0) -> np.ndarray:

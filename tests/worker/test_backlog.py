@@ -1,111 +1,117 @@
-"""How batches form: interactive first, bulk fills up, one model each, nothing twice."""
+"""What waits is run when its version is loaded, nobody is let wait for long, and no more is pulled than can be run."""
 
 import threading
-from collections import deque
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from shared.keys import LANES, Lane
 from tests.worker.deliveries_of import delivery
-from worker.backlog import Backlog, Delivery, next_batch
-
-Queues = dict[Lane, deque[Delivery]]
-
-
-def queues(interactive: list[Delivery], bulk: list[Delivery]) -> Queues:
-    return {"interactive": deque(interactive), "bulk": deque(bulk)}
+from tests.worker.versions_of import FakeVersions
+from worker.backlog import PARKED_IMAGES, Backlog
 
 
-def test_interactive_goes_first_and_bulk_fills_the_batch() -> None:
-    single, chunk = delivery(3, "interactive"), delivery(100)
-    batch = next_batch(queues([single], [chunk]), 64)
-    assert [(part.delivery, part.start, part.stop) for part in batch] == [(single, 0, 3), (chunk, 0, 61)]
+def backlog_of(**sizes: int) -> tuple[Backlog, FakeVersions]:
+    versions = FakeVersions(**sizes)
+    return Backlog(versions, at_a_time=1, bulk_entry_images=10), versions
 
 
-def test_a_large_entry_is_run_in_slices_and_keeps_its_place() -> None:
-    first, second = delivery(100), delivery(5)
-    waiting = queues([], [first, second])
-    cuts = [[(part.delivery, part.start, part.stop) for part in next_batch(waiting, 64)] for _ in range(2)]
-    assert cuts == [[(first, 0, 64)], [(first, 64, 100), (second, 0, 5)]]
-    assert next_batch(waiting, 64) == []
+def taken(backlog: Backlog) -> int:
+    return sum(part.count for part in backlog.take())
 
 
-def test_a_batch_has_one_model_and_the_others_keep_their_order() -> None:
-    one, other, another = delivery(2), delivery(2, model="big@1"), delivery(2)
-    waiting = queues([], [one, other, another])
-    assert [part.delivery for part in next_batch(waiting, 64)] == [one, another]
-    assert [part.delivery for part in next_batch(waiting, 64)] == [other]
+def test_wait_blocks_until_something_comes() -> None:
+    backlog, _ = backlog_of(cnn=64)
+    found: list[bool] = []
+    waiter = threading.Thread(target=lambda: found.append(backlog.wait()))
+    waiter.start()
+    assert backlog.idle
+    assert backlog.put([delivery(1)]), "its version is loaded"
+    waiter.join(10)
+    assert found == [True]
+    assert not backlog.idle
 
 
-def test_a_verbose_entry_is_a_batch_of_its_own_in_its_turn() -> None:
-    first, verbose, second, chunk = (
-        delivery(2, "interactive"),
-        delivery(1, "interactive", verbose=True),
-        delivery(3, "interactive"),
-        delivery(5),
-    )
-    waiting = queues([first, verbose, second], [chunk])
-    batches = [[part.delivery for part in next_batch(waiting, 64)] for _ in range(3)]
-    assert batches == [[first, second, chunk], [verbose], []]
+def test_a_batch_reserves_its_version_and_is_as_large_as_that_one_may_be() -> None:
+    backlog, versions = backlog_of(cnn=64, slow=2)
+    backlog.put([delivery(100), delivery(10, model="slow@1")])
+    assert [taken(backlog) for _ in range(4)] == [64, 2, 36, 2]
+    assert versions.reserved == ["cnn@1", "slow@1", "cnn@1", "slow@1"]
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    counts=st.lists(
-        st.tuples(st.sampled_from(LANES), st.integers(1, 40), st.sampled_from(["a@1", "b@1"])), max_size=12
-    ),
-    most=st.integers(1, 70),
-)
-def test_every_image_is_taken_once_in_order_and_no_batch_is_too_large(
-    counts: list[tuple[Lane, int, str]], most: int
-) -> None:
-    deliveries = [delivery(count, lane, model) for lane, count, model in counts]
-    waiting = queues(
-        [each for each in deliveries if each.lane == "interactive"],
-        [each for each in deliveries if each.lane == "bulk"],
-    )
-    taken: dict[int, list[int]] = {id(each): [] for each in deliveries}
-    while batch := next_batch(waiting, most):
-        assert 0 < sum(part.count for part in batch) <= most
-        assert len({part.delivery.entry.model for part in batch}) == 1
-        for part in batch:
-            taken[id(part.delivery)] += range(part.start, part.stop)
-    assert all(taken[id(each)] == list(range(each.entry.count)) for each in deliveries)
+def test_entries_of_a_version_that_is_not_loaded_wait_and_hold_up_no_other() -> None:
+    backlog, versions = backlog_of(cnn=64)
+    assert not backlog.put([delivery(5, "interactive", model="new@1"), delivery(3)])
+    assert taken(backlog) == 3
+    assert (taken(backlog), backlog.idle, backlog.waiting()) == (0, True, ["new@1"])
+    found: list[bool] = []
+    waiter = threading.Thread(target=lambda: found.append(backlog.wait()))
+    waiter.start()
+    versions.sizes["new@1"] = 8
+    backlog.loaded()
+    waiter.join(10)
+    assert found == [True]
+    assert taken(backlog) == 5
 
 
-def test_take_blocks_until_something_comes() -> None:
-    backlog = Backlog({"interactive": 10, "bulk": 10})
-    taken: list[int] = []
-    taker = threading.Thread(target=lambda: taken.append(len(backlog.take(64))))
-    taker.start()
-    backlog.put([delivery(1)])
-    taker.join(10)
-    assert taken == [1]
-
-
-def test_a_closed_backlog_gives_out_what_it_has_and_then_nothing() -> None:
-    backlog = Backlog({"interactive": 10, "bulk": 10})
+def test_a_closed_backlog_gives_out_what_it_has_and_then_ends_the_wait() -> None:
+    backlog, _ = backlog_of(cnn=64)
     backlog.put([delivery(100)])
     backlog.close()
-    assert not backlog.wait_for_room("bulk")
-    assert [sum(part.count for part in backlog.take(64)) for _ in range(3)] == [64, 36, 0]
+    assert not backlog.wait_for_room("bulk", "cnn")
+    assert [(backlog.wait(), taken(backlog)) for _ in range(2)] == [(True, 64), (True, 36)]
+    assert not backlog.wait()
+
+
+def test_a_closed_backlog_waits_for_the_version_of_what_it_has() -> None:
+    backlog, versions = backlog_of()
+    backlog.put([delivery(4)])
+    backlog.close()
+    ended = threading.Event()
+
+    def run() -> None:
+        while backlog.wait():
+            backlog.take()
+        ended.set()
+
+    runner = threading.Thread(target=run)
+    runner.start()
+    assert not ended.wait(0.05)
+    versions.sizes["cnn@1"] = 64
+    backlog.loaded()
+    runner.join(10)
+    assert ended.is_set()
 
 
 def test_room_is_counted_by_lane_and_comes_back_as_images_are_taken() -> None:
-    backlog = Backlog({"interactive": 10, "bulk": 10})
-    backlog.put([delivery(70)])
-    assert backlog.wait_for_room("interactive")
+    backlog, versions = backlog_of(cnn=8)
+    backlog.put([delivery(18)])
+    assert backlog.wait_for_room("interactive", "cnn")
     found_room = threading.Event()
 
     def wait() -> None:
-        backlog.wait_for_room("bulk")
+        backlog.wait_for_room("bulk", "cnn")
         found_room.set()
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    backlog.take(60)
-    assert not found_room.is_set(), "10 images still wait"
-    backlog.take(1)
+    backlog.take()
+    assert not found_room.is_set(), "10 images still wait, which is an entry"
+    versions.sizes["cnn@1"] = 1
+    backlog.take()
     assert found_room.wait(10)
     waiter.join(10)
+
+
+def test_a_model_with_no_room_leaves_it_to_the_others() -> None:
+    backlog, _ = backlog_of(cnn=8, slow=1)
+    backlog.put([delivery(2, "interactive", model="slow@1"), delivery(15, "interactive")])
+    assert not backlog.has_room("interactive", "slow")
+    assert backlog.has_room("interactive", "cnn")
+    assert backlog.has_room("interactive", "other")
+
+
+def test_what_waits_for_a_load_takes_no_room_until_it_is_very_much() -> None:
+    backlog, _ = backlog_of(cnn=8)
+    chunks = [delivery(4096, model="cnn@2") for _ in range(PARKED_IMAGES // 4096)]
+    backlog.put(chunks[:-1])
+    assert backlog.has_room("bulk", "cnn")
+    backlog.put(chunks[-1:])
+    assert not backlog.has_room("bulk", "cnn")
+    assert backlog.has_room("bulk", "other")

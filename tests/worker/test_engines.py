@@ -20,14 +20,16 @@ def test_litert_gets_an_engine_a_thread_and_tensorflow_one_engine_of_all(
 ) -> None:
     asked: list[int] = []
 
-    def load(kind: str, model_dir: Path, threads: int, *limits: float) -> Engine:
+    def load(kind: str, model_dir: Path, threads: int, *others: Any) -> Engine:
         asked.append(threads)
         runtime: Any = type("Runtime", (), {"kind": kind})()
         return Engine(runtime, Calibration({1: 1.0}, 1))
 
     monkeypatch.setattr(engines, "load_engine", load)
-    monkeypatch.setattr(engines, "replicate", lambda first, model_dir, count: [first] * count)
+    monkeypatch.setattr(engines, "replicate", lambda first, model_dir, count, pace: [first] * count)
     made = engines.Engines(Settings(engine=kind, engine_threads=3, models_dir=ROOT / "models"))
+    made.load("cnn@1")
+    assert made.reserve("cnn@1")
     with made.engine("cnn@1") as engine:
-        assert engine is made.loaded["cnn@1"]
+        assert engine is made.loaded["cnn@1"].first
     assert (made.at_a_time, asked, made.threads) == (at_a_time, [threads_each], runners)

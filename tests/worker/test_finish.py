@@ -10,7 +10,7 @@ from shared.connection import Client
 from shared.entry import encode_header
 from shared.settings import Settings
 from tests.worker.deliveries_of import delivery
-from worker.backlog import Delivery
+from worker.delivery import Delivery
 from worker.finish import MOST_LAYERS, Finisher
 from worker.intake import ensure_groups
 

@@ -10,6 +10,7 @@ from shared.connection import Client
 from shared.entry import Entry, encode_header
 from shared.settings import Settings
 from tests.worker.deliveries_of import images
+from tests.worker.versions_of import FakeVersions
 from worker.backlog import Backlog
 from worker.deliveries import Deliveries
 from worker.finish import Finisher
@@ -29,14 +30,14 @@ class Worker:
         ensure_groups(client, ["cnn"])
         self.client = client
         self.name = name
-        self.backlog = Backlog({"interactive": 1000, "bulk": 1000})
+        self.backlog = Backlog(FakeVersions(cnn=500), at_a_time=1, bulk_entry_images=1000)
         self.finisher = Finisher(client, name, Settings(result_ttl_s=1000, single_result_ttl_s=1000))
         self.suspects = Suspects(client, name, max_attempts)
-        self.deliveries = Deliveries(client, self.backlog, self.finisher, self.suspects)
-        self.leases = Leases(client, name, ["cnn"], self.deliveries, LEASE_MS)
+        self.deliveries = Deliveries(client, self.backlog, self.finisher, self.suspects, lambda: None)
+        self.leases = Leases(client, name, lambda: ["cnn"], self.deliveries, LEASE_MS)
         stopping = threading.Event()
         self.intakes = [
-            Intake(client, lane, ["cnn"], name, self.backlog, self.deliveries, stopping, Watchdog(1).redis_pulse(lane))
+            Intake(client, lane, "cnn", name, self.backlog, self.deliveries, stopping, Watchdog(1).redis_pulse(lane))
             for lane in keys.LANES
         ]
 
@@ -229,7 +230,7 @@ def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: C
     one.pull()
     two.pull()
     client.xgroup_createconsumer(STREAM, keys.GROUP, "three")
-    watcher = Leases(client, "watcher", ["cnn"], two.deliveries, lease_ms=0)
+    watcher = Leases(client, "watcher", lambda: ["cnn"], two.deliveries, lease_ms=0)
     wait_until_idle(client)
     watcher.forget_stale_consumers()
     assert {consumer["name"] for consumer in client.xinfo_consumers(STREAM, keys.GROUP)} == {b"one"}

@@ -13,8 +13,8 @@ from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from shared.layers import LayerOutput, decode_layers, layer_output
 from tests.worker.deliveries_of import delivery, images
-from worker.backlog import Backlog, Delivery
-from worker.limit import BatchLimit
+from worker.backlog import Backlog
+from worker.delivery import Delivery
 from worker.runner import BatchReport, Runner
 from worker.watchdog import Watchdog
 
@@ -29,8 +29,24 @@ class FakeEngines:
     closed = ""
     turns = nullcontext()
 
+    def __init__(self, max_batch_images: int) -> None:
+        self._max_batch_images = max_batch_images
+        self.reserved = 0
+
+    def most_images(self, ref: str) -> int:
+        return self._max_batch_images
+
+    def reserve(self, ref: str) -> int:
+        self.reserved += 1
+        return self._max_batch_images
+
+    def observe(self, ref: str, images: int, model_ms: float) -> None:
+        assert images >= 0
+        assert model_ms >= 0
+
     @contextmanager
     def engine(self, ref: str) -> Any:
+        self.reserved -= 1
         if ref == "nope@1":
             raise ModelError("no model 'nope'")
         yield self
@@ -75,13 +91,12 @@ def run(deliveries: list[Delivery], max_batch_images: int = 64, threads: int = 1
 def run_marked(
     deliveries: list[Delivery], suspects: FakeSuspects, max_batch_images: int = 64, threads: int = 1
 ) -> list[BatchReport]:
-    backlog = Backlog({"interactive": 1000, "bulk": 1000})
+    engines: Any = FakeEngines(max_batch_images)
+    backlog = Backlog(engines, at_a_time=1, bulk_entry_images=1000)
     backlog.put(deliveries)
     backlog.close()
     finisher = FakeFinisher()
     reports: list[BatchReport] = []
-    engines: Any = FakeEngines()
-    limit = BatchLimit(max_batch_images, 1e9)
     pulse = Watchdog(60).model_pulse("run")
     runner = Runner(
         backlog,
@@ -89,7 +104,6 @@ def run_marked(
         finisher,  # type: ignore[arg-type]
         reports.append,
         lambda _: None,
-        limit,
         suspects,  # type: ignore[arg-type]
         pulse,
         pulse,
@@ -99,6 +113,7 @@ def run_marked(
         each.start()
     for each in runners:
         each.join(30)
+    assert engines.reserved == 0
     assert sorted(map(id, finisher.deliveries)) == sorted(map(id, deliveries))
     return reports
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from shared.images import CLASSES, IMAGE_SIDE, Images, Probabilities
 from shared.layers import LayerOutput
-from worker.engine.calibrate import Calibration, calibrate, cheapest_runs
+from worker.engine.calibrate import Calibration, calibrate, cheapest_runs, still_holds
 from worker.engine.check import check_answers
+from worker.engine.pace import FULL_SPEED, Pace
 
 EngineKind = Literal["litert", "tensorflow"]
 
@@ -115,33 +116,45 @@ def load_engine(
     threads: int,
     max_batch_images: int = 256,
     max_batch_ms: float = 50.0,
+    pace: Pace = FULL_SPEED,
+    known: Calibration | None = None,
 ) -> Engine:
     """Load a published version, warm every batch size it will use, and measure them. Blocks for up to seconds.
+
+    `known` is the calibration of an engine of the same architecture, taken over where a run of its best size takes as
+    long here.
 
     Raises EngineFault for answers in the wrong order, and whatever the runtime raises for files that will not load.
     """
     runtime: Runtime
-    if kind == "tensorflow":
-        from worker.engine.tensorflow import TensorFlowRuntime
-
-        runtime = TensorFlowRuntime(model_dir / "model.keras", threads)
+    with pace.step():
+        runtime = _load_runtime(kind, model_dir, threads)
+    if known is not None and still_holds(runtime.run, known, pace):
+        calibration = known
     else:
-        from worker.engine.litert import LiteRTRuntime
-
-        runtime = LiteRTRuntime(model_dir / "model.tflite", threads)
-    calibration = calibrate(runtime.run, max_batch_images, max_batch_ms)
-    check_answers(runtime.run, calibration.ms_of_size)
+        calibration = calibrate(runtime.run, max_batch_images, max_batch_ms, pace)
+    check_answers(runtime.run, calibration.ms_of_size, pace)
     return Engine(runtime, calibration)
 
 
-def replicate(engine: Engine, model_dir: Path, count: int) -> list[Engine]:
+def _load_runtime(kind: EngineKind, model_dir: Path, threads: int) -> Runtime:
+    if kind == "tensorflow":
+        from worker.engine.tensorflow import TensorFlowRuntime
+
+        return TensorFlowRuntime(model_dir / "model.keras", threads)
+    from worker.engine.litert import LiteRTRuntime
+
+    return LiteRTRuntime(model_dir / "model.tflite", threads)
+
+
+def replicate(engine: Engine, model_dir: Path, count: int, pace: Pace = FULL_SPEED) -> list[Engine]:
     """`count` more LiteRT engines like `engine`, warmed, of one thread each."""
     from worker.engine.litert import LiteRTRuntime
 
     replicas = []
     for _ in range(count):
         runtime = LiteRTRuntime(model_dir / "model.tflite", threads=1)
-        check_answers(runtime.run, engine.calibration.ms_of_size)
+        check_answers(runtime.run, engine.calibration.ms_of_size, pace)
         replicas.append(Engine(runtime, engine.calibration))
     return replicas
 

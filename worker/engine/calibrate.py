@@ -1,14 +1,15 @@
 """Which batch sizes an engine uses, from how long each took on this machine."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from shared.images import IMAGE_SIDE, Images, Probabilities
+from worker.engine.pace import FULL_SPEED, Pace
 
 REPEATS = 5
+SAME_WITHIN = 1.5  # so many times longer or shorter, and a known time is not that of this engine
 WITHIN_BEST = 0.95
 STEP_MS = 0.5  # what a batch costs the worker beside the model: taken, scattered, written
 
@@ -30,18 +31,25 @@ def calibrate(
     run: Callable[[Images], Probabilities],
     max_batch_images: int,
     max_batch_ms: float,
-    clock_s: Callable[[], float] = time.perf_counter,
+    pace: Pace = FULL_SPEED,
 ) -> Calibration:
     """Warm and time powers of two up to `max_batch_images`, and choose the largest batch size from them."""
     ms_of_size: dict[int, float] = {}
+    most_ms = min(max_batch_ms, pace.longest_ms)
     size = 1
     while size <= max_batch_images:
-        ms_of_size[size] = _fastest_ms(run, size, clock_s)
-        if ms_of_size[size] > max_batch_ms:
+        ms_of_size[size] = _fastest_ms(run, size, pace)
+        if ms_of_size[size] > most_ms:
             break
         size *= 2
-    best = choose_size(ms_of_size, max_batch_ms)
+    best = choose_size(ms_of_size, most_ms)
     return Calibration({size: ms for size, ms in ms_of_size.items() if size <= best}, best)
+
+
+def still_holds(run: Callable[[Images], Probabilities], known: Calibration, pace: Pace = FULL_SPEED) -> bool:
+    """Whether a run of the best size takes about as long as the calibration of a like engine says."""
+    known_ms = known.ms_of_size[known.best_size]
+    return known_ms / SAME_WITHIN <= _fastest_ms(run, known.best_size, pace) <= known_ms * SAME_WITHIN
 
 
 def choose_size(ms_of_size: dict[int, float], max_batch_ms: float) -> int:
@@ -70,13 +78,15 @@ def cheapest_runs(ms_of_size: dict[int, float]) -> list[list[int]]:
     return runs
 
 
-def _fastest_ms(run: Callable[[Images], Probabilities], size: int, clock_s: Callable[[], float]) -> float:
+def _fastest_ms(run: Callable[[Images], Probabilities], size: int, pace: Pace) -> float:
     """The least of a few runs: what disturbs a measurement only ever makes it longer."""
     images = np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
-    run(images)
+    with pace.step():
+        run(images)
     times_s = []
     for _ in range(REPEATS):
-        start_s = clock_s()
-        run(images)
-        times_s.append(clock_s() - start_s)
+        with pace.turn():
+            start_s = pace.clock_s()
+            run(images)
+            times_s.append(pace.clock_s() - start_s)
     return min(times_s) * 1e3

@@ -1,11 +1,13 @@
 """Whether an engine answers each image in its own place: the same alone and in a batch of any size."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 import numpy as np
 
 from shared.images import Images, Probabilities
 from shared.sample import draw
+from worker.engine.pace import FULL_SPEED, Pace
 
 DIGITS = 10
 TOLERANCE = 0.02  # of a probability; half precision on a GPU adds up differently in batches
@@ -15,18 +17,20 @@ class EngineFault(Exception):
     """A loaded model whose answers cannot be trusted. The message says which."""
 
 
-def check_answers(run: Callable[[Images], Probabilities], sizes: Iterable[int]) -> None:
+def check_answers(run: Callable[[Images], Probabilities], sizes: Iterable[int], pace: Pace = FULL_SPEED) -> None:
     """Run a few drawn digits alone, and then batches of them of each size.
 
     Raises EngineFault for answers that are not finite, do not sum to one, or are not in the order of the images.
     """
-    digits = draw("test")[0][:DIGITS]
-    alone = np.concatenate([run(digits[index : index + 1]) for index in range(len(digits))])
+    digits = _digits()
+    with pace.step():
+        alone = np.concatenate([run(digits[index : index + 1]) for index in range(len(digits))])
     if not np.isfinite(alone).all() or not np.allclose(alone.sum(axis=1), 1, atol=TOLERANCE):
         raise EngineFault("the model's answers to drawn digits are no probabilities")
     for size in sizes:
         order = np.arange(size) % len(digits)
-        answers = run(digits[order])
+        with pace.step():
+            answers = run(digits[order])
         if answers.shape != (size, alone.shape[1]):
             raise EngineFault(f"the model answered {list(answers.shape)} to {size} images")
         far = np.flatnonzero(~np.isclose(answers, alone[order], atol=TOLERANCE).all(axis=1))
@@ -34,3 +38,9 @@ def check_answers(run: Callable[[Images], Probabilities], sizes: Iterable[int]) 
             raise EngineFault(
                 f"in a batch of {size}, the answer in place {far[0]} is not that of the image there: wrong order?"
             )
+
+
+@cache
+def _digits() -> Images:
+    """Drawn once: it takes longer than the check, and a version is loaded beside others that serve."""
+    return draw("test")[0][:DIGITS]

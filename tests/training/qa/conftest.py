@@ -1,0 +1,46 @@
+"""Versions to judge, made from the published one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared import registry
+from shared.dataset import Split, find_mnist_dir, load_split
+from shared.registry import ModelVersion
+from tests.processes import ROOT
+
+SHUFFLED = 5
+
+
+@pytest.fixture(scope="session")
+def champion() -> ModelVersion:
+    return registry.load_version(ROOT / "models", "cnn@1")
+
+
+@pytest.fixture
+def registry_dir(tmp_path: Path) -> Path:
+    """A registry with a copy of the published version, without what the gate has said of it."""
+    copy = shutil.copytree(ROOT / "models/cnn/1", tmp_path / "models/cnn/1")
+    (copy / "report.json").unlink(missing_ok=True)
+    return tmp_path / "models"
+
+
+@pytest.fixture(scope="session")
+def shuffled(mnist: Split, tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
+    """cnn@2: the published model after some more training, with the labels of the 5s shuffled."""
+    import keras
+
+    from training import export
+
+    training = load_split("train", find_mnist_dir(None))
+    images, labels = training.images[:6_000], training.labels[:6_000].copy()
+    labels[labels == SHUFFLED] = np.random.default_rng(1).integers(0, 10, (labels == SHUFFLED).sum())
+    keras.utils.set_random_seed(1)
+    model = keras.saving.load_model(ROOT / "models/cnn/1/model.keras", compile=False)
+    model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy())
+    model.fit(images[..., None].astype(np.float32), labels, batch_size=100, epochs=1, verbose=0)
+    return export.export(model, tmp_path_factory.mktemp("shuffled"), "cnn", 2, training={})

@@ -1,0 +1,59 @@
+"""Reports and versions made up for the tests of what is done with them."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from shared import registry
+from shared.registry import ModelVersion
+from tests.training.qa.answers import LABELS, misread, side
+from training.qa import accuracy, comparison, report
+from training.qa.bounds import Bounds
+from training.qa.report import Check, Report
+
+
+def judged(passed: bool, files: dict[str, str] | None = None) -> Report:
+    """cnn@2 beside cnn@1; when not passed, because of its 5s."""
+    mine = side(misread(3, 1) if passed else misread(5, 12), ref="cnn@2", sets={"noise": 0.98})
+    champion = side(misread(7, 1), sets={"noise": 0.98})
+    limits = Bounds(floor=0.98)
+    checks = [
+        Check("files", True, "all <whole>"),
+        accuracy.check_floor(mine.reading, champion.reading, limits),
+        accuracy.check_recall(mine.reading, champion.reading, limits),
+        *accuracy.check_sets(mine, champion),
+        *comparison.check_all(LABELS, mine, champion),
+        Check("throughput", True, "in batches of 64", 12345.6, unit="images/s"),
+    ]
+    gained, lost = comparison.differences(LABELS, mine, champion)
+    now = "2026-11-24T04:17:10+00:00"
+    return Report(
+        "cnn@2",
+        "cnn@1",
+        "litert",
+        "sample",
+        now,
+        12.3,
+        files or {},
+        checks,
+        mine.reading,
+        champion.reading,
+        gained,
+        lost,
+    )
+
+
+def make_version(models_dir: Path, ref: str, passed: bool | None = None, **card: Any) -> ModelVersion:
+    """A version of two little files; with a report where `passed` says how it ended."""
+    name, _, version = ref.partition("@")
+    directory = models_dir / name / version
+    directory.mkdir(parents=True)
+    files = {}
+    for file in ("model.keras", "model.tflite"):
+        (directory / file).write_text(f"{ref} {file}")
+        files[file] = hashlib.sha256((directory / file).read_bytes()).hexdigest()
+    (directory / registry.CARD).write_text(json.dumps({"name": name, "version": int(version), "files": files, **card}))
+    if passed is not None:
+        report.write(directory / report.REPORT, judged(passed, files).encode())
+    return registry.load_version(models_dir, ref)

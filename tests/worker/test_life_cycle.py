@@ -1,0 +1,167 @@
+"""Versions come and go in real workers, as aliases, operators and requests will have it."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import keys
+from shared.aliases import Alias, encode_alias
+from shared.dataset import Split
+from tests.processes import BIN, Process
+from tests.system import RedisServer, System, running
+from tests.worker.registry_of import publish, publish_broken
+
+FAR_S = 1e12  # unix time
+
+
+@pytest.fixture(scope="module")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`cnn@1`, the same as `cnn@2`, and a version whose files are garbage."""
+    models_dir = tmp_path_factory.mktemp("models")
+    publish(models_dir, "cnn@1", "cnn@2")
+    publish_broken(models_dir, "broken@1")
+    return models_dir
+
+
+@pytest.fixture(scope="module")
+def living(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
+    """A worker that forgets an unused version after a second; `cnn@1` is its default."""
+    environ = {"MODELS_DIR": str(models_dir), "DEFAULT_MODEL": "cnn@1", "MODEL_IDLE_S": "1"}
+    with running(redis_server.new_url(), environ=environ) as system:
+        yield system
+
+
+def worker_state(system: System) -> dict[str, Any]:
+    """The only worker's last heartbeat."""
+    (worker,) = system.http.get("/status").json()["workers"]
+    return dict(worker)
+
+
+def loaded(system: System) -> set[str]:
+    return set(worker_state(system)["models"])
+
+
+def wait_until_loaded(system: System, *refs: str) -> None:
+    while not loaded(system) >= set(refs):
+        pass
+
+
+def wait_until_gone(system: System, ref: str) -> None:
+    while ref in loaded(system):
+        pass
+
+
+def want(system: System, *refs: str) -> None:
+    """As the API does before it changes an alias."""
+    system.redis.delete(keys.WANTED)
+    for ref in refs:
+        system.redis.zadd(keys.WANTED, {ref: FAR_S})
+    system.redis.publish(keys.ALIASES_CHANNEL, "cnn/champion")
+
+
+def test_a_wanted_version_is_loaded_while_requests_go_on_and_goes_when_nobody_needs_it(living: System) -> None:
+    enough = threading.Event()
+    codes: list[int] = []
+
+    def ask() -> None:
+        while not enough.is_set():
+            codes.append(living.http.get("/mnist/classify/5").status_code)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    want(living, "cnn@2")
+    try:
+        wait_until_loaded(living, "cnn@2")
+    finally:
+        enough.set()
+        asking.join(30)
+    assert codes
+    assert set(codes) == {200}
+    state = worker_state(living)
+    assert state["wanted_models"] == ["cnn@2"]
+    assert state["models"]["cnn@2"]["measured_as"] == "cnn@1"
+    assert living.http.get("/mnist/classify/5", params={"model": "cnn@2"}).json()["model"] == "cnn@2"
+    want(living)
+    assert worker_state(living)["failed"] == 0
+
+
+def test_a_version_that_an_alias_names_stays_and_one_that_no_alias_names_goes(living: System, models_dir: Path) -> None:
+    publish(models_dir, "aged@1", "aged@2", "aged@3")
+    living.redis.hset(keys.ALIASES, "aged/candidate", encode_alias(Alias(1)))
+    want(living, "aged@2", "aged@3")
+    wait_until_loaded(living, "aged@1", "aged@2", "aged@3")
+    want(living)
+    wait_until_gone(living, "aged@2")
+    assert loaded(living) >= {"aged@1", "aged@3"}, "one is named, and the other the latest"
+    living.redis.hdel(keys.ALIASES, "aged/candidate")
+    living.redis.publish(keys.ALIASES_CHANNEL, "aged/candidate")
+    wait_until_gone(living, "aged@1")
+    assert loaded(living) >= {"cnn@1", "aged@3"}
+
+
+def test_a_wanted_version_that_will_not_load_is_told_with_its_reason(living: System) -> None:
+    want(living, "broken@1")
+    while "broken@1" not in (failed := worker_state(living)["failed_models"]):
+        pass
+    want(living)
+    assert "broken@1 will not load" in failed["broken@1"]
+    assert living.http.get("/mnist/classify/5").status_code == 200
+
+
+def test_requests_for_a_version_that_will_not_load_fail_alone_with_the_reason(living: System) -> None:
+    reply = living.http.get("/mnist/classify/5", params={"model": "broken@1"})
+    assert reply.status_code == 500
+    assert "broken@1 will not load" in reply.json()["detail"]
+    assert living.http.get("/mnist/classify/5").status_code == 200
+
+
+def test_a_model_that_appears_is_served_without_a_restart(living: System, models_dir: Path, test_set: Split) -> None:
+    publish(models_dir, "new@1")
+    while living.http.get("/models/new").status_code == 404:  # the API looks once a second
+        pass
+    reply = living.http.get("/mnist/classify/7", params={"model": "new"})
+    assert (reply.status_code, reply.json()["model"]) == (200, "new@1")
+    assert reply.json()["prediction"] == test_set.labels[7]
+    job = living.finished(living.submit(json={"start": 0, "stop": 500}, params={"model": "new"}))
+    assert job["counts"]["done"] == 500
+
+
+def celery(system: System, *arguments: str) -> tuple[int, str]:
+    """Exit status and output of a Celery command; what libraries log goes before it."""
+    command = Process([str(BIN / "celery"), "-A", "worker.app", *arguments], system.environ)
+    return command.wait(), command.output
+
+
+def test_operators_load_look_and_unload_by_celery(living: System, models_dir: Path) -> None:
+    publish(models_dir, "asked@1")
+    status, told = celery(living, "control", "load_model", "--", "asked@1")
+    assert (status, "asked@1 is loaded in a moment" in told) == (0, True)
+    wait_until_loaded(living, "asked@1")
+    status, told = celery(living, "inspect", "--json", "models")
+    ((_, state),) = json.loads(told.splitlines()[-1]).items()
+    assert status == 0
+    assert set(state["models"]) >= {"cnn@1", "asked@1"}
+    assert state["models"]["asked@1"]["idle_s"] >= 0
+    assert state["models"]["asked@1"]["memory_bytes"] >= 0
+    assert state["loading_model"] is None
+    assert "asked@1" not in state["failed_models"]
+    assert "asked@1 is unloaded" in celery(living, "control", "unload_model", "asked@1")[1]
+    wait_until_gone(living, "asked@1")
+
+
+@pytest.mark.slow
+def test_operators_cannot_unload_what_is_needed_nor_load_what_is_not_there(living: System) -> None:
+    assert "is the default" in celery(living, "control", "unload_model", "cnn@1")[1]
+    assert "no version '99'" in celery(living, "control", "load_model", "cnn@99")[1]
+
+
+@pytest.mark.slow
+def test_the_commands_are_listed_with_their_arguments(living: System) -> None:
+    assert "models" in celery(living, "inspect", "--list")[1]
+    told = celery(living, "control", "--list")[1]
+    assert "load_model <name@version>" in told
+    assert "unload_model <name@version>" in told

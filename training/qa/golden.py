@@ -1,0 +1,88 @@
+"""Golden images: digits plainly written, drawn here stroke by stroke, that no version may misread.
+
+`shared/sample.py` draws printed digits; a good model of handwriting takes some of its printed 1s and 6s for others.
+"""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from shared.dataset import Labels
+from shared.images import CLASSES, IMAGE_SIDE, Images
+
+# Strokes of each digit as a pen draws them, through points (x, y) in a box 14 wide and 20 high, y down.
+STROKES: tuple[tuple[tuple[tuple[float, float], ...], ...], ...] = (
+    (((7, 0), (2, 4), (0, 10), (2, 17), (7, 20), (12, 17), (14, 10), (12, 3), (7, 0)),),
+    (((7, 0), (7, 10), (7, 20)),),
+    (((1, 5), (4, 1), (9, 0), (13, 3), (12, 8), (7, 14), (0, 20)), ((0, 20), (7, 19), (14, 19.5))),
+    (((1, 2), (6, 0), (12, 2), (12, 6), (6, 9)), ((6, 9), (12, 11), (13, 16), (8, 20), (0, 18))),
+    (((3, 0), (1, 9)), ((1, 9), (7, 9.5), (13, 9)), ((12, 0), (11.5, 10), (11, 20))),
+    (((13, 0), (3, 0)), ((3, 0), (2, 8)), ((2, 8), (7, 7), (12, 10), (12, 16), (7, 20), (0, 18))),
+    (((9, 0), (4, 5), (1, 12), (2, 18), (7, 20), (12, 17), (12, 13), (8, 11), (4, 13), (2, 16)),),
+    (((0, 1), (7, 1), (14, 0)), ((14, 0), (9, 10), (6, 20))),
+    (((12, 3), (7, 0), (2, 3), (4, 8), (10, 12), (12, 17), (7, 20), (2, 17), (4, 12), (10, 8), (12, 3)),),
+    (((12, 4), (7, 0), (2, 3), (2, 8), (7, 10), (12, 5)), ((12, 3), (12, 11), (10, 20))),
+)
+HANDS = ((0.0, 2.2), (0.0, 3.2), (0.15, 2.6))  # slant to the right, and width of the pen in pixels
+HEIGHT_PX = 16.5  # of the pen's way; with the pen's width it fits a box of 20, as MNIST's digits do
+OVERSAMPLING = 8
+_STEPS = 12  # straight pieces between two points of a curve
+
+Point = tuple[float, float]
+
+
+def draw() -> tuple[Images, Labels]:
+    """Images uint8[30,28,28] and labels uint8[30]: each digit in three hands. Row i shows digit i % 10."""
+    labels = (np.arange(len(HANDS) * CLASSES) % CLASSES).astype(np.uint8)
+    images = [_draw_digit(digit, slant, width_px) for slant, width_px in HANDS for digit in range(CLASSES)]
+    return np.stack(images), labels
+
+
+def _draw_digit(digit: int, slant: float, width_px: float) -> Images:
+    """uint8[28,28], the ink's centre of mass in the middle, as MNIST's is."""
+    side = IMAGE_SIDE * OVERSAMPLING
+    canvas = Image.new("L", (side, side))
+    pen = ImageDraw.Draw(canvas)
+    width = width_px * OVERSAMPLING
+    for stroke in STROKES[digit]:
+        curve = [_place(point, slant) for point in _smooth(stroke)]
+        for start, end in pairwise(curve):
+            pen.line((*start, *end), fill=255, width=round(width))
+        for x, y in curve:  # a round pen: no gaps where pieces meet
+            pen.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
+    ink = np.asarray(canvas, np.float64)
+    places = np.arange(side) + 0.5
+    shift_x, shift_y = (side / 2 - (ink.sum(axis=axis) @ places) / ink.sum() for axis in (0, 1))
+    centred = canvas.rotate(0, translate=(round(shift_x), round(shift_y)))
+    return np.asarray(centred.resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.BOX), np.uint8)
+
+
+def _place(point: Point, slant: float) -> Point:
+    scale = HEIGHT_PX * OVERSAMPLING / 20
+    middle = IMAGE_SIDE * OVERSAMPLING / 2
+    x, y = point[0] - 7, point[1] - 10
+    return middle + (x - slant * y) * scale, middle + y * scale
+
+
+def _smooth(points: tuple[Point, ...]) -> list[Point]:
+    """A curve through all points (Catmull-Rom); two points stay a line."""
+    padded = (points[0], *points, points[-1])
+    curve = [points[0]]
+    for before, start, end, after in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
+        for step in range(1, _STEPS + 1):
+            t = step / _STEPS
+            curve.append(
+                (_spline(before[0], start[0], end[0], after[0], t), _spline(before[1], start[1], end[1], after[1], t))
+            )
+    return curve
+
+
+def _spline(before: float, start: float, end: float, after: float, t: float) -> float:
+    return 0.5 * (
+        2 * start
+        + (end - before) * t
+        + (2 * before - 5 * start + 4 * end - after) * math.pow(t, 2)
+        + (3 * start - before - 3 * end + after) * math.pow(t, 3)
+    )

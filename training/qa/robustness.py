@@ -1,0 +1,83 @@
+"""The test images as they might come in: noisy, shifted, turned, blurred, faded, inverted; always the same way."""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from shared.images import IMAGE_SIDE, Images
+
+SEED = 20
+NOISE_SD = 20.0  # of 255
+MAX_SHIFT_PX = 3
+MAX_ROTATION_DEG = 20.0
+BLUR_SD_PX = 1.0
+FADED = 0.6  # of the contrast
+
+DESCRIPTIONS = {
+    "noise": f"with normal noise, standard deviation {NOISE_SD:g} of 255",
+    "shift": f"shifted by up to {MAX_SHIFT_PX} pixels each way",
+    "rotation": f"turned by up to {MAX_ROTATION_DEG:g} degrees",
+    "blur": f"blurred, standard deviation {BLUR_SD_PX:g} pixel",
+    "faded": f"at {FADED:.0%} of the contrast",
+    "inverted": "inverted, black on white",
+}
+
+
+def make_sets(images: Images) -> dict[str, Images]:
+    """One set uint8[N,28,28] per name of DESCRIPTIONS, row i made from row i of `images` uint8[N,28,28].
+
+    Every set draws from a generator of its own, so that one more changes none of the others.
+    """
+    return {
+        "noise": add_noise(images, _generator(0)),
+        "shift": shift(images, _generator(1)),
+        "rotation": rotate(images, _generator(2)),
+        "blur": blur(images),
+        "faded": _to_pixels(images * np.float32(FADED)),
+        "inverted": 255 - images,
+    }
+
+
+def add_noise(images: Images, random: np.random.Generator) -> Images:
+    noise = random.standard_normal(images.shape, np.float32) * np.float32(NOISE_SD)
+    return _to_pixels(images + noise)
+
+
+def shift(images: Images, random: np.random.Generator) -> Images:
+    """Moves each image by its own whole pixels; what comes in from outside is paper."""
+    right, down = random.integers(-MAX_SHIFT_PX, MAX_SHIFT_PX, (2, len(images), 1), endpoint=True)
+    padded = np.pad(images, ((0, 0), (MAX_SHIFT_PX, MAX_SHIFT_PX), (MAX_SHIFT_PX, MAX_SHIFT_PX)))
+    places = np.arange(IMAGE_SIDE) + MAX_SHIFT_PX
+    rows, columns = places - down, places - right
+    shifted: Images = padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return shifted
+
+
+def rotate(images: Images, random: np.random.Generator) -> Images:
+    angles_deg = random.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG, len(images))
+    rotated = np.empty_like(images)
+    for row, (image, angle_deg) in enumerate(zip(images, angles_deg, strict=True)):
+        rotated[row] = np.asarray(Image.fromarray(image).rotate(angle_deg, Image.Resampling.BILINEAR))
+    return rotated
+
+
+def blur(images: Images) -> Images:
+    """A Gaussian, row by row and then column by column; nothing but paper lies outside."""
+    reach = round(3 * BLUR_SD_PX)
+    kernel = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * BLUR_SD_PX**2)).astype(np.float32)
+    kernel /= kernel.sum()
+    blurred: npt.NDArray[np.float32] = images.astype(np.float32)
+    for axis in (1, 2):
+        ends = [(reach, reach) if each == axis else (0, 0) for each in range(3)]
+        padded = np.pad(blurred, ends)
+        parts = (padded.take(range(start, start + IMAGE_SIDE), axis) for start in range(2 * reach + 1))
+        blurred = np.sum([weight * part for weight, part in zip(kernel, parts, strict=True)], axis=0)
+    return _to_pixels(blurred)
+
+
+def _generator(number: int) -> np.random.Generator:
+    return np.random.default_rng([SEED, number])
+
+
+def _to_pixels(values: npt.NDArray[np.float32]) -> Images:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
