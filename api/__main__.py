@@ -17,6 +17,7 @@ from shared.settings import Settings, load_settings
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_S = 35  # a little over the longest synchronous wait
+SWITCH_INTERVAL_S = 5e-4  # the event loop must not wait for threads that decode, unpack or render
 SPARE_FILES = 256  # open files beside the connections: Redis, uploads under way
 
 
@@ -36,6 +37,7 @@ def main() -> None:
         app = make_app(settings)
     except MnistifiedError as error:
         sys.exit(f"api: {error}")
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     warn_if_open_to_all(settings)
     allow_open_files(settings.max_connections + SPARE_FILES)
     logging.getLogger("uvicorn.access").addFilter(WithoutQuery())

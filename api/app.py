@@ -113,6 +113,7 @@ def make_app(settings: Settings) -> ASGIApp:
         ]
         yield
         await end_tasks(tasks)
+        state.decoder.close()
         await state.client.aclose()
 
     app = Starlette(

@@ -15,7 +15,6 @@ from api.access import caller_of
 from api.fitting import as_png, fit_parameter, require_no_fit, show_parameter
 from api.jobs import JobRequest
 from api.parameters import index_of, preferred_wait_s, prefers_async, timeout_parameter, verbose_parameter
-from api.pictures import decode_image
 from api.replying import JSON_TYPE, Json, queue_away, send_body, send_problem, to_json
 from api.singles import SingleRequest
 from api.state import State, state_of
@@ -42,7 +41,7 @@ class ClassifyImage:
             if scope["query_string"]:
                 pixels, shown = await read_asked(state, QueryParams(scope["query_string"]), body, as_job)
             else:
-                pixels = decode_image(body)
+                pixels = await state.decoder.decode(body)
             asked = single_request(state, scope, headers, pixels)
             if as_job:
                 response = await accept_single(state, scope, headers, asked)
@@ -76,10 +75,10 @@ async def read_asked(state: State, query: QueryParams, body: bytes, as_job: bool
     """The 784 pixels, fitted where that is asked for, and what the reply shows of them. Raises RequestError."""
     fit, show = fit_parameter(query), show_parameter(query)
     if not fit:
-        return decode_image(body), {}
+        return await state.decoder.decode(body), {}
     if show and as_job:
         raise BadParameter("show=fitted is of the synchronous reply; with Prefer: respond-async there is none")
-    pixels = await state.fitting.fit(body)
+    pixels = await state.decoder.fit(body)
     return pixels, {"fitted": as_png(pixels)} if show else {}
 
 

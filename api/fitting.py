@@ -1,20 +1,15 @@
-"""`?fit=digit` and `?show=fitted`: what a request asks of its pictures, and where the fitting is done."""
+"""`?fit=digit` and `?show=fitted`: what a request asks of its pictures."""
 
-import asyncio
 import base64
 import io
-from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 from starlette.datastructures import QueryParams
 
 from api.fit import fit_picture
 from api.pictures import Picture, ReadPicture, read_picture
-from shared.errors import BadImage, BadParameter, QueueFull
+from shared.errors import BadImage, BadParameter
 from shared.images import images_from_pixels
-
-AT_A_TIME = 2  # single pictures fitted at a time; the largest take some 200 MB each
-RETRY_AFTER_S = 1
 
 
 def fit_parameter(query: QueryParams) -> bool:
@@ -55,27 +50,6 @@ def reader(fit: bool, most_pixels: int) -> ReadPicture:
             return Picture(name, None, error.detail)
 
     return read_fitted
-
-
-class Fitting:
-    """Fits single pictures in threads of its own, so that the event loop stays free and memory bounded."""
-
-    def __init__(self, most_pixels: int, most_waiting: int) -> None:
-        self._most_pixels = most_pixels
-        self._most_waiting = most_waiting
-        self._waiting = 0
-        self._threads = ThreadPoolExecutor(AT_A_TIME, "fit")
-
-    async def fit(self, data: bytes) -> bytes:
-        """The 784 pixels. Raises BadImage, and QueueFull where too many wait for their turn."""
-        if self._waiting >= self._most_waiting:
-            raise QueueFull(f"{self._waiting} pictures wait to be fitted here", RETRY_AFTER_S)
-        self._waiting += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, fit_picture, data, self._most_pixels)
-        finally:
-            self._waiting -= 1
 
 
 def as_png(pixels: bytes) -> str:

@@ -1,5 +1,6 @@
 """From an image file to uint8[28,28] the way MNIST has it: white strokes on black."""
 
+import asyncio
 import io
 import warnings
 from collections.abc import Callable
@@ -18,6 +19,9 @@ SIZE = (IMAGE_SIDE, IMAGE_SIDE)
 DARK = 128  # ink below this grey level is dark
 BEYOND_GREY = {"transparency", "exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}  # in Pillow's `info`
 
+QUICK_BYTES = 4 << 10  # an image of MNIST has some 300; Pillow reads tags, chunks and markers one by one, in Python
+PACKED = (b"iCCP", b"iTXt", b"zTXt")  # chunks of a PNG that unpack to up to a thousand times their size
+
 PngImagePlugin.MAX_TEXT_MEMORY = 4 << 20  # bytes that the texts of a PNG may unpack to; Pillow takes 64 MiB
 warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that Pillow repairs or skips
 
@@ -32,6 +36,11 @@ class Picture:
 
 
 ReadPicture = Callable[[str, bytes], Picture]
+
+
+def is_quick(data: bytes) -> bool:
+    """Whether decoding takes at most a few milliseconds, whatever is in it; 1 MiB can be made to take seconds."""
+    return len(data) <= QUICK_BYTES and not any(name in data for name in PACKED)
 
 
 def decode_image(data: bytes) -> bytes:
@@ -67,6 +76,13 @@ def read_picture(name: str, data: bytes) -> Picture:
         return Picture(name, decode_image(data))
     except BadImage as error:
         return Picture(name, None, error.detail)
+
+
+async def read_picture_aside(name: str, data: bytes, read: ReadPicture = read_picture) -> Picture:
+    """What `read` makes of a file, in a thread unless that is quick."""
+    if read is read_picture and is_quick(data):
+        return read(name, data)
+    return await asyncio.to_thread(read, name, data)
 
 
 def _exact_pixels(image: Image.Image) -> bytes:

@@ -8,9 +8,9 @@ from starlette.types import Scope
 
 from api.aliases import NO_ALIASES, NO_CANARY, Aliases, choose_version, needs_aliases
 from api.catalog import Catalog
+from api.decoding import Decoder
 from api.doors.statistics import VersionStatistics
 from api.enqueue import Enqueuer
-from api.fitting import Fitting
 from api.jobs import Jobs
 from api.replies import Replies
 from api.singles import Singles
@@ -37,8 +37,8 @@ class State:
     jobs: Jobs
     workers: Workers
     verbose: Verbose
+    decoder: Decoder
     trainings: Trainings
-    fitting: Fitting
     statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
 
     def resolve(self, ref: str | None) -> str:
@@ -76,9 +76,9 @@ def make_state(settings: Settings) -> State:
         singles=Singles(client, enqueuer, replies, settings),
         jobs=Jobs(client, enqueuer, replies, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
+        decoder=Decoder(settings.max_fit_pixels),
         verbose=Verbose(client, catalog),
         trainings=Trainings(client, settings),
-        fitting=Fitting(settings.max_fit_pixels, settings.max_waiting_singles),
     )
 
 

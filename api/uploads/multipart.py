@@ -1,13 +1,12 @@
 """Uploads of multipart/form-data: every part is an image file."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import AsyncIterator
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.pictures import Picture, ReadPicture, read_picture
+from api.pictures import Picture, ReadPicture, read_picture, read_picture_aside
 from api.uploads.body import Body
 from api.uploads.texts import reason
 from shared.errors import BadUpload
@@ -21,7 +20,7 @@ class _Parts:
     def __init__(self, image_bytes: int, read: ReadPicture) -> None:
         self.read = read
         self.image_bytes = image_bytes
-        self.complete: list[Callable[[], Picture]] = []
+        self.complete: list[tuple[str, bytes | None]] = []  # name and file, None for one past the limit
         self.ended = False
         self._begin()
 
@@ -63,9 +62,9 @@ class _Parts:
 
     def _end_part(self) -> None:
         if self._seen_bytes > self.image_bytes:
-            self.complete.append(partial(Picture, self._name, None, f"larger than {self.image_bytes} bytes"))
+            self.complete.append((self._name, None))
         else:
-            self.complete.append(partial(self.read, self._name, bytes(self._data)))
+            self.complete.append((self._name, bytes(self._data)))
 
     def _end(self) -> None:
         self.ended = True
@@ -90,8 +89,11 @@ async def multipart_pictures(
         except FormParserError as error:
             raise BadUpload(f"damaged multipart body: {reason(error)}") from None
         complete, parts.complete = parts.complete, []
-        for part in complete:
-            yield part() if read is read_picture else await asyncio.to_thread(part)
+        for name, data in complete:
+            if data is None:
+                yield Picture(name, None, f"larger than {image_bytes} bytes")
+            else:
+                yield await read_picture_aside(name, data, read)
         await asyncio.sleep(0)
     if not parts.ended:
         raise BadUpload("the multipart body ends too early")

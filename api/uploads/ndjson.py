@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import orjson
 
-from api.pictures import Picture, ReadPicture, read_picture
+from api.pictures import Picture, ReadPicture, read_picture, read_picture_aside
 from api.uploads.body import Body
 from shared.errors import TooLarge
 
@@ -21,10 +21,7 @@ async def ndjson_pictures(body: Body, image_bytes: int, read: ReadPicture = read
         if not line.strip():
             continue
         number += 1
-        if read is read_picture:
-            yield _picture(line, number, image_bytes, read)
-        else:
-            yield await asyncio.to_thread(_picture, line, number, image_bytes, read)
+        yield await _picture(line, number, image_bytes, read)
         if number % YIELD_EVERY == 0:
             await asyncio.sleep(0)
 
@@ -48,7 +45,7 @@ async def _lines(body: Body, limit_bytes: int) -> AsyncIterator[bytes]:
     yield b"".join(rest)
 
 
-def _picture(line: bytes, number: int, image_bytes: int, read: ReadPicture) -> Picture:
+async def _picture(line: bytes, number: int, image_bytes: int, read: ReadPicture) -> Picture:
     name = f"line {number}"
     try:
         record = orjson.loads(line)
@@ -67,4 +64,4 @@ def _picture(line: bytes, number: int, image_bytes: int, read: ReadPicture) -> P
         return Picture(name, None, f"not base64: {error}")
     if len(data) > image_bytes:
         return Picture(name, None, f"larger than {image_bytes} bytes")
-    return read(name, data)
+    return await read_picture_aside(name, data, read)

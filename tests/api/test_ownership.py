@@ -103,6 +103,17 @@ def test_singles_of_several_keys_are_answered_and_counted_off(served: System, te
         assert served.redis.hget(keys.client(name), "images") == b"0"
 
 
+def test_layers_are_there_for_the_key_that_asked_alone(served: System) -> None:
+    single_id = ask(served, "alice", "GET", "/mnist/classify/3", params={"verbose": 1}).json()["id"]
+    headers = {"Prefer": "respond-async"}
+    job = ask(served, "alice", "GET", "/mnist/classify/3", params={"verbose": 1}, headers=headers).json()["id"]
+    assert ask(served, "alice", "GET", f"/results/{job}?wait=30").json()["state"] == "done"
+    for result_id in (single_id, job):
+        assert ask(served, "alice", "GET", f"/results/{result_id}/layers").json()["layers"]
+        for name in ("bob", "ops"):
+            assert ask(served, name, "GET", f"/results/{result_id}/layers").status_code == 404
+
+
 def test_dead_letters_are_an_admins(guarded: System) -> None:
     for method, path in (("GET", "/dead-letters"), ("POST", "/dead-letters/1-1/replay")):
         assert ask(guarded, "alice", method, path).status_code == 403

@@ -7,6 +7,7 @@ import pytest
 
 from api.access import ANYONE
 from api.enqueue import Enqueuer
+from api.parameters import Maps
 from api.replies import Answer, Replies
 from api.singles import SingleRequest, Singles, Waiting, group_waiting
 from shared import keys
@@ -110,10 +111,16 @@ class World:
         )
 
     def ask(
-        self, digit: int, model: str = "cnn@1", wait_s: float = 30.0, timeout_s: float | None = None, key: str = ""
+        self,
+        digit: int,
+        model: str = "cnn@1",
+        wait_s: float = 30.0,
+        timeout_s: float | None = None,
+        key: str = "",
+        maps: Maps | None = None,
     ) -> Asked:
         """Its client goes away when `gone` is set."""
-        asked = SingleRequest(bytes([digit]) * IMAGE_BYTES, model, ApiKey(key, ""), wait_s, timeout_s)
+        asked = SingleRequest(bytes([digit]) * IMAGE_BYTES, model, ApiKey(key, ""), wait_s, timeout_s, maps)
         return asyncio.create_task(self.singles.classify(asked, self.client_gone))
 
     async def client_gone(self) -> None:
@@ -152,6 +159,26 @@ def test_groups_are_of_one_model_each_no_longer_than_an_entry_and_in_order(model
     ]
     grouped = group_waiting(waiting, 3)
     assert [" ".join(f"{one.asked.model}{one.asked.pixels[0]}" for one in group) for group in grouped] == groups
+
+
+def test_a_verbose_image_is_an_entry_of_its_own_and_says_so() -> None:
+    async def scenario() -> None:
+        world = World()
+        asked = await world.begin()
+        asked += [world.ask(1), world.ask(2, maps="none"), world.ask(3), world.ask(4, maps="png")]
+        world.end()
+        entries = await world.enqueuer.next_write()
+        assert [(entry.verbose, entry.pixels[::IMAGE_BYTES]) for entry in entries] == [
+            (False, b"\1\3"),
+            (True, b"\2"),
+            (True, b"\4"),
+        ]
+        for entry in (*world.enqueuer.writes[0], *entries):
+            world.replies.answer(entry)
+        answers = await asyncio.gather(*asked)
+        assert [int(block.predictions[position]) for block, position, _ in answers] == [0, 1, 2, 3, 4]
+
+    run(scenario())
 
 
 def test_a_lone_image_leaves_at_once_and_is_answered() -> None:

@@ -3,6 +3,9 @@
 import asyncio
 import base64
 import io
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +14,24 @@ import numpy as np
 import orjson
 import pytest
 from PIL import Image
+from redis.exceptions import ConnectionError
 
 from api import verbose
 from api.catalog import Catalog
 from api.verbose import AT_A_TIME, Verbose, layers_json
 from shared import keys
+from shared.connection import api_client
 from shared.dataset import Split
 from shared.errors import BadParameter, QueueFull
 from shared.layers import LayerOutput, Layers, encode_layers, layer_output
 from shared.registry import load_version
+from shared.settings import load_settings
 from tests.api.test_classify import png
-from tests.system import System
+from tests.faults.faulty_worker import HEALED_FILE
+from tests.faults.poison import poisoned
+from tests.faults.service import worker_command
+from tests.processes import ROOT, Process
+from tests.system import RedisServer, System, running
 
 
 def picture_of(base64_png: str) -> np.ndarray:
@@ -121,6 +131,16 @@ def test_an_asynchronous_requests_layers_are_read_by_its_id(system: System, test
     assert told["input"]["values"] == test_set.images[5].tolist()
     assert told["layers"][-1]["shape"] == [10]
     assert "png" in system.http.get(f"/results/{job['id']}/layers", params={"maps": "png"}).json()["input"]
+
+
+def test_an_idempotency_key_tells_a_verbose_request_from_a_plain_one(system: System, test_set: Split) -> None:
+    headers = {"Prefer": "respond-async", "Idempotency-Key": "verbose or not"}
+    body = png(test_set.images[5])
+    codes = [
+        system.http.post("/mnist/classify", content=body, headers=headers, params={"verbose": verbose}).status_code
+        for verbose in (1, 1, 0)
+    ]
+    assert codes == [202, 202, 409]
 
 
 def test_layers_that_nobody_asked_for_or_that_are_gone_are_a_404(system: System) -> None:
@@ -263,3 +283,93 @@ def test_a_version_without_layers_is_named(tmp_path: Path) -> None:
     (directory / "model.json").write_text('{"layers": []}')
     with pytest.raises(BadParameter, match="plain@1 was published without its layers"):
         asyncio.run(Verbose(None, Catalog(tmp_path)).require("plain@1"))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry of `cnn`, of `bare` without layers, and of `broken`, whose layers' file is none."""
+    models_dir = tmp_path_factory.mktemp("models")
+    for name in ("cnn", "bare", "broken"):
+        shutil.copytree(ROOT / "models" / "cnn" / "1", models_dir / name / "1")
+    card = orjson.loads((models_dir / "bare" / "1" / "model.json").read_bytes())
+    del card["layer_outputs"]
+    (models_dir / "bare" / "1" / "model.json").write_bytes(orjson.dumps(card))
+    (models_dir / "bare" / "1" / "layers.tflite").unlink()
+    (models_dir / "broken" / "1" / "layers.tflite").write_bytes(b"garbage")
+    return models_dir
+
+
+@pytest.fixture(scope="module")
+def other_models(redis_server: RedisServer, models: Path) -> Iterator[System]:
+    with running(redis_server.new_url(), environ={"MODELS_DIR": str(models), "DEFAULT_MODEL": "cnn"}) as system:
+        yield system
+
+
+def test_a_version_without_its_layers_is_a_422_that_names_it(other_models: System, test_set: Split) -> None:
+    query = {"verbose": "1", "model": "bare"}
+    for reply in (
+        other_models.http.get("/mnist/classify/0", params=query),
+        other_models.http.post("/mnist/classify", params=query, content=png(test_set.images[0])),
+        other_models.http.get("/mnist/classify/0", params=query, headers={"Prefer": "respond-async"}),
+    ):
+        assert reply.status_code == 422
+        assert "bare@1 was published without its layers" in reply.json()["detail"]
+    assert other_models.http.get("/mnist/classify/0", params={"model": "bare"}).status_code == 200
+
+
+def test_layers_that_will_not_load_keep_nobody_from_an_answer(other_models: System, test_set: Split) -> None:
+    reply = other_models.http.get("/mnist/classify/0", params={"verbose": 1, "model": "broken"})
+    assert reply.status_code == 200
+    result = reply.json()
+    assert (result["prediction"], result["layers"]) == (test_set.labels[0], None)
+    assert "the layers cannot be shown" in result["layers_error"]
+    assert result["input"]["values"] == test_set.images[0].tolist()
+
+
+def test_layers_that_went_for_newer_ones_are_said_to_be_gone(system: System, tmp_path: Path) -> None:
+    """A worker's write and the API's read of it, with what throws the layers out in between."""
+
+    async def read() -> dict[str, Any]:
+        client = api_client(load_settings({"REDIS_URL": system.redis_url}))
+        try:
+            return await Verbose(client, Catalog(tmp_path)).beside("0123456789abcdef-0", "none")
+        finally:
+            await client.aclose()
+
+    assert asyncio.run(read()) == {"layers": None, "layers_error": verbose.GONE}
+
+
+def test_a_redis_that_is_away_costs_the_layers_and_not_the_answer(tmp_path: Path) -> None:
+    class Away:
+        async def get(self, key: str) -> bytes:
+            raise ConnectionError("refused")
+
+    told = asyncio.run(Verbose(Away(), Catalog(tmp_path)).beside("0123456789abcdef-0", "none"))
+    assert (told["layers"], told["layers_error"]) == (None, "the layers cannot be read: refused")
+
+
+def faulty_worker(name: str, system: System, environ: dict[str, str]) -> Process:
+    process = Process(worker_command(name, faulty=True), {**system.environ, **environ})
+    system.workers[name] = process
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_an_image_whose_worker_died_shows_its_layers_when_it_is_run_again(
+    redis_server: RedisServer, test_set: Split, tmp_path: Path
+) -> None:
+    image = poisoned(test_set.images[7], "dies")
+    with running(redis_server.new_url(), workers=0, environ={"LEASE_MS": "500"}) as system:
+        killed = faulty_worker("worker-1", system, {})
+        system.wait_until_ready()
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(system.http.post, "/mnist/classify", params={"verbose": 1}, content=png(image))
+            assert killed.wait(60) < 0
+            (tmp_path / "healed").touch()
+            faulty_worker("worker-2", system, {HEALED_FILE: str(tmp_path / "healed")})
+            reply = asked.result(60)
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["debug"]["attempt"] > 1
+    assert reply.json()["layers"][-1]["name"] == "probabilities"
+    assert reply.json()["input"]["values"] == image.tolist()

@@ -13,14 +13,18 @@ from api.doors.v2_tensors import parse_request
 from api.fit import fit_picture
 from api.pictures import decode_image
 from api.uploads import Limits, read_upload
+from api.verbose import layers_json
 from shared.block import decode_block
 from shared.entry import decode_entry
 from shared.errors import BadImage, EntryError, RequestError
+from shared.layers import decode_layers
 from tests.api.test_pictures import FILES
 from tests.api.uploads.test_uploads import TOLD, UPLOADS
 from tests.shared.test_block import HEADER as BLOCK_HEADER
 from tests.shared.test_block import packed
 from tests.shared.test_entry import HEADER, PIXELS
+from tests.shared.test_layers import HEADER as LAYERS_HEADER
+from tests.shared.test_layers import packed_layers
 
 LIMITS = Limits(chunk_images=4, job_images=50, image_bytes=5000, upload_bytes=1 << 20, unpack_ratio=200)
 MOST_FIT_PIXELS = 1 << 18
@@ -101,6 +105,17 @@ def block(data: bytes) -> None:
     assert decoded.probabilities.shape == (decoded.count, 10), "other probabilities than predictions"
 
 
+def layers(data: bytes) -> None:
+    try:
+        decoded = decode_layers(data)
+    except EntryError:
+        return
+    assert len(decoded.pixels) == 784, "another number of pixels"
+    told = layers_json(data, "numbers")
+    assert len(told["layers"] or ()) == len(decoded.outputs), "other layers than there are"
+    assert orjson.dumps([told, layers_json(data, "png")], option=orjson.OPT_SERIALIZE_NUMPY), "cannot be sent"
+
+
 def v1(data: bytes) -> None:
     try:
         images, _ = parse_predict(data)
@@ -130,6 +145,7 @@ TARGETS: dict[str, Target] = {
     "fit": fit,
     "entry": entry,
     "block": block,
+    "layers": layers,
     "any": any_upload,
     "v1": v1,
     "v2": v2,
@@ -152,5 +168,6 @@ SEEDS["image"] = list(FILES.values())
 SEEDS["fit"] = list(FILES.values())
 SEEDS["entry"] = [json.dumps(HEADER).encode() + b"\n" + PIXELS]
 SEEDS["block"] = [packed(BLOCK_HEADER)]
+SEEDS["layers"] = [packed_layers(LAYERS_HEADER)]
 SEEDS["any"] = [TOLD[name].encode() + b"\n" + data for name, data in UPLOADS.items()]
 SEEDS["any"] += [b"\n" + data for data in UPLOADS.values()]

@@ -84,6 +84,7 @@ def test_fields_that_are_not_there_are_refused(missing: bytes) -> None:
         ("n", (True, 2.0, "2", None, [2], -2)),
         ("reply", (7, None, True, [], {})),
         ("chunk", (True, 1.0, "1", None, [], -1)),
+        ("verbose", (1, 0, "true", None, [], {})),
         ("deadlines", (True, 2, None, "ab", [1, None], [1, True], [1, "2"], [1, 2.0], [1, -1], [[1], [2]], {"1": 2})),
     ],
 )
@@ -99,7 +100,7 @@ def test_a_header_that_is_no_object_is_refused(header: Any) -> None:
         decode_entry(fields_of(header))
 
 
-@pytest.mark.parametrize("name", [*HEADER, "reply", "chunk", "deadlines"])
+@pytest.mark.parametrize("name", [*HEADER, "reply", "chunk", "deadlines", "verbose"])
 def test_lists_in_lists_are_refused_however_deep(name: str) -> None:
     """Python cannot print them."""
     header = fields_of(HEADER | {name: "deep"})[b"h"].replace(b'"deep"', b"[" * 1000 + b"]" * 1000)
@@ -118,6 +119,14 @@ def test_another_format_is_refused_and_told() -> None:
 def test_another_count_than_the_pixels_have_is_refused_and_both_are_told(count: int, size: int) -> None:
     with pytest.raises(EntryError, match=f"entry says {count} images and carries {size} bytes of pixels"):
         decode_entry(fields_of(HEADER | {"n": count}, (PIXELS + b"more")[:size]))
+
+
+def test_a_verbose_entry_has_one_image() -> None:
+    entry = Entry("ab12", "cnn@1", PIXELS[:784], 1, verbose=True)
+    assert decode_entry({b"h": encode_header(entry), b"x": PIXELS[:784]}) == entry
+    assert not decode_entry(fields_of(HEADER)).verbose
+    with pytest.raises(EntryError, match="a verbose entry has one image, this one 2"):
+        decode_entry(fields_of(HEADER | {"verbose": True}))
 
 
 @pytest.mark.parametrize("deadlines", [[1], [1, 2, 3]])
@@ -145,7 +154,7 @@ JSON = st.recursive(
 
 
 @bounded
-@given(st.dictionaries(st.sampled_from([*HEADER, "reply", "chunk", "deadlines"]), JSON, min_size=1))
+@given(st.dictionaries(st.sampled_from([*HEADER, "reply", "chunk", "deadlines", "verbose"]), JSON, min_size=1))
 def test_a_header_of_anything_is_an_entry_or_an_entry_error(changes: dict[str, Any]) -> None:
     try:
         entry = decode_entry(fields_of(HEADER | changes))

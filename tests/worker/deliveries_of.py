@@ -12,6 +12,8 @@ def images(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, 28, 28), np.uint8)
 
 
-def delivery(count: int, lane: Lane = "bulk", model: str = "cnn@1", chunk: int | None = None) -> Delivery:
-    entry = Entry("0123456789abcdef", model, images(count).tobytes(), 0, chunk=chunk)
+def delivery(
+    count: int, lane: Lane = "bulk", model: str = "cnn@1", chunk: int | None = None, verbose: bool = False
+) -> Delivery:
+    entry = Entry("0123456789abcdef", model, images(count).tobytes(), 0, chunk=chunk, verbose=verbose)
     return Delivery(entry, stream(model.partition("@")[0], lane), lane, b"1-0")

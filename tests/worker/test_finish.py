@@ -11,7 +11,7 @@ from shared.entry import encode_header
 from shared.settings import Settings
 from tests.worker.deliveries_of import delivery
 from worker.delivery import Delivery
-from worker.finish import Finisher
+from worker.finish import MOST_LAYERS, Finisher
 from worker.intake import ensure_groups
 
 
@@ -165,3 +165,33 @@ def test_the_images_of_a_key_are_counted_off_it(client: Client, finisher: Finish
     data = client.get(keys.result(made.entry.uid))
     assert isinstance(data, bytes)
     assert decode_block(data).client == "alice"
+
+
+def verbose_delivery(client: Client, uid: str, blob: bytes) -> Delivery:
+    made = delivery(1, "interactive", verbose=True)
+    object.__setattr__(made.entry, "uid", uid)
+    made.layers = blob
+    return delivered(client, made)
+
+
+def test_layers_are_written_with_the_result_by_whoever_is_first(client: Client, finisher: Finisher) -> None:
+    made = verbose_delivery(client, "first", b"what it saw")
+    assert finisher.finish([made]) == 0
+    made.layers = b"what another saw"
+    assert finisher.finish([made]) == 1
+    assert client.get(keys.layers("first")) == b"what it saw"
+    assert 0 < client.ttl(keys.layers("first")) <= 100
+    assert 0 < client.ttl(keys.LAYERS) <= 100
+
+
+def test_the_newest_layers_are_kept_and_no_more(client: Client, finisher: Finisher) -> None:
+    uids = [str(number) for number in range(MOST_LAYERS + 3)]
+    finisher.finish([verbose_delivery(client, uid, uid.encode()) for uid in uids])
+    kept = [client.get(keys.layers(uid)) for uid in uids]
+    assert kept == [None] * 3 + [uid.encode() for uid in uids[3:]]
+    assert client.llen(keys.LAYERS) == MOST_LAYERS
+
+
+def test_who_is_not_verbose_leaves_no_layers(client: Client, finisher: Finisher) -> None:
+    finisher.finish([delivered(client, delivery(1, "interactive"))])
+    assert client.keys(keys.LAYERS + "*") == []

@@ -36,6 +36,15 @@ def test_a_large_entry_is_run_in_slices_and_keeps_its_place() -> None:
     assert not waiting
 
 
+def test_a_verbose_entry_is_a_batch_of_its_own_in_its_turn() -> None:
+    first, second, chunk = delivery(2, "interactive"), delivery(3, "interactive"), delivery(5)
+    verbose = delivery(1, "interactive", verbose=True)
+    waiting = queues(first, verbose, second, chunk)
+    assert [cut[0] for cut in take(waiting)] == [first, second, chunk]
+    assert take(waiting) == [(verbose, 0, 1)]
+    assert not waiting
+
+
 def test_a_batch_has_one_version_and_the_others_keep_their_order() -> None:
     one, other, another = delivery(2), delivery(2, model="big@1"), delivery(2)
     waiting = queues(one, other, another)

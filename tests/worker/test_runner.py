@@ -5,11 +5,13 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
+import pytest
 
 from shared.block import NO_PREDICTION
 from shared.entry import Entry
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
+from shared.layers import LayerOutput, decode_layers, layer_output
 from tests.worker.deliveries_of import delivery, images
 from worker.backlog import Backlog
 from worker.delivery import Delivery
@@ -18,9 +20,13 @@ from worker.watchdog import Watchdog
 
 
 class FakeEngines:
-    """Answers with a one-hot row at each image's first pixel modulo 10; `poison` raises; `nope@1` will not load."""
+    """Answers with a one-hot row at each image's first pixel modulo 10; `poison` raises; `nope@1` will not load.
+
+    `closed` says why its layers are not shown.
+    """
 
     poison = 255
+    closed = ""
     turns = nullcontext()
 
     def __init__(self, max_batch_images: int) -> None:
@@ -49,6 +55,12 @@ class FakeEngines:
         if (batch[:, 0, 0] == self.poison).any():
             raise ValueError("poison")
         return np.eye(10, dtype=np.float32)[batch[:, 0, 0] % 10]
+
+    def look_inside(self, batch: Images) -> tuple[Probabilities, list[LayerOutput]]:
+        if self.closed:
+            raise ModelError(self.closed)
+        answer = self.predict(batch)
+        return answer, [layer_output("probabilities", "Softmax", answer[0])]
 
 
 class FakeFinisher:
@@ -181,6 +193,42 @@ def test_a_suspect_is_run_alone_and_image_by_image_each_of_them_marked() -> None
     assert made.faults[3] == ("failed", "set aside")
     assert "poison" in made.faults[1][1]
     assert beside.predictions.tolist() == [2, 2]
+
+
+def test_a_verbose_image_keeps_its_layers_beside_its_answer() -> None:
+    made, plain = with_first_pixels([7], verbose=True), with_first_pixels([4, 2])
+    reports = run([plain, made])
+    assert [report.images for report in reports] == [2, 1]
+    assert (made.predictions.tolist(), made.faults, plain.layers) == ([7], {}, b"")
+    seen = decode_layers(made.layers)
+    assert bytes(seen.pixels) == made.entry.pixels
+    assert seen.outputs[0].values.tolist() == np.eye(10)[7].tolist()
+
+
+def test_layers_that_are_not_to_be_had_keep_nobody_from_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeEngines, "closed", "no layers to show")
+    made = with_first_pixels([7], verbose=True)
+    run([made])
+    assert (made.predictions.tolist(), made.faults) == ([7], {})
+    seen = decode_layers(made.layers)
+    assert (seen.outputs, "no layers to show" in seen.error) == ([], True)
+
+
+def test_a_verbose_image_fails_or_expires_like_any_other() -> None:
+    raises, late = with_first_pixels([255], verbose=True), with_first_pixels([7], verbose=True, deadlines_ms=(1,))
+    run([raises, late])
+    assert "poison" in raises.faults[0][1]
+    assert late.faults == {0: ("expired", "its deadline passed in the queue")}
+    assert late.layers == b""
+
+
+def test_a_verbose_suspect_is_marked_and_keeps_its_layers() -> None:
+    made = with_first_pixels([7], verbose=True)
+    made.attempt = 2
+    suspects = FakeSuspects()
+    run_marked([made], suspects)
+    assert suspects.marks == [0, None]
+    assert decode_layers(made.layers).outputs[0].name == "probabilities"
 
 
 def test_an_image_with_a_fault_from_before_is_not_run() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from shared.dataset import Split
+from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from worker.engine import Engine, choose_kind, load_engine
 from worker.engine.calibrate import Calibration
@@ -72,6 +73,44 @@ def test_without_a_gpu_auto_is_litert(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert choose_kind("auto") == "litert"
     assert choose_kind("tensorflow") == "tensorflow"
+
+
+def test_a_look_inside_gives_the_answer_of_every_day(litert: Engine, test_set: Split) -> None:
+    whole = litert.predict(test_set.images[:20])
+    for index in range(20):
+        answer, outputs = litert.look_inside(test_set.images[index : index + 1])
+        np.testing.assert_allclose(answer, whole[index : index + 1], atol=1e-5)
+        np.testing.assert_array_equal(outputs[-1].values, answer[0])
+    np.testing.assert_allclose(outputs[0].values[..., 0] * 255, test_set.images[19], atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(0, 28, 28), (2, 28, 28), (1, 27, 28)])
+def test_only_one_image_is_looked_into(litert: Engine, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"uint8\[1,28,28\]"):
+        litert.look_inside(np.zeros(shape, np.uint8))
+
+
+def test_a_version_without_layers_answers_but_shows_none(model_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").write_bytes((model_dir / "model.tflite").read_bytes())
+    (tmp_path / "model.json").write_text("{}")
+    engine = load_engine("litert", tmp_path, threads=1, max_batch_images=1)
+    with pytest.raises(ModelError, match="no layers to show"):
+        engine.look_inside(np.zeros((1, 28, 28), np.uint8))
+    assert engine.predict(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_both_engines_show_the_same_layers(litert: Engine, model_dir: Path, test_set: Split) -> None:
+    tensorflow = load_engine("tensorflow", model_dir, threads=1, max_batch_images=1)
+    for index in (3, 42):
+        image = test_set.images[index : index + 1]
+        (answer, outputs), (other_answer, others) = litert.look_inside(image), tensorflow.look_inside(image)
+        np.testing.assert_allclose(answer, other_answer, atol=1e-5)
+        np.testing.assert_allclose(other_answer, tensorflow.predict(image), atol=1e-5)
+        for output, other in zip(outputs, others, strict=True):
+            assert (output.name, output.class_name) == (other.name, other.class_name)
+            np.testing.assert_allclose(output.values, other.values, atol=SAME, strict=True)
 
 
 @pytest.mark.slow
