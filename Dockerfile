@@ -1,6 +1,6 @@
 # One image per program, none with more in it than that program needs:
-#   docker build --target api .    worker    worker-gpu    tasks    flower
-# All of them run on a read-only file system with a writable /tmp, as a user who owns nothing in them.
+#   docker build --target api .    worker    worker-gpu    tasks    trainer    flower
+# All of them run on a read-only file system with a writable /tmp, as a user who owns nothing in them (the trainer: what it writes, on volumes).
 
 FROM python:3.11-slim AS base
 ENV PYTHONDONTWRITEBYTECODE=1 \
@@ -73,6 +73,16 @@ COPY --from=package /wheels /wheels
 RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt "mnistified[tasks]"
 USER 10001
 CMD ["celery", "-A", "worker.tasks", "worker", "--pool", "threads", "--concurrency", "32", "--hostname", "tasks@%h", "--without-mingle", "--without-gossip"]
+
+FROM worker-base AS trainer
+RUN pip install -c /requirements/constraints.txt -r /requirements/train.txt
+COPY --from=package /wheels /wheels
+RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt "mnistified[worker,train]"
+COPY models models/
+# Volumes in its container, and made with these owners: they are what it writes.
+RUN mkdir /trainings && chown -R mnistified /trainings models
+USER 10001
+CMD ["celery", "-A", "worker.trainer", "worker", "--pool", "threads", "--concurrency", "1", "--hostname", "trainer@%h", "--without-mingle", "--without-gossip"]
 
 FROM base AS flower
 RUN pip install -c /requirements/constraints.txt -r /requirements/flower.txt

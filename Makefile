@@ -4,6 +4,7 @@ PEERS_VENV ?= .venv-peers
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 WORKERS ?= 1
+TRAINER ?= 0
 SECONDS ?= 60
 comma := ,
 RUN_EXTRAS := worker,tasks,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
@@ -14,8 +15,8 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.run-installed ## start Redis, the API, a worker (WORKERS=3: three), callbacks and Flower in the foreground
-	@$(PY) -m deploy.local --workers $(WORKERS)
+run: $(VENV)/$(if $(filter 1,$(TRAINER)),.trainer,.run)-installed ## start Redis, the API, a worker (WORKERS=3: three), callbacks, Flower (TRAINER=1: and a trainer)
+	@$(PY) -m deploy.local --workers $(WORKERS) $(if $(filter 1,$(TRAINER)),--trainer)
 
 test: $(VENV)/.all-installed ## all tests, with a coverage report
 	$(PY) -m pytest --cov --cov-report=term:skip-covered
@@ -70,6 +71,10 @@ $(VENV)/.run-installed: pyproject.toml constraints.txt | $(PY)
 	$(PIP_INSTALL) -e '.[$(RUN_EXTRAS)]'
 	@touch $@
 
+$(VENV)/.trainer-installed: pyproject.toml constraints.txt | $(PY)
+	$(PIP_INSTALL) -e '.[$(RUN_EXTRAS),train]'
+	@touch $@ $(VENV)/.run-installed
+
 $(VENV)/.all-installed: pyproject.toml constraints.txt | $(PY)
 	$(PIP_INSTALL) -e '.[$(RUN_EXTRAS),train,dev]'
-	@touch $@ $(VENV)/.run-installed
+	@touch $@ $(VENV)/.run-installed $(VENV)/.trainer-installed

@@ -25,7 +25,7 @@ async def accept_job(
     idempotency_key = headers.get("idempotency-key")
     if idempotency_key is None:
         return accepted(await state.jobs.submit(chunks, wanted))
-    kind = f"{wanted.model} {wanted.callback_url}{' verbose' if wanted.verbose else ''}"
+    kind = f"{wanted.asked} {wanted.callback_url}{' verbose' if wanted.verbose else ''}"
     claim = await claim_key(state.client, caller.name, idempotency_key, new_job_id(), kind)
     if not claim.holder:
         return accepted(await state.jobs.submit(claim.watch(chunks), wanted, claim))
@@ -38,7 +38,7 @@ async def _held_job(state: State, caller: ApiKey, chunks: AsyncIterator[Chunk], 
     async for _ in claim.watch(chunks):
         pass
     if claim.fingerprint != claim.held_fingerprint:
-        raise Conflict("this Idempotency-Key belongs to an upload with other images, or for another model")
+        raise Conflict("this Idempotency-Key belongs to an upload with other images, or for another `model`")
     return await state.jobs.read(claim.holder, caller)
 
 

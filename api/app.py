@@ -12,15 +12,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access import Access, Gate
 from api.bulk import classify_bulk
+from api.change_alias import delete_alias, set_alias
 from api.classify import ClassifyImage, classify_test_image
 from api.dataset import get_image, get_label
 from api.dead_letters import get_dead_letters, replay_dead_letter
 from api.description.page import get_asset, get_openapi, get_page
 from api.doors import v1, v2
+from api.models import get_aliases, get_changes, get_model, get_models, get_report, get_version
 from api.replying import on_http_exception, on_redis_error, on_request_error
 from api.results import cancel_result, get_items, get_layers, get_result
 from api.state import make_state
 from api.status import get_healthz, get_readyz, get_status
+from api.training import cancel_training, get_training, list_trainings, post_training
 from shared.errors import RequestError
 from shared.settings import Settings
 
@@ -42,6 +45,18 @@ ROUTES = [
     Route("/results/{id}/layers", get_layers),
     Route("/dead-letters", get_dead_letters),
     Route("/dead-letters/{id}/replay", replay_dead_letter, methods=["POST"]),
+    Route("/models", get_models),
+    Route("/models/{name}", get_model),
+    Route("/models/{name}/aliases", get_aliases),
+    Route("/models/{name}/aliases/{alias}", set_alias, methods=["POST"]),
+    Route("/models/{name}/aliases/{alias}", delete_alias, methods=["DELETE"]),
+    Route("/models/{name}/changes", get_changes),
+    Route("/models/{name}/train", post_training, methods=["POST"]),
+    Route("/models/{name}/train", list_trainings),
+    Route("/models/{name}/train/{id}", get_training),
+    Route("/models/{name}/train/{id}", cancel_training, methods=["DELETE"]),
+    Route("/models/{name}/{version}", get_version),
+    Route("/models/{name}/{version}/report", get_report),
     Route("/status", get_status),
     Route("/healthz", get_healthz),
     Route("/readyz", get_readyz),
@@ -84,12 +99,15 @@ def make_app(settings: Settings) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await state.aliases.try_to_read()  # before the first request
         tasks = [
             asyncio.create_task(forever())
             for forever in (
                 state.replies.listen,
                 state.replies.sweep,
                 state.workers.watch,
+                state.catalog.watch,
+                state.aliases.watch,
                 state.jobs.expire_forever,
             )
         ]

@@ -26,8 +26,10 @@ async def classify_bulk(request: Request) -> Response:
     caller = caller_of(request.scope)
     if verbose_parameter(request.query_params) is not None:
         raise BadParameter("verbose=1 is for one image: POST /mnist/classify, or GET /mnist/classify/{index}")
+    asked = request.query_params.get("model")
     wanted = JobRequest(
-        model=state.resolve(request.query_params.get("model")),
+        model=state.resolve(asked),
+        asked=asked or "",
         lane="bulk",
         client=caller.name,
         timeout_s=timeout_parameter(request.query_params, state.settings.result_ttl_s),

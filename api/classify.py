@@ -69,16 +69,13 @@ def single_request(state: State, scope: Scope, headers: Headers, pixels: bytes) 
     """What is asked for one image, from the query and the headers. Raises NotFound or BadParameter."""
     query_string = scope["query_string"]
     query = QueryParams(query_string) if query_string else NO_QUERY
-    model, maps = state.resolve(query.get("model")), verbose_parameter(query)
-    if maps is not None:
-        state.verbose.require(model)
     return SingleRequest(
         pixels=pixels,
-        model=model,
+        model=state.resolve(query.get("model")),
         caller=caller_of(scope),
         wait_s=preferred_wait_s(headers, state.settings.sync_wait_s),
         timeout_s=timeout_parameter(query, state.settings.result_ttl_s),
-        maps=maps,
+        maps=verbose_parameter(query),
     )
 
 
@@ -86,6 +83,7 @@ async def classify_single(state: State, asked: SingleRequest, receive: Receive, 
     """The reply for one image; `started_s` is when its request came, by `time.perf_counter`."""
     if asked.maps is None:
         return await _classify(state, asked, receive, started_s)
+    await state.verbose.require(asked.model)
     async with state.verbose.turn():
         reply = await _classify(state, asked, receive, started_s)
         reply |= await state.verbose.beside(reply["id"], asked.maps)
@@ -131,12 +129,15 @@ async def accept_single(state: State, scope: Scope, headers: Headers, asked: Sin
     """`Prefer: respond-async`: a single asynchronous request is a job of one, in the lane of the singles. The layers of
     a verbose one are read by its id.
     """
+    if asked.maps is not None:
+        await state.verbose.require(asked.model)
 
     async def chunks() -> AsyncIterator[Chunk]:
         yield Chunk(asked.pixels, 1)
 
     wanted = JobRequest(
         model=asked.model,
+        asked=QueryParams(scope["query_string"]).get("model", ""),
         lane="interactive",
         client=asked.caller.name,
         timeout_s=asked.timeout_s,
@@ -151,8 +152,10 @@ async def disconnected(receive: Receive) -> None:
         pass
 
 
-async def read_body(receive: Receive, limit_bytes: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is, and BadUpload when the client went away before its end."""
+async def read_body(receive: Receive, limit_bytes: int, what: str = "an image file") -> bytes:
+    """The whole body, which is `what`. Raises TooLarge as soon as it is, and BadUpload when the client went away before
+    its end.
+    """
     pieces: list[bytes] = []
     size_bytes = 0
     while True:
@@ -162,7 +165,7 @@ async def read_body(receive: Receive, limit_bytes: int) -> bytes:
         piece = message.get("body", b"")
         size_bytes += len(piece)
         if size_bytes > limit_bytes:
-            raise TooLarge(f"an image file has at most {limit_bytes} bytes")
+            raise TooLarge(f"{what} has at most {limit_bytes} bytes")
         pieces.append(piece)
         if not message.get("more_body", False):
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)

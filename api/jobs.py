@@ -40,11 +40,12 @@ JOBS_PER_SWEEP = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """`model` is `name@version`, `client` the name of the API key; after `timeout_s` what has no answer expires. A
-    `verbose` job has one image.
+    """`model` is `name@version`, `asked` what `?model=` said, which may mean another version by the next time; `client`
+    is the name of the API key; after `timeout_s` what has no answer expires. A `verbose` job has one image.
     """
 
     model: str
+    asked: str = ""
     lane: Lane
     client: str = ""
     timeout_s: float | None = None

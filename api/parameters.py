@@ -42,11 +42,11 @@ def integer_parameter(query: QueryParams, name: str, default: int, low: int, hig
     return number
 
 
-def wait_parameter(query: QueryParams, most_s: float) -> float:
-    """`?wait=` in seconds, cut at `most_s`; 0 where it is not given."""
-    text = query.get("wait", "0")
+def wait_parameter(query: QueryParams, most_s: float, default_s: float = 0.0) -> float:
+    """`?wait=` in seconds, cut at `most_s`; `default_s` where it is not given."""
+    text = query.get("wait")
     try:
-        wait_s = float(text)
+        wait_s = default_s if text is None else float(text)
     except ValueError:
         wait_s = math.nan
     if not wait_s >= 0:

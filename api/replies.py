@@ -1,4 +1,4 @@
-"""Waking whoever waits in this process: for an entry of singles, or for a job to end.
+"""Waking whoever waits in this process: for an entry of singles, for a job to end, for an alias to change.
 
 The result key is the truth, the message only a wake-up: on every subscription and on a slow tick, the keys of what is
 still waited for are read.
@@ -35,6 +35,7 @@ class Replies:
     def __init__(self, client: Client) -> None:
         self._client = client
         self.channel = keys.reply_channel(new_uid())
+        self.aliases_changed = asyncio.Event()  # or may have; whoever waits clears it
         self._singles: dict[str, Sequence[Answer]] = {}
         self._jobs: dict[str, set[asyncio.Event]] = {}
 
@@ -62,7 +63,7 @@ class Replies:
         while True:
             try:
                 async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
-                    await pubsub.subscribe(self.channel, keys.JOBS_CHANNEL)
+                    await pubsub.subscribe(self.channel, keys.JOBS_CHANNEL, keys.ALIASES_CHANNEL)
                     await self._read_waiting()
                     async for message in pubsub.listen():
                         self._handle(message["channel"], message["data"])
@@ -83,6 +84,8 @@ class Replies:
         if channel == keys.JOBS_CHANNEL.encode():
             for event in self._jobs.get(data.decode(), ()):
                 event.set()
+        elif channel == keys.ALIASES_CHANNEL.encode():
+            self.aliases_changed.set()
         else:
             self._answer(data[:UID_CHARS].decode(), memoryview(data)[UID_CHARS:])
 
@@ -95,6 +98,7 @@ class Replies:
                     answer.set_result((block, position))
 
     async def _read_waiting(self) -> None:
+        self.aliases_changed.set()
         for events in self._jobs.values():
             for event in events:
                 event.set()

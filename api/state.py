@@ -1,21 +1,26 @@
 """What an API process holds while it runs, made in one place."""
 
+import random
 from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from api.aliases import NO_ALIASES, NO_CANARY, Aliases, choose_version, needs_aliases
+from api.catalog import Catalog
 from api.doors.statistics import VersionStatistics
 from api.enqueue import Enqueuer
 from api.jobs import Jobs
 from api.replies import Replies
 from api.singles import Singles
+from api.trainings import Trainings
 from api.verbose import Verbose
 from api.workers import Workers
 from shared.connection import Client, api_client
 from shared.dataset import Split, find_mnist_dir, load_split
 from shared.errors import ModelError, NotFound
-from shared.registry import ModelVersion, load_version
+from shared.mirror import open_registry
+from shared.registry import read_card
 from shared.settings import Settings
 
 
@@ -24,29 +29,38 @@ class State:
     settings: Settings
     client: Client
     test_set: Split
-    default_model: ModelVersion
+    catalog: Catalog
+    aliases: Aliases
     replies: Replies
     singles: Singles
     jobs: Jobs
     workers: Workers
     verbose: Verbose
+    trainings: Trainings
     statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
 
     def resolve(self, ref: str | None) -> str:
-        """`name@version` of `?model=`, or of the default model. Raises NotFound."""
-        if ref is None:
-            return self.default_model.ref
-        try:
-            return load_version(self.settings.models_dir, ref).ref
-        except ModelError as error:
-            raise NotFound(str(error)) from None
+        """`name@version` for one request or job: of `?model=`, or of the default model; canaries get their share.
+
+        Raises NotFound, or Unavailable where the aliases could never be read.
+        """
+        return self.meaning(ref, random.random())  # noqa: S311  # a share, no secret
+
+    def meaning(self, ref: str | None, draw: float = NO_CANARY) -> str:
+        """As `resolve`, without canaries."""
+        ref = self.settings.default_model if ref is None else ref
+        name = ref.partition("@")[0]
+        aliases = self.aliases.of(name) if needs_aliases(ref) else NO_ALIASES
+        return f"{name}@{choose_version(ref, self.catalog.models, aliases, draw)}"
 
 
 def make_state(settings: Settings) -> State:
     """Reads the dataset and the registry; connects to nothing yet.
 
-    Raises DatasetError or ModelError when the service could not be served.
+    Raises DatasetError, ModelError or SettingError when the service could not be served.
     """
+    catalog = Catalog(open_registry(settings.models_dir, settings.models_cache_dir))
+    require_default(catalog, settings.default_model)
     client = api_client(settings)
     replies = Replies(client)
     enqueuer = Enqueuer(client, settings)
@@ -54,13 +68,25 @@ def make_state(settings: Settings) -> State:
         settings=settings,
         client=client,
         test_set=load_split("test", find_mnist_dir(settings.mnist_dir)),
-        default_model=load_version(settings.models_dir, settings.default_model),
+        catalog=catalog,
+        aliases=Aliases(client, replies.aliases_changed),
         replies=replies,
         singles=Singles(client, enqueuer, replies, settings),
         jobs=Jobs(client, enqueuer, replies, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
-        verbose=Verbose(client, settings.models_dir),
+        verbose=Verbose(client, catalog),
+        trainings=Trainings(client, settings),
     )
+
+
+def require_default(catalog: Catalog, default_model: str) -> None:
+    """Raises ModelError where the default model is not there, as far as that can be told without its aliases."""
+    ref = default_model.partition("@")[0] if needs_aliases(default_model) else default_model
+    try:
+        version = choose_version(ref, catalog.models, NO_ALIASES)
+    except NotFound as error:
+        raise ModelError(f"{catalog.registry}: {error}") from None
+    read_card(catalog.registry, f"{ref.partition('@')[0]}@{version}")
 
 
 def state_of(connection: HTTPConnection | Scope) -> State:

@@ -1,5 +1,6 @@
 """How the service is: `/status` for people, `/healthz` and `/readyz` for machines."""
 
+import logging
 import time
 from dataclasses import asdict
 from typing import Any
@@ -11,30 +12,24 @@ from api.queues import LaneDepth, is_stalled, read_queues
 from api.replying import Json
 from api.state import State, state_of
 from shared import keys
-from shared.errors import Unavailable
-from shared.registry import model_names, versions
+from shared.errors import ModelError, Unavailable
+
+logger = logging.getLogger(__name__)
 
 
 async def get_status(request: Request) -> Response:
     """Model, versions, workers, queues, dead letters, dataset. Raises redis' errors: no Redis, not ok."""
     state = state_of(request)
-    model = state.default_model
-    models_dir = state.settings.models_dir
     workers, queues = await _progress(state)
     stalled = is_stalled(queues, workers, state.settings.queue_stall_s, time.time())
     return Json(
         {
             "status": "stalled" if stalled else "ok",
-            "model": {
-                "name": model.name,
-                "version": model.version,
-                "layers": model.card["layers"],
-                "parameters": model.card["parameters"],
-                "multiply_adds": model.card["multiply_adds"],
-                "accuracy": model.card.get("accuracy"),
-            },
-            "models": {name: versions(models_dir, name) for name in model_names(models_dir)},
+            "model": await _default_model(state),
+            "models": state.catalog.models,
+            "aliases": state.aliases.table,
             "workers": workers,
+            "trainers": await state.trainings.trainers(),
             "queues": {name: {lane: asdict(depth) for lane, depth in lanes.items()} for name, lanes in queues.items()},
             "takeovers": sum(worker["takeovers"] for worker in workers),
             "dead_letters": await state.client.xlen(keys.DEAD_LETTERS),
@@ -62,4 +57,16 @@ async def get_readyz(request: Request) -> Response:
 
 async def _progress(state: State) -> tuple[list[dict[str, Any]], dict[str, dict[str, LaneDepth]]]:
     workers = await state.workers.refresh()
-    return workers, await read_queues(state.client, model_names(state.settings.models_dir))
+    return workers, await read_queues(state.client, list(state.catalog.models))
+
+
+async def _default_model(state: State) -> dict[str, Any]:
+    """Of the version that the default model means now; only its name where its card cannot be read."""
+    name, _, version = (ref := state.meaning(None)).partition("@")
+    try:
+        card = await state.catalog.card(ref)
+    except ModelError as error:
+        logger.error("the default model's card: %s", error)
+        card = {}
+    told = {field: card.get(field) for field in ("layers", "parameters", "multiply_adds", "accuracy")}
+    return {"name": name, "version": int(version), **told}

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 from redis.exceptions import RedisError
 
+from api.catalog import Catalog
 from api.maps import picture, png_base64
 from api.parameters import Maps
 from api.replying import RETRY_AFTER_S, to_json
@@ -19,7 +19,6 @@ from shared.connection import Client
 from shared.errors import BadParameter, EntryError, NotFound, QueueFull
 from shared.images import images_from_pixels
 from shared.layers import LayerOutput, Layers, decode_layers
-from shared.registry import load_version
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +31,14 @@ GONE = "the layers are gone: the newest few are kept, and not for long; ask agai
 class Verbose:
     """Reads and tells the layers that workers leave beside their results."""
 
-    def __init__(self, client: Client, models_dir: Path) -> None:
+    def __init__(self, client: Client, catalog: Catalog) -> None:
         self._client = client
-        self._models_dir = models_dir
+        self._catalog = catalog
         self._under_way = 0
 
-    def require(self, ref: str) -> None:
+    async def require(self, ref: str) -> None:
         """Raises BadParameter for a version, `name@version`, that was published without its layers."""
-        if not load_version(self._models_dir, ref).card.get("layer_outputs"):
+        if not (await self._catalog.card(ref)).get("layer_outputs"):
             raise BadParameter(f"verbose=1: {ref} was published without its layers")
 
     @contextlib.asynccontextmanager

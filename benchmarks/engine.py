@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared.images import Images, Probabilities
+from shared.mirror import open_registry
 from shared.registry import load_version
 from shared.settings import Settings, engine_threads, load_settings
 from worker.engine import Engine, choose_kind, load_engine, replicate
@@ -28,4 +29,4 @@ def engines_alone() -> tuple[list[list[Callable[[Images], Probabilities]]], int]
 
 
 def _model_dir(settings: Settings) -> Path:
-    return load_version(settings.models_dir, settings.default_model).directory
+    return load_version(open_registry(settings.models_dir, settings.models_cache_dir), settings.default_model).directory

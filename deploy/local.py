@@ -28,14 +28,15 @@ FLOWER_GUARDS = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     parser.add_argument("--workers", type=int, default=1, help="worker processes (default: 1)")
+    parser.add_argument("--trainer", action="store_true", help="with a trainer, which trains what the API is asked for")
     arguments = parser.parse_args()
     try:
-        sys.exit(run(arguments.workers))
+        sys.exit(run(arguments.workers, arguments.trainer))
     except MnistifiedError as error:
         sys.exit(f"run: {error}")
 
 
-def run(workers: int) -> int:
+def run(workers: int, trainer: bool = False) -> int:
     """Start everything, say where it is, and block until it is stopped by INT or TERM. Returns the exit status.
 
     Raises MnistifiedError before anything is started: a bad setting, a port in use, no Redis to be had.
@@ -55,6 +56,8 @@ def run(workers: int) -> int:
     programs = parse_procfile(PROCFILE.read_text())
     if not own_redis:
         del programs["redis"]
+    if not trainer:
+        del programs["trainer"]
     CONFIG_FILE.write_text(supervisor_config(programs, workers, RUN_DIR))
     REDIS_URL_FILE.unlink(missing_ok=True)
     REDIS_URL_FILE.touch(mode=0o600)  # before there is a password in it

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 # Started in this order, stopped in the reverse.
-PRIORITIES = {"redis": 1, "api": 20, "worker": 30, "tasks": 35, "flower": 40}
+PRIORITIES = {"redis": 1, "api": 20, "worker": 30, "tasks": 35, "trainer": 37, "flower": 40}
 STOP_S = 45  # longer than a worker's warm stop and the API's longest wait
 START_RETRIES = 20
 

@@ -56,7 +56,11 @@ def decode_alias(data: bytes) -> Alias:
 
 def make_alias(version: object, canary: object = None, canary_percent: object = 0.0, shadow: object = None) -> Alias:
     """Raises ValueError, naming the field and what was expected of it."""
-    if not isinstance(canary_percent, int | float) or not 0 <= canary_percent <= 100:
+    if (
+        not isinstance(canary_percent, int | float)
+        or isinstance(canary_percent, bool)
+        or not 0 <= canary_percent <= 100
+    ):
         raise ValueError(f"canary_percent is {canary_percent!r}, expected 0 to 100")
     if canary is None and canary_percent:
         raise ValueError(f"canary_percent is {canary_percent!r}, but no canary is named")

@@ -12,6 +12,11 @@ bulk lane the images of each shard under its number.
 `job:{id}` is a hash: `model`, `lane`, `created_ms`, `chunk_images`, `client`; `deadline_ms` and `callback_url` where
 they were asked for; `total` once the upload is complete; the counters `done`, `failed`, `expired`, `cancelled`, in
 images; `finished_ms` once every image is in a final state; `callback_state` and `callback_attempts` once one was begun.
+
+`training:{id}` is a hash: `model`, `parameters` (JSON), `state`, `created_ms`, `key`; `attempt` (how often it was taken
+up), `trainer`, `started_ms`, `lease_ms` (unix time until which nobody else takes it up) and `stage` once it was begun;
+`progress`, `verdict` (JSON), `publishing` (a version's number), `version`, `promotion`, `reason`, `log` (JSON, its last
+lines) as they come about; `finished_ms` once it is final.
 """
 
 from typing import Literal
@@ -28,6 +33,10 @@ DEAD_LETTERS = PREFIX + "dead-letters"  # stream: images that killed their worke
 ALIASES = PREFIX + "aliases"  # hash: `name/alias` -> JSON of shared/aliases.py; kept, being configuration
 ALIASES_CHANNEL = PREFIX + "aliases"  # published: `name/alias` that has changed
 CHANGES = PREFIX + "changes"  # stream, bounded: who changed which alias when, `c` a JSON object
+TRAININGS_DUE = (
+    PREFIX + "trainings-due"
+)  # sorted set: id of a training that is not final -> unix time (ms) from which it may be taken up
+TRAINERS = PREFIX + "trainers"  # sorted set: trainer name -> unix time (s) of its last heartbeat
 WANTED = PREFIX + "wanted"  # sorted set: `name@version` that workers shall have loaded -> unix time (s) until which
 LAYERS = PREFIX + "layers"  # list, bounded: the keys of layers blobs, oldest first; beyond the bound they go
 
@@ -136,3 +145,13 @@ def shadow(name: str, version: int, shadow_version: int) -> str:
     `agree`; `failed`, `skipped` for want of time; and `3>5` for each that the version took for a 3, the shadow for a 5.
     """
     return f"{PREFIX}shadow:{name}:{version}:{shadow_version}"
+
+
+def trainings(model: str) -> str:
+    """Sorted set: id of a training of that name -> unix time (ms) at which it was asked for."""
+    return f"{PREFIX}trainings:{model}"
+
+
+def training(training_id: str) -> str:
+    """Hash: see the top of this file."""
+    return f"{PREFIX}training:{training_id}"

@@ -16,7 +16,7 @@ Parse = Callable[[str], Any]
 RUN_DIR = Path(".run")
 REDIS_URL_FILE = RUN_DIR / "redis-url"
 LEAST_SECRET_CHARS = 16
-_CREDENTIALS = re.compile(r"//[^/]*@")  # of a URL, not to be shown
+CREDENTIALS = re.compile(r"//[^/]*@")  # of a URL, not to be shown
 
 
 def _integer(low: int, high: int) -> Parse:
@@ -66,10 +66,21 @@ def _yes_or_no(text: str) -> bool:
     return text.lower() in ("1", "true", "yes")
 
 
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("expected http://host:port or https://…")
+    return text.rstrip("/")
+
+
 def _signing_secret(text: str) -> str:
     if len(text) < LEAST_SECRET_CHARS:
         raise ValueError(f"expected {LEAST_SECRET_CHARS} characters or more")
     return text
+
+
+def _folder_or_url(text: str) -> Path | str:
+    return text if "://" in text else Path(text)
 
 
 def _text(text: str) -> str:
@@ -93,8 +104,16 @@ class Settings:
     flower_port: int = _setting(5555, _integer(1, 65535), "port of Flower")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "least level logged")
 
-    models_dir: Path = _setting(Path("models"), Path, "the model registry")
-    default_model: str = _setting("cnn", _text, "model of requests that name none: `name` or `name@version`")
+    models_dir: Path | str = _setting(Path("models"), _folder_or_url, "the model registry: a folder, or an fsspec URL")
+    models_cache_dir: Path = _setting(
+        RUN_DIR / "models", Path, "where versions are kept of a `MODELS_DIR` that is a URL"
+    )
+    default_model: str = _setting(
+        "cnn", _text, "model of requests that name none: `name`, `name@version` or `name@alias`"
+    )
+    alias_wait_s: float = _setting(
+        30.0, _number(0, 3600, "s"), "how long a change of an alias waits for the workers, unless `?wait=` says"
+    )
     mnist_dir: Path | None = _setting(None, Path, "folder of the four MNIST files")
 
     engine: str = _setting("auto", _one_of("auto", "litert", "tensorflow"), "what runs the model")
@@ -162,6 +181,20 @@ class Settings:
     webhook_timeout_s: float = _setting(10.0, _number(0.1, 600, "s"), "longest that one callback may take")
     webhook_attempts: int = _setting(8, _integer(1, 100), "times that a callback is tried")
 
+    max_trainings: int = _setting(10, _integer(1, 1000), "trainings queued or running beyond which 429 is answered")
+    training_ttl_s: int = _setting(
+        2_592_000, _integer(60, 10**8), "how long a training is kept after the last that was heard of it"
+    )
+    trainer_dir: Path = _setting(RUN_DIR / "trainings", Path, "where a trainer keeps what it has not published")
+    trainer_threads: int = _setting(0, _integer(0, 256), "threads of a training; 0: one for every two cores")
+    trainer_nice: int = _setting(
+        19, _integer(0, 19), "niceness of trainings; 19: they also run only while a core is idle, where Linux lets them"
+    )
+    trainer_api_url: str = _setting(
+        "", _http_url, "the API that a trainer asks to promote; none: that of `API_HOST` and `API_PORT`"
+    )
+    trainer_api_key: str = _setting("", _text, "an admin's key, for a trainer to promote with", secret=True)
+
 
 def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_FILE) -> Settings:
     """Read the settings out of `environ`; what is not there keeps its default.
@@ -178,7 +211,7 @@ def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_F
         try:
             values[setting.name] = setting.metadata["parse"](text)
         except ValueError as error:
-            shown = "…" if setting.metadata["secret"] else _CREDENTIALS.sub("//…@", text)
+            shown = "…" if setting.metadata["secret"] else CREDENTIALS.sub("//…@", text)
             raise SettingError(f"{key}={shown!r}: {error}") from None
     if "redis_url" not in values and redis_url_file.is_file():
         try:
@@ -191,3 +224,8 @@ def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_F
 def engine_threads(settings: Settings) -> int:
     """Engine threads of a worker, with 0 resolved to the cores that this process may use."""
     return settings.engine_threads or len(os.sched_getaffinity(0))
+
+
+def trainer_threads(settings: Settings) -> int:
+    """Threads of a training, with 0 resolved to half of the cores that this process may use."""
+    return settings.trainer_threads or max(1, len(os.sched_getaffinity(0)) // 2)

@@ -56,6 +56,7 @@ class System:
         }
         self.workers: dict[str, Process] = {}
         self.tasks_workers: list[Process] = []
+        self.trainers: list[Process] = []
         self.api = self.start_api()
         self.http = httpx.Client(base_url=self.url, timeout=60)
         self.redis = redis.Redis.from_url(redis_url)
@@ -80,6 +81,15 @@ class System:
         command += ["--hostname", "tasks@%h", "--loglevel", "info", "--without-mingle", "--without-gossip"]
         process = Process(command, {**self.environ, **(environ or {})})
         self.tasks_workers.append(process)
+        process.wait_for_line(" ready.", READY_S)
+        return process
+
+    def start_trainer(self, environ: dict[str, str] | None = None) -> Process:
+        """A real Celery worker for trainings, ready when this returns. Not niced: the machine may never be idle."""
+        command = [str(BIN / "celery"), "-A", "worker.trainer", "worker", "--pool", "threads", "--concurrency", "1"]
+        command += ["--hostname", "trainer@%h", "--loglevel", "info", "--without-mingle", "--without-gossip"]
+        process = Process(command, {**self.environ, "TRAINER_NICE": "0", **(environ or {})})
+        self.trainers.append(process)
         process.wait_for_line(" ready.", READY_S)
         return process
 
@@ -116,7 +126,7 @@ class System:
     def close(self) -> None:
         self.http.close()
         self.redis.close()
-        for process in [*self.tasks_workers, *self.workers.values(), self.api]:
+        for process in [*self.trainers, *self.tasks_workers, *self.workers.values(), self.api]:
             process.stop()
 
 

@@ -72,6 +72,7 @@ def test_the_api_imports_neither_an_engine_nor_celery() -> None:
 def test_importing_the_celery_application_loads_no_engine() -> None:
     """Flower and `celery inspect` import it too."""
     assert loaded_by("worker.app", {"tensorflow", "ai_edge_litert"}) == set()
+    assert loaded_by("worker.trainer", {"tensorflow", "ai_edge_litert", "training"}) == set()
 
 
 def loaded_by(module: str, candidates: set[str]) -> set[str]:

@@ -9,9 +9,9 @@ from importlib import import_module
 from pathlib import Path
 
 from shared.errors import MnistifiedError
+from shared.training import NETWORK_NAMES
 
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
-NETWORK_NAMES = ("cnn", "cnn-small", "cnn-wide", "cnn-wide5", "seed")
 MODULES = {
     "train": "run",
     "pool": "pool",
@@ -88,6 +88,7 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--start", type=Path, help="weights of the same network, to be tuned further")
     command.add_argument("--pool", type=Path, help="learn from this pool's distorted images and teachers' answers")
     command.add_argument("--resume", action="store_true", help="go on after the last epoch of a run that was cut short")
+    command.add_argument("--progress", choices=("bar", "json"), default="bar", help="json: a line every few seconds")
     command.add_argument("--log", type=Path, help="CSV file for the curves; by default <weights>.csv")
     _add_split(command)
 

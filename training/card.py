@@ -72,7 +72,7 @@ def describe_quality(probabilities: Probabilities, split: Split, engine: str) ->
             "images": images,
             "correct": correct,
             "accuracy": correct / images,
-            "interval_95": [round(low, 5), round(high, 5)],
+            "interval_95": [round(low, 6), round(high, 6)],
             "engine": engine,
         },
         "recall": {str(digit): round(recall, 5) for digit, recall in enumerate(statistics.recalls(matrix))},

@@ -14,6 +14,7 @@ from training import architecture, train, weights
 from training.checkpoint import open_checkpoint
 from training.data import choose_split
 from training.pool import load as load_pool
+from training.progress import JsonLines
 
 
 def run(options: Namespace, command: str) -> None:
@@ -46,7 +47,11 @@ def run(options: Namespace, command: str) -> None:
     }
     checkpoint = open_checkpoint(weights.checkpoint_path(options.weights), identity, options.resume)
     started_s = time.monotonic()
-    trained = train.fit(split, plan, pool=pool, curves=curves, checkpoint=checkpoint, start=start)
+    lines = options.progress == "json"
+    also = [JsonLines()] if lines else []
+    trained = train.fit(
+        split, plan, pool=pool, curves=curves, checkpoint=checkpoint, start=start, also=also, verbose=not lines
+    )
     record = {
         "command": command,
         "architecture": architecture.NETWORKS[plan.network].description,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import ModelError
+from shared.mirror import open_registry
 from shared.registry import ModelVersion, load_version
 from shared.settings import Settings, engine_threads
 from worker.engine import Engine, choose_kind, load_engine, replicate
@@ -48,6 +49,7 @@ class Engines:
 
     def __init__(self, settings: Settings, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self.registry = open_registry(settings.models_dir, settings.models_cache_dir)
         self._clock_s = clock_s
         self.kind = choose_kind(settings.engine)
         threads = engine_threads(settings)
@@ -147,7 +149,7 @@ class Engines:
 
         Raises ModelError for one that is not in the registry or will not load.
         """
-        loaded = self._load(load_version(self._settings.models_dir, ref), pace)
+        loaded = self._load(load_version(self.registry, ref), pace)
         with self._lock:
             self._failed.pop(ref, None)
             self._loaded[ref] = loaded

@@ -51,7 +51,7 @@ class Loader:
         self._pace = beside(engines, pulse)
         self._asked: dict[str, None] = {}
         self._wake = threading.Event()
-        self._default = default_version(settings.models_dir, settings.default_model, wishes())
+        self._default = default_version(engines.registry, settings.default_model, wishes())
         self._latest: frozenset[str] = frozenset()
         self._loading: str | None = None
 
@@ -70,7 +70,7 @@ class Loader:
 
         Raises ModelError for one that is not in the registry.
         """
-        ref = load_version(self._settings.models_dir, ref).ref
+        ref = load_version(self._engines.registry, ref).ref
         self._engines.forget_failure(ref)
         if ref not in self._engines.loaded:
             self._asked[ref] = None
@@ -109,10 +109,10 @@ class Loader:
         }
 
     def _read_registry(self) -> None:
-        models_dir = self._settings.models_dir
+        registry = self._engines.registry
         try:
-            self._default = default_version(models_dir, self._settings.default_model, self._wishes())
-            self._latest = latest_versions(models_dir, self._engines.loaded)
+            self._default = default_version(registry, self._settings.default_model, self._wishes())
+            self._latest = latest_versions(registry, self._engines.loaded)
         except (ModelError, OSError) as error:
             logger.warning("the default stays %s: %s", self._default, error)
 

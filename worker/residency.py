@@ -2,26 +2,25 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from shared.aliases import LATEST
-from shared.registry import load_version, versions
+from shared.registry import Registry, load_version, versions
 from worker.wishes import Wishes
 
 
-def default_version(models_dir: Path, default_model: str, wishes: Wishes) -> str:
+def default_version(registry: Registry, default_model: str, wishes: Wishes) -> str:
     """What requests mean that name no model, as `name@version`.
 
     `default_model` is `name`, `name@version` or `name@alias`; a name alone means its champion, or its latest version
     where there is none. Raises ModelError when it is not in the registry.
     """
     ref = wishes.meaning(default_model) or default_model.removesuffix(f"@{LATEST}")
-    return load_version(models_dir, ref).ref
+    return load_version(registry, ref).ref
 
 
-def latest_versions(models_dir: Path, refs: Iterable[str]) -> frozenset[str]:
+def latest_versions(registry: Registry, refs: Iterable[str]) -> frozenset[str]:
     """The latest version of each model of which `refs` has any."""
-    known = {name: versions(models_dir, name) for name in {ref.partition("@")[0] for ref in refs}}
+    known = {name: versions(registry, name) for name in {ref.partition("@")[0] for ref in refs}}
     return frozenset(f"{name}@{numbers[-1]}" for name, numbers in known.items() if numbers)
 
 

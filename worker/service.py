@@ -67,7 +67,7 @@ class BatchingService:
         self._keeper_client = worker_client(settings, patient=False)
         wishes = read_wishes(self._keeper_client, time.time())
         self._engines = Engines(settings)
-        self._engines.load(default_version(settings.models_dir, settings.default_model, wishes))
+        self._engines.load(default_version(self._engines.registry, settings.default_model, wishes))
         client = self._patient_client()
 
         self._backlog = Backlog(self._engines, self._engines.at_a_time, settings.bulk_entry_images)
@@ -167,7 +167,7 @@ class BatchingService:
     def _read_new_models(self) -> None:
         """Join the group of each model that has come into the registry, and pull its entries."""
         try:
-            models = model_names(self._settings.models_dir)
+            models = model_names(self._engines.registry)
         except OSError as error:
             logger.warning("the registry cannot be read: %s", error)
             return

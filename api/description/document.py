@@ -7,16 +7,17 @@ from typing import Any
 
 from starlette.routing import Route
 
-from api.description import doors, own
+from api.description import doors, models, own
 from api.description.operation import Operation, Parameter, to_openapi
 from api.description.schemas import SCHEMAS
 
-OPERATIONS: dict[str, Operation] = {**own.OPERATIONS, **doors.OPERATIONS}
+OPERATIONS: dict[str, Operation] = {**own.OPERATIONS, **models.OPERATIONS, **doors.OPERATIONS}
 PATH_PARAMETERS = {
     "index": Parameter("index", {"type": "integer", "minimum": 0}, "of the test set"),
     "id": Parameter("id", {"type": "string", "minLength": 1}, "as a reply gave it"),
     "name": Parameter("name", {"type": "string", "minLength": 1}, "of a model"),
     "version": Parameter("version", {"type": "string", "minLength": 1}, "of the model"),
+    "alias": Parameter("alias", {"type": "string", "minLength": 1}, "of the model"),
     "label": Parameter("label", {"type": "string", "minLength": 1}, "an alias of a version"),
     "asset": Parameter("asset", {"type": "string", "minLength": 1}, "a file"),
 }

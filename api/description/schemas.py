@@ -124,6 +124,27 @@ SCHEMAS: dict[str, Schema] = {
             "links": obj({"replay": STRING}),
         },
     ),
+    "Model": obj(
+        {
+            "name": STRING,
+            "versions": array(INTEGER),
+            "latest": nullable(INTEGER),
+            "serves": nullable(STRING),
+            "aliases": {"type": "object"},
+            "links": {"type": "object"},
+        }
+    ),
+    "Training": obj(
+        {
+            "id": STRING,
+            "model": STRING,
+            "state": {"enum": ["queued", "running", "published", "refused", "failed", "cancelled"]},
+            "progress": nullable({"type": "object"}),
+            "parameters": {"type": "object"},
+            "trainers": array(STRING),
+            "links": {"type": "object"},
+        }
+    ),
     "Status": obj(
         {
             "status": {"enum": ["ok", "stalled"]},

@@ -22,7 +22,6 @@ from api.replying import Json, to_json
 from api.state import State, state_of
 from shared.errors import BadRequest, NotFound
 from shared.images import CLASSES, IMAGE_SIDE, Images
-from shared.registry import load_version, versions
 
 Form = Literal["predictions", "outputs"]
 
@@ -103,7 +102,7 @@ def _images(rows: list[Any]) -> Images:
 
 def _status(request: Request, match: re.Match[str]) -> Response:
     state, name = state_of(request), match["name"]
-    known = versions(state.settings.models_dir, name)
+    known = state.catalog.versions(name)
     if not known:
         raise NotFound(f"{_UNKNOWN}Latest({name})")
     if match["version"] or match["label"]:
@@ -114,8 +113,7 @@ def _status(request: Request, match: re.Match[str]) -> Response:
 
 
 def _metadata(request: Request, match: re.Match[str]) -> Response:
-    state = state_of(request)
-    version = load_version(state.settings.models_dir, _resolve(state, match))
+    name, _, version = _resolve(state_of(request), match).partition("@")
     signature = {
         "inputs": {INPUT: _tensor_info("DT_UINT8", (-1, IMAGE_SIDE, IMAGE_SIDE), f"{SIGNATURE}_{INPUT}:0")},
         "outputs": {"probabilities": _tensor_info("DT_FLOAT", (-1, CLASSES), "StatefulPartitionedCall:0")},
@@ -124,7 +122,7 @@ def _metadata(request: Request, match: re.Match[str]) -> Response:
     }
     return Json(
         {
-            "model_spec": {"name": version.name, "signature_name": "", "version": str(version.version)},
+            "model_spec": {"name": name, "signature_name": "", "version": version},
             "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
         }
     )

@@ -21,7 +21,6 @@ from api.replying import Json
 from api.state import State, state_of
 from shared.errors import BadParameter, RequestError
 from shared.images import CLASSES, IMAGE_SIDE
-from shared.registry import ModelVersion, load_version, model_names, versions
 
 SERVER = "mnistified"
 VERSION = "2"
@@ -45,11 +44,11 @@ async def get_ready(request: Request) -> Response:
 
 async def get_model(request: Request) -> Response:
     """Metadata."""
-    state, version = state_of(request), _version(request)
+    name = _ref(request).partition("@")[0]
     return Json(
         {
-            "name": version.name,
-            "versions": [str(number) for number in versions(state.settings.models_dir, version.name)],
+            "name": name,
+            "versions": [str(number) for number in state_of(request).catalog.versions(name)],
             "platform": "tensorflow",
             "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, IMAGE_SIDE, IMAGE_SIDE]}],
             "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, CLASSES]}],
@@ -58,17 +57,16 @@ async def get_model(request: Request) -> Response:
 
 
 async def get_model_ready(request: Request) -> Response:
-    _version(request)
+    _ref(request)
     state_of(request).workers.require()
     return Json({"ready": True})
 
 
 async def get_config(request: Request) -> Response:
     """What perf_analyzer asks for; batches form by themselves, which Triton calls dynamic."""
-    version = _version(request)
     return Json(
         {
-            "name": version.name,
+            "name": _ref(request).partition("@")[0],
             "platform": "tensorflow",
             "backend": SERVER,
             "max_batch_size": MAX_BATCH_IMAGES,
@@ -83,7 +81,7 @@ async def get_statistics(request: Request) -> Response:
     """Of one model version, of all of a model, or of all: what this process has answered through this door."""
     state = state_of(request)
     name = request.path_params.get("name")
-    refs = [_version(request).ref] if name else [f"{n}@{v}" for n, v in _all_versions(state)]
+    refs = [_ref(request)] if name else [f"{n}@{v}" for n, v in _all_versions(state)]
     rows = [state.statistics.get(ref, VersionStatistics()).as_json(*ref.split("@")) for ref in refs]
     return Json({"model_stats": rows})
 
@@ -128,7 +126,7 @@ async def post_repository_index(request: Request) -> Response:
 async def post_load(request: Request) -> Response:
     """Whether there is such a model: versions load by themselves when they are asked for."""
     require_admin(caller_of(request.scope))
-    _version(request)
+    _ref(request)
     return Response(status_code=200)
 
 
@@ -137,16 +135,14 @@ async def post_unload(request: Request) -> Response:
     raise BadParameter("versions are unloaded by the workers when nobody has asked for them for a while")
 
 
-def _version(request: Request) -> ModelVersion:
-    """Raises NotFound."""
-    state = state_of(request)
+def _ref(request: Request) -> str:
+    """`name@version` of the path. Raises NotFound."""
     name, label = request.path_params["name"], request.path_params.get("version")
-    return load_version(state.settings.models_dir, state.resolve(f"{name}@{label}" if label else name))
+    return state_of(request).meaning(f"{name}@{label}" if label else name)
 
 
 def _all_versions(state: State) -> list[tuple[str, int]]:
-    models_dir = state.settings.models_dir
-    return [(name, version) for name in model_names(models_dir) for version in versions(models_dir, name)]
+    return [(name, version) for name, versions in state.catalog.models.items() for version in versions]
 
 
 _OF_SERVER = (

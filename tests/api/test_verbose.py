@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from api import verbose
+from api.catalog import Catalog
 from api.verbose import AT_A_TIME, Verbose, layers_json
 from shared import keys
 from shared.dataset import Split
@@ -238,11 +239,12 @@ def test_numbers_that_are_none_are_null_and_black() -> None:
     assert picture_of(drawn["png"]).tolist() == [[0, 0], [0, 255]]
 
 
-def test_more_than_may_be_under_way_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_more_than_may_be_under_way_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verbose, "REFUSE_AFTER_S", 0)
 
     async def fill() -> None:
-        reader: Any = Verbose(None, tmp_path)
+        nothing: Any = None
+        reader = Verbose(nothing, nothing)
         turns = [reader.turn() for _ in range(AT_A_TIME)]
         for turn in turns:
             await turn.__aenter__()
@@ -260,4 +262,4 @@ def test_a_version_without_layers_is_named(tmp_path: Path) -> None:
     directory.mkdir(parents=True)
     (directory / "model.json").write_text('{"layers": []}')
     with pytest.raises(BadParameter, match="plain@1 was published without its layers"):
-        Verbose(None, tmp_path).require("plain@1")
+        asyncio.run(Verbose(None, Catalog(tmp_path)).require("plain@1"))

@@ -38,6 +38,8 @@ def services_of(text: str) -> dict[str, Service]:
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVICES = services_of(TEXT)
 GPU_SERVICES = services_of((ROOT / "docker-compose.gpu.yml").read_text())
+TRAINER_TEXT = (ROOT / "docker-compose.trainer.yml").read_text()
+TRAINER_SERVICES = services_of(TRAINER_TEXT)
 WITH_GPU: dict[str, Service] = merge(SERVICES, GPU_SERVICES)
 TARGETS = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
 
@@ -171,3 +173,28 @@ def test_with_a_gpu_a_worker_reserves_one_and_runs_an_image_of_its_own() -> None
     ]
     assert worker["image"] != SERVICES["worker"].get("image"), "else the other one, once built, would be taken for it"
     assert worker["stop_grace_period"] == SERVICES["worker"]["stop_grace_period"]
+
+
+def test_with_a_trainer_api_and_worker_read_the_registry_that_it_writes() -> None:
+    assert set(TRAINER_SERVICES) == {"api", "worker", "trainer"}
+    for reader in ("api", "worker"):
+        (mount,) = TRAINER_SERVICES[reader]["volumes"]
+        assert (mount["source"], mount["target"], mount["read_only"]) == ("models", "/app/models", True)
+        assert mount["volume"] == {"nocopy": True}, "what they fill would not be the trainer's to write"
+        assert merge(SERVICES[reader], TRAINER_SERVICES[reader])["depends_on"].keys() == {"redis", "trainer"}
+    assert "models:/app/models" in TRAINER_SERVICES["trainer"]["volumes"]
+    assert set(yaml.safe_load(TRAINER_TEXT)["volumes"]) == {"models", "trainings"}
+
+
+def test_the_trainer_is_as_hardened_as_the_rest_and_its_variables_are_settings() -> None:
+    trainer = TRAINER_SERVICES["trainer"]
+    for option in ("restart", "read_only", "tmpfs", "cap_drop", "security_opt"):
+        assert trainer[option] == SERVICES["worker"][option]
+    assert trainer["build"] == {"context": ".", "target": "trainer"}
+    assert "trainer" in TARGETS
+    environ = trainer["environment"]
+    assert set(environ) <= {name.upper() for name in Settings.__dataclass_fields__} | set(THIRD_PARTY)
+    settings = load_settings(environ, redis_url_file=Path("none"))
+    assert f"trainings:{settings.trainer_dir}" in trainer["volumes"]
+    assert f"./data/mnist:{settings.mnist_dir}:ro" in trainer["volumes"]
+    assert seconds(trainer["stop_grace_period"]) >= STOP_S

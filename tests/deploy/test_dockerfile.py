@@ -16,7 +16,14 @@ from shared.settings import Settings, load_settings
 from tests.processes import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-EXTRAS = {"api": set(), "worker": {"worker"}, "worker-gpu": {"worker", "gpu"}, "tasks": {"tasks"}, "flower": {"flower"}}
+EXTRAS = {
+    "api": set(),
+    "worker": {"worker"},
+    "worker-gpu": {"worker", "gpu"},
+    "tasks": {"tasks"},
+    "trainer": {"worker", "train"},
+    "flower": {"flower"},
+}
 TARGETS = sorted(EXTRAS)
 
 
@@ -187,11 +194,12 @@ def test_the_workers_run_as_the_procfile_runs_them() -> None:
     for option in ("--pool solo", "--without-mingle", "--without-gossip"):
         assert option in command
         assert option in procfile["worker"]
-    in_a_container = " ".join(command_of("tasks"))
-    assert procfile["tasks"].replace(' --loglevel "${LOG_LEVEL:-info}"', "") == in_a_container
+    for program in ("tasks", "trainer"):
+        in_a_container = " ".join(command_of(program))
+        assert procfile[program].replace(' --loglevel "${LOG_LEVEL:-info}"', "") == in_a_container
 
 
-@pytest.mark.parametrize("target", ["api", "worker", "worker-gpu"])
+@pytest.mark.parametrize("target", ["api", "worker", "worker-gpu", "trainer"])
 def test_the_models_are_where_the_settings_say(target: str) -> None:
     assert "models models/" in whole(target).all_of("COPY")
     assert whole(target).all_of("WORKDIR")[-1] == "/app"

@@ -180,6 +180,7 @@ def test_all_of_it_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewhere
             name in running
             for name in ("redis-server", "api", "worker.app worker", "worker.tasks worker", "worker.app flower")
         )
+        assert "worker.trainer" not in running, "only where it was asked for"
     finally:
         process.signal(signal.SIGINT)
         status = process.wait(timeout_s=60)

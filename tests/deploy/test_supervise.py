@@ -38,8 +38,8 @@ def test_a_line_that_is_neither_is_refused_and_shown(line: str) -> None:
         parse_procfile(f"web: serve\n{line}\n")
 
 
-def test_the_repository_runs_redis_the_api_both_kinds_of_worker_and_flower() -> None:
-    assert list(parse_procfile(OUR_PROCFILE)) == ["redis", "api", "worker", "tasks", "flower"]
+def test_the_repository_runs_redis_the_api_all_kinds_of_worker_and_flower() -> None:
+    assert list(parse_procfile(OUR_PROCFILE)) == ["redis", "api", "worker", "tasks", "trainer", "flower"]
 
 
 def test_the_repository_starts_redis_before_everything_and_so_stops_it_last() -> None:
@@ -56,6 +56,7 @@ def test_only_workers_are_started_more_than_once_and_have_a_number_in_their_name
         "api": "1",
         "worker": "3",
         "tasks": "1",
+        "trainer": "1",
         "flower": "1",
     }
     assert "%(process_num)d" in config["program:worker"]["process_name"]

@@ -10,7 +10,7 @@ from shared.errors import SettingError
 from shared.settings import Settings, engine_threads, load_settings
 
 FIELDS = [field.name for field in dataclasses.fields(Settings)]
-SECRET = {"api_keys", "webhook_secret"}  # never shown
+SECRET = {"api_keys", "webhook_secret", "trainer_api_key"}  # never shown
 NO_FILE = Path("no/such/file")
 
 # For each setting: a text, what it becomes, and texts that cannot be used.
@@ -36,7 +36,9 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "flower_port": ("65535", 65535, ["0", "65536", "x"]),
     "log_level": ("debug", "debug", ["DEBUG", "trace", " info"]),
     "models_dir": ("/srv/models", Path("/srv/models"), []),
+    "models_cache_dir": ("/var/cache/models", Path("/var/cache/models"), []),
     "default_model": ("cnn@3", "cnn@3", ["\t"]),
+    "alias_wait_s": ("0", 0.0, ["-1", "3601", "nan"]),
     "mnist_dir": ("data/mnist", Path("data/mnist"), []),
     "engine": ("litert", "litert", ["keras", "Auto"]),
     "engine_threads": ("256", 256, ["-1", "257", "all"]),
@@ -72,6 +74,13 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "webhook_allow_private": ("1", True, ["maybe"]),
     "webhook_timeout_s": ("0.1", 0.1, ["0", "601", "nan"]),
     "webhook_attempts": ("1", 1, ["0", "101"]),
+    "max_trainings": ("1", 1, ["0", "1001"]),
+    "training_ttl_s": ("60", 60, ["59", "100000001"]),
+    "trainer_dir": ("/srv/trainings", Path("/srv/trainings"), []),
+    "trainer_threads": ("256", 256, ["-1", "257"]),
+    "trainer_nice": ("0", 0, ["-1", "20"]),
+    "trainer_api_url": ("https://api:5000/", "https://api:5000", ["api:5000", "ftp://api", "http://", "http://h:x"]),
+    "trainer_api_key": ("some-key", "some-key", ["\t"]),
 }
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from shared.dataset import Split
-from training.__main__ import NETWORK_NAMES
+from shared.training import NETWORK_NAMES
 
 pytestmark = pytest.mark.slow
 

@@ -90,7 +90,7 @@ def check_sets(side: Side, champion: Side | None) -> list[Check]:
         accuracy = float(correct.mean())
         its = float(champion.answers.sets[name].mean()) if champion else None
         bound = bound_of_set(name, its)
-        told = f"test images {DESCRIPTIONS[name]}"
+        told = f"{len(correct)} test images {DESCRIPTIONS[name]}"
         checks.append(Check(name, bound is None or accuracy >= bound, told, accuracy, bound, champion=its))
     return checks
 

@@ -37,7 +37,7 @@ def judge(
         rival_engine = _load_champion(champion, kind, progress) if champion else None
         progress("distorting the test images")
         paper = exam.make_exam(test)
-        progress(f"{version.ref} reads {len(test.images)} test images, seven times")
+        progress(f"{version.ref} reads {len(test.images)} test images, and some of them distorted")
         answers = exam.take(engine, paper)
         checks.append(soundness.check_probabilities(answers))
         if checks[-1].passed:

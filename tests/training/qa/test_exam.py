@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from shared import dataset
 from shared.images import Images, Probabilities
@@ -20,6 +21,15 @@ def test_every_set_is_shown_and_what_was_read_right_is_kept() -> None:
     assert answers.sets.keys() == paper.sets.keys()
     for right in answers.sets.values():
         assert np.array_equal(right, paper.test.labels == 4)
+
+
+def test_the_sets_are_made_of_some_of_the_test_images_from_all_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exam, "SET_IMAGES", 40)
+    test = dataset.load_split("test", None)
+    paper = exam.make_exam(test)
+    assert np.array_equal(paper.sets["inverted"], 255 - test.images[::5])
+    assert np.array_equal(paper.set_labels, test.labels[::5])
+    assert all(len(images) == 40 for images in paper.sets.values())
 
 
 def test_mistakes_come_with_the_surest_first_and_are_bounded() -> None:

@@ -1,0 +1,1 @@
+"""Trainings: taken up, carried out as processes aside, recorded, published."""
