@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from shared import keys
 from shared.connection import Client, worker_client
 from shared.images import Images, Probabilities
-from shared.registry import model_names
+from shared.registry import list_models
 from shared.settings import Settings
 from worker.backlog import Backlog
 from worker.deliveries import Deliveries
@@ -67,7 +67,8 @@ class BatchingService:
         self._keeper_client = worker_client(settings, patient=False)
         wishes = read_wishes(self._keeper_client, time.time())
         self._engines = Engines(settings)
-        self._engines.load(default_version(self._engines.registry, settings.default_model, wishes))
+        models = list_models(self._engines.registry)
+        self._engines.load(default_version(settings.default_model, models, wishes))
         client = self._patient_client()
 
         self._backlog = Backlog(self._engines, self._engines.at_a_time, settings.bulk_entry_images)
@@ -166,12 +167,7 @@ class BatchingService:
 
     def _read_new_models(self) -> None:
         """Join the group of each model that has come into the registry, and pull its entries."""
-        try:
-            models = model_names(self._engines.registry)
-        except OSError as error:
-            logger.warning("the registry cannot be read: %s", error)
-            return
-        for model in sorted(set(models) - set(self._models)):
+        for model in sorted(set(self.loader.models) - set(self._models)):
             ensure_groups(self._keeper_client, [model])
             self._models.append(model)
             for lane in keys.LANES:

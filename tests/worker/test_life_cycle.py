@@ -121,6 +121,8 @@ def test_requests_for_a_version_that_will_not_load_fail_alone_with_the_reason(li
 
 def test_a_model_that_appears_is_served_without_a_restart(living: System, models_dir: Path, test_set: Split) -> None:
     publish(models_dir, "new@1")
+    while "new" not in living.http.get("/status").json()["models"]:
+        pass
     reply = living.http.get("/mnist/classify/7", params={"model": "new"})
     assert (reply.status_code, reply.json()["model"]) == (200, "new@1")
     assert reply.json()["prediction"] == test_set.labels[7]
