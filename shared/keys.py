@@ -23,6 +23,7 @@ from typing import Literal
 
 PREFIX = "mnistified:"
 GROUP = "workers"
+DRIFT_WINDOW_S = 3600  # what came in during each such window of unix time is counted in hashes of its own
 SHARDS = 8  # of the bulk lane; workers and API must agree
 WORKERS = PREFIX + "workers"  # sorted set: worker name -> unix time (s) of its last heartbeat
 JOBS_CHANNEL = PREFIX + "jobs"  # published: the id of a job that reached its final state
@@ -127,6 +128,23 @@ def reply_channel(api: str) -> str:
 def worker(name: str) -> str:
     """String: the JSON of a worker's last heartbeat."""
     return f"{PREFIX}worker:{name}"
+
+
+def drift(ref: str, window: int) -> str:
+    """Hash: `{histogram}:{bin}` of shared/histograms.py -> images of a version, `name@version`, in that window."""
+    return f"{PREFIX}drift:{ref.replace('@', ':')}:{window}"
+
+
+def drift_window(now_s: float) -> int:
+    """Number of the window that a unix time is in."""
+    return int(now_s // DRIFT_WINDOW_S)
+
+
+def shadow(name: str, version: int, shadow_version: int) -> str:
+    """Hash of images that a version had answered: `images` that the shadow was given copies of and answered, of them
+    `agree`; `failed`, `skipped` for want of time; and `3>5` for each that the version took for a 3, the shadow for a 5.
+    """
+    return f"{PREFIX}shadow:{name}:{version}:{shadow_version}"
 
 
 def trainings(model: str) -> str:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from shared.errors import ModelError
-from shared.registry import load_version
+from shared.registry import list_models
 from shared.settings import Settings
 from worker.backlog import Backlog
 from worker.engine.pace import Pace
 from worker.engines import Engines
-from worker.residency import Residency, default_version, latest_versions
+from worker.residency import Models, Residency, default_version, find_version, latest_versions
 from worker.watchdog import Pulse
 from worker.wishes import Wishes
 
@@ -29,7 +29,7 @@ LONGEST_BESIDE_MS = 10.0  # of a run that is measured beside engines that serve:
 
 class Loader:
     """`run` is a thread's, the rest may be called from any. `changed` is called after each load, also after one that
-    failed.
+    failed, and when a name has come into the registry: `models` are the versions of all names.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class Loader:
         self._pace = beside(engines, pulse)
         self._asked: dict[str, None] = {}
         self._wake = threading.Event()
-        self._default = default_version(engines.registry, settings.default_model, wishes())
-        self._latest: frozenset[str] = frozenset()
+        self.models: Models = list_models(engines.registry)
+        self._default = default_version(settings.default_model, self.models, wishes())
         self._loading: str | None = None
 
     def wake(self) -> None:
@@ -70,7 +70,7 @@ class Loader:
 
         Raises ModelError for one that is not in the registry.
         """
-        ref = load_version(self._engines.registry, ref).ref
+        ref = find_version(ref, self.models)
         self._engines.forget_failure(ref)
         if ref not in self._engines.loaded:
             self._asked[ref] = None
@@ -109,18 +109,20 @@ class Loader:
         }
 
     def _read_registry(self) -> None:
-        registry = self._engines.registry
+        names = set(self.models)
         try:
-            self._default = default_version(registry, self._settings.default_model, self._wishes())
-            self._latest = latest_versions(registry, self._engines.loaded)
+            self.models = list_models(self._engines.registry)
+            self._default = default_version(self._settings.default_model, self.models, self._wishes())
         except (ModelError, OSError) as error:
             logger.warning("the default stays %s: %s", self._default, error)
+        if set(self.models) - names:
+            self._changed()
 
     def _residency(self) -> Residency:
         return Residency(
             default=self._default,
             wishes=self._wishes(),
-            latest=self._latest,
+            latest=latest_versions(self.models),
             waiting=self._backlog.waiting(),
             asked=list(self._asked),
         )
@@ -140,7 +142,6 @@ class Loader:
             self._engines.fail(ref, str(error))
         self._loading = None
         self._asked.pop(ref, None)
-        self._read_registry()
         self._backlog.loaded()
         self._changed()
 

@@ -1,27 +1,37 @@
 """Which versions belong in this worker's memory, and which go first: rules, without the engines themselves."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.aliases import LATEST
-from shared.registry import Registry, load_version, versions
+from shared.errors import ModelError
 from worker.wishes import Wishes
 
+Models = Mapping[str, Sequence[int]]  # the versions of each name, oldest first, as the registry lists them
 
-def default_version(registry: Registry, default_model: str, wishes: Wishes) -> str:
+
+def find_version(ref: str, models: Models) -> str:
+    """The `name@version` that `name` (its latest version) or `name@version` means. Raises ModelError."""
+    name, _, wanted = ref.partition("@")
+    numbers = list(map(str, models.get(name, ())))
+    if not numbers:
+        raise ModelError(f"no model {name!r} in the registry; there: {', '.join(models) or 'none'}")
+    if wanted and wanted not in numbers:
+        raise ModelError(f"no version {wanted!r} of model {name!r}; there: {', '.join(numbers)}")
+    return f"{name}@{wanted or numbers[-1]}"
+
+
+def default_version(default_model: str, models: Models, wishes: Wishes) -> str:
     """What requests mean that name no model, as `name@version`.
 
     `default_model` is `name`, `name@version` or `name@alias`; a name alone means its champion, or its latest version
-    where there is none. Raises ModelError when it is not in the registry.
+    where there is none. An alias is believed. Raises ModelError where none says it and it is not in the registry.
     """
-    ref = wishes.meaning(default_model) or default_model.removesuffix(f"@{LATEST}")
-    return load_version(registry, ref).ref
+    return wishes.meaning(default_model) or find_version(default_model.removesuffix(f"@{LATEST}"), models)
 
 
-def latest_versions(registry: Registry, refs: Iterable[str]) -> frozenset[str]:
-    """The latest version of each model of which `refs` has any."""
-    known = {name: versions(registry, name) for name in {ref.partition("@")[0] for ref in refs}}
-    return frozenset(f"{name}@{numbers[-1]}" for name, numbers in known.items() if numbers)
+def latest_versions(models: Models) -> frozenset[str]:
+    return frozenset(f"{name}@{numbers[-1]}" for name, numbers in models.items() if numbers)
 
 
 @dataclass(frozen=True, slots=True)

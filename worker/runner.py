@@ -50,7 +50,10 @@ class _Run:
 
 
 class Runner:
-    """One thread's: `run` until the backlog is closed and empty. No batch ends it, short of ending the process."""
+    """One thread's: `run` until the backlog is closed and empty. No batch ends it, short of ending the process.
+
+    `answered` is told of each batch whose results are written: its version, and its images and answers but for faults.
+    """
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Runner:
         finisher: Finisher,
         report: Callable[[BatchReport], None],
         finished: Callable[[list[Delivery]], None],
+        answered: Callable[[str, Images, Probabilities], None],
         suspects: Suspects,
         in_model: Pulse,
         in_redis: Pulse,
@@ -68,6 +72,7 @@ class Runner:
         self._finisher = finisher
         self._report = report
         self._finished = finished
+        self._answered = answered
         self._suspects = suspects
         self._in_model = in_model
         self._in_redis = in_redis
@@ -146,6 +151,13 @@ class Runner:
                 reason=next(iter(run.faults.values()), ""),
             )
         )
+        images, probabilities = run.images, run.probabilities
+        if run.faults:
+            sound = np.ones(len(images), bool)
+            sound[list(run.faults)] = False
+            images, probabilities = images[sound], probabilities[sound]
+        if len(images):
+            self._answered(batch[0].delivery.entry.model, images, probabilities)
 
 
 def positions_alive(part: Slice, now_ms: float) -> Sequence[int]:

@@ -11,10 +11,12 @@ from redis.exceptions import RedisError
 
 from shared import keys
 from shared.connection import Client, worker_client
-from shared.registry import model_names
+from shared.images import Images, Probabilities
+from shared.registry import list_models
 from shared.settings import Settings
 from worker.backlog import Backlog
 from worker.deliveries import Deliveries
+from worker.drift import Drift
 from worker.engines import Engines
 from worker.finish import Finisher
 from worker.heartbeat import Heartbeat
@@ -23,12 +25,15 @@ from worker.leases import Leases
 from worker.loader import Loader
 from worker.residency import default_version
 from worker.runner import BatchReport, Runner
+from worker.shadow import Shadows
 from worker.suspects import Suspects
+from worker.tallies import Tallies
 from worker.watchdog import EXIT_BROKEN, Watchdog
 from worker.wishes import Listener, Wishes, read_wishes
 
 logger = logging.getLogger(__name__)
 
+DRIFT_WINDOWS_KEPT = 3  # two are read, and the last of them is still written while the next begins
 WARM_STOP_S = 30.0  # for what is in hand when a worker is told to stop; what is left is taken over
 SWITCH_INTERVAL_S = 1e-4  # the thread that has the model's turn must not wait for one that writes results
 
@@ -45,6 +50,9 @@ class BatchingService:
         self._keep_soon = threading.Event()
         self._watchdog = Watchdog(settings.engine_stall_s)
         self._consumer = f"{worker_name}:{os.getpid()}:{time.time_ns()}"
+        self._drift_tallies = Tallies(DRIFT_WINDOWS_KEPT * keys.DRIFT_WINDOW_S)
+        self._drift = Drift(self._drift_tallies)
+        self._shadow_tallies = Tallies(settings.result_ttl_s)
         self._models: list[str] = []
         self._pullers: list[threading.Thread] = []
 
@@ -59,12 +67,14 @@ class BatchingService:
         self._keeper_client = worker_client(settings, patient=False)
         wishes = read_wishes(self._keeper_client, time.time())
         self._engines = Engines(settings)
-        self._engines.load(default_version(self._engines.registry, settings.default_model, wishes))
+        models = list_models(self._engines.registry)
+        self._engines.load(default_version(settings.default_model, models, wishes))
         client = self._patient_client()
 
         self._backlog = Backlog(self._engines, self._engines.at_a_time, settings.bulk_entry_images)
         self._listener = self._make_listener(wishes)
         self.loader = self._make_loader()
+        self._shadows = self._make_shadows()
         suspects = Suspects(client, self._consumer, settings.max_attempts)
         self._deliveries = Deliveries(client, self._backlog, self._finisher(client), suspects, self.loader.wake)
         self._leases = Leases(
@@ -80,6 +90,7 @@ class BatchingService:
         self._keeper = self._thread("keep", self._keep)
         self._thread("load", self.loader.run)
         self._thread("listen", self._listener.listen)
+        self._thread("shadow", self._shadows.run)
         self._thread("watchdog", lambda: self._watchdog.run(self._ended))
 
     def stop(self) -> None:
@@ -122,6 +133,16 @@ class BatchingService:
             pulse=self._watchdog.model_pulse("load"),
         )
 
+    def _make_shadows(self) -> Shadows:
+        return Shadows(
+            self._engines,
+            self._backlog,
+            shadows=lambda: self._listener.wishes.shadows,
+            tallies=self._shadow_tallies,
+            ended=self._ended,
+            pulse=self._watchdog.model_pulse("shadow"),
+        )
+
     def _runner(self, name: str) -> Runner:
         client = self._patient_client()
         return Runner(
@@ -130,6 +151,7 @@ class BatchingService:
             self._finisher(client),
             self._report,
             self._deliveries.finished,
+            self._answered,
             Suspects(client, self._consumer, self._settings.max_attempts),
             self._watchdog.model_pulse(name),
             self._watchdog.redis_pulse(name),
@@ -139,14 +161,13 @@ class BatchingService:
         self._heartbeat.count(report)
         self._on_batch(report)
 
+    def _answered(self, ref: str, images: Images, probabilities: Probabilities) -> None:
+        self._drift.observe(ref, images, probabilities)
+        self._shadows.offer(ref, images, probabilities)
+
     def _read_new_models(self) -> None:
         """Join the group of each model that has come into the registry, and pull its entries."""
-        try:
-            models = model_names(self._engines.registry)
-        except OSError as error:
-            logger.warning("the registry cannot be read: %s", error)
-            return
-        for model in sorted(set(models) - set(self._models)):
+        for model in sorted(set(self.loader.models) - set(self._models)):
             ensure_groups(self._keeper_client, [model])
             self._models.append(model)
             for lane in keys.LANES:
@@ -174,6 +195,7 @@ class BatchingService:
             while runner.is_alive():
                 runner.join(interval_s)
                 self._keep_or_warn()
+        self._keep_or_warn()  # the last counts
 
     def _keep_or_warn(self) -> None:
         try:
@@ -195,6 +217,12 @@ class BatchingService:
                         pipeline.expire(key, self._settings.result_ttl_s)
             pipeline.execute()
         self._watchdog.redis_answered()
+        self._write_tallies()
+
+    def _write_tallies(self) -> None:
+        self._drift.flush()
+        for tallies in (self._drift_tallies, self._shadow_tallies):
+            tallies.write(self._keeper_client)
 
     def _thread(self, name: str, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=_or_exit(target), name=name, daemon=True)

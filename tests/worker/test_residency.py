@@ -1,7 +1,5 @@
 """Which versions are loaded next, which may go, and which go first."""
 
-from pathlib import Path
-
 import pytest
 
 from shared.aliases import Alias
@@ -12,28 +10,26 @@ from worker.wishes import Wishes
 CHAMPION = Wishes({"cnn/champion": Alias(1, canary=2, canary_percent=5.0, shadow=3)})
 
 
-def publish(models_dir: Path, *refs: str) -> None:
-    for ref in refs:
-        name, _, version = ref.partition("@")
-        directory = models_dir / name / version
-        directory.mkdir(parents=True)
-        (directory / "model.json").write_text("{}")
+MODELS = {"cnn": [1, 2, 10], "small": [3]}
 
 
-def test_the_default_is_the_champion_and_the_latest_where_there_is_none(tmp_path: Path) -> None:
-    publish(tmp_path, "cnn@1", "cnn@2")
-    assert default_version(tmp_path, "cnn", Wishes()) == "cnn@2"
-    assert default_version(tmp_path, "cnn", CHAMPION) == "cnn@1"
-    assert default_version(tmp_path, "cnn@2", CHAMPION) == "cnn@2", "a setting that names a version means that one"
-    assert default_version(tmp_path, "cnn@latest", CHAMPION) == "cnn@2"
-    assert default_version(tmp_path, "cnn@champion", CHAMPION) == "cnn@1"
-    with pytest.raises(ModelError, match="big"):
-        default_version(tmp_path, "big", CHAMPION)
+def test_the_default_is_the_champion_and_the_latest_where_there_is_none() -> None:
+    assert default_version("cnn", MODELS, Wishes()) == "cnn@10"
+    assert default_version("cnn", MODELS, CHAMPION) == "cnn@1"
+    assert default_version("cnn@2", MODELS, CHAMPION) == "cnn@2", "a setting that names a version means that one"
+    assert default_version("cnn@latest", MODELS, CHAMPION) == "cnn@10"
+    assert default_version("cnn@champion", MODELS, CHAMPION) == "cnn@1"
+    assert default_version("new", MODELS, Wishes({"new/champion": Alias(7)})) == "new@7", "an alias is believed"
 
 
-def test_the_latest_version_is_told_of_each_model_that_is_asked_for(tmp_path: Path) -> None:
-    publish(tmp_path, "cnn@1", "cnn@9", "cnn@10", "small@3", "other@1")
-    assert latest_versions(tmp_path, ["cnn@1", "small@3", "gone@1"]) == {"cnn@10", "small@3"}
+@pytest.mark.parametrize("ref", ["big", "cnn@3", "cnn@x", "cnn@01", "@1", ""])
+def test_what_is_not_in_the_registry_is_told_with_what_is(ref: str) -> None:
+    with pytest.raises(ModelError, match=r"there: (cnn, small|1, 2, 10)"):
+        default_version(ref, MODELS, CHAMPION)
+
+
+def test_the_latest_versions_are_the_last_of_each_name() -> None:
+    assert latest_versions(MODELS) == {"cnn@10", "small@3"}
 
 
 def test_what_entries_wait_for_is_loaded_first_then_what_is_wanted_then_what_aliases_name() -> None:

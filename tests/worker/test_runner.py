@@ -31,13 +31,13 @@ class FakeEngines:
 
     def __init__(self, max_batch_images: int) -> None:
         self._max_batch_images = max_batch_images
-        self.reserved = 0
+        self.reserved: list[str] = []
 
     def most_images(self, ref: str) -> int:
         return self._max_batch_images
 
     def reserve(self, ref: str) -> int:
-        self.reserved += 1
+        self.reserved.append(ref)
         return self._max_batch_images
 
     def observe(self, ref: str, images: int, model_ms: float) -> None:
@@ -46,7 +46,7 @@ class FakeEngines:
 
     @contextmanager
     def engine(self, ref: str) -> Any:
-        self.reserved -= 1
+        self.reserved.remove(ref)
         if ref == "nope@1":
             raise ModelError("no model 'nope'")
         yield self
@@ -97,6 +97,7 @@ def run_marked(
     backlog.close()
     finisher = FakeFinisher()
     reports: list[BatchReport] = []
+    answered: list[tuple[int, int]] = []
     pulse = Watchdog(60).model_pulse("run")
     runner = Runner(
         backlog,
@@ -104,6 +105,9 @@ def run_marked(
         finisher,  # type: ignore[arg-type]
         reports.append,
         lambda _: None,
+        lambda ref, images, probabilities: answered.extend(
+            zip(images[:, 0, 0].tolist(), probabilities.argmax(axis=1).tolist(), strict=True)
+        ),
         suspects,  # type: ignore[arg-type]
         pulse,
         pulse,
@@ -113,7 +117,9 @@ def run_marked(
         each.start()
     for each in runners:
         each.join(30)
-    assert engines.reserved == 0
+    assert engines.reserved == []
+    assert len(answered) == sum(report.images - report.failed for report in reports)
+    assert all(first_pixel % 10 == prediction for first_pixel, prediction in answered)
     assert sorted(map(id, finisher.deliveries)) == sorted(map(id, deliveries))
     return reports
 

@@ -1,0 +1,56 @@
+"""What tells drift: counts of what came in and what was answered, in bins that workers, cards and the API share.
+
+To change a bin is to change what every card's `reference` means.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.images import CLASSES, IMAGE_BYTES, IMAGE_SIDE, Images, Probabilities
+
+Counts = npt.NDArray[np.int64]  # int64[bins]
+
+CENTRE_PX = 14.0  # where MNIST has the centre of mass of every digit, in both directions
+CONFIDENCE_EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the largest probability
+INK_EDGES = (0.02, 0.04, 0.06, 0.08, 0.10, 0.12, 0.14, 0.16, 0.18, 0.20, 0.25, 0.35, 0.5)  # mean of the pixels, 0 to 1
+OFFSET_EDGES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # px, of the centre of mass from CENTRE_PX
+
+BINS: Mapping[str, int] = {
+    "predictions": CLASSES,
+    "confidence": len(CONFIDENCE_EDGES) + 1,
+    "ink": len(INK_EDGES) + 1,
+    "offset": len(OFFSET_EDGES) + 1,
+}
+
+_FROM_CENTRE = np.arange(IMAGE_SIDE, dtype=np.float32) - CENTRE_PX
+_MOMENTS = np.stack(  # float32[784,3]: one product with it sums up the pixels, and the pixels times x and times y
+    [np.ones(IMAGE_BYTES, np.float32), np.tile(_FROM_CENTRE, IMAGE_SIDE), np.repeat(_FROM_CENTRE, IMAGE_SIDE)], axis=1
+)
+
+
+def histograms(images: Images, probabilities: Probabilities) -> dict[str, Counts]:
+    """uint8[N,28,28] and the float32[N,10] that answered them -> the counts of each of BINS, N in each.
+
+    A value on an edge belongs to the bin above it. An image without ink is as far off centre as can be.
+    """
+    moments = images.reshape(-1, IMAGE_BYTES).astype(np.float32) @ _MOMENTS
+    ink = moments[:, 0]
+    distance = np.hypot(moments[:, 1], moments[:, 2])
+    offset_px = np.divide(distance, ink, out=np.full_like(ink, np.inf), where=ink > 0)
+    return {
+        "predictions": np.bincount(probabilities.argmax(axis=1), minlength=CLASSES),
+        "confidence": _count(probabilities.max(axis=1), CONFIDENCE_EDGES),
+        "ink": _count(ink / (255 * IMAGE_BYTES), INK_EDGES),
+        "offset": _count(offset_px, OFFSET_EDGES),
+    }
+
+
+def shares(counts: Mapping[str, Counts]) -> dict[str, list[float]]:
+    """As a card has them under `reference`: each histogram adds up to 1."""
+    return {name: [round(float(share), 6) for share in of / max(1, of.sum())] for name, of in counts.items()}
+
+
+def _count(values: npt.NDArray[np.float32], edges: tuple[float, ...]) -> Counts:
+    return np.bincount(np.searchsorted(np.array(edges, np.float32), values, side="right"), minlength=len(edges) + 1)
