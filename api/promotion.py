@@ -68,8 +68,15 @@ def unready(workers: Sequence[Mapping[str, Any]], refs: Sequence[str]) -> str:
     """Who has not loaded what, by the workers' heartbeats; empty when all have everything."""
     if not workers:
         return f"no worker is there to load {', '.join(refs)}"
-    lacks = {worker["name"]: [ref for ref in refs if ref not in worker["models"]] for worker in workers}
-    return "; ".join(f"{name} has not loaded {', '.join(missing)}" for name, missing in lacks.items() if missing)
+    faults: list[str] = []
+    for worker in workers:
+        reasons = worker.get("failed_models", {})
+        faults += [
+            f"{worker['name']} has not loaded {ref}" + (f" ({reasons[ref]})" if ref in reasons else "")
+            for ref in refs
+            if ref not in worker["models"]
+        ]
+    return "; ".join(faults)
 
 
 async def switch(client: Client, change: Change) -> dict[str, Any]:

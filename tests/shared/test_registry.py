@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from shared import registry
 from shared.errors import ModelError
-from shared.registry import ModelVersion, load_version, model_names, versions
+from shared.registry import ModelVersion, list_models, load_version, model_names, read_card, read_file, versions
 
 
 def publish(models_dir: Path, name: str, version: str, card: str = "{}") -> Path:
@@ -94,3 +95,41 @@ def test_a_card_that_cannot_be_read_is_named(models_dir: Path, card: str) -> Non
     path = publish(models_dir, "cnn", "11", card) / "model.json"
     with pytest.raises(ModelError, match=f"{path} cannot be read: "):
         load_version(models_dir, "cnn")
+
+
+def test_every_model_is_listed_with_its_versions(models_dir: Path) -> None:
+    assert list_models(models_dir) == {"a-2": [1], "cnn": [2, 9, 10]}
+    assert list_models(models_dir / "no") == {}
+
+
+def test_a_file_beside_a_card_is_read_where_it_is_there(models_dir: Path) -> None:
+    (models_dir / "cnn" / "2" / "report.json").write_text("{}")
+    assert read_file(models_dir, "cnn", 2, "report.json") == b"{}"
+    assert read_file(models_dir, "cnn", 9, "report.json") is None
+    assert read_file(models_dir, "cnn", 3, "model.json") is None
+
+
+def test_a_file_is_read_up_to_a_bound(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "MOST_BYTES", 4)
+    path = models_dir / "cnn" / "2" / "report.json"
+    path.write_text("1234")
+    assert read_file(models_dir, "cnn", 2, "report.json") == b"1234"
+    path.write_text("12345")
+    with pytest.raises(ModelError, match=f"{path} has more than 4 bytes"):
+        read_file(models_dir, "cnn", 2, "report.json")
+
+
+def test_what_is_no_file_cannot_be_read(models_dir: Path) -> None:
+    (models_dir / "cnn" / "2" / "report.json").mkdir()
+    with pytest.raises(ModelError, match=r"report\.json cannot be read"):
+        read_file(models_dir, "cnn", 2, "report.json")
+
+
+def test_a_card_is_read_by_itself(models_dir: Path) -> None:
+    assert read_card(models_dir, "cnn@9") == {"accuracy": 0.9}
+
+
+@pytest.mark.parametrize("ref", ["cnn@3", "cnn", "cnn@", "cnn@../9", "no@1", "../cnn@1"])
+def test_a_card_that_is_not_there_is_told_with_what_is(models_dir: Path, ref: str) -> None:
+    with pytest.raises(ModelError, match="there: "):
+        read_card(models_dir, ref)

@@ -1,0 +1,154 @@
+"""The operator's command, against a real API whose worker is a heartbeat."""
+
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+
+import httpx
+import pytest
+
+from deploy import alias
+from deploy.local import free_port
+from shared import keys
+from tests.receiver import Receiver
+from tests.registries import beat, copy_version
+from tests.system import RedisServer, System, running
+
+KEY = "the-key-of-ops"
+
+
+@pytest.fixture(scope="module")
+def guarded(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    models_dir = tmp_path_factory.mktemp("models")
+    for version, passed in ((1, True), (2, True), (3, False)):
+        copy_version(models_dir, version, passed)
+    api_keys = f"ops:{sha256(KEY.encode()).hexdigest()}:admin"
+    environ = {"MODELS_DIR": str(models_dir), "API_KEYS": api_keys, "WORKER_TTL_S": "60"}
+    with running(redis_server.new_url(), 0, environ) as system:
+        system.http.headers["X-API-Key"] = KEY
+        beat(system.redis, "w1", "cnn@1", "cnn@2", "cnn@3")
+        yield system
+
+
+@pytest.fixture
+def api(guarded: System, monkeypatch: pytest.MonkeyPatch) -> System:
+    """The address and the key are in the environment; no alias is set."""
+    monkeypatch.setenv("MNISTIFIED_URL", guarded.url)
+    monkeypatch.setenv("MNISTIFIED_KEY", KEY)
+    guarded.redis.delete(keys.ALIASES, keys.CHANGES)
+    guarded.redis.publish(keys.ALIASES_CHANNEL, "all")
+    while guarded.http.get("/models/cnn").json()["aliases"]:
+        pass
+    return guarded
+
+
+def test_an_alias_is_set_shown_and_deleted(api: System, capsys: pytest.CaptureFixture[str]) -> None:
+    assert alias.main(["set", "cnn", "champion", "1"]) == 0
+    assert capsys.readouterr().out == "cnn/champion: nothing -> 1\n"
+    canary = ["--canary", "1", "--canary-percent", "2.5", "--shadow", "3", "--reason", "it is better"]
+    assert alias.main(["set", "cnn", "champion", "2", *canary]) == 0
+    assert capsys.readouterr().out == "cnn/champion: 1 -> 2, canary 1 at 2.5 %, shadow 3\n"
+    assert alias.main(["show"]) == 0
+    shown = "cnn: serves cnn@2; versions 1, 2, 3\n  champion = 2, canary 1 at 2.5 %, shadow 3\n"
+    assert capsys.readouterr().out == shown
+    assert alias.main(["delete", "cnn", "champion", "--reason", "over"]) == 0
+    assert capsys.readouterr().out == "cnn/champion: 2, canary 1 at 2.5 %, shadow 3 -> nothing\n"
+    assert alias.main(["show", "cnn"]) == 0
+    told = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "T", capsys.readouterr().out)
+    assert told.splitlines() == [
+        "cnn: serves cnn@3; versions 1, 2, 3",
+        "changes:",
+        "  T UTC, ops, cnn/champion: 2, canary 1 at 2.5 %, shadow 3 -> nothing: over",
+        "  T UTC, ops, cnn/champion: 1 -> 2, canary 1 at 2.5 %, shadow 3: it is better",
+        "  T UTC, ops, cnn/champion: nothing -> 1",
+    ]
+
+
+def test_the_gate_is_overruled_with_a_reason(api: System, capsys: pytest.CaptureFixture[str]) -> None:
+    assert alias.main(["set", "cnn", "champion", "3", "--force"]) == 1
+    assert "alias: 409: cnn@3 has not passed the gate: recall" in capsys.readouterr().err
+    assert alias.main(["set", "cnn", "champion", "3", "--force", "--reason", "a demonstration"]) == 0
+    assert alias.main(["show", "cnn"]) == 0
+    assert "cnn/champion: nothing -> 3 (forced): a demonstration" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "reason"),
+    [
+        (["set", "no", "champion", "1"], 1, "alias: 404: no model 'no'"),
+        (["set", "cnn", "latest", "1"], 1, "alias: 422: latest"),
+        (["set", "a/b", "champion", "1"], 1, "alias: 404:"),
+        (["delete", "cnn", "champion"], 1, "alias: 404: no alias 'champion'"),
+        (["show", "no"], 1, "alias: 404: no model 'no'"),
+    ],
+)
+def test_what_the_service_refuses_is_told(
+    api: System, capsys: pytest.CaptureFixture[str], argv: list[str], status: int, reason: str
+) -> None:
+    assert alias.main(argv) == status
+    assert reason in capsys.readouterr().err
+
+
+def test_workers_that_are_not_ready_are_another_status(api: System, capsys: pytest.CaptureFixture[str]) -> None:
+    beat(api.redis, "w2")
+    assert alias.main(["set", "cnn", "champion", "1", "--wait", "0"]) == 3
+    assert "alias: 503: w2 has not loaded cnn@1 after 0 s; nothing is changed" in capsys.readouterr().err
+    api.redis.zrem(keys.WORKERS, "w2")
+
+
+def test_without_a_key_nothing_is_done(
+    api: System, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MNISTIFIED_KEY")
+    assert alias.main(["show"]) == 1
+    assert "alias: 401: a key is needed" in capsys.readouterr().err
+
+
+def test_nobody_at_the_address_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    assert alias.main(["--url", url, "show"]) == 3
+    assert f"alias: {url} cannot be reached: " in capsys.readouterr().err
+
+
+def test_something_else_at_the_address_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with Receiver() as receiver:
+        assert alias.main(["--url", receiver.url, "show"]) == 3
+    assert "without JSON: is it the API?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["set", "cnn", "champion"],
+        ["set", "cnn", "champion", "second"],
+        ["--url", "127.0.0.1:5000", "show"],
+        ["--url", "ftp://host", "show"],
+    ],
+)
+def test_a_wrong_command_line_is_told(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        alias.main(argv)
+    assert ended.value.code == 2
+    assert "usage: python -m deploy.alias" in capsys.readouterr().err
+
+
+def test_an_alias_is_told_in_a_line() -> None:
+    means = {"version": 1, "canary": None, "canary_percent": 0.0, "shadow": None}
+    assert alias.tell_alias(means) == "1"
+    assert alias.tell_alias(means | {"canary": 2}) == "1, canary 2 at 0 %"
+    assert alias.tell_alias(None) == "nothing"
+
+
+def test_the_service_may_take_its_time(api: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    timeouts: list[httpx.Timeout] = []
+    client = httpx.Client
+
+    def spied(**options: object) -> httpx.Client:
+        timeouts.append(options["timeout"])  # type: ignore[arg-type]
+        return client(**options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(httpx, "Client", spied)
+    for argv in (["delete", "cnn", "x", "--wait", "5"], ["delete", "cnn", "x"]):
+        alias.main(argv)
+    assert [timeout.read for timeout in timeouts] == [5 + alias.SPARE_S, 3600 + alias.SPARE_S]
