@@ -28,7 +28,8 @@ def check_floor(reading: Reading, champion: Reading | None, limits: Bounds) -> C
     return Check(
         "accuracy",
         accuracy >= limits.floor,
-        f"{reading.correct} of {reading.images} test images read right; 95 % interval {low:.2%} to {high:.2%}",
+        f"{reading.correct} of {reading.images} test images read right, {limits.floor:.2%} expected; "
+        f"95 % interval {low:.2%} to {high:.2%}",
         accuracy,
         limits.floor,
         champion=champion.correct / champion.images if champion else None,
@@ -90,7 +91,8 @@ def check_sets(side: Side, champion: Side | None) -> list[Check]:
         accuracy = float(correct.mean())
         its = float(champion.answers.sets[name].mean()) if champion else None
         bound = bound_of_set(name, its)
-        told = f"{len(correct)} test images {DESCRIPTIONS[name]}"
+        expected = "" if bound is None else f", {bound:.2%} expected"
+        told = f"{accuracy:.2%} of {len(correct)} test images {DESCRIPTIONS[name]} read right{expected}"
         checks.append(Check(name, bound is None or accuracy >= bound, told, accuracy, bound, champion=its))
     return checks
 

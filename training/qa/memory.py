@@ -33,7 +33,7 @@ def check_memory(version: ModelVersion, kind: EngineKind, threads: int, limits: 
     return Check(
         "memory",
         mib <= limits.memory_mib,
-        "added to a fresh process by loading it and warming every batch size",
+        f"loading it and warming every batch size adds {mib:.0f} MiB to a fresh process",
         mib,
         limits.memory_mib,
         "at_most",

@@ -29,7 +29,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: right; }
 .checks th:first-child, .checks td:first-child, .checks td:last-child { text-align: left; }
 .checks td:not(:last-child) { white-space: nowrap; }
-.checks td:last-child { font-size: 13px; }
+.checks td:last-child { font-size: 13px; min-width: 16rem; }
 .passed { color: var(--good); } .failed { color: var(--bad); font-weight: bold; }
 .confusion td { text-align: center; min-width: 2.4rem; border: 1px solid var(--line); padding: .2rem; }
 .confusion th { text-align: center; }
@@ -143,5 +143,5 @@ def _pictures(captions: Sequence[tuple[int, str]], images: Images) -> str:
         f'<li><img src="{charts.picture(images[index])}" alt="test image {index}">#{index}<br>{escape(caption)}</li>'
         for index, caption in captions[:MAX_PICTURES]
     ]
-    rest = len(captions) - len(items)
-    return f'<ul class="pictures">\n{"".join(items)}\n</ul>' + (f"\n<p>And {rest} more.</p>" if rest else "")
+    more = f"\n<p>The first {len(items)} of more.</p>" if len(captions) > len(items) else ""
+    return f'<ul class="pictures">\n{"".join(items)}\n</ul>{more}'

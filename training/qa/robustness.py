@@ -14,12 +14,12 @@ BLUR_SD_PX = 1.0
 FADED = 0.6  # of the contrast
 
 DESCRIPTIONS = {
-    "noise": f"with normal noise, standard deviation {NOISE_SD:g} of 255",
+    "noise": f"with noise (standard deviation {NOISE_SD:g} of 255)",
     "shift": f"shifted by up to {MAX_SHIFT_PX} pixels each way",
     "rotation": f"turned by up to {MAX_ROTATION_DEG:g} degrees",
-    "blur": f"blurred, standard deviation {BLUR_SD_PX:g} pixel",
+    "blur": f"blurred (standard deviation {BLUR_SD_PX:g} pixel)",
     "faded": f"at {FADED:.0%} of the contrast",
-    "inverted": "inverted, black on white",
+    "inverted": "inverted to black on white",
 }
 
 

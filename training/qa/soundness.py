@@ -57,7 +57,7 @@ def _compare(name: str, batched: Probabilities, ask: Callable[[], Probabilities]
         difference = float(np.abs(batched - ask()).max())
     except Exception as error:  # of a file that will not load, each runtime raises its own
         return Check(name, False, f"no answer to compare with: {error}")
-    told = f"the largest difference of a probability, on {len(batched)} test images"
+    told = f"on {len(batched)} test images no probability differs by more than {difference:.2g}"
     return Check(name, difference <= tolerance, told, difference, tolerance, "at_most", "difference")
 
 

@@ -11,7 +11,9 @@ LIMITS = Bounds(floor=0.99)
 def test_the_floor_is_what_may_just_be_reached(mistakes: int, passed: bool) -> None:
     check = accuracy.check_floor(side(misread(3, mistakes)).reading, None, LIMITS)
     assert (check.passed, check.measured, check.bound) == (passed, 1 - mistakes / 1000, 0.99)
-    assert check.sentence.startswith(f"{1000 - mistakes} of 1000 test images read right; 95 % interval ")
+    assert check.sentence.startswith(
+        f"{1000 - mistakes} of 1000 test images read right, 99.00% expected; 95 % interval "
+    )
 
 
 def test_a_class_that_is_read_badly_is_named() -> None:
@@ -55,6 +57,8 @@ def test_a_robustness_set_is_held_to_the_champions() -> None:
     noise, blur = accuracy.check_sets(side(sets=sets), side(sets={"noise": 0.97, "blur": 0.96}))
     assert (noise.passed, noise.bound) == (True, 0.95)
     assert (blur.passed, blur.measured, blur.bound, blur.champion) == (False, 0.93, 0.94, 0.96)
+    told = "93.00% of 1000 test images blurred (standard deviation 1 pixel) read right, 94.00% expected"
+    assert blur.sentence == told
 
 
 def test_without_a_champion_there_is_a_floor_for_each_set() -> None:
