@@ -38,7 +38,7 @@ class View:
         return matrix
 
 
-VIEWS = (View(), View(angle_deg=6, scale=0.96), View(angle_deg=-6, scale=1.04))
+VIEWS = (View(), View(scale=0.93), View(scale=1.07))
 
 
 def run(options: Namespace, command: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from deploy import alias
 from deploy.local import free_port
 from shared import keys
-from tests.receiver import Receiver
+from tests.receiver import receiving
 from tests.registries import beat, copy_version
 from tests.system import RedisServer, System, running
 
@@ -111,8 +111,8 @@ def test_nobody_at_the_address_is_told(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_something_else_at_the_address_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with Receiver() as receiver:
-        assert alias.main(["--url", receiver.url, "show"]) == 3
+    with receiving() as receiver:
+        assert alias.main(["--url", receiver.url(""), "show"]) == 3
     assert "without JSON: is it the API?" in capsys.readouterr().err
 
 
