@@ -11,6 +11,7 @@ from api.parameters import accepts_first, integer_parameter
 from api.promotion import read_changes
 from api.quality import REPORT, REPORT_PAGE, read_quality
 from api.replying import Json
+from api.shadows import read_shadows
 from api.state import State, state_of
 from shared.errors import ModelError, NotFound
 from shared.registry import read_file
@@ -34,7 +35,9 @@ async def get_models(request: Request) -> Response:
 
 
 async def get_model(request: Request) -> Response:
-    return Json(_model_json(state_of(request), model_of(request)))
+    state, name = state_of(request), model_of(request)
+    shadows = await read_shadows(state.client, {name: state.aliases.of(name)})
+    return Json(_model_json(state, name) | {"shadows": shadows})
 
 
 async def get_version(request: Request) -> Response:

@@ -8,8 +8,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.drift import read_drift
 from api.queues import LaneDepth, is_stalled, read_queues
 from api.replying import Json
+from api.shadows import read_shadows
 from api.state import State, state_of
 from shared import keys
 from shared.errors import ModelError, Unavailable
@@ -31,6 +33,8 @@ async def get_status(request: Request) -> Response:
             "workers": workers,
             "trainers": await state.trainings.trainers(),
             "queues": {name: {lane: asdict(depth) for lane, depth in lanes.items()} for name, lanes in queues.items()},
+            "drift": await read_drift(state.client, state.catalog),
+            "shadows": await read_shadows(state.client, state.aliases.table),
             "takeovers": sum(worker["takeovers"] for worker in workers),
             "dead_letters": await state.client.xlen(keys.DEAD_LETTERS),
             "dataset": {"name": state.test_set.name, "images": len(state.test_set.images)},

@@ -4,10 +4,15 @@ import os
 from argparse import Namespace
 from typing import Any
 
+import numpy as np
+
 from shared import dataset, registry
 from shared.errors import DatasetError
+from shared.histograms import BINS, Counts, histograms, shares
 from training import card
 from worker.engine import Engine, load_engine
+
+AT_ONCE_IMAGES = 4096
 
 
 def run(options: Namespace, command: str) -> None:
@@ -28,9 +33,20 @@ def run(options: Namespace, command: str) -> None:
         f"{accuracy['correct']} correct, {accuracy['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})"
     )
     if options.write:
-        card.write(version.directory, version.card | quality)
+        train = dataset.load_split("train", dataset.find_mnist_dir(options.mnist_dir))
+        card.write(version.directory, version.card | quality | {"reference": reference(engine, train)})
 
 
 def measure(engine: Engine, split: dataset.Split) -> dict[str, Any]:
     """Return the fields of a card that say how good it is, by the likeliest class of each of the images."""
     return card.describe_quality(engine.predict(split.images), split, engine.kind)
+
+
+def reference(engine: Engine, split: dataset.Split) -> dict[str, list[float]]:
+    """Return the card's `reference`, which the service tells drift by: what is usual in `split`, and in the answers."""
+    counts: dict[str, Counts] = {name: np.zeros(bins, np.int64) for name, bins in BINS.items()}
+    for start in range(0, len(split.images), AT_ONCE_IMAGES):
+        images = split.images[start : start + AT_ONCE_IMAGES]
+        for name, some in histograms(images, engine.predict(images)).items():
+            counts[name] += some
+    return shares(counts)

@@ -152,6 +152,8 @@ SCHEMAS: dict[str, Schema] = {
             "models": {"type": "object"},
             "workers": array({"type": "object"}),
             "queues": {"type": "object"},
+            "drift": {"type": "object"},
+            "shadows": array({"type": "object"}),
             "takeovers": INTEGER,
             "dead_letters": INTEGER,
             "dataset": obj({"name": STRING, "images": INTEGER}),

@@ -8,6 +8,7 @@ import pytest
 
 from shared import dataset, registry
 from shared.errors import DatasetError
+from shared.histograms import BINS
 from shared.images import Images, Probabilities
 from training import evaluate
 from training.__main__ import main, make_parser
@@ -45,6 +46,15 @@ def test_accuracy_is_the_share_of_images_whose_label_was_the_likeliest() -> None
     }
 
 
+def test_the_reference_has_the_shares_of_what_was_given_and_answered() -> None:
+    split = dataset.load_split("test", None)
+    reference = evaluate.reference(Threes(), split)  # type: ignore[arg-type]
+    assert {name: len(shares) for name, shares in reference.items()} == BINS
+    assert reference["predictions"] == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+    assert reference["confidence"] == [*[0] * 9, 1]
+    assert sum(reference["ink"]) == pytest.approx(1)
+
+
 def test_accuracy_on_the_sample_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset, "find_mnist_dir", lambda setting: None)
     with pytest.raises(DatasetError, match="make data"):
@@ -62,10 +72,14 @@ def test_the_published_model_is_as_good_as_its_card_says(tmp_path: Path, capsys:
     shutil.copytree(MODELS / "cnn/1", tmp_path / "cnn/1")
     path = tmp_path / "cnn/1/model.json"
     published = json.loads(path.read_text())
-    measured = ("accuracy", "recall", "calibration_error")
+    measured = ("accuracy", "recall", "calibration_error", "reference")
     path.write_text(json.dumps({key: value for key, value in published.items() if key not in measured}))
     assert main(["evaluate", "--model", "cnn@1", "--models-dir", str(tmp_path), "--write"]) == 0
-    assert json.loads(path.read_text()) == published
+    written = json.loads(path.read_text())
+    for name, shares in written.pop("reference").items():
+        assert shares == pytest.approx(published["reference"][name], abs=1e-3)
+        assert sum(shares) == pytest.approx(1, abs=1e-4)
+    assert written == {key: value for key, value in published.items() if key != "reference"}
     assert published["accuracy"]["images"] == 10_000
     assert published["accuracy"]["accuracy"] >= 0.995
     assert f"{published['accuracy']['correct']} correct" in capsys.readouterr().out

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from shared import keys
 from shared.aliases import Alias, encode_alias
 from shared.dataset import Split
+from shared.histograms import histograms, shares
+from tests.api.test_bulk import idx
 from tests.processes import BIN, Process
 from tests.system import RedisServer, System, running
 from tests.worker.registry_of import publish, publish_broken
@@ -86,7 +89,6 @@ def test_a_wanted_version_is_loaded_while_requests_go_on_and_goes_when_nobody_ne
     assert state["models"]["cnn@2"]["measured_as"] == "cnn@1"
     assert living.http.get("/mnist/classify/5", params={"model": "cnn@2"}).json()["model"] == "cnn@2"
     want(living)
-    assert worker_state(living)["failed"] == 0
 
 
 def test_a_version_that_an_alias_names_stays_and_one_that_no_alias_names_goes(living: System, models_dir: Path) -> None:
@@ -120,14 +122,69 @@ def test_requests_for_a_version_that_will_not_load_fail_alone_with_the_reason(li
 
 
 def test_a_model_that_appears_is_served_without_a_restart(living: System, models_dir: Path, test_set: Split) -> None:
-    publish(models_dir, "new@1")
-    while living.http.get("/models/new").status_code == 404:  # the API looks once a second
-        pass
+    serve(living, models_dir, "new@1")
     reply = living.http.get("/mnist/classify/7", params={"model": "new"})
     assert (reply.status_code, reply.json()["model"]) == (200, "new@1")
     assert reply.json()["prediction"] == test_set.labels[7]
     job = living.finished(living.submit(json={"start": 0, "stop": 500}, params={"model": "new"}))
     assert job["counts"]["done"] == 500
+
+
+def serve(system: System, models_dir: Path, *refs: str, **card: Any) -> None:
+    """Publish versions of a new model, and wait until the API knows it."""
+    publish(models_dir, *refs, **card)
+    while refs[0].partition("@")[0] not in system.http.get("/status").json()["models"]:
+        pass
+
+
+def test_drift_shows_when_what_comes_in_is_another_than_was_trained_on(
+    living: System, models_dir: Path, test_set: Split
+) -> None:
+    images = np.resize(test_set.images, (1000, 28, 28))
+    labels = np.resize(test_set.labels, 1000)
+    usual = shares(histograms(images, np.eye(10, dtype=np.float32)[labels]))
+    del usual["confidence"]
+    serve(living, models_dir, "drifting@1", reference=usual)
+
+    def drift_after(batch: np.ndarray, count: int) -> dict[str, Any]:
+        living.finished(living.submit(content=idx(batch), params={"model": "drifting"}))
+        while (drift := living.http.get("/status").json()["drift"].get("drifting@1", {"images": 0}))["images"] < count:
+            pass
+        assert drift["images"] == count
+        return dict(drift)
+
+    before = drift_after(images, 1000)
+    for name in ("predictions", "ink", "offset"):
+        assert before[name]["distance"] < before[name]["chance"] < 0.15
+    assert before["confidence"]["distance"] is None, "the card has no reference for it"
+    assert sum(before["confidence"]["shares"]) == pytest.approx(1, abs=1e-3)
+    after = drift_after(255 - images, 2000)
+    for name in ("ink", "offset"):
+        assert after[name]["distance"] > 5 * after[name]["chance"]
+
+
+def test_a_shadow_is_given_what_was_answered_and_only_counted(living: System, models_dir: Path) -> None:
+    serve(living, models_dir, "shadowed@1", "shadowed@2")
+    living.redis.hset(keys.ALIASES, "shadowed/champion", encode_alias(Alias(1, shadow=2)))
+    living.redis.publish(keys.ALIASES_CHANNEL, "shadowed/champion")
+    wait_until_loaded(living, "shadowed@1", "shadowed@2")
+    assert living.http.get("/mnist/classify/5", params={"model": "shadowed"}).json()["model"] == "shadowed@1"
+    job = living.finished(living.submit(json={"start": 0, "stop": 500}, params={"model": "shadowed"}))
+    assert job["model"] == "shadowed@1"
+    while (shadow := living.http.get("/models/shadowed").json()["shadows"][0])["images"] < 501:
+        pass
+    assert shadow == {
+        "version": "shadowed@1",
+        "shadow": "shadowed@2",
+        "images": 501,
+        "agree": 501,
+        "failed": 0,
+        "skipped": 0,
+        "agreement": 1.0,
+        "differ": {},
+    }
+    assert shadow in living.http.get("/status").json()["shadows"]
+    living.redis.hdel(keys.ALIASES, "shadowed/champion")
 
 
 def celery(system: System, *arguments: str) -> tuple[int, str]:
