@@ -76,6 +76,7 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "webhook_timeout_s": ("0.1", 0.1, ["0", "601", "nan"]),
     "webhook_attempts": ("1", 1, ["0", "101"]),
     "max_loaded_models": ("2", 2, ["1", "1001"]),
+    "model_idle_s": ("60", 60.0, ["-1"]),
     "max_trainings": ("1", 1, ["0", "1001"]),
     "training_ttl_s": ("60", 60, ["59", "100000001"]),
     "trainer_dir": ("/srv/trainings", Path("/srv/trainings"), []),
