@@ -1,7 +1,7 @@
 """What the gate found about a version, as its `report.json` says, and whether that lets it be what people are served.
 
-The gate (`python -m training qa`) writes it: `passed`, `checks` of a `name`, `passed` and a `sentence` each, and the
-`files` that it judged, as on their card.
+The gate (`python -m training qa`) writes it: `passed`, `failures` (a sentence each), and the `files` that it judged, as
+on their card.
 """
 
 from dataclasses import dataclass
@@ -50,16 +50,10 @@ def judge(report: bytes, card: dict[str, Any]) -> Quality:
         return Quality(False, (f"its {REPORT} does not say whether it passed",))
     if not card.get("files") or told.get("files") != card["files"]:
         return Quality(False, (f"its {REPORT} is about other files than its card",))
-    return Quality(True) if told["passed"] else Quality(False, _failures(told.get("checks")))
-
-
-def _failures(checks: object) -> tuple[str, ...]:
-    if not isinstance(checks, list):
-        return ()
-    failed = [check for check in checks if isinstance(check, dict) and check.get("passed") is False]
-    return tuple(
-        f"{check.get('name')}: {check.get('sentence')}"[:MOST_FAILURE_CHARS] for check in failed[:MOST_FAILURES]
-    )
+    failures = told.get("failures")
+    if told["passed"] or not isinstance(failures, list):
+        return Quality(told["passed"])
+    return Quality(False, tuple(str(failure)[:MOST_FAILURE_CHARS] for failure in failures[:MOST_FAILURES]))
 
 
 def objection(ref: str, quality: Quality | None) -> str | None:

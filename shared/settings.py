@@ -79,7 +79,8 @@ def _signing_secret(text: str) -> str:
     return text
 
 
-def _folder_or_url(text: str) -> Path | str:
+def folder_or_url(text: str) -> Path | str:
+    """A registry's place: a URL stays text."""
     return text if "://" in text else Path(text)
 
 
@@ -104,7 +105,7 @@ class Settings:
     flower_port: int = _setting(5555, _integer(1, 65535), "port of Flower")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "least level logged")
 
-    models_dir: Path | str = _setting(Path("models"), _folder_or_url, "the model registry: a folder, or an fsspec URL")
+    models_dir: Path | str = _setting(Path("models"), folder_or_url, "the model registry: a folder, or an fsspec URL")
     models_cache_dir: Path = _setting(
         RUN_DIR / "models", Path, "where versions are kept of a `MODELS_DIR` that is a URL"
     )

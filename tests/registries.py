@@ -10,7 +10,7 @@ import redis
 from shared import keys
 from tests.processes import ROOT
 
-FAILURE = {"name": "recall", "passed": False, "sentence": "8 is read in 10 % of its images, at least 98 % are wanted"}
+FAILURE = "recall: 8 is read in 10 % of its images, at least 98 % are wanted"
 
 
 def copy_version(models_dir: Path, version: int, passed: bool | None = True, name: str = "cnn") -> Path:
@@ -23,7 +23,7 @@ def copy_version(models_dir: Path, version: int, passed: bool | None = True, nam
     card = orjson.loads((staged / "model.json").read_bytes()) | {"name": name, "version": version}
     (staged / "model.json").write_bytes(orjson.dumps(card))
     if passed is not None:
-        report = {"passed": passed, "files": card["files"], "checks": [] if passed else [FAILURE]}
+        report = {"passed": passed, "files": card["files"], "failures": [] if passed else [FAILURE]}
         (staged / "report.json").write_bytes(orjson.dumps(report))
     target.parent.mkdir(parents=True, exist_ok=True)
     return staged.rename(target)

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from shared.errors import MnistifiedError
+from shared.settings import folder_or_url
 from shared.training import NETWORK_NAMES
 
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
@@ -123,7 +124,7 @@ def _add_evaluate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", default="cnn", help="`name`, its latest version, or `name@version`")
     command.add_argument("--engine", choices=("litert", "tensorflow"), default="litert", help="what runs it")
     command.add_argument("--write", action="store_true", help="record what was measured in its model.json")
-    _add_models_dir(command)
+    command.add_argument("--models-dir", type=folder_or_url, default=_models_dir(), help="the registry, also as a URL")
     _add_mnist_dir(command)
 
 
@@ -134,7 +135,7 @@ def _add_qa_options(command: argparse.ArgumentParser) -> None:
         metavar="NAME@VERSION",
         help="whom to compare with; `none`: nobody; else the latest other version of that name that has passed",
     )
-    command.add_argument("--champion-dir", type=Path, default=_models_dir(), help="the registry of the champion")
+    command.add_argument("--champion-dir", type=_folder, default=_models_dir(), help="the registry of the champion")
     command.add_argument("--floor", type=_share, help="least accuracy; else the card's `floor`, else 0.995")
     command.add_argument("--engine", choices=("litert", "tensorflow"), default="litert", help="what runs it")
     command.add_argument("--allow-slower", action="store_true", help="tell the throughput, but do not judge it")
@@ -160,11 +161,19 @@ def _add_data_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_models_dir(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--models-dir", type=Path, default=_models_dir(), help="the registry")
+    command.add_argument("--models-dir", type=_folder, default=_models_dir(), help="the registry")
 
 
-def _models_dir() -> Path:
-    return Path(os.environ.get("MODELS_DIR") or "models")
+def _models_dir() -> str:
+    """Parsed as an option's own text is, and only where the option is not given."""
+    return os.environ.get("MODELS_DIR") or "models"
+
+
+def _folder(text: str) -> Path:
+    place = folder_or_url(text)
+    if not isinstance(place, Path):
+        raise argparse.ArgumentTypeError("expected a folder, not a URL")
+    return place
 
 
 def _add_split(command: argparse.ArgumentParser) -> None:

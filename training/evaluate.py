@@ -2,13 +2,16 @@
 
 import os
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from shared import dataset, registry
-from shared.errors import DatasetError
+from shared.errors import DatasetError, ModelError
 from shared.histograms import BINS, Counts, histograms, shares
+from shared.mirror import open_registry
+from shared.settings import load_settings
 from training import card
 from worker.engine import Engine, load_engine
 
@@ -18,9 +21,13 @@ AT_ONCE_IMAGES = 4096
 def run(options: Namespace, command: str) -> None:
     """Print a version's accuracy and, with `--write`, put what was measured on its card.
 
-    Raises ModelError for a version that is not there, DatasetError when `--write` has only the sample.
+    Raises ModelError for a version that is not there, and for a URL with `--write`; DatasetError when `--write` has but
+    the sample.
     """
-    version = registry.load_version(options.models_dir, options.model)
+    if options.write and not isinstance(options.models_dir, Path):
+        raise ModelError("--write takes a registry that is a folder")
+    models = open_registry(options.models_dir, load_settings(os.environ).models_cache_dir)
+    version = registry.load_version(models, options.model)
     split = dataset.load_split("test", dataset.find_mnist_dir(options.mnist_dir))
     if options.write and split.name != "mnist":
         raise DatasetError("a card records accuracy on MNIST, which is not here: fetch it with `make data`")

@@ -8,11 +8,6 @@ from shared.errors import ModelError
 
 FILES = {"model.tflite": "a" * 64}
 CARD = {"files": FILES}
-CHECKS = [
-    {"name": "accuracy", "passed": True, "sentence": "99.7 %"},
-    {"name": "recall", "passed": False, "sentence": "8 has 0.1, at least 0.98 is wanted"},
-    {"name": "speed", "passed": False, "sentence": "x" * 1000},
-]
 OTHER_FILES = "its report.json is about other files than its card"
 SAYS_NOTHING = "its report.json does not say whether it passed"
 
@@ -20,17 +15,11 @@ SAYS_NOTHING = "its report.json does not say whether it passed"
 @pytest.mark.parametrize(
     ("report", "quality"),
     [
-        ({"passed": True, "files": FILES, "checks": CHECKS[:1]}, Quality(True)),
-        (
-            {"passed": False, "files": FILES, "checks": CHECKS},
-            Quality(False, ("recall: 8 has 0.1, at least 0.98 is wanted", "speed: " + "x" * 293)),
-        ),
-        (
-            {"passed": False, "files": FILES, "checks": CHECKS[1:2] * 99},
-            Quality(False, ("recall: 8 has 0.1, at least 0.98 is wanted",) * 20),
-        ),
-        ({"passed": False, "files": FILES, "checks": "none"}, Quality(False)),
-        ({"passed": False, "files": FILES, "checks": ["one", {}]}, Quality(False)),
+        ({"passed": True, "files": FILES, "failures": []}, Quality(True)),
+        ({"passed": False, "files": FILES, "failures": ["recall of 8"]}, Quality(False, ("recall of 8",))),
+        ({"passed": False, "files": FILES, "failures": ["x" * 1000] * 30}, Quality(False, ("x" * 300,) * 20)),
+        ({"passed": False, "files": FILES, "failures": "all"}, Quality(False)),
+        ({"passed": False, "files": FILES}, Quality(False)),
         ({"passed": True}, Quality(False, (OTHER_FILES,))),
         ({"passed": True, "files": {"model.tflite": "b" * 64}}, Quality(False, (OTHER_FILES,))),
         ({"passed": 1}, Quality(False, (SAYS_NOTHING,))),

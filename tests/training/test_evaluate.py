@@ -61,6 +61,19 @@ def test_accuracy_on_the_sample_is_not_recorded(monkeypatch: pytest.MonkeyPatch)
         evaluate.run(make_parser().parse_args(["evaluate", "--write", "--models-dir", str(MODELS)]), "")
 
 
+def test_a_version_is_evaluated_where_its_registry_is_a_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dataset, "find_mnist_dir", lambda setting: None)
+    monkeypatch.setenv("MODELS_CACHE_DIR", str(tmp_path))
+    arguments = ["evaluate", "--model", "cnn@1", "--models-dir", f"file://{MODELS}"]
+    assert main(arguments) == 0
+    assert "cnn@1 on the 200 test images of sample, in litert: " in capsys.readouterr().out
+    assert list(tmp_path.glob("*/cnn/1/model.tflite"))
+    assert main([*arguments, "--write"]) == 1
+    assert capsys.readouterr().err == "evaluate: --write takes a registry that is a folder\n"
+
+
 def test_the_published_files_are_those_of_the_card() -> None:
     version = registry.load_version(MODELS, "cnn@1")
     for name, digest in version.card["files"].items():

@@ -41,3 +41,21 @@ def test_what_a_command_refuses_is_a_sentence_and_not_a_traceback(
 ) -> None:
     assert main(["evaluate", "--model", "cnn@7", "--models-dir", str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"evaluate: no model 'cnn' in {tmp_path}; there: none\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["export", "--version", "2"], ["qa", "cnn@2"], ["publish", "cnn@2"], ["layers", "cnn@2"]]
+)
+def test_a_command_that_writes_takes_no_url_for_a_folder(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODELS_DIR", "s3://bucket/models")
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(arguments)
+    assert "-dir: expected a folder, not a URL" in capsys.readouterr().err
+
+
+def test_a_command_that_reads_takes_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELS_DIR", "s3://bucket/models")
+    assert make_parser().parse_args(["evaluate"]).models_dir == "s3://bucket/models"
+    assert make_parser().parse_args(["evaluate", "--models-dir", "m"]).models_dir == Path("m")
