@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from api.access import caller_of, require_admin
 from api.classify import read_body
-from api.models import model_of
+from api.models import model_of, no_version
 from api.parameters import wait_parameter
 from api.promotion import Change, prepare, switch
 from api.quality import objection, read_quality
@@ -123,8 +123,7 @@ def _objections(state: State, name: str, alias: str, means: Alias) -> list[str]:
         try:
             qualities[version] = read_quality(state.catalog.registry, name, version)[1]
         except ModelError as error:
-            there = ", ".join(map(str, state.catalog.versions(name)))
-            raise NotFound(f"no version {version} of model {name!r}: {error}; there: {there}") from None
+            raise no_version(state, name, version, error) from None
     served = [means.version] if alias == CHAMPION else []
     served += [] if means.canary is None else [means.canary]
     found = (objection(f"{name}@{version}", qualities[version]) for version in served)

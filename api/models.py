@@ -14,7 +14,7 @@ from api.replying import Json
 from api.shadows import read_shadows
 from api.state import State, state_of
 from shared.errors import ModelError, NotFound
-from shared.registry import read_file
+from shared.registry import VERSION, read_file
 
 DEFAULT_CHANGES = 100
 MOST_CHANGES = 1000  # of one reply
@@ -47,7 +47,7 @@ async def get_version(request: Request) -> Response:
     try:
         card, quality = await asyncio.to_thread(read_quality, state.catalog.registry, name, version)
     except ModelError as error:
-        raise NotFound(str(error)) from None
+        raise no_version(state, name, version, error) from None
     path = f"/models/{name}/{version}"
     links = {"self": path, "model": f"/models/{name}"} | ({"report": f"{path}/report"} if quality else {})
     named = [alias for alias, means in state.aliases.of(name).items() if version in means.versions]
@@ -89,9 +89,19 @@ def model_of(request: Request) -> str:
 
 
 def _version_of(request: Request) -> int:
-    """The version of the path, a number, `latest` or an alias. Raises NotFound."""
-    ref = f"{request.path_params['name']}@{request.path_params['version']}"
-    return int(state_of(request).meaning(ref).rpartition("@")[2])
+    """The version of the path: `latest`, an alias, or any number, since a listing may be late to know of a version, and
+    its files tell. Raises NotFound.
+    """
+    wanted = str(request.path_params["version"])
+    if VERSION.fullmatch(wanted):
+        return int(wanted)
+    return int(state_of(request).meaning(f"{request.path_params['name']}@{wanted}").rpartition("@")[2])
+
+
+def no_version(state: State, name: str, version: int, error: ModelError) -> NotFound:
+    """What to raise when a version's files say `error`."""
+    there = ", ".join(map(str, state.catalog.versions(name)))
+    return NotFound(f"no version {version} of model {name!r}: {error}; there: {there or 'none'}")
 
 
 def _model_json(state: State, name: str) -> dict[str, Any]:
