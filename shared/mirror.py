@@ -75,6 +75,7 @@ class Mirror:
     def read(self, name: str, version: int, file: str) -> bytes | None:
         path = f"{self._shown}/{name}/{version}/{file}"
         try:
+            self._files.invalidate_cache()  # some answer from listings of their own, also that there is no such file
             with self._files.open(self._path(name, version, file), "rb") as opened:
                 return bounded(opened.read(MOST_BYTES + 1), path)
         except FileNotFoundError:
@@ -86,7 +87,7 @@ class Mirror:
 
     def _list(self) -> dict[str, list[int]]:
         try:
-            self._files.invalidate_cache(self._root)
+            self._files.invalidate_cache()
             paths = self._files.find(self._root, maxdepth=3)
         except Exception as error:
             raise ModelError(f"{self._shown} cannot be listed: {error!r}") from None

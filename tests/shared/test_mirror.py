@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 import fsspec
 import orjson
@@ -84,6 +85,41 @@ def test_a_listing_is_read_anew_only_after_a_while(
     publish(store, "cnn", 2)
     assert versions(remote, "cnn") == [1]
     monkeypatch.setattr(mirror, "LISTING_AGE_S", 0.0)
+    assert versions(remote, "cnn") == [1, 2]
+
+
+class Listed:
+    """Files as s3fs has them: what it has once listed it knows until everything is to be forgotten."""
+
+    def __init__(self, files: fsspec.AbstractFileSystem) -> None:
+        self._files = files
+        self._known: list[str] | None = None
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        if path is None:
+            self._known = None
+
+    def find(self, root: str, maxdepth: int) -> list[str]:
+        if self._known is None:
+            self._known = self._files.find(root, maxdepth=maxdepth)
+        return self._known
+
+    def open(self, path: str, mode: str) -> IO[bytes]:
+        if self._known is not None and path not in self._known:
+            raise FileNotFoundError(path)
+        opened: IO[bytes] = self._files.open(path, mode)
+        return opened
+
+
+def test_what_the_store_remembers_of_itself_hides_nothing(
+    store: fsspec.AbstractFileSystem, remote: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_files", Listed(store))
+    monkeypatch.setattr(mirror, "LISTING_AGE_S", 0.0)
+    publish(store, "cnn", 1)
+    assert versions(remote, "cnn") == [1]
+    publish(store, "cnn", 2)
+    assert load_version(remote, "cnn@2").version == 2
     assert versions(remote, "cnn") == [1, 2]
 
 
