@@ -44,6 +44,10 @@ PREFER = Parameter("Prefer", STRING, "`respond-async`: 202 at once; `wait=2`: so
 VERBOSE = Parameter("verbose", {"enum": ["0", "1", "false", "true"]}, "what the model's layers made of the image, too")
 MAPS = Parameter("maps", {"enum": [*get_args(Maps)]}, "of a verbose request: each layer's maps as a PNG, or as numbers")
 CALLBACK = Parameter("callback_url", {"type": "string", "format": "uri"}, "is sent the job's end, signed")
+FIT = Parameter(
+    "fit", {"const": "digit"}, "take a picture of any size, and bring it to what MNIST would have made of it"
+)
+SHOW = Parameter("show", {"const": "fitted"}, "with `fit=digit`: the reply has what the model saw, as a PNG in base64")
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 255},
@@ -82,7 +86,7 @@ OPERATIONS = {
         tag="images",
         body=[Content(media_type, BINARY) for media_type in IMAGE_TYPES],
         content=[Content(JSON, ref("Prediction"))],
-        parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, IDEMPOTENCY_KEY],
+        parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, SHOW, IDEMPOTENCY_KEY],
         errors=(BadImage, SlowClient, Conflict, TooLarge, *SINGLE_ERRORS),
     ),
     "POST /mnist/classify/bulk": Operation(
@@ -96,7 +100,7 @@ OPERATIONS = {
         ],
         content=[Content(JSON, ref("Accepted"))],
         headers={"Location": "of the result"},
-        parameters=[MODEL, TIMEOUT, CALLBACK, IDEMPOTENCY_KEY],
+        parameters=[MODEL, TIMEOUT, CALLBACK, FIT, IDEMPOTENCY_KEY],
         errors=JOB_ERRORS,
     ),
     "GET /mnist/classify/{index}": CLASSIFY_TEST_IMAGE,
