@@ -72,8 +72,8 @@ def get_models(retries: int) -> Exchange[dict[str, Any]]:
         content = yield from get_json("/models", retries)
     except NotFound:
         content = yield from get_json("/status", retries)
-    models: dict[str, Any] = content.get("models", content)
-    return models
+    models = content.get("models", content)
+    return {about["name"]: about for about in models} if isinstance(models, list) else dict(models)
 
 
 def get_test_image(index: int, retries: int) -> Exchange[tuple[bytes, int, str]]:
