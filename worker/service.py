@@ -67,8 +67,8 @@ class BatchingService:
         self._keeper_client = worker_client(settings, patient=False)
         wishes = read_wishes(self._keeper_client, time.time())
         self._engines = Engines(settings)
-        models = list_models(self._engines.registry)
-        self._engines.load(default_version(settings.default_model, models, wishes))
+        registry = self._engines.registry
+        self._engines.load(default_version(settings.default_model, list_models(registry), registry, wishes))
         client = self._patient_client()
 
         self._backlog = Backlog(self._engines, self._engines.at_a_time, settings.bulk_entry_images)

@@ -44,6 +44,8 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "engine_threads": ("256", 256, ["-1", "257", "all"]),
     "max_batch_images": ("4096", 4096, ["0", "4097", "1e3"]),
     "max_batch_ms": ("2.5", 2.5, ["0", "0.9", "60001", "nan", "inf", "50 ms"]),
+    "max_loaded_models": ("2", 2, ["1", "1001", "all"]),
+    "model_idle_s": ("0.1", 0.1, ["0", "nan", "10 min"]),
     "max_attempts": ("1", 1, ["0", "101"]),
     "engine_stall_s": ("0.5", 0.5, ["0.4", "3601", "nan"]),
     "max_dead_letters": ("1", 1, ["0", "10000001"]),
@@ -75,8 +77,9 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "webhook_allow_private": ("1", True, ["maybe"]),
     "webhook_timeout_s": ("0.1", 0.1, ["0", "601", "nan"]),
     "webhook_attempts": ("1", 1, ["0", "101"]),
-    "max_loaded_models": ("2", 2, ["1", "1001"]),
-    "model_idle_s": ("60", 60.0, ["-1"]),
+    "door_url": ("http://api:5000", "http://api:5000", [" "]),
+    "door_key": ("a key", "a key", [" "]),
+    "door_redelivery_s": ("1", 1, ["0", "86401"]),
     "max_trainings": ("1", 1, ["0", "1001"]),
     "training_ttl_s": ("60", 60, ["59", "100000001"]),
     "trainer_dir": ("/srv/trainings", Path("/srv/trainings"), []),
@@ -84,9 +87,6 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "trainer_nice": ("0", 0, ["-1", "20"]),
     "trainer_api_url": ("https://api:5000/", "https://api:5000", ["api:5000", "ftp://api", "http://", "http://h:x"]),
     "trainer_api_key": ("some-key", "some-key", ["\t"]),
-    "door_url": ("http://api:5000", "http://api:5000", [" "]),
-    "door_key": ("a key", "a key", [" "]),
-    "door_redelivery_s": ("1", 1, ["0", "86401"]),
 }
 
 
