@@ -31,11 +31,10 @@ class Drift:
         self._gathered: dict[str, _Gathered] = {}
 
     def observe(self, ref: str, images: Images, probabilities: Probabilities) -> None:
-        """Images of one batch, uint8[N,28,28], with their answers, float32[N,10]. They are copied."""
-        batch = images.copy(), probabilities.copy()
+        """Images of one batch, uint8[N,28,28], with their answers, float32[N,10]: kept for a while, never changed."""
         with self._lock:
             gathered = self._gathered.setdefault(ref, _Gathered())
-            gathered.batches.append(batch)
+            gathered.batches.append((images, probabilities))
             gathered.images += len(images)
             if gathered.images < GATHERED_IMAGES:
                 return

@@ -52,7 +52,7 @@ class Loader:
         self._asked: dict[str, None] = {}
         self._wake = threading.Event()
         self.models: Models = list_models(engines.registry)
-        self._default = default_version(settings.default_model, self.models, wishes())
+        self._default = default_version(settings.default_model, self.models, engines.registry, wishes())
         self._loading: str | None = None
 
     def wake(self) -> None:
@@ -70,7 +70,7 @@ class Loader:
 
         Raises ModelError for one that is not in the registry.
         """
-        ref = find_version(ref, self.models)
+        ref = find_version(ref, self.models, self._engines.registry)
         self._engines.forget_failure(ref)
         if ref not in self._engines.loaded:
             self._asked[ref] = None
@@ -111,8 +111,9 @@ class Loader:
     def _read_registry(self) -> None:
         names = set(self.models)
         try:
-            self.models = list_models(self._engines.registry)
-            self._default = default_version(self._settings.default_model, self.models, self._wishes())
+            registry = self._engines.registry
+            self.models = list_models(registry)
+            self._default = default_version(self._settings.default_model, self.models, registry, self._wishes())
         except (ModelError, OSError) as error:
             logger.warning("the default stays %s: %s", self._default, error)
         if set(self.models) - names:

@@ -5,29 +5,33 @@ from dataclasses import dataclass, field
 
 from shared.aliases import LATEST
 from shared.errors import ModelError
+from shared.registry import Registry
 from worker.wishes import Wishes
 
 Models = Mapping[str, Sequence[int]]  # the versions of each name, oldest first, as the registry lists them
 
 
-def find_version(ref: str, models: Models) -> str:
-    """The `name@version` that `name` (its latest version) or `name@version` means. Raises ModelError."""
+def find_version(ref: str, models: Models, registry: Registry) -> str:
+    """The `name@version` that `name` (its latest version) or `name@version` means.
+
+    Raises ModelError, naming the registry that has listed these models.
+    """
     name, _, wanted = ref.partition("@")
     numbers = list(map(str, models.get(name, ())))
     if not numbers:
-        raise ModelError(f"no model {name!r} in the registry; there: {', '.join(models) or 'none'}")
+        raise ModelError(f"no model {name!r} in {registry}; there: {', '.join(models) or 'none'}")
     if wanted and wanted not in numbers:
         raise ModelError(f"no version {wanted!r} of model {name!r}; there: {', '.join(numbers)}")
     return f"{name}@{wanted or numbers[-1]}"
 
 
-def default_version(default_model: str, models: Models, wishes: Wishes) -> str:
+def default_version(default_model: str, models: Models, registry: Registry, wishes: Wishes) -> str:
     """What requests mean that name no model, as `name@version`.
 
     `default_model` is `name`, `name@version` or `name@alias`; a name alone means its champion, or its latest version
     where there is none. An alias is believed. Raises ModelError where none says it and it is not in the registry.
     """
-    return wishes.meaning(default_model) or find_version(default_model.removesuffix(f"@{LATEST}"), models)
+    return wishes.meaning(default_model) or find_version(default_model.removesuffix(f"@{LATEST}"), models, registry)
 
 
 def latest_versions(models: Models) -> frozenset[str]:

@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 
 from shared import keys
 from shared.connection import Client, worker_client
-from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from shared.registry import list_models
 from shared.settings import Settings
@@ -68,7 +67,8 @@ class BatchingService:
         self._keeper_client = worker_client(settings, patient=False)
         wishes = read_wishes(self._keeper_client, time.time())
         self._engines = Engines(settings)
-        self._engines.load(self._default_version(wishes))
+        registry = self._engines.registry
+        self._engines.load(default_version(settings.default_model, list_models(registry), registry, wishes))
         client = self._patient_client()
 
         self._backlog = Backlog(self._engines, self._engines.at_a_time, settings.bulk_entry_images)
@@ -108,13 +108,6 @@ class BatchingService:
             self._heartbeat.leave()
         except RedisError as error:
             logger.warning("Redis is away, leaving without a word: %s", error)
-
-    def _default_version(self, wishes: Wishes) -> str:
-        """Raises ModelError, naming the registry: what is wrong may be the one or the other setting."""
-        try:
-            return default_version(self._settings.default_model, list_models(self._engines.registry), wishes)
-        except ModelError as error:
-            raise ModelError(f"{self._settings.models_dir}: {error}") from None
 
     def _patient_client(self) -> Client:
         return worker_client(self._settings, patient=True)

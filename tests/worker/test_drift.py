@@ -70,16 +70,3 @@ def test_versions_and_windows_are_counted_apart(client: Client) -> None:
     assert stored(client) == expected(batch[:2], answered[:2])
     assert stored(client, keys.drift("cnn@2", keys.drift_window(NOW_S))) == expected(batch[2:], answered[2:])
     assert stored(client, keys.drift("cnn@1", keys.drift_window(now_s))) == expected(batch, answered)
-
-
-def test_what_was_observed_is_a_copy(client: Client) -> None:
-    batch, answered = images(3), answers(3)
-    as_they_were = expected(batch, answered)
-    tallies = Tallies(100)
-    drift = Drift(tallies, lambda: NOW_S)
-    drift.observe("cnn@1", batch, answered)
-    batch[:] = 0
-    answered[:] = 0
-    drift.flush()
-    tallies.write(client)
-    assert stored(client) == as_they_were

@@ -1,5 +1,7 @@
 """Which versions are loaded next, which may go, and which go first."""
 
+from pathlib import Path
+
 import pytest
 
 from shared.aliases import Alias
@@ -10,22 +12,27 @@ from worker.wishes import Wishes
 CHAMPION = Wishes({"cnn/champion": Alias(1, canary=2, canary_percent=5.0, shadow=3)})
 
 
+REGISTRY = Path("/srv/models")
 MODELS = {"cnn": [1, 2, 10], "small": [3]}
 
 
 def test_the_default_is_the_champion_and_the_latest_where_there_is_none() -> None:
-    assert default_version("cnn", MODELS, Wishes()) == "cnn@10"
-    assert default_version("cnn", MODELS, CHAMPION) == "cnn@1"
-    assert default_version("cnn@2", MODELS, CHAMPION) == "cnn@2", "a setting that names a version means that one"
-    assert default_version("cnn@latest", MODELS, CHAMPION) == "cnn@10"
-    assert default_version("cnn@champion", MODELS, CHAMPION) == "cnn@1"
-    assert default_version("new", MODELS, Wishes({"new/champion": Alias(7)})) == "new@7", "an alias is believed"
+    assert default_version("cnn", MODELS, REGISTRY, Wishes()) == "cnn@10"
+    assert default_version("cnn", MODELS, REGISTRY, CHAMPION) == "cnn@1"
+    assert default_version("cnn@2", MODELS, REGISTRY, CHAMPION) == "cnn@2", (
+        "a setting that names a version means that one"
+    )
+    assert default_version("cnn@latest", MODELS, REGISTRY, CHAMPION) == "cnn@10"
+    assert default_version("cnn@champion", MODELS, REGISTRY, CHAMPION) == "cnn@1"
+    assert default_version("new", MODELS, REGISTRY, Wishes({"new/champion": Alias(7)})) == "new@7", (
+        "an alias is believed"
+    )
 
 
 @pytest.mark.parametrize("ref", ["big", "cnn@3", "cnn@x", "cnn@01", "@1", ""])
 def test_what_is_not_in_the_registry_is_told_with_what_is(ref: str) -> None:
     with pytest.raises(ModelError, match=r"there: (cnn, small|1, 2, 10)"):
-        default_version(ref, MODELS, CHAMPION)
+        default_version(ref, MODELS, REGISTRY, CHAMPION)
 
 
 def test_the_latest_versions_are_the_last_of_each_name() -> None:
