@@ -1,6 +1,7 @@
 """What every test may ask for: a Redis, a running system, the MNIST test set."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from shared.dataset import Split, find_mnist_dir, load_split
 from shared.settings import load_settings
 from tests.processes import ROOT
 from tests.system import RedisServer, System, running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell's background job ignores INT, and so would every process that these tests start and interrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
