@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from api.plain_png import plain_pixels
 from shared.errors import BadImage
 from shared.images import IMAGE_SIDE
 
@@ -49,7 +50,7 @@ def decode_image(data: bytes) -> bytes:
     Only the header is read before the size is checked, so that no huge picture is ever unpacked.
     Raises BadImage with what was wrong.
     """
-    return with_image(data, _exact_pixels)
+    return plain_pixels(data) or with_image(data, _exact_pixels)
 
 
 def with_image(data: bytes, use: Callable[[Image.Image], bytes]) -> bytes:

@@ -1,0 +1,34 @@
+"""The PNG that most clients send, 28×28 grey pixels and nothing else, read without Pillow's readers.
+
+They read chunk by chunk in Python, and take half of what the API spends on a request. Pillow's own decoder for the
+pixels, in C, is the one part that such a file needs.
+"""
+
+from zlib import crc32
+
+from PIL import Image
+
+from shared.images import IMAGE_SIDE
+
+# PNG (W3C, third edition): signature; IHDR with its length and checksum; one IDAT; IEND.
+_IHDR = b"IHDR" + IMAGE_SIDE.to_bytes(4) * 2 + bytes((8, 0, 0, 0, 0))  # 8 bits, grey, not interlaced
+_HEAD = b"\x89PNG\r\n\x1a\n" + (len(_IHDR) - 4).to_bytes(4) + _IHDR + crc32(_IHDR).to_bytes(4)
+_IEND = b"IEND"
+_TAIL = bytes(4) + _IEND + crc32(_IEND).to_bytes(4)
+_DATA_AT = len(_HEAD) + 8  # behind the IDAT's length and name
+_AFTER_DATA = 4 + len(_TAIL)  # its checksum, and the tail
+
+
+def plain_pixels(data: bytes) -> bytes | None:
+    """The 784 pixels of such a file, row by row; None for any other, and for one that is damaged."""
+    if not (data.startswith(_HEAD) and data.endswith(_TAIL)):
+        return None
+    end = len(data) - _AFTER_DATA
+    if int.from_bytes(data[len(_HEAD) : _DATA_AT - 4]) != end - _DATA_AT or data[_DATA_AT - 4 : _DATA_AT] != b"IDAT":
+        return None
+    if crc32(data[_DATA_AT - 4 : end]) != int.from_bytes(data[end : end + 4]):
+        return None
+    try:
+        return Image.frombytes("L", (IMAGE_SIDE, IMAGE_SIDE), data[_DATA_AT:end], "zip", "L", False).tobytes()
+    except ValueError:
+        return None
