@@ -10,6 +10,7 @@ import uvicorn
 
 from api.app import make_app
 from api.bounded import BoundedProtocol, Bounds
+from api.watchers import Watchers
 from shared.errors import MnistifiedError
 from shared.loopback import is_loopback
 from shared.settings import Settings, load_settings
@@ -34,7 +35,8 @@ class WithoutQuery(logging.Filter):
 def main() -> None:
     try:
         settings = load_settings(os.environ)
-        app = make_app(settings)
+        watchers = Watchers(settings.max_watchers)
+        app = make_app(settings, watchers)
     except MnistifiedError as error:
         sys.exit(f"api: {error}")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -43,7 +45,7 @@ def main() -> None:
     logging.getLogger("uvicorn.access").addFilter(WithoutQuery())
     uvicorn.run(
         app,
-        http=functools.partial(BoundedProtocol, Bounds(settings)),  # type: ignore[arg-type]
+        http=functools.partial(BoundedProtocol, Bounds(settings, watchers)),  # type: ignore[arg-type]
         ws="none",
         host=settings.api_host,
         port=settings.api_port,

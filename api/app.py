@@ -18,12 +18,14 @@ from api.dataset import get_image, get_label
 from api.dead_letters import get_dead_letters, replay_dead_letter
 from api.description.page import get_asset, get_openapi, get_page
 from api.doors import v1, v2
+from api.events import get_events
 from api.models import get_aliases, get_changes, get_model, get_models, get_report, get_version
 from api.replying import on_http_exception, on_redis_error, on_request_error
 from api.results import cancel_result, get_items, get_layers, get_result
 from api.state import make_state
 from api.status import get_healthz, get_readyz, get_status
 from api.training import cancel_training, get_training, list_trainings, post_training
+from api.watchers import Watchers
 from shared.errors import RequestError
 from shared.settings import Settings
 
@@ -42,6 +44,7 @@ ROUTES = [
     Route("/results/{id}", get_result),
     Route("/results/{id}", cancel_result, methods=["DELETE"]),
     Route("/results/{id}/items", get_items),
+    Route("/results/{id}/events", get_events),
     Route("/results/{id}/layers", get_layers),
     Route("/dead-letters", get_dead_letters),
     Route("/dead-letters/{id}/replay", replay_dead_letter, methods=["POST"]),
@@ -93,9 +96,9 @@ async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
 
 
-def make_app(settings: Settings) -> ASGIApp:
+def make_app(settings: Settings, watchers: Watchers) -> ASGIApp:
     """Raises DatasetError or ModelError when the service could not be served."""
-    state = make_state(settings)
+    state = make_state(settings, watchers)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from api.one_write import JoiningTransport, OneWriteProtocol
 from api.replying import problem
+from api.watchers import Watchers
 from shared.errors import BadRequest, HeadTooLarge, RequestError, SlowClient, Unavailable
 from shared.settings import Settings
 
@@ -25,7 +26,8 @@ Stall = tuple[str, int]  # what is waited for, and a number that changes with an
 class Bounds:
     """The bounds of one process, and the timer that all of its connections share; it rests while there are none."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, watchers: Watchers) -> None:
+        self.watchers = watchers
         self.max_connections = settings.max_connections
         self.head_timeout_s = settings.head_timeout_s
         self.body_timeout_s = settings.body_timeout_s
@@ -67,6 +69,11 @@ class BoundedProtocol(OneWriteProtocol):
             return
         super().connection_made(transport)
         self.bounds.sweep_on(self.loop, self.connections)
+
+    def shutdown(self) -> None:
+        """The server is to stop, once every response has ended; streams of events do not by themselves."""
+        self.bounds.watchers.ending = True
+        super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         """In place of uvicorn's, whose refusals are neither problem details nor say what was wrong."""

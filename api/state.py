@@ -16,6 +16,7 @@ from api.replies import Replies
 from api.singles import Singles
 from api.trainings import Trainings
 from api.verbose import Verbose
+from api.watchers import Watchers
 from api.workers import Workers
 from shared.connection import Client, api_client
 from shared.dataset import Split, find_mnist_dir, load_split
@@ -39,6 +40,7 @@ class State:
     verbose: Verbose
     decoder: Decoder
     trainings: Trainings
+    watchers: Watchers
     statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
 
     def resolve(self, ref: str | None) -> str:
@@ -56,7 +58,7 @@ class State:
         return f"{name}@{choose_version(ref, self.catalog.models, aliases, draw)}"
 
 
-def make_state(settings: Settings) -> State:
+def make_state(settings: Settings, watchers: Watchers) -> State:
     """Reads the dataset and the registry; connects to nothing yet.
 
     Raises DatasetError, ModelError or SettingError when the service could not be served.
@@ -79,6 +81,7 @@ def make_state(settings: Settings) -> State:
         decoder=Decoder(settings.max_fit_pixels),
         verbose=Verbose(client, catalog),
         trainings=Trainings(client, settings),
+        watchers=watchers,
     )
 
 

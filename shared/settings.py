@@ -159,6 +159,9 @@ class Settings:
     max_unpack_ratio: int = _setting(
         200, _integer(2, 10**6), "unpacked over packed size of an upload beyond which it is refused"
     )
+    max_watchers: int = _setting(
+        256, _integer(1, 10**6), "streams of a result's events that one API process holds open; more get 429"
+    )
     max_connections: int = _setting(4096, _integer(1, 10**6), "connections of one API process; more get 503")
     head_timeout_s: float = _setting(10.0, _number(0.1, 3600, "s"), "longest that a request's head may take to come")
     body_timeout_s: float = _setting(30.0, _number(0.1, 3600, "s"), "longest that a body may pause")

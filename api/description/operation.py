@@ -34,6 +34,7 @@ class Content:
 class Operation:
     """`errors` are those that its client may cause or meet; 401 and 404 for a path are everywhere.
 
+    `also` has further answers that are no errors and have no body.
     `plain_errors`: errors are `{"error": "…"}`, as other protocols have them, and no problem details.
     """
 
@@ -44,6 +45,7 @@ class Operation:
     body: Sequence[Content] = ()
     parameters: Sequence[Parameter] = ()
     headers: Mapping[str, str] | None = None
+    also: Mapping[int, str] | None = None
     errors: Sequence[type[RequestError]] = ()
     plain_errors: bool = False
     open: bool = False
@@ -63,7 +65,9 @@ def to_openapi(operation: Operation, path_parameters: Sequence[Parameter], opera
             {"name": one.name, "in": one.place, "schema": one.schema, "description": one.doc}
             for one in operation.parameters
         ],
-        "responses": {str(operation.status): _success(operation)} | _errors(operation),
+        "responses": {str(operation.status): _success(operation)}
+        | {str(status): {"description": doc} for status, doc in (operation.also or {}).items()}
+        | _errors(operation),
     }
     if operation.body:
         described["requestBody"] = {"required": True, "content": _contents(operation.body)}

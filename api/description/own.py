@@ -132,6 +132,14 @@ OPERATIONS = {
         ],
         errors=(NotFound, BadParameter, Unavailable),
     ),
+    "GET /results/{id}/events": Operation(
+        summary="Progress as server-sent events, then the final state",
+        tag="results",
+        content=[Content("text/event-stream", STRING)],
+        also={204: "the last event was had already"},
+        parameters=[Parameter("Last-Event-ID", STRING, "of the last event that was had: go on after it", "header")],
+        errors=(NotFound, BadParameter, QueueFull, Unavailable),
+    ),
     "GET /results/{id}/layers": Operation(
         summary="What the model's layers made of the image of a verbose request",
         tag="results",

@@ -52,7 +52,7 @@ def test_a_job_is_there_for_the_key_that_made_it_alone(guarded: System) -> None:
     path = submit(guarded, "alice", 10).headers["location"]
     assert ask(guarded, "alice", "GET", path).status_code == 200
     for name in ("bob", "ops"):
-        for suffix in ("", "/items", "?wait=1"):
+        for suffix in ("", "/items", "/events", "?wait=1"):
             assert ask(guarded, name, "GET", path + suffix).status_code == 404
     assert ask(guarded, "bob", "DELETE", path).status_code == 404
     assert ask(guarded, "alice", "GET", path).json()["state"] == "queued"

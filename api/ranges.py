@@ -1,0 +1,39 @@
+"""Sets of whole numbers as runs, `0-40,42-43`: each from its first to before its stop, in order."""
+
+import re
+from collections.abc import Iterable
+
+RUNS = re.compile(r"[0-9]{1,9}-[0-9]{1,9}(?:,[0-9]{1,9}-[0-9]{1,9})*")
+
+
+def runs_of(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """(first, stop) of each run, in order."""
+    runs: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][1] == number:
+            runs[-1] = (runs[-1][0], number + 1)
+        else:
+            runs.append((number, number + 1))
+    return runs
+
+
+def runs_text(numbers: Iterable[int], most_runs: int) -> str:
+    """The first `most_runs` of them; empty for none."""
+    return ",".join(f"{first}-{stop}" for first, stop in runs_of(numbers)[:most_runs])
+
+
+def numbers_of(text: str, most: int) -> set[int]:
+    """Of what `runs_text` gives, those below `most`. Raises ValueError for any other text, however long its runs."""
+    numbers: set[int] = set()
+    if not text:
+        return numbers
+    if not RUNS.fullmatch(text):
+        raise ValueError("expected runs of numbers, as 0-40,42-43")
+    after = 0
+    for run in text.split(","):
+        first, stop = map(int, run.split("-"))
+        if not after <= first < stop:
+            raise ValueError(f"{run} is out of order")
+        numbers.update(range(first, min(stop, most)))
+        after = stop
+    return numbers
