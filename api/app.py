@@ -117,6 +117,7 @@ def make_app(settings: Settings, watchers: Watchers) -> ASGIApp:
         yield
         await end_tasks(tasks)
         state.decoder.close()
+        state.wires.close()
         await state.client.aclose()
 
     app = Starlette(

@@ -10,6 +10,7 @@ import orjson
 from redis.exceptions import RedisError
 
 from api.replying import RETRY_AFTER_S, queue_away
+from api.wire import Wires
 from shared import keys
 from shared.api_keys import ApiKey
 from shared.connection import Client
@@ -39,8 +40,9 @@ class Manifest:
 class Enqueuer:
     """Admits or refuses whole entries, atomically."""
 
-    def __init__(self, client: Client, settings: Settings) -> None:
+    def __init__(self, client: Client, wires: Wires, settings: Settings) -> None:
         self._client = client
+        self._wires = wires
         self._ttl_s = settings.result_ttl_s
         self._most_images: dict[Lane, int] = {
             "interactive": settings.max_queued_interactive_images,
@@ -58,15 +60,12 @@ class Enqueuer:
 
         Raises Unavailable when Redis is away; then none is known to be stored.
         """
-        calls = [self._call(entry, lane, 0, b"", 0) for entry in entries]
+        calls = [("EVAL", *self._call(entry, lane, 0, b"", 0)) for entry in entries]
         try:
-            if len(calls) == 1:
-                replies = [await self._client.eval(*calls[0])]
-            else:
-                async with self._client.pipeline(transaction=False) as pipeline:
-                    for call in calls:
-                        pipeline.eval(*call)
-                    replies = await pipeline.execute()
+            replies = await self._wires.call(*calls)
+            for reply in replies:
+                if isinstance(reply, RedisError):
+                    raise reply
         except RedisError as error:
             raise queue_away(error) from error
         return [

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from redis.exceptions import RedisError
 
+from api.wire import open_wire
 from shared import keys
 from shared.block import Block, decode_block
 from shared.connection import Client
@@ -62,11 +63,13 @@ class Replies:
         """Never returns. Subscribes anew whenever the connection is lost."""
         while True:
             try:
-                async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
-                    await pubsub.subscribe(self.channel, keys.JOBS_CHANNEL, keys.ALIASES_CHANNEL)
+                wire = await open_wire(self._client, self._handle)
+                try:
+                    await wire.subscribe(self.channel, keys.JOBS_CHANNEL, keys.ALIASES_CHANNEL)
                     await self._read_waiting()
-                    async for message in pubsub.listen():
-                        self._handle(message["channel"], message["data"])
+                    raise await wire.lost
+                finally:
+                    wire.close()
             except (RedisError, OSError) as error:
                 logger.warning("replies are cut off, subscribing again: %s", error)
             await asyncio.sleep(RECONNECT_S)

@@ -17,6 +17,7 @@ from api.singles import Singles
 from api.trainings import Trainings
 from api.verbose import Verbose
 from api.watchers import Watchers
+from api.wire import Wires
 from api.workers import Workers
 from shared.connection import Client, api_client
 from shared.dataset import Split, find_mnist_dir, load_split
@@ -30,6 +31,7 @@ from shared.settings import Settings
 class State:
     settings: Settings
     client: Client
+    wires: Wires
     test_set: Split
     catalog: Catalog
     aliases: Aliases
@@ -67,10 +69,12 @@ def make_state(settings: Settings, watchers: Watchers) -> State:
     require_default(catalog, settings.default_model)
     client = api_client(settings)
     replies = Replies(client)
-    enqueuer = Enqueuer(client, settings)
+    wires = Wires(client)
+    enqueuer = Enqueuer(client, wires, settings)
     return State(
         settings=settings,
         client=client,
+        wires=wires,
         test_set=load_split("test", find_mnist_dir(settings.mnist_dir)),
         catalog=catalog,
         aliases=Aliases(client, replies.aliases_changed),
