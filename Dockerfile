@@ -11,31 +11,29 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
     MODELS_DIR=/app/models
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin mnistified
-# Dependencies go into layers of their own, listed out of pyproject.toml (pip has no "dependencies only"): TensorFlow is
-# not fetched again because a line of ours changed.
+# Dependencies go into layers of their own: TensorFlow is not fetched again because a line of ours changed.
 WORKDIR /requirements
-COPY pyproject.toml constraints.txt ./
-RUN python -c "import tomllib; \
-project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-lists = {'api': project['dependencies'], **project['optional-dependencies']}; \
-[open(f'{name}.txt', 'w').write('\n'.join(lines)) for name, lines in lists.items()]"
+COPY requirements constraints.txt ./
 RUN pip install -c constraints.txt -r api.txt
 WORKDIR /app
 
 FROM base AS package
 WORKDIR /src
 COPY pyproject.toml README.md ./
+COPY requirements requirements/
 COPY api api/
+COPY client client/
 COPY deploy deploy/
+COPY models models/
 COPY shared shared/
 COPY training training/
 COPY worker worker/
 RUN pip wheel --no-deps --wheel-dir /wheels .
 
 FROM base AS api
-# No index: what is not in the layers above is an error here, and no stranger's "mnistified" can be picked up.
+# No dependencies: the layer below has this program's. No index: no stranger's "mnistified" can be picked up.
 COPY --from=package /wheels /wheels
-RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt mnistified
+RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
 COPY models models/
 USER 10001
 ENV API_HOST=0.0.0.0 API_PORT=5000
@@ -52,7 +50,7 @@ RUN pip install -c /requirements/constraints.txt -r /requirements/worker.txt
 # No HEALTHCHECK for workers: one that cannot go on ends by itself, and the API hears their heartbeats.
 FROM worker-base AS worker
 COPY --from=package /wheels /wheels
-RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt "mnistified[worker]"
+RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
 COPY models models/
 USER 10001
 CMD ["celery", "-A", "worker.app", "worker", "--pool", "solo", "--hostname", "worker@%h", "--without-mingle", "--without-gossip"]
@@ -60,7 +58,7 @@ CMD ["celery", "-A", "worker.app", "worker", "--pool", "solo", "--hostname", "wo
 FROM worker-base AS worker-gpu
 RUN pip install -c /requirements/constraints.txt -r /requirements/gpu.txt
 COPY --from=package /wheels /wheels
-RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt "mnistified[worker,gpu]"
+RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
 COPY models models/
 USER 10001
 ENV ENGINE=tensorflow NVIDIA_DRIVER_CAPABILITIES=compute,utility
@@ -70,14 +68,14 @@ FROM base AS tasks
 ENV CELERY_WORKER_LOGLEVEL=info
 RUN pip install -c /requirements/constraints.txt -r /requirements/tasks.txt
 COPY --from=package /wheels /wheels
-RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt "mnistified[tasks]"
+RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
 USER 10001
 CMD ["celery", "-A", "worker.tasks", "worker", "--pool", "threads", "--concurrency", "32", "--hostname", "tasks@%h", "--without-mingle", "--without-gossip"]
 
 FROM worker-base AS trainer
 RUN pip install -c /requirements/constraints.txt -r /requirements/train.txt
 COPY --from=package /wheels /wheels
-RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt "mnistified[worker,train]"
+RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
 COPY models models/
 # Volumes in its container, and made with these owners: they are what it writes.
 RUN mkdir /trainings && chown -R mnistified /trainings models
@@ -87,7 +85,7 @@ CMD ["celery", "-A", "worker.trainer", "worker", "--pool", "threads", "--concurr
 FROM base AS flower
 RUN pip install -c /requirements/constraints.txt -r /requirements/flower.txt
 COPY --from=package /wheels /wheels
-RUN pip install --no-index --find-links /wheels -c /requirements/constraints.txt "mnistified[flower]"
+RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
 USER 10001
 EXPOSE 5555
 CMD ["celery", "-A", "worker.app", "flower", "--address=0.0.0.0", "--port=5555"]

@@ -8,10 +8,11 @@ TRAINER ?= 0
 SECONDS ?= 60
 MODEL ?= cnn
 comma := ,
-RUN_EXTRAS := worker,tasks,flower,local$(if $(wildcard /dev/nvidia0),$(comma)gpu)
+GPU := $(if $(wildcard /dev/nvidia0),gpu)
+REQUIREMENTS := pyproject.toml constraints.txt $(wildcard requirements/*.txt client/requirements*.txt)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test check audit train fast-train data evaluate qa bench bench-peers faults hostile fuzz clean
+.PHONY: help run test check audit train fast-train data evaluate qa bench bench-peers faults hostile fuzz wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +62,10 @@ faults: $(VENV)/.all-installed ## do harm to a running service, again and again,
 hostile: $(VENV)/.all-installed ## send every bad input that we have to a running service, and count the answers
 	$(PY) -m tests.fuzz --hostile
 
+wheel: $(VENV)/.all-installed ## build the packages, dist/mnistified-*.whl, which `pip install` takes anywhere, and its client alone
+	$(PY) -m build --outdir dist .
+	$(PY) -m build --outdir dist client
+
 data: $(VENV)/.all-installed ## download MNIST into data/mnist
 	$(PY) -m training data --dir data/mnist
 
@@ -71,14 +76,14 @@ clean: ## remove what the other targets made, the virtual environment included
 $(PY):
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run-installed: pyproject.toml constraints.txt | $(PY)
-	$(PIP_INSTALL) -e '.[$(RUN_EXTRAS)]'
+$(VENV)/.run-installed: $(REQUIREMENTS) | $(PY)
+	$(PIP_INSTALL) -e '.$(if $(GPU),[$(GPU)])'
 	@touch $@
 
-$(VENV)/.trainer-installed: pyproject.toml constraints.txt | $(PY)
-	$(PIP_INSTALL) -e '.[$(RUN_EXTRAS),train]'
+$(VENV)/.trainer-installed: $(REQUIREMENTS) | $(PY)
+	$(PIP_INSTALL) -e '.[train$(if $(GPU),$(comma)$(GPU))]'
 	@touch $@ $(VENV)/.run-installed
 
-$(VENV)/.all-installed: pyproject.toml constraints.txt | $(PY)
-	$(PIP_INSTALL) -e '.[$(RUN_EXTRAS),train,dev]'
+$(VENV)/.all-installed: $(REQUIREMENTS) | $(PY)
+	$(PIP_INSTALL) -e '.[train,dev$(if $(GPU),$(comma)$(GPU))]'
 	@touch $@ $(VENV)/.run-installed $(VENV)/.trainer-installed

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from deploy.redis_server import find_redis_server
@@ -19,7 +20,7 @@ from shared.errors import MnistifiedError, SettingError
 from shared.loopback import is_loopback
 from shared.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings
 
-PROCFILE = Path(__file__).parent.parent / "Procfile"
+PROCFILE = Path(__file__).parent / "Procfile"
 CONFIG_FILE = RUN_DIR / "supervisord.conf"
 READY_POLL_S = 0.2
 FLOWER_GUARDS = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH")
@@ -27,14 +28,18 @@ FLOWER_GUARDS = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
-    parser.add_argument("--workers", type=int, default=1, help="worker processes (default: 1)")
-    parser.add_argument("--trainer", action="store_true", help="with a trainer, which trains what the API is asked for")
-    parser.add_argument("--door", action="store_true", help="also the worker of the Celery door: docs/celery.md")
+    add_options(parser)
     arguments = parser.parse_args()
     try:
         sys.exit(run(arguments.workers, trainer=arguments.trainer, door=arguments.door))
     except MnistifiedError as error:
         sys.exit(f"run: {error}")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes (default: 1)")
+    parser.add_argument("--trainer", action="store_true", help="with a trainer, which trains what the API is asked for")
+    parser.add_argument("--door", action="store_true", help="also the worker of the Celery door: docs/celery.md")
 
 
 def run(workers: int, *, trainer: bool = False, door: bool = False) -> int:
@@ -44,6 +49,8 @@ def run(workers: int, *, trainer: bool = False, door: bool = False) -> int:
     """
     if workers < 1:
         raise SettingError(f"--workers {workers}: expected 1 or more")
+    if trainer and find_spec("tensorflow") is None:
+        raise SettingError("--trainer takes TensorFlow, which is not installed: pip install 'mnistified[train]'")
     own_redis = not os.environ.get("REDIS_URL")
     settings = load_settings(os.environ, redis_url_file=Path(os.devnull))
     check_flower_guarded(settings.flower_host, os.environ)

@@ -104,6 +104,11 @@ class Settings:
     flower_host: str = _setting("127.0.0.1", _text, "address Flower binds to")
     flower_port: int = _setting(5555, _integer(1, 65535), "port of Flower")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "least level logged")
+    data_dir: Path | None = _setting(
+        None,
+        Path,
+        "folder of all that `mnistified serve` writes; none: `mnistified` in the user's data, `~/.local/share`",
+    )
 
     models_dir: Path | str = _setting(Path("models"), folder_or_url, "the model registry: a folder, or an fsspec URL")
     models_cache_dir: Path = _setting(

@@ -5,9 +5,8 @@ import os
 import sys
 
 from mnistified.client import Client
-from mnistified.commands.completion import completion
 from mnistified.commands.exits import INTERRUPTED, PIPE_CLOSED, USAGE, exit_code_of
-from mnistified.commands.parser import build_parser, parse
+from mnistified.commands.parser import parse
 from mnistified.errors import MnistifiedError
 
 
@@ -28,10 +27,12 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.command == "completion":
-        return completion(build_parser(), arguments.shell)
+    exit_code: int
+    if "run_alone" in arguments:  # asks no service
+        exit_code = arguments.run_alone(arguments)
+        return exit_code
     with Client(arguments.url, timeout_s=arguments.timeout, retries=arguments.retries) as client:
-        exit_code: int = arguments.run(client, arguments)
+        exit_code = arguments.run(client, arguments)
         return exit_code
 
 

@@ -16,15 +16,15 @@ from shared.settings import Settings, load_settings
 from tests.processes import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-EXTRAS = {
-    "api": set(),
-    "worker": {"worker"},
-    "worker-gpu": {"worker", "gpu"},
-    "tasks": {"tasks"},
-    "trainer": {"worker", "train"},
-    "flower": {"flower"},
+REQUIREMENTS = {
+    "api": {"api"},
+    "worker": {"api", "worker"},
+    "worker-gpu": {"api", "worker", "gpu"},
+    "tasks": {"api", "tasks"},
+    "trainer": {"api", "worker", "train"},
+    "flower": {"api", "flower"},
 }
-TARGETS = sorted(EXTRAS)
+TARGETS = sorted(REQUIREMENTS)
 
 
 @dataclass
@@ -75,12 +75,6 @@ def command_of(target: str) -> list[str]:
     return command
 
 
-def installed(target: str) -> str:
-    """What is installed of our own package, the last word of that command: `mnistified[extra,extra]`."""
-    (install,) = [rest for rest in whole(target).all_of("RUN") if "--find-links /wheels" in rest]
-    return install.split()[-1].strip('"')
-
-
 def copied_from_here(stage: Stage) -> list[str]:
     return [path for rest in stage.all_of("COPY") if "--from=" not in rest for path in rest.split()[:-1]]
 
@@ -128,24 +122,30 @@ def test_the_build_context_is_empty_but_for_what_is_let_in() -> None:
     assert rules[0] == "*"
 
 
-def test_every_package_of_the_project_is_copied() -> None:
-    packages = {package.partition(".")[0] for package in PROJECT["tool"]["setuptools"]["packages"]}
-    assert packages | {"pyproject.toml", PROJECT["project"]["readme"]} == set(copied_from_here(STAGES["package"]))
+def test_all_that_the_package_is_built_from_is_copied() -> None:
+    setuptools = PROJECT["tool"]["setuptools"]
+    packages = {package.partition(".")[0] for package in setuptools["packages"]}
+    moved = {package: folder.partition("/")[0] for package, folder in setuptools["package-dir"].items()}
+    folders = {moved.get(package, package) for package in packages} | set(moved.values())
+    assert folders | {"pyproject.toml", "requirements", PROJECT["project"]["readme"]} == set(
+        copied_from_here(STAGES["package"])
+    )
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_an_image_holds_the_project_and_no_more_extras_than_its_program_needs(target: str) -> None:
-    name, _, extras = installed(target).partition("[")
-    assert name == PROJECT["project"]["name"]
-    assert set(extras.removesuffix("]").split(",")) - {""} == EXTRAS[target]
-    assert EXTRAS[target] <= set(PROJECT["project"]["optional-dependencies"])
+def test_an_image_holds_the_project_and_no_more_dependencies_than_its_program_needs(target: str) -> None:
+    instructions = whole(target).instructions
+    lists = [set(re.findall(r"-r \S*?([\w-]+)\.txt", rest)) for word, rest in instructions if word == "RUN"]
+    assert set().union(*lists) == REQUIREMENTS[target]
+    assert all((ROOT / "requirements" / f"{name}.txt").is_file() for name in REQUIREMENTS[target])
+    (install,) = [rest for rest in whole(target).all_of("RUN") if "--find-links /wheels" in rest]
+    assert install.split()[-1] == PROJECT["project"]["name"]
+    assert "--no-deps" in install
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_dependencies_have_layers_below_those_that_our_sources_change(target: str) -> None:
     instructions = whole(target).instructions
-    lists = [set(re.findall(r"-r \S*?([\w-]+)\.txt", rest)) for word, rest in instructions if word == "RUN"]
-    assert set().union(*lists) == {"api"} | EXTRAS[target]
     sources = next(i for i, (word, rest) in enumerate(instructions) if word == "COPY" and "--from=package" in rest)
     assert not any("-r " in rest for _, rest in instructions[sources:])
 
@@ -190,7 +190,7 @@ def test_the_workers_run_as_the_procfile_runs_them() -> None:
     assert command_of("worker") == command_of("worker-gpu")
     command = " ".join(command_of("worker"))
     assert command.startswith("celery -A worker.app worker --pool solo --hostname worker@%h")
-    procfile = parse_procfile((ROOT / "Procfile").read_text())
+    procfile = parse_procfile((ROOT / "deploy" / "Procfile").read_text())
     for option in ("--pool solo", "--without-mingle", "--without-gossip"):
         assert option in command
         assert option in procfile["worker"]

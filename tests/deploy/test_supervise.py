@@ -7,7 +7,7 @@ import pytest
 from deploy.supervise import PRIORITIES, parse_procfile, supervisor_config
 from tests.processes import ROOT
 
-OUR_PROCFILE = (ROOT / "Procfile").read_text()
+OUR_PROCFILE = (ROOT / "deploy" / "Procfile").read_text()
 
 
 def config_of(programs: dict[str, str], workers: int = 1) -> configparser.RawConfigParser:

@@ -35,6 +35,7 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "flower_host": ("::1", "::1", [" "]),
     "flower_port": ("65535", 65535, ["0", "65536", "x"]),
     "log_level": ("debug", "debug", ["DEBUG", "trace", " info"]),
+    "data_dir": ("data", Path("data"), []),
     "models_dir": ("/srv/models", Path("/srv/models"), []),
     "models_cache_dir": ("/var/cache/models", Path("/var/cache/models"), []),
     "default_model": ("cnn@3", "cnn@3", ["\t"]),
@@ -139,7 +140,7 @@ def test_what_is_expected_is_told(name: str, text: str, reason: str) -> None:
 
 
 def test_every_default_is_a_value_that_could_be_given() -> None:
-    without = {"mnist_dir", "api_keys", "webhook_secret", "door_key"}
+    without = {"data_dir", "mnist_dir", "api_keys", "webhook_secret", "door_key"}
     defaults = {name.upper(): str(getattr(Settings(), name)) for name in FIELDS if name not in without}
     assert load_settings(defaults, NO_FILE) == Settings()
 

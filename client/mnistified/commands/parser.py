@@ -1,15 +1,17 @@
 """The command line's words."""
 
 import argparse
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from mnistified.commands import bulk, jobs, service, single
+from mnistified.commands.completion import completion
 from mnistified.commands.exits import MEANINGS
 from mnistified.commands.formats import FORMATS
 from mnistified.options import DEFAULT_URL
 
 FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # what a shell completes a file's name with
 SHELLS = ("bash", "zsh", "tcsh")
+OTHERS_COMMANDS = "mnistified.commands"  # entry points of other packages, each called with `command`: the service's own
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,8 +42,11 @@ def build_parser() -> argparse.ArgumentParser:
     command("status", "how the service is").set_defaults(run=service.status)
     command("models", "the models and their versions").set_defaults(run=service.models)
     _add_dataset(command("dataset", "an image of the service's test set"))
-    completion = command("completion", "print a script that makes a shell complete these words")
-    completion.add_argument("shell", choices=SHELLS)
+    shells = command("completion", "print a script that makes a shell complete these words")
+    shells.add_argument("shell", choices=SHELLS)
+    shells.set_defaults(run_alone=lambda arguments: completion(parser, arguments.shell))
+    for add_command in entry_points(group=OTHERS_COMMANDS):
+        add_command.load()(command)
     return parser
 
 

@@ -1,0 +1,65 @@
+"""`mnistified serve`: the whole system from an installed package, with all that it writes in a folder of the user's."""
+
+import argparse
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from deploy.local import add_options, run
+from shared.errors import MnistifiedError
+from shared.registry import versions
+from shared.settings import Settings, load_settings
+
+# The wheel carries the models within this package; in a checkout they lie beside it.
+HERE = Path(__file__).parent
+MODELS = next(folder for folder in (HERE / "models", HERE.parent / "models") if folder.is_dir())
+
+
+def add_command(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Called by the command line, which finds this through the entry points `mnistified.commands`."""
+    parser = command("serve", "start the service on this machine, all of it; Ctrl-C stops it")
+    add_options(parser)
+    parser.set_defaults(run_alone=serve)
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Blocks until it is stopped. Raises ValueError where it cannot start."""
+    try:
+        settings = load_settings(os.environ, redis_url_file=Path(os.devnull))
+        home = settings.data_dir or default_data_dir(os.environ)
+        os.environ.update(absolute_paths(settings, os.environ))
+        home.mkdir(parents=True, exist_ok=True)
+        os.chdir(
+            home
+        )  # what is relative in the settings' defaults lies there; and no module of a user's folder is ours
+        if not os.environ.get("MODELS_DIR"):
+            add_models(MODELS, Path(settings.models_dir))
+        return run(arguments.workers, trainer=arguments.trainer, door=arguments.door)
+    except MnistifiedError as error:
+        raise ValueError(f"serve: {error}") from error
+
+
+def default_data_dir(environ: Mapping[str, str]) -> Path:
+    """As the XDG base directory specification has it."""
+    return Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "mnistified"
+
+
+def absolute_paths(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings in `environ` that are paths, seen from the folder that the user is in."""
+    names = {setting.name.upper(): getattr(settings, setting.name) for setting in fields(Settings)}
+    return {
+        name: str(value.absolute()) for name, value in names.items() if environ.get(name) and isinstance(value, Path)
+    }
+
+
+def add_models(source: Path, registry: Path) -> None:
+    """Copy each version of the package's that `registry` has not; what is there stays as it is."""
+    for name in sorted(folder.name for folder in source.iterdir()):
+        for version in versions(source, name):
+            wanted = registry / name / str(version)
+            if not wanted.exists():
+                unfinished = wanted.with_name(f".{version}")
+                shutil.copytree(source / name / str(version), unfinished, dirs_exist_ok=True)
+                unfinished.rename(wanted)
