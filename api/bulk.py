@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.accepting import accept_job
 from api.access import caller_of
 from api.classify import read_body
-from api.fitting import fit_parameter, reader, require_no_fit, show_parameter
+from api.fitting import fit_parameter, fitted_chunks, reader, show_parameter
 from api.jobs import JobRequest
 from api.parameters import callback_parameter, timeout_parameter, verbose_parameter
 from api.state import State, state_of
@@ -42,12 +42,13 @@ async def classify_bulk(request: Request) -> Response:
         raise BadParameter("show=fitted is for one image; a job's results have no pictures")
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() == "application/json":
-        require_no_fit(request.query_params, "test images")
         body = await read_body(request.receive, RANGE_BYTES)
         chunks = range_chunks(state, *parse_range(body, len(state.test_set.images)), limits)
+        chunks = fitted_chunks(chunks) if fit else chunks
     else:
         check_length(request.headers.get("content-length", ""), limits.upload_bytes)
-        chunks = read_upload(request.stream(), content_type, limits, reader(fit, state.settings.max_fit_pixels))
+        read = reader(fit, state.settings.max_fit_pixels)
+        chunks = read_upload(request.stream(), content_type, limits, read, fitted_chunks if fit else None)
     try:
         return await accept_job(state, caller, request.headers, chunks, wanted)
     except ClientDisconnect:

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.accepting import accept_job
 from api.access import caller_of
-from api.fitting import as_png, fit_parameter, require_no_fit, show_parameter
+from api.fitting import as_png, fit_parameter, show_parameter
 from api.jobs import JobRequest
 from api.parameters import index_of, preferred_wait_s, prefers_async, timeout_parameter, verbose_parameter
 from api.replying import JSON_TYPE, Json, queue_away, send_body, send_problem, to_json
@@ -37,9 +37,9 @@ class ClassifyImage:
             if not as_job:
                 await state.singles.require_room()  # before any work: an overload is met by refusing, not by decoding
             body = await read_body(receive, state.settings.max_image_bytes)
-            shown: dict[str, str] = {}
+            beside: dict[str, str] = {}
             if scope["query_string"]:
-                pixels, shown = await read_asked(state, QueryParams(scope["query_string"]), body, as_job)
+                pixels, beside = await read_asked(state, QueryParams(scope["query_string"]), body, as_job)
             else:
                 pixels = await state.decoder.decode(body)
             asked = single_request(state, scope, headers, pixels)
@@ -47,7 +47,7 @@ class ClassifyImage:
                 response = await accept_single(state, scope, headers, asked)
                 await response(scope, receive, send)
                 return
-            reply = await classify_single(state, asked, receive, started_s) | shown
+            reply = await classify_single(state, asked, receive, started_s) | beside
         except RequestError as error:
             await send_problem(scope, receive, send, error)
         except RedisError as error:
@@ -60,26 +60,39 @@ async def classify_test_image(request: Request) -> Response:
     """`GET /mnist/classify/{index}` and `GET /mnist/{index}/classify`."""
     started_s = time.perf_counter()
     state = state_of(request)
-    require_no_fit(request.query_params, "test images")
     index = index_of(request.path_params["index"], len(state.test_set.images))
     pixels = state.test_set.images[index].tobytes()
+    as_job = prefers_async(request.headers)
+    fit, show = fit_parameters(request.query_params, as_job)
+    if fit:
+        pixels = await state.decoder.fit_pixels(pixels)
     asked = single_request(state, request.scope, request.headers, pixels)
-    if prefers_async(request.headers):
+    if as_job:
         return await accept_single(state, request.scope, request.headers, asked)
     await state.singles.require_room()
-    reply = await classify_single(state, asked, request.receive, started_s)
+    reply = await classify_single(state, asked, request.receive, started_s) | shown(pixels, show)
     return Json(reply | {"dataset": state.test_set.name, "index": index})
 
 
 async def read_asked(state: State, query: QueryParams, body: bytes, as_job: bool) -> tuple[bytes, dict[str, str]]:
     """The 784 pixels, fitted where that is asked for, and what the reply shows of them. Raises RequestError."""
-    fit, show = fit_parameter(query), show_parameter(query)
+    fit, show = fit_parameters(query, as_job)
     if not fit:
         return await state.decoder.decode(body), {}
+    pixels = await state.decoder.fit(body)
+    return pixels, shown(pixels, show)
+
+
+def fit_parameters(query: QueryParams, as_job: bool) -> tuple[bool, bool]:
+    """Whether to fit, and whether to show what came of it. Raises BadParameter."""
+    fit, show = fit_parameter(query), show_parameter(query)
     if show and as_job:
         raise BadParameter("show=fitted is of the synchronous reply; with Prefer: respond-async there is none")
-    pixels = await state.decoder.fit(body)
-    return pixels, {"fitted": as_png(pixels)} if show else {}
+    return fit, show
+
+
+def shown(pixels: bytes, show: bool) -> dict[str, str]:
+    return {"fitted": as_png(pixels)} if show else {}
 
 
 def single_request(state: State, scope: Scope, headers: Headers, pixels: bytes) -> SingleRequest:

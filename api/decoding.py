@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from api.fit import fit_picture
+from api.fit import fit_picture, fit_pixels
 from api.pictures import decode_image, is_quick
 from api.replying import RETRY_AFTER_S
 from shared.errors import QueueFull
@@ -28,6 +28,10 @@ class Decoder:
     async def fit(self, data: bytes) -> bytes:
         """As `fit_picture`. Raises QueueFull too."""
         return await self._aside(lambda data: fit_picture(data, self._most_fit_pixels), data)
+
+    async def fit_pixels(self, pixels: bytes) -> bytes:
+        """As `fit_pixels`. Raises QueueFull too."""
+        return await self._aside(fit_pixels, pixels)
 
     async def _aside(self, make_pixels: Callable[[bytes], bytes], data: bytes) -> bytes:
         if self._waiting >= MOST_WAITING:

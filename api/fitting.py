@@ -1,13 +1,16 @@
 """`?fit=digit` and `?show=fitted`: what a request asks of its pictures."""
 
+import asyncio
 import base64
 import io
+from collections.abc import AsyncIterator
 
 from PIL import Image
 from starlette.datastructures import QueryParams
 
-from api.fit import fit_picture
+from api.fit import fit_picture, fit_pixels
 from api.pictures import Picture, ReadPicture, read_picture
+from api.uploads.chunk import Chunk
 from shared.errors import BadImage, BadParameter
 from shared.images import images_from_pixels
 
@@ -32,12 +35,6 @@ def _is(query: QueryParams, name: str, only: str) -> bool:
     return text is not None
 
 
-def require_no_fit(query: QueryParams, what: str) -> None:
-    """Where there is no picture to fit. Raises BadParameter."""
-    if fit_parameter(query) or show_parameter(query):
-        raise BadParameter(f"fit=digit is for image files; {what} are 28×28 already")
-
-
 def reader(fit: bool, most_pixels: int) -> ReadPicture:
     """How a bulk upload's files are read; anything but `read_picture` is slow, and belongs in a thread."""
     if not fit:
@@ -50,6 +47,24 @@ def reader(fit: bool, most_pixels: int) -> ReadPicture:
             return Picture(name, None, error.detail)
 
     return read_fitted
+
+
+async def fitted_chunks(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    """Images that are 28×28 already, as of an array: with paper for ground, or small, or off the middle."""
+    async for chunk in chunks:
+        yield await asyncio.to_thread(_fitted, chunk)
+
+
+def _fitted(chunk: Chunk) -> Chunk:
+    """Those without a digit fail alone."""
+    fitted: list[bytes] = []
+    errors: dict[int, str] = {}
+    for position, image in enumerate(images_from_pixels(chunk.pixels)):
+        try:
+            fitted.append(fit_pixels(image.tobytes()))
+        except BadImage as error:
+            errors[position] = error.detail
+    return Chunk(b"".join(fitted), chunk.count, errors=errors)
 
 
 def as_png(pixels: bytes) -> str:

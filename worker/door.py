@@ -56,22 +56,27 @@ app = make_app()
 
 
 @app.task(name="mnistified.classify", bind=True, max_retries=MOST_RETRIES)  # type: ignore[untyped-decorator]
-def classify(self: Any, images: Any, model: str | None = None) -> list[dict[str, Any]]:
-    """`{"prediction", "probabilities", "model"}` for each of up to 1,000 images, in order."""
-    return answer(self, images, model, MOST_IMAGES)
+def classify(self: Any, images: Any, model: str | None = None, fit: bool = False) -> list[dict[str, Any]]:
+    """`{"prediction", "probabilities", "model"}` for each of up to 1,000 images, in order; `fit` as `?fit=digit`."""
+    return answer(self, images, asked_of(model, fit), MOST_IMAGES)
 
 
 @app.task(name="mnistified.classify_bulk", bind=True, max_retries=MOST_RETRIES)  # type: ignore[untyped-decorator]
-def classify_bulk(self: Any, images: Any, model: str | None = None) -> list[dict[str, Any]]:
+def classify_bulk(self: Any, images: Any, model: str | None = None, fit: bool = False) -> list[dict[str, Any]]:
     """The same for up to 10,000 images."""
-    return answer(self, images, model, MOST_BULK_IMAGES)
+    return answer(self, images, asked_of(model, fit), MOST_BULK_IMAGES)
 
 
-def answer(task: Any, images: Any, model: str | None, most: int) -> list[dict[str, Any]]:
+def asked_of(model: str | None, fit: bool) -> dict[str, str]:
+    """The query."""
+    return ({"model": model} if model else {}) | ({"fit": "digit"} if fit else {})
+
+
+def answer(task: Any, images: Any, params: dict[str, str], most: int) -> list[dict[str, Any]]:
     """Raises BadImages or Refused; where the service is busy, has the task tried again, MOST_RETRIES times at most."""
     lines = upload_of(images, most)
     try:
-        return classify_over_http(lines, model, task.request.id)
+        return classify_over_http(lines, params, task.request.id)
     except Busy as busy:
         raise task.retry(countdown=busy.retry_s, exc=Refused(str(busy))) from None
     except httpx.TransportError as error:
@@ -112,12 +117,11 @@ def as_bmp(pixels: bytes) -> bytes:
     return head + palette + np.frombuffer(pixels, np.uint8).reshape(IMAGE_SIDE, IMAGE_SIDE)[::-1].tobytes()
 
 
-def classify_over_http(lines: bytes, model: str | None, task_id: str) -> list[dict[str, Any]]:
+def classify_over_http(lines: bytes, params: dict[str, str], task_id: str) -> list[dict[str, Any]]:
     """A job of the images: a task that is delivered again finds the job that it made before, by its own id."""
     settings = app.settings
     headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": f"celery-{task_id}"}
     access = {"X-API-Key": settings.door_key} if settings.door_key else {}
-    params = {"model": model} if model else {}
     with httpx.Client(base_url=settings.door_url, headers=access, timeout=60, trust_env=False) as http:
         reply = taken(http.post("/mnist/classify/bulk", content=lines, headers=headers, params=params))
         path, job = reply.headers["location"], reply.json()

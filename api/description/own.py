@@ -62,8 +62,8 @@ CLASSIFY_TEST_IMAGE = Operation(
     summary="The classification of an image of the test set",
     tag="images",
     content=[Content(JSON, ref("Prediction"))],
-    parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER],
-    errors=(*SINGLE_ERRORS, Conflict),
+    parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, SHOW],
+    errors=(BadImage, *SINGLE_ERRORS, Conflict),
 )
 TEST_IMAGE = Operation(
     summary="An image of the test set",

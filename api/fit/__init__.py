@@ -10,11 +10,17 @@ from api.fit.ink import Grey, ink_of
 from api.fit.normalise import normalised
 from api.pictures import with_image
 from shared.errors import BadImage
+from shared.images import images_from_pixels
 
 
 def fit_grey(grey: Grey) -> npt.NDArray[np.uint8]:
     """uint8[28,28], white on black, of the digit in `grey` (float32[H,W]). Raises BadImage where none is found."""
     return normalised(digit_of(*ink_of(grey)))
+
+
+def fit_pixels(pixels: bytes) -> bytes:
+    """The 784 pixels of the digit in an image that is 28×28 already. Takes some 3 ms. Raises BadImage for no digit."""
+    return fit_grey(images_from_pixels(pixels)[0].astype(np.float32)).tobytes()
 
 
 def fit_picture(data: bytes, most_pixels: int) -> bytes:

@@ -1,6 +1,6 @@
 """Bulk uploads: a body in any of the known formats becomes chunks, as it streams in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from api.pictures import Picture, ReadPicture, read_picture
@@ -13,8 +13,10 @@ from api.uploads.ndjson import ndjson_pictures
 from api.uploads.ratio import Unpacked
 from api.uploads.tars import tar_pictures
 from api.uploads.zips import zip_pictures
-from shared.errors import BadParameter, BadUpload, UnknownFormat
+from shared.errors import BadUpload, UnknownFormat
 from shared.settings import Settings
+
+ReadArray = Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,14 @@ class Limits:
 
 
 async def read_upload(
-    pieces: AsyncIterator[bytes], content_type: str, limits: Limits, read: ReadPicture = read_picture
+    pieces: AsyncIterator[bytes],
+    content_type: str,
+    limits: Limits,
+    read: ReadPicture = read_picture,
+    of_array: ReadArray | None = None,
 ) -> AsyncIterator[Chunk]:
-    """Chunks in input order; `read` makes a Picture of each file. Memory holds a chunk or so, whatever comes.
+    """Chunks in input order; `read` makes a Picture of each file, `of_array` what is wanted of an array's chunks.
+    Memory holds a chunk or so, whatever comes.
 
     Raises BadUpload, TooLarge or UnknownFormat, maybe after chunks have been given.
     """
@@ -56,21 +63,15 @@ async def read_upload(
             "images, or a JSON range of the test set; "
             f"got {content_type or 'no Content-Type'} starting with {head[:8]!r}"
         )
-    async for chunk in _chunks(upload_format, body, content_type, limits, read):
+    if upload_format in ("npy", "idx"):
+        array_chunks = npy_chunks if upload_format == "npy" else idx_chunks
+        chunks = array_chunks(body, limits.chunk_images, limits.job_images)
+        chunks = of_array(chunks) if of_array else chunks
+    else:
+        pictures = _pictures(upload_format, body, content_type, limits, read)
+        chunks = chunk_pictures(pictures, limits.chunk_images, limits.job_images)
+    async for chunk in chunks:
         yield chunk
-
-
-def _chunks(
-    upload_format: Format, body: Body, content_type: str, limits: Limits, read: ReadPicture
-) -> AsyncIterator[Chunk]:
-    if upload_format in ("npy", "idx") and read is not read_picture:
-        raise BadParameter("fit=digit is for image files; .npy and IDX have images of 28×28")
-    if upload_format == "npy":
-        return npy_chunks(body, limits.chunk_images, limits.job_images)
-    if upload_format == "idx":
-        return idx_chunks(body, limits.chunk_images, limits.job_images)
-    pictures = _pictures(upload_format, body, content_type, limits, read)
-    return chunk_pictures(pictures, limits.chunk_images, limits.job_images)
 
 
 def _pictures(

@@ -32,10 +32,12 @@ class AsyncClient:
     def url(self) -> str:
         return self._options.url
 
-    async def classify(self, image: Picture, *, model: str | None = None, timeout_s: float | None = None) -> Result:
+    async def classify(
+        self, image: Picture, *, model: str | None = None, timeout_s: float | None = None, fit: bool = False
+    ) -> Result:
         """See `Client.classify`."""
-        content = await anyio.to_thread.run_sync(image_file, image)
-        return await self._run(calls.classify(content, query_of(model, timeout_s), self._options.retries))
+        content = await anyio.to_thread.run_sync(image_file, image, fit)
+        return await self._run(calls.classify(content, query_of(model, timeout_s, fit=fit), self._options.retries))
 
     async def submit(
         self,
@@ -43,12 +45,13 @@ class AsyncClient:
         *,
         model: str | None = None,
         timeout_s: float | None = None,
+        fit: bool = False,
         idempotency_key: str | None = None,
     ) -> "AsyncJob":
         """See `Client.submit`."""
-        body = await anyio.to_thread.run_sync(body_of, images)
+        body = await anyio.to_thread.run_sync(body_of, images, fit)
         idempotency_key = idempotency_key or str(uuid.uuid4())
-        query = query_of(model, timeout_s)
+        query = query_of(model, timeout_s, fit=fit)
         return AsyncJob(self, await self._run(calls.submit(body, query, idempotency_key, self._options.retries)))
 
     async def job(self, job_id: str) -> "AsyncJob":

@@ -18,7 +18,9 @@ LONGEST_POLL_S = 1.0
 
 
 def classify(image: bytes, query: Mapping[str, str], retries: int) -> Exchange[Result]:
-    """`image` is an image file."""
+    """`image` is an image file. Where it is fitted, the result has what the model saw."""
+    if "fit" in query:
+        query = {**query, "show": "fitted"}
     body = Body(lambda: iter([image]), size_bytes=len(image))
     reply = yield from retrying(Call("POST", "/mnist/classify", query, body=body), retries)
     return Result.read(json.loads(reply.content), image)

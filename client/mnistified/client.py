@@ -36,13 +36,17 @@ class Client:
     def url(self) -> str:
         return self._options.url
 
-    def classify(self, image: Picture, *, model: str | None = None, timeout_s: float | None = None) -> Result:
+    def classify(
+        self, image: Picture, *, model: str | None = None, timeout_s: float | None = None, fit: bool = False
+    ) -> Result:
         """`image`: uint8[28,28], a Pillow image, a path, an image file's bytes, or it opened in binary mode.
 
         `model`: a name, or `name@version`; an answer after `timeout_s` is of no use, and the service drops the image.
+        `fit` takes a picture of a digit of any size, also uint8[H,W], and has the service make of it what MNIST would.
         Raises TypeError, ValueError or OSError for what is no image, before anything is sent.
         """
-        return self._run(calls.classify(image_file(image), query_of(model, timeout_s), self._options.retries))
+        content = image_file(image, any_size=fit)
+        return self._run(calls.classify(content, query_of(model, timeout_s, fit=fit), self._options.retries))
 
     def submit(
         self,
@@ -50,6 +54,7 @@ class Client:
         *,
         model: str | None = None,
         timeout_s: float | None = None,
+        fit: bool = False,
         idempotency_key: str | None = None,
     ) -> "Job":
         """Returns once all images are stored at the service, however often it took.
@@ -57,10 +62,12 @@ class Client:
         `images`: uint8[N,28,28] (also [N,28,28,1], [N,784]), a folder, the path of a zip, tar, `.npy`, IDX or NDJSON
         file, one that is open, or any iterable of what `classify` takes. Everything streams from where it is; what can
         be read but once is put into a temporary file. What has no result `timeout_s` after the upload began expires.
+        `fit` as in `classify`; then an array may be uint8[N,H,W].
         The same `idempotency_key` with the same images is the same job; without one, each call makes a job of its own.
         Raises TypeError, ValueError or OSError for what are no images.
         """
-        return self.submit_body(body_of(images), model=model, timeout_s=timeout_s, idempotency_key=idempotency_key)
+        body = body_of(images, any_size=fit)
+        return self.submit_body(body, model=model, timeout_s=timeout_s, fit=fit, idempotency_key=idempotency_key)
 
     def submit_body(
         self,
@@ -68,11 +75,12 @@ class Client:
         *,
         model: str | None = None,
         timeout_s: float | None = None,
+        fit: bool = False,
         idempotency_key: str | None = None,
     ) -> "Job":
         """A body that is made already: see `submit`."""
         idempotency_key = idempotency_key or str(uuid.uuid4())
-        query = query_of(model, timeout_s)
+        query = query_of(model, timeout_s, fit=fit)
         return Job(self, self._run(calls.submit(body, query, idempotency_key, self._options.retries)))
 
     def job(self, job_id: str) -> "Job":

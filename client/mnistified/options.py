@@ -1,7 +1,6 @@
 """What both clients are set up with."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +55,10 @@ class Options:
         }
 
 
-def query_of(model: str | None, timeout_s: float | None = None) -> Mapping[str, str]:
-    asked = {"model": model, "timeout_s": None if timeout_s is None else f"{timeout_s:g}"}
+def query_of(model: str | None, timeout_s: float | None = None, *, fit: bool = False) -> dict[str, str]:
+    asked = {
+        "model": model,
+        "timeout_s": None if timeout_s is None else f"{timeout_s:g}",
+        "fit": "digit" if fit else None,
+    }
     return {name: value for name, value in asked.items() if value is not None}

@@ -24,8 +24,11 @@ class PilImage(Protocol):
 Picture: TypeAlias = Any
 
 
-def image_file(image: Picture) -> bytes:
-    """The bytes of an image file. Raises TypeError or ValueError for what is no image, OSError as files do."""
+def image_file(image: Picture, any_size: bool = False) -> bytes:
+    """The bytes of an image file; where `any_size` will do, an array may be uint8[H,W].
+
+    Raises TypeError or ValueError for what is no image, OSError as files do.
+    """
     if isinstance(image, str | os.PathLike):
         return Path(image).read_bytes()
     if isinstance(image, bytes | bytearray):
@@ -39,9 +42,11 @@ def image_file(image: Picture) -> bytes:
         raise TypeError(
             f"expected uint8[{SIDE},{SIDE}], a Pillow image, a path, bytes or an open file, got {type(image).__name__}"
         )
-    if pixels.shape != (SIDE, SIDE):
-        raise ValueError(f"expected an image of uint8[{SIDE},{SIDE}], got shape {list(pixels.shape or ())}")
-    return write_png(pixels.tobytes(), SIDE, SIDE)
+    shape = pixels.shape or ()
+    if len(shape) != 2 or not all(shape) or (shape != (SIDE, SIDE) and not any_size):
+        wanted = "[H,W]" if any_size else f"[{SIDE},{SIDE}]"
+        raise ValueError(f"expected an image of uint8{wanted}, got shape {list(shape)}")
+    return write_png(pixels.tobytes(), width=shape[1], height=shape[0])
 
 
 def array_view(array: object) -> memoryview | None:

@@ -1,6 +1,7 @@
 """What the service answers, as values. Fields that a service does not send are None; those that we do not know stay
 in `raw`, so that a client goes on with a newer service."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ FINAL_STATES = ("done", "done_with_errors", "expired", "cancelled")
 class Result:
     """Of one image. `probabilities` are ten, by digit; `elapsed_time_ms` is the time inside the service.
 
-    `image` is the file that was sent, for a notebook to show.
+    `image` is the file that was sent, for a notebook to show; `fitted` the PNG of 28×28 that `fit` has made of it.
     """
 
     prediction: int
@@ -24,6 +25,7 @@ class Result:
     elapsed_time_ms: float | None
     raw: Mapping[str, Any] = field(repr=False, compare=False)
     image: bytes | None = field(default=None, repr=False, compare=False)
+    fitted: bytes | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def read(cls, raw: Mapping[str, Any], image: bytes | None = None) -> "Result":
@@ -35,10 +37,11 @@ class Result:
             elapsed_time_ms=raw.get("elapsed_time_ms"),
             raw=raw,
             image=image,
+            fitted=base64.b64decode(raw["fitted"]) if "fitted" in raw else None,
         )
 
     def _repr_html_(self) -> str:
-        return html.result(self.prediction, self.probabilities, self.image, self.model)
+        return html.result(self.prediction, self.probabilities, self.fitted or self.image, self.model)
 
 
 @dataclass(frozen=True, slots=True)

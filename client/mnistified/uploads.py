@@ -19,9 +19,10 @@ ROW_SHAPES = ((SIDE, SIDE), (SIDE, SIDE, 1), (SIDE * SIDE,))  # of an array's ax
 Pictures: TypeAlias = Any
 
 
-def body_of(images: Pictures) -> Body:
-    """What to send for `images`. Nothing large is held: an iterator, or a pipe, is put on disk first.
+def body_of(images: Pictures, any_size: bool = False) -> Body:
+    """What to send for `images`; where `any_size` will do, arrays may be uint8[N,H,W].
 
+    Nothing large is held: an iterator, or a pipe, is put on disk first.
     Raises TypeError or ValueError for what are no images, OSError for what cannot be read.
     """
     if isinstance(images, str | os.PathLike):
@@ -29,16 +30,18 @@ def body_of(images: Pictures) -> Body:
     if hasattr(images, "read"):
         return _opened(images)
     array = array_view(images)
+    if array is not None and any_size and array.ndim == 3 and (array.shape or ())[1:] != (SIDE, SIDE):
+        return _sequence(list(images), any_size)
     if array is not None:
         return _array(images, array)
     if isinstance(images, PilImage | bytes | bytearray) or not isinstance(images, Iterable):
         raise TypeError(f"expected many images, got {type(images).__name__}; [image] for one")
     if isinstance(images, Sequence):
-        return _sequence(images)
-    return _spooled(tar_pieces(_members(images)), TAR_TYPE)
+        return _sequence(images, any_size)
+    return _spooled(tar_pieces(_members(images, any_size)), TAR_TYPE)
 
 
-def _sequence(images: Sequence[Picture]) -> Body:
+def _sequence(images: Sequence[Picture], any_size: bool) -> Body:
     """Paths as the files that they are, arrays as one array, others as a tar."""
     if not images:
         raise ValueError("no images")
@@ -49,8 +52,8 @@ def _sequence(images: Sequence[Picture]) -> Body:
     if len(arrays) == len(images):
         return _rows(len(arrays), lambda: (array.tobytes() for array in arrays))
     if any(hasattr(image, "read") for image in images):
-        return _spooled(tar_pieces(_members(images)), TAR_TYPE)  # an open file is read once
-    return Body(lambda: joined(tar_pieces(_members(images))), TAR_TYPE)
+        return _spooled(tar_pieces(_members(images, any_size)), TAR_TYPE)  # an open file is read once
+    return Body(lambda: joined(tar_pieces(_members(images, any_size))), TAR_TYPE)
 
 
 def _array(images: Any, view: memoryview) -> Body:
@@ -84,8 +87,8 @@ def _spooled(pieces: Iterable[bytes], content_type: str = "application/octet-str
     return Body(lambda: opened_pieces(file, 0), content_type, size_bytes, file)
 
 
-def _members(images: Iterable[Picture]) -> Iterator[tuple[str, bytes]]:
+def _members(images: Iterable[Picture], any_size: bool) -> Iterator[tuple[str, bytes]]:
     """Named by their path where they have one, else by their number."""
     for index, image in enumerate(images):
         name = os.fspath(image) if isinstance(image, str | os.PathLike) else f"{index}"
-        yield name, image_file(image)
+        yield name, image_file(image, any_size)

@@ -59,15 +59,43 @@ def test_other_values_are_a_422(system: System, frames: list[bytes], path: str, 
     assert system.http.post(path, params=params, content=frames[0]).status_code == 422
 
 
-def test_what_has_no_picture_to_fit_is_a_422(system: System, frames: list[bytes]) -> None:
-    npy = io.BytesIO()
-    np.save(npy, np.zeros((2, 28, 28), np.uint8))
-    post, show = system.http.post, FIT | {"show": "fitted"}
-    assert system.http.get("/mnist/classify/3", params=FIT).status_code == 422
-    assert post("/mnist/classify/bulk", params=FIT, json={"start": 0, "stop": 2}).status_code == 422
-    assert post("/mnist/classify/bulk", params=FIT, content=npy.getvalue()).status_code == 422
-    asynchronous = {"Prefer": "respond-async"}
-    assert post("/mnist/classify", params=show, content=frames[0], headers=asynchronous).status_code == 422
+def test_what_a_job_or_a_later_reply_cannot_show_is_a_422(system: System, frames: list[bytes]) -> None:
+    show, asynchronous = FIT | {"show": "fitted"}, {"Prefer": "respond-async"}
+    assert system.http.post("/mnist/classify/bulk", params=show, content=frames[0]).status_code == 422
+    for reply in (
+        system.http.post("/mnist/classify", params=show, content=frames[0], headers=asynchronous),
+        system.http.get("/mnist/classify/3", params=show, headers=asynchronous),
+    ):
+        assert reply.status_code == 422
+        assert "show=fitted is of the synchronous reply" in reply.json()["detail"]
+
+
+def test_test_images_are_fitted_too(system: System, test_set: Split) -> None:
+    for path in ("/mnist/classify/3", "/mnist/3/classify"):
+        reply = system.http.get(path, params=FIT | {"show": "fitted"}).json()
+        assert reply["prediction"] == test_set.labels[3]
+        assert Image.open(io.BytesIO(base64.b64decode(reply["fitted"]))).size == (28, 28)
+    job_id = system.submit(params=FIT, json={"start": 0, "stop": 10})
+    system.finished(job_id)
+    assert [item["prediction"] for item in system.items(job_id)] == test_set.labels[:10].tolist()
+
+
+@pytest.mark.parametrize("upload_format", ["npy", "idx"])
+def test_black_on_white_arrays_are_brought_to_what_the_model_knows(
+    system: System, test_set: Split, upload_format: str
+) -> None:
+    images = 255 - test_set.images[:300]  # more than a chunk
+    images[7] = 240
+    body = io.BytesIO(b"\x00\x00\x08\x03" + np.array(images.shape, ">u4").tobytes() + images.tobytes())
+    if upload_format == "npy":
+        body = io.BytesIO()
+        np.save(body, images)
+    job_id = system.submit(params=FIT, content=body.getvalue())
+    assert system.finished(job_id)["counts"] == {"done": 299, "failed": 1, "expired": 0, "cancelled": 0}
+    items = system.items(job_id)
+    assert "no digit found" in items[7]["error"]
+    right = [item["prediction"] == label for item, label in zip(items, test_set.labels, strict=False)]
+    assert np.mean(right) > 0.98
 
 
 def test_a_single_asynchronous_picture_is_fitted_too(system: System, test_set: Split, frames: list[bytes]) -> None:

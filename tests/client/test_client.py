@@ -14,6 +14,7 @@ from mnistified import Client, NotFound, Refused, Unreachable
 from shared.dataset import Split
 from shared.idx import parse
 from tests.client.conftest import FOLDER_IMAGES
+from tests.fit.mnist_frames import mnist_frames
 from tests.system import System
 
 
@@ -113,6 +114,33 @@ def test_a_folder_is_sent_in_order_of_its_names(service: Client, folder: Path, e
         *(f"more/{index:03}.PNG" for index in range(200, FOLDER_IMAGES)),
     ]
     assert [item.prediction for item in items] == [expected[index % 200] for index in range(FOLDER_IMAGES)]
+
+
+@pytest.mark.parametrize("form", ["array", "picture", "file"])
+def test_a_picture_of_any_size_is_fitted_and_what_the_model_saw_comes_with_it(
+    form: str, service: Client, test_set: Split, tmp_path: Path
+) -> None:
+    (frame,) = (frame.astype(np.uint8) for frame in mnist_frames(test_set.images[3:4], 1))
+    picture = Image.fromarray(frame)
+    picture.save(tmp_path / "3.png")
+    forms = {"array": frame, "picture": picture, "file": tmp_path / "3.png"}
+    result = service.classify(forms[form], fit=True)
+    assert result.prediction == test_set.labels[3]
+    assert result.fitted is not None
+    assert service.classify(result.fitted).prediction == test_set.labels[3]
+
+
+@pytest.mark.parametrize("form", ["array", "list", "generator"])
+def test_many_pictures_of_any_size_are_fitted(form: str, service: Client, test_set: Split) -> None:
+    frames = np.stack([frame.astype(np.uint8) for frame in mnist_frames(test_set.images[:4], 1)])
+    forms: dict[str, Any] = {"array": frames, "list": list(frames), "generator": (frame for frame in frames)}
+    items = service.submit(forms[form], fit=True).items()
+    assert [item.prediction for item in items] == test_set.labels[:4].tolist()
+
+
+def test_an_array_of_black_on_white_is_fitted(service: Client, test_set: Split) -> None:
+    items = service.submit(255 - test_set.images[:4], fit=True).items()
+    assert [item.prediction for item in items] == test_set.labels[:4].tolist()
 
 
 def test_a_bad_image_fails_alone(service: Client, pngs: list[bytes]) -> None:

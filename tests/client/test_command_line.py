@@ -16,6 +16,7 @@ from mnistified.commands.drawing import draw
 from shared.dataset import Split
 from tests.client.command import Command
 from tests.client.conftest import FOLDER_IMAGES
+from tests.fit.mnist_frames import mnist_frames
 from tests.system import System
 
 
@@ -102,6 +103,16 @@ def test_a_test_image_is_drawn(mnistified: Command, test_set: Split) -> None:
     assert np.array_equal(np.asarray(Image.open(mnistified.cwd / "3.png")), test_set.images[3])
 
 
+def test_a_photo_is_fitted_and_what_the_model_saw_is_drawn(mnistified: Command, test_set: Split) -> None:
+    for index, frame in enumerate(mnist_frames(test_set.images[:2], 1)):
+        Image.fromarray(frame.astype(np.uint8)).save(mnistified.cwd / f"{index}.png")
+    told = mnistified("classify", "0.png", "--fit", "--show").stdout.decode().splitlines()
+    assert told[0].startswith(f"0.png: {test_set.labels[0]} (")
+    assert any("█" in line for line in told[1:])
+    items = [json.loads(line) for line in mnistified("bulk", ".", "--fit", "--json").stdout.splitlines()]
+    assert [item["prediction"] for item in items] == test_set.labels[:2].tolist()
+
+
 def test_half_blocks_show_two_pixels_a_character() -> None:
     assert draw(bytes([255, 0, 0, 255, 255, 0]), 2, 3, colour=False) == "▀▄\n▀"
     assert draw(bytes([255, 0]), 1, 2, colour=True) == "\x1b[38;5;255;48;5;232m▀\x1b[0m"
@@ -110,6 +121,7 @@ def test_half_blocks_show_two_pixels_a_character() -> None:
 @pytest.mark.parametrize(
     ("words", "exit_code", "reason"),
     [
+        (["classify", "-", "--show"], 2, "--show draws what --fit has made"),
         (["watch", "j0000000000000000"], 3, "404 Not found: no result"),
         (["bulk", "nosuch/"], 2, "nosuch"),
         (["bulk", "*.nosuch"], 2, "no file has such a name"),

@@ -22,6 +22,8 @@ elif sys.argv[2] == "chain":
     first = signature("mnistified.classify", args=[images], queue="mnistified.classify", app=app, immutable=True)
     bulk = signature("mnistified.classify_bulk", args=[images], queue="mnistified.classify", app=app, immutable=True)
     print(json.dumps(chain(first, bulk, app=app).apply_async().get(timeout=120)))
+elif sys.argv[2] == "fit":
+    print(json.dumps(classify(images, None, True).apply_async().get(timeout=120)))
 elif sys.argv[2] == "error":
     try:
         classify(images).apply_async().get(timeout=120)

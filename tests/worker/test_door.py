@@ -13,6 +13,7 @@ import pytest
 
 from shared.dataset import Split
 from tests.api.test_pictures import file_of
+from tests.fit.mnist_frames import mnist_frames
 from tests.processes import BIN, Process
 from tests.system import READY_S, RedisServer, System, running
 
@@ -54,7 +55,7 @@ def agree(results: list[dict[str, Any]], items: list[dict[str, Any]]) -> None:
     assert [each["prediction"] for each in results] == [each["prediction"] for each in items]
     assert {each["model"] for each in results} == {"cnn@1"}
     np.testing.assert_allclose(
-        [each["probabilities"] for each in results], [each["probabilities"] for each in items], atol=1e-4
+        [each["probabilities"] for each in results], [each["probabilities"] for each in items], rtol=0, atol=1e-6
     )
 
 
@@ -72,6 +73,14 @@ def test_a_group_of_100_images_in_three_forms_gets_the_answers_of_http(
 
 def test_a_chain_ends_with_the_answers_of_its_last_task(system: System, door: Process, test_set: Split) -> None:
     agree(ask(system, "chain", test_set.images[:3].tolist()), over_http(system, test_set, 3))
+
+
+def test_pictures_of_any_size_are_fitted_where_that_is_asked_for(
+    system: System, door: Process, test_set: Split
+) -> None:
+    frames = mnist_frames(test_set.images[:3], 1)
+    images = [base64.b64encode(file_of(frame.astype(np.uint8), "PNG")).decode() for frame in frames]
+    assert [each["prediction"] for each in ask(system, "fit", images)] == test_set.labels[:3].tolist()
 
 
 @pytest.mark.parametrize(

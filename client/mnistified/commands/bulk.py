@@ -75,6 +75,7 @@ def _submit(client: Client, arguments: argparse.Namespace, idempotency_key: str 
             shown(body, bar),
             model=arguments.model,
             timeout_s=arguments.expire_s,
+            fit=arguments.fit,
             idempotency_key=idempotency_key,
         )
 
@@ -141,6 +142,7 @@ def _asked(client: Client, arguments: argparse.Namespace, name: str) -> dict[str
         "sources": sources,
         "model": arguments.model,
         "expire_s": arguments.expire_s,
+        "fit": arguments.fit,
         "format": name,
     }
 

@@ -70,9 +70,10 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
-    images = parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image file of 28×28; - is stdin")
+    images = parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image file; - is stdin")
     images.complete = FILES  # type: ignore[attr-defined]
     _add_model(parser)
+    parser.add_argument("--show", action="store_true", help="with --fit: draw what the model saw")
     parser.set_defaults(run=single.classify)
 
 
@@ -102,6 +103,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME", help="a model, or one version of it: name@3 (default: the service's)"
     )
+    parser.add_argument("--fit", action="store_true", help="pictures of a digit of any size, not 28×28 as MNIST's")
 
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:

@@ -20,11 +20,13 @@ IMAGE_STATUSES = (400, 413, 500, 504)  # of one image; the next one may fare bet
 
 def classify(client: Client, arguments: argparse.Namespace) -> int:
     """In order; an image that has no answer is told of on stderr, and the others go on."""
+    if arguments.show and not arguments.fit:
+        raise ValueError("--show draws what --fit has made, which was not asked for")
     exit_code = OK
     for name in arguments.images:
         try:
             image = sys.stdin.buffer.read() if name == STDIO else Path(name).read_bytes()
-            result = client.classify(image, model=arguments.model)
+            result = client.classify(image, model=arguments.model, fit=arguments.fit)
         except OSError as error:
             reason = error.strerror or str(error)
         except ServiceError as error:
@@ -33,6 +35,8 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
             reason = error.detail
         else:
             print(_told(name, result, arguments.json), flush=True)
+            if arguments.show and result.fitted and not arguments.json:
+                _draw(result.fitted)
             continue
         exit_code = SOME_FAILED
         if arguments.json:
@@ -57,5 +61,9 @@ def dataset(client: Client, arguments: argparse.Namespace) -> int:
         return OK
     print(f"test image {arguments.index} of {name}: {label}")
     if arguments.show:
-        print(draw(*read_png(image), colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+        _draw(image)
     return OK
+
+
+def _draw(png: bytes) -> None:
+    print(draw(*read_png(png), colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ), flush=True)
