@@ -14,7 +14,8 @@ from shared.errors import Forbidden, Unauthorized
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 ANYONE = ApiKey("", "", admin=True)  # everyone, where no keys are configured
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})  # for machines that hold no key
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})  # the page that asks for a key, and machines that hold none
+OPEN_FOLDER = "/page/"  # what that page is made of
 HOW = "send a key as `Authorization: Bearer <key>` or `X-API-Key: <key>`"
 
 
@@ -46,7 +47,7 @@ class Gate:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS and not scope["path"].startswith(OPEN_FOLDER):
             try:
                 scope["caller"] = self._access.caller(scope["headers"])
             except Unauthorized as error:

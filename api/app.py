@@ -20,8 +20,10 @@ from api.description.page import get_asset, get_openapi, get_page
 from api.doors import v1, v2
 from api.events import get_events
 from api.models import get_aliases, get_changes, get_model, get_models, get_report, get_version
+from api.playground import get_playground, get_playground_asset
 from api.replying import on_http_exception, on_redis_error, on_request_error
 from api.results import cancel_result, get_items, get_layers, get_result
+from api.sheets import get_labels, get_sheet
 from api.state import make_state
 from api.status import get_healthz, get_readyz, get_status
 from api.training import cancel_training, get_training, list_trainings, post_training
@@ -36,6 +38,8 @@ ROUTES = [
     Route(CLASSIFY_PATH, CLASSIFY_IMAGE, methods=["POST"]),
     Route("/mnist/classify/bulk", classify_bulk, methods=["POST"]),
     Route("/mnist/classify/{index}", classify_test_image),
+    Route("/mnist/labels", get_labels),
+    Route("/mnist/sheet", get_sheet),
     Route("/mnist/image/{index}", get_image),
     Route("/mnist/label/{index}", get_label),
     Route("/mnist/{index}/classify", classify_test_image),
@@ -66,6 +70,8 @@ ROUTES = [
     Route("/openapi.json", get_openapi),
     Route("/docs", get_page),
     Route("/docs/{asset}", get_asset),
+    Route("/", get_playground),
+    Route("/page/{asset}", get_playground_asset),
     *v1.ROUTES,
     *v2.ROUTES,
 ]

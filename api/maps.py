@@ -21,10 +21,12 @@ def tiles_of(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values[None] if values.ndim == 2 else values.reshape(-1, 1, 1)
 
 
-def tiled(tiles: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """[rows·height,columns·width]: the tiles row by row in a grid about as wide as high, zeros where none is left."""
+def tiled(tiles: npt.NDArray[Any], columns: int | None = None) -> npt.NDArray[Any]:
+    """[rows·height,columns·width]: the tiles row by row, zeros where none is left; without `columns` in a grid about as
+    wide as high.
+    """
     count, height, width = tiles.shape
-    columns = math.ceil(math.sqrt(count))
+    columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     grid = np.zeros((rows * columns, height, width), tiles.dtype)
     grid[:count] = tiles

@@ -17,6 +17,7 @@ from shared.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
+LATE_SHARE = 0.35  # of the time to live; a worker beats four times in that: it has missed one
 BUSY_SHARE = 0.1  # of what they can do, beyond which workers count as busy
 
 
@@ -45,18 +46,29 @@ class Workers:
             raise Unavailable(f"no worker has been heard of in the last {self._ttl_s} s")
 
     async def refresh(self) -> list[dict[str, Any]]:
-        """The last heartbeat of each live worker, by name; from here on `require` goes by them."""
+        """The last heartbeat of each live worker, by name, and how long ago it was; from here on `require` goes by
+        them.
+        """
         workers = await self._read()
         self._alive = bool(workers)
         self._enqueuer.images_per_s = drain_rate(workers)
         return workers
 
     async def _read(self) -> list[dict[str, Any]]:
-        names = await self._client.zrangebyscore(keys.WORKERS, time.time() - self._ttl_s, "+inf")
-        if not names:
+        now_s = time.time()
+        heard = await self._client.zrangebyscore(keys.WORKERS, now_s - self._ttl_s, "+inf", withscores=True)
+        if not heard:
             return []
-        beats = await self._client.mget([keys.worker(name.decode()) for name in sorted(names)])
-        return [orjson.loads(beat) for beat in beats if beat is not None]
+        heard.sort()
+        beats = await self._client.mget([keys.worker(name.decode()) for name, _ in heard])
+        return [
+            orjson.loads(beat) | self._silence(now_s - beaten_s)
+            for (_, beaten_s), beat in zip(heard, beats, strict=True)
+            if beat is not None
+        ]
+
+    def _silence(self, silent_s: float) -> dict[str, Any]:
+        return {"silent_s": round(max(0.0, silent_s), 3), "late": silent_s > LATE_SHARE * self._ttl_s}
 
     async def watch(self) -> None:
         """Never returns. Redis away says nothing of the workers: requests learn of it by themselves."""

@@ -7,6 +7,7 @@ from api.description.operation import Content, Operation, Parameter
 from api.description.schemas import BINARY, INTEGER, STRING, array, obj, ref
 from api.parameters import Maps
 from api.results import MOST_ITEMS
+from api.sheets import COLUMNS, MOST_IMAGES
 from shared.errors import (
     BadImage,
     BadParameter,
@@ -55,6 +56,11 @@ IDEMPOTENCY_KEY = Parameter(
     "header",
 )
 
+IF_NONE_MATCH = Parameter("If-None-Match", STRING, "the `ETag` of what is held already", "header")
+ETAG = "of the content"
+NOT_MODIFIED = "what is held already is what there is"
+DATASET = "`mnist`, or the drawn sample"
+
 SINGLE_ERRORS = (NotFound, BadParameter, QueueFull, InferenceFailed, Unavailable, WaitTimeout, DeadlinePassed)
 JOB_ERRORS = (BadUpload, NotFound, SlowClient, Conflict, TooLarge, UnknownFormat, BadParameter, QueueFull, Unavailable)
 
@@ -69,14 +75,14 @@ TEST_IMAGE = Operation(
     summary="An image of the test set",
     tag="dataset",
     content=[Content("image/jpeg", BINARY), Content("image/png", BINARY)],
-    headers={"X-Dataset": "`mnist`, or the drawn sample"},
+    headers={"X-Dataset": DATASET},
     errors=(NotFound, BadParameter),
 )
 TEST_LABEL = Operation(
     summary="The label of an image of the test set",
     tag="dataset",
     content=[Content(JSON, obj({"label": INTEGER}, {"dataset": STRING}), {"label": 4})],
-    headers={"X-Dataset": "`mnist`, or the drawn sample"},
+    headers={"X-Dataset": DATASET},
     errors=(NotFound, BadParameter),
 )
 
@@ -109,6 +115,27 @@ OPERATIONS = {
     "GET /mnist/{index}/image": TEST_IMAGE,
     "GET /mnist/label/{index}": TEST_LABEL,
     "GET /mnist/{index}/label": TEST_LABEL,
+    "GET /mnist/labels": Operation(
+        summary="The labels of the whole test set, in order",
+        tag="dataset",
+        content=[Content(JSON, obj({"dataset": STRING, "labels": array(INTEGER)}))],
+        headers={"X-Dataset": DATASET, "ETag": ETAG},
+        also={304: NOT_MODIFIED},
+        parameters=[IF_NONE_MATCH],
+    ),
+    "GET /mnist/sheet": Operation(
+        summary=f"Images of the test set side by side, {COLUMNS} in a row, as a PNG",
+        tag="dataset",
+        content=[Content("image/png", BINARY)],
+        headers={"X-Dataset": DATASET, "ETag": ETAG},
+        also={304: NOT_MODIFIED},
+        parameters=[
+            Parameter("offset", {"type": "integer", "minimum": 0}, "of the first image"),
+            Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST_IMAGES}, "of images"),
+            IF_NONE_MATCH,
+        ],
+        errors=(NotFound, BadParameter),
+    ),
     "GET /results/{id}": Operation(
         summary="State and counts of a job, or of a single whose wait ran out",
         tag="results",
@@ -176,6 +203,25 @@ OPERATIONS = {
         tag="operating",
         content=[Content(JSON, obj({"status": STRING, "workers": INTEGER}))],
         errors=(Unavailable,),
+        open=True,
+    ),
+    "GET /": Operation(
+        summary="The playground, a page",
+        tag="playground",
+        content=[Content("text/html", STRING)],
+        headers={"ETag": ETAG},
+        also={304: NOT_MODIFIED},
+        parameters=[IF_NONE_MATCH],
+        open=True,
+    ),
+    "GET /page/{asset}": Operation(
+        summary="What the playground is made of",
+        tag="playground",
+        content=[Content(media_type, STRING) for media_type in ("text/css", "text/javascript", "image/svg+xml")],
+        headers={"ETag": ETAG},
+        also={304: NOT_MODIFIED},
+        parameters=[IF_NONE_MATCH],
+        errors=(NotFound,),
         open=True,
     ),
     "GET /openapi.json": Operation(

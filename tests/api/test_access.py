@@ -139,9 +139,9 @@ def test_the_gate_tells_who_it_is() -> None:
 
 def test_the_gate_lets_nobody_through_without_a_key_but_to_the_open_paths() -> None:
     assert through_the_gate({"type": "http", "path": "/status", "headers": []}) == []
-    for path in ("/healthz", "/readyz"):
+    for path in ("/", "/page/main.js", "/healthz", "/readyz"):
         assert len(through_the_gate({"type": "http", "path": path, "headers": []})) == 1
-    for path in ("/healthz/", "/healthz/../status", "//healthz", "/HEALTHZ", ""):
+    for path in ("/healthz/", "/healthz/../status", "//healthz", "/HEALTHZ", "", "//", "/page", "/pages/x"):
         assert through_the_gate({"type": "http", "path": path, "headers": []}) == []
 
 
@@ -167,9 +167,12 @@ EVERYWHERE = [
     ("POST", "/mnist/classify/bulk"),
     ("GET", "/results/jno-such-job"),
     ("GET", "/results/jno-such-job/items"),
+    ("GET", "/results/jno-such-job/events"),
     ("DELETE", "/results/jno-such-job"),
     ("GET", "/no/such/path"),
-    ("GET", "/"),
+    ("GET", "/page"),
+    ("GET", "/mnist/labels"),
+    ("GET", "/mnist/sheet"),
     ("OPTIONS", "/status"),
     ("GET", "/%68ealthz/"),
 ]
@@ -217,3 +220,8 @@ def test_a_key_is_in_nothing_that_the_api_says(guarded: System) -> None:
     guarded.api.wait_for_line("GET /no/such/path")
     for secret in (ALICES, OPS, UNKNOWN, ALICE.sha256, ADMIN.sha256):
         assert secret not in guarded.api.output
+
+
+@pytest.mark.parametrize("path", ["/page/../status", "/page/%2e%2e/status", "/page//status", "/page/status"])
+def test_the_pages_folder_leads_nowhere_else(guarded: System, path: str) -> None:
+    assert guarded.http.get(path).status_code in (401, 404)  # httpx resolves the first, so that it asks for /status

@@ -1,0 +1,69 @@
+/* The selected tile of a wall, in full, beside it. */
+
+import { byId, element, say } from "./dom.js";
+import { settled } from "./newest.js";
+import { Reading } from "./reading.js";
+import { tellRefused } from "./trouble.js";
+
+const WALKED_MS = 180; // on a tile before it is opened, where keys pass over many
+
+export class Details {
+  #box;
+  #frame;
+  #title = element("h2");
+  #truth = element("p", { className: "truth" });
+  #picture = element("img", { className: "picture", alt: "", hidden: true });
+  #reading;
+  #right = null; // the digit that it should be read as, where that is known
+
+  /* `box` is an <aside> in a `.wall-and-details`. */
+  constructor(box) {
+    this.#box = box;
+    this.#frame = box.parentElement;
+    const close = element("button", { type: "button", ariaLabel: "Close the details" }, "Close");
+    close.addEventListener("click", () => this.close());
+    const body = element("div", { className: "reading" });
+    box.append(element("div", { className: "head" }, this.#title, close), this.#truth, this.#picture, body);
+    this.#reading = new Reading(body, {
+      answered: (answer) => this.#answered(answer),
+      refused: tellRefused,
+    });
+    box.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.close();
+    });
+    this.walk = settled(WALKED_MS, (shown) => {
+      if (this.isOpen) this.open(shown);
+    });
+  }
+
+  get isOpen() {
+    return !this.#box.hidden;
+  }
+
+  /* {title, truth, right, subject, picture}: `right` and `picture`, a URL, may be null. */
+  open({ title, truth, right, subject, picture }) {
+    this.#box.hidden = false;
+    this.#frame.classList.add("open");
+    say(this.#title, title);
+    say(this.#truth, truth);
+    this.#right = right;
+    this.#picture.hidden = !picture;
+    if (picture) this.#picture.src = picture;
+    this.#box.classList.remove("wrong");
+    this.#reading.read(subject);
+  }
+
+  close() {
+    const inside = this.#box.contains(document.activeElement);
+    this.#box.hidden = true;
+    this.#frame.classList.remove("open");
+    this.#reading.clear();
+    if (inside) this.#frame.querySelector(".wall-view").focus();
+  }
+
+  #answered(answer) {
+    const wrong = this.#right !== null && answer.prediction !== this.#right;
+    this.#box.classList.toggle("wrong", wrong);
+    say(byId("heard"), `${this.#title.textContent}: ${answer.model} reads ${answer.prediction}${wrong ? ", a mistake" : ""}`);
+  }
+}

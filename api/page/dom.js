@@ -1,0 +1,42 @@
+/* The document: elements by id and by part, and new ones without any markup in strings. */
+
+export const byId = (id) => document.getElementById(id);
+
+/* element("li", {className: "best"}, "7", …): `properties` are the element's own, `data` its data attributes. */
+export function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  const { data = {}, attributes = {}, ...own } = properties;
+  Object.assign(made, own);
+  Object.assign(made.dataset, data);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+/* The elements with `data-part` below `root`, by its value. */
+export function partsOf(root) {
+  return Object.fromEntries([...root.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
+}
+
+/* Sets a text only where it differs, so that nothing is laid out, or read out, anew for nothing. */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/* A canvas's context with its pixels those of the screen; [context, width, height] in CSS pixels. */
+export function sized(canvas, width = canvas.clientWidth, height = canvas.clientHeight) {
+  const ratio = window.devicePixelRatio || 1;
+  const wide = Math.round(width * ratio);
+  const high = Math.round(height * ratio);
+  if (canvas.width !== wide || canvas.height !== high) {
+    canvas.width = wide;
+    canvas.height = high;
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return [context, width, height];
+}

@@ -1,0 +1,75 @@
+/* How a file's picture looks on the wall: a thumbnail, with the digit that was read. */
+
+import { percent } from "./numbers.js";
+import { thumbnail } from "./picture.js";
+import { colour } from "./theme.js";
+
+const THUMBNAIL_SIDE = 168;
+
+export class FileTiles {
+  #files = [];
+  #readings = null;
+  #thumbnails = [];
+  #url = "";
+
+  use(files, readings) {
+    for (const bitmap of this.#thumbnails) bitmap?.close();
+    this.#thumbnails = [];
+    this.#files = files;
+    this.#readings = readings;
+  }
+
+  /* One after the other, so that the page stays at hand; `arrived(index)` after each. */
+  async load(arrived) {
+    const files = this.#files;
+    for (const [index, file] of files.entries()) {
+      const bitmap = await thumbnail(file, THUMBNAIL_SIDE).catch(() => null);
+      if (this.#files !== files) return; // others have come
+      this.#thumbnails[index] = bitmap;
+      arrived(index);
+    }
+  }
+
+  /* For an <img>; the one before is given up. */
+  url(index) {
+    URL.revokeObjectURL(this.#url);
+    this.#url = URL.createObjectURL(this.#files[index]);
+    return this.#url;
+  }
+
+  paint(context, index, x, y, side) {
+    const bitmap = this.#thumbnails[index];
+    if (bitmap) {
+      const scale = side / Math.max(bitmap.width, bitmap.height);
+      const [width, height] = [bitmap.width * scale, bitmap.height * scale];
+      context.drawImage(bitmap, x + (side - width) / 2, y + (side - height) / 2, width, height);
+    } else {
+      context.fillStyle = colour("line");
+      context.fillRect(x, y, side, side);
+    }
+    const read = this.#readings.prediction(index);
+    const failed = this.#readings.error(index) !== undefined;
+    if (read !== null || failed) badge(context, failed ? "–" : String(read), failed, x, y, side);
+  }
+
+  describe(index) {
+    if (index === undefined) return "";
+    const { name } = this.#files[index];
+    const read = this.#readings.prediction(index);
+    if (read !== null) return `${name}: ${read}, ${percent(this.#readings.share(index), 0)} sure`;
+    return `${name}: ${this.#readings.error(index) ?? "not read yet"}`;
+  }
+}
+
+function badge(context, text, failed, x, y, side) {
+  const size = Math.max(9, Math.round(side * 0.28));
+  context.fillStyle = colour(failed ? "wrong" : "accent");
+  context.beginPath();
+  context.roundRect(x + side - size, y + side - size, size, size, size / 4);
+  context.fill();
+  context.fillStyle = colour("on-accent");
+  context.font = `700 ${Math.round(size * 0.78)}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText(text, x + side - size / 2, y + side - size / 2 + size * 0.05);
+}

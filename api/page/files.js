@@ -1,0 +1,111 @@
+/* The view "Files": many pictures, or a folder, as one job, with a wall of what came out. */
+
+import { Details } from "./details.js";
+import { byId, element, say } from "./dom.js";
+import { onFiles } from "./dropping.js";
+import { FileTiles } from "./file-tiles.js";
+import { cancel, follow, submit } from "./job.js";
+import { modelQuery, offerModels } from "./models.js";
+import { count, seconds, whole } from "./numbers.js";
+import { isPicture, sendable } from "./picture.js";
+import { Readings } from "./readings.js";
+import { pictureSubject } from "./subject.js";
+import { tellRefused } from "./trouble.js";
+import { Wall } from "./wall.js";
+
+let files = [];
+let readings = null;
+let wall = null;
+let running = false;
+const tiles = new FileTiles();
+
+export function startFiles() {
+  offerModels(byId("files-model"));
+  const details = new Details(byId("files-details"));
+  const shown = (index) => ({
+    title: files[index].name,
+    truth: readings.error(index) ?? count(Math.ceil(files[index].size / 1024), "kB", "kB"),
+    right: null,
+    subject: pictureSubject(() => sendable(files[index])),
+    picture: tiles.url(index),
+  });
+  wall = new Wall(byId("files-wall"), {
+    name: "Pictures that were read",
+    paint: (...told) => tiles.paint(...told),
+    describe: (index) => tiles.describe(index),
+    open: (index) => details.open(shown(index)),
+    walked: (index) => details.walk(shown(index)),
+  });
+  const take = (chosen) => readAll(chosen).catch(refused);
+  for (const id of ["choose-files", "choose-folder"]) {
+    byId(id).addEventListener("change", (event) => {
+      take([...event.target.files]);
+      event.target.value = "";
+    });
+  }
+  onFiles("files", byId("drop"), (dropped) => {
+    details.close();
+    take(dropped);
+  });
+}
+
+async function readAll(chosen) {
+  if (running) return;
+  const pictures = chosen.filter(isPicture).sort((one, other) => pathOf(one).localeCompare(pathOf(other), [], { numeric: true }));
+  const skipped = chosen.length - pictures.length;
+  if (!pictures.length) {
+    tally(`${count(skipped, "file")}, and no picture among them.`);
+    return;
+  }
+  running = true;
+  try {
+    files = pictures;
+    readings = new Readings(files.length);
+    tiles.use(files, readings);
+    byId("drop").classList.add("small");
+    byId("files-results").hidden = false;
+    wall.show(files.map((_, index) => index), "");
+    tiles.load((index) => wall.touch([index]));
+    await hand(skipped);
+  } finally {
+    running = false;
+    byId("files-cancel").hidden = true;
+    byId("files-progress").hidden = true;
+  }
+}
+
+async function hand(skipped) {
+  const body = new FormData();
+  for (const [index, file] of files.entries()) {
+    tally(`Preparing picture ${whole(index + 1)} of ${whole(files.length)} …`);
+    body.append("file", await sendable(file).catch(() => file), file.name); // what cannot be opened fails alone
+  }
+  tally(`Sending ${count(files.length, "picture")} …`);
+  const id = await submit(["fit=digit", modelQuery(byId("files-model").value)].filter(Boolean).join("&"), { body });
+  byId("files-cancel").hidden = false;
+  byId("files-cancel").onclick = () => cancel(id).catch(tellRefused);
+  byId("files-progress").hidden = false;
+  const job = await follow(id, {
+    progress: (state) => {
+      byId("files-progress").value = state.progress;
+      tally(`${whole(state.total * state.progress)} of ${whole(state.total)} read`);
+    },
+    items: (items) => wall.touch(readings.take(items)),
+  });
+  const failed = files.length - readings.read;
+  const parts = [`${count(readings.read, "picture")} read by ${job.model} in ${seconds(job.elapsed_s)}`];
+  if (failed) parts.push(`${whole(failed)} without a digit`);
+  if (skipped) parts.push(`${count(skipped, "other file")} left out`);
+  byId("files-tally").replaceChildren(element("strong", {}, parts[0]), parts.slice(1).map((part) => ` · ${part}`).join(""));
+  say(byId("heard"), parts.join(", "));
+}
+
+function refused(problem) {
+  tellRefused(problem);
+  tally(`${problem.title ?? "The pictures could not be sent"}: ${problem.detail ?? problem.message}`);
+}
+
+/* Within its folder, where it was chosen with one. */
+const pathOf = (file) => file.webkitRelativePath || file.name;
+
+const tally = (text) => say(byId("files-tally"), text);

@@ -1,0 +1,147 @@
+/* The drawing pad: strokes by mouse, pen, finger or keys, or a picture laid on it. Paints once a frame at the most. */
+
+import { byId, sized } from "./dom.js";
+import { penKeys } from "./pen-keys.js";
+import { Strokes } from "./strokes.js";
+import { colour, onTheme } from "./theme.js";
+
+export class Pad {
+  #canvas = byId("pad");
+  #strokes = new Strokes();
+  #picture = null; // an ImageBitmap in place of strokes
+  #painted = 0; // points of the newest stroke that are on the canvas
+  #whole = true; // whether all of it is to be painted anew
+  #frame = 0;
+  #tell = false; // whether whoever listens is to be told of the next frame
+  #pointer = null;
+  #changed;
+
+  /* `changed` is called, once a frame, whenever there is something else on the pad. */
+  constructor(changed) {
+    this.#changed = changed;
+    this.#listen();
+    penKeys(this.#canvas, {
+      begin: (point) => this.#begin(point),
+      add: (point) => this.#add(point),
+      undo: () => this.undo(),
+      clear: () => this.clear(),
+    });
+    new ResizeObserver(() => this.#repaint(false)).observe(this.#canvas);
+    onTheme(() => this.#repaint(false));
+  }
+
+  get empty() {
+    return this.#strokes.empty && !this.#picture;
+  }
+
+  get hasPicture() {
+    return this.#picture !== null;
+  }
+
+  /* Of the strokes. */
+  toBlob() {
+    return this.#strokes.toBlob();
+  }
+
+  clear() {
+    this.#strokes.clear();
+    this.#picture = null;
+    this.#repaint(true);
+  }
+
+  undo() {
+    if (this.#picture) {
+      this.clear();
+      return;
+    }
+    this.#strokes.undo();
+    this.#repaint(true);
+  }
+
+  /* Lays `bitmap` on the pad; the next stroke takes it away. Whoever does knows of the change. */
+  show(bitmap) {
+    this.#strokes.clear();
+    this.#picture = bitmap;
+    this.#repaint(false);
+  }
+
+  #listen() {
+    const canvas = this.#canvas;
+    canvas.addEventListener("pointerdown", (event) => {
+      if (this.#pointer !== null || event.button !== 0) return;
+      this.#pointer = event.pointerId;
+      canvas.setPointerCapture(event.pointerId);
+      this.#begin(this.#point(event));
+      event.preventDefault();
+      canvas.focus({ preventScroll: true, focusVisible: false });
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (event.pointerId !== this.#pointer) return;
+      for (const each of event.getCoalescedEvents?.() ?? [event]) this.#add(this.#point(each));
+    });
+    const lift = (event) => {
+      if (event.pointerId === this.#pointer) this.#pointer = null;
+    };
+    canvas.addEventListener("pointerup", lift);
+    canvas.addEventListener("pointercancel", lift);
+  }
+
+  #point(event) {
+    const box = this.#canvas.getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  }
+
+  #begin(point) {
+    if (this.#picture) {
+      this.#picture = null;
+      this.#whole = true;
+    }
+    this.#strokes.begin(point);
+    this.#painted = 0;
+    this.#schedule(true);
+  }
+
+  #add(point) {
+    this.#strokes.add(point);
+    this.#schedule(true);
+  }
+
+  #repaint(tell) {
+    this.#whole = true;
+    this.#schedule(tell);
+  }
+
+  #schedule(tell) {
+    this.#tell ||= tell;
+    if (this.#frame) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#paint();
+      const told = this.#tell;
+      this.#tell = false;
+      if (told) this.#changed();
+    });
+  }
+
+  #paint() {
+    const [context, side] = sized(this.#canvas);
+    byId("pad-frame").classList.toggle("drawn", !this.empty);
+    if (!this.#whole) {
+      this.#painted = this.#strokes.paintNewest(context, side, colour("ink"), this.#painted);
+      return;
+    }
+    this.#whole = false;
+    context.clearRect(0, 0, side, side);
+    if (this.#picture) paintPicture(context, this.#picture, side);
+    this.#strokes.paint(context, side, colour("ink"));
+  }
+}
+
+/* As large as it fits; small ones with their pixels to be seen. */
+function paintPicture(context, bitmap, side) {
+  const scale = side / Math.max(bitmap.width, bitmap.height);
+  const [width, height] = [bitmap.width * scale, bitmap.height * scale];
+  context.imageSmoothingEnabled = scale < 4;
+  context.drawImage(bitmap, (side - width) / 2, (side - height) / 2, width, height);
+  context.imageSmoothingEnabled = true;
+}

@@ -1,0 +1,45 @@
+/* Pictures that people bring: small enough to be sent, and as a bitmap to be shown. */
+
+const MOST_SIDE = 1600; // pixels; a phone's photo has 4000
+const MOST_BYTES = 1_000_000; // MAX_IMAGE_BYTES is a little more, unless set
+const QUALITY = 0.9;
+
+export const isPicture = (file) => file.type.startsWith("image/");
+
+/* The file itself where it is small, else a smaller JPEG. Raises where the browser cannot read it. */
+export async function sendable(file) {
+  if (file.size <= MOST_BYTES) return file;
+  const bitmap = await createImageBitmap(file);
+  for (let side = MOST_SIDE; ; side /= 2) {
+    const blob = await toJpeg(bitmap, Math.min(1, side / Math.max(bitmap.width, bitmap.height)));
+    if (blob.size <= MOST_BYTES) {
+      bitmap.close();
+      return blob;
+    }
+  }
+}
+
+function toJpeg(bitmap, scale) {
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#fff"; // JPEG has no transparency
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
+}
+
+/* A bitmap of at most `side` pixels each way. */
+export async function thumbnail(file, side) {
+  const bitmap = await createImageBitmap(file);
+  const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
+  if (scale === 1) return bitmap;
+  const small = await createImageBitmap(bitmap, {
+    resizeWidth: Math.max(1, Math.round(bitmap.width * scale)),
+    resizeHeight: Math.max(1, Math.round(bitmap.height * scale)),
+    resizeQuality: "medium",
+  });
+  bitmap.close();
+  return small;
+}

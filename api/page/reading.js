@@ -1,0 +1,163 @@
+/* How a model reads one image: the digit, how sure, the bars, what it saw; another model beside it, and its layers. */
+
+import { Bars } from "./bars.js";
+import { byId, partsOf, say, sleep } from "./dom.js";
+import { showLayers } from "./layers.js";
+import { offerModels } from "./models.js";
+import { newest, settled } from "./newest.js";
+import { count, milliseconds, percent } from "./numbers.js";
+import { Problem } from "./service.js";
+
+const SETTLED_MS = 350; // without a new image before the layers are asked for
+
+export class Reading {
+  #parts;
+  #bars;
+  #otherBars;
+  #subject = null;
+  #read;
+  #look;
+  #listeners;
+
+  /* `listeners.answered(answer)` and `listeners.refused(problem)` are called as they come. */
+  constructor(root, listeners = {}) {
+    root.append(byId("reading-template").content.cloneNode(true));
+    this.#parts = partsOf(root);
+    this.#bars = new Bars(this.#parts.bars);
+    this.#otherBars = new Bars(this.#parts["other-bars"]);
+    this.#listeners = listeners;
+    this.#read = newest((subject) => this.#readNow(subject));
+    this.#look = settled(SETTLED_MS, newest((subject) => this.#lookNow(subject)));
+    offerModels(this.#parts.model);
+    offerModels(this.#parts.other, "nothing");
+    this.#parts.model.addEventListener("change", () => this.again());
+    this.#parts.other.addEventListener("change", () => this.again());
+    this.#parts.look.addEventListener("click", () => this.#toggleLayers());
+    this.clear();
+  }
+
+  /* The version that reads, as chosen; empty before any is known. */
+  get model() {
+    return this.#parts.model.value;
+  }
+
+  /* Reads `subject`, or the newest one that comes while another is being read. */
+  read(subject) {
+    this.#subject = subject;
+    this.#read(subject);
+  }
+
+  again() {
+    if (this.#subject) this.#read(this.#subject);
+  }
+
+  /* `hint` says what to do. */
+  clear(hint = "Draw something, and it is read here.") {
+    this.#subject = null;
+    this.#showDigit(null);
+    say(this.#parts.sure, "Nothing yet");
+    say(this.#parts.how, hint);
+    this.#parts.fault.hidden = true;
+    this.#bars.show(null);
+    this.#otherBars.show(null);
+    this.#parts.compared.hidden = true;
+    this.#parts.layers.hidden = true;
+    this.#parts.look.disabled = true;
+    this.#forgetSeen();
+  }
+
+  /* True where it is worth trying again: the pause is the one that the service asked for. */
+  async #readNow(subject) {
+    const other = this.#parts.other.value;
+    try {
+      const asked = [subject.classify(this.model), other ? subject.classify(other) : null];
+      const [answer, otherAnswer] = await Promise.all(asked);
+      if (this.#subject === null) return false; // cleared meanwhile
+      this.#show(answer);
+      this.#compare(answer, otherAnswer);
+      await this.#showSeen(subject, answer);
+      this.#listeners.answered?.(answer);
+      if (this.#layersOpen) this.#look(subject);
+    } catch (error) {
+      if (this.#subject === null) return false;
+      const problem = this.#refuse(error);
+      if (!problem.passes) return false;
+      await sleep((problem.retryAfterS ?? 1) * 1000);
+      return this.#subject !== null;
+    }
+    return false;
+  }
+
+  #show(answer) {
+    const { probabilities, batch_images: batch, model_ms: modelMs, worker } = answer.debug;
+    this.#parts.fault.hidden = true;
+    this.#parts.look.disabled = false;
+    this.#showDigit(answer.prediction);
+    say(this.#parts.sure, `${percent(probabilities[answer.prediction])} sure`);
+    const where = `${answer.model} in ${milliseconds(answer.elapsed_time_ms)}, of that ${milliseconds(modelMs)} in the model`;
+    say(this.#parts.how, `${where}; a batch of ${batch} on ${worker.split("@")[0]}`);
+    this.#bars.show(probabilities);
+  }
+
+  #showDigit(digit) {
+    say(this.#parts.digit, digit === null ? "?" : String(digit));
+    this.#parts.digit.classList.toggle("none", digit === null);
+  }
+
+  #compare(answer, other) {
+    this.#parts.compared.hidden = !other;
+    if (!other) return;
+    const same = other.prediction === answer.prediction ? "agrees" : "does not agree";
+    const share = percent(other.debug.probabilities[other.prediction]);
+    const time = milliseconds(other.debug.model_ms);
+    say(this.#parts["compared-text"], `${other.model} ${same}: ${other.prediction}, ${share} sure, ${time} in the model`);
+    this.#otherBars.show(other.debug.probabilities);
+  }
+
+  async #showSeen(subject, answer) {
+    const bitmap = await subject.seen(answer);
+    this.#parts.seen.getContext("2d").drawImage(bitmap, 0, 0, 28, 28);
+    bitmap.close();
+  }
+
+  #forgetSeen() {
+    this.#parts.seen.getContext("2d").clearRect(0, 0, 28, 28);
+  }
+
+  #refuse(error) {
+    const problem = error instanceof Problem ? error : new Problem(0, "The page failed", String(error));
+    const undrawn = problem.status === 400;
+    this.#parts.fault.hidden = undrawn || problem.passes; // what passes is told at the top of the page
+    say(this.#parts.fault, `${problem.title}: ${problem.detail}`);
+    this.#showDigit(null);
+    this.#bars.show(null);
+    this.#forgetSeen();
+    say(this.#parts.sure, undrawn ? "No digit found" : "Not read");
+    say(this.#parts.how, undrawn ? problem.detail : problem.passes ? "It is tried again by itself." : "");
+    this.#listeners.refused?.(problem);
+    return problem;
+  }
+
+  get #layersOpen() {
+    return this.#parts.look.getAttribute("aria-expanded") === "true";
+  }
+
+  #toggleLayers() {
+    const open = !this.#layersOpen;
+    this.#parts.look.setAttribute("aria-expanded", String(open));
+    say(this.#parts.look, open ? "Close the inside" : "Look inside");
+    this.#parts.layers.hidden = true;
+    if (open && this.#subject) this.#lookNow(this.#subject);
+  }
+
+  async #lookNow(subject) {
+    try {
+      const answer = await subject.classify(this.model, "verbose=1&maps=png");
+      if (subject !== this.#subject || !this.#layersOpen) return;
+      showLayers(this.#parts.layers, answer);
+      this.#parts.layers.hidden = false;
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+}

@@ -1,0 +1,30 @@
+/* What a reading is of: a picture file, fitted, or an image of the test set. */
+
+import { modelQuery } from "./models.js";
+import { askBitmap, askJson } from "./service.js";
+
+/* `body` is a Blob, or an async function that makes one. */
+export const pictureSubject = (body) => ({
+  classify: async (ref, query = "") =>
+    askJson(address("mnist/classify", "fit=digit&show=fitted", modelQuery(ref), query), {
+      method: "POST",
+      body: typeof body === "function" ? await body() : body,
+    }),
+  seen: async (answer) => bitmapOf(answer.fitted),
+});
+
+export const testSubject = (index) => ({
+  index,
+  classify: (ref, query = "") => askJson(address(`mnist/classify/${index}`, modelQuery(ref), query)),
+  seen: () => askBitmap(`mnist/image/${index}`),
+});
+
+async function bitmapOf(base64) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  return createImageBitmap(new Blob([bytes], { type: "image/png" }));
+}
+
+function address(path, ...queries) {
+  const query = queries.filter(Boolean).join("&");
+  return query ? `${path}?${query}` : path;
+}

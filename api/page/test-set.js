@@ -1,0 +1,167 @@
+/* The view "Test set": a wall of all its images, read by a job, browsed by label and by mistake. */
+
+import { Details } from "./details.js";
+import { byId, element, say } from "./dom.js";
+import { Filters } from "./filters.js";
+import { cancel, follow, submitTestSet } from "./job.js";
+import { modelQuery, offerModels } from "./models.js";
+import { seconds, whole } from "./numbers.js";
+import { Readings } from "./readings.js";
+import { askJson } from "./service.js";
+import { testSubject } from "./subject.js";
+import { TestImages, testSet } from "./test-images.js";
+import { TestTiles } from "./test-tiles.js";
+import { tellRefused } from "./trouble.js";
+import { onView } from "./views.js";
+import { Wall } from "./wall.js";
+
+let started = false;
+
+export function startTestSet() {
+  offerModels(byId("wall-model"));
+  onView("test-set", async () => {
+    if (started) return;
+    started = true;
+    try {
+      const { dataset, labels } = await testSet();
+      await new TestSetView(dataset, labels).load();
+    } catch (problem) {
+      started = false;
+      say(byId("tally"), `The test set cannot be shown: ${problem.detail ?? problem.message}`);
+    }
+  });
+}
+
+class TestSetView {
+  #labels;
+  #mnist;
+  #readings = null;
+  #details = new Details(byId("details"));
+  #images = new TestImages(() => this.#wall.repaint());
+  #tiles;
+  #wall;
+  #filters;
+
+  constructor(dataset, labels) {
+    this.#labels = labels;
+    this.#mnist = dataset === "mnist";
+    this.#tiles = new TestTiles(this.#images, labels);
+    const { name, paint, describe } = { name: this.#tiles.name, paint: this.#tiles.paint, describe: this.#tiles.describe };
+    this.#wall = new Wall(byId("wall"), {
+      name,
+      paint: paint.bind(this.#tiles),
+      describe: describe.bind(this.#tiles),
+      open: (index) => this.#details.open(this.#shown(index)),
+      walked: (index) => this.#details.walk(this.#shown(index)),
+    });
+    this.#filters = new Filters(labels, () => this.#show());
+    byId("read-all").textContent = `Read all ${whole(labels.length)}`;
+    byId("read-all").addEventListener("click", () => this.#readAll());
+    byId("wall-model").addEventListener("change", () => this.#forget());
+  }
+
+  async load() {
+    const what = this.#mnist ? "images that MNIST keeps for tests" : "digits that the project draws itself, in place of MNIST";
+    say(byId("tally"), `${whole(this.#labels.length)} ${what}. Not read yet.`);
+    this.#show();
+    await this.#images.load(this.#labels.length, (start, stop) => this.#wall.touch(range(start, stop)));
+  }
+
+  #show() {
+    const order = this.#filters.order(this.#readings);
+    this.#wall.show(order, this.#filters.wantsMistakes ? "No mistake. Not one." : "");
+  }
+
+  #shown(index) {
+    return {
+      title: `Image ${whole(index)}`,
+      truth: `Labelled ${this.#labels[index]}`,
+      right: this.#labels[index],
+      subject: testSubject(index),
+      picture: null,
+    };
+  }
+
+  /* Another model: what was read is another's. */
+  #forget() {
+    this.#readings = null;
+    this.#tiles.use(null);
+    this.#filters.tellMistakes(0, false);
+    if (this.#filters.wantsMistakes) this.#filters.choose("all", () => {});
+    this.#show();
+    say(byId("tally"), `${byId("wall-model").value} has not read them yet.`);
+  }
+
+  async #readAll() {
+    const button = byId("read-all");
+    const ref = byId("wall-model").value;
+    button.disabled = true;
+    byId("wall-model").disabled = true;
+    try {
+      const id = await submitTestSet(modelQuery(ref), this.#labels.length);
+      this.#readings = new Readings(this.#labels.length, this.#labels);
+      this.#tiles.use(this.#readings);
+      this.#show();
+      await this.#follow(id, ref);
+    } catch (problem) {
+      tellRefused(problem);
+      say(byId("tally"), `${problem.title}: ${problem.detail}`);
+    } finally {
+      button.disabled = false;
+      byId("wall-model").disabled = false;
+      byId("read-cancel").hidden = true;
+      byId("read-progress").hidden = true;
+    }
+  }
+
+  async #follow(id, ref) {
+    byId("read-cancel").hidden = false;
+    byId("read-cancel").onclick = () => cancel(id).catch(tellRefused);
+    byId("read-progress").hidden = false;
+    const readings = this.#readings;
+    const job = await follow(id, {
+      progress: (state) => this.#tellProgress(state),
+      items: (items) => {
+        this.#tiles.light(readings.take(items), (indices) => this.#wall.touch(indices));
+        this.#filters.tellMistakes(readings.mistakes, true);
+        if (this.#filters.wantsMistakes) this.#show();
+      },
+    });
+    await this.#tellEnd(job, ref);
+  }
+
+  #tellProgress(job) {
+    byId("read-progress").value = job.progress;
+    const rate = job.progress ? (job.total * job.progress) / job.elapsed_s : 0;
+    const finished = Math.round(job.total * job.progress);
+    const soon = job.eta_s === null ? "" : ` · ${seconds(job.eta_s)} left`;
+    tally(strong(whole(finished)), ` of ${whole(job.total)} read · ${whole(rate)} images/s${soon}`);
+  }
+
+  async #tellEnd(job, ref) {
+    const { read, mistakes } = this.#readings;
+    const right = ((1 - mistakes / Math.max(1, read)) * 100).toFixed(2);
+    const time = `${whole(read)} read by ${job.model} in ${seconds(job.elapsed_s)} · `;
+    if (read < job.total) {
+      tally(strong(`${whole(read)} of ${whole(job.total)} read`), `, the rest was ${job.state === "cancelled" ? "cancelled" : "not"} · ${whole(mistakes)} mistakes`);
+      return;
+    }
+    const published = this.#mnist ? await publishedMistakes(ref) : null;
+    const told = published === null ? "" : ` · ${published === mistakes ? "as published" : `published: ${whole(published)}`}`;
+    tally(time, strong(`${whole(mistakes)} mistakes`), `, ${right} % right${told}`);
+    say(byId("heard"), `All read: ${whole(mistakes)} mistakes`);
+  }
+}
+
+/* As the version's card has it, of the MNIST test set; null where it says nothing of that. */
+async function publishedMistakes(ref) {
+  const [name, version] = ref.split("@");
+  const { accuracy } = await askJson(`models/${name}/${version}`);
+  return accuracy?.dataset === "mnist" ? accuracy.images - accuracy.correct : null;
+}
+
+const tally = (...told) => byId("tally").replaceChildren(...told);
+
+const strong = (text) => element("strong", {}, text);
+
+const range = (start, stop) => Array.from({ length: stop - start }, (_, offset) => start + offset);

@@ -1,0 +1,40 @@
+/* The workers, a block each. */
+
+import { element, say } from "./dom.js";
+import { milliseconds, seconds, whole } from "./numbers.js";
+
+const blocks = new Map(); // by name
+
+export function showWorkers(box, workers) {
+  for (const worker of workers) {
+    if (!blocks.has(worker.name)) blocks.set(worker.name, block());
+    tell(blocks.get(worker.name), worker);
+  }
+  const names = new Set(workers.map(({ name }) => name));
+  for (const name of blocks.keys()) if (!names.has(name)) blocks.delete(name);
+  const shown = workers.map(({ name }) => blocks.get(name).box);
+  if (!shown.length) shown.push(element("p", { className: "none" }, "None. Start one with make run, or celery -A worker.app worker --pool solo."));
+  if (shown.length !== box.children.length || shown.some((each, place) => box.children[place] !== each)) box.replaceChildren(...shown);
+}
+
+function block() {
+  const parts = { name: text("name"), rate: text("soft"), batch: element("div"), models: text("soft"), heard: text("soft") };
+  const meter = element("div", { className: "batch", attributes: { "aria-hidden": "true" } }, parts.batch);
+  const box = element("div", { className: "worker" }, line(parts.name, parts.rate), meter, line(parts.models, parts.heard));
+  return { box, ...parts };
+}
+
+const text = (className) => element("span", { className });
+
+const line = (...children) => element("div", { className: "line" }, ...children);
+
+function tell(parts, worker) {
+  const { last_batch: batch, models } = worker;
+  const limit = batch ? models[batch.model]?.batch_limit_images : 0;
+  parts.box.classList.toggle("late", worker.late);
+  say(parts.name, worker.name);
+  say(parts.rate, `${whole(worker.recent_images_per_s)} images/s`);
+  parts.batch.style.transform = `scaleX(${limit ? Math.min(1, batch.images / limit) : 0})`;
+  say(parts.models, batch ? `last batch ${whole(batch.images)}${limit ? ` of at most ${whole(limit)}` : ""}, ${milliseconds(batch.took_ms)}, ${batch.model}` : `no batch yet; ${Object.keys(models).join(", ")}`);
+  say(parts.heard, worker.late ? `silent for ${seconds(worker.silent_s)}` : `${whole(worker.images)} images in all`);
+}
