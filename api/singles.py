@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-REFUSE_AFTER_S = 1.0  # as long as the least `Retry-After`
+# About as long as the least `Retry-After`, and spread: those who were refused together would come back together, and
+# the loop would be busy with nothing but them for as long as they all take.
+REFUSE_AFTER_S = (0.5, 1.5)
 LISTEN_AFTER_S = 0.1  # a request that waits for longer is listened to, whether its client is still there
 
 
@@ -87,14 +90,14 @@ class Singles:
         self._writer: asyncio.Task[None] | None = None
 
     async def require_room(self) -> None:
-        """Comes before a request's work. Raises QueueFull when as many requests wait as may, after REFUSE_AFTER_S:
+        """Comes before a request's work. Raises QueueFull when as many requests wait as may, within REFUSE_AFTER_S:
         clients that ask again at once would else take the time of those who were accepted.
         """
         if self._waiting >= self._most_waiting:
             full = QueueFull(
                 f"{self._waiting} requests wait for their answers here", self._enqueuer.drain_s(self._waiting)
             )
-            await asyncio.sleep(REFUSE_AFTER_S)
+            await asyncio.sleep(random.uniform(*REFUSE_AFTER_S))  # noqa: S311  # no secret
             raise full
 
     async def classify(self, asked: SingleRequest, gone: Callable[[], Awaitable[None]]) -> tuple[Block, int, str]:
