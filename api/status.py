@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from api.drift import read_drift
 from api.queues import LaneDepth, is_stalled, read_queues
+from api.recent import describe_recent
 from api.replying import Json
 from api.shadows import read_shadows
 from api.state import State, state_of
@@ -30,7 +31,8 @@ async def get_status(request: Request) -> Response:
             "model": await _default_model(state),
             "models": state.catalog.models,
             "aliases": state.aliases.table,
-            "workers": workers,
+            "workers": [{name: of for name, of in worker.items() if name != "recent"} for worker in workers],
+            "recent": describe_recent(workers),
             "trainers": await state.trainings.trainers(),
             "queues": {name: {lane: asdict(depth) for lane, depth in lanes.items()} for name, lanes in queues.items()},
             "drift": await read_drift(state.client, state.catalog),

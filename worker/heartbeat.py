@@ -1,15 +1,15 @@
 """What a worker tells of itself, every few seconds, for `/status`, `/readyz` and the API's own judgement."""
 
 import os
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from shared import keys
 from shared.connection import Client
+from worker.metrics import Metrics, Totals
 from worker.runner import BatchReport
 
 LEAST_RATE_S = 0.5  # a rate over less says little: a beat may follow another at once
@@ -23,28 +23,21 @@ redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[4])
 
 
 class Heartbeat:
-    """Counts batches (from the thread that runs the model) and writes the counts (from the keeper's)."""
+    """Hears of batches (from the threads that run models) and tells of them (from the keeper's)."""
 
-    def __init__(self, client: Client, worker_name: str, ttl_s: int) -> None:
+    def __init__(self, client: Client, worker_name: str, ttl_s: int, metrics: Metrics) -> None:
         self._client = client
         self._name = worker_name
         self._ttl_s = ttl_s
         self._started_s = time.time()
-        self._lock = threading.Lock()
-        self._batches = 0
-        self._images = 0
-        self._failed = 0
+        self._metrics = metrics
         self._last: BatchReport | None = None
         self._beaten_s = time.monotonic()
-        self._beaten_images = 0
-        self._recent_images_per_s = 0.0
+        self._beaten = metrics.totals()
+        self._recent = recent(self._beaten, self._beaten, LEAST_RATE_S)
 
     def count(self, report: BatchReport) -> None:
-        with self._lock:
-            self._batches += 1
-            self._images += report.images
-            self._failed += report.failed
-            self._last = report
+        self._last = report
 
     def beat(self, models: Mapping[str, Any], takeovers: int) -> None:
         """Write the heartbeat and keep this worker in the set of those that live; `models` is the loader's state."""
@@ -60,27 +53,44 @@ class Heartbeat:
             pipeline.execute()
 
     def _state(self, takeovers: int) -> dict[str, Any]:
-        with self._lock:
-            last = self._last
-            now_s = time.monotonic()
-            if now_s - self._beaten_s >= LEAST_RATE_S:
-                self._recent_images_per_s = (self._images - self._beaten_images) / (now_s - self._beaten_s)
-                self._beaten_s, self._beaten_images = now_s, self._images
-            return {
-                "name": self._name,
-                "pid": os.getpid(),
-                "started_s": round(self._started_s, 3),
-                "recent_images_per_s": round(self._recent_images_per_s, 1),
-                "batches": self._batches,
-                "images": self._images,
-                "failed": self._failed,
-                "takeovers": takeovers,
-                "last_batch": None
-                if last is None
-                else {
-                    "model": last.model,
-                    "images": last.images,
-                    "finished_s": round(last.finished_s, 3),
-                    "took_ms": round((last.finished_s - last.started_s) * 1e3, 3),
-                },
-            }
+        last = self._last
+        totals = self._metrics.totals()
+        now_s = time.monotonic()
+        if now_s - self._beaten_s >= LEAST_RATE_S:
+            self._recent = recent(self._beaten, totals, now_s - self._beaten_s)
+            self._beaten_s, self._beaten = now_s, totals
+        return {
+            "name": self._name,
+            "pid": os.getpid(),
+            "started_s": round(self._started_s, 3),
+            "recent_images_per_s": round(self._recent["images"] / self._recent["seconds"], 1),
+            "recent": self._recent,
+            "batches": totals.batches,
+            "images": totals.images,
+            "failed": totals.failed,
+            "takeovers": takeovers,
+            "last_batch": None
+            if last is None
+            else {
+                "model": last.model,
+                "images": last.images,
+                "finished_s": round(last.finished_s, 3),
+                "took_ms": round((last.finished_s - last.started_s) * 1e3, 3),
+            },
+        }
+
+
+def recent(before: Totals, now: Totals, seconds: float) -> dict[str, Any]:
+    """What was done in between; lists are counts by bucket of shared/metrics.py."""
+    return {
+        "seconds": round(seconds, 3),
+        "batches": now.batches - before.batches,
+        "images": now.images - before.images,
+        "batch_images": _difference(before.batch_images, now.batch_images),
+        "model_s": _difference(before.model_s, now.model_s),
+        "queue_s": {lane: _difference(before.queue_s[lane], counts) for lane, counts in now.queue_s.items()},
+    }
+
+
+def _difference(before: Sequence[int], now: Sequence[int]) -> list[int]:
+    return [after - count for count, after in zip(before, now, strict=True)]

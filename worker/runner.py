@@ -12,6 +12,7 @@ import numpy.typing as npt
 from shared.block import NO_PREDICTION
 from shared.errors import ModelError
 from shared.images import CLASSES, Images, Probabilities
+from shared.keys import Lane
 from shared.layers import Layers, encode_layers
 from worker.backlog import Backlog
 from worker.delivery import Delivery, Slice
@@ -26,14 +27,28 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class BatchPart:
+    """Images of a batch that came in one entry; `queue_ms` from their acceptance to the batch's start."""
+
+    lane: Lane
+    images: int
+    queue_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What one batch was, for Flower and the heartbeat. Times are unix seconds."""
+    """What one batch was, for Flower, the heartbeat and the metrics. Times of `_s` are unix seconds.
+
+    `images` are those that were run; `parts` have those too that had expired or failed before.
+    """
 
     model: str
     images: int
     failed: int
     started_s: float
     finished_s: float
+    model_ms: float
+    parts: Sequence[BatchPart]
     reason: str = ""
 
 
@@ -148,6 +163,8 @@ class Runner:
                 failed=len(run.faults),
                 started_s=run.started_s,
                 finished_s=time.time(),
+                model_ms=run.model_ms,
+                parts=[BatchPart(part.delivery.lane, part.count, _queue_ms(part, run)) for part in batch],
                 reason=next(iter(run.faults.values()), ""),
             )
         )
@@ -240,7 +257,11 @@ def _account(part: Slice, run: _Run) -> None:
     """An entry cut over several batches tells the model's time for all of them, and the size of the largest."""
     delivery = part.delivery
     if not delivery.answered:
-        delivery.queue_ms = max(0.0, run.started_s * 1e3 - delivery.entry.accepted_us / 1e3)
+        delivery.queue_ms = _queue_ms(part, run)
     delivery.model_ms += run.model_ms
     delivery.batch_images = max(delivery.batch_images, len(run.probabilities))
     delivery.answered += part.count
+
+
+def _queue_ms(part: Slice, run: _Run) -> float:
+    return max(0.0, run.started_s * 1e3 - part.delivery.entry.accepted_us / 1e3)

@@ -23,6 +23,7 @@ from worker.heartbeat import Heartbeat
 from worker.intake import BLOCK_MS, Intake, ensure_groups
 from worker.leases import Leases
 from worker.loader import Loader
+from worker.metrics import Metrics
 from worker.residency import default_version
 from worker.runner import BatchReport, Runner
 from worker.shadow import Shadows
@@ -50,6 +51,7 @@ class BatchingService:
         self._keep_soon = threading.Event()
         self._watchdog = Watchdog(settings.engine_stall_s)
         self._consumer = f"{worker_name}:{os.getpid()}:{time.time_ns()}"
+        self._metrics = Metrics()
         self._drift_tallies = Tallies(DRIFT_WINDOWS_KEPT * keys.DRIFT_WINDOW_S)
         self._drift = Drift(self._drift_tallies)
         self._shadow_tallies = Tallies(settings.result_ttl_s)
@@ -80,7 +82,7 @@ class BatchingService:
         self._leases = Leases(
             self._keeper_client, self._consumer, lambda: self._models, self._deliveries, settings.lease_ms
         )
-        self._heartbeat = Heartbeat(self._keeper_client, self._name, settings.worker_ttl_s)
+        self._heartbeat = Heartbeat(self._keeper_client, self._name, settings.worker_ttl_s, self._metrics)
         self._heartbeat.beat(self.loader.state(), 0)
         self._read_new_models()
         self._runners = [
@@ -158,6 +160,7 @@ class BatchingService:
         )
 
     def _report(self, report: BatchReport) -> None:
+        self._metrics.count(report)
         self._heartbeat.count(report)
         self._on_batch(report)
 

@@ -151,6 +151,7 @@ SCHEMAS: dict[str, Schema] = {
             "model": {"type": "object"},
             "models": {"type": "object"},
             "workers": array({"type": "object"}),
+            "recent": {"type": "object"},
             "queues": {"type": "object"},
             "drift": {"type": "object"},
             "shadows": array({"type": "object"}),

@@ -1,0 +1,43 @@
+"""Histograms of what is measured: the buckets that workers and API share, and what is read out of them."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+# A decoded image takes some 20 µs, an answer a millisecond, a wait may take half a minute (SYNC_WAIT_S): steps of two
+# to two and a half, so that a quantile is read to better than that wherever it lies.
+SECONDS = (
+    *(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05),
+    *(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
+)
+# Engines are calibrated at powers of two; MAX_BATCH_IMAGES is 256 unless told, and 4096 at most.
+BATCH_IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+
+
+class Histogram:
+    """`counts[i]` are the values up to `bounds[i]` and over the bound before, the last one those over all bounds."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def add(self, value: float, times: int = 1) -> None:
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.sum += value * times
+
+
+def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> float | None:
+    """The value that `share` of the values stay under, between two bounds by their distance; None where there are no
+    values. What lies over all bounds counts as the last of them.
+    """
+    wanted = share * sum(counts)
+    if not wanted:
+        return None
+    low, seen = 0.0, 0
+    for bound, count in zip(bounds, counts, strict=False):
+        if seen + count >= wanted:
+            return low + (bound - low) * (wanted - seen) / count
+        low, seen = bound, seen + count
+    return low
