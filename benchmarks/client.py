@@ -1,7 +1,7 @@
-"""`python -m benchmarks.client`: our own load client, one thread on epoll, in a process of its own.
+"""`python -m benchmarks.client`: our own load client, one thread, in a process of its own.
 
-It runs the open loop, since `wrk` has none, and the closed loop where `wrk` is not installed. Pure Python: some 10,000
-requests/s of one core, so `wrk` disturbs a small machine less. Prints one line of JSON.
+It runs the open loop, since `wrk` has none, and where `wrk` is not installed the closed loop, by way of the one that
+`mnistified bench` has. Pure Python, so `wrk` disturbs a small machine less. Prints one line of JSON.
 """
 
 import argparse
@@ -9,12 +9,11 @@ import json
 import select
 import socket
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from benchmarks.quantiles import percentile
-from benchmarks.wire import Incomplete, read_reply, to_request
+from mnistified.load import closed_loop, percentile
+from mnistified.wire import Incomplete, read_reply, to_request
 
 OPEN_CONNECTIONS = 256
 GIVE_UP_S = 10.0  # after the last request was due
@@ -130,14 +129,10 @@ def run_open(client: Client, due_s: list[float]) -> Timings:
     return client.timings
 
 
-def run_closed(client: Client, seconds: float) -> Timings:
+def run_closed(port: int, path: str, pngs: list[bytes], connections: int, seconds: float) -> Timings:
     """Each connection sends again as soon as it has its answer; an interrupt ends it early."""
-    with suppress(KeyboardInterrupt):
-        while (now_s := client.now_s()) < seconds:
-            while client.idle:
-                client.send(client.now_s())
-            client.receive(seconds - now_s)
-    return client.timings
+    load = closed_loop(f"http://127.0.0.1:{port}", path, pngs, connections, seconds)
+    return Timings(load.latencies_s, failed=load.others.total(), last_s=load.seconds)
 
 
 def tell(timings: Timings, seconds: float) -> Told:
@@ -151,7 +146,7 @@ def tell(timings: Timings, seconds: float) -> Told:
         seconds=seconds,
         p50_ms=percentile(latencies_ms, 0.5),
         p99_ms=percentile(latencies_ms, 0.99),
-        late_p99_ms=percentile(timings.late_s, 0.99) * 1e3,
+        late_p99_ms=percentile(timings.late_s or [0.0], 0.99) * 1e3,
     )
 
 
@@ -164,14 +159,13 @@ def main() -> None:
     parser.add_argument("--rate-per-s", type=float, help="an open loop at this rate; without it, a closed loop")
     parser.add_argument("files", type=Path, nargs="+")
     asked = parser.parse_args()
-    requests = [to_request(asked.path, file.read_bytes()) for file in asked.files]
-    client = Client(asked.port, requests, asked.connections)
+    pngs = [file.read_bytes() for file in asked.files]
     if asked.rate_per_s:
+        client = Client(asked.port, [to_request(asked.path, png) for png in pngs], asked.connections)
         timings = run_open(client, schedule_s(asked.rate_per_s, asked.seconds))
-        told = tell(timings, timings.last_s)
     else:
-        timings = run_closed(client, asked.seconds)
-        told = tell(timings, min(client.now_s(), asked.seconds))
+        timings = run_closed(asked.port, asked.path, pngs, asked.connections, asked.seconds)
+    told = tell(timings, timings.last_s)
     print(json.dumps(asdict(told)))
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quantiles import percentile
-from benchmarks.wire import Incomplete, read_reply, to_request
+from mnistified.load import percentile
+from mnistified.wire import Incomplete, read_reply, to_request
 
 REFUSALS = (429, 503)
 RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)

@@ -14,7 +14,7 @@ from benchmarks.inputs import Inputs
 from benchmarks.processes import BenchmarkError
 from benchmarks.quantiles import middle_half
 from benchmarks.results import Parts
-from benchmarks.wire import Incomplete, read_reply, to_request
+from mnistified.wire import Incomplete, read_reply, to_request
 
 EVERY_S = 0.05
 MOST_OF_LOAD = 0.02  # more would be a load of its own on a slow system

@@ -1,6 +1,5 @@
-"""Medians, percentiles, spreads."""
+"""Medians and spreads."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -20,14 +19,6 @@ def spread(values: Sequence[float]) -> Spread:
     if not values:
         raise ValueError("a spread needs at least one value")
     return Spread(median(values), min(values), max(values))
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The least value that at least `share` (0 to 1) of all are not above. Raises ValueError for no values."""
-    if not values:
-        raise ValueError("a percentile needs at least one value")
-    rank = max(1, math.ceil(share * len(values)))
-    return sorted(values)[rank - 1]
 
 
 def middle_half(values: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:

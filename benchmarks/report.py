@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from benchmarks.quantiles import percentile, spread
+from benchmarks.quantiles import spread
 from benchmarks.ratios import Ratio, all_ratios
 from benchmarks.results import Flooded, Job, OpenLoad, Round, Run, Single
+from mnistified.load import percentile
 
 OURS = "MNISTified"
 Row = Sequence[str]

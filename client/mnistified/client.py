@@ -36,6 +36,11 @@ class Client:
     def url(self) -> str:
         return self._options.url
 
+    @property
+    def key(self) -> str:
+        """A secret."""
+        return self._options.key
+
     def classify(
         self, image: Picture, *, model: str | None = None, timeout_s: float | None = None, fit: bool = False
     ) -> Result:

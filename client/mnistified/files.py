@@ -23,12 +23,12 @@ def body_of_paths(paths: Sequence[StrPath]) -> Body:
 
     Raises ValueError for a folder without pictures, or an archive beside others, OSError for what is not there.
     """
-    if len(paths) == 1 and _is_archive(paths[0]):
+    if len(paths) == 1 and is_archive(paths[0]):
         lone = os.fspath(paths[0])
         return Body(lambda: file_pieces(lone), size_bytes=os.path.getsize(lone))
     members: list[tuple[str, str]] = []
     for path in paths:
-        if _is_archive(path):
+        if is_archive(path):
             raise ValueError(f"{os.fspath(path)} is an archive or an array: these are sent one at a time")
         members += folder_members(path) if os.path.isdir(path) else [(os.fspath(path), os.fspath(path))]
     sizes = [os.path.getsize(path) for _, path in members]
@@ -56,7 +56,7 @@ def folder_members(folder: StrPath) -> list[tuple[str, str]]:
     return sorted(members)
 
 
-def _is_archive(path: StrPath) -> bool:
+def is_archive(path: StrPath) -> bool:
     """Many images in one file: zip, tar, `.npy`, IDX, NDJSON, or something gzipped."""
     if os.path.isdir(path):
         return False

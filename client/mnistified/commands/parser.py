@@ -3,7 +3,7 @@
 import argparse
 from importlib.metadata import PackageNotFoundError, entry_points, version
 
-from mnistified.commands import bulk, jobs, service, single
+from mnistified.commands import bench, bulk, jobs, service, single
 from mnistified.commands.completion import completion
 from mnistified.commands.exits import MEANINGS
 from mnistified.commands.formats import FORMATS
@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     command("status", "how the service is").set_defaults(run=service.status)
     command("models", "the models and their versions").set_defaults(run=service.models)
     _add_dataset(command("dataset", "an image of the service's test set"))
+    _add_bench(command("bench", "load a running service: its rate, and how long it takes to answer"))
     shells = command("completion", "print a script that makes a shell complete these words")
     shells.add_argument("shell", choices=SHELLS)
     shells.set_defaults(run_alone=lambda arguments: completion(parser, arguments.shell))
@@ -111,6 +112,16 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show", action="store_true", help="draw it in the terminal")
     parser.add_argument("--out", metavar="FILE", help="write it as PNG").complete = FILES  # type: ignore[attr-defined]
     parser.set_defaults(run=single.dataset)
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    text = "image files, sent in turn (default: the service's own); or one archive or array, which makes jobs"
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help=text).complete = FILES  # type: ignore[attr-defined]
+    text = f"at a time (default: {bench.CONNECTIONS}, of jobs 1)"
+    parser.add_argument("--connections", type=int, metavar="N", help=text)
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="how long (default: 5)")
+    _add_model(parser)
+    parser.set_defaults(run=bench.bench)
 
 
 def _version() -> str:

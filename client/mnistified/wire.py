@@ -1,4 +1,4 @@
-"""As much of HTTP/1.1 as the load client and the probe need: a POST out, a reply with a Content-Length in."""
+"""As much of HTTP/1.1 as a load needs: a POST of an image out, a reply with a Content-Length in."""
 
 import re
 
@@ -10,8 +10,9 @@ class Incomplete(Exception):
     """More bytes of this reply are to come."""
 
 
-def to_request(path: str, png: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nContent-Length: {len(png)}"
+def to_request(path: str, png: bytes, host: str = "127.0.0.1", key: str = "") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\nContent-Length: {len(png)}"
+    head += f"\r\nAuthorization: Bearer {key}" if key else ""
     return head.encode() + END_OF_HEAD + png
 
 
