@@ -67,7 +67,9 @@ class Replies:
                 try:
                     await wire.subscribe(self.channel, keys.JOBS_CHANNEL, keys.ALIASES_CHANNEL)
                     await self._read_waiting()
-                    raise await wire.lost
+                    while not wire.lost.done():
+                        await asyncio.wait({wire.lost}, timeout=TICK_S)
+                        await wire.call(("PING",))  # a Redis whose machine is gone closes no connection
                 finally:
                     wire.close()
             except (RedisError, OSError) as error:

@@ -18,7 +18,7 @@ from deploy.redis_server import find_redis_server
 from deploy.supervise import parse_procfile, supervisor_config
 from shared.errors import MnistifiedError, SettingError
 from shared.loopback import is_loopback
-from shared.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings
+from shared.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings, without_credentials
 
 PROCFILE = Path(__file__).parent / "Procfile"
 CONFIG_FILE = RUN_DIR / "supervisord.conf"
@@ -154,7 +154,7 @@ def _announce(settings: Settings, redis_url: str, workers: int, supervisor: "sub
             f"\nMNISTified is ready ({workers} worker{'s' if workers > 1 else ''}).\n"
             f"  API     {api}    try: curl {api}/mnist/classify/42\n"
             f"  Flower  http://{settings.flower_host}:{settings.flower_port}\n"
-            f"  Redis   {redis_url.rpartition('@')[2].removeprefix('redis://')}\n"
+            f"  Redis   {without_credentials(redis_url)}\n"
             f"  data    {RUN_DIR.absolute()}\n"
             "Ctrl-C stops all of it.\n",
             flush=True,

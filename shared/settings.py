@@ -10,13 +10,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 from shared.api_keys import ApiKey, parse_api_keys
 from shared.errors import SettingError
+from shared.sentinels import parse_sentinels
 
 Parse = Callable[[str], Any]
 
 RUN_DIR = Path(".run")
 REDIS_URL_FILE = RUN_DIR / "redis-url"
 LEAST_SECRET_CHARS = 16
-CREDENTIALS = re.compile(r"//[^/]*@")  # of a URL, not to be shown
+CREDENTIALS = re.compile(r"(//)[^/]*@|((?:^|[?&])sentinel_password=)[^&]*")  # of a URL, not to be shown
 
 
 def _integer(low: int, high: int) -> Parse:
@@ -50,8 +51,10 @@ def _one_of(*choices: str) -> Parse:
 
 def _redis_url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0:
-        raise ValueError("expected redis://[user:password@]host:port/db or rediss://…")
+    if parse_sentinels(text) is None and (
+        parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0
+    ):
+        raise ValueError("expected redis://[user:password@]host:port/db, rediss://…, sentinel://… or sentinels://…")
     options = dict(parse_qsl(parts.query))
     if options.get("ssl_cert_reqs", "required") not in ("required", "optional", "none"):
         raise ValueError("expected ssl_cert_reqs to be required, optional or none")
@@ -77,6 +80,11 @@ def _signing_secret(text: str) -> str:
     if len(text) < LEAST_SECRET_CHARS:
         raise ValueError(f"expected {LEAST_SECRET_CHARS} characters or more")
     return text
+
+
+def without_credentials(url: str) -> str:
+    """`url`, to be shown."""
+    return CREDENTIALS.sub(lambda found: f"{found[1]}…@" if found[1] else f"{found[2]}…", url)
 
 
 def folder_or_url(text: str) -> Path | str:
@@ -226,7 +234,7 @@ def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_F
         try:
             values[setting.name] = setting.metadata["parse"](text)
         except ValueError as error:
-            shown = "…" if setting.metadata["secret"] else CREDENTIALS.sub("//…@", text)
+            shown = "…" if setting.metadata["secret"] else without_credentials(text)
             raise SettingError(f"{key}={shown!r}: {error}") from None
     if "redis_url" not in values and redis_url_file.is_file():
         try:

@@ -1,17 +1,19 @@
 """The settings that every Celery application of this project has."""
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from celery import Celery
 from redis.connection import parse_url
 
+from shared.connection import ASK_SENTINEL
+from shared.sentinels import LOGIN, Sentinels, parse_sentinels
 from shared.settings import Settings
 
 
 def make_celery(name: str, settings: Settings) -> Celery:
     """JSON only, nothing acknowledged early, every broker wait bounded."""
-    url, tls = celery_address(settings.redis_url)
+    url, tls, sentinel_options = celery_address(settings.redis_url)
     app = Celery(name, broker=url, backend=url)
     app.conf.update(
         broker_use_ssl=tls,
@@ -26,22 +28,43 @@ def make_celery(name: str, settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=True,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
+        broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5, **sentinel_options},
+        result_backend_transport_options=sentinel_options,
         timezone="UTC",
     )
     app.settings = settings
     return app
 
 
-def celery_address(redis_url: str) -> tuple[str, dict[str, Any] | None]:
-    """REDIS_URL as Celery needs it: without its `ssl_…` options, and these beside it, as redis-py reads them.
+def celery_address(redis_url: str) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
+    """REDIS_URL as Celery needs it: without its `ssl_…` options, these as redis-py reads them, and what else its
+    transport must know of Sentinels.
 
     Left to itself, Celery's broker verifies no certificate, its backend refuses to start, and Flower reads no options.
     """
+    sentinels = parse_sentinels(redis_url)
+    if sentinels is not None:
+        return sentinels_address(sentinels)
     parts = urlsplit(redis_url)
     if parts.scheme != "rediss":
-        return redis_url, None
+        return redis_url, None, {}
     url_options: dict[str, Any] = parse_url(redis_url)  # type: ignore[no-untyped-call]
-    options = {key: value for key, value in url_options.items() if key.startswith("ssl_")}
     query = [(key, value) for key, value in parse_qsl(parts.query) if not key.startswith("ssl_")]
-    return parts._replace(query=urlencode(query)).geturl(), {"ssl_cert_reqs": "required", **options}
+    return parts._replace(query=urlencode(query)).geturl(), _tls_options(url_options), {}
+
+
+def sentinels_address(sentinels: Sentinels) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
+    """A URL for each of them, as kombu has it."""
+    login = ":".join(quote(sentinels.options.get(name, ""), safe="") for name in LOGIN)
+    at = "" if login == ":" else f"{login}@"
+    urls = (
+        f"sentinel://{at}{f'[{host}]' if ':' in host else host}:{port}/{sentinels.options['db']}"
+        for host, port in sentinels.hosts
+    )
+    tls = _tls_options(sentinels.options) if "ssl" in sentinels.options else None
+    asking = {"master_name": sentinels.service, "sentinel_kwargs": sentinels.own_options | ASK_SENTINEL}
+    return ";".join(urls), tls, asking
+
+
+def _tls_options(options: dict[str, Any]) -> dict[str, Any]:
+    return {"ssl_cert_reqs": "required", **{key: value for key, value in options.items() if key.startswith("ssl_")}}

@@ -28,6 +28,8 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
             "redis://h:70000",
             "rediss://h:1/0?ssl_cert_reqs=CERT_REQUIRED",
             "rediss://h:1/0?ssl_ca_certs=/no/such/file.pem",
+            "sentinel://h",
+            "sentinels://h:1/digits?ssl_ca_certs=/no/such/file.pem",
         ],
     ),
     "api_host": ("10.0.0.7", "10.0.0.7", [" "]),
@@ -131,7 +133,7 @@ def test_a_value_that_cannot_be_used_is_refused_with_its_key(name: str, text: st
             "there is no file /no/ca.pem, which ssl_ca_certs names",
         ),
         ("REDIS_URL", "rediss://h:1/0?ssl_cert_reqs=yes", "expected ssl_cert_reqs to be required, optional or none"),
-        ("REDIS_URL", "localhost", r"expected redis://\[user:password@\]host:port/db or rediss://"),
+        ("REDIS_URL", "localhost", r"expected redis://\[user:password@\]host:port/db, rediss://"),
     ],
 )
 def test_what_is_expected_is_told(name: str, text: str, reason: str) -> None:
