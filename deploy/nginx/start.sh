@@ -1,0 +1,61 @@
+#!/bin/sh
+# Fills in nginx.conf.template from the environment, makes a certificate where there is none, and becomes nginx.
+set -eu
+folder=$(dirname "$0")
+RUN_DIR=${RUN_DIR:-/tmp/nginx}
+CERTIFICATE_DIR=${CERTIFICATE_DIR:-/certificate}
+
+HTTP_LISTEN=${HTTP_LISTEN:-8080}
+HTTPS_LISTEN=${HTTPS_LISTEN:-8443}
+API_SERVERS=${API_SERVERS:-"api:5000 resolve"} # divided by commas; `resolve` follows the name as replicas come and go
+RESOLVER=${RESOLVER:-127.0.0.11}               # Docker's own
+TRUSTED_PROXIES=${TRUSTED_PROXIES:-}           # addresses or networks of load balancers in front, divided by spaces
+
+# Of one address; a reverse proxy or an office in front of many people is one address.
+RATE_PER_S=${RATE_PER_S:-2000}
+BURST=${BURST:-4000}
+CONNECTIONS=${CONNECTIONS:-512}
+
+# The API's settings, by their names; whole seconds.
+MAX_IMAGE_BYTES=${MAX_IMAGE_BYTES:-1048576}
+MAX_UPLOAD_BYTES=${MAX_UPLOAD_BYTES:-1073741824}
+HEAD_TIMEOUT_S=${HEAD_TIMEOUT_S:-10}
+BODY_TIMEOUT_S=${BODY_TIMEOUT_S:-30}
+MAX_WAIT_S=${MAX_WAIT_S:-60}
+UPLOAD_STALL_S=${UPLOAD_STALL_S:-30}
+READ_TIMEOUT_S=$((MAX_WAIT_S + 30))
+SEND_TIMEOUT_S=$((UPLOAD_STALL_S + 30))
+
+if [ ! -e "$CERTIFICATE_DIR/tls.crt" ]; then
+    echo "proxy: no $CERTIFICATE_DIR/tls.crt: making one that no browser trusts" >&2
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 825 \
+        -subj "/CN=mnistified" -addext "subjectAltName=DNS:${SERVER_NAME:-localhost},DNS:localhost,IP:127.0.0.1" \
+        -keyout "$CERTIFICATE_DIR/tls.key" -out "$CERTIFICATE_DIR/tls.crt" 2>/dev/null
+fi
+
+mkdir -p "$RUN_DIR"
+
+# behind PATH ADDRESS PASSWORD: another program under PATH, where a password guards it.
+behind() {
+    if [ -n "$3" ]; then
+        echo "location /$1/ { set \$$1 $2; proxy_pass http://\$$1; }"
+    fi
+}
+{
+    behind flower "${FLOWER_SERVER:-flower:5555}" "${FLOWER_GUARDED:-}"
+    behind grafana "${GRAFANA_SERVER:-grafana:3000}" "${GRAFANA_GUARDED:-}"
+} >"$RUN_DIR/behind.conf"
+
+servers=$(echo "$API_SERVERS" | tr ',' '\n' | sed 's/.*/server & max_fails=3 fail_timeout=2s;/' | tr '\n' ' ')
+trusted=$(for network in $TRUSTED_PROXIES; do printf 'set_real_ip_from %s; ' "$network"; done)
+fill() { printf 's|@%s@|%s|g\n' "$1" "$2"; }
+{
+    fill API_SERVERS "$servers"
+    fill TRUSTED_PROXIES "$trusted"
+    for name in RUN_DIR CERTIFICATE_DIR HTTP_LISTEN HTTPS_LISTEN RESOLVER RATE_PER_S BURST CONNECTIONS MAX_IMAGE_BYTES \
+        MAX_UPLOAD_BYTES HEAD_TIMEOUT_S BODY_TIMEOUT_S READ_TIMEOUT_S SEND_TIMEOUT_S; do
+        eval "fill $name \"\$$name\""
+    done
+} >"$RUN_DIR/fill.sed"
+sed -f "$RUN_DIR/fill.sed" "$folder/nginx.conf.template" >"$RUN_DIR/nginx.conf"
+exec nginx -c "$RUN_DIR/nginx.conf" "$@"

@@ -1,0 +1,25 @@
+"""A second API process beside the shared system's, and the proxy in front of both."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local import free_port
+from tests.processes import Process
+from tests.proxy import Proxy, start_api
+from tests.system import System
+
+
+@pytest.fixture(scope="session")
+def other_api(system: System) -> Iterator[int]:
+    port = free_port()
+    process: Process = start_api(system, port)
+    yield port
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def proxy(system: System, other_api: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    proxy = Proxy(tmp_path_factory.mktemp("proxy"), [system.port, other_api])
+    yield proxy
+    assert proxy.process.stop() == 0
