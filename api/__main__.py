@@ -10,8 +10,10 @@ import uvicorn
 
 from api.app import make_app
 from api.bounded import BoundedProtocol, Bounds
+from api.origin import about_request
 from api.watchers import Watchers
 from shared.errors import MnistifiedError
+from shared.logs import configure_logs
 from shared.loopback import is_loopback
 from shared.settings import Settings, load_settings
 
@@ -22,19 +24,10 @@ SWITCH_INTERVAL_S = 5e-4  # the event loop must not wait for threads that decode
 SPARE_FILES = 256  # open files beside the connections: Redis, uploads under way
 
 
-class WithoutQuery(logging.Filter):
-    """Cuts the access log's paths: a `callback_url` may have a secret of its receiver's in it."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            client, method, path, *rest = record.args
-            record.args = (client, method, str(path).partition("?")[0], *rest)
-        return True
-
-
 def main() -> None:
     try:
         settings = load_settings(os.environ)
+        configure_logs(settings.log_format, settings.log_level, "api", about=about_request)
         watchers = Watchers(settings.max_watchers)
         app = make_app(settings, watchers)
     except MnistifiedError as error:
@@ -42,15 +35,14 @@ def main() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     warn_if_open_to_all(settings)
     allow_open_files(settings.max_connections + SPARE_FILES)
-    logging.getLogger("uvicorn.access").addFilter(WithoutQuery())
     uvicorn.run(
         app,
         http=functools.partial(BoundedProtocol, Bounds(settings, watchers)),  # type: ignore[arg-type]
         ws="none",
         host=settings.api_host,
         port=settings.api_port,
-        log_level=settings.log_level,
-        access_log=settings.log_level == "debug",
+        log_config=None,
+        access_log=False,  # api/observed.py says what there is to say of a request
         proxy_headers=False,  # no route asks who the client is
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,

@@ -20,6 +20,7 @@ from api.description.page import get_asset, get_openapi, get_page
 from api.doors import v1, v2
 from api.events import get_events
 from api.models import get_aliases, get_changes, get_model, get_models, get_report, get_version
+from api.observed import Observed
 from api.playground import get_playground, get_playground_asset
 from api.replying import on_http_exception, on_redis_error, on_request_error
 from api.results import cancel_result, get_items, get_layers, get_result
@@ -136,4 +137,5 @@ def make_app(settings: Settings, watchers: Watchers) -> ASGIApp:
         },
     )
     app.state.service = state
-    return Gate(HotRoute(app, CLASSIFY_PATH, CLASSIFY_IMAGE), Access(settings.api_keys))
+    gate = Gate(HotRoute(app, CLASSIFY_PATH, CLASSIFY_IMAGE), Access(settings.api_keys))
+    return Observed(gate, settings.log_slow_ms)

@@ -12,6 +12,7 @@ from api.access import caller_of
 from api.classify import read_body
 from api.fitting import fit_parameter, fitted_chunks, reader, show_parameter
 from api.jobs import JobRequest
+from api.origin import name_origin
 from api.parameters import callback_parameter, timeout_parameter, verbose_parameter
 from api.state import State, state_of
 from api.uploads import Limits, read_upload
@@ -35,6 +36,7 @@ async def classify_bulk(request: Request) -> Response:
         client=caller.name,
         timeout_s=timeout_parameter(request.query_params, state.settings.result_ttl_s),
         callback_url=callback_parameter(request.query_params, state.settings),
+        origin=name_origin(request.scope),
     )
     limits = Limits.of(state.settings)
     fit = fit_parameter(request.query_params)

@@ -14,11 +14,13 @@ from api.accepting import accept_job
 from api.access import caller_of
 from api.fitting import as_png, fit_parameter, show_parameter
 from api.jobs import JobRequest
+from api.origin import go_by, name_origin
 from api.parameters import index_of, preferred_wait_s, prefers_async, timeout_parameter, verbose_parameter
 from api.replying import JSON_TYPE, Json, queue_away, send_body, send_problem, to_json
 from api.singles import SingleRequest
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
+from api.waited import remember_single
 from shared.block import Block
 from shared.errors import BadParameter, BadUpload, DeadlinePassed, InferenceFailed, RequestError, TooLarge, WaitTimeout
 
@@ -47,7 +49,7 @@ class ClassifyImage:
                 response = await accept_single(state, scope, headers, asked)
                 await response(scope, receive, send)
                 return
-            reply = await classify_single(state, asked, receive, started_s) | beside
+            reply = await classify_single(state, asked, scope, receive, started_s) | beside
         except RequestError as error:
             await send_problem(scope, receive, send, error)
         except RedisError as error:
@@ -70,7 +72,7 @@ async def classify_test_image(request: Request) -> Response:
     if as_job:
         return await accept_single(state, request.scope, request.headers, asked)
     await state.singles.require_room()
-    reply = await classify_single(state, asked, request.receive, started_s) | shown(pixels, show)
+    reply = await classify_single(state, asked, request.scope, request.receive, started_s) | shown(pixels, show)
     return Json(reply | {"dataset": state.test_set.name, "index": index})
 
 
@@ -106,27 +108,34 @@ def single_request(state: State, scope: Scope, headers: Headers, pixels: bytes) 
         wait_s=preferred_wait_s(headers, state.settings.sync_wait_s),
         timeout_s=timeout_parameter(query, state.settings.result_ttl_s),
         maps=verbose_parameter(query),
+        origin=scope["origin"],
     )
 
 
-async def classify_single(state: State, asked: SingleRequest, receive: Receive, started_s: float) -> dict[str, Any]:
+async def classify_single(
+    state: State, asked: SingleRequest, scope: Scope, receive: Receive, started_s: float
+) -> dict[str, Any]:
     """The reply for one image; `started_s` is when its request came, by `time.perf_counter`."""
     if asked.maps is None:
-        return await _classify(state, asked, receive, started_s)
+        return await _classify(state, asked, scope, receive, started_s)
     await state.verbose.require(asked.model)
     async with state.verbose.turn():
-        reply = await _classify(state, asked, receive, started_s)
+        reply = await _classify(state, asked, scope, receive, started_s)
         reply |= await state.verbose.beside(reply["id"], asked.maps)
     return reply | {"elapsed_time_ms": elapsed_ms(started_s)}
 
 
-async def _classify(state: State, asked: SingleRequest, receive: Receive, started_s: float) -> dict[str, Any]:
+async def _classify(
+    state: State, asked: SingleRequest, scope: Scope, receive: Receive, started_s: float
+) -> dict[str, Any]:
     state.workers.require()
     try:
         block, position, single_id = await state.singles.classify(asked, lambda: disconnected(receive))
     except WaitTimeout as error:
-        await state.jobs.remember_single(error.result_id, asked.model, asked.caller)
+        go_by(scope, error.result_id)
+        await remember_single(state, error.result_id, asked)
         raise
+    go_by(scope, single_id)
     return single_reply(block, position, single_id, elapsed_ms(started_s))
 
 
@@ -172,6 +181,7 @@ async def accept_single(state: State, scope: Scope, headers: Headers, asked: Sin
         client=asked.caller.name,
         timeout_s=asked.timeout_s,
         verbose=asked.maps is not None,
+        origin=name_origin(scope),
     )
     return await accept_job(state, asked.caller, headers, chunks(), wanted)
 

@@ -12,6 +12,7 @@ from api.accepting import accepted
 from api.access import caller_of, require_admin
 from api.job import index_of_row
 from api.jobs import JobRequest
+from api.origin import name_origin
 from api.parameters import integer_parameter
 from api.replying import Json
 from api.state import State, state_of
@@ -49,7 +50,8 @@ async def replay_dead_letter(request: Request) -> Response:
     async def chunks() -> AsyncIterator[Chunk]:
         yield Chunk(fields[b"x"], 1)
 
-    job = await state.jobs.submit(chunks(), JobRequest(model=letter["model"], lane="bulk", client=caller.name))
+    wanted = JobRequest(model=letter["model"], lane="bulk", client=caller.name, origin=name_origin(request.scope))
+    job = await state.jobs.submit(chunks(), wanted)
     await state.client.xdel(keys.DEAD_LETTERS, letter_id)
     return accepted(job)
 
@@ -71,6 +73,7 @@ async def _letter_json(state: State, letter_id: str, letter: dict[str, Any]) -> 
         "key": letter["client"] or None,
         "lane": letter["lane"],
         "single": letter.get("single"),
+        "request_id": letter.get("request_id"),
         "job": job_id,
         "index": index,
         "links": {"replay": f"/dead-letters/{letter_id}/replay"},

@@ -2,7 +2,7 @@
 --
 -- KEYS  job, deadlines, claim of an Idempotency-Key or '', callbacks
 -- ARGV  'complete', 'cancel' or 'expire', total images or '', now (unix ms), jobs channel, id, fingerprint or ''
--- Returns 1 when the job is final afterwards, 0 when images are still to come, -1 when there is no such job.
+-- Returns 2 when this made the job final, 1 when it was, 0 when images are still to come, -1 when there is no such job.
 local job, deadlines, how, now_ms, id = KEYS[1], KEYS[2], ARGV[1], ARGV[3], ARGV[5]
 
 -- Written first, because a Redis without memory lets it through, and with it all that follows.
@@ -37,4 +37,4 @@ if redis.call('HEXISTS', job, 'callback_url') == 1 then
   redis.call('ZADD', KEYS[4], now_ms, id)
   redis.call('EXPIRE', KEYS[4], redis.call('TTL', job))
 end
-return 1
+return 2

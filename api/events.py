@@ -18,6 +18,7 @@ from api.job import job_json
 from api.ranges import numbers_of, runs_of, runs_text
 from api.replying import to_json
 from api.state import State, state_of
+from api.waited import read_single
 from api.watchers import Watchers
 from shared import keys
 from shared.api_keys import ApiKey
@@ -142,7 +143,7 @@ def event(name: str, event_id: str, now: Progress, fresh: Iterable[int]) -> byte
 
 async def read_progress(state: State, result_id: str, caller: ApiKey) -> Progress:
     """Raises NotFound, and redis' errors."""
-    if single := await state.jobs.read_single(result_id, caller):
+    if single := await read_single(state, result_id, caller):
         final = single[1]["state"] != "queued"
         return Progress(single[0], final, frozenset({0} if final else ()), 1)
     job = await state.jobs.read(result_id, caller)

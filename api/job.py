@@ -32,6 +32,7 @@ class Job:
     total: int | None
     counts: dict[str, int]
     finished_ms: int | None
+    request_id: str = ""
     callback: CallbackState | None = None
 
     @property
@@ -61,6 +62,7 @@ def job_from_fields(job_id: str, fields: Mapping[bytes, bytes]) -> Job:
         total=integer("total"),
         counts={counter: integer(counter) or 0 for counter in COUNTERS},
         finished_ms=integer("finished_ms"),
+        request_id=fields.get(b"request_id", b"").decode(),
         callback=_callback_from_fields(fields),
     )
 
@@ -90,12 +92,13 @@ def job_json(job: Job, now_ms: float) -> dict[str, Any]:
         "progress": round(progress, 4),
         "elapsed_s": round(elapsed_s, 3),
         "eta_s": eta_s,
+        "request_id": job.request_id,
         "callback": job.callback and asdict(job.callback),
         "links": {"self": f"/results/{job.id}", "items": f"/results/{job.id}/items"},
     }
 
 
-def single_json(single_id: str, model: str, block: Block | None, position: int) -> dict[str, Any]:
+def single_json(single_id: str, model: str, request_id: str, block: Block | None, position: int) -> dict[str, Any]:
     """The reply of `GET /results/{id}` for a synchronous request whose wait ran out."""
     state = "queued" if block is None else block.faults.get(position, ("done", ""))[0]
     counts = {counter: int(counter == state) for counter in COUNTERS}
@@ -108,6 +111,7 @@ def single_json(single_id: str, model: str, block: Block | None, position: int) 
         "model": model,
         "progress": float(block is not None),
         "eta_s": None if block is None else 0.0,
+        "request_id": request_id,
         "links": {"self": f"/results/{single_id}", "items": f"/results/{single_id}/items"},
     }
 

@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 from redis.exceptions import RedisError
 
 from api.enqueue import Enqueuer, Manifest
 from api.idempotency import Claim
-from api.job import Job, block_item, chunk_items, job_from_fields, queued_item, single_json
+from api.job import Job, chunk_items, job_from_fields
 from api.replies import UID_CHARS, Replies, new_uid
 from api.uploads.chunk import Chunk
 from shared import keys
 from shared.api_keys import ApiKey
-from shared.block import Block, decode_block
 from shared.connection import Client
-from shared.entry import Entry
+from shared.entry import Entry, Origin
 from shared.errors import NotFound, QueueFull
+from shared.job_log import log_accepted, log_finished, log_given_up
 from shared.keys import Lane
 from shared.settings import Settings
 
@@ -30,18 +29,19 @@ logger = logging.getLogger(__name__)
 
 SCRIPT = Path(__file__).with_name("end_job.lua").read_text()
 JOB_ID = re.compile(rf"j[0-9a-f]{{{UID_CHARS}}}")
-SINGLE_ID = re.compile(rf"([0-9a-f]{{{UID_CHARS}}})-([0-9]{{1,4}})")
 CHUNKS_PER_READ = 16
 ROOM_POLL_S = 0.05  # how often an upload that waits for room asks again; its client feels TCP's own back-pressure
 ABANDONED_TTL_S = 60
 EXPIRE_EVERY_S = 0.25
 JOBS_PER_SWEEP = 100
+ENDED = 2  # what end_job.lua returns to whoever has brought a job to its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
     """`model` is `name@version`, `asked` what `?model=` said, which may mean another version by the next time; `client`
-    is the name of the API key; after `timeout_s` what has no answer expires. A `verbose` job has one image.
+    is the name of the API key; after `timeout_s` what has no answer expires. A `verbose` job has one image. `origin`
+    has an id in any case.
     """
 
     model: str
@@ -51,6 +51,7 @@ class JobRequest:
     timeout_s: float | None = None
     callback_url: str | None = None
     verbose: bool = False
+    origin: Origin
 
 
 def new_job_id() -> str:
@@ -73,6 +74,7 @@ class Jobs:
         Whatever `chunks` raises, and QueueFull and Unavailable, ends the job that had begun: nobody knows its id.
         """
         job_id = claim.job_id if claim else new_job_id()
+        started_s = time.monotonic()
         total = number = 0
         try:
             shard = await self._begin(job_id, wanted)
@@ -80,11 +82,14 @@ class Jobs:
                 await self._put(job_id, wanted, shard, number, chunk)
                 number += 1
                 total += chunk.count
-            await self._end(job_id, "complete", total, claim)
-        except BaseException:
+            ended = await self._end(job_id, "complete", total, claim)
+        except BaseException as error:
+            log_given_up(job_id, wanted.origin.request_id, total, repr(error))
             await asyncio.shield(self._abandon(job_id, claim))
             raise
-        return await self._read(job_id)
+        took_s = time.monotonic() - started_s
+        log_accepted(job_id, wanted.origin.request_id, wanted.model, total, took_s, wanted.client)
+        return await self._read_and_log(job_id, ended)
 
     async def read(self, job_id: str, caller: ApiKey) -> Job:
         """Raises NotFound for an id that was never given out, or to another key, or whose time to live is over."""
@@ -117,14 +122,14 @@ class Jobs:
             await self._read(job_id)
         else:
             await self.read(job_id, caller)
-        await self._end(job_id, "cancel", "")
-        return await self._read(job_id)
+        return await self._read_and_log(job_id, await self._end(job_id, "cancel", ""))
 
     async def expire_due(self) -> None:
         """End the jobs whose deadline has passed, whoever accepted them."""
         now_ms = int(time.time() * 1e3)
         for job_id in await self._client.zrangebyscore(keys.DEADLINES, 0, now_ms, start=0, num=JOBS_PER_SWEEP):
-            await self._end(job_id.decode(), "expire", "")
+            if await self._end(job_id.decode(), "expire", ""):
+                await self._read_and_log(job_id.decode(), True)
 
     async def expire_forever(self) -> None:
         """Never returns. Deadlines are kept this often, also when no worker comes to their jobs."""
@@ -151,33 +156,18 @@ class Jobs:
                     if offset <= item["index"] < stop:
                         yield item
 
-    async def remember_single(self, single_id: str, model: str, caller: ApiKey) -> None:
-        """Make the id of a single whose wait ran out known to `read_single`."""
-        waited = orjson.dumps({"model": model, "client": caller.name})
-        await self._client.set(keys.waited(single_id), waited, ex=self._settings.single_result_ttl_s)
-
-    async def read_single(self, single_id: str, caller: ApiKey) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """State and item of a single whose wait ran out; None when the id is no single's, not known, or another's."""
-        match = SINGLE_ID.fullmatch(single_id)
-        if match is None:
-            return None
-        data, waited = await self._client.mget(keys.result(match[1]), keys.waited(single_id))
-        block: Block | None = decode_block(data) if data is not None else None
-        position = int(match[2])
-        if block is None:
-            asked = orjson.loads(waited) if waited is not None else {}
-            if asked.get("client") != caller.name:
-                return None
-            return single_json(single_id, asked["model"], None, position), queued_item()
-        if position >= block.count or block.client != caller.name:
-            return None
-        return single_json(single_id, block.model, block, position), block_item(block, position, 0, None)
-
     async def _read(self, job_id: str) -> Job:
         fields = await self._client.hgetall(keys.job(job_id)) if JOB_ID.fullmatch(job_id) else {}
         if b"model" not in fields:
             raise self._no_result(job_id)
         return job_from_fields(job_id, fields)
+
+    async def _read_and_log(self, job_id: str, ended: bool) -> Job:
+        """`ended`: it has just come to its end, by us."""
+        job = await self._read(job_id)
+        if ended and job.finished_ms is not None:
+            log_finished(job_id, job.request_id, job.counts, (job.finished_ms - job.created_ms) / 1e3)
+        return job
 
     def _no_result(self, job_id: str) -> NotFound:
         return NotFound(f"no result {job_id!r}; results are kept for {self._settings.result_ttl_s} s")
@@ -189,6 +179,7 @@ class Jobs:
             "model": wanted.model,
             "lane": wanted.lane,
             "client": wanted.client,
+            "request_id": wanted.origin.request_id,
             "created_ms": now_ms,
             "chunk_images": self._settings.bulk_entry_images,
             "done": 0,
@@ -216,6 +207,7 @@ class Jobs:
             chunk=number,
             client=wanted.client,
             verbose=wanted.verbose,
+            origins={0: wanted.origin},
         )
         deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
         while True:
@@ -227,12 +219,14 @@ class Jobs:
                     raise
             await asyncio.sleep(ROOM_POLL_S)
 
-    async def _end(self, job_id: str, how: str, total: int | str, claim: Claim | None = None) -> None:
+    async def _end(self, job_id: str, how: str, total: int | str, claim: Claim | None = None) -> bool:
+        """Whether this, and nobody before, has brought the job to its end."""
         now_ms = int(time.time() * 1e3)
-        await self._end_script(
+        became = await self._end_script(
             keys=[keys.job(job_id), keys.DEADLINES, claim.redis_key if claim else "", keys.CALLBACKS],
             args=[how, total, now_ms, keys.JOBS_CHANNEL, job_id, claim.fingerprint if claim else ""],
         )
+        return bool(became == ENDED)
 
     async def _abandon(self, job_id: str, claim: Claim | None) -> None:
         if claim:

@@ -60,10 +60,11 @@ def problem(error: RequestError) -> Response:
     return Response(to_json(content), error.status, headers, PROBLEM_TYPE.decode())
 
 
-def error_reply(path: str, error: RequestError) -> Response:
+def error_reply(scope: Scope, error: RequestError) -> Response:
     """`problem`, or what the clients of another protocol's door understand: `error` must be a plain string there."""
+    scope["refusal"] = error.detail  # for the log
     reply = problem(error)
-    if not path.startswith(DOORS):
+    if not scope["path"].startswith(DOORS):
         return reply
     status = 400 if error.status in (415, 422) else error.status
     headers = {name: value for name, value in reply.headers.items() if name not in ("content-length", "content-type")}
@@ -72,11 +73,11 @@ def error_reply(path: str, error: RequestError) -> Response:
 
 async def on_request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError), "registered for no other"
-    return error_reply(request.url.path, error)
+    return error_reply(request.scope, error)
 
 
 async def on_redis_error(request: Request, error: Exception) -> Response:
-    return error_reply(request.url.path, queue_away(error))
+    return error_reply(request.scope, queue_away(error))
 
 
 def queue_away(error: Exception) -> Unavailable:
@@ -102,4 +103,4 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 async def send_problem(scope: Scope, receive: Receive, send: Send, error: RequestError) -> None:
     """`error_reply` from an ASGI endpoint."""
-    await error_reply(scope["path"], error)(scope, receive, send)
+    await error_reply(scope, error)(scope, receive, send)

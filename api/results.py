@@ -11,6 +11,7 @@ from api.job import Job, job_json
 from api.parameters import accepts_first, integer_parameter, maps_parameter, wait_parameter
 from api.replying import JSON_TYPE, NDJSON_TYPE, Json, to_json
 from api.state import State, state_of
+from api.waited import read_single
 from shared.errors import BadParameter
 
 DEFAULT_LIMIT = 1000
@@ -23,7 +24,7 @@ async def get_result(request: Request) -> Response:
     state, caller = state_of(request), caller_of(request.scope)
     result_id = request.path_params["id"]
     wait_s = wait_parameter(request.query_params, state.settings.max_wait_s)
-    if single := await state.jobs.read_single(result_id, caller):
+    if single := await read_single(state, result_id, caller):
         return Json(single[0])
     job = await (state.jobs.wait(result_id, caller, wait_s) if wait_s else state.jobs.read(result_id, caller))
     return Json(job_json(job, time.time() * 1e3))
@@ -38,7 +39,7 @@ async def get_items(request: Request) -> Response:
     most = state.settings.max_job_images if as_ndjson else MOST_ITEMS
     offset = integer_parameter(request.query_params, "offset", 0, 0, state.settings.max_job_images)
     limit = integer_parameter(request.query_params, "limit", most if as_ndjson else DEFAULT_LIMIT, 1, most)
-    if single := await state.jobs.read_single(result_id, caller):
+    if single := await read_single(state, result_id, caller):
         items = [single[1]][offset : offset + limit]
         if as_ndjson:
             return Response(b"".join(to_json(item) + b"\n" for item in items), media_type=NDJSON_TYPE)
@@ -57,7 +58,7 @@ async def get_layers(request: Request) -> Response:
     state, caller = state_of(request), caller_of(request.scope)
     result_id = request.path_params["id"]
     maps = maps_parameter(request.query_params)
-    if not await state.jobs.read_single(result_id, caller):
+    if not await read_single(state, result_id, caller):
         await state.jobs.read(result_id, caller)
     async with state.verbose.turn():
         return Json(await state.verbose.read(result_id, maps))
@@ -67,7 +68,7 @@ async def cancel_result(request: Request) -> Response:
     """What is queued is free, what is finished stays. A final job is answered as it is."""
     state, caller = state_of(request), caller_of(request.scope)
     result_id = request.path_params["id"]
-    if await state.jobs.read_single(result_id, caller):
+    if await read_single(state, result_id, caller):
         raise BadParameter(f"{result_id} is a single request whose wait ran out; only jobs are cancelled")
     job = await state.jobs.cancel(result_id, caller)
     return Json(job_json(job, time.time() * 1e3))

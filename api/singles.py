@@ -1,6 +1,7 @@
 """Single images on their way to the queue: whatever arrives while the last write is in flight leaves together."""
 
 import asyncio
+import contextvars
 import logging
 import random
 import time
@@ -16,7 +17,7 @@ from shared import keys
 from shared.api_keys import ApiKey
 from shared.block import Block
 from shared.connection import Client
-from shared.entry import Entry
+from shared.entry import NO_ORIGIN, Entry, Origin
 from shared.errors import DeadlinePassed, QueueFull, RequestError, Unavailable, WaitTimeout
 from shared.settings import Settings
 
@@ -40,6 +41,7 @@ class SingleRequest:
     wait_s: float
     timeout_s: float | None = None
     maps: Maps | None = None
+    origin: Origin = NO_ORIGIN
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +90,7 @@ class Singles:
         self._waiting = 0
         self._gathered: list[Waiting] = []
         self._writer: asyncio.Task[None] | None = None
+        self._nobodys = contextvars.Context()  # the writer is of many requests: what it logs is about none of them
 
     async def require_room(self) -> None:
         """Comes before a request's work. Raises QueueFull when as many requests wait as may, within REFUSE_AFTER_S:
@@ -115,7 +118,7 @@ class Singles:
         self._gathered.append(waiting)
         self._waiting += 1
         if self._writer is None or self._writer.done():
-            self._writer = loop.create_task(self._write_gathered())
+            self._writer = loop.create_task(self._write_gathered(), context=self._nobodys)
         long_wait: asyncio.Task[None] | None = None
 
         def wait_on() -> None:
@@ -188,8 +191,11 @@ class Singles:
     def _make_entry(self, group: list[Waiting]) -> Entry:
         """The entry of a group, with its answers expected."""
         uid = new_uid()
+        origins: dict[int, Origin] = {}
         for position, waiting in enumerate(group):
             waiting.id = f"{uid}-{position}"
+            if waiting.asked.origin is not NO_ORIGIN:
+                origins[position] = waiting.asked.origin
         self._replies.expect(uid, [waiting.answer for waiting in group])
         deadlines_ms = tuple(waiting.deadline_ms for waiting in group)
         return Entry(
@@ -201,4 +207,5 @@ class Singles:
             deadlines_ms=deadlines_ms if any(deadlines_ms) else (),
             client=group[0].asked.caller.name,
             verbose=group[0].asked.maps is not None,
+            origins=origins,
         )

@@ -9,9 +9,10 @@ shard, does not wait for all of it. The interactive lane is one.
 `queued:{model}:{lane}` is a hash of what was accepted and is not yet in a final state: `images`, `bytes`, and for the
 bulk lane the images of each shard under its number.
 
-`job:{id}` is a hash: `model`, `lane`, `created_ms`, `chunk_images`, `client`; `deadline_ms` and `callback_url` where
-they were asked for; `total` once the upload is complete; the counters `done`, `failed`, `expired`, `cancelled`, in
-images; `finished_ms` once every image is in a final state; `callback_state` and `callback_attempts` once one was begun.
+`job:{id}` is a hash: `model`, `lane`, `created_ms`, `chunk_images`, `client`, `request_id`; `deadline_ms` and
+`callback_url` where they were asked for; `total` once the upload is complete; the counters `done`, `failed`, `expired`,
+`cancelled`, in images; `finished_ms` once every image is in a final state; `callback_state` and `callback_attempts`
+once one was begun.
 
 `training:{id}` is a hash: `model`, `parameters` (JSON), `state`, `created_ms`, `key`; `attempt` (how often it was taken
 up), `trainer`, `started_ms`, `lease_ms` (unix time until which nobody else takes it up) and `stage` once it was begun;
@@ -89,7 +90,9 @@ def layers(uid: str) -> str:
 
 
 def waited(single_id: str) -> str:
-    """String: the model of a single whose synchronous wait ran out, so that its id can be asked for."""
+    """String: JSON of a single whose synchronous wait ran out, its model and whose it is, so that its id can be asked
+    for.
+    """
     return f"{PREFIX}waited:{single_id}"
 
 

@@ -112,6 +112,10 @@ class Settings:
     flower_host: str = _setting("127.0.0.1", _text, "address Flower binds to")
     flower_port: int = _setting(5555, _integer(1, 65535), "port of Flower")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "least level logged")
+    log_format: str = _setting(
+        "auto", _one_of("auto", "json", "text"), "a JSON object a line, or text; auto: text on a terminal"
+    )
+    log_slow_ms: float = _setting(1000.0, _number(0, 1e9, "ms"), "requests and batches that take longer are logged")
     data_dir: Path | None = _setting(
         None,
         Path,

@@ -15,7 +15,18 @@ from tests.system import System
 
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 END = "=== end of output ==="
-VOLATILE = {"elapsed_time_ms", "id", "queue_ms", "model_ms", "worker", "batch_images", "elapsed_s", "self", "items"}
+VOLATILE = {
+    "elapsed_time_ms",
+    "id",
+    "queue_ms",
+    "model_ms",
+    "worker",
+    "batch_images",
+    "elapsed_s",
+    "self",
+    "items",
+    "request_id",
+}
 TIMEOUT_S = 50
 
 

@@ -1,12 +1,15 @@
 """The settings that every Celery application of this project has."""
 
+import logging
+import sys
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from celery import Celery
+from celery import Celery, signals
 from redis.connection import parse_url
 
 from shared.connection import ASK_SENTINEL
+from shared.logs import configure_logs
 from shared.sentinels import LOGIN, Sentinels, parse_sentinels
 from shared.settings import Settings
 
@@ -26,14 +29,31 @@ def make_celery(name: str, settings: Settings) -> Celery:
         task_default_queue="mnistified",
         task_track_started=True,
         worker_prefetch_multiplier=1,
-        worker_hijack_root_logger=True,
         broker_connection_retry_on_startup=True,
         broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5, **sentinel_options},
         result_backend_transport_options=sentinel_options,
         timezone="UTC",
     )
     app.settings = settings
+    _log_as_all_programs(settings.log_format)
     return app
+
+
+def _log_as_all_programs(log_format: str) -> None:
+    """In place of Celery's own logs, once a worker begins: nothing of it has spoken before `celeryd_init`."""
+
+    def begin(sender: str, instance: Any, options: dict[str, Any], **_: Any) -> None:
+        if configure_logs(log_format, options["loglevel"], sender):
+            instance.quiet = True  # no banner
+            log = instance.app.log
+            stdout = log.redirect_stdouts_to_logger(logging.getLogger("stdout"), "INFO", stderr=False)
+            sys.__stdout__ = stdout  # type: ignore[misc]  # where Celery says that it shuts down
+
+    def leave_it(**_: Any) -> None:
+        """Celery sets up its own where nobody listens."""
+
+    signals.celeryd_init.connect(begin, weak=False, dispatch_uid="mnistified.logs")
+    signals.setup_logging.connect(leave_it, weak=False, dispatch_uid="mnistified.logs")
 
 
 def celery_address(redis_url: str) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:

@@ -4,7 +4,7 @@ import threading
 import uuid
 from typing import Any
 
-from worker.runner import BatchReport
+from worker.report import BatchReport
 
 TASK_NAME = "mnistified.batch"
 GATHER_S = 0.25  # the events of so long leave in one message: published one by one they cost more than the batches
@@ -50,8 +50,8 @@ def _send(dispatcher: Any, report: BatchReport) -> None:
         "task-received",
         uuid=batch_id,
         name=TASK_NAME,
-        args=f"n={report.images}, model={report.model}",
-        kwargs="{}",
+        args=report.title,
+        kwargs=", ".join(report.request_ids),
         retries=0,
         timestamp=report.started_s,
     )
@@ -61,5 +61,5 @@ def _send(dispatcher: Any, report: BatchReport) -> None:
         message = f"{report.failed} of {report.images} images failed: {report.reason}"
         dispatcher.send("task-failed", exception=message, traceback="", **ending)
     else:
-        runtime_s = report.finished_s - report.started_s
-        dispatcher.send("task-succeeded", result=f"n={report.images}", runtime=runtime_s, **ending)
+        result = f"{report.images} images in {report.took_ms:.1f} ms"
+        dispatcher.send("task-succeeded", result=result, runtime=report.took_ms / 1e3, **ending)

@@ -1,4 +1,5 @@
--- Finish an entry: the first to come writes its results, everyone later writes nothing. Returns 1 for the first, else 0.
+-- Finish an entry: the first to come writes its results, everyone later writes nothing. Returns 1 for the first, else 0;
+-- to the first whose entry was the last of a job, the job's done, failed and expired images, and when it began (unix ms).
 --
 -- KEYS  stream, queued, client or '', result (an entry of singles) or job, job blocks or '', suspect or '', dead letters,
 --       callbacks, layers (of a verbose entry) or '', the list of the layers kept
@@ -70,5 +71,6 @@ if total and finished == tonumber(total) then
     redis.call('ZADD', KEYS[8], ARGV[14], uid)
     redis.call('EXPIRE', KEYS[8], ttl_s)
   end
+  return redis.call('HMGET', target, 'done', 'failed', 'expired', 'created_ms')
 end
 return 1

@@ -8,12 +8,20 @@ from typing import Any
 from shared import keys
 from shared.block import Block, encode_block
 from shared.connection import Client
+from shared.job_log import log_finished
 from shared.settings import Settings
 from worker.delivery import Delivery
 from worker.suspects import dead_letter
 
 MOST_LAYERS = 32  # blobs kept; they are for whoever waits, and a large model's have megabytes
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
+
+
+def log_end(delivery: Delivery, done: int, failed: int, expired: int, created_ms: int) -> None:
+    """Of a job whose last entry this was."""
+    entry = delivery.entry
+    counts = {"done": done, "failed": failed, "expired": expired}
+    log_finished(entry.uid, entry.request_id(0), counts, time.time() - created_ms / 1e3)
 
 
 class Finisher:
@@ -30,11 +38,16 @@ class Finisher:
             return 0
         calls = list(map(self._call, deliveries))
         if len(calls) == 1:
-            return int(self._client.eval(*calls[0]) == 0)
-        with self._client.pipeline(transaction=False) as pipeline:
-            for call in calls:
-                pipeline.eval(*call)
-            return sum(first == 0 for first in pipeline.execute())
+            replies = [self._client.eval(*calls[0])]
+        else:
+            with self._client.pipeline(transaction=False) as pipeline:
+                for call in calls:
+                    pipeline.eval(*call)
+                replies = pipeline.execute()
+        for delivery, reply in zip(deliveries, replies, strict=True):
+            if isinstance(reply, list):
+                log_end(delivery, *map(int, reply))
+        return replies.count(0)
 
     def _call(self, delivery: Delivery) -> tuple[Any, ...]:
         """Arguments of EVAL: sent whole, so that a Redis that was restarted needs no second round trip."""

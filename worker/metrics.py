@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from shared.keys import LANES, Lane
 from shared.metrics import BATCH_IMAGES, SECONDS, Histogram
-from worker.runner import BatchReport
+from worker.report import BatchReport
 
 
 @dataclass(frozen=True, slots=True)

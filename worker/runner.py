@@ -12,7 +12,6 @@ import numpy.typing as npt
 from shared.block import NO_PREDICTION
 from shared.errors import ModelError
 from shared.images import CLASSES, Images, Probabilities
-from shared.keys import Lane
 from shared.layers import Layers, encode_layers
 from worker.backlog import Backlog
 from worker.delivery import Delivery, Slice
@@ -20,36 +19,11 @@ from worker.engine import Engine
 from worker.engines import Engines
 from worker.finish import Finisher
 from worker.isolate import predict_isolating
+from worker.report import BatchPart, BatchReport, report_of
 from worker.suspects import Suspects
 from worker.watchdog import Pulse
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class BatchPart:
-    """Images of a batch that came in one entry; `queue_ms` from their acceptance to the batch's start."""
-
-    lane: Lane
-    images: int
-    queue_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class BatchReport:
-    """What one batch was, for Flower, the heartbeat and the metrics. Times of `_s` are unix seconds.
-
-    `images` are those that were run; `parts` have those too that had expired or failed before.
-    """
-
-    model: str
-    images: int
-    failed: int
-    started_s: float
-    finished_s: float
-    model_ms: float
-    parts: Sequence[BatchPart]
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +102,6 @@ class Runner:
                 with self._in_model.busy():
                     return predict_isolating(predict, images)
         except ModelError as error:
-            logger.error("%d images fail: %s", len(images), error)
             return np.zeros((len(images), CLASSES), np.float32), dict.fromkeys(range(len(images)), str(error))
 
     def _predict_one_by_one(
@@ -156,18 +129,8 @@ class Runner:
         if late:
             logger.warning("%d entries had been finished by another worker", late)
         self._finished(complete)
-        self._report(
-            BatchReport(
-                model=batch[0].delivery.entry.model,
-                images=len(run.probabilities),
-                failed=len(run.faults),
-                started_s=run.started_s,
-                finished_s=time.time(),
-                model_ms=run.model_ms,
-                parts=[BatchPart(part.delivery.lane, part.count, _queue_ms(part, run)) for part in batch],
-                reason=next(iter(run.faults.values()), ""),
-            )
-        )
+        parts = [BatchPart(part.delivery.lane, part.count, _queue_ms(part, run)) for part in batch]
+        self._report(report_of(batch, run.live, run.faults, run.started_s, run.model_ms, parts))
         images, probabilities = run.images, run.probabilities
         if run.faults:
             sound = np.ones(len(images), bool)

@@ -24,8 +24,9 @@ from worker.intake import BLOCK_MS, Intake, ensure_groups
 from worker.leases import Leases
 from worker.loader import Loader
 from worker.metrics import Metrics
+from worker.report import BatchReport, log_batch
 from worker.residency import default_version
-from worker.runner import BatchReport, Runner
+from worker.runner import Runner
 from worker.shadow import Shadows
 from worker.suspects import Suspects
 from worker.tallies import Tallies
@@ -97,6 +98,7 @@ class BatchingService:
 
     def stop(self) -> None:
         """Pull no more, finish what is in hand, and leave. Blocks for at most WARM_STOP_S and one pull."""
+        logger.info("stopping, once what is in hand is finished")
         self._stopping.set()
         self._keep_soon.set()
         for puller in self._pullers:
@@ -162,6 +164,7 @@ class BatchingService:
     def _report(self, report: BatchReport) -> None:
         self._metrics.count(report)
         self._heartbeat.count(report)
+        log_batch(report, self._settings.log_slow_ms)
         self._on_batch(report)
 
     def _answered(self, ref: str, images: Images, probabilities: Probabilities) -> None:

@@ -12,6 +12,7 @@ import orjson
 
 from shared import keys
 from shared.connection import Client
+from shared.logs import fields
 from worker.delivery import Delivery
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def dead_letter(delivery: Delivery, position: int, reason: str, now_ms: int) -> 
         "attempts": delivery.attempt,
         "at_ms": now_ms,
         "position": position,
+        "request_id": entry.request_id(position),
     }
     if entry.chunk is None:
         header["single"] = f"{entry.uid}-{position}"
@@ -94,7 +96,8 @@ class Suspects:
             reason = f"set aside after {deaths.get(position, 0) + 1} attempts that no worker survived"
             if delivery.attempt > GIVE_UP_FACTOR * self._max_attempts:
                 reason = f"set aside: its entry was delivered {delivery.attempt} times, which no worker survived"
-            logger.error("image %d of entry %s: %s", position, delivery.entry.uid, reason)
+            about = fields(request_id=delivery.entry.request_id(position))
+            logger.error("image %d of entry %s: %s", position, delivery.entry.uid, reason, extra=about)
             delivery.faults[position] = ("failed", reason)
             delivery.set_aside.append(position)
 

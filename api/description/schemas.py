@@ -94,6 +94,7 @@ SCHEMAS: dict[str, Schema] = {
             "model": STRING,
             "progress": {"type": "number", "minimum": 0, "maximum": 1},
             "eta_s": nullable(NUMBER),
+            "request_id": {"type": "string", "description": "`X-Request-ID` of the request that made it"},
             "links": LINKS,
         },
         {
@@ -119,6 +120,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             "key": nullable(STRING),
             "single": nullable(STRING),
+            "request_id": nullable(STRING),
             "job": nullable(STRING),
             "index": nullable(INTEGER),
             "links": obj({"replay": STRING}),

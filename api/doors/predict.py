@@ -14,6 +14,7 @@ from api.singles import SingleRequest
 from api.state import State
 from api.uploads.chunk import Chunk
 from shared.api_keys import ApiKey
+from shared.entry import Origin
 from shared.errors import DeadlinePassed, InferenceFailed, WaitTimeout
 from shared.images import CLASSES, Images, Probabilities
 
@@ -26,6 +27,7 @@ class Wanted:
     caller: ApiKey
     wait_s: float
     timeout_s: float | None = None
+    origin: Origin
 
 
 async def predict(state: State, images: Images, wanted: Wanted, receive: Receive) -> Probabilities:
@@ -45,7 +47,9 @@ async def _as_singles(state: State, images: Images, wanted: Wanted, receive: Rec
     gone = asyncio.ensure_future(disconnected(receive))  # one for all of them: a request has one end
 
     async def one(pixels: bytes) -> np.ndarray:
-        asked = SingleRequest(pixels, wanted.model, wanted.caller, wanted.wait_s, wanted.timeout_s)
+        asked = SingleRequest(
+            pixels, wanted.model, wanted.caller, wanted.wait_s, wanted.timeout_s, origin=wanted.origin
+        )
         block, position, _ = await state.singles.classify(asked, lambda: asyncio.shield(gone))
         if position in block.faults:
             raise _no_answer(*block.faults[position])
@@ -67,7 +71,11 @@ async def _as_job(state: State, images: Images, wanted: Wanted) -> Probabilities
             yield Chunk(part.tobytes(), len(part))
 
     asked = JobRequest(
-        model=wanted.model, lane="bulk", client=wanted.caller.name, timeout_s=wanted.timeout_s or wanted.wait_s
+        model=wanted.model,
+        lane="bulk",
+        client=wanted.caller.name,
+        timeout_s=wanted.timeout_s or wanted.wait_s,
+        origin=wanted.origin,
     )
     started_s = time.monotonic()
     job = await state.jobs.submit(chunks(), asked)

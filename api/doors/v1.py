@@ -18,6 +18,7 @@ from api.access import caller_of
 from api.doors.bodies import packed, parsed, read_unpacked
 from api.doors.predict import Wanted, predict
 from api.doors.tensors import images_of
+from api.origin import name_origin
 from api.replying import Json, to_json
 from api.state import State, state_of
 from shared.errors import BadRequest, NotFound
@@ -52,7 +53,7 @@ async def _predict(request: Request, match: re.Match[str]) -> Response:
     ref = _resolve(state, match)
     images, form = await parsed(parse_predict, await read_unpacked(request))
     wait_s = state.settings.sync_wait_s
-    wanted = Wanted(model=ref, caller=caller_of(request.scope), wait_s=wait_s)
+    wanted = Wanted(model=ref, caller=caller_of(request.scope), wait_s=wait_s, origin=name_origin(request.scope))
     probabilities = await predict(state, images, wanted, request.receive)
     body, headers = packed(to_json({form: probabilities}), request.headers.get("accept-encoding", ""))
     return Response(body, 200, headers, "application/json")

@@ -17,6 +17,7 @@ from api.doors.predict import Wanted, predict
 from api.doors.statistics import VersionStatistics
 from api.doors.tensors import images_of
 from api.doors.v2_tensors import INPUT, LENGTH_HEADER, OUTPUT, InferRequest, encode_reply, parse_request
+from api.origin import name_origin
 from api.replying import Json
 from api.state import State, state_of
 from shared.errors import BadParameter, RequestError
@@ -114,7 +115,13 @@ async def infer(request: Request) -> Response:
 
 def _wanted(state: State, request: Request, ref: str, asked: InferRequest) -> Wanted:
     timeout_s = asked.timeout_us / 1e6 or None
-    return Wanted(model=ref, caller=caller_of(request.scope), wait_s=state.settings.sync_wait_s, timeout_s=timeout_s)
+    return Wanted(
+        model=ref,
+        caller=caller_of(request.scope),
+        wait_s=state.settings.sync_wait_s,
+        timeout_s=timeout_s,
+        origin=name_origin(request.scope),
+    )
 
 
 async def post_repository_index(request: Request) -> Response:

@@ -85,9 +85,10 @@ def test_the_reply_says_where_the_callback_stands() -> None:
 
 
 def test_the_reply_names_the_job_and_where_its_items_are() -> None:
-    reply = job_json(counted(10, None, done=3), now_ms=3000)
-    assert {name: reply[name] for name in ("id", "state", "total", "counts", "model")} == {
+    reply = job_json(replace(counted(10, None, done=3), request_id="of-mine"), now_ms=3000)
+    assert {name: reply[name] for name in ("id", "request_id", "state", "total", "counts", "model")} == {
         "id": "j1",
+        "request_id": "of-mine",
         "state": "running",
         "total": 10,
         "counts": NONE | {"done": 3},
@@ -108,7 +109,7 @@ def test_the_reply_names_the_job_and_where_its_items_are() -> None:
     ],
 )
 def test_a_single_is_a_job_of_one(block: Block | None, state: str, counts: dict[str, int], progress: float) -> None:
-    reply = single_json("ab-1", "cnn@1", block, 1)
+    reply = single_json("ab-1", "cnn@1", "of-mine", block, 1)
     assert reply == {
         "id": "ab-1",
         "state": state,
@@ -117,6 +118,7 @@ def test_a_single_is_a_job_of_one(block: Block | None, state: str, counts: dict[
         "model": "cnn@1",
         "progress": progress,
         "eta_s": 0.0 if block else None,
+        "request_id": "of-mine",
         "links": {"self": "/results/ab-1", "items": "/results/ab-1/items"},
     }
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.entry import Entry, decode_entry, encode_header
+from shared.entry import Entry, Origin, decode_entry, encode_header
 from shared.errors import EntryError
 
 bounded = settings(max_examples=200, deadline=None, database=None, derandomize=True)
@@ -13,6 +13,8 @@ bounded = settings(max_examples=200, deadline=None, database=None, derandomize=T
 FROM_ZERO = st.integers(0, 2**53)
 HEADER = {"v": 1, "uid": "ab12", "model": "cnn@1", "at": 1_700_000_000_000_000, "n": 2}
 PIXELS = bytes(range(256)) * 6 + bytes(32)  # of two images
+TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+ORIGINS = st.builds(Origin, st.sampled_from(["", "r-1", "x" * 128]), st.sampled_from(["", TRACEPARENT]))
 
 
 @st.composite
@@ -26,6 +28,7 @@ def entries(draw: st.DrawFn) -> Entry:
         reply=draw(st.text()),
         chunk=draw(st.none() | FROM_ZERO),
         deadlines_ms=draw(st.just(()) | st.tuples(*[FROM_ZERO] * count)),
+        origins=draw(st.dictionaries(st.integers(0, count - 1), ORIGINS)),
     )
 
 
@@ -94,17 +97,53 @@ def test_values_of_another_type_or_below_zero_are_refused(name: str, values: tup
             decode_entry(fields_of(HEADER | {name: value}))
 
 
+def test_an_image_goes_by_what_its_request_brought_else_by_its_own_id_and_a_jobs_by_the_jobs() -> None:
+    origins = {1: Origin("brought", TRACEPARENT)}
+    singles = Entry("ab12", "cnn@1", PIXELS, 1, origins=origins)
+    assert [singles.request_id(position) for position in range(2)] == ["ab12-0", "brought"]
+    assert [singles.origin(position).traceparent for position in range(2)] == ["", TRACEPARENT]
+    chunk = Entry("j12", "cnn@1", PIXELS, 1, chunk=3, origins={0: Origin("brought")})
+    assert [chunk.request_id(position) for position in range(2)] == ["brought", "brought"]
+    assert Entry("j12", "cnn@1", PIXELS, 1, chunk=3).request_id(1) == "j12"
+
+
+def test_an_entry_without_origins_is_as_small_as_ever() -> None:
+    assert b"from" not in encode_header(Entry("ab12", "cnn@1", PIXELS, 1))
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        [[2, "r", ""]],
+        [[0, "a b", ""]],
+        [[0, "x" * 129, ""]],
+        [[0, "r\n", ""]],
+        [[0, "r", "00-abc"]],
+        [[0, "r", f"00-{'0' * 32}-{'b' * 16}-01"]],
+        [[0, "r"]],
+        [[0, 7, ""]],
+        [[-1, "r", ""]],
+        [7],
+        {"0": "r"},
+        7,
+    ],
+)
+def test_origins_that_nobody_can_have_written_are_refused(origins: Any) -> None:
+    with pytest.raises(EntryError, match="not an entry"):
+        decode_entry(fields_of(HEADER | {"from": origins}))
+
+
 @pytest.mark.parametrize("header", [None, 1, True, "h", [], {}, [HEADER]])
 def test_a_header_that_is_no_object_is_refused(header: Any) -> None:
     with pytest.raises(EntryError, match="not an entry"):
         decode_entry(fields_of(header))
 
 
-@pytest.mark.parametrize("name", [*HEADER, "reply", "chunk", "deadlines", "verbose"])
+@pytest.mark.parametrize("name", [*HEADER, "reply", "chunk", "deadlines", "verbose", "from"])
 def test_lists_in_lists_are_refused_however_deep(name: str) -> None:
     """Python cannot print them."""
     header = fields_of(HEADER | {name: "deep"})[b"h"].replace(b'"deep"', b"[" * 1000 + b"]" * 1000)
-    with pytest.raises(EntryError, match="not an entry: TypeError"):
+    with pytest.raises(EntryError, match=r"not an entry: (Type|Value)Error"):
         decode_entry({b"h": header, b"x": PIXELS})
 
 
@@ -154,7 +193,7 @@ JSON = st.recursive(
 
 
 @bounded
-@given(st.dictionaries(st.sampled_from([*HEADER, "reply", "chunk", "deadlines", "verbose"]), JSON, min_size=1))
+@given(st.dictionaries(st.sampled_from([*HEADER, "reply", "chunk", "deadlines", "verbose", "from"]), JSON, min_size=1))
 def test_a_header_of_anything_is_an_entry_or_an_entry_error(changes: dict[str, Any]) -> None:
     try:
         entry = decode_entry(fields_of(HEADER | changes))

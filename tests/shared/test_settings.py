@@ -37,6 +37,8 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "flower_host": ("::1", "::1", [" "]),
     "flower_port": ("65535", 65535, ["0", "65536", "x"]),
     "log_level": ("debug", "debug", ["DEBUG", "trace", " info"]),
+    "log_format": ("json", "json", ["JSON", "plain"]),
+    "log_slow_ms": ("2.5", 2.5, ["-1", "nan", "1 s"]),
     "data_dir": ("data", Path("data"), []),
     "models_dir": ("/srv/models", Path("/srv/models"), []),
     "models_cache_dir": ("/var/cache/models", Path("/var/cache/models"), []),

@@ -1,5 +1,8 @@
 """Results are written once, whoever comes first, together with what they count."""
 
+import logging
+import time
+
 import numpy as np
 import orjson
 import pytest
@@ -46,7 +49,8 @@ def queued(client: Client, lane: keys.Lane) -> tuple[int, int]:
 
 def begin_job(client: Client, total: int | None) -> str:
     job = keys.job("0123456789abcdef")
-    fields: dict[str, int | str] = {"model": "cnn@1", "done": 0, "failed": 0, "expired": 0}
+    created_ms = int(time.time() * 1e3) - 5000
+    fields: dict[str, int | str] = {"model": "cnn@1", "created_ms": created_ms, "done": 0, "failed": 0, "expired": 0}
     client.hset(job, mapping=fields if total is None else {**fields, "total": total})
     return job
 
@@ -89,7 +93,10 @@ def test_the_second_to_finish_changes_nothing(client: Client, finisher: Finisher
     assert queued(client, "interactive") == (0, 0)
 
 
-def test_a_job_ends_with_its_last_chunk_and_says_so(client: Client, finisher: Finisher) -> None:
+def test_a_job_ends_with_its_last_chunk_and_says_so(
+    client: Client, finisher: Finisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     job = begin_job(client, total=5)
     first, second = delivery(3, chunk=0), delivery(2, chunk=1)
     second.faults = {1: ("failed", "why")}
@@ -105,6 +112,10 @@ def test_a_job_ends_with_its_last_chunk_and_says_so(client: Client, finisher: Fi
     assert client.hmget(job, "done", "failed") == [b"4", b"1"]
     assert client.hexists(job, "finished_ms")
     assert sorted(client.hkeys(keys.job_blocks("0123456789abcdef"))) == [b"0", b"1"]
+    (line,) = [record for record in caplog.records if record.message == "job finished"]
+    told = vars(line)["fields"]
+    assert 4 < told.pop("took_s") < 60
+    assert told == {"job": "0123456789abcdef", "request_id": "0123456789abcdef", "done": 4, "failed": 1, "expired": 0}
 
 
 def test_a_job_whose_upload_still_runs_is_not_over(client: Client, finisher: Finisher) -> None:
@@ -150,6 +161,7 @@ def test_an_image_that_is_set_aside_becomes_a_dead_letter_once(client: Client, f
         "reason": "it kills",
         "attempts": 4,
         "position": 1,
+        "request_id": "0123456789abcdef-1",
         "single": "0123456789abcdef-1",
     }
     assert letter[b"x"] == made.entry.images[1].tobytes()

@@ -115,9 +115,17 @@ def test_a_wanted_version_that_will_not_load_is_told_with_its_reason(living: Sys
 
 
 def test_requests_for_a_version_that_will_not_load_fail_alone_with_the_reason(living: System) -> None:
-    reply = living.http.get("/mnist/classify/5", params={"model": "broken@1"})
+    headers = {"X-Request-ID": "the-broken-one"}
+    reply = living.http.get("/mnist/classify/5", params={"model": "broken@1"}, headers=headers)
     assert reply.status_code == 500
     assert "broken@1 will not load" in reply.json()["detail"]
+    assert reply.headers["x-request-id"] == "the-broken-one"
+    told = json.loads(living.workers["worker-1"].wait_for_line('"message":"images failed"'))
+    assert (told["request_ids"], told["failed"]) == (["the-broken-one"], 1)
+    assert "broken@1 will not load" in told["reason"]
+    told = json.loads(living.api.wait_for_line('"message":"request failed"'))
+    assert (told["request_id"], told["status"], told["path"]) == ("the-broken-one", 500, "/mnist/classify/5")
+    assert told["reason"] == reply.json()["detail"]
     assert living.http.get("/mnist/classify/5").status_code == 200
 
 

@@ -7,7 +7,7 @@ import pytest
 from shared.metrics import BATCH_IMAGES, SECONDS, Histogram
 from worker.heartbeat import recent
 from worker.metrics import Metrics
-from worker.runner import BatchPart, BatchReport
+from worker.report import BatchPart, BatchReport
 
 
 def batch(model: str = "cnn@1", interactive: int = 3, bulk: int = 5) -> BatchReport:
@@ -15,6 +15,7 @@ def batch(model: str = "cnn@1", interactive: int = 3, bulk: int = 5) -> BatchRep
     return BatchReport(
         model=model,
         images=interactive + bulk,
+        interactive=interactive,
         failed=1,
         started_s=100.0,
         finished_s=100.1,

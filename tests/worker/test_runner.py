@@ -15,7 +15,8 @@ from shared.layers import LayerOutput, decode_layers, layer_output
 from tests.worker.deliveries_of import delivery, images
 from worker.backlog import Backlog
 from worker.delivery import Delivery
-from worker.runner import BatchReport, Runner
+from worker.report import BatchReport
+from worker.runner import Runner
 from worker.watchdog import Watchdog
 
 
