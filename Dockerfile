@@ -1,6 +1,7 @@
 # One image per program, none with more in it than that program needs:
-#   docker build --target api .    worker    worker-gpu    tasks    trainer    flower
-# All of them run on a read-only file system with a writable /tmp, as a user who owns nothing in them (the trainer: what it writes, on volumes).
+#   docker build --target api .    worker    worker-gpu    tasks    trainer    flower    proxy
+# All of them run on a read-only file system with a writable /tmp, as a user who owns nothing in them (the trainer and the proxy: what they
+# write, on volumes).
 
 FROM python:3.11-slim AS base
 ENV PYTHONDONTWRITEBYTECODE=1 \
@@ -89,3 +90,15 @@ RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/const
 USER 10001
 EXPOSE 5555
 CMD ["celery", "-A", "worker.app", "flower", "--address=0.0.0.0", "--port=5555"]
+
+FROM nginx:1.28-alpine AS proxy
+# For the certificate that is made where none is given, and kept on a volume.
+RUN apk add --no-cache openssl && install -d -o nginx -g nginx /certificate
+COPY deploy/nginx /proxy/
+USER nginx
+EXPOSE 8080 8443
+STOPSIGNAL SIGQUIT
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/healthz"]
+ENTRYPOINT []
+CMD ["sh", "/proxy/start.sh"]

@@ -4,19 +4,26 @@ from typing import Any
 
 import pytest
 import yaml
+from compose_spec import PyOptions
 
 from api.__main__ import SHUTDOWN_S
 from deploy.redis_server import redis_command
 from deploy.supervise import STOP_S
 from shared.settings import Settings, load_settings
 from tests.processes import ROOT
+from tests.proxy import START
 
 Service = dict[str, Any]
 
 # Settings of other programs, and whose they are.
-THIRD_PARTY = {"CELERY_WORKER_LOGLEVEL": "celery worker --loglevel", "FLOWER_BASIC_AUTH": "flower --basic-auth"}
+THIRD_PARTY = {
+    "CELERY_WORKER_LOGLEVEL": "celery worker --loglevel",
+    "FLOWER_BASIC_AUTH": "flower --basic-auth",
+    "FLOWER_URL_PREFIX": "flower --url-prefix",
+}
 PROGRAMS = ["api", "worker", "tasks", "flower"]
-ALL = ["redis", *PROGRAMS]
+FOREIGN = {"redis": "redis", "prometheus": "nobody", "grafana": "472"}  # images of others, and the users in them
+ALL = ["proxy", *PROGRAMS, *FOREIGN]
 
 
 def merge(base: Any, override: Any) -> Any:
@@ -31,8 +38,12 @@ def merge(base: Any, override: Any) -> Any:
 
 def services_of(text: str) -> dict[str, Service]:
     """The services as they are where none of the variables in the file is set."""
-    services: dict[str, Service] = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text))["services"]
+    services: dict[str, Service] = yaml.safe_load(filled_in(text))["services"]
     return services
+
+
+def filled_in(text: str) -> str:
+    return re.sub(r"\$\{\w+:\+[^}]*\}", "", re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text))
 
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -49,18 +60,63 @@ def seconds(duration: str) -> int:
     return int(duration[:-1])
 
 
-def test_the_services_are_redis_and_our_four_programs() -> None:
+@pytest.mark.parametrize("name", ["docker-compose.yml", "docker-compose.gpu.yml", "docker-compose.trainer.yml"])
+def test_a_file_is_what_the_specification_says(name: str) -> None:
+    """By a parser of the Compose Specification's, which knows every key, and every reference of the first file."""
+    options = PyOptions()
+    options.apply_merge = True
+    compose = options.from_yaml(filled_in((ROOT / name).read_text()))
+    assert set(compose.service_names()) == set(services_of((ROOT / name).read_text()))
+    if name == "docker-compose.yml":
+        compose.validate()
+
+
+def test_the_services_are_the_proxy_our_four_programs_and_what_they_use() -> None:
     assert set(SERVICES) == set(WITH_GPU) == set(ALL)
 
 
-def test_only_the_api_and_flower_are_published_and_only_to_this_machine() -> None:
+def test_only_the_proxy_is_published_and_only_to_this_machine() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    settings = Settings()
-    assert published == {
-        "api": [f"127.0.0.1:{settings.api_port}:{settings.api_port}"],
-        "flower": [f"127.0.0.1:{settings.flower_port}:{settings.flower_port}"],
-    }
+    assert published == {"proxy": [f"127.0.0.1:{Settings().api_port}:8080", "127.0.0.1:8443:8443"]}
     assert not any("network_mode" in service for service in SERVICES.values())
+    assert '"127.0.0.1:${HTTP_PORT' in TEXT, "the plain port is opened to no others by any variable"
+
+
+def test_redis_and_the_workers_are_reached_by_nobody_and_reach_nobody() -> None:
+    networks = yaml.safe_load(TEXT)["networks"]
+    assert networks["back"] == {"internal": True}
+    inside = {name for name, service in SERVICES.items() if service["networks"] == ["back"]}
+    assert inside == {"redis", "worker", "prometheus"}
+    assert SERVICES["proxy"]["networks"] == ["front"], "whoever breaks into it is not beside Redis"
+
+
+def test_the_proxy_takes_the_limits_that_the_api_takes() -> None:
+    proxy, api = SERVICES["proxy"]["environment"], SERVICES["api"]["environment"]
+    limits = yaml.safe_load(filled_in(TEXT))["x-limits"]
+    assert limits.items() <= proxy.items()
+    assert limits.items() <= api.items()
+    script = START.read_text()
+    assert all(f"${{{name}:-" in script for name in {*proxy}), "each one is read"
+    settings = load_settings({name: str(value) for name, value in limits.items()}, redis_url_file=Path("none"))
+    assert settings == Settings(), "unset, they are the defaults"
+
+
+def test_flower_and_grafana_are_behind_the_proxy_where_they_have_a_password() -> None:
+    assert "FLOWER_GUARDED: ${FLOWER_BASIC_AUTH:+yes}" in TEXT
+    assert "GRAFANA_GUARDED: ${GRAFANA_PASSWORD:+yes}" in TEXT
+    assert SERVICES["flower"]["environment"]["FLOWER_URL_PREFIX"] == "flower"
+    assert SERVICES["grafana"]["environment"]["GF_SERVER_ROOT_URL"].endswith("/grafana/")
+
+
+def test_there_are_several_api_processes() -> None:
+    assert SERVICES["api"]["deploy"]["replicas"] > 1
+    assert not {"container_name", "hostname", "ports"} & set(SERVICES["api"])
+
+
+def test_every_image_of_others_has_its_version() -> None:
+    images = {name: service["image"] for name, service in SERVICES.items() if "image" in service}
+    assert set(images) == set(FOREIGN)
+    assert all(re.fullmatch(r"[\w./-]+:v?\d+\.\d+[\w.-]*", image) for image in images.values()), images
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -82,7 +138,7 @@ def test_who_may_use_the_api_and_flower_is_taken_from_the_environment_and_in_no_
 @pytest.mark.parametrize("name", ALL)
 def test_no_container_runs_as_root(name: str) -> None:
     """Ours by their Dockerfile, which nothing here overrides."""
-    assert SERVICES[name].get("user") == ("redis" if name == "redis" else None)
+    assert SERVICES[name].get("user") == FOREIGN.get(name)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -97,12 +153,12 @@ def test_redis_is_healthy_only_when_it_answers() -> None:
 
 
 def test_redis_runs_as_it_does_without_containers() -> None:
-    assert SERVICES["redis"]["image"] == "redis:7-alpine"
     here = redis_command(Path("redis-server"), 6379, Path("/data"))
     options = dict(zip(here[1::2], here[2::2], strict=True))
     command = SERVICES["redis"]["command"]
     assert command[0] == "redis-server"
     there = dict(zip(command[1::2], command[2::2], strict=True))
+    assert there.pop("--maxmemory") == "0", "no bound unless told"
     assert there == {key: options[key] for key in ("--appendonly", "--save", "--maxmemory-policy")}
 
 
@@ -144,6 +200,7 @@ def test_whatever_dies_is_started_anew(name: str) -> None:
 
 def test_nothing_is_killed_while_it_still_finishes_what_it_has_in_hand() -> None:
     assert seconds(SERVICES["api"]["stop_grace_period"]) > SHUTDOWN_S
+    assert seconds(SERVICES["proxy"]["stop_grace_period"]) >= seconds(SERVICES["api"]["stop_grace_period"])
     assert seconds(SERVICES["worker"]["stop_grace_period"]) >= STOP_S
     assert seconds(SERVICES["tasks"]["stop_grace_period"]) > Settings().webhook_timeout_s
 
@@ -190,6 +247,7 @@ def test_the_trainer_is_as_hardened_as_the_rest_and_its_variables_are_settings()
     trainer = TRAINER_SERVICES["trainer"]
     for option in ("restart", "read_only", "tmpfs", "cap_drop", "security_opt"):
         assert trainer[option] == SERVICES["worker"][option]
+    assert trainer["networks"] == SERVICES["worker"]["networks"]
     assert trainer["build"] == {"context": ".", "target": "trainer"}
     assert "trainer" in TARGETS
     environ = trainer["environment"]
