@@ -45,7 +45,7 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
 CMD ["python", "-m", "api"]
 
 FROM base AS worker-base
-ENV CELERY_WORKER_LOGLEVEL=info
+ENV CELERY_WORKER_LOGLEVEL=info METRICS_HOST=0.0.0.0
 RUN pip install -c /requirements/constraints.txt -r /requirements/worker.txt
 
 # No HEALTHCHECK for workers: one that cannot go on ends by itself, and the API hears their heartbeats.

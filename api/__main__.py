@@ -10,6 +10,7 @@ import uvicorn
 
 from api.app import make_app
 from api.bounded import BoundedProtocol, Bounds
+from api.metrics import Metrics
 from api.origin import about_request
 from api.watchers import Watchers
 from shared.errors import MnistifiedError
@@ -29,7 +30,8 @@ def main() -> None:
         settings = load_settings(os.environ)
         configure_logs(settings.log_format, settings.log_level, "api", about=about_request)
         watchers = Watchers(settings.max_watchers)
-        app = make_app(settings, watchers)
+        metrics = Metrics()
+        app = make_app(settings, watchers, metrics)
     except MnistifiedError as error:
         sys.exit(f"api: {error}")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -37,7 +39,7 @@ def main() -> None:
     allow_open_files(settings.max_connections + SPARE_FILES)
     uvicorn.run(
         app,
-        http=functools.partial(BoundedProtocol, Bounds(settings, watchers)),  # type: ignore[arg-type]
+        http=functools.partial(BoundedProtocol, Bounds(settings, watchers, metrics)),  # type: ignore[arg-type]
         ws="none",
         host=settings.api_host,
         port=settings.api_port,

@@ -19,14 +19,17 @@ from api.dead_letters import get_dead_letters, replay_dead_letter
 from api.description.page import get_asset, get_openapi, get_page
 from api.doors import v1, v2
 from api.events import get_events
+from api.metrics import Metrics
 from api.models import get_aliases, get_changes, get_model, get_models, get_report, get_version
 from api.observed import Observed
 from api.playground import get_playground, get_playground_asset
 from api.replying import on_http_exception, on_redis_error, on_request_error
 from api.results import cancel_result, get_items, get_layers, get_result
+from api.scrape import get_metrics, get_metrics_workers
 from api.sheets import get_labels, get_sheet
 from api.state import make_state
 from api.status import get_healthz, get_readyz, get_status
+from api.templated import TEMPLATE, Templated
 from api.training import cancel_training, get_training, list_trainings, post_training
 from api.watchers import Watchers
 from shared.errors import RequestError
@@ -65,6 +68,8 @@ ROUTES = [
     Route("/models/{name}/train/{id}", cancel_training, methods=["DELETE"]),
     Route("/models/{name}/{version}", get_version),
     Route("/models/{name}/{version}/report", get_report),
+    Route("/metrics", get_metrics),
+    Route("/metrics/workers", get_metrics_workers),
     Route("/status", get_status),
     Route("/healthz", get_healthz),
     Route("/readyz", get_readyz),
@@ -89,6 +94,7 @@ class HotRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == self._path and scope["method"] == "POST":
             scope["app"] = self._app
+            scope[TEMPLATE] = self._path
             await self._endpoint(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -103,9 +109,9 @@ async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
 
 
-def make_app(settings: Settings, watchers: Watchers) -> ASGIApp:
+def make_app(settings: Settings, watchers: Watchers, metrics: Metrics) -> ASGIApp:
     """Raises DatasetError or ModelError when the service could not be served."""
-    state = make_state(settings, watchers)
+    state = make_state(settings, watchers, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -128,7 +134,7 @@ def make_app(settings: Settings, watchers: Watchers) -> ASGIApp:
         await state.client.aclose()
 
     app = Starlette(
-        routes=ROUTES,
+        routes=[Templated(route) for route in ROUTES],
         lifespan=lifespan,
         exception_handlers={
             RequestError: on_request_error,
@@ -138,4 +144,4 @@ def make_app(settings: Settings, watchers: Watchers) -> ASGIApp:
     )
     app.state.service = state
     gate = Gate(HotRoute(app, CLASSIFY_PATH, CLASSIFY_IMAGE), Access(settings.api_keys))
-    return Observed(gate, settings.log_slow_ms)
+    return Observed(gate, settings.log_slow_ms, metrics)

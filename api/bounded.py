@@ -7,6 +7,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from api.metrics import Metrics
 from api.one_write import JoiningTransport, OneWriteProtocol
 from api.replying import problem
 from api.watchers import Watchers
@@ -26,8 +27,9 @@ Stall = tuple[str, int]  # what is waited for, and a number that changes with an
 class Bounds:
     """The bounds of one process, and the timer that all of its connections share; it rests while there are none."""
 
-    def __init__(self, settings: Settings, watchers: Watchers) -> None:
+    def __init__(self, settings: Settings, watchers: Watchers, metrics: Metrics) -> None:
         self.watchers = watchers
+        self.metrics = metrics
         self.max_connections = settings.max_connections
         self.head_timeout_s = settings.head_timeout_s
         self.body_timeout_s = settings.body_timeout_s
@@ -65,7 +67,7 @@ class BoundedProtocol(OneWriteProtocol):
     def connection_made(self, transport: Any) -> None:
         if len(self.connections) >= self.bounds.max_connections:
             self.transport = JoiningTransport(transport, self.loop)  # type: ignore[assignment]
-            self.refuse(Unavailable(f"all of {self.bounds.max_connections} connections are in use"))
+            self.refuse(Unavailable(f"all of {self.bounds.max_connections} connections are in use", "connections"))
             return
         super().connection_made(transport)
         self.bounds.sweep_on(self.loop, self.connections)
@@ -142,6 +144,7 @@ class BoundedProtocol(OneWriteProtocol):
             return
         if self.part != "body" or not (self.pipeline or cycle.response_started):
             self.transport.write(reply_bytes(error))
+            self.bounds.metrics.count_unparsed(error)
         if answering:
             cycle.disconnected = True
             cycle.message_event.set()

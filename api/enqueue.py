@@ -9,19 +9,22 @@ from typing import Any
 import orjson
 from redis.exceptions import RedisError
 
+from api.metrics import Metrics
 from api.replying import RETRY_AFTER_S, queue_away
 from api.wire import Wires
 from shared import keys
 from shared.api_keys import ApiKey
 from shared.connection import Client
 from shared.entry import Entry, encode_header
-from shared.errors import QueueFull
+from shared.errors import QueueFull, Reason
 from shared.images import IMAGE_BYTES
 from shared.keys import Lane
 from shared.settings import Settings
 
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 NO_LIMITS = ApiKey("", "")
+# What enqueue.lua calls a bound -> what the metrics call a refusal by it.
+BOUNDS: dict[str, Reason] = {"images": "lane_images", "bytes": "lane_bytes", "client": "key_images", "rate": "key_rate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,9 @@ class Manifest:
 class Enqueuer:
     """Admits or refuses whole entries, atomically."""
 
-    def __init__(self, client: Client, wires: Wires, settings: Settings) -> None:
+    def __init__(self, client: Client, wires: Wires, metrics: Metrics, settings: Settings) -> None:
         self._client = client
+        self._metrics = metrics
         self._wires = wires
         self._ttl_s = settings.result_ttl_s
         self._most_images: dict[Lane, int] = {
@@ -68,10 +72,14 @@ class Enqueuer:
                     raise reply
         except RedisError as error:
             raise queue_away(error) from error
-        return [
+        refusals = [
             None if not bound else self._full(entry, lane, bound.decode(), stands_at, pass_ms)
             for entry, (bound, stands_at, pass_ms) in zip(entries, replies, strict=True)
         ]
+        for entry, refusal in zip(entries, refusals, strict=True):
+            if refusal is None:
+                self._metrics.accepted[entry.model, lane] += entry.count
+        return refusals
 
     async def put_chunk(self, entry: Entry, lane: Lane, shard: int, manifest: Manifest) -> None:
         """Write one chunk of a job, which may have no readable image at all.
@@ -85,6 +93,8 @@ class Enqueuer:
             raise queue_away(error) from error
         if bound:
             raise self._full(entry, lane, bound.decode(), stands_at, pass_ms)
+        self._metrics.accepted[entry.model, lane] += entry.count
+        self._metrics.unreadable[entry.model, lane] += len(manifest.errors)
 
     async def choose_shard(self, model: str, lane: Lane, client: str) -> int:
         """The shard for a job: that of its client's other jobs, so that nobody gets more turns by sending more jobs;
@@ -132,7 +142,7 @@ class Enqueuer:
         limits = self._api_keys.get(entry.client, NO_LIMITS)
         if bound == "rate":
             detail = f"the key {entry.client!r} may send {limits.images_per_s} images a second"
-            return QueueFull(detail, retry_after_s=max(RETRY_AFTER_S, math.ceil(pass_ms / 1e3)))
+            return QueueFull(detail, max(RETRY_AFTER_S, math.ceil(pass_ms / 1e3)), BOUNDS[bound])
         queued_images = stands_at // IMAGE_BYTES if bound == "bytes" else stands_at
         if bound == "client":
             detail = f"the key {entry.client!r} has {stands_at} images queued, and may have {limits.max_queued_images}"
@@ -140,7 +150,7 @@ class Enqueuer:
             detail = f"{stands_at} bytes are queued in the {lane} lane, which takes {self._most_bytes[lane]}"
         else:
             detail = f"{stands_at} images are queued in the {lane} lane, which takes {self._most_images[lane]}"
-        return QueueFull(detail, self.drain_s(queued_images / 2))
+        return QueueFull(detail, self.drain_s(queued_images / 2), BOUNDS[bound])
 
     def drain_s(self, images: float) -> int:
         """Whole seconds, one at least, that the workers need for so many images."""

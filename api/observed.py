@@ -1,4 +1,4 @@
-"""Around every request: the id on its reply, and its line in the log where it failed or was slow."""
+"""Around every request: the id on its reply, its line in the log where it failed or was slow, and its being counted."""
 
 import logging
 import time
@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.metrics import NO_ROUTE, NO_STATUS, Metrics
 from api.origin import REQUEST_ID_HEADER, begin, request_id
+from api.replying import REASON
+from api.templated import TEMPLATE
 from shared.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -41,8 +44,9 @@ class Sparing:
 class Observed:
     """The outermost of the application; `slow_ms` is LOG_SLOW_MS."""
 
-    def __init__(self, app: ASGIApp, slow_ms: float) -> None:
+    def __init__(self, app: ASGIApp, slow_ms: float, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
         self._slow_ms = slow_ms
         self._sparing = Sparing(MOST_LINES)
         self._all = logger.isEnabledFor(logging.DEBUG)
@@ -53,16 +57,23 @@ class Observed:
             return
         started_s = time.perf_counter()
         begin(scope)
+        status = NO_STATUS
 
         async def send_with_id(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, request_id(scope).encode())]
                 took_ms = (time.perf_counter() - started_s) * 1e3
                 if message["status"] >= 500 or took_ms > self._slow_ms or self._all:
                     self._log(scope, message["status"], took_ms)
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            route = scope.get(TEMPLATE, NO_ROUTE)
+            self._metrics.count_request(scope["method"], route, status, scope.get(REASON))
 
     def _log(self, scope: Scope, status: int, took_ms: float) -> None:
         """`took_ms` until the reply began: what follows is read as fast as its client likes."""

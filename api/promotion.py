@@ -60,7 +60,7 @@ async def prepare(client: Client, workers: Workers, refs: Iterable[str], wait_s:
         if not fault:
             return
         if time.monotonic() >= deadline_s:
-            raise Unavailable(f"{fault} after {wait_s:g} s; nothing is changed")
+            raise Unavailable(f"{fault} after {wait_s:g} s; nothing is changed", "versions")
         await asyncio.sleep(POLL_S)
 
 

@@ -15,6 +15,7 @@ JSON_TYPE = b"application/json"
 PROBLEM_TYPE = b"application/problem+json"
 DOORS = ("/v1/", "/v2")  # paths of other protocols: api/doors/
 NDJSON_TYPE = "application/x-ndjson"
+REASON = "reason"  # in the scope of a request that was refused with 429 or 503: why, in a word, for the metrics
 RETRY_AFTER_S = 1  # where nothing says when it will be better
 
 
@@ -63,6 +64,8 @@ def problem(error: RequestError) -> Response:
 def error_reply(scope: Scope, error: RequestError) -> Response:
     """`problem`, or what the clients of another protocol's door understand: `error` must be a plain string there."""
     scope["refusal"] = error.detail  # for the log
+    if isinstance(error, QueueFull | Unavailable):
+        scope[REASON] = error.reason
     reply = problem(error)
     if not scope["path"].startswith(DOORS):
         return reply
@@ -81,7 +84,7 @@ async def on_redis_error(request: Request, error: Exception) -> Response:
 
 
 def queue_away(error: Exception) -> Unavailable:
-    return Unavailable(f"the queue is away: {error}")
+    return Unavailable(f"the queue is away: {error}", "redis")
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from api.enqueue import Enqueuer
+from api.metrics import Metrics
 from api.parameters import Maps
 from api.replies import Answer, Replies, new_uid
 from shared import keys
@@ -63,7 +64,7 @@ class Waiting:
         elif self.id:
             self.answer.set_exception(WaitTimeout(f"no answer within {wait_s:g} s; the work goes on", self.id))
         else:
-            self.answer.set_exception(Unavailable(f"the queue took nothing within {wait_s:g} s"))
+            self.answer.set_exception(Unavailable(f"the queue took nothing within {wait_s:g} s", "redis"))
 
 
 def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
@@ -80,8 +81,11 @@ def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Wa
 class Singles:
     """No waiting time is added: a lone image is written at once, and only a write in flight lets others gather."""
 
-    def __init__(self, client: Client, enqueuer: Enqueuer, replies: Replies, settings: Settings) -> None:
+    def __init__(
+        self, client: Client, enqueuer: Enqueuer, replies: Replies, metrics: Metrics, settings: Settings
+    ) -> None:
         self._client = client
+        self._metrics = metrics
         self._enqueuer = enqueuer
         self._replies = replies
         self._entry_images = settings.interactive_entry_images
@@ -92,14 +96,18 @@ class Singles:
         self._writer: asyncio.Task[None] | None = None
         self._nobodys = contextvars.Context()  # the writer is of many requests: what it logs is about none of them
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their answers now."""
+        return self._waiting
+
     async def require_room(self) -> None:
         """Comes before a request's work. Raises QueueFull when as many requests wait as may, within REFUSE_AFTER_S:
         clients that ask again at once would else take the time of those who were accepted.
         """
         if self._waiting >= self._most_waiting:
-            full = QueueFull(
-                f"{self._waiting} requests wait for their answers here", self._enqueuer.drain_s(self._waiting)
-            )
+            detail = f"{self._waiting} requests wait for their answers here"
+            full = QueueFull(detail, self._enqueuer.drain_s(self._waiting), "waiting")
             await asyncio.sleep(random.uniform(*REFUSE_AFTER_S))  # noqa: S311  # no secret
             raise full
 
@@ -109,6 +117,7 @@ class Singles:
         Raises QueueFull, Unavailable, DeadlinePassed after `asked.timeout_s`, or WaitTimeout after `asked.wait_s`, when
         the work goes on.
         """
+        started_s = time.perf_counter()
         loop = asyncio.get_running_loop()
         waiting = Waiting(asked, loop.create_future())
         wait_s = asked.wait_s
@@ -137,6 +146,7 @@ class Singles:
             timer.cancel()
             if long_wait is not None:
                 long_wait.cancel()
+        self._metrics.answered(time.perf_counter() - started_s, block.queue_ms, block.model_ms)
         return block, position, waiting.id
 
     async def _wait_on(self, waiting: Waiting, wait_s: float, gone: Callable[[], Awaitable[None]]) -> None:
@@ -150,7 +160,7 @@ class Singles:
         if waiting.id and not waiting.answer.done():
             await self._drop(waiting.id)
         if not waiting.answer.done():
-            waiting.answer.set_exception(Unavailable("the client went away"))
+            waiting.answer.set_exception(Unavailable("the client went away", "client_left"))
 
     async def _drop(self, single_id: str) -> None:
         """Tell the workers, who may not have come to the image yet."""
@@ -180,7 +190,7 @@ class Singles:
             refusals = [error] * len(entries)
         except Exception as error:  # nobody foresaw it, and nobody shall wait for it in vain
             logger.exception("entries could not be written")
-            refusals = [Unavailable(f"the queue failed: {error!r}")] * len(entries)
+            refusals = [Unavailable(f"the queue failed: {error!r}", "redis")] * len(entries)
         for entry, group, refusal in zip(entries, groups, refusals, strict=True):
             if refusal is not None:
                 self._replies.forget(entry.uid)

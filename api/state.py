@@ -12,6 +12,7 @@ from api.decoding import Decoder
 from api.doors.statistics import VersionStatistics
 from api.enqueue import Enqueuer
 from api.jobs import Jobs
+from api.metrics import Metrics
 from api.replies import Replies
 from api.singles import Singles
 from api.trainings import Trainings
@@ -43,6 +44,7 @@ class State:
     decoder: Decoder
     trainings: Trainings
     watchers: Watchers
+    metrics: Metrics
     statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
 
     def resolve(self, ref: str | None) -> str:
@@ -60,7 +62,7 @@ class State:
         return f"{name}@{choose_version(ref, self.catalog.models, aliases, draw)}"
 
 
-def make_state(settings: Settings, watchers: Watchers) -> State:
+def make_state(settings: Settings, watchers: Watchers, metrics: Metrics) -> State:
     """Reads the dataset and the registry; connects to nothing yet.
 
     Raises DatasetError, ModelError or SettingError when the service could not be served.
@@ -70,7 +72,7 @@ def make_state(settings: Settings, watchers: Watchers) -> State:
     client = api_client(settings)
     replies = Replies(client)
     wires = Wires(client)
-    enqueuer = Enqueuer(client, wires, settings)
+    enqueuer = Enqueuer(client, wires, metrics, settings)
     return State(
         settings=settings,
         client=client,
@@ -79,13 +81,14 @@ def make_state(settings: Settings, watchers: Watchers) -> State:
         catalog=catalog,
         aliases=Aliases(client, replies.aliases_changed),
         replies=replies,
-        singles=Singles(client, enqueuer, replies, settings),
+        singles=Singles(client, enqueuer, replies, metrics, settings),
         jobs=Jobs(client, enqueuer, replies, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
-        decoder=Decoder(settings.max_fit_pixels),
+        decoder=Decoder(settings.max_fit_pixels, metrics),
         verbose=Verbose(client, catalog),
         trainings=Trainings(client, settings),
         watchers=watchers,
+        metrics=metrics,
     )
 
 

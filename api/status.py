@@ -8,13 +8,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.drift import read_drift
-from api.queues import LaneDepth, is_stalled, read_queues
+from api.fleet import lane_limits, read_fleet
+from api.queues import is_stalled, read_queues
 from api.recent import describe_recent
 from api.replying import Json
-from api.shadows import read_shadows
 from api.state import State, state_of
-from shared import keys
 from shared.errors import ModelError, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -23,22 +21,25 @@ logger = logging.getLogger(__name__)
 async def get_status(request: Request) -> Response:
     """Model, versions, workers, queues, dead letters, dataset. Raises redis' errors: no Redis, not ok."""
     state = state_of(request)
-    workers, queues = await _progress(state)
-    stalled = is_stalled(queues, workers, state.settings.queue_stall_s, time.time())
+    fleet = await read_fleet(state)
     return Json(
         {
-            "status": "stalled" if stalled else "ok",
+            "status": "stalled" if fleet.stalled else "ok",
             "model": await _default_model(state),
             "models": state.catalog.models,
             "aliases": state.aliases.table,
-            "workers": [{name: of for name, of in worker.items() if name != "recent"} for worker in workers],
-            "recent": describe_recent(workers),
+            "workers": [{name: of for name, of in worker.items() if name != "recent"} for worker in fleet.workers],
+            "recent": describe_recent(fleet.workers),
             "trainers": await state.trainings.trainers(),
-            "queues": {name: {lane: asdict(depth) for lane, depth in lanes.items()} for name, lanes in queues.items()},
-            "drift": await read_drift(state.client, state.catalog),
-            "shadows": await read_shadows(state.client, state.aliases.table),
-            "takeovers": sum(worker["takeovers"] for worker in workers),
-            "dead_letters": await state.client.xlen(keys.DEAD_LETTERS),
+            "queues": {
+                name: {lane: asdict(depth) for lane, depth in lanes.items()} for name, lanes in fleet.queues.items()
+            },
+            "limits": lane_limits(state.settings),
+            "refusals": state.metrics.refusals,
+            "drift": fleet.drift,
+            "shadows": fleet.shadows,
+            "takeovers": sum(worker["takeovers"] for worker in fleet.workers),
+            "dead_letters": fleet.dead_letters,
             "dataset": {"name": state.test_set.name, "images": len(state.test_set.images)},
         }
     )
@@ -52,18 +53,16 @@ async def get_healthz(request: Request) -> Response:
 async def get_readyz(request: Request) -> Response:
     """Able to answer now: Redis is there, and a worker that makes progress. Raises Unavailable, or redis' errors."""
     state = state_of(request)
-    workers, queues = await _progress(state)
-    if not workers:
-        raise Unavailable("no worker is ready")
-    stall_s = state.settings.queue_stall_s
-    if is_stalled(queues, workers, stall_s, time.time()):
-        raise Unavailable(f"images have been queued for more than {stall_s:g} s, and no worker finishes a batch")
-    return Json({"status": "ok", "workers": len(workers)})
-
-
-async def _progress(state: State) -> tuple[list[dict[str, Any]], dict[str, dict[str, LaneDepth]]]:
     workers = await state.workers.refresh()
-    return workers, await read_queues(state.client, list(state.catalog.models))
+    if not workers:
+        raise Unavailable("no worker is ready", "not_ready")
+    stall_s = state.settings.queue_stall_s
+    queues = await read_queues(state.client, list(state.catalog.models))
+    if is_stalled(queues, workers, stall_s, time.time()):
+        raise Unavailable(
+            f"images have been queued for more than {stall_s:g} s, and no worker finishes a batch", "not_ready"
+        )
+    return Json({"status": "ok", "workers": len(workers)})
 
 
 async def _default_model(state: State) -> dict[str, Any]:

@@ -49,7 +49,9 @@ class Trainings:
             args=[most, MOST_LISTED, ttl_s, now_ms, training_id, *(part for pair in fields.items() for part in pair)],
         )
         if not accepted:
-            raise QueueFull(f"{most} trainings are queued or running already (MAX_TRAININGS)", RETRY_AFTER_S)
+            raise QueueFull(
+                f"{most} trainings are queued or running already (MAX_TRAININGS)", RETRY_AFTER_S, "trainings"
+            )
         return training_id
 
     async def read(self, model: str, training_id: str) -> Json:

@@ -45,7 +45,8 @@ class Verbose:
     async def turn(self) -> AsyncIterator[None]:
         """Around all of a verbose request's work. Raises QueueFull when as many as may are under way."""
         if self._under_way >= AT_A_TIME:
-            full = QueueFull(f"{self._under_way} verbose requests are under way here, as many as may", RETRY_AFTER_S)
+            detail = f"{self._under_way} verbose requests are under way here, as many as may"
+            full = QueueFull(detail, RETRY_AFTER_S, "verbose")
             await asyncio.sleep(REFUSE_AFTER_S)
             raise full
         self._under_way += 1

@@ -19,7 +19,7 @@ class Watchers:
     def turn(self) -> Iterator[None]:
         """Around the whole of a stream. Raises QueueFull."""
         if self._now >= self._most:
-            raise QueueFull(f"{self._now} streams of events are open here, as many as may", RETRY_AFTER_S)
+            raise QueueFull(f"{self._now} streams of events are open here, as many as may", RETRY_AFTER_S, "watchers")
         self._now += 1
         try:
             yield

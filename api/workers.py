@@ -31,6 +31,23 @@ def drain_rate(workers: Sequence[Mapping[str, Any]]) -> float:
     return lately if lately >= BUSY_SHARE * able else able
 
 
+def lost_workers(
+    before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], since_s: float, ttl_s: float
+) -> int:
+    """How many of `before`, as they were `since_s` ago, ended without a word: silent for long, or started anew while
+    they still counted as alive. None where so much time has passed that silence was ours, as while Redis is away.
+    """
+    if since_s > ttl_s / 2:
+        return 0
+    started = {worker["name"]: worker.get("started_s") for worker in now}
+    return sum(
+        worker["silent_s"] + since_s > ttl_s / 2
+        if worker["name"] not in started
+        else worker.get("started_s") != started[worker["name"]]
+        for worker in before
+    )
+
+
 class Workers:
     """`watch` runs as a task; `require` costs a request nothing."""
 
@@ -39,11 +56,12 @@ class Workers:
         self._enqueuer = enqueuer
         self._ttl_s = ttl_s
         self._alive = False
+        self.lost = 0  # that ended without a word while `watch` ran
 
     def require(self) -> None:
         """Raises Unavailable while no worker has been heard of for its time to live."""
         if not self._alive:
-            raise Unavailable(f"no worker has been heard of in the last {self._ttl_s} s")
+            raise Unavailable(f"no worker has been heard of in the last {self._ttl_s} s", "workers")
 
     async def refresh(self) -> list[dict[str, Any]]:
         """The last heartbeat of each live worker, by name, and how long ago it was; from here on `require` goes by
@@ -72,9 +90,14 @@ class Workers:
 
     async def watch(self) -> None:
         """Never returns. Redis away says nothing of the workers: requests learn of it by themselves."""
+        before: list[dict[str, Any]] = []
+        before_s = time.monotonic()
         while True:
             try:
-                await self.refresh()
+                workers = await self.refresh()
+                now_s = time.monotonic()
+                self.lost += lost_workers(before, workers, now_s - before_s, self._ttl_s)
+                before, before_s = workers, now_s
             except (RedisError, OSError) as error:
                 logger.warning("workers cannot be read: %s", error)
             await asyncio.sleep(TICK_S)

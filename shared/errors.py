@@ -26,6 +26,28 @@ MnistifiedError
     └── DeadlinePassed      504  the request's own deadline passed before an answer; the image is dropped
 """
 
+from typing import Literal
+
+# Why a request is refused with 429 or 503, in a word: docs/metrics.md says of each what it means.
+Reason = Literal[
+    "lane_images",
+    "lane_bytes",
+    "key_images",
+    "key_rate",
+    "waiting",
+    "decoding",
+    "verbose",
+    "watchers",
+    "trainings",
+    "connections",
+    "redis",
+    "workers",
+    "versions",
+    "not_ready",
+    "client_left",
+    "other",
+]
+
 
 class MnistifiedError(Exception):
     """Root of every error that this project raises on purpose."""
@@ -115,14 +137,15 @@ class BadParameter(RequestError):
 
 
 class QueueFull(RequestError):
-    """`retry_after_s` is how long the queue is expected to need before it has room."""
+    """`retry_after_s` is how long the queue is expected to need before it has room, `reason` a word for the metrics."""
 
     status = 429
     title = "Queue full"
 
-    def __init__(self, detail: str, retry_after_s: int) -> None:
+    def __init__(self, detail: str, retry_after_s: int, reason: Reason = "other") -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+        self.reason = reason
 
 
 class HeadTooLarge(RequestError):
@@ -136,8 +159,14 @@ class InferenceFailed(RequestError):
 
 
 class Unavailable(RequestError):
+    """`reason` is a word for the metrics."""
+
     status = 503
     title = "Service unavailable"
+
+    def __init__(self, detail: str, reason: Reason = "other") -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class WaitTimeout(RequestError):

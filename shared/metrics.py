@@ -1,7 +1,15 @@
-"""Histograms of what is measured: the buckets that workers and API share, and what is read out of them."""
+"""Histograms of what is measured, the buckets that workers and API share, and how Prometheus is told of it all."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 # A decoded image takes some 20 µs, an answer a millisecond, a wait may take half a minute (SYNC_WAIT_S): steps of two
 # to two and a half, so that a quantile is read to better than that wherever it lies.
@@ -27,6 +35,12 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += times
         self.sum += value * times
 
+    def add_many(self, values: npt.NDArray[np.float64]) -> None:
+        """As `add` of each."""
+        counted = np.bincount(np.searchsorted(self.bounds, values), minlength=len(self.counts))
+        self.counts = [before + more for before, more in zip(self.counts, counted.tolist(), strict=True)]
+        self.sum += float(values.sum())
+
 
 def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> float | None:
     """The value that `share` of the values stay under, between two bounds by their distance; None where there are no
@@ -41,3 +55,45 @@ def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> fl
             return low + (bound - low) * (wanted - seen) / count
         low, seen = bound, seen + count
     return low
+
+
+Labels = TypeVar("Labels", bound=tuple[str, ...])  # their values, in the order of their names
+
+
+class Families(Collector):
+    """What Prometheus is told at one time; its own client's functions want it in this form."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def counter(name: str, question: str, names: Sequence[str], counts: Mapping[Labels, float]) -> Metric:
+    """`name` without the `_total` that it is told with; `names` are of the labels, and so for the others."""
+    family = CounterMetricFamily(name, question, labels=names)
+    for labels, count in counts.items():
+        family.add_metric(labels, count)
+    return family
+
+
+def gauge(name: str, question: str, names: Sequence[str], values: Mapping[Labels, float]) -> Metric:
+    family = GaugeMetricFamily(name, question, labels=names)
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def histogram(name: str, question: str, names: Sequence[str], histograms: Mapping[Labels, Histogram]) -> Metric:
+    family = HistogramMetricFamily(name, question, labels=names)
+    for labels, one in histograms.items():
+        bounds = [*map(floatToGoString, one.bounds), "+Inf"]
+        cumulated = np.cumsum(one.counts).tolist()
+        family.add_metric(labels, list(zip(bounds, cumulated, strict=True)), one.sum)
+    return family
+
+
+def process_families() -> Iterable[Metric]:
+    """CPU time, memory, open files and start of this process, where the kernel tells them: the client's own."""
+    return ProcessCollector(registry=None).collect()

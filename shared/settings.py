@@ -111,6 +111,10 @@ class Settings:
     api_port: int = _setting(5000, _integer(1, 65535), "port of the API")
     flower_host: str = _setting("127.0.0.1", _text, "address Flower binds to")
     flower_port: int = _setting(5555, _integer(1, 65535), "port of Flower")
+    metrics_host: str = _setting("127.0.0.1", _text, "address a worker's metrics bind to")
+    metrics_port: int = _setting(
+        5001, _integer(0, 65535), "port of a worker's metrics, or the next one that is free; 0: no metrics"
+    )
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "least level logged")
     log_format: str = _setting(
         "auto", _one_of("auto", "json", "text"), "a JSON object a line, or text; auto: text on a terminal"

@@ -24,6 +24,11 @@ def test_a_restart_of_redis_is_survived_and_loses_nothing(tmp_path: Path, test_s
                 assert reply.headers["retry-after"] == "1"
                 assert reply.elapsed.total_seconds() < 2
             assert system.http.get("/healthz").status_code == 200
+            metrics = system.http.get("/metrics")
+            assert metrics.elapsed.total_seconds() < 3
+            assert "mnistified_redis_up 0.0" in metrics.text
+            assert 'mnistified_refusals_total{reason="redis"}' in metrics.text
+            assert "mnistified_fleet" not in metrics.text, "what is not known is not told"
             assert system.http.get("/mnist/label/0").status_code == 200, "what needs no Redis is served without"
 
             server.start()

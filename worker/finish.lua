@@ -1,4 +1,6 @@
--- Finish an entry: the first to come writes its results, everyone later writes nothing. Returns 1 for the first, else 0;
+-- Finish an entry: the first to come writes its results, everyone later writes nothing.
+--
+-- Returns 'late' for everyone later, 'cancelled' or 'expired' where the first found its job to be over, else 'written';
 -- to the first whose entry was the last of a job, the job's done, failed and expired images, and when it began (unix ms).
 --
 -- KEYS  stream, queued, client or '', result (an entry of singles) or job, job blocks or '', suspect or '', dead letters,
@@ -14,7 +16,7 @@ local group, entry_id, images, bytes, shard, block, ttl_s = unpack(ARGV, 1, 7)
 local channel, uid, chunk = ARGV[8], ARGV[9], ARGV[10]
 
 if redis.call('XACK', stream, group, entry_id) == 0 then
-  return 0
+  return 'late'
 end
 redis.call('XDEL', stream, entry_id)
 redis.call('HINCRBY', queued, 'images', -images)
@@ -47,16 +49,16 @@ if chunk == '' then
   if channel ~= '' then
     redis.call('PUBLISH', channel, uid .. block)
   end
-  return 1
+  return 'written'
 end
 
 -- A cancelled job counted its unfinished images as cancelled; a job that is gone has nobody to tell.
-local state = redis.call('HMGET', target, 'model', 'finished_ms')
+local state = redis.call('HMGET', target, 'model', 'finished_ms', 'cancelled')
 if not state[1] or state[2] then
-  return 1
+  return state[2] and not state[3] and 'expired' or 'cancelled'
 end
 if redis.call('HSETNX', blocks, chunk, block) == 0 then
-  return 1
+  return 'late'
 end
 redis.call('EXPIRE', blocks, ttl_s)
 redis.call('EXPIRE', target, ttl_s)
@@ -73,4 +75,4 @@ if total and finished == tonumber(total) then
   end
   return redis.call('HMGET', target, 'done', 'failed', 'expired', 'created_ms')
 end
-return 1
+return 'written'

@@ -11,6 +11,7 @@ from shared.connection import Client
 from shared.job_log import log_finished
 from shared.settings import Settings
 from worker.delivery import Delivery
+from worker.metrics import Metrics
 from worker.suspects import dead_letter
 
 MOST_LAYERS = 32  # blobs kept; they are for whoever waits, and a large model's have megabytes
@@ -27,8 +28,9 @@ def log_end(delivery: Delivery, done: int, failed: int, expired: int, created_ms
 class Finisher:
     """Blocks while Redis is away, as its client retries; writing twice is harmless."""
 
-    def __init__(self, client: Client, worker_name: str, settings: Settings) -> None:
+    def __init__(self, client: Client, worker_name: str, metrics: Metrics, settings: Settings) -> None:
         self._client = client
+        self._metrics = metrics
         self._worker_name = worker_name
         self._settings = settings
 
@@ -47,7 +49,8 @@ class Finisher:
         for delivery, reply in zip(deliveries, replies, strict=True):
             if isinstance(reply, list):
                 log_end(delivery, *map(int, reply))
-        return replies.count(0)
+            self._metrics.count_finished(delivery, reply.decode() if isinstance(reply, bytes) else "written")
+        return replies.count(b"late")
 
     def _call(self, delivery: Delivery) -> tuple[Any, ...]:
         """Arguments of EVAL: sent whole, so that a Redis that was restarted needs no second round trip."""

@@ -23,14 +23,18 @@ redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[4])
 
 
 class Heartbeat:
-    """Hears of batches (from the threads that run models) and tells of them (from the keeper's)."""
+    """Hears of batches (from the threads that run models) and tells of them (from the keeper's).
 
-    def __init__(self, client: Client, worker_name: str, ttl_s: int, metrics: Metrics) -> None:
+    `metrics_at` is where this worker serves its metrics, empty where it does not.
+    """
+
+    def __init__(self, client: Client, worker_name: str, ttl_s: int, metrics: Metrics, metrics_at: str) -> None:
         self._client = client
         self._name = worker_name
         self._ttl_s = ttl_s
         self._started_s = time.time()
         self._metrics = metrics
+        self._metrics_at = metrics_at
         self._last: BatchReport | None = None
         self._beaten_s = time.monotonic()
         self._beaten = metrics.totals()
@@ -69,6 +73,7 @@ class Heartbeat:
             "images": totals.images,
             "failed": totals.failed,
             "takeovers": takeovers,
+            "metrics": self._metrics_at,
             "last_batch": None
             if last is None
             else {

@@ -5,13 +5,16 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from shared import keys
 from shared.connection import Client, worker_client
 from shared.images import Images, Probabilities
+from shared.metrics import process_families
 from shared.registry import list_models
 from shared.settings import Settings
 from worker.backlog import Backlog
@@ -27,6 +30,7 @@ from worker.metrics import Metrics
 from worker.report import BatchReport, log_batch
 from worker.residency import default_version
 from worker.runner import Runner
+from worker.scrape import serve_metrics
 from worker.shadow import Shadows
 from worker.suspects import Suspects
 from worker.tallies import Tallies
@@ -40,8 +44,8 @@ WARM_STOP_S = 30.0  # for what is in hand when a worker is told to stop; what is
 SWITCH_INTERVAL_S = 1e-4  # the thread that has the model's turn must not wait for one that writes results
 
 
-class BatchingService:
-    """`start` returns when the worker is ready; `stop` when what it held is finished."""
+class BatchingService(Collector):
+    """`start` returns when the worker is ready; `stop` when what it held is finished. Tells Prometheus of it all."""
 
     def __init__(self, settings: Settings, worker_name: str, on_batch: Callable[[BatchReport], None]) -> None:
         self._settings = settings
@@ -83,7 +87,9 @@ class BatchingService:
         self._leases = Leases(
             self._keeper_client, self._consumer, lambda: self._models, self._deliveries, settings.lease_ms
         )
-        self._heartbeat = Heartbeat(self._keeper_client, self._name, settings.worker_ttl_s, self._metrics)
+        self._heartbeat = Heartbeat(
+            self._keeper_client, self._name, settings.worker_ttl_s, self._metrics, serve_metrics(self, settings)
+        )
         self._heartbeat.beat(self.loader.state(), 0)
         self._read_new_models()
         self._runners = [
@@ -113,11 +119,16 @@ class BatchingService:
         except RedisError as error:
             logger.warning("Redis is away, leaving without a word: %s", error)
 
+    def collect(self) -> Iterable[Metric]:
+        """Called by the thread of a scrape."""
+        yield from self._metrics.families(self._leases.takeovers, self.loader.state())
+        yield from process_families()
+
     def _patient_client(self) -> Client:
         return worker_client(self._settings, patient=True)
 
     def _finisher(self, client: Client) -> Finisher:
-        return Finisher(client, self._name, self._settings)
+        return Finisher(client, self._name, self._metrics, self._settings)
 
     def _make_listener(self, wishes: Wishes) -> Listener:
         def changed() -> None:

@@ -195,6 +195,17 @@ OPERATIONS = {
         content=[Content(JSON, ref("Status"))],
         errors=(Unavailable,),
     ),
+    "GET /metrics": Operation(
+        summary="This process and the whole service for Prometheus, in its text format",
+        tag="operating",
+        content=[Content("text/plain", STRING)],
+    ),
+    "GET /metrics/workers": Operation(
+        summary="Where the workers' own metrics are, for Prometheus's http_sd_configs",
+        tag="operating",
+        content=[Content(JSON, array(obj({"targets": array(STRING), "labels": {"type": "object"}})))],
+        errors=(Unavailable,),
+    ),
     "GET /healthz": Operation(
         summary="This process is alive", tag="operating", content=[Content(JSON, obj({"status": STRING}))], open=True
     ),

@@ -155,6 +155,8 @@ SCHEMAS: dict[str, Schema] = {
             "workers": array({"type": "object"}),
             "recent": {"type": "object"},
             "queues": {"type": "object"},
+            "limits": {"type": "object"},
+            "refusals": {"type": "object"},
             "drift": {"type": "object"},
             "shadows": array({"type": "object"}),
             "takeovers": INTEGER,

@@ -9,6 +9,7 @@ import pytest
 
 from api import decoding
 from api.decoding import MOST_WAITING, THREADS, Decoder
+from api.metrics import Metrics
 from api.pictures import QUICK_BYTES, decode_image, is_quick
 from shared.dataset import Split
 from shared.errors import BadImage, QueueFull
@@ -53,7 +54,7 @@ def test_quick_files_do_not_wait_for_those_that_are_not(monkeypatch: pytest.Monk
     held = Held(monkeypatch)
 
     async def scenario() -> None:
-        decoder = Decoder(most_fit_pixels=10**6)
+        decoder = Decoder(10**6, Metrics())
         slow = [asyncio.create_task(decoder.decode(LARGE)) for _ in range(MOST_WAITING)]
         for _ in range(THREADS):
             assert await asyncio.to_thread(held.begun.acquire, timeout=30)
@@ -71,7 +72,7 @@ def test_quick_files_do_not_wait_for_those_that_are_not(monkeypatch: pytest.Monk
 
 def test_a_large_file_that_is_no_image_is_refused_all_the_same() -> None:
     async def scenario() -> None:
-        decoder = Decoder(most_fit_pixels=10**6)
+        decoder = Decoder(10**6, Metrics())
         with pytest.raises(BadImage, match="not an image"):
             await decoder.decode(b"hello" * QUICK_BYTES)
         decoder.close()

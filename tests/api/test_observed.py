@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from api.metrics import Metrics
 from api.observed import MOST_LINES, Observed, Sparing
 from api.origin import about_request, brought_origin, go_by, name_origin, request_id
 from shared.api_keys import ApiKey
@@ -78,14 +79,14 @@ def ask(app: Any, path: str = "/status", headers: dict[str, str] | None = None, 
 
 def test_a_reply_has_the_id_that_came_and_what_is_logged_meanwhile_has_it_too() -> None:
     app = Replying()
-    assert ask(Observed(app, 1e9), headers={"x-request-id": "mine"}) == {"a": "b", "x-request-id": "mine"}
-    assert ask(Observed(app, 1e9), headers={"traceparent": TRACEPARENT})["x-request-id"] == TRACE_ID
+    assert ask(Observed(app, 1e9, Metrics()), headers={"x-request-id": "mine"}) == {"a": "b", "x-request-id": "mine"}
+    assert ask(Observed(app, 1e9, Metrics()), headers={"traceparent": TRACEPARENT})["x-request-id"] == TRACE_ID
     assert app.seen == [{"request_id": "mine"}, {"request_id": TRACE_ID, "trace_id": TRACE_ID}]
 
 
 def test_without_an_id_one_is_made_and_it_is_the_same_everywhere() -> None:
     app = Replying()
-    ids = [ask(Observed(app, 1e9))["x-request-id"] for _ in range(2)]
+    ids = [ask(Observed(app, 1e9, Metrics()))["x-request-id"] for _ in range(2)]
     assert app.seen == [{"request_id": made} for made in ids]
     assert ids[0] != ids[1]
 
@@ -124,7 +125,7 @@ Told = list[tuple[str, dict[str, Any]]]
 
 def test_what_fails_is_logged_with_its_reason_and_whose_key_it_had_but_not_with_its_query(told: Told) -> None:
     app = Replying(503, refusal="Redis is away", caller=ApiKey("alice", "digest"))
-    ask(Observed(app, 1e9), "/mnist/classify", query=b"callback_url=secret")
+    ask(Observed(app, 1e9, Metrics()), "/mnist/classify", query=b"callback_url=secret")
     ((message, fields),) = told
     assert fields.pop("took_ms") >= 0
     assert message == "request failed"
@@ -133,7 +134,7 @@ def test_what_fails_is_logged_with_its_reason_and_whose_key_it_had_but_not_with_
 
 
 def test_what_is_slow_is_logged_but_not_what_was_asked_to_wait_or_to_take_an_upload(told: Told) -> None:
-    slow = Observed(Replying(), -1)
+    slow = Observed(Replying(), -1, Metrics())
     ask(slow, "/results/j1", query=b"wait=30")
     ask(slow, "/mnist/classify/bulk")
     assert told == []
@@ -143,20 +144,20 @@ def test_what_is_slow_is_logged_but_not_what_was_asked_to_wait_or_to_take_an_upl
 
 def test_what_goes_well_and_what_clients_do_wrong_is_not_logged_nor_a_probe_that_fails(told: Told) -> None:
     for status in (200, 400, 404, 429):
-        ask(Observed(Replying(status), 1e9))
-    ask(Observed(Replying(503), 1e9), "/readyz")
+        ask(Observed(Replying(status), 1e9, Metrics()))
+    ask(Observed(Replying(503), 1e9, Metrics()), "/readyz")
     assert told == []
 
 
 def test_every_request_is_logged_at_debug(told: Told, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "api.observed")
-    ask(Observed(Replying(404), 1e9), "/x" * 500)
+    ask(Observed(Replying(404), 1e9, Metrics()), "/x" * 500)
     ((message, fields),) = told
     assert (message, fields["status"], len(fields["path"])) == ("request", 404, 200)
 
 
 def test_a_flood_of_failures_is_a_few_lines_a_second(told: Told) -> None:
-    app = Observed(Replying(503), 1e9)
+    app = Observed(Replying(503), 1e9, Metrics())
     for _ in range(5 * MOST_LINES):
         ask(app)
     assert MOST_LINES <= len(told) <= 4 * MOST_LINES, "it took some seconds at most"

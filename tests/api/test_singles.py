@@ -7,6 +7,7 @@ import pytest
 
 from api.access import ANYONE
 from api.enqueue import Enqueuer
+from api.metrics import Metrics
 from api.parameters import Maps
 from api.replies import Answer, Replies
 from api.singles import SingleRequest, Singles, Waiting, group_waiting
@@ -107,6 +108,7 @@ class World:
             self.client,
             cast(Enqueuer, self.enqueuer),
             cast(Replies, self.replies),
+            Metrics(),
             Settings(interactive_entry_images=entry_images, max_waiting_singles=12),
         )
 

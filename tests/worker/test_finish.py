@@ -16,12 +16,13 @@ from tests.worker.deliveries_of import delivery
 from worker.delivery import Delivery
 from worker.finish import MOST_LAYERS, Finisher
 from worker.intake import ensure_groups
+from worker.metrics import Metrics
 
 
 @pytest.fixture
 def finisher(client: Client) -> Finisher:
     ensure_groups(client, ["cnn"])
-    return Finisher(client, "me", Settings(result_ttl_s=1000, single_result_ttl_s=100))
+    return Finisher(client, "me", Metrics(), Settings(result_ttl_s=1000, single_result_ttl_s=100))
 
 
 def delivered(client: Client, made: Delivery) -> Delivery:

@@ -16,6 +16,7 @@ from worker.deliveries import Deliveries
 from worker.finish import Finisher
 from worker.intake import Intake, ensure_groups
 from worker.leases import Leases
+from worker.metrics import Metrics
 from worker.suspects import GIVE_UP_FACTOR, Suspects
 from worker.watchdog import Watchdog
 
@@ -31,7 +32,7 @@ class Worker:
         self.client = client
         self.name = name
         self.backlog = Backlog(FakeVersions(cnn=500), at_a_time=1, bulk_entry_images=1000)
-        self.finisher = Finisher(client, name, Settings(result_ttl_s=1000, single_result_ttl_s=1000))
+        self.finisher = Finisher(client, name, Metrics(), Settings(result_ttl_s=1000, single_result_ttl_s=1000))
         self.suspects = Suspects(client, name, max_attempts)
         self.deliveries = Deliveries(client, self.backlog, self.finisher, self.suspects, lambda: None)
         self.leases = Leases(client, name, lambda: ["cnn"], self.deliveries, LEASE_MS)
