@@ -14,6 +14,8 @@ export class Details {
   #truth = element("p", { className: "truth" });
   #picture = element("img", { className: "picture", alt: "", hidden: true });
   #reading;
+  #rest;
+  #walked = null; // what keys passed over last, as a function
   #right = null; // the digit that it should be read as, where that is known
 
   /* `box` is an <aside> in a `.wall-and-details`. */
@@ -31,9 +33,15 @@ export class Details {
     box.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.close();
     });
-    this.walk = settled(WALKED_MS, (shown) => {
-      if (this.isOpen) this.open(shown);
+    this.#rest = settled(WALKED_MS, () => {
+      if (this.#walked && this.isOpen) this.open(this.#walked());
     });
+  }
+
+  /* Opens what `shown` gives, once keys rest there, where anything is open. */
+  walk(shown) {
+    this.#walked = shown;
+    this.#rest();
   }
 
   get isOpen() {
@@ -42,6 +50,7 @@ export class Details {
 
   /* {title, truth, right, subject, picture}: `right` and `picture`, a URL, may be null. */
   open({ title, truth, right, subject, picture }) {
+    this.#walked = null;
     this.#box.hidden = false;
     this.#frame.classList.add("open");
     say(this.#title, title);

@@ -34,7 +34,7 @@ export function startFiles() {
     paint: (...told) => tiles.paint(...told),
     describe: (index) => tiles.describe(index),
     open: (index) => details.open(shown(index)),
-    walked: (index) => details.walk(shown(index)),
+    walked: (index) => details.walk(() => shown(index)),
   });
   const take = (chosen) => readAll(chosen).catch(refused);
   for (const id of ["choose-files", "choose-folder"]) {

@@ -4,12 +4,15 @@ import { count, whole } from "./numbers.js";
 
 const LARGE_JOB = 500; // images more in the queue than a look before
 
-/* [{kind, text}] of what `now` has and `before` had not; either may be null while the service is away. */
+/* [{kind, text}] of what `now` has and `before` had not; either may be null while the service is away, and `problem` says
+   why `now` is. Images that came into the queue are `queued`, {model, images}, in place of a text, to be added up. */
 export function happened(before, now, problem) {
   if (!now) return before ? [{ kind: "away", text: problem.detail.startsWith("the queue is away") ? "Redis went away" : `${problem.title}` }] : [];
   if (!before) return [{ kind: "", text: `The service is there, with ${count(now.workers.length, "worker")}` }];
   return [...ofWorkers(before, now), ...ofCounts(before, now)];
 }
+
+export const queuedText = ({ model, images }) => `${whole(images)} more images queued for ${model}`;
 
 function ofWorkers(before, now) {
   const earlier = new Map(before.workers.map((worker) => [worker.name, worker]));
@@ -39,7 +42,7 @@ function ofCounts(before, now) {
   if (now.status === "stalled" && before.status !== "stalled") told.push({ kind: "away", text: "The queue stands still" });
   for (const [model, lanes] of Object.entries(now.queues)) {
     const more = lanes.bulk.images - (before.queues[model]?.bulk.images ?? 0);
-    if (more >= LARGE_JOB) told.push({ kind: "", text: `${whole(more)} more images queued for ${model}` });
+    if (more >= LARGE_JOB) told.push({ kind: "", queued: { model, images: more } });
   }
   return told;
 }

@@ -2,7 +2,7 @@
 
 import { paintChart, SPAN_S } from "./chart.js";
 import { byId, element, say } from "./dom.js";
-import { happened } from "./happenings.js";
+import { happened, queuedText } from "./happenings.js";
 import { follow, submitTestSet } from "./job.js";
 import { busyLanes, oldestS, queuedImages } from "./lanes.js";
 import { count, milliseconds, seconds, whole } from "./numbers.js";
@@ -12,14 +12,16 @@ import { tellRefused } from "./trouble.js";
 import { currentView, onView } from "./views.js";
 
 const MOST_TOLD = 8;
-const history = { interactive: [], bulk: [], rate: [], batch: [], latency: [] };
+const SAME_JOB_S = 10; // between two looks that find more images of an upload
+const history = { interactive: [], bulk: [], rate: [], batch: [], wait: [] };
 const figures = {};
 let last = null;
+let newestQueued = null; // what was told last, where that was of images
 let lanesChart;
 let lanesLegend;
 
 export function startQueue() {
-  for (const [name, title] of [["waiting", "Images in the queue"], ["rate", "Images a second"], ["batch", "Images in a batch"], ["latency", "Answer to one image"]]) {
+  for (const [name, title] of [["waiting", "Images in the queue"], ["rate", "Images a second"], ["batch", "Images in a batch"], ["wait", "Time in the queue"]]) {
     figures[name] = figure(title);
     byId("figures").append(figures[name].box);
   }
@@ -44,26 +46,27 @@ function lane(name, title) {
 
 export function tellQueue(status, problem) {
   const nowS = performance.now() / 1000;
-  for (const { kind, text } of happened(last, status, problem ?? { title: "", detail: "" })) tellHappened(kind, text);
+  for (const happening of happened(last, status, problem)) tellHappened(happening, nowS);
   last = status;
   if (!status) return;
   const queued = queuedImages(status);
-  const rate = rateOf(status);
-  note(nowS, { ...queued, rate, batch: batchOf(status), latency: latencyOf(status)?.p50_ms ?? null });
-  tellFigures(status, queued, rate);
+  note(nowS, { ...queued, rate: status.recent.images_per_s, batch: meanBatch(status), wait: waitOf(status)?.p50 ?? null });
+  tellFigures(status, queued);
   if (currentView() === "queue") paint();
 }
 
-/* Images/s of all workers lately. */
-const rateOf = (status) => status.workers.reduce((sum, worker) => sum + worker.recent_images_per_s, 0);
+/* Images of a batch on the average, lately; null where there was none. */
+const meanBatch = ({ recent }) => (recent.batches_per_s ? recent.images_per_s / recent.batches_per_s : null);
 
-/* Images of the newest batch of all workers; null where there was none. */
-function batchOf(status) {
-  const batches = status.workers.map((worker) => worker.last_batch).filter(Boolean);
-  return batches.length ? batches.reduce((one, other) => (other.finished_s > one.finished_s ? other : one)).images : null;
+/* {p50, p95, p99} in ms: of single images where there were any, else of jobs'; null where there was neither. */
+const waitOf = ({ recent }) => recent.queue_ms.interactive ?? recent.queue_ms.bulk;
+
+/* "1 to 2", for the sizes of most batches; `batch_images` counts those of up to each power of two. */
+function usualBatch({ recent }) {
+  const most = Object.entries(recent.batch_images).reduce((one, other) => (other[1] > one[1] ? other : one));
+  const size = Number(most[0]);
+  return size > 2 ? `${whole(size / 2 + 1)} to ${whole(size)}` : whole(size);
 }
-
-const latencyOf = (status) => status.latency?.total ?? null;
 
 function note(nowS, sample) {
   for (const [name, values] of Object.entries(history)) {
@@ -72,20 +75,21 @@ function note(nowS, sample) {
   }
 }
 
-function tellFigures(status, queued, rate) {
-  const { waiting, rate: speed, latency, batch } = figures;
+function tellFigures(status, queued) {
+  const { waiting, rate: speed, wait, batch } = figures;
   const oldest = Math.max(oldestS(status, "interactive"), oldestS(status, "bulk"));
   say(waiting.value, whole(queued.interactive + queued.bulk));
   say(waiting.more, oldest ? `the oldest for ${seconds(oldest)}` : "nothing waits");
-  say(speed.value, whole(rate));
+  say(speed.value, whole(status.recent.images_per_s));
   const able = status.workers.reduce((sum, worker) => sum + Math.max(0, ...Object.values(worker.models).map((model) => model.images_per_s)), 0);
   say(speed.more, able ? `of ${whole(able)} that the engines can do` : "");
-  const times = latencyOf(status);
-  say(latency.value, times ? milliseconds(times.p50_ms) : "–");
-  say(latency.more, times ? `99 of 100 within ${milliseconds(times.p99_ms)}` : "no request lately");
-  const images = batchOf(status);
-  say(batch.value, images === null ? "–" : whole(images));
-  say(batch.more, images === null ? "no batch yet" : "the newest one");
+  const times = waitOf(status);
+  const whose = status.recent.queue_ms.interactive ? "single images" : "of jobs";
+  say(wait.value, times ? milliseconds(times.p50) : "–");
+  say(wait.more, times ? `${whose}; 99 of 100 within ${milliseconds(times.p99)}` : "nothing was read lately");
+  const images = meanBatch(status);
+  say(batch.value, images === null ? "–" : images.toFixed(images < 10 ? 1 : 0));
+  say(batch.more, images === null ? "no batch lately" : `mostly ${usualBatch(status)}; model ${milliseconds(status.recent.model_ms.p50)}`);
   say(lanesLegend.interactive.value, whole(queued.interactive));
   say(lanesLegend.bulk.value, lanesOf(status, queued.bulk));
   showWorkers(byId("workers"), status.workers);
@@ -103,15 +107,23 @@ function paint() {
   paintChart(figures.waiting.canvas, [{ values: both, ink: "accent" }], nowS);
   paintChart(figures.rate.canvas, [{ values: history.rate, ink: "accent" }], nowS);
   paintChart(figures.batch.canvas, [{ values: history.batch, ink: "accent" }], nowS);
-  paintChart(figures.latency.canvas, [{ values: history.latency, ink: "accent" }], nowS);
+  paintChart(figures.wait.canvas, [{ values: history.wait, ink: "accent" }], nowS);
   paintChart(lanesChart, [{ values: bulk, ink: "strong-line" }, { values: interactive, ink: "accent" }], nowS, { scale: true });
 }
 
-function tellHappened(kind, text) {
+function tellHappened({ kind, text, queued }, nowS) {
+  if (queued && newestQueued?.model === queued.model && nowS - newestQueued.atS < SAME_JOB_S) {
+    newestQueued.images += queued.images;
+    newestQueued.atS = nowS;
+    say(newestQueued.text, queuedText(newestQueued));
+    return;
+  }
   const now = new Date();
   const time = element("time", { dateTime: now.toISOString() }, now.toLocaleTimeString([], { hour12: false }));
   const list = byId("happened");
-  list.prepend(element("li", { className: kind }, time, text));
+  const told = element("span", {}, queued ? queuedText(queued) : text);
+  list.prepend(element("li", { className: kind }, time, told));
+  newestQueued = queued ? { ...queued, atS: nowS, text: told } : null;
   while (list.children.length > MOST_TOLD) list.lastElementChild.remove();
 }
 

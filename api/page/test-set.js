@@ -52,7 +52,7 @@ class TestSetView {
       paint: paint.bind(this.#tiles),
       describe: describe.bind(this.#tiles),
       open: (index) => this.#details.open(this.#shown(index)),
-      walked: (index) => this.#details.walk(this.#shown(index)),
+      walked: (index) => this.#details.walk(() => this.#shown(index)),
     });
     this.#filters = new Filters(labels, () => this.#show());
     byId("read-all").textContent = `Read all ${whole(labels.length)}`;
@@ -101,6 +101,8 @@ class TestSetView {
       const id = await submitTestSet(modelQuery(ref), this.#labels.length);
       this.#readings = new Readings(this.#labels.length, this.#labels);
       this.#tiles.use(this.#readings);
+      this.#filters.tellMistakes(0, true);
+      byId("read-progress").value = 0;
       this.#show();
       await this.#follow(id, ref);
     } catch (problem) {

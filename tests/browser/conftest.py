@@ -1,0 +1,65 @@
+"""One Chromium and one page a test; whatever a page asks of another host, or says on its console, fails the test."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+
+from tests.browser.chromium import find_chromium, launched
+from tests.system import System
+
+OpenPage = Callable[..., Page]
+OWN_SCHEMES = {"data", "blob"}
+REFUSED = "Failed to load resource"  # what a browser says of each status from 400 on
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium: `apt-get install chromium`, or set CHROMIUM")
+    with launched(executable) as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """`open_page(system, path, **options)`: the page in a context of its own, with Playwright's options of one."""
+    contexts = []
+    faults: list[str] = []
+
+    def open_(system: System, path: str = "/", **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        listen(page, urlsplit(system.url).netloc, faults)
+        page.goto(system.url + path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def listen(page: Page, host: str, faults: list[str]) -> None:
+    def on_request(request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.netloc != host and parts.scheme not in OWN_SCHEMES:
+            faults.append(f"asked another host: {request.url}")
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error" and REFUSED not in message.text:
+            faults.append(f"console: {message.text}")
+
+    page.on("request", on_request)
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+
+
+@pytest.fixture
+def page(open_page: OpenPage, system: System) -> Page:
+    """Of the system that all tests share, at desktop width."""
+    return open_page(system)

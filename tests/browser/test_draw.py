@@ -1,0 +1,144 @@
+"""A digit that is drawn, by whatever hand, is read while it is drawn."""
+
+import io
+import itertools
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, Request, Route, expect
+
+from shared.sample import draw as draw_sample
+from tests.browser.acts import SEVEN, THREE, draw, expect_read, reading
+from tests.browser.conftest import OpenPage
+from tests.system import System
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+CLASSIFY = "**/mnist/classify?fit=digit*"
+FRAMES = """
+() => { window.frames_ms = []; let last = performance.now();
+  const each = (now) => { window.frames_ms.push(now - last); last = now; requestAnimationFrame(each); };
+  requestAnimationFrame(each); }
+"""
+
+
+def ink_of(page: Page) -> float:
+    """Mean of the 28×28 that the model saw, 0 to 255."""
+    got = reading(page, "seen").evaluate(
+        "(canvas) => Array.from(canvas.getContext('2d').getImageData(0, 0, 28, 28).data)"
+    )
+    return float(np.array(got).reshape(28, 28, 4)[..., 0].mean())
+
+
+def test_a_seven_is_read_as_a_seven(page: Page) -> None:
+    expect(reading(page, "sure")).to_have_text("Nothing yet")
+    draw(page, SEVEN)
+    expect_read(page, 7)
+    expect(reading(page, "sure")).to_contain_text("% sure")
+    expect(reading(page, "how")).to_contain_text("cnn@1 in")
+    assert 5 < ink_of(page) < 120, "white on black, as MNIST has it"
+    page.locator("#pad-clear").click()
+    expect(reading(page, "sure")).to_have_text("Nothing yet")
+    assert ink_of(page) == 0
+    draw(page, THREE)
+    expect_read(page, 3)
+
+
+def test_a_seven_by_finger_is_one_too(open_page: OpenPage, system: System) -> None:
+    page = open_page(system, viewport={"width": 375, "height": 812}, has_touch=True, is_mobile=True)
+    box = page.locator("#pad").bounding_box()
+    assert box is not None
+    devtools = page.context.new_cdp_session(page)
+    (stroke,) = SEVEN
+    for kind, (x, y) in [("touchStart", stroke[0]), *(("touchMove", point) for point in stroke[1:])]:
+        point = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect_read(page, 7)
+
+
+def test_a_seven_by_keys_alone_and_taken_back(page: Page) -> None:
+    while page.evaluate("document.activeElement.id") != "pad":
+        page.keyboard.press("Tab")
+    for key in [*["ArrowLeft"] * 6, " ", *["ArrowRight"] * 12, *["ArrowDown", "ArrowDown", "ArrowLeft"] * 7, " "]:
+        page.keyboard.press(key)
+    expect_read(page, 7)
+    expect(page.locator("#heard")).to_contain_text("Read as 7")
+    page.keyboard.press("Backspace")
+    expect(reading(page, "sure")).to_have_text("Nothing yet")
+
+
+def test_one_request_is_under_way_at_a_time_and_the_newest_drawing_comes_last(page: Page) -> None:
+    under_way: list[Request] = []
+    most = sent = 0
+
+    def slowly(route: Route, request: Request) -> None:
+        nonlocal most, sent
+        under_way.append(request)
+        sent += 1
+        most = max(most, len(under_way))
+        time.sleep(0.25)
+        under_way.remove(request)
+        route.continue_()
+
+    page.route(CLASSIFY, slowly)
+    draw(page, SEVEN, steps=30)
+    expect_read(page, 7)
+    assert most == 1
+    assert 1 < sent < 30, "read while it was drawn, not once for each move"
+
+
+def test_the_frames_keep_coming_while_somebody_draws(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
+    page.evaluate(FRAMES)
+    draw(page, [*SEVEN, *THREE], steps=20)
+    frames_ms = sorted(page.evaluate("window.frames_ms").copy()[1:])
+    median_ms, slow_ms = frames_ms[len(frames_ms) // 2], frames_ms[int(len(frames_ms) * 0.95)]
+    with capsys.disabled():
+        print(f"\ndrawing: {1000 / median_ms:.0f} frames/s (median), 95 of 100 frames within {slow_ms:.1f} ms")
+    assert len(frames_ms) > 10
+
+
+def test_a_photo_is_fitted_and_read(page: Page, tmp_path: Path) -> None:
+    images, labels = draw_sample("test")
+    digit = Image.fromarray(255 - images[3]).resize((1400, 1400), Image.Resampling.BICUBIC)
+    noise = np.random.default_rng(1).integers(0, 30, (1800, 2200, 3), np.uint8)
+    paper = Image.fromarray(225 - noise)
+    paper.paste(Image.merge("RGB", [digit] * 3).point(lambda value: int(value * 0.82)), (400, 200))
+    paper.save(tmp_path / "photo.png")
+    assert (tmp_path / "photo.png").stat().st_size > 1 << 20, "more than the service takes: the page makes it smaller"
+    page.set_input_files("#photo", tmp_path / "photo.png")
+    expect_read(page, int(labels[3]))
+
+
+def test_a_page_without_a_digit_is_told_so(page: Page) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (300, 300), (210, 210, 205)).save(file, "PNG")
+    page.set_input_files("#photo", {"name": "blank.png", "mimeType": "image/png", "buffer": file.getvalue()})
+    expect(reading(page, "sure")).to_have_text("No digit found")
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_an_image_of_the_test_set_needs_no_hand(page: Page) -> None:
+    page.locator("#pick").click()
+    expect(reading(page, "sure")).to_contain_text("% sure")
+    assert ink_of(page) > 1
+
+
+def test_another_version_is_compared_and_the_layers_are_shown(page: Page) -> None:
+    draw(page, SEVEN)
+    expect_read(page, 7)
+    reading(page, "other").select_option("cnn-small@1")
+    expect(reading(page, "compared-text")).to_contain_text("cnn-small@1 agrees: 7", timeout=30_000)
+    expect(page.locator("#draw-reading [data-part=other-bars] li.best .name")).to_have_text("7")
+    reading(page, "look").click()
+    layers = page.locator("#draw-reading .layer img")
+    expect(layers.nth(3)).to_be_visible()
+    names = page.locator("#draw-reading .layer strong").all_inner_texts()
+    assert (names[0], names[-1]) == ("input", "probabilities")
+    widths = [image.evaluate("(image) => image.naturalWidth") for image in itertools.islice(layers.all(), 4)]
+    assert all(width >= 28 for width in widths)
+    reading(page, "model").select_option("seed@1")
+    expect(reading(page, "how")).to_contain_text("seed@1 in", timeout=30_000)

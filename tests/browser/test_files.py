@@ -1,0 +1,60 @@
+"""A folder of pictures as one job."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from shared.sample import draw as draw_sample
+from tests.browser.acts import open_view
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+COUNT = 12
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Digits, a blank page, and what is no picture."""
+    images, _ = draw_sample("test")
+    for index in range(COUNT):
+        picture = Image.fromarray(255 - images[index]).resize((280, 280), Image.Resampling.BICUBIC)
+        picture.save(tmp_path / f"digit-{index}.png")
+    Image.new("L", (200, 200), 230).save(tmp_path / "paper.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    return tmp_path
+
+
+def test_a_folder_is_read_and_what_cannot_be_is_told(page: Page, folder: Path) -> None:
+    open_view(page, "files")
+    expect(page.locator("#drop")).to_contain_text("Drop pictures or a whole folder here.")
+    page.set_input_files("#choose-folder", folder)
+    tally = page.locator("#files-tally")
+    expect(tally).to_contain_text(f"{COUNT} pictures read by cnn@1", timeout=60_000)
+    expect(tally).to_contain_text("1 without a digit")
+    expect(tally).to_contain_text("1 other file left out")
+
+
+def test_each_picture_tells_what_was_read_and_opens(page: Page, folder: Path) -> None:
+    _, labels = draw_sample("test")
+    open_view(page, "files")
+    page.set_input_files("#choose-files", [folder / f"digit-{index}.png" for index in (3, 5)])
+    expect(page.locator("#files-tally")).to_contain_text("2 pictures read", timeout=60_000)
+    option = page.locator("#files-wall [role=option]")
+    page.locator("#files-wall [role=listbox]").focus()
+    for key, index in (("Home", 3), ("ArrowRight", 5)):
+        page.keyboard.press(key)
+        expect(option).to_contain_text(f"digit-{index}.png: {labels[index]},")
+    page.keyboard.press("Enter")
+    details = page.locator("#files-details")
+    expect(details.locator("h2")).to_have_text("digit-5.png")
+    expect(details.locator("[data-part=digit]")).to_have_text(str(labels[5]))
+    assert details.locator("img.picture").evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 280
+
+
+def test_files_that_are_no_pictures_start_no_job(page: Page, folder: Path) -> None:
+    open_view(page, "files")
+    page.set_input_files("#choose-files", folder / "notes.txt")
+    expect(page.locator("#files-tally")).to_have_text("1 file, and no picture among them.")
+    expect(page.locator("#files-results")).to_be_hidden()

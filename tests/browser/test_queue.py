@@ -1,0 +1,50 @@
+"""The queue, live."""
+
+import io
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.acts import open_view
+from tests.system import System
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+IMAGES = 30_000
+
+
+def figure(page: Page, title: str) -> str:
+    found = page.locator("#figures .figure").filter(has=page.get_by_role("heading", name=title, exact=True))
+    return found.locator(".value").inner_text()
+
+
+def npy(images: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, images)
+    return file.getvalue()
+
+
+def test_the_panel_moves_under_load(page: Page, system: System) -> None:
+    open_view(page, "queue")
+    expect(page.locator("#workers .worker .name")).to_contain_text("worker-1@")
+    waiting = page.locator("#figures .figure .value").first
+    expect(waiting).to_have_text("0")
+    job = system.submit(
+        content=npy(np.zeros((IMAGES, 28, 28), np.uint8)), headers={"Content-Type": "application/x-npy"}
+    )
+    expect(waiting).not_to_have_text("0")
+    expect(page.locator("#pill-text")).not_to_contain_text("· 0 queued")
+    expect(page.locator("#happened")).to_contain_text("more images queued for cnn")
+    expect(page.locator(".legend .bulk strong")).to_contain_text("(cnn)")
+    system.finished(job)
+    expect(waiting).to_have_text("0")
+    expect(page.locator("#workers")).to_contain_text("images in all")
+    assert float(figure(page, "Images in a batch")) >= 1
+    expect(page.locator("#figures")).not_to_contain_text("no batch lately")
+
+
+def test_its_button_puts_the_test_set_into_the_queue(page: Page) -> None:
+    open_view(page, "queue")
+    page.locator("#load").click()
+    expect(page.locator("#load-tally")).to_contain_text("read in", timeout=90_000)
