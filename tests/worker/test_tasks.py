@@ -57,7 +57,7 @@ def settled(system: System, job_id: str) -> dict[str, Any]:
 
 
 def check_signed(received: Received) -> dict[str, Any]:
-    """As docs/http.md tells receivers to check; returns the body."""
+    """As docs/http-jobs.md tells receivers to check; returns the body."""
     timestamp = received.headers["mnistified-timestamp"]
     assert received.headers["mnistified-signature"] == sign(SECRET, timestamp, received.body)
     assert abs(time.time() - int(timestamp)) < 60

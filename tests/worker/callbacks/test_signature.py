@@ -38,7 +38,7 @@ def test_the_headers_say_whose_it_is_and_which_job_and_not_the_secret() -> None:
 
 
 def test_receivers_can_check_it_as_the_documentation_says() -> None:
-    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/http.md").read_text(), re.DOTALL)
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/http-jobs.md").read_text(), re.DOTALL)
     names: dict[str, Any] = {}
     exec(snippet, names)  # noqa: S102  # our own text
     now, old = str(int(time.time())), str(int(time.time()) - 3600)
