@@ -10,11 +10,11 @@ class Templated(BaseRoute):
     """`route`, which leaves its template in the scope of what it answers, also where that is a 405."""
 
     def __init__(self, route: Route) -> None:
-        self._route = route
+        self.route = route
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        match, found = self._route.matches(scope)
-        return match, found if match is Match.NONE else {**found, TEMPLATE: self._route.path}
+        match, found = self.route.matches(scope)
+        return match, found if match is Match.NONE else {**found, TEMPLATE: self.route.path}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._route.handle(scope, receive, send)
+        await self.route.handle(scope, receive, send)

@@ -42,7 +42,7 @@ START = 'SwaggerUIBundle({ url: "openapi.json", dom_id: "#ui", deepLinking: true
 async def get_openapi(request: Request) -> Response:
     kept = request.app.state  # the routes do not change while the process runs
     if not hasattr(kept, "description"):
-        kept.description = to_json(make_document(request.app.routes))
+        kept.description = to_json(make_document(templated.route for templated in request.app.routes))
     return Response(kept.description, media_type="application/json")
 
 
