@@ -217,7 +217,7 @@ def test_a_key_is_in_nothing_that_the_api_says(guarded: System) -> None:
         for reply in replies:
             assert secret not in reply.text + str(reply.headers)
             assert sha256(secret.encode()).hexdigest() not in reply.text
-    guarded.api.wait_for_line("GET /no/such/path")
+    guarded.api.wait_for_line('"path":"/no/such/path"')
     for secret in (ALICES, OPS, UNKNOWN, ALICE.sha256, ADMIN.sha256):
         assert secret not in guarded.api.output
 
