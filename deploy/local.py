@@ -152,6 +152,7 @@ def _announce(settings: Settings, redis_url: str, workers: int, supervisor: "sub
     if supervisor.poll() is None:
         print(
             f"\nMNISTified is ready ({workers} worker{'s' if workers > 1 else ''}).\n"
+            f"  Page    {api}/   open it in a browser\n"
             f"  API     {api}    try: curl {api}/mnist/classify/42\n"
             f"  Flower  http://{settings.flower_host}:{settings.flower_port}\n"
             f"  Redis   {without_credentials(redis_url)}\n"

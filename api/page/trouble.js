@@ -1,7 +1,8 @@
 /* What is wrong now, in one line below the top; nothing where nothing is. */
 
 import { byId, say } from "./dom.js";
-import { count, seconds } from "./numbers.js";
+import { fullLane } from "./lanes.js";
+import { count, seconds, whole } from "./numbers.js";
 
 let refusal = null; // of a request of this page: it passes by itself
 let standing = null; // what the status says
@@ -12,6 +13,8 @@ export function troubleOf(status, problem) {
   if (problem?.detail.startsWith("the queue is away")) return { kind: "away", title: "Redis is away.", detail: "What was accepted is kept, and goes on once it is back. Nothing new is taken meanwhile." };
   if (problem) return { kind: "away", title: `${problem.title}.`, detail: problem.detail };
   if (!status.workers.length) return { kind: "away", title: "No worker is running.", detail: "Jobs wait in the queue until one comes; single digits are not taken meanwhile." };
+  const full = fullLane(status);
+  if (full) return { kind: "warn", title: "The queue is full.", detail: `${whole(full.images)} images wait in the ${full.lane} lane of ${full.model}. More are refused until there is room.` };
   const late = status.workers.filter((worker) => worker.late);
   if (late.length) {
     const silent = late.map((worker) => `${worker.name.split("@")[0]} has been silent for ${seconds(worker.silent_s)}`);

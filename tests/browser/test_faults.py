@@ -69,6 +69,15 @@ def test_a_full_queue(frail_page: Page, capsys: pytest.CaptureFixture[str]) -> N
     expect(frail_page.locator("#trouble")).to_be_hidden(timeout=SEEN_MS)
 
 
+def test_a_queue_that_others_have_filled(frail_page: Page, frail: System, capsys: pytest.CaptureFixture[str]) -> None:
+    frail.workers["worker-1"].signal(signal.SIGSTOP)
+    frail.submit(json={"start": 0, "stop": 50})
+    expect_trouble(frail_page, "The queue is full.", time.monotonic(), capsys)
+    expect(frail_page.locator("#trouble-detail")).to_contain_text("50 images wait in the bulk lane of cnn")
+    frail.workers["worker-1"].signal(signal.SIGCONT)
+    expect(frail_page.locator("#trouble")).to_be_hidden(timeout=SEEN_MS)
+
+
 def test_a_killed_worker_and_the_one_that_comes_after(
     frail_page: Page, frail: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
