@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.app import ROUTES
 from deploy.local import free_port
 from tests.processes import BIN, Process
 from tests.proxy import Proxy
@@ -93,7 +94,18 @@ def test_a_line_of_the_log_has_the_id_and_no_query(echoing: Proxy) -> None:
     assert "secret" not in echoing.process.output
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/flower/metrics", "/flower/healthcheck", "//metrics", "/x/../metrics"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(route.path for route in ROUTES if "metrics" in route.path),
+        "/metrics/",
+        "//metrics",
+        "/x/../metrics",
+        "/%6detrics",
+        "/flower/metrics",
+        "/flower/healthcheck",
+    ],
+)
 def test_numbers_are_not_for_outside(path: str, echoing: Proxy) -> None:
     with echoing.connect("127.0.0.9") as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
