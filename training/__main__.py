@@ -15,7 +15,6 @@ from shared.training import NETWORK_NAMES
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
 MODULES = {
     "train": "run",
-    "pool": "pool",
     "ensemble": "ensemble",
     "export": "export",
     "layers": "layers",
@@ -51,7 +50,6 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary, add_options in (
         ("train", "train and save weights, their curves and their record", _add_train_options),
-        ("pool", "distort the training images and ask teachers about them, for students", _add_pool_options),
         ("ensemble", "join trained networks into one model that averages them", _add_ensemble_options),
         ("export", "make weights into a version that the service can load", _add_export_options),
         ("layers", "let a version show its layers, for ?verbose=1", _add_layers_options),
@@ -86,24 +84,34 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--distortion", type=float, default=1.0, help="strength of what --augment does")
     command.add_argument("--learning-rate", type=float, default=3e-3, help="its highest value")
-    command.add_argument("--start", type=Path, help="weights of the same network, to be tuned further")
-    command.add_argument("--pool", type=Path, help="learn from this pool's distorted images and teachers' answers")
+    command.add_argument(
+        "--start",
+        type=Path,
+        help="weights of the same network, to be tuned further; ENSEMBLE.keras:2 is the second of an ensemble's",
+    )
+    command.add_argument(
+        "--teacher", type=Path, action="append", default=[], help="weights to learn from; several are averaged"
+    )
+    command.add_argument(
+        "--hold-out",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="keep some images out, to choose by; without, nothing tells how good the weights are",
+    )
     command.add_argument("--resume", action="store_true", help="go on after the last epoch of a run that was cut short")
     command.add_argument("--progress", choices=("bar", "json"), default="bar", help="json: a line every few seconds")
     command.add_argument("--log", type=Path, help="CSV file for the curves; by default <weights>.csv")
     _add_split(command)
 
 
-def _add_pool_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--teacher", type=Path, action="append", required=True, help="weights; several are averaged")
-    command.add_argument("--copies", type=_positive, default=12, help="distorted versions of each image")
-    command.add_argument("--seed", type=int, default=0, help="the same seed distorts the same way")
-    command.add_argument("--pool", type=Path, default=Path("build/pool"), help="folder to write")
-    _add_split(command)
-
-
 def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--member", type=Path, action="append", required=True, help="weights of one network")
+    command.add_argument(
+        "--views",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="show each network the image smaller and larger, too",
+    )
     command.add_argument("--weights", type=Path, default=Path("build/cnn-accurate.keras"), help="file to write")
 
 

@@ -4,10 +4,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 import keras
+import numpy as np
 
 from shared.images import CLASSES, IMAGE_SIDE
 
+# float32[3,3], a gentle blur of what is served. Distortion resamples the training images and so blurs them: a pixel
+# drawn from between two others, at any share of the way, has a variance of 1/6 along an axis, this one 1/4. A network
+# that never saw a sharp image reads it worse than a blurred one.
+SMOOTHING = np.outer((1, 6, 1), (1, 6, 1)).astype(np.float32) / 64
+SMOOTH = "smooth"  # the layer's name
 NORM_MOMENTUM = 0.95  # forgets in 20 steps, so that runs of a few dozen steps get usable statistics too
+
+
+@dataclass(frozen=True, slots=True)
+class Smooth:
+    """Blurs the image by SMOOTHING, which no training changes; `set_smoothing` turns it off and on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +51,52 @@ class Dense:
     units: int
 
 
+Layer = Smooth | Conv | Pool | Dropout | Dense
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """`layers` come between the scaling of the pixels and the dense layer of the ten classes."""
 
     description: str
-    layers: tuple[Conv | Pool | Dropout | Dense, ...]
+    layers: tuple[Layer, ...]
 
 
 NETWORKS = {
     # Filters in multiples of 32: the CPU engine's kernels compute as many anyway.
     "cnn": Network(
         "5 convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
-        (Conv(32, 5, 2), Conv(32, 3), Conv(64, 3, 2), Conv(64, 3), Conv(64, 3, 1, "valid"), Dropout(0.3)),
+        (Smooth(), Conv(32, 5, 2), Conv(32, 3), Conv(64, 3, 2), Conv(64, 3), Conv(64, 3, 1, "valid"), Dropout(0.3)),
     ),
     "cnn-small": Network(
         "4 small convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
-        (Conv(16, 5, 2), Conv(32, 3, 2), Conv(32, 3), Conv(48, 3, 1, "valid"), Dropout(0.2)),
+        (Smooth(), Conv(16, 5, 2), Conv(32, 3, 2), Conv(32, 3), Conv(48, 3, 1, "valid"), Dropout(0.2)),
     ),
     "cnn-wide": Network(
         "6 wide 3×3 convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
-        (Conv(24, 3), Conv(48, 3, 2), Conv(48, 3), Conv(96, 3, 2), Conv(96, 3), Conv(96, 3, 1, "valid"), Dropout(0.4)),
+        (
+            Smooth(),
+            Conv(24, 3),
+            Conv(48, 3, 2),
+            Conv(48, 3),
+            Conv(96, 3, 2),
+            Conv(96, 3),
+            Conv(96, 3, 1, "valid"),
+            Dropout(0.4),
+        ),
     ),
     "cnn-wide5": Network(
         "6 wide 5×5 and 3×3 convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
-        (Conv(24, 5), Conv(32, 5, 2), Conv(48, 3), Conv(64, 5, 2), Conv(96, 3), Conv(96, 3, 1, "valid"), Dropout(0.4)),
+        (
+            Smooth(),
+            Conv(24, 5),
+            Conv(32, 5, 2),
+            Conv(48, 3),
+            Conv(64, 5, 2),
+            Conv(96, 3),
+            Conv(96, 3, 1, "valid"),
+            Dropout(0.4),
+        ),
     ),
     "seed": Network(
         "2 convolutions of 32 3×3 filters, pool, dense 128, dense layer, softmax",
@@ -87,7 +119,7 @@ def build(name: str) -> keras.Model:
     """
     inputs = keras.Input((IMAGE_SIDE, IMAGE_SIDE, 1), name="image")
     x = keras.layers.Rescaling(1 / 255, name="scale")(inputs)
-    numbers = {Conv: 0, Pool: 0, Dropout: 0, Dense: 0}
+    numbers = {Smooth: 0, Conv: 0, Pool: 0, Dropout: 0, Dense: 0}
     for layer in NETWORKS[name].layers:
         numbers[type(layer)] += 1
         x = _add(x, layer, numbers[type(layer)])
@@ -96,8 +128,19 @@ def build(name: str) -> keras.Model:
     return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(x), name=name)
 
 
-def _add(x: keras.KerasTensor, layer: Conv | Pool | Dropout | Dense, number: int) -> keras.KerasTensor:
+def set_smoothing(model: keras.Model, on: bool) -> None:
+    """Turn the model's smoothing on, as it is served, or off, for images that distortion has smoothed; without such a
+    layer nothing happens."""
+    for layer in model.layers:
+        if layer.name == SMOOTH:
+            kernel = SMOOTHING if on else np.outer((0, 1, 0), (0, 1, 0))
+            layer.set_weights([kernel[..., None, None]])
+
+
+def _add(x: keras.KerasTensor, layer: Layer, number: int) -> keras.KerasTensor:
     match layer:
+        case Smooth():
+            return smooth(x)
         case Conv():
             return _convolve(x, layer, number)
         case Pool(side):
@@ -107,6 +150,16 @@ def _add(x: keras.KerasTensor, layer: Conv | Pool | Dropout | Dense, number: int
         case Dense(units):
             x = keras.layers.Dense(units, kernel_initializer="he_normal", name=f"hidden{number}")(_flatten(x))
             return keras.layers.ReLU(name=f"hidden_relu{number}")(x)
+
+
+def smooth(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Blur one-channel images by SMOOTHING."""
+    blur = keras.layers.Conv2D(
+        1, 3, padding="same", use_bias=False, trainable=False, kernel_initializer="zeros", name=SMOOTH
+    )
+    blur.build(x.shape)
+    blur.set_weights([SMOOTHING[..., None, None]])
+    return blur(x)
 
 
 def _convolve(x: keras.KerasTensor, layer: Conv, number: int) -> keras.KerasTensor:

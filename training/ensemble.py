@@ -1,6 +1,5 @@
 """The `ensemble` command: several trained networks, each looking at several views of the image, as one model."""
 
-import hashlib
 import math
 from argparse import Namespace
 from collections.abc import Sequence
@@ -38,20 +37,20 @@ class View:
         return matrix
 
 
-VIEWS = (View(), View(scale=0.93), View(scale=1.07))
+VIEWS = (View(), View(scale=0.93), View(scale=1.07))  # of --views
 
 
 def run(options: Namespace, command: str) -> None:
     """Write the model that `options` of `training/__main__.py` describe. Raises what `weights.load` raises."""
     members = [weights.load(path) for path in options.member]
-    model = build([model for model, _ in members], VIEWS)
+    views = VIEWS if options.views else VIEWS[:1]
+    model = build([model for model, _ in members], views)
     record = {
         "command": command,
-        "architecture": f"{len(members)} networks, {len(VIEWS)} views of the image each, averaged",
-        "members": [
-            {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "training": training}
-            for path, (_, training) in zip(options.member, members, strict=True)
-        ],
+        "architecture": f"{len(members)} networks"
+        + (f", {len(views)} views of the image each" if options.views else "")
+        + ", averaged",
+        "members": [weights.origin(path) for path in options.member],
     }
     weights.save(model, options.weights, record)
     print(f"Wrote {options.weights}")

@@ -1,8 +1,9 @@
 """One training run: from a split of the dataset to a model with averaged weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +13,6 @@ from shared.dataset import Split
 from shared.images import CLASSES
 from training import architecture, augment
 from training.checkpoint import Checkpoint
-from training.pool import Pool
 from training.validation import hold_out
 
 WEIGHT_DECAY = 0.02
@@ -33,6 +33,7 @@ class Plan:
     augment: bool
     distortion: float = 1.0  # strength of the augmentation
     learning_rate: float = 3e-3
+    hold_out: bool = True  # of all images some, to choose by; without, nothing tells how good the model is
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def fit(
     split: Split,
     plan: Plan,
     *,
-    pool: Pool | None = None,
+    teachers: Sequence[keras.Model] = (),
     curves: Path | None = None,
     checkpoint: Checkpoint | None = None,
     start: keras.Model | None = None,
@@ -56,38 +57,38 @@ def fit(
 ) -> Trained:
     """Carry out one run, or what a `checkpoint` of it has left to do.
 
-    With a `pool` the network is a student: it learns from the pool's distorted images and its teachers' answers.
-    `start` is a trained model of the same network whose weights are tuned further.
+    With `teachers` the network learns from what they say, on the average, of each distorted image: distillation after
+    Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015), at temperature 1, since labels are
+    smoothed for teachers. `start` is a trained model of the same network whose weights are tuned further.
     Shows Keras's progress bar, with the accuracy on held-out training images, when `verbose`. `curves` names a CSV file
     that receives a row per epoch; `also` runs beside the training. `history` has only the epochs since the checkpoint.
     """
     keras.utils.set_random_seed(plan.seed)
     tf.config.experimental.enable_op_determinism()  # threads would otherwise add up in any order
-    rows, validation = hold_out(len(split.images))
+    rows, validation = hold_out(len(split.images)) if plan.hold_out else (np.arange(len(split.images)), None)
     batch_size = min(plan.batch_size, len(rows))
     steps_per_epoch = len(rows) // batch_size
     model = architecture.build(plan.network)
     if start is not None:
-        model.set_weights(start.get_weights())
+        take_weights(model, start)
     model.compile(
         optimizer=make_optimizer(steps_per_epoch * plan.epochs, plan.learning_rate),
         # Smoothing is for labels; what a teacher says is smooth already.
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.0 if pool else LABEL_SMOOTHING),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.0 if teachers else LABEL_SMOOTHING),
         metrics=["accuracy"],
     )
     epochs_done = checkpoint.epochs_done if checkpoint else 0
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):  # draws once a step; its place in the draws is in no checkpoint
             layer.seed_generator.state.assign_add([0, epochs_done * steps_per_epoch])
-    images, targets = material(split, rows, pool)
     history = model.fit(
-        batches(images, targets, len(rows), batch_size, plan, epochs_done),
+        batches(split.images[rows, ..., None], one_hot(split.labels[rows]), batch_size, plan, teachers, epochs_done),
         steps_per_epoch=steps_per_epoch,
         epochs=plan.epochs,
         shuffle=False,  # `batches` has shuffled
-        validation_data=(split.images[validation, ..., None].astype(np.float32), one_hot(split.labels[validation])),
+        validation_data=None if validation is None else _validation_data(split, validation),
         validation_batch_size=500,
-        callbacks=[*callbacks(curves, checkpoint), *also],
+        callbacks=[*callbacks(plan, curves, checkpoint), *also],
         verbose="auto" if verbose else 0,
     )
     bare = architecture.build(plan.network)  # saves without the optimizer's state, twice the weights' size
@@ -95,24 +96,42 @@ def fit(
     return Trained(bare, history.history)
 
 
-def callbacks(curves: Path | None, checkpoint: Checkpoint | None) -> list[keras.callbacks.Callback]:
+def take_weights(model: keras.Model, start: keras.Model) -> None:
+    """Give `model` the weights of `start`, layer by layer; one of before there was smoothing lacks that layer."""
+    for layer in start.layers:
+        model.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+class SharpOnly(keras.callbacks.Callback):  # type: ignore[misc]
+    """Has the network smooth what it is validated on, and will be served, but not what distortion has smoothed."""
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        architecture.set_smoothing(self.model, on=False)
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        architecture.set_smoothing(self.model, on=True)
+
+    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        architecture.set_smoothing(self.model, on=False)
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        architecture.set_smoothing(self.model, on=True)
+
+
+def callbacks(plan: Plan, curves: Path | None, checkpoint: Checkpoint | None) -> list[keras.callbacks.Callback]:
     """What runs beside the training: averaged weights for each validation, the curves, the checkpoint."""
     chosen: list[keras.callbacks.Callback] = [keras.callbacks.SwapEMAWeights()]
     if curves is not None:
         chosen.append(keras.callbacks.CSVLogger(curves, append=bool(checkpoint and checkpoint.epochs_done)))
     if checkpoint is not None:
         chosen.append(checkpoint.callback)
+    if plan.augment:
+        chosen.append(SharpOnly())  # after the checkpoint's, which sets all weights when a training goes on
     return chosen
 
 
-def material(split: Split, rows: np.ndarray, pool: Pool | None) -> tuple[np.ndarray, np.ndarray]:
-    """What to learn: uint8[K,28,28,1] and float32[K,10], the training images, or the copies of the pool one after
-    another."""
-    labels = one_hot(split.labels[rows])
-    if pool is None:
-        return split.images[rows, ..., None], labels
-    targets = TEACHERS_SHARE * pool.answers + (1 - TEACHERS_SHARE) * labels
-    return pool.images.reshape(-1, *pool.images.shape[2:], 1), targets.reshape(-1, CLASSES)
+def _validation_data(split: Split, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return split.images[rows, ..., None].astype(np.float32), one_hot(split.labels[rows])
 
 
 def one_hot(labels: np.ndarray) -> np.ndarray:
@@ -121,28 +140,37 @@ def one_hot(labels: np.ndarray) -> np.ndarray:
 
 
 def batches(
-    images: np.ndarray, targets: np.ndarray, epoch_images: int, batch_size: int, plan: Plan, first_epoch: int = 0
+    images: np.ndarray,
+    labels: np.ndarray,
+    batch_size: int,
+    plan: Plan,
+    teachers: Sequence[keras.Model] = (),
+    first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Yield (float32[batch,28,28,1], float32[batch,10]) from `first_epoch` to the plan's last, each in its own order.
 
-    Every epoch passes over the next `epoch_images` of the images, and begins anew after the last of them.
+    `images` is uint8[N,28,28,1], `labels` float32[N,10]. With teachers, the targets are mostly what they say.
     """
-    steps_per_epoch = epoch_images // batch_size
-    copies = len(images) // epoch_images
+    count = len(images)
+    steps_per_epoch = count // batch_size
     seed = tf.constant(plan.seed, tf.int64)
-    images, targets = tf.constant(images), tf.constant(targets)  # captured as they are, not copied into the graph
+    images, labels = tf.constant(images), tf.constant(labels)  # captured as they are, not copied into the graph
+    for teacher in teachers:
+        architecture.set_smoothing(teacher, on=not plan.augment)
 
     def rows_of(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.stateless_shuffle(tf.range(epoch_images), seed=tf.stack([seed, epoch]))
-        order += tf.cast(epoch % copies, tf.int32) * epoch_images
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=tf.stack([seed, epoch]))
         return tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
 
     def prepare(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels = tf.cast(tf.gather(images, rows), tf.float32)
-        if plan.augment and copies == 1:
+        pixels, targets = tf.cast(tf.gather(images, rows), tf.float32), tf.gather(labels, rows)
+        if plan.augment:
             # The seed is a function of the step, not of a stateful generator: parallel calls may overtake.
             pixels = augment.distort(pixels, tf.stack([seed, step]), plan.distortion)
-        return pixels, tf.gather(targets, rows)
+        if teachers:
+            said = tf.add_n([teacher(pixels, training=False) for teacher in teachers]) / len(teachers)
+            targets = TEACHERS_SHARE * said + (1 - TEACHERS_SHARE) * targets
+        return pixels, targets
 
     steps = tf.data.Dataset.range(first_epoch, plan.epochs).flat_map(rows_of).enumerate(first_epoch * steps_per_epoch)
     dataset = steps.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

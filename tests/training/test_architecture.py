@@ -28,7 +28,7 @@ def test_every_layer_has_a_name_of_its_own(name: str) -> None:
     from training import architecture
 
     names = [layer.name for layer in architecture.build(name).layers]
-    assert names[:3] == ["image", "scale", "conv1"]
+    assert names[:3] == ["image", "scale", "conv1" if name == "seed" else "smooth"]
     assert len(set(names)) == len(names)
 
 
@@ -39,3 +39,29 @@ def test_the_networks_cost_what_their_purpose_allows() -> None:
     assert millions["seed"] == pytest.approx(6.09, abs=0.01)
     assert millions["cnn"] <= millions["seed"]
     assert millions["cnn-small"] <= millions["seed"] / 5
+
+
+def test_smoothing_keeps_the_ink_and_leaves_flat_areas_as_they_are() -> None:
+    from training import architecture
+
+    assert architecture.SMOOTHING.sum() == pytest.approx(1)
+    images = np.full((1, 28, 28, 1), 7, np.float32)
+    images[0, 12, 12] = 71
+    smoothed = np.asarray(architecture.smooth(images))[0, ..., 0]
+    assert np.allclose(smoothed[2:10, 2:10], 7)
+    assert np.allclose(smoothed[11:14, 11:14] - 7, 64 * architecture.SMOOTHING)
+
+
+def test_smoothing_is_turned_off_and_on_and_is_not_trained(handful: Split) -> None:
+    from training import architecture
+
+    model = architecture.build("cnn-small")
+    pixels = handful.images[:5, ..., None].astype(np.float32)
+    as_served = model(pixels).numpy()
+    architecture.set_smoothing(model, on=False)
+    assert not np.allclose(model(pixels), as_served, atol=1e-5)
+    smoothed = np.asarray(architecture.smooth(pixels))
+    assert np.allclose(model(smoothed), as_served, atol=1e-5)
+    architecture.set_smoothing(model, on=True)
+    assert np.array_equal(model(pixels), as_served)
+    assert not any(variable.path.startswith("smooth") for variable in model.trainable_variables)

@@ -62,10 +62,65 @@ def test_a_run_that_was_cut_short_goes_on_to_the_same_end(
     assert all(np.allclose(a, b, atol=1e-6) for a, b in pairs)
 
 
+def test_a_network_is_validated_and_served_with_the_smoothing_that_it_is_not_trained_with(
+    trained: Trained, handful: Split, plan: Plan
+) -> None:
+    import keras
+
+    from training.architecture import SMOOTHING
+    from training.train import fit
+
+    class Watch(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
+            self.in_training = self.kernel()
+
+        def on_test_batch_begin(self, batch: int, logs: object = None) -> None:
+            self.in_validation = self.kernel()
+
+        def kernel(self) -> np.ndarray:
+            return np.asarray(self.model.get_layer("smooth").kernel)[..., 0, 0]
+
+    watch = Watch()
+    tuned = fit(handful, replace(plan, epochs=1), start=trained.model, also=[watch], verbose=False)
+    assert np.array_equal(watch.in_training, np.pad([[1]], 1))
+    assert np.array_equal(watch.in_validation, SMOOTHING)
+    assert np.array_equal(tuned.model.get_layer("smooth").kernel[..., 0, 0], SMOOTHING)
+    undistorted = fit(handful, replace(plan, epochs=1, augment=False), also=[watch], verbose=False)
+    assert np.array_equal(watch.in_training, SMOOTHING)
+    assert np.array_equal(undistorted.model.get_layer("smooth").kernel[..., 0, 0], SMOOTHING)
+
+
+def test_a_student_learns_what_its_teachers_say_of_the_image_that_it_sees(
+    trained: Trained, handful: Split, plan: Plan
+) -> None:
+    from training import architecture, train
+
+    teachers = [trained.model, architecture.build("cnn-small")]
+    pixels, targets = next(
+        iter(train.batches(handful.images[..., None], train.one_hot(handful.labels), 100, plan, teachers))
+    )
+    said = np.mean([teacher(pixels) for teacher in teachers], axis=0)
+    labels = targets - train.TEACHERS_SHARE * said
+    assert np.allclose(np.max(labels, axis=1), 1 - train.TEACHERS_SHARE, atol=1e-5)
+    architecture.set_smoothing(trained.model, on=True)  # others use it
+
+    student = train.fit(handful, replace(plan, network="cnn-small"), teachers=teachers, verbose=False)
+    architecture.set_smoothing(trained.model, on=True)
+    assert student.history["loss"][-1] < student.history["loss"][0]
+    assert student.model.name == "cnn-small"
+
+
+def test_with_nothing_held_out_all_images_are_trained_on(handful: Split, plan: Plan) -> None:
+    from training.train import fit
+
+    everything = fit(handful, replace(plan, epochs=1, batch_size=100, hold_out=False), verbose=False)
+    assert set(everything.history) == {"loss", "accuracy"}
+
+
 def test_tuning_starts_from_what_was_trained(trained: Trained, handful: Split, plan: Plan) -> None:
     from training.train import fit
 
     gentle = replace(plan, epochs=1, distortion=0.5, learning_rate=1e-4)
     tuned = fit(handful, gentle, start=trained.model, verbose=False)
     assert tuned.history["loss"][0] < trained.history["loss"][3]
-    assert not np.array_equal(tuned.model.get_weights()[0], trained.model.get_weights()[0])
+    assert not np.array_equal(tuned.model.trainable_weights[0], trained.model.trainable_weights[0])

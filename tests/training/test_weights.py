@@ -42,6 +42,31 @@ def test_weights_that_are_missing_are_named_with_the_way_to_make_them(tmp_path: 
         weights.load(tmp_path / "gone.keras")
 
 
+def test_a_published_versions_record_is_on_its_card(trained: Trained, tmp_path: Path) -> None:
+    from training import weights
+
+    trained.model.save(tmp_path / "model.keras")
+    (tmp_path / "model.json").write_text('{"training": {"seed": 7}}')
+    assert weights.load(tmp_path / "model.keras")[1] == {"seed": 7}
+
+
+def test_a_member_of_an_ensemble_is_loaded_by_its_number_with_its_own_record(
+    trained: Trained, handful: Split, tmp_path: Path
+) -> None:
+    from training import architecture, ensemble, weights
+
+    model = ensemble.build([architecture.build("cnn-small"), trained.model], ensemble.VIEWS[:1])
+    weights.save(model, tmp_path / "all.keras", {"members": [{"training": {"seed": 1}}, {"training": {"seed": 2}}]})
+    second, record = weights.load(tmp_path / "all.keras:2")
+    pixels = handful.images[..., None].astype(np.float32)
+    assert np.array_equal(second(pixels), trained.model(pixels))
+    assert (record, second.trainable) == ({"seed": 2}, True)
+    origin = weights.origin(tmp_path / "all.keras:2")
+    assert (origin["file"], origin["training"]) == ("all.keras:2", {"seed": 2})
+    with pytest.raises(ModelError, match=r"all\.keras will not load"):
+        weights.load(tmp_path / "all.keras:3")
+
+
 @pytest.mark.parametrize("name", ["bad.keras", "bad.h5"])
 def test_a_file_that_holds_no_weights_is_refused_by_name(name: str, tmp_path: Path) -> None:
     from training import weights
