@@ -20,9 +20,11 @@ from benchmarks.mixed import measure_mixed
 from benchmarks.overload import measure_overload
 from benchmarks.plan import QUICK, SECTIONS, USUAL, Plan
 from benchmarks.processes import BenchmarkError
+from benchmarks.published import measure_published
 from benchmarks.report import report
 from benchmarks.results import Round, Run, to_json_content
 from benchmarks.single import measure_single
+from benchmarks.switch import measure_switch
 from benchmarks.workers import measure_workers
 from shared.errors import MnistifiedError
 
@@ -109,6 +111,10 @@ def measure_round(title: str, arguments: argparse.Namespace, plan: Plan, inputs:
             one.peers = measure_peers(plan, inputs, log_dir, arguments.peers_venv)
         elif section == "overload":
             one.overload = measure_overload(plan, inputs, log_dir)
+        elif section == "published":
+            one.published = measure_published(inputs, log_dir)
+        elif section == "switch":
+            one.switch = measure_switch(plan, inputs, log_dir)
     return one
 
 

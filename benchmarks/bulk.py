@@ -31,20 +31,21 @@ def warm_up(service: Service, inputs: Inputs) -> None:
     run_job(service, idx_of(inputs.images, WARM_IMAGES), WARM_IMAGES)
 
 
-def run_job(service: Service, body: bytes, images: int) -> Job:
-    """Raises BenchmarkError unless every image is done."""
+def run_job(service: Service, body: bytes, images: int, model: str = "") -> Job:
+    """Of the default model, or of `model`. Raises BenchmarkError unless every image is done."""
     service.reset_peaks()
     before_s = service.cpu_s()
     start_s = time.perf_counter()
-    finish_job(service.port, submit(service.port, body), images)
+    finish_job(service.port, submit(service.port, body, model=model), images)
     seconds = time.perf_counter() - start_s
     cpu_s = {name: round(after_s - before_s[name], 2) for name, after_s in service.cpu_s().items()}
     return Job(images=images, workers=service.workers, seconds=seconds, peak_mib=service.peaks_mib(), cpu_s=cpu_s)
 
 
-def submit(port: int, body: bytes, kind: str = IDX) -> str:
+def submit(port: int, body: bytes, kind: str = IDX, model: str = "") -> str:
     """POST a job; its id."""
-    job_id: str = call_json(port, "POST", "/mnist/classify/bulk", 202, body, kind)["id"]
+    query = f"?model={model}" if model else ""
+    job_id: str = call_json(port, "POST", f"/mnist/classify/bulk{query}", 202, body, kind)["id"]
     return job_id
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 USUAL = ("ceiling", "bulk", "single", "mixed", "workers", "peers")
-SECTIONS = (*USUAL, "overload")  # minutes a round, so only where it is asked for
+SECTIONS = (*USUAL, "overload", "published", "switch")  # only where they are asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

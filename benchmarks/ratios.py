@@ -1,5 +1,6 @@
 """The ratios that this service is held to, worked out round by round. Pure."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
@@ -53,10 +54,17 @@ COMPARED: tuple[tuple[int, str, LoadFigure, LoadFigure, Goal], ...] = (
     ),
 )
 
+ACCURACY = {"cnn": 0.9975, "cnn-small": 0.996, "cnn-accurate": 0.9985}  # of the newest version of each, in LiteRT
+
 
 def all_ratios(run: Run) -> list[Ratio]:
     """Every figure with a goal that this run has measured."""
-    ratios = [*bulk_ratios(run.rounds), *single_ratios(run.rounds), *other_ratios(run.rounds)]
+    ratios = [
+        *bulk_ratios(run.rounds),
+        *single_ratios(run.rounds),
+        *other_ratios(run.rounds),
+        *version_ratios(run.rounds),
+    ]
     for path, error in (service_errors(run) | peer_errors(run.rounds)).items():
         label = f"largest difference to the engine's own probabilities, {path}"
         ratios.append(Ratio(label, Goal(at_most=MOST_ERROR), [error]))
@@ -111,6 +119,19 @@ def other_ratios(rounds: list[Round]) -> list[Ratio]:
         ),
         _ratio("overload: p99 of what is accepted over full load's", None, rounds, _overload_p99),
         _ratio("overload: neither answered nor refused", Goal(at_most=0), rounds, _overload_failed),
+    ]
+
+
+def version_ratios(rounds: list[Round]) -> list[Ratio]:
+    return [
+        *(
+            _ratio(f"accuracy of the newest {name}", Goal(at_least=least), rounds, _newest_accuracy(name))
+            for name, least in ACCURACY.items()
+        ),
+        _ratio("promotion under load: failed requests", Goal(at_most=0), rounds, _of_switch("failed")),
+        _ratio("promotion under load: answers of another version", Goal(at_most=0), rounds, _of_switch("misnamed")),
+        _ratio("promotion under load: p99 during over before", Goal(at_most=2), rounds, _switch_p99),
+        _ratio("canary: off its share, in standard deviations", Goal(at_most=3), rounds, _canary_off),
     ]
 
 
@@ -197,3 +218,27 @@ def _mixed_rate(one: Round) -> float | None:
 
 def _second_worker(images: int) -> PerRound:
     return lambda one: _quotient(median_rate(one.workers, images, 2), median_rate(one.workers, images, 1))
+
+
+def _newest_accuracy(name: str) -> PerRound:
+    def newest(one: Round) -> float | None:
+        ours = [each for each in one.published if each.model.startswith(f"{name}@") and each.engine == "litert"]
+        return max(ours, key=lambda each: int(each.model.partition("@")[2])).accuracy if ours else None
+
+    return newest
+
+
+def _of_switch(field: str) -> PerRound:
+    return lambda one: getattr(one.switch, field) if one.switch else None
+
+
+def _switch_p99(one: Round) -> float | None:
+    return _quotient(one.switch.during_p99_ms, one.switch.before_p99_ms) if one.switch else None
+
+
+def _canary_off(one: Round) -> float | None:
+    """Of the binomial that chance draws the answers from."""
+    if one.switch is None:
+        return None
+    requests, share = one.switch.canary_requests, one.switch.canary_percent / 100
+    return abs(one.switch.canary_answers - requests * share) / math.sqrt(requests * share * (1 - share))

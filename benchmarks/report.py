@@ -1,16 +1,16 @@
 """One run as Markdown: the ratios with their goals first, then what they were made of. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 
+from benchmarks.markdown import Row, number, table, told
 from benchmarks.quantiles import spread
 from benchmarks.ratios import Ratio, all_ratios
-from benchmarks.results import Flooded, Job, OpenLoad, Round, Run, Single
+from benchmarks.results import Flooded, Job, OpenLoad, Published, Round, Run, Single
 from mnistified.load import percentile
 
 OURS = "MNISTified"
-Row = Sequence[str]
 
 
 def report(run: Run) -> str:
@@ -24,6 +24,8 @@ def report(run: Run) -> str:
         ("Bulk", job_table(run.rounds)),
         ("Singles and a job at once", mixed_table(run.rounds)),
         ("Overload", overload_table(run.rounds)),
+        ("Published versions, through the service", published_table(run.rounds)),
+        ("A promotion and a rollback under load", switch_table(run.rounds)),
         ("What failed, by peer", errors(run.rounds)),
     ]
     return "\n\n".join(f"## {title}\n\n{text}" if title else text for title, text in sections if text) + "\n"
@@ -185,24 +187,51 @@ def memory(name: str, loads: list[Flooded]) -> str:
     return f"{name} {' / '.join(f'{spread(figure).median:.0f}' for figure in figures)}"
 
 
+def published_table(rounds: list[Round]) -> str:
+    """The answers of a version are the same in each round; its rate is not."""
+    rows: dict[tuple[str, str], list[Published]] = {}
+    for one in rounds:
+        for each in one.published:
+            rows.setdefault((each.model, each.engine), []).append(each)
+    return table(
+        ("model", "engine", "multiply-adds", "read right", "of", "accuracy", "images/s"),
+        [
+            (
+                *key,
+                f"{runs[0].multiply_adds:,}",
+                "/".join(sorted({f"{each.correct:,}" for each in runs})),
+                f"{runs[0].images:,}",
+                "/".join(sorted({f"{each.accuracy:.2%}" for each in runs})),
+                told([each.images_per_s for each in runs]),
+            )
+            for key, runs in rows.items()
+        ],
+    )
+
+
+def switch_table(rounds: list[Round]) -> str:
+    head = ("changes", "requests", "failed", "of another version", "p50 before / during, ms", "p99 before / during, ms")
+    rows = [
+        (
+            str(each.changes),
+            f"{each.requests:,}",
+            str(each.failed),
+            str(each.misnamed),
+            f"{number(each.before_p50_ms)} / {number(each.during_p50_ms)}",
+            f"{number(each.before_p99_ms)} / {number(each.during_p99_ms)}",
+            number(each.longest_ms),
+            f"{each.canary_answers:,} of {each.canary_requests:,}: {each.canary_answers / each.canary_requests:.2%}"
+            f" for {each.canary_percent:g} %",
+        )
+        for one in rounds
+        if (each := one.switch)
+    ]
+    return table((*head, "longest, ms", "answers of the canary"), rows)
+
+
 def errors(rounds: list[Round]) -> str:
     told_errors = {peer.name: peer.error for one in rounds for peer in one.peers if peer.error}
     return "\n\n".join(f"{name}:\n```\n{error}\n```" for name, error in told_errors.items())
-
-
-def told(values: Sequence[float]) -> str:
-    """Median (least–most)."""
-    of = spread(values)
-    if len(values) == 1:
-        return number(of.median)
-    return f"{number(of.median)} ({number(of.least)}–{number(of.most)})"
-
-
-def number(value: float) -> str:
-    """Three digits that count, or all of a large one's."""
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
 
 
 def batches(sizes: list[int]) -> str:
@@ -213,11 +242,3 @@ def batches(sizes: list[int]) -> str:
 def cores(singles: list[Single]) -> str:
     names = singles[0].cpu_cores
     return ", ".join(f"{name} {spread([single.cpu_cores[name] for single in singles]).median:.2f}" for name in names)
-
-
-def table(head: Row, rows: Sequence[Row]) -> str:
-    """Markdown; nothing for no rows."""
-    if not rows:
-        return ""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

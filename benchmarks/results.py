@@ -137,6 +137,44 @@ class Overload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A published version on the test set, as jobs through the service, with one worker; `model` is `name@version`."""
+
+    model: str
+    engine: str
+    multiply_adds: int
+    images: int
+    correct: int
+    images_per_s: float
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.images
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """`changes` of which version a model means, under load. `during` is from the first until a second after the last.
+
+    `misnamed` answers name another version than the one that was promoted before they were asked for. Of
+    `canary_requests` after a canary was set to `canary_percent`, it answered `canary_answers`.
+    """
+
+    changes: int
+    requests: int
+    failed: int
+    misnamed: int
+    before_p50_ms: float
+    before_p99_ms: float
+    during_p50_ms: float
+    during_p99_ms: float
+    longest_ms: float
+    canary_percent: float
+    canary_requests: int
+    canary_answers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PeerRun:
     """One peer in one round; `error` says why where it has no figures."""
 
@@ -163,6 +201,8 @@ class Round:
     workers: list[Job] = field(default_factory=list)
     peers: list[PeerRun] = field(default_factory=list)
     overload: Overload | None = None
+    published: list[Published] = field(default_factory=list)
+    switch: Switch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

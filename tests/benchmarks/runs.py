@@ -10,9 +10,11 @@ from benchmarks.results import (
     Overload,
     Parts,
     PeerRun,
+    Published,
     Round,
     Run,
     Single,
+    Switch,
 )
 
 
@@ -68,6 +70,12 @@ def flooded(connections: int, p99_ms: float = 10.0, failed: int = 0) -> Flooded:
     )
 
 
+def published(model: str, correct: int, engine: str = "litert") -> Published:
+    return Published(
+        model=model, engine=engine, multiply_adds=5_600_000, images=10_000, correct=correct, images_per_s=15_000
+    )
+
+
 def one_round(ours_per_s: int = 3000, bulk_per_s: float = 9_500) -> Round:
     """Every section; of the peers, `slow` (100/s) and `fast` (1,000/s) batch, `direct` does not."""
     return Round(
@@ -93,6 +101,21 @@ def one_round(ours_per_s: int = 3000, bulk_per_s: float = 9_500) -> Round:
             job_beside=job(100_000, 8_000),
         ),
         overload=Overload(full=flooded(256), impatient=flooded(2560, 30.0, 2), patient=flooded(2560, 20.0)),
+        published=[published("cnn@2", 9_980), published("cnn@10", 9_970), published("cnn@10", 9_990, "tensorflow")],
+        switch=Switch(
+            changes=4,
+            requests=20_000,
+            failed=0,
+            misnamed=1,
+            before_p50_ms=2.0,
+            before_p99_ms=5.0,
+            during_p50_ms=2.5,
+            during_p99_ms=7.5,
+            longest_ms=11.0,
+            canary_percent=5.0,
+            canary_requests=7600,
+            canary_answers=399,
+        ),
         workers=[job(10_000, 5_000), job(10_000, 9_000, workers=2)],
         peers=[
             PeerRun(name="slow", batches=True, singles=[single(1, p50_ms=1.0), single(16, 100)]),

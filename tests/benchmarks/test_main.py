@@ -35,3 +35,14 @@ def test_an_unknown_section_is_refused_by_name() -> None:
     told = benchmarks("--sections", "bulk,speed")
     assert told.returncode == 2
     assert "no section speed" in told.stderr
+
+
+@pytest.mark.slow
+def test_a_promotion_and_a_canary_are_measured_when_they_are_asked_for(tmp_path: Path) -> None:
+    told = benchmarks("--quick", "--rounds", "1", "--sections", "switch", "--out", str(tmp_path))
+    assert told.returncode == 0, told.stderr
+    assert "## A promotion and a rollback under load" in told.stdout
+    switch = orjson.loads((tmp_path / "results.json").read_bytes())["rounds"][0]["switch"]
+    assert (switch["changes"], switch["failed"], switch["misnamed"]) == (4, 0, 0)
+    assert switch["requests"] > 0
+    assert switch["canary_requests"] > 0

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.report import number, report, told
+from benchmarks.markdown import number, told
+from benchmarks.report import report
 from benchmarks.results import Round, to_json_content
 from tests.benchmarks.runs import one_round, run_of
 
@@ -12,7 +13,7 @@ def test_the_machine_comes_first_then_the_ratios() -> None:
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert text.startswith("A CPU, 2 cores")
     assert headings[0] == "## Ratios"
-    assert len(headings) == 8
+    assert len(headings) == 10
 
 
 def test_a_goal_is_told_met_or_missed_with_the_spread() -> None:
@@ -39,6 +40,20 @@ def test_an_overload_tells_what_was_refused_and_what_failed() -> None:
     assert "| overload: p99 of what is accepted over full load's | 3 (3–3) |" in text
 
 
+def test_versions_are_told_by_engine_and_the_newest_in_litert_is_held_to_the_goal() -> None:
+    text = report(run_of(one_round(), one_round()))
+    assert "| cnn@10 | tensorflow | 5,600,000 | 9,990 | 10,000 | 99.90% | 15,000 (15,000–15,000) |" in text
+    assert "| accuracy of the newest cnn | 0.997 (0.997–0.997) | ≥ 0.9975 | **missed** |" in text
+
+
+def test_a_switch_tells_what_it_cost_and_how_far_the_canary_was_off_its_share() -> None:
+    text = report(run_of(one_round()))
+    assert "| 4 | 20,000 | 0 | 1 | 2 / 2.5 | 5 / 7.5 | 11 | 399 of 7,600: 5.25% for 5 % |" in text
+    assert "| promotion under load: p99 during over before | 1.5 | ≤ 2 | met |" in text
+    assert "| promotion under load: answers of another version | 1 | ≤ 0 | **missed** |" in text
+    assert "| canary: off its share, in standard deviations | 1 | ≤ 3 | met |" in text
+
+
 def test_sections_that_did_not_run_have_no_table() -> None:
     text = report(run_of(Round(foreign_cores=0.0)))
     assert [line for line in text.splitlines() if line.startswith("## ")] == ["## Ratios"]
@@ -48,7 +63,7 @@ def test_all_tables_are_tables() -> None:
     lines = report(run_of(one_round(), one_round())).splitlines()
     tables = [line.count("|") for line in lines if line.startswith("|")]
     heads = [index for index, line in enumerate(lines) if line.startswith("| ---")]
-    assert len(heads) == 7
+    assert len(heads) == 9
     for index in heads:
         rows = [line for line in lines[index - 1 :] if line]
         assert rows[0].count("|") == rows[1].count("|") == rows[2].count("|")
