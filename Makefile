@@ -12,7 +12,7 @@ GPU := $(if $(wildcard /dev/nvidia0),gpu)
 REQUIREMENTS := pyproject.toml constraints.txt $(wildcard requirements/*.txt client/requirements*.txt)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test check audit train fast-train data evaluate qa bench bench-peers faults hostile fuzz wheel clean
+.PHONY: help run test check audit train fast-train data evaluate qa bench bench-peers faults hostile fuzz wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,7 +66,10 @@ wheel: $(VENV)/.all-installed ## build the packages, dist/mnistified-*.whl, whic
 	$(PY) -m build --outdir dist .
 	$(PY) -m build --outdir dist client
 
-data: $(VENV)/.all-installed ## download MNIST into data/mnist
+docs: $(VENV)/.docs-installed ## build the documentation as a site, build/site/index.html
+	$(PY) -m properdocs build --quiet --strict
+
+data: $(VENV)/.run-installed ## download MNIST into data/mnist
 	$(PY) -m training data --dir data/mnist
 
 clean: ## remove what the other targets made, the virtual environment included
@@ -84,6 +87,10 @@ $(VENV)/.trainer-installed: $(REQUIREMENTS) | $(PY)
 	$(PIP_INSTALL) -e '.[train$(if $(GPU),$(comma)$(GPU))]'
 	@touch $@ $(VENV)/.run-installed
 
+$(VENV)/.docs-installed: requirements/docs.txt constraints.txt | $(PY)
+	$(PIP_INSTALL) -r requirements/docs.txt
+	@touch $@
+
 $(VENV)/.all-installed: $(REQUIREMENTS) | $(PY)
 	$(PIP_INSTALL) -e '.[train,dev$(if $(GPU),$(comma)$(GPU))]'
-	@touch $@ $(VENV)/.run-installed $(VENV)/.trainer-installed
+	@touch $@ $(VENV)/.run-installed $(VENV)/.trainer-installed $(VENV)/.docs-installed

@@ -10,6 +10,10 @@ from api.app import ROUTES
 from shared.settings import Settings
 from tests.processes import ROOT
 
+DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 MAKE = re.compile(r"\bmake ([a-z][a-z-]*)")
 
 
@@ -31,7 +35,7 @@ def test_no_setting_is_documented_that_is_not_there() -> None:
     assert documented == {setting.name.upper() for setting in fields(Settings)}
 
 
-@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_make_targets_and_files_that_a_document_names_are_there(document: str) -> None:
     text = (ROOT / document).read_text()
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -39,3 +43,18 @@ def test_make_targets_and_files_that_a_document_names_are_there(document: str) -
     assert named <= targets
     for file in re.findall(r"`((?:api|worker|shared|training|deploy|docs|tests)/[a-z_/.-]+\.[a-z]+)`", text):
         assert (ROOT / file).exists(), f"{document} names {file}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere_on_github_too(document: str) -> None:
+    here = ROOT / document
+    for name, part in LINK.findall(FENCED.sub("", here.read_text())):
+        there = here.parent / name if name else here
+        assert there.exists(), f"{document} links to {name}"
+        assert not part or part in parts_of(there.read_text()), f"{document} links to {name}#{part}"
+
+
+def parts_of(text: str) -> set[str]:
+    """The names that GitHub gives to a document's headings: letters, digits and hyphens of them are kept."""
+    headings = HEADING.findall(FENCED.sub("", text))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
