@@ -15,7 +15,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /u
 # Dependencies go into layers of their own: TensorFlow is not fetched again because a line of ours changed.
 WORKDIR /requirements
 COPY requirements constraints.txt ./
-RUN pip install -c constraints.txt -r api.txt
+RUN pip install -c constraints.txt -r api.txt -r otel.txt
 WORKDIR /app
 
 FROM base AS package

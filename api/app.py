@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import AsyncIterator, Iterable
 
 from redis.exceptions import RedisError
@@ -34,6 +36,7 @@ from api.training import cancel_training, get_training, list_trainings, post_tra
 from api.watchers import Watchers
 from shared.errors import RequestError
 from shared.settings import Settings
+from shared.tracing import open_tracing
 
 CANCEL_AGAIN_S = 0.5
 CLASSIFY_PATH = "/mnist/classify"
@@ -110,8 +113,9 @@ async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 def make_app(settings: Settings, watchers: Watchers, metrics: Metrics) -> ASGIApp:
-    """Raises DatasetError or ModelError when the service could not be served."""
+    """Raises DatasetError, ModelError or SettingError when the service could not be served."""
     state = make_state(settings, watchers, metrics)
+    tracing = open_tracing(settings, "mnistified-api", f"{socket.gethostname()}:{os.getpid()}")
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -132,6 +136,8 @@ def make_app(settings: Settings, watchers: Watchers, metrics: Metrics) -> ASGIAp
         state.decoder.close()
         state.wires.close()
         await state.client.aclose()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.shutdown)
 
     app = Starlette(
         routes=[Templated(route) for route in ROUTES],
@@ -144,4 +150,8 @@ def make_app(settings: Settings, watchers: Watchers, metrics: Metrics) -> ASGIAp
     )
     app.state.service = state
     gate = Gate(HotRoute(app, CLASSIFY_PATH, CLASSIFY_IMAGE), Access(settings.api_keys))
-    return Observed(gate, settings.log_slow_ms, metrics)
+    if tracing is None:
+        return Observed(gate, settings.log_slow_ms, metrics)
+    from api.spans import Spans
+
+    return Observed(gate, settings.log_slow_ms, metrics, Spans(tracing))

@@ -1,8 +1,11 @@
-"""Around every request: the id on its reply, its line in the log where it failed or was slow, and its being counted."""
+"""Around every request: the id on its reply, its line in the log where it failed or was slow, its being counted, its
+span where somebody traces.
+"""
 
 import logging
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,6 +14,9 @@ from api.origin import REQUEST_ID_HEADER, begin, request_id
 from api.replying import REASON
 from api.templated import TEMPLATE
 from shared.logs import fields
+
+if TYPE_CHECKING:
+    from api.spans import Spans
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +50,9 @@ class Sparing:
 class Observed:
     """The outermost of the application; `slow_ms` is LOG_SLOW_MS."""
 
-    def __init__(self, app: ASGIApp, slow_ms: float, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, slow_ms: float, metrics: Metrics, spans: "Spans | None" = None) -> None:
         self._app = app
+        self._spans = spans
         self._metrics = metrics
         self._slow_ms = slow_ms
         self._sparing = Sparing(MOST_LINES)
@@ -58,6 +65,7 @@ class Observed:
         started_s = time.perf_counter()
         begin(scope)
         status = NO_STATUS
+        span = self._spans.begin(scope) if self._spans else None
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -65,8 +73,8 @@ class Observed:
                 status = message["status"]
                 message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, request_id(scope).encode())]
                 took_ms = (time.perf_counter() - started_s) * 1e3
-                if message["status"] >= 500 or took_ms > self._slow_ms or self._all:
-                    self._log(scope, message["status"], took_ms)
+                if status >= 500 or took_ms > self._slow_ms or self._all:
+                    self._log(scope, status, took_ms)
             await send(message)
 
         try:
@@ -74,6 +82,8 @@ class Observed:
         finally:
             route = scope.get(TEMPLATE, NO_ROUTE)
             self._metrics.count_request(scope["method"], route, status, scope.get(REASON))
+            if span:
+                span.end(status)
 
     def _log(self, scope: Scope, status: int, took_ms: float) -> None:
         """`took_ms` until the reply began: what follows is read as fast as its client likes."""

@@ -1,6 +1,6 @@
 """Which request something is about: the id and the trace that it brought, and the id that it goes by."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -23,14 +23,16 @@ def begin(scope: Scope) -> None:
     _current.set(scope)
 
 
-def brought_origin(headers: Iterable[tuple[bytes, bytes]]) -> Origin:
+def brought_origin(headers: Sequence[tuple[bytes, bytes]]) -> Origin:
     """`headers` as ASGI has them. What is no token of a decent length, or no traceparent, counts as not there."""
+    for name, _ in headers:
+        if name in BROUGHT:
+            break
+    else:
+        return NO_ORIGIN
     found: dict[bytes, str] = {}
     for name, value in headers:
-        if name in BROUGHT:
-            found.setdefault(name, value.decode("latin-1"))
-    if not found:
-        return NO_ORIGIN
+        found.setdefault(name, value.decode("latin-1"))
     request_id, traceparent = found.get(REQUEST_ID_HEADER, ""), found.get(TRACEPARENT_HEADER, "")
     traceparent = traceparent if TRACEPARENT.fullmatch(traceparent) else ""
     request_id = request_id if REQUEST_ID.fullmatch(request_id) else traceparent[3:35]

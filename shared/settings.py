@@ -120,6 +120,9 @@ class Settings:
         "auto", _one_of("auto", "json", "text"), "a JSON object a line, or text; auto: text on a terminal"
     )
     log_slow_ms: float = _setting(1000.0, _number(0, 1e9, "ms"), "requests and batches that take longer are logged")
+    otel_exporter_otlp_endpoint: str = _setting(
+        "", _http_url, "where traces go over OTLP/HTTP, as `http://collector:4318`; none: nothing is traced"
+    )
     data_dir: Path | None = _setting(
         None,
         Path,

@@ -17,6 +17,7 @@ from shared.images import Images, Probabilities
 from shared.metrics import process_families
 from shared.registry import list_models
 from shared.settings import Settings
+from shared.tracing import open_tracing
 from worker.backlog import Backlog
 from worker.deliveries import Deliveries
 from worker.drift import Drift
@@ -70,6 +71,7 @@ class BatchingService(Collector):
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = self._settings
+        self._open_tracing()
         # First, and not patiently: a worker that waited here for a Redis that is away would not hear TERM.
         self._keeper_client = worker_client(settings, patient=False)
         wishes = read_wishes(self._keeper_client, time.time())
@@ -113,6 +115,8 @@ class BatchingService(Collector):
         deadline_s = time.monotonic() + WARM_STOP_S
         for thread in (*self._runners, self._keeper):
             thread.join(max(0.0, deadline_s - time.monotonic()))
+        if self._tracing is not None:
+            self._tracing.shutdown()
         self._ended.set()
         try:
             self._heartbeat.leave()
@@ -123,6 +127,14 @@ class BatchingService(Collector):
         """Called by the thread of a scrape."""
         yield from self._metrics.families(self._leases.takeovers, self.loader.state())
         yield from process_families()
+
+    def _open_tracing(self) -> None:
+        self._spans = None
+        self._tracing = open_tracing(self._settings, "mnistified-worker", self._name)
+        if self._tracing is not None:
+            from worker.spans import BatchSpans
+
+            self._spans = BatchSpans(self._tracing)
 
     def _patient_client(self) -> Client:
         return worker_client(self._settings, patient=True)
@@ -176,6 +188,8 @@ class BatchingService(Collector):
         self._metrics.count(report)
         self._heartbeat.count(report)
         log_batch(report, self._settings.log_slow_ms)
+        if self._spans is not None:
+            self._spans.tell(report)
         self._on_batch(report)
 
     def _answered(self, ref: str, images: Images, probabilities: Probabilities) -> None:

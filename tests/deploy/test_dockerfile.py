@@ -18,12 +18,12 @@ from tests.proxy import START
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = {
-    "api": {"api"},
-    "worker": {"api", "worker"},
-    "worker-gpu": {"api", "worker", "gpu"},
-    "tasks": {"api", "tasks"},
-    "trainer": {"api", "worker", "train"},
-    "flower": {"api", "flower"},
+    "api": {"api", "otel"},
+    "worker": {"api", "otel", "worker"},
+    "worker-gpu": {"api", "otel", "worker", "gpu"},
+    "tasks": {"api", "otel", "tasks"},
+    "trainer": {"api", "otel", "worker", "train"},
+    "flower": {"api", "otel", "flower"},
 }
 TARGETS = sorted(REQUIREMENTS)
 

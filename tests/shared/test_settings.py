@@ -39,6 +39,7 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "log_level": ("debug", "debug", ["DEBUG", "trace", " info"]),
     "log_format": ("json", "json", ["JSON", "plain"]),
     "log_slow_ms": ("2.5", 2.5, ["-1", "nan", "1 s"]),
+    "otel_exporter_otlp_endpoint": ("http://collector:4318/", "http://collector:4318", ["collector:4318", "grpc://c"]),
     "data_dir": ("data", Path("data"), []),
     "models_dir": ("/srv/models", Path("/srv/models"), []),
     "models_cache_dir": ("/var/cache/models", Path("/var/cache/models"), []),
