@@ -24,6 +24,7 @@ from shared.settings import Settings, load_settings
 from worker.celery_app import make_celery
 from worker.trainings.child import Taken, Unwanted
 from worker.trainings.held import Held
+from worker.trainings.judge import judge
 from worker.trainings.pipeline import Outcome, Pipeline, StageFailed
 from worker.trainings.register import Register, Training
 from worker.trainings.step import TASK, TrainerStep, stopping
@@ -85,6 +86,22 @@ def train(self: Task, model: str, parameters: dict[str, Any]) -> dict[str, Any]:
     if outcome.state == "failed":
         raise TrainingFailed(outcome.fields["reason"])
     return {"state": outcome.state, **outcome.fields}
+
+
+@app.task(bind=True, name="mnistified.qa")  # type: ignore[untyped-decorator]
+def qa(self: Task, model: str, champion: str | None = None, floor: float | None = None) -> dict[str, Any]:
+    """The gate's verdict on `NAME@VERSION`, or on a name's latest version; `champion` and `floor` as the command has
+    them. A version that does not pass is a result as well: `passed` is false.
+    """
+    task_id: str = self.request.id
+
+    def wanted() -> bool:
+        return not stopping.is_set() and task_id not in worker_state.revoked
+
+    try:
+        return judge(model, champion, None if floor is None else float(floor), app.settings, wanted)
+    except Unwanted:
+        raise Ignore from None
 
 
 def carry_out(task: Task, training: Training, attempt: int, held: Held, client: Client) -> Outcome:

@@ -1,5 +1,6 @@
 """Trainings from end to end: real Redis, API and trainer, and real processes that train."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 
 from shared import keys
+from shared.errors import ModelError
 from tests.processes import ROOT
+from tests.registries import copy_version
 from tests.system import RedisServer, System, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixtures("mnist")]
@@ -174,3 +178,19 @@ def test_what_passes_is_published_as_the_candidate_and_by_rule_promoted(lab: Sys
     assert steps == [("champion", 1), ("candidate", 2), *([("champion", 2)] if promoted else [])]
     assert lab.http.get("/mnist/classify/7").json()["model"] == ("cnn@2" if promoted else "cnn@1")
     gone(folder)
+
+
+def test_the_gate_judges_a_version_as_a_celery_task(lab: System) -> None:
+    """One whose file is damaged, so that it is told before anything is loaded; and one that is not there."""
+    copy = copy_version(Path(lab.environ["MODELS_DIR"]), 2, passed=None)
+    (copy / "model.tflite").write_bytes(b"garbage")
+    lab.start_trainer()
+    with Celery(broker=lab.redis_url, backend=lab.redis_url, set_as_current=False) as celery:
+        verdict = celery.send_task("mnistified.qa", ["cnn@2"], queue="mnistified-training").get(timeout=300)
+        assert (verdict["model"], verdict["passed"], verdict["champion"]) == ("cnn@2", False, "cnn@1")
+        assert [(check["name"], check["passed"]) for check in verdict["checks"]] == [("files", False)]
+        assert "model.tflite" in verdict["checks"][0]["sentence"]
+        assert json.loads((copy / "report.json").read_bytes())["passed"] is False
+        missing = celery.send_task("mnistified.qa", ["cnn@9"], queue="mnistified-training")
+        with pytest.raises(ModelError, match="no version '9' of model 'cnn'"):
+            missing.get(timeout=60)

@@ -44,6 +44,17 @@ class Outcome:
     fields: Fields = field(default_factory=dict)
 
 
+def environ_aside(settings: Settings) -> dict[str, str]:
+    """What a stage's process has beside the trainer's own environment."""
+    threads = str(trainer_threads(settings))
+    return {
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": "1",
+        "OMP_NUM_THREADS": threads,
+        "CUDA_VISIBLE_DEVICES": "-1",  # a GPU is for serving
+    }
+
+
 class Pipeline:
     """Of one attempt at one training. `tell` is given each stage and each sign of progress."""
 
@@ -59,13 +70,7 @@ class Pipeline:
         assert isinstance(settings.models_dir, Path), "else the trainer would not have started"
         self._models_dir = settings.models_dir.absolute()
         self._place = Workplace((settings.trainer_dir / training.id).absolute())
-        threads = str(trainer_threads(settings))
-        self._environ = {
-            "TF_NUM_INTRAOP_THREADS": threads,
-            "TF_NUM_INTEROP_THREADS": "1",
-            "OMP_NUM_THREADS": threads,
-            "CUDA_VISIBLE_DEVICES": "-1",  # a GPU is for serving
-        }
+        self._environ = environ_aside(settings)
 
     def run(self) -> Outcome:
         """Blocks for as long as it takes. Raises StageFailed, Unwanted, Taken."""
@@ -102,7 +107,9 @@ class Pipeline:
         self._command("evaluate", stages.evaluate_command(self._place, ref))
         number = champion_of(self._client, model, versions(self._models_dir, model))
         champion = "none" if number is None else f"{model}@{number}"
-        command = stages.qa_command(self._place, ref, champion, self._models_dir, self._training.parameters.floor)
+        command = stages.qa_command(
+            self._place.staging_dir, ref, champion, self._models_dir, self._training.parameters.floor
+        )
         status, report, log = self._run("qa", command)
         verdict = stages.verdict_of(report, champion)
         if verdict is None or verdict["passed"] != (status == 0):

@@ -58,10 +58,12 @@ def evaluate_command(place: Workplace, ref: str) -> list[str]:
     return [*PROGRAM, "evaluate", "--model", ref, "--models-dir", str(place.staging_dir), "--write"]
 
 
-def qa_command(place: Workplace, ref: str, champion: str, models_dir: Path, floor: float | None) -> list[str]:
-    command = [*PROGRAM, "qa", ref, "--models-dir", str(place.staging_dir), "--json"]
-    command += ["--champion", champion, "--champion-dir", str(models_dir)]
-    return command if floor is None else [*command, "--floor", str(floor)]
+def qa_command(judged_dir: Path, ref: str, champion: str | None, champion_dir: Path, floor: float | None) -> list[str]:
+    """`judged_dir` is the registry that `ref` is in. Where no champion is named, the gate looks for one itself."""
+    command = [*PROGRAM, "qa", ref, "--models-dir", str(judged_dir), "--champion-dir", str(champion_dir), "--json"]
+    # With "=", so that no text is taken for another option: these come from whoever sends a task.
+    command += [] if champion is None else [f"--champion={champion}"]
+    return command if floor is None else [*command, f"--floor={floor}"]
 
 
 def publish_command(place: Workplace, ref: str, models_dir: Path) -> list[str]:
@@ -79,8 +81,11 @@ def progress_of(line: str) -> dict[str, Any] | None:
     return told if isinstance(told, dict) and "epoch" in told else None
 
 
-def verdict_of(report: str, champion: str) -> dict[str, Any] | None:
-    """The gate's verdict, without what is only in its whole report; None where `report` is none."""
+def verdict_of(report: str, champion: str | None) -> dict[str, Any] | None:
+    """The gate's verdict, without what is only in its whole report; None where `report` is none.
+
+    Without a `champion` it is the one that the gate itself has found.
+    """
     try:
         told = json.loads(report)
         checks = [
@@ -94,7 +99,11 @@ def verdict_of(report: str, champion: str) -> dict[str, Any] | None:
             }
             for check in told["checks"][:MOST_CHECKS]
         ]
-        return {"passed": bool(told["passed"]), "champion": champion, "checks": checks}
+        return {
+            "passed": bool(told["passed"]),
+            "champion": told.get("champion") if champion is None else champion,
+            "checks": checks,
+        }
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -28,7 +28,7 @@ def test_the_commands_are_ones_that_python_m_training_takes() -> None:
         stages.train_command(PLACE, Parameters(), resume=False),
         stages.export_command(PLACE, "cnn", 2),
         stages.evaluate_command(PLACE, "cnn@2"),
-        stages.qa_command(PLACE, "cnn@2", "cnn@1", Path("/models"), 0.9),
+        stages.qa_command(PLACE.staging_dir, "cnn@2", "cnn@1", Path("/models"), 0.9),
         stages.publish_command(PLACE, "cnn@2", Path("/models")),
     ]
     train, default, export, evaluate, qa, publish = (make_parser().parse_args(each[3:]) for each in commands)
