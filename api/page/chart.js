@@ -22,7 +22,7 @@ export function paintChart(canvas, series, nowS, { scale = false } = {}) {
     context.fillStyle = colour("soft");
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "top";
-    context.fillText(whole(most), 0, 2);
+    if (most > 1) context.fillText(whole(most), 0, 2);
   }
   for (const { values, ink } of series) {
     if (values.length < 2) continue;

@@ -16,7 +16,8 @@ import { startViews } from "./views.js";
 function tellDataset(status) {
   if (!status) return;
   const { name, images } = status.dataset;
-  say(byId("dataset-note"), name === "mnist" ? `Test set: ${whole(images)} images of MNIST` : `Test set: ${whole(images)} digits drawn by the project, not MNIST`);
+  const what = name === "mnist" ? "images of MNIST" : "digits drawn by the project, not MNIST";
+  say(byId("dataset-note"), `Test set: ${whole(images)} ${what}`);
 }
 
 startKey();

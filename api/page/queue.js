@@ -11,6 +11,12 @@ import { testSet } from "./test-images.js";
 import { tellRefused } from "./trouble.js";
 import { currentView, onView } from "./views.js";
 
+const TITLES = {
+  waiting: "Images in the queue",
+  rate: "Images a second",
+  batch: "Images in a batch",
+  wait: "Time in the queue",
+};
 const MOST_TOLD = 8;
 const SAME_JOB_S = 10; // between two looks that find more images of an upload
 const history = { interactive: [], bulk: [], rate: [], batch: [], wait: [] };
@@ -21,7 +27,7 @@ let lanesChart;
 let lanesLegend;
 
 export function startQueue() {
-  for (const [name, title] of [["waiting", "Images in the queue"], ["rate", "Images a second"], ["batch", "Images in a batch"], ["wait", "Time in the queue"]]) {
+  for (const [name, title] of Object.entries(TITLES)) {
     figures[name] = figure(title);
     byId("figures").append(figures[name].box);
   }

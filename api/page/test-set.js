@@ -145,7 +145,8 @@ class TestSetView {
     const right = ((1 - mistakes / Math.max(1, read)) * 100).toFixed(2);
     const time = `${whole(read)} read by ${job.model} in ${seconds(job.elapsed_s)} · `;
     if (read < job.total) {
-      tally(strong(`${whole(read)} of ${whole(job.total)} read`), `, the rest was ${job.state === "cancelled" ? "cancelled" : "not"} · ${whole(mistakes)} mistakes`);
+      const rest = job.state === "cancelled" ? "cancelled" : "not";
+      tally(strong(`${whole(read)} of ${whole(job.total)} read`), `, the rest was ${rest} · ${whole(mistakes)} mistakes`);
       return;
     }
     const published = this.#mnist ? await publishedMistakes(ref) : null;

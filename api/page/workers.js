@@ -35,6 +35,11 @@ function tell(parts, worker) {
   say(parts.name, worker.name);
   say(parts.rate, `${whole(worker.recent_images_per_s)} images/s`);
   parts.batch.style.transform = `scaleX(${limit ? Math.min(1, batch.images / limit) : 0})`;
-  say(parts.models, batch ? `last batch ${whole(batch.images)}${limit ? ` of at most ${whole(limit)}` : ""}, ${milliseconds(batch.took_ms)}, ${batch.model}` : `no batch yet; ${Object.keys(models).join(", ")}`);
+  say(parts.models, batch ? batchText(batch, limit) : `no batch yet; ${Object.keys(models).join(", ")}`);
   say(parts.heard, worker.late ? `silent for ${seconds(worker.silent_s)}` : `${whole(worker.images)} images in all`);
+}
+
+function batchText(batch, limit) {
+  const most = limit ? ` of at most ${whole(limit)}` : "";
+  return `last batch ${whole(batch.images)}${most}, ${milliseconds(batch.took_ms)}, ${batch.model}`;
 }
