@@ -109,6 +109,8 @@ def _pictures(archive: tarfile.TarFile, image_bytes: int, most: int, read: ReadP
         archive.members = []  # type: ignore[attr-defined]  # else it keeps every member it has seen
         check_entries(number, most)
         if info.isfile() and is_picture_file(info.name):
-            member = archive.extractfile(info)
-            assert member is not None, "a regular file has contents"
-            yield picture_of(info.name, member.read(image_bytes + 1), image_bytes, read)
+            wanted_bytes = min(info.size, image_bytes + 1)
+            content = archive.fileobj.read(wanted_bytes)  # a stream, which stands there
+            if len(content) < wanted_bytes:
+                raise tarfile.ReadError("unexpected end of data")
+            yield picture_of(info.name, content, image_bytes, read)

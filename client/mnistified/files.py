@@ -69,7 +69,7 @@ def _contents(members: Sequence[tuple[str, str]], sizes: Sequence[int]) -> Itera
     for (name, path), size_bytes in zip(members, sizes, strict=True):
         if size_bytes > MOST_PICTURE_BYTES:
             raise ValueError(f"{path} has {size_bytes} bytes: no image file")
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             content = file.read(size_bytes + 1)
         if len(content) != size_bytes:
             raise ValueError(f"{path} had {size_bytes} bytes and has changed while it was sent")

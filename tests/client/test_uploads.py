@@ -13,7 +13,7 @@ from PIL import Image
 from mnistified.npy import FLOAT32, UINT8, npy_header
 from mnistified.pictures import image_file
 from mnistified.png import read_png, write_png
-from mnistified.tars import tar_bytes
+from mnistified.tars import tar_bytes, tar_pieces
 from mnistified.uploads import body_of
 
 
@@ -57,6 +57,15 @@ def test_files_become_a_tar_of_the_size_that_was_told(tmp_path: Path) -> None:
         members = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
     assert list(members) == sorted(names)
     assert members == {name: b"x" * (number * 513) for number, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("name", ["7.png", "ü/8.png", "n" * 100, "n" * 101, "\udcff.png", " leading", "a//b"])
+@pytest.mark.parametrize("size", [0, 1, 511, 513, 70_000])
+def test_a_members_header_is_tarfiles_own(name: str, size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    header = info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+    assert b"".join(tar_pieces([(name, bytes(size))])).startswith(header)
 
 
 def test_the_size_of_a_tar_is_known_before(tmp_path: Path) -> None:
