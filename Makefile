@@ -6,6 +6,7 @@ PY := $(VENV)/bin/python
 WORKERS ?= 1
 TRAINER ?= 0
 SECONDS ?= 60
+TESTS_AT_ONCE ?= 2
 MODEL ?= cnn
 comma := ,
 GPU := $(if $(wildcard /dev/nvidia0),gpu)
@@ -21,13 +22,13 @@ run: $(VENV)/$(if $(filter 1,$(TRAINER)),.trainer,.run)-installed ## start Redis
 	@$(PY) -m deploy.local --workers $(WORKERS) $(if $(filter 1,$(TRAINER)),--trainer) $(if $(filter 1,$(TASKS)),--door)
 
 test: $(VENV)/.all-installed ## all tests, with a coverage report
-	$(PY) -m pytest --cov --cov-report=term:skip-covered
+	$(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.all-installed ## lint, types, the fast tests, and the audit
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(PY) -m pytest -q -m "not slow"
+	$(PY) -m pytest -q -m "not slow" -n $(TESTS_AT_ONCE) --dist loadfile
 	$(PY) -m tests.audit
 
 audit: $(VENV)/.all-installed ## known vulnerabilities among the pinned dependencies, where the registry has advisories

@@ -50,6 +50,7 @@ def members(wheel: Path) -> set[str]:
         return {name for name in archive.namelist() if ".dist-info/" not in name}
 
 
+@pytest.mark.slow
 def test_the_wheel_has_every_file_of_its_packages_and_the_models_that_serve(wheel: Path) -> None:
     expected = files_of(CLIENT / "mnistified", "mnistified")
     for name, folder in SOURCES.items():
@@ -60,6 +61,7 @@ def test_the_wheel_has_every_file_of_its_packages_and_the_models_that_serve(whee
     assert members(wheel) == expected
 
 
+@pytest.mark.slow
 def test_the_clients_wheel_is_the_client_and_nothing_else(client_wheel: Path) -> None:
     assert members(client_wheel) == files_of(CLIENT / "mnistified", "mnistified")
 

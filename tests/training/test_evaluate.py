@@ -80,6 +80,7 @@ def test_the_published_files_are_those_of_the_card() -> None:
         assert hashlib.sha256((version.directory / name).read_bytes()).hexdigest() == digest
 
 
+@pytest.mark.slow
 @needs_mnist
 def test_the_published_model_is_as_good_as_its_card_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(MODELS / "cnn/1", tmp_path / "cnn/1")

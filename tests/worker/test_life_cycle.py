@@ -20,6 +20,8 @@ from tests.worker.registry_of import publish, publish_broken
 
 FAR_S = 1e12  # unix time
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -218,13 +220,11 @@ def test_operators_load_look_and_unload_by_celery(living: System, models_dir: Pa
     wait_until_gone(living, "asked@1")
 
 
-@pytest.mark.slow
 def test_operators_cannot_unload_what_is_needed_nor_load_what_is_not_there(living: System) -> None:
     assert "is the default" in celery(living, "control", "unload_model", "cnn@1")[1]
     assert "no version '99'" in celery(living, "control", "load_model", "cnn@99")[1]
 
 
-@pytest.mark.slow
 def test_the_commands_are_listed_with_their_arguments(living: System) -> None:
     assert "models" in celery(living, "inspect", "--list")[1]
     told = celery(living, "control", "--list")[1]

@@ -23,6 +23,8 @@ SECRET = "a-secret-for-this-test-only"  # noqa: S105
 ENVIRON = {"WEBHOOK_SECRET": SECRET, "WEBHOOK_ALLOW_PRIVATE": "1", "WEBHOOK_ATTEMPTS": "3", "LOG_LEVEL": "debug"}
 RANGE = {"start": 0, "stop": 3}
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def calling(redis_server: RedisServer) -> Iterator[System]:
@@ -161,7 +163,6 @@ def test_the_two_kinds_of_worker_do_not_answer_for_each_other(calling: System) -
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.slow
 def test_a_tasks_worker_that_is_killed_leaves_its_callbacks_to_the_next(
     redis_server: RedisServer, receiver: Receiver
 ) -> None:
@@ -181,7 +182,6 @@ def test_a_tasks_worker_that_is_killed_leaves_its_callbacks_to_the_next(
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.slow
 def test_private_addresses_secrets_and_the_end_on_term(redis_server: RedisServer, receiver: Receiver) -> None:
     """The API lets private addresses through here, so that the worker's own check is what refuses them."""
     with running(redis_server.new_url(), environ=ENVIRON) as system:

@@ -122,7 +122,7 @@ def test_a_trainer_that_is_killed_takes_its_processes_along_and_the_next_goes_on
     lab: System,
 ) -> None:
     killed = lab.start_trainer()
-    path = ask(lab, {**SMALL, "epochs": 40, "limit_images": 1000})
+    path = ask(lab, {**SMALL, "epochs": 15, "limit_images": 1000})
     folder = folder_of(lab, path)
     before = watched(lab, path, in_epoch(3))
     killed.signal(signal.SIGKILL)
@@ -134,10 +134,10 @@ def test_a_trainer_that_is_killed_takes_its_processes_along_and_the_next_goes_on
 
     told = lab.start_trainer()
     after = watched(lab, path, lambda training: training["attempt"] == 2 and training["stage"] != "train")
-    assert after["progress"]["epoch"] == 40
+    assert after["progress"]["epoch"] == 15
     assert lab.http.delete(path).status_code == 200
     epochs = [row.split(",")[0] for row in (folder / "weights.keras.csv").read_text().splitlines()[1:]]
-    assert epochs == [str(epoch) for epoch in range(40)], (before, told.output)
+    assert epochs == [str(epoch) for epoch in range(15)], (before, told.output)
     gone(folder)
 
 

@@ -22,7 +22,7 @@ def test_a_bomb_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
         unpack(gzip.compress(TEXT), WINDOW_BITS["gzip"])
 
 
-@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(TEXT)[:-10]])
+@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(TEXT, mtime=0)[:-10]])
 def test_damaged_data_are_refused(body: bytes) -> None:
     with pytest.raises(BadParameter, match=r"cannot be unpacked|ends too early"):
         unpack(body, WINDOW_BITS["gzip"])
