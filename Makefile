@@ -13,7 +13,7 @@ GPU := $(if $(wildcard /dev/nvidia0),gpu)
 REQUIREMENTS := pyproject.toml constraints.txt $(wildcard requirements/*.txt client/requirements*.txt)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test check audit train fast-train data evaluate qa bench bench-peers faults hostile fuzz wheel docs clean
+.PHONY: help run test check audit train fast-train data evaluate qa bench bench-peers faults check-metrics hostile fuzz wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench-peers: ## install the peers that the benchmark compares with, in an enviro
 
 faults: $(VENV)/.all-installed ## do harm to a running service, again and again, and account for every image it accepted
 	$(PY) -m tests.faults $(FAULTS)
+
+check-metrics: $(VENV)/.all-installed ## alerts and dashboard on a running service, a real Prometheus, and harm (FIGURE=file.svg: a picture)
+	$(PY) -m tests.metrics $(if $(FIGURE),--figure $(FIGURE))
 
 hostile: $(VENV)/.all-installed ## send every bad input that we have to a running service, and count the answers
 	$(PY) -m tests.fuzz --hostile
