@@ -1,4 +1,4 @@
-"""One Chromium and one page a test; whatever a page asks of another host, or says on its console, fails the test."""
+"""One Chromium a module, one page a test: what it asks of another host, or complains of on its console, fails the test."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,8 +15,9 @@ OWN_SCHEMES = {"data", "blob"}
 REFUSED = "Failed to load resource"  # what a browser says of each status from 400 on
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """No longer than that: while Playwright runs, no test of another module could run an event loop."""
     executable = find_chromium()
     if executable is None:
         pytest.skip("no Chromium: `apt-get install chromium`, or set CHROMIUM")
