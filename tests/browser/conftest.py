@@ -1,4 +1,4 @@
-"""One Chromium a module, one page a test: what it asks of another host, or complains of on its console, fails the test."""
+"""One Chromium a module, one page a test: what it asks of another host, or has on its console, fails the test."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
