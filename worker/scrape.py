@@ -25,12 +25,13 @@ def serve_metrics(collector: Collector, settings: Settings) -> str:
     host = settings.metrics_host
     for port in range(settings.metrics_port, min(settings.metrics_port + PORTS, 65536)):
         try:
-            start_http_server(port, host, collector)
+            _, thread = start_http_server(port, host, collector)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 continue
             logger.error("no metrics: %s:%d (METRICS_HOST, METRICS_PORT): %s", host, port, error)
             return ""
+        thread.name = "metrics"
         at = f"{socket.gethostname() if host in WILDCARDS else host}:{port}"
         logger.info("metrics at http://%s/metrics", at)
         return at

@@ -88,7 +88,7 @@ def look_up(prometheus: Prometheus) -> list[tuple[Query, int]]:
     """Every query of the dashboard, and every series that an alert asks for; how many series there are of each."""
     queries = read_queries(RATE_INTERVAL)
     for rule in read_alerts():
-        queries += [Query(f"alert {rule['alert']}", selector, "") for selector in selectors(rule["expr"])]
+        queries += [Query(f"alert {rule['alert']}", selector) for selector in selectors(rule["expr"])]
     end_s = time.time()
     return [
         (query, sum(bool(points) for points in prometheus.series(query.expr, end_s - LOOK_BACK_S, end_s, 1).values()))
@@ -100,12 +100,13 @@ def draw(prometheus: Prometheus, marks: list[tuple[float, str]], end_s: float) -
     """The panels of DRAWN over the whole of the run."""
     charts = []
     for title in DRAWN:
-        lines = {}
-        for query in read_queries(RATE_INTERVAL):
-            if query.panel == title:
-                for labels, points in prometheus.series(query.expr, prometheus.started_s, end_s, 2).items():
-                    lines[name_of(query, labels)] = points
-        charts.append(Chart(title, lines))
+        queries = [query for query in read_queries(RATE_INTERVAL) if query.panel == title]
+        lines = {
+            name_of(query, labels): points
+            for query in queries
+            for labels, points in prometheus.series(query.expr, prometheus.started_s, end_s, 1).items()
+        }
+        charts.append(Chart(title, queries[0].unit, lines))
     return picture("The dashboard's queries, while harm is done", charts, marks, prometheus.started_s, end_s)
 
 

@@ -6,18 +6,20 @@ from xml.sax.saxutils import escape
 
 Points = Sequence[tuple[float, float]]
 
-COLUMNS, WIDTH, HEIGHT = 2, 470, 190
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 30, 44
+COLUMNS, WIDTH, HEIGHT = 2, 470, 204
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 30, 58
 MOST_LINES = 6  # of one chart: the largest
+LETTER = 5.8  # its width, near enough
 COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2")
 STYLE = "font-family:sans-serif;font-size:11px;fill:#333"
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`lines` by their names; points are (unix time, value)."""
+    """`lines` by their names; points are (unix time, value); `unit` is Grafana's word for it."""
 
     title: str
+    unit: str
     lines: Mapping[str, Points]
 
 
@@ -60,7 +62,9 @@ def _chart(chart: Chart, marks_s: Sequence[float], start_s: float, end_s: float)
     for share in (0.0, 0.5, 1.0):
         at = y(share * top)
         pieces.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="#ddd"/>')
-        pieces.append(f'<text x="{LEFT - 5}" y="{at + 4:.1f}" text-anchor="end">{share * top:.3g}</text>')
+        pieces.append(
+            f'<text x="{LEFT - 5}" y="{at + 4:.1f}" text-anchor="end">{_shown(share * top, top, chart.unit)}</text>'
+        )
     for number, mark_s in enumerate(marks_s):
         at = x(mark_s)
         pieces.append(
@@ -74,9 +78,22 @@ def _chart(chart: Chart, marks_s: Sequence[float], start_s: float, end_s: float)
 
 
 def _key(names: Sequence[str]) -> str:
-    pieces, left = [], float(LEFT)
+    """In as many rows as it takes."""
+    pieces, left, top = [], float(LEFT), HEIGHT - 38
     for colour, name in zip(COLOURS, names, strict=False):
-        pieces.append(f'<rect x="{left:.0f}" y="{HEIGHT - 24}" width="9" height="9" fill="{colour}"/>')
-        pieces.append(f'<text x="{left + 13:.0f}" y="{HEIGHT - 16}">{escape(name)}</text>')
-        left += 24 + 5.7 * len(name)
+        width = 24 + LETTER * len(name)
+        if left + width > WIDTH and left > LEFT:
+            left, top = float(LEFT), top + 14
+        pieces.append(f'<rect x="{left:.0f}" y="{top}" width="9" height="9" fill="{colour}"/>')
+        pieces.append(f'<text x="{left + 13:.0f}" y="{top + 8}">{escape(name)}</text>')
+        left += width
     return "\n".join(pieces)
+
+
+def _shown(value: float, top: float, unit: str) -> str:
+    """A number at an axis that ends at `top`."""
+    if unit == "s":
+        return f"{value * 1e3:.3g} ms" if top < 1 else f"{value:.3g} s"
+    if unit == "percentunit":
+        return f"{value:.0%}"
+    return f"{value:,.0f}" if top >= 100 else f"{value:.3g}"

@@ -22,11 +22,12 @@ _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One of a panel's; `legend` is Grafana's template for the name of a series."""
+    """One of a panel's; `legend` is Grafana's template for the name of a series, `unit` its word for what it counts."""
 
     panel: str
     expr: str
-    legend: str
+    legend: str = ""
+    unit: str = ""
 
 
 def read_alerts(file: Path = ALERTS_FILE) -> list[dict[str, Any]]:
@@ -76,7 +77,12 @@ def read_queries(rate_interval: str, file: Path = DASHBOARD_FILE) -> list[Query]
     """The dashboard's, panel by panel."""
     dashboard = json.loads(file.read_text())
     return [
-        Query(panel["title"], target["expr"].replace(RATE_INTERVAL, rate_interval), target["legendFormat"])
+        Query(
+            panel=panel["title"],
+            expr=target["expr"].replace(RATE_INTERVAL, rate_interval),
+            legend=target["legendFormat"],
+            unit=panel["fieldConfig"]["defaults"]["unit"],
+        )
         for panel in dashboard["panels"]
         for target in panel.get("targets", ())
     ]
