@@ -106,13 +106,17 @@ def free_port() -> int:
 
 
 def child_environ(environ: Mapping[str, str], workers: int) -> dict[str, str]:
-    """The programs of this virtual environment first, and the cores shared out between the workers' engines."""
+    """The programs of this virtual environment first, logs as fit this terminal, and the cores shared out between the
+    workers' engines.
+    """
     children = dict(environ)
     children["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environ.get("PATH", os.defpath)))
     children["PYTHONUNBUFFERED"] = "1"
     for guard in FLOWER_GUARDS:
         if not children.get(guard, "unset"):
             del children[guard]  # Flower takes an empty one for a password that nobody has
+    if sys.stdout.isatty() and children.get("LOG_FORMAT", "auto") == "auto":
+        children["LOG_FORMAT"] = "text"  # they write to the supervisor's pipe, and it to this terminal
     cores = len(os.sched_getaffinity(0))
     children.setdefault("DOOR_URL", f"http://127.0.0.1:{environ.get('API_PORT') or 5000}")
     children.setdefault("ENGINE_THREADS", str(max(1, cores // workers)))
@@ -150,11 +154,12 @@ def _announce(settings: Settings, redis_url: str, workers: int, supervisor: "sub
     while supervisor.poll() is None and not _answers(f"{api}/readyz"):
         time.sleep(READY_POLL_S)
     if supervisor.poll() is None:
+        flower = f"http://{settings.flower_host}:{settings.flower_port}/{settings.flower_url_prefix}"
         print(
             f"\nMNISTified is ready ({workers} worker{'s' if workers > 1 else ''}).\n"
             f"  Page    {api}/   open it in a browser\n"
             f"  API     {api}    try: curl {api}/mnist/classify/42\n"
-            f"  Flower  http://{settings.flower_host}:{settings.flower_port}\n"
+            f"  Flower  {flower.rstrip('/')}\n"
             f"  Redis   {without_credentials(redis_url)}\n"
             f"  data    {RUN_DIR.absolute()}\n"
             "Ctrl-C stops all of it.\n",

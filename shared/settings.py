@@ -17,6 +17,7 @@ Parse = Callable[[str], Any]
 RUN_DIR = Path(".run")
 REDIS_URL_FILE = RUN_DIR / "redis-url"
 LEAST_SECRET_CHARS = 16
+URL_PREFIX = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 CREDENTIALS = re.compile(r"(//)[^/]*@|((?:^|[?&])sentinel_password=)[^&]*")  # of a URL, not to be shown
 
 
@@ -92,6 +93,12 @@ def folder_or_url(text: str) -> Path | str:
     return text if "://" in text else Path(text)
 
 
+def _url_prefix(text: str) -> str:
+    if not URL_PREFIX.fullmatch(text):
+        raise ValueError("expected a path without slashes around it, as flower or tools/flower")
+    return text
+
+
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("expected some text")
@@ -111,6 +118,9 @@ class Settings:
     api_port: int = _setting(5000, _integer(1, 65535), "port of the API")
     flower_host: str = _setting("127.0.0.1", _text, "address Flower binds to")
     flower_port: int = _setting(5555, _integer(1, 65535), "port of Flower")
+    flower_url_prefix: str = _setting(
+        "", _url_prefix, "path under which a proxy has Flower, as `flower`; none: the root"
+    )
     metrics_host: str = _setting("127.0.0.1", _text, "address a worker's metrics bind to")
     metrics_port: int = _setting(
         5001, _integer(0, 65535), "port of a worker's metrics, or the next one that is free; 0: no metrics"

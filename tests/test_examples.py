@@ -12,7 +12,14 @@ from tests.examples import blocks, environ, on_system, run_script, run_sessions,
 from tests.processes import Process
 from tests.system import READY_S, System
 
-SESSIONS = ("README.md", "docs/start.md", "docs/bulk.md", "docs/command-line.md", "docs/doors.md")
+SESSIONS = (
+    "README.md",
+    "docs/start.md",
+    "docs/bulk.md",
+    "docs/command-line.md",
+    "docs/doors.md",
+    "docs/logs-and-traces.md",
+)
 SCRIPTS = ("docs/start.md", "docs/client.md", "docs/celery.md", "docs/doors.md")
 
 

@@ -120,7 +120,7 @@ def as_bmp(pixels: bytes) -> bytes:
 def classify_over_http(lines: bytes, params: dict[str, str], task_id: str) -> list[dict[str, Any]]:
     """A job of the images: a task that is delivered again finds the job that it made before, by its own id."""
     settings = app.settings
-    headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": f"celery-{task_id}"}
+    headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": f"celery-{task_id}", "X-Request-ID": task_id}
     access = {"X-API-Key": settings.door_key} if settings.door_key else {}
     with httpx.Client(base_url=settings.door_url, headers=access, timeout=60, trust_env=False) as http:
         reply = taken(http.post("/mnist/classify/bulk", content=lines, headers=headers, params=params))

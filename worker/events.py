@@ -61,5 +61,6 @@ def _send(dispatcher: Any, report: BatchReport) -> None:
         message = f"{report.failed} of {report.images} images failed: {report.reason}"
         dispatcher.send("task-failed", exception=message, traceback="", **ending)
     else:
-        result = f"{report.images} images in {report.took_ms:.1f} ms"
+        queue_ms = max((part.queue_ms for part in report.parts), default=0.0)
+        result = f"queue {queue_ms:.0f} ms at most, model {report.model_ms:.1f} ms"
         dispatcher.send("task-succeeded", result=result, runtime=report.took_ms / 1e3, **ending)

@@ -86,7 +86,7 @@ def report_of(
         model_ms=model_ms,
         parts=parts,
         reason=next(iter(faults.values()), ""),
-        request_ids=tuple(entry.request_id(position) for entry, position in told),
+        request_ids=tuple(dict.fromkeys(entry.request_id(position) for entry, position in told)),
         traceparents=_traceparents(batch),
     )
 

@@ -105,6 +105,23 @@ def test_an_empty_password_of_flower_is_as_good_as_none() -> None:
     assert local.child_environ({"FLOWER_BASIC_AUTH": "me:secret"}, 1)["FLOWER_BASIC_AUTH"] == "me:secret"
 
 
+@pytest.mark.parametrize(
+    ("terminal", "environ", "log_format"),
+    [
+        (True, {}, "text"),
+        (True, {"LOG_FORMAT": "auto"}, "text"),
+        (True, {"LOG_FORMAT": "json"}, "json"),
+        (False, {}, None),
+        (False, {"LOG_FORMAT": "text"}, "text"),
+    ],
+)
+def test_what_is_shown_on_a_terminal_is_text_though_it_comes_through_a_pipe(
+    terminal: bool, environ: dict[str, str], log_format: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert local.child_environ(environ, 1).get("LOG_FORMAT") == log_format
+
+
 @pytest.mark.parametrize(("cores", "workers", "threads"), [(8, 1, "8"), (8, 3, "2"), (2, 4, "1")])
 def test_the_cores_are_shared_out_between_the_workers(
     cores: int, workers: int, threads: str, monkeypatch: pytest.MonkeyPatch

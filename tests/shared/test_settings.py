@@ -36,6 +36,7 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "api_port": ("8080", 8080, ["0", "65536", "-1", "http", "80.0"]),
     "flower_host": ("::1", "::1", [" "]),
     "flower_port": ("65535", 65535, ["0", "65536", "x"]),
+    "flower_url_prefix": ("tools/flower", "tools/flower", ["/flower", "flower/", "a b", "a//b"]),
     "metrics_host": ("::", "::", [" "]),
     "metrics_port": ("0", 0, ["-1", "65536", "x"]),
     "log_level": ("debug", "debug", ["DEBUG", "trace", " info"]),

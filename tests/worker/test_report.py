@@ -40,6 +40,8 @@ def test_its_requests_are_told_by_what_they_brought_else_by_their_results_and_jo
     singles = part("a", 3, "interactive", {1: Origin("brought")}, start=1)
     told = report(singles, part("j", 50, "bulk", {0: Origin("of-the-job")}, start=20))
     assert told.request_ids == ("brought", "a-2", "of-the-job")
+    again = part("j", 50, "bulk", {0: Origin("of-the-job")})
+    assert report(again, again).request_ids == ("of-the-job",)
 
 
 def test_where_images_failed_only_theirs_are_told() -> None:

@@ -1,5 +1,6 @@
 """Real workers under real signals: whatever happens to one of them, a job completes and every item is there once."""
 
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -165,16 +166,26 @@ def test_flower_lists_the_workers_and_one_entry_per_batch(pair: System, test_set
     try:
         for worker in pair.workers.values():
             worker.wait_for_line("Events of group {task} enabled")
-        check_complete(pair, pair.submit(content=idx(tiled(test_set, IMAGES))), test_set)
+        headers = {"X-Request-ID": "of-the-job"}
+        check_complete(pair, pair.submit(content=idx(tiled(test_set, IMAGES)), headers=headers), test_set)
         tasks = tasks_in_flower(pair, port)
         assert {task["name"] for task in tasks} == {"mnistified.batch"}
         assert {task["state"] for task in tasks} == {"SUCCESS"}
-        assert all("model=cnn@1" in task["args"] for task in tasks)
+        assert all(re.fullmatch(r"queue \d+ ms at most, model [\d.]+ ms", task["result"].strip("'")) for task in tasks)
+        assert {task["kwargs"] for task in tasks} == {"of-the-job"}
         assert all(task["runtime"] > 0 for task in tasks)
         assert {task["worker"].partition("@")[0] for task in tasks} == {"worker-1", "worker-2"}
-        assert sum(int(task["args"].split(",")[0].removeprefix("n=")) for task in tasks) == IMAGES
+        assert sum(map(images_of, tasks)) == IMAGES
     finally:
         flower.stop()
+
+
+def images_of(task: dict[str, Any]) -> int:
+    """Of a batch in Flower, `cnn@1 n=64 interactive 0 / bulk 64`."""
+    match = re.fullmatch(r"cnn@1 n=(\d+) interactive (\d+) / bulk (\d+)", task["args"])
+    assert match, task
+    assert int(match[1]) == int(match[2]) + int(match[3])
+    return int(match[1])
 
 
 def tasks_in_flower(system: System, port: int) -> list[dict[str, Any]]:
@@ -182,7 +193,7 @@ def tasks_in_flower(system: System, port: int) -> list[dict[str, Any]]:
     pause = threading.Event()
     for _ in range(200):
         found = system.http.get(f"http://127.0.0.1:{port}/api/tasks", params={"limit": 10_000}).json().values()
-        images = sum(int(t["args"].split(",")[0].removeprefix("n=")) for t in found if t["state"] == "SUCCESS")
+        images = sum(images_of(task) for task in found if task["state"] == "SUCCESS")
         if images >= IMAGES:
             return list(found)
         pause.wait(0.1)
