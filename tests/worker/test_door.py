@@ -73,6 +73,9 @@ def test_a_group_of_100_images_in_three_forms_gets_the_answers_of_http(
 
 def test_a_chain_ends_with_the_answers_of_its_last_task(system: System, door: Process, test_set: Split) -> None:
     agree(ask(system, "chain", test_set.images[:3].tolist()), over_http(system, test_set, 3))
+    accepted = [json.loads(line) for line in system.api.output.splitlines() if '"job accepted"' in line]
+    named = [line["request_id"] for line in accepted if f"[{line['request_id']}] received" in door.output]
+    assert named, "requests go by the ids of their tasks"
 
 
 def test_pictures_of_any_size_are_fitted_where_that_is_asked_for(
