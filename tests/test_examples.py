@@ -19,6 +19,7 @@ SESSIONS = (
     "docs/command-line.md",
     "docs/doors.md",
     "docs/logs-and-traces.md",
+    "docs/operating.md",
 )
 SCRIPTS = ("docs/start.md", "docs/client.md", "docs/celery.md", "docs/doors.md")
 
