@@ -20,8 +20,9 @@ READY_S = 60.0
 class Service:
     """`processes` by name: redis, api, worker-1, …"""
 
-    def __init__(self, port: int, processes: dict[str, Process]) -> None:
+    def __init__(self, port: int, redis_port: int, processes: dict[str, Process]) -> None:
         self.port = port
+        self.redis_port = redis_port
         self.processes = processes
 
     @property
@@ -69,7 +70,7 @@ def running(log_dir: Path, workers: int = 1, environ: Mapping[str, str] | None =
             processes[name] = stack.enter_context(Process(name, command, settings, log_dir))
         for process in processes.values():
             process.wait_until(lambda: _workers_ready(api_port) == workers, READY_S)
-        yield Service(api_port, processes)
+        yield Service(api_port, redis_port, processes)
 
 
 def worker_command(name: str) -> list[str]:

@@ -62,6 +62,11 @@ def shard_of(stream_key: str) -> str:
     return shard if shard.isdecimal() else ""
 
 
+def turn(model: str) -> str:
+    """String: there while a worker has just looked after the model's streams."""
+    return f"{PREFIX}turn:{model}"
+
+
 def queued(model: str, lane: Lane) -> str:
     """Hash: see the top of this file."""
     return f"{PREFIX}queued:{model}:{lane}"

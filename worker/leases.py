@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from redis.exceptions import OutOfMemoryError
+
 from shared import keys
 from shared.connection import Client
 from shared.keys import Lane
@@ -14,6 +16,21 @@ logger = logging.getLogger(__name__)
 RENEW_SCRIPT = Path(__file__).with_name("renew.lua").read_text()
 TAKEOVERS_PER_TICK = 8  # of each stream; the rest goes to the next tick, or to another worker
 STALE_CONSUMER_LEASES = 10  # a consumer that was silent for so many leases and owns nothing is forgotten
+
+
+def take_turns(client: Client, models: Sequence[str], turn_ms: int) -> list[str]:
+    """Those of `models` whose streams are this worker's to look after now: of all workers, one in `turn_ms`.
+
+    Each looking at each stream would cost Redis more, with hundreds of workers, than their work. Raises redis' errors.
+    """
+    with client.pipeline(transaction=False) as pipeline:
+        for model in models:
+            pipeline.set(keys.turn(model), 1, nx=True, px=turn_ms)
+        try:
+            taken = pipeline.execute()
+        except OutOfMemoryError:  # a full Redis drains by what is finished: nobody's turn may be missed then
+            return list(models)
+    return [model for model, mine in zip(models, taken, strict=True) if mine]
 
 
 class Leases:

@@ -25,7 +25,7 @@ from worker.engines import Engines
 from worker.finish import Finisher
 from worker.heartbeat import Heartbeat
 from worker.intake import BLOCK_MS, Intake, ensure_groups
-from worker.leases import Leases
+from worker.leases import Leases, take_turns
 from worker.loader import Loader
 from worker.metrics import Metrics
 from worker.report import BatchReport, log_batch
@@ -41,6 +41,7 @@ from worker.wishes import Listener, Wishes, read_wishes
 logger = logging.getLogger(__name__)
 
 DRIFT_WINDOWS_KEPT = 3  # two are read, and the last of them is still written while the next begins
+TURNS_PER_KEEP = 4  # so that a worker that dies in its turn is not waited for
 WARM_STOP_S = 30.0  # for what is in hand when a worker is told to stop; what is left is taken over
 SWITCH_INTERVAL_S = 1e-4  # the thread that has the model's turn must not wait for one that writes results
 
@@ -61,7 +62,9 @@ class BatchingService(Collector):
         self._drift_tallies = Tallies(DRIFT_WINDOWS_KEPT * keys.DRIFT_WINDOW_S)
         self._drift = Drift(self._drift_tallies)
         self._shadow_tallies = Tallies(settings.result_ttl_s)
+        self._keep_s = min(settings.lease_ms / 4e3, settings.worker_ttl_s / 4)
         self._models: list[str] = []
+        self._turns: list[str] = []  # of them, those whose streams are ours to look after now
         self._pullers: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -87,7 +90,7 @@ class BatchingService(Collector):
         suspects = Suspects(client, self._consumer, settings.max_attempts)
         self._deliveries = Deliveries(client, self._backlog, self._finisher(client), suspects, self.loader.wake)
         self._leases = Leases(
-            self._keeper_client, self._consumer, lambda: self._models, self._deliveries, settings.lease_ms
+            self._keeper_client, self._consumer, lambda: self._turns, self._deliveries, settings.lease_ms
         )
         self._heartbeat = Heartbeat(
             self._keeper_client, self._name, settings.worker_ttl_s, self._metrics, serve_metrics(self, settings)
@@ -216,15 +219,14 @@ class BatchingService(Collector):
                 self._pullers.append(self._thread(name, intake.pull_forever))
 
     def _keep(self) -> None:
-        interval_s = min(self._settings.lease_ms / 4e3, self._settings.worker_ttl_s / 4)
         while not self._stopping.is_set():
-            self._keep_soon.wait(interval_s)
+            self._keep_soon.wait(self._keep_s)
             self._keep_soon.clear()
             if not self._stopping.is_set():
                 self._keep_or_warn()
         for runner in self._runners:  # what they still have in hand stays ours until it is finished
             while runner.is_alive():
-                runner.join(interval_s)
+                runner.join(self._keep_s)
                 self._keep_or_warn()
         self._keep_or_warn()  # the last counts
 
@@ -238,11 +240,12 @@ class BatchingService(Collector):
         self._leases.renew()
         if not self._stopping.is_set():
             self._read_new_models()
+            self._turns = take_turns(self._keeper_client, self._models, round(self._keep_s * 1e3 / TURNS_PER_KEEP))
             self._leases.take_over()
             self._leases.forget_stale_consumers()
         self._heartbeat.beat(self.loader.state(), self._leases.takeovers)
         with self._keeper_client.pipeline(transaction=False) as pipeline:
-            for model in self._models:
+            for model in self._turns:
                 for lane in keys.LANES:
                     for key in (*keys.streams(model, lane), keys.queued(model, lane)):
                         pipeline.expire(key, self._settings.result_ttl_s)

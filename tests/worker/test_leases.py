@@ -15,7 +15,7 @@ from worker.backlog import Backlog
 from worker.deliveries import Deliveries
 from worker.finish import Finisher
 from worker.intake import Intake, ensure_groups
-from worker.leases import Leases
+from worker.leases import Leases, take_turns
 from worker.metrics import Metrics
 from worker.suspects import GIVE_UP_FACTOR, Suspects
 from worker.watchdog import Watchdog
@@ -241,3 +241,21 @@ def wait_until_idle(client: Client) -> None:
     """Until every consumer has been silent for a millisecond of Redis's own clock."""
     while min(consumer["idle"] for consumer in client.xinfo_consumers(STREAM, keys.GROUP)) < 1:
         client.ping()
+
+
+def test_however_many_workers_there_are_one_looks_after_a_models_streams_at_a_time(client: Client) -> None:
+    assert take_turns(client, ["cnn", "seed"], 60_000) == ["cnn", "seed"]
+    assert take_turns(client, ["cnn", "seed", "new"], 60_000) == ["new"]
+
+
+def test_a_turn_passes_by_itself(client: Client) -> None:
+    assert take_turns(client, ["cnn"], 60_000) == ["cnn"]
+    assert 0 < client.pttl(keys.turn("cnn")) <= 60_000
+
+
+def test_while_redis_is_full_everyone_looks(client: Client) -> None:
+    client.config_set("maxmemory", 1)
+    try:
+        assert take_turns(client, ["cnn", "seed"], 60_000) == ["cnn", "seed"]
+    finally:
+        client.config_set("maxmemory", 0)

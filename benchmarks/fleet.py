@@ -1,0 +1,145 @@
+"""`python -m benchmarks.fleet`: what workers cost that do nothing, and what a thousand of them would.
+
+Idle services with few and with more workers tell what one more of them keeps open and asks for. For `--workers` more only their
+heartbeats are written, each a copy of a real one: every API process reads them all, each second.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import redis
+
+from benchmarks.http_call import call
+from benchmarks.machine import describe_machine
+from benchmarks.processes import BenchmarkError
+from benchmarks.service import Service, running
+from shared import keys
+from shared.errors import MnistifiedError
+from worker.heartbeat import BEAT_SCRIPT
+
+REAL_WORKERS = (6, 12)  # the difference is what one more costs
+SETTLE_S = 3.0
+KEPT_S = 3600  # the copies stay for as long as this takes
+REQUESTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What a service does in a second while nobody asks it for anything."""
+
+    connections: float
+    commands_per_s: float
+    redis_cores: float
+    api_cores: float
+
+    def less(self, other: "Idle", workers: int) -> "Idle":
+        """Of each of `workers` that are the difference."""
+        return Idle(
+            (self.connections - other.connections) / workers,
+            (self.commands_per_s - other.commands_per_s) / workers,
+            (self.redis_cores - other.redis_cores) / workers,
+            (self.api_cores - other.api_cores) / workers,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
+    parser.add_argument("--workers", type=int, default=1000, help="heartbeats that are written (default: 1000)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of each look (default: 20)")
+    arguments = parser.parse_args()
+    try:
+        print("\n".join(measure(arguments.workers, arguments.seconds)))
+    except (BenchmarkError, MnistifiedError, OSError) as error:
+        sys.exit(f"fleet: {error}")
+
+
+def measure(workers: int, seconds: float) -> list[str]:
+    """The lines of a report. Raises BenchmarkError."""
+    environ = {"ENGINE_THREADS": "1", "METRICS_PORT": "0"}
+    with tempfile.TemporaryDirectory(prefix="bench-fleet-") as folder:
+        few, many = REAL_WORKERS
+        with running(Path(folder), few, environ) as service:
+            with_few = look(service, seconds)
+        with running(Path(folder), many, environ) as service:
+            together = look(service, seconds)
+            each = together.less(with_few, many - few)
+            beat_bytes, beat_us = write_heartbeats(service, workers)
+            crowded = look(service, seconds)
+            replies = {path: reply(service, path) for path in ("/status", "/metrics")}
+    reading = crowded.less(together, 1)
+    machine = describe_machine()
+    return [
+        f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, {machine['date']}.",
+        "",
+        f"| one more idle worker | each | of {workers:,} |",
+        "| --- | --: | --: |",
+        f"| connections to Redis | {each.connections:.0f} | {each.connections * workers:,.0f} |",
+        f"| commands/s | {each.commands_per_s:.1f} | {each.commands_per_s * workers:,.0f} |",
+        f"| cores of Redis | {each.redis_cores:.5f} | {each.redis_cores * workers:.2f} |",
+        f"| bytes of a heartbeat | {beat_bytes:,} | {beat_bytes * workers:,} |",
+        f"| writing it, µs of Redis | {beat_us:.0f} | |",
+        "",
+        f"| an API process that hears of {workers:,} workers more | |",
+        "| --- | --: |",
+        f"| cores of it, for reading their heartbeats each second | {reading.api_cores:.3f} |",
+        f"| cores of Redis, for the same | {reading.redis_cores:.3f} |",
+        *(f"| `GET {path}`, ms; KiB | {took_ms:.0f}; {kib:,.0f} |" for path, (took_ms, kib) in replies.items()),
+    ]
+
+
+def look(service: Service, seconds: float) -> Idle:
+    time.sleep(SETTLE_S)
+    with client_of(service) as client:
+        commands, cpu_s, started_s = commands_of(client), service.cpu_s(), time.monotonic()
+        time.sleep(seconds)
+        took_s = time.monotonic() - started_s
+        used_s = {name: now - cpu_s[name] for name, now in service.cpu_s().items()}
+        return Idle(
+            len(client.client_list()) - 1,
+            (commands_of(client) - commands) / took_s,
+            used_s["redis"] / took_s,
+            used_s["api"] / took_s,
+        )
+
+
+def commands_of(client: "redis.Redis") -> int:
+    processed: int = client.info("stats")["total_commands_processed"]
+    return processed
+
+
+def write_heartbeats(service: Service, workers: int) -> tuple[int, float]:
+    """(bytes, µs of Redis) of each."""
+    with client_of(service) as client:
+        name = client.zrange(keys.WORKERS, 0, 0)[0].decode()
+        beat = orjson.loads(client.get(keys.worker(name)))
+        before_s, state = service.processes["redis"].cpu_s(), b""
+        for number in range(workers):
+            copy = f"copy-{number}"
+            state = orjson.dumps(beat | {"name": copy})
+            client.eval(BEAT_SCRIPT, 2, keys.WORKERS, keys.worker(copy), copy, state, time.time() + KEPT_S, 2 * KEPT_S)
+        return len(state), (service.processes["redis"].cpu_s() - before_s) / workers * 1e6
+
+
+def reply(service: Service, path: str) -> tuple[float, float]:
+    """(ms, KiB): the quickest of a few."""
+    took_s = []
+    for _ in range(REQUESTS):
+        started_s = time.perf_counter()
+        status, content = call(service.port, "GET", path, timeout_s=30)
+        took_s.append(time.perf_counter() - started_s)
+        if status != 200:
+            raise BenchmarkError(f"{path} answers {status}")
+    return min(took_s) * 1e3, len(content) / 1024
+
+
+def client_of(service: Service) -> "redis.Redis":
+    return redis.Redis(port=service.redis_port)
+
+
+if __name__ == "__main__":
+    main()
