@@ -1,7 +1,7 @@
 """`python -m benchmarks.fleet`: what workers cost that do nothing, and what a thousand of them would.
 
-Idle services with few and with more workers tell what one more of them keeps open and asks for. For `--workers` more only their
-heartbeats are written, each a copy of a real one: every API process reads them all, each second.
+Idle services with few and with more workers tell what one more of them keeps open and asks for. For `--workers` more
+only their heartbeats are written, each a copy of a real one: every API process reads them all, each second.
 """
 
 import argparse
