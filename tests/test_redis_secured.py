@@ -67,8 +67,8 @@ def over_tls(server: RedisServer, tls_port: int, query: str) -> str:
 
 @contextmanager
 def telling_all(redis_url: str) -> Iterator[System]:
-    """An API and a worker that log all that they can."""
-    with running(redis_url, 0, {"LOG_LEVEL": "debug"}) as system:
+    """An API and a worker that log all that they can, Celery's banner too."""
+    with running(redis_url, 0, {"LOG_LEVEL": "debug", "LOG_FORMAT": "text"}) as system:
         command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo", "--loglevel", "debug"]
         system.workers["worker-1"] = Process(command, system.environ)
         system.workers["worker-1"].wait_for_line(" ready.", READY_S)
