@@ -71,7 +71,8 @@ wheel: $(VENV)/.all-installed ## build the packages, dist/mnistified-*.whl, whic
 	$(PY) -m build --outdir dist client
 
 docs: $(VENV)/.docs-installed ## build the documentation as a site, build/site/index.html
-	$(PY) -m properdocs build --quiet --strict
+	@$(PY) -m properdocs build --quiet --strict
+	@echo build/site/index.html
 
 data: $(VENV)/.run-installed ## download MNIST into data/mnist
 	$(PY) -m training data --dir data/mnist

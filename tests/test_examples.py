@@ -20,6 +20,7 @@ SESSIONS = (
     "docs/doors.md",
     "docs/logs-and-traces.md",
     "docs/operating.md",
+    "docs/retraining.md",
 )
 SCRIPTS = ("docs/start.md", "docs/client.md", "docs/celery.md", "docs/doors.md")
 
