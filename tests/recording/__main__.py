@@ -85,12 +85,11 @@ def typed_and_run(commands: tuple[str, ...], folder: Path, environ: dict[str, st
             yield Event(now_s, command[start : start + LETTERS_AT_A_TIME])
             now_s += LETTERS_S
         yield Event(now_s, "\r\n")
+        started_s = now_s
         for at_s, text in run(command.replace(":5000", f":{port}"), folder, environ, COLUMNS):
-            last = Event(now_s + at_s, text)
-            yield last
-        now_s = last.at_s + PAUSE_S
-        if not last.text.endswith("\n"):
-            yield Event(last.at_s, "\r\n")
+            now_s = started_s + at_s
+            yield Event(now_s, text)
+        now_s += PAUSE_S
 
 
 if __name__ == "__main__":

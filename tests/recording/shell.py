@@ -15,7 +15,7 @@ LINES = 50
 
 
 def run(command: str, cwd: Path, environ: Mapping[str, str], columns: int) -> Iterator[tuple[float, str]]:
-    """(seconds since the start, text) as it comes; at the end an empty text. Raises CalledProcessError."""
+    """(seconds since the start, text) as it comes. Raises CalledProcessError."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
     started_s = time.monotonic()
