@@ -9,6 +9,7 @@ Points = Sequence[tuple[float, float]]
 COLUMNS, WIDTH, HEIGHT = 2, 470, 204
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 30, 58
 MOST_LINES = 6  # of one chart: the largest
+GAP_S = 3.0
 LETTER = 5.8  # its width, near enough
 COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2")
 STYLE = "font-family:sans-serif;font-size:11px;fill:#333"
@@ -72,9 +73,21 @@ def _chart(chart: Chart, marks_s: Sequence[float], start_s: float, end_s: float)
             f'<text x="{at + 2:.1f}" y="{TOP + height + 11}" style="font-size:9px">{number + 1}</text>'
         )
     for colour, (_, points) in zip(COLOURS, kept, strict=False):
-        path = " ".join(f"{x(time_s):.1f},{y(value):.1f}" for time_s, value in points)
-        pieces.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.3"/>')
+        for run in _runs(points):
+            path = " ".join(f"{x(time_s):.1f},{y(value):.1f}" for time_s, value in run)
+            pieces.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.3"/>')
     return "\n".join([*pieces, _key([name for name, _ in kept])])
+
+
+def _runs(points: Points) -> list[list[tuple[float, float]]]:
+    """What belongs together: where nothing was measured for GAP_S, no line says otherwise."""
+    runs: list[list[tuple[float, float]]] = []
+    for point in points:
+        if runs and point[0] - runs[-1][-1][0] <= GAP_S:
+            runs[-1].append(point)
+        else:
+            runs.append([point])
+    return runs
 
 
 def _key(names: Sequence[str]) -> str:

@@ -16,8 +16,8 @@ def queries_table(found: Sequence[tuple[Query, int]]) -> str:
 
 def drills_table(drills: Sequence[Drill], seen: Sequence[Seen]) -> str:
     lines = [
-        "| fault | seen in `/status` after, s | in `/metrics` after, s | alerts that fire, after, s |",
-        "|---|--:|--:|---|",
+        "| fault | counted from | seen in `/status` after, s | in `/metrics` after, s | alerts that fire, after, s |",
+        "|---|---|--:|--:|---|",
     ]
     for drill, one in zip(drills, seen, strict=True):
         alerts = ", ".join(
@@ -26,7 +26,7 @@ def drills_table(drills: Sequence[Drill], seen: Sequence[Seen]) -> str:
         )
         status = _shown(one.in_status_s) if drill.in_status else "–"
         metrics = _shown(one.in_metrics_s) if drill.in_metrics else "–"
-        lines.append(f"| {drill.name} | {status} | {metrics} | {alerts} |")
+        lines.append(f"| {drill.name} | {drill.counted_from} | {status} | {metrics} | {alerts} |")
     return "\n".join(lines)
 
 

@@ -19,9 +19,9 @@ from tests.processes import BIN, ROOT, Process
 from tests.system import READY_S, RedisServer, System
 from tests.worker.registry_of import publish, publish_broken
 
-MAX_QUEUED_BULK_IMAGES = 30_000  # less than by default, so that it fills within seconds
-JOB_IMAGES = 1_000
-SINGLES_PAUSE_S = 0.005
+MAX_QUEUED_BULK_IMAGES = 15_000  # less than by default, so that it fills within seconds
+JOB_IMAGES = 500
+SINGLES_PAUSE_S = 0.02
 JOBS_PAUSE_S = 1.0
 BROKEN = "broken@1"
 

@@ -18,11 +18,15 @@ def lines(root: "ElementTree.Element") -> list[str]:
 
 
 def test_a_chart_has_its_title_its_lines_and_their_names() -> None:
-    root = drawn(Chart("Is it well?", "none", {"yes": [(0.0, 1.0), (10.0, 3.0)], "no": [(0.0, 2.0), (10.0, 0.0)]}))
+    root = drawn(Chart("Is it well?", "none", {"yes": [(0.0, 1.0), (2.0, 3.0)], "no": [(0.0, 2.0), (2.0, 0.0)]}))
     assert {"Is it well?", "yes", "no", "1: harm & more", "3", "0"} <= set(texts(root))
     first, second = lines(root)
     assert first.split()[1].split(",")[1] == "30.0", "the largest value is at the top"
     assert second.split()[1].split(",")[1] == "146.0", "and 0 at the bottom"
+
+
+def test_a_line_breaks_where_nothing_was_measured() -> None:
+    assert len(lines(drawn(Chart("Gone?", "none", {"up": [(0.0, 1.0), (1.0, 1.0), (8.0, 1.0), (9.0, 1.0)]})))) == 2
 
 
 def test_of_many_lines_the_largest_are_drawn() -> None:
@@ -38,4 +42,4 @@ def test_short_times_are_told_in_milliseconds() -> None:
 
 
 def test_a_chart_of_nothing_is_drawn_too() -> None:
-    assert lines(drawn(Chart("Nothing?", "none", {}), Chart("Nothing else?", "none", {"empty": []}))) == [""]
+    assert lines(drawn(Chart("Nothing?", "none", {}), Chart("Nothing else?", "none", {"empty": []}))) == []
