@@ -1,6 +1,7 @@
 """A second API process beside the shared system's, and the proxy in front of both."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,3 +24,17 @@ def proxy(system: System, other_api: int, tmp_path_factory: pytest.TempPathFacto
     proxy = Proxy(tmp_path_factory.mktemp("proxy"), [system.port, other_api])
     yield proxy
     assert proxy.process.stop() == 0
+
+
+@pytest.fixture
+def start_proxy(tmp_path: Path) -> Iterator[Callable[..., Proxy]]:
+    """Starts one of a test's own, in front of the API ports that it is given; with `environ` where that matters."""
+    started: list[Proxy] = []
+
+    def start(api_ports: list[int], environ: dict[str, str] | None = None) -> Proxy:
+        started.append(Proxy(tmp_path / f"proxy-{len(started)}", api_ports, environ))
+        return started[-1]
+
+    yield start
+    for proxy in started:
+        assert proxy.process.stop() == 0

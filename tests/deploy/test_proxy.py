@@ -7,7 +7,7 @@ import ssl
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -48,24 +48,26 @@ def test_tls_is_spoken_from_1_2_on(version: str, spoken: bool, proxy: Proxy) -> 
                 context.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
-def test_a_certificate_that_is_given_is_used_and_one_that_was_made_is_kept(system: System, tmp_path: Path) -> None:
-    proxy = Proxy(tmp_path, [system.port])
-    made = (tmp_path / "certificate" / "tls.crt").read_bytes()
-    assert (tmp_path / "certificate" / "tls.key").stat().st_mode & 0o077 == 0, "for nobody else to read"
+def test_a_certificate_that_is_given_is_used_and_one_that_was_made_is_kept(
+    system: System, start_proxy: Callable[..., Proxy]
+) -> None:
+    proxy = start_proxy([system.port])
+    folder = proxy.certificate_dir
+    made = (folder / "tls.crt").read_bytes()
+    assert (folder / "tls.key").stat().st_mode & 0o077 == 0, "for nobody else to read"
     assert proxy.process.stop() == 0
     proxy.start()
-    assert (tmp_path / "certificate" / "tls.crt").read_bytes() == made
+    assert (folder / "tls.crt").read_bytes() == made
     assert proxy.process.stop() == 0
 
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1")
-    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "certificate" / "tls.crt"))
-    issued.private_key_pem.write_to_path(str(tmp_path / "certificate" / "tls.key"))
+    issued.cert_chain_pems[0].write_to_path(str(folder / "tls.crt"))
+    issued.private_key_pem.write_to_path(str(folder / "tls.key"))
     proxy.start()
     context = ssl.create_default_context()
     authority.configure_trust(context)
     assert httpx.get(f"{proxy.tls_url}/healthz", verify=context).status_code == 200
-    assert proxy.process.stop() == 0
 
 
 def test_an_upload_streams_through_and_leaves_nothing_behind(proxy: Proxy, system: System) -> None:
@@ -118,11 +120,13 @@ def test_events_come_as_they_happen(proxy: Proxy, system: System) -> None:
         worker.signal(signal.SIGCONT)
 
 
-def test_while_one_api_process_is_killed_requests_go_on_on_the_other(system: System, tmp_path: Path) -> None:
+def test_while_one_api_process_is_killed_requests_go_on_on_the_other(
+    system: System, start_proxy: Callable[..., Proxy]
+) -> None:
     """Reads that were under way, and whatever had not been sent yet; both kinds find the one that lives."""
     port = free_port()
     mortal = start_api(system, port)
-    proxy = Proxy(tmp_path, [system.port, port])
+    proxy = start_proxy([system.port, port])
     statuses: Counter[int] = Counter()
     stopping = threading.Event()
 
@@ -149,7 +153,6 @@ def test_while_one_api_process_is_killed_requests_go_on_on_the_other(system: Sys
         picture = http.get("/mnist/image/3", headers={"Accept": "image/png"}).content
         assert {http.post("/mnist/classify", content=picture).status_code for _ in range(50)} == {200}
     check_back_in_turn(proxy, system, port)
-    assert proxy.process.stop() == 0
 
 
 def check_back_in_turn(proxy: Proxy, system: System, port: int) -> None:
@@ -167,11 +170,9 @@ def check_back_in_turn(proxy: Proxy, system: System, port: int) -> None:
     again.stop()
 
 
-def test_with_no_api_process_left_it_says_so_in_the_apis_own_form(tmp_path: Path) -> None:
-    proxy = Proxy(tmp_path, [free_port(), free_port()])
-    with proxy.client() as http:
+def test_with_no_api_process_left_it_says_so_in_the_apis_own_form(start_proxy: Callable[..., Proxy]) -> None:
+    with start_proxy([free_port(), free_port()]).client() as http:
         reply = http.get("/status")
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json()["detail"] == "no API process can be reached"
-    assert proxy.process.stop() == 0

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -98,17 +98,14 @@ def test_nobody_passes_for_another_by_a_header(tight: Proxy) -> None:
 
 @pytest.mark.slow
 def test_behind_a_proxy_that_is_trusted_the_address_is_the_one_that_it_tells(
-    system: System, tmp_path_factory: pytest.TempPathFactory
+    system: System, start_proxy: Callable[..., Proxy]
 ) -> None:
-    trusting = Proxy(
-        tmp_path_factory.mktemp("trusting"), [system.port], {**TIGHT, "TRUSTED_PROXIES": "127.0.1.0/24 127.0.2.1"}
-    )
+    trusting = start_proxy([system.port], {**TIGHT, "TRUSTED_PROXIES": "127.0.1.0/24 127.0.2.1"})
     with trusting.client("127.0.1.9") as http:
         replies = [http.get("/mnist/label/3", headers={"X-Forwarded-For": f"10.0.0.{n}"}) for n in range(30)]
         assert {reply.status_code for reply in replies} == {200}
         told_twice = {"X-Forwarded-For": "10.9.9.9, 10.0.0.1"}  # the first is what the client itself said
         assert 429 in {http.get("/mnist/label/3", headers=told_twice).status_code for _ in range(30)}
-    trusting.process.stop()
 
 
 @pytest.mark.slow

@@ -2,10 +2,9 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.parser import Parser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import httpx
 import pytest
@@ -124,8 +123,10 @@ def flower(system: System) -> Iterator[int]:
     process.stop()
 
 
-def test_flower_is_under_a_path_behind_its_own_password(flower: int, system: System, tmp_path: Path) -> None:
-    proxy = Proxy(tmp_path, [system.port], {"FLOWER_SERVER": f"127.0.0.1:{flower}", "FLOWER_GUARDED": "set"})
+def test_flower_is_under_a_path_behind_its_own_password(
+    flower: int, system: System, start_proxy: Callable[..., Proxy]
+) -> None:
+    proxy = start_proxy([system.port], {"FLOWER_SERVER": f"127.0.0.1:{flower}", "FLOWER_GUARDED": "set"})
     with proxy.client() as http:
         assert http.get("/flower/workers").status_code == 401
         assert http.get("/flower/metrics").status_code == 404
@@ -134,11 +135,9 @@ def test_flower_is_under_a_path_behind_its_own_password(flower: int, system: Sys
         assert page.status_code == 200
         style = next(part for part in page.text.split('"') if part.startswith("/flower/static/css/"))
         assert http.get(style.replace("&amp;", "&")).headers["content-type"].startswith("text/css")
-    assert proxy.process.stop() == 0
 
 
-def test_without_a_password_flower_is_not_there(flower: int, system: System, tmp_path: Path) -> None:
-    proxy = Proxy(tmp_path, [system.port], {"FLOWER_SERVER": f"127.0.0.1:{flower}"})
+def test_without_a_password_flower_is_not_there(flower: int, system: System, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy([system.port], {"FLOWER_SERVER": f"127.0.0.1:{flower}"})
     with proxy.client() as http:
         assert http.get("/flower/workers", auth=("me", "open-sesame")).status_code == 404
-    assert proxy.process.stop() == 0
