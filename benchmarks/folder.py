@@ -11,6 +11,7 @@ import pty
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from pathlib import Path
 from statistics import median
@@ -67,7 +68,7 @@ def time_folder(service: Service, folder: Path, images: int) -> float:
     shown = on_a_terminal(command, environ)
     seconds = time.perf_counter() - start_s
     rows = len(out.read_text().splitlines()) - 1
-    if rows != images or b"\r" not in shown:
+    if rows != images or b"results:" not in shown:
         raise BenchmarkError(f"{rows} rows of {images}: {shown.decode(errors='replace')}")
     return seconds
 
@@ -75,6 +76,7 @@ def time_folder(service: Service, folder: Path, images: int) -> float:
 def on_a_terminal(command: list[str], environ: dict[str, str]) -> bytes:
     """What the command shows on a terminal of its own, once it has ended. Raises BenchmarkError when it fails."""
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))  # without a size, no bar has room
     with subprocess.Popen(command, env=environ, stdout=theirs, stderr=theirs) as process:  # noqa: S603  # our own command
         os.close(theirs)
         shown = b""

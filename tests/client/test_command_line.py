@@ -4,6 +4,8 @@ import csv
 import importlib.util
 import io
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.folder import on_a_terminal
 from mnistified.commands.drawing import draw
 from shared.dataset import Split
 from tests.client.command import Command
@@ -54,6 +57,13 @@ def test_a_folder_becomes_a_file_of_each_format(mnistified: Command, folder: Pat
     assert [(row["name"], int(row["prediction"])) for row in rows] == [(i["name"], i["prediction"]) for i in items]
     assert np.array_equal(probabilities, np.asarray([item["probabilities"] for item in items], np.float32))
     assert sorted(path.name for path in mnistified.cwd.iterdir()) == ["a.csv", "a.ndjson", "a.npy"]
+
+
+def test_on_a_terminal_bars_show_the_rate_and_the_time_left(mnistified: Command, folder: Path) -> None:
+    words = [*mnistified.words, "bulk", str(folder), "--out", str(mnistified.cwd / "out.csv")]
+    shown = on_a_terminal(words, os.environ | mnistified.environ).decode()
+    assert re.search(r"\rresults: .*\| 0/300 \[\d\d:\d\d<\?, \? images/s\]", shown), shown
+    assert "300 done" in shown
 
 
 def test_patterns_and_stdin_are_sources_too(mnistified: Command, folder: Path, test_set: Split) -> None:
