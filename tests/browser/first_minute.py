@@ -17,7 +17,8 @@ from tests.browser.acts import SEVEN, draw, expect_read
 from tests.browser.chromium import find_chromium, launched
 from tests.processes import ROOT, Process
 
-READY_S = 600
+READY_S = 300
+POLL_S = 0.1
 
 
 class Steps:
@@ -36,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.browser.first_minute", description=__doc__)
     parser.add_argument("--keep-cache", action="store_true", help="let pip use its cache")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service is stopped then, too
     executable = find_chromium()
     if executable is None:
         sys.exit("no Chromium: `apt-get install chromium`, or set CHROMIUM")
@@ -50,9 +52,9 @@ def run(clone: Path, executable: Path, keep_cache: bool) -> None:
     port = free_port()
     environ = {"API_PORT": str(port), "FLOWER_PORT": str(free_port()), "PATH": stranger_path()}
     environ |= {} if keep_cache else {"PIP_NO_CACHE_DIR": "1"}
-    service = Process(["make", "run"], environ, cwd=clone)
+    service = Process(["setsid", "make", "run"], environ, cwd=clone)
     try:
-        service.wait_for_line("supervisord started", READY_S)
+        wait_for_file(clone / ".venv" / ".run-installed", service)
         steps.done("make run: packages installed")
         service.wait_for_line("MNISTified is ready", READY_S)
         steps.done("make run: ready")
@@ -65,8 +67,17 @@ def run(clone: Path, executable: Path, keep_cache: bool) -> None:
             expect_read(page, 7)
             steps.done("a 7 drawn, and read as 7")
     finally:
-        service.signal(signal.SIGINT)
+        os.killpg(service.pid, signal.SIGINT)  # all of its session, as Ctrl-C in a terminal
         service.wait(60)
+
+
+def wait_for_file(path: Path, process: Process) -> None:
+    """Until `make` has left it, as it does once the packages are installed."""
+    deadline_s = time.monotonic() + READY_S
+    while not path.exists():
+        if process.status is not None or time.monotonic() > deadline_s:
+            raise AssertionError(process.output)
+        time.sleep(POLL_S)
 
 
 def stranger_path() -> str:
