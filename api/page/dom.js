@@ -23,8 +23,6 @@ export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-export const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /* A canvas's context with its pixels those of the screen; [context, width, height] in CSS pixels. */

@@ -11,8 +11,6 @@ export function offerModels(select, none) {
   fill({ select, none });
 }
 
-export const usualModel = () => known.usual;
-
 /* `?model=` of a choice; nothing where it is the usual one. */
 export const modelQuery = (ref) => (ref && ref !== known.usual ? `model=${encodeURIComponent(ref)}` : "");
 

@@ -11,10 +11,6 @@ export const currentView = () => (VIEWS.includes(location.hash.slice(1)) ? locat
 /* Calls `listener` whenever the view comes to be seen. */
 export const onView = (name, listener) => shown.set(name, [...(shown.get(name) ?? []), listener]);
 
-export const goTo = (name) => {
-  location.hash = name;
-};
-
 export function startViews() {
   window.addEventListener("hashchange", () => {
     if (location.hash === "#main") return;

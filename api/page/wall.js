@@ -71,11 +71,6 @@ export class Wall {
     this.#schedule();
   }
 
-  /* Whether everything that is to be seen is painted. */
-  get painted() {
-    return !this.#todo.length;
-  }
-
   #listen(root) {
     new ResizeObserver(() => this.#lay()).observe(this.#view);
     onTheme(() => this.repaint());
