@@ -1,4 +1,4 @@
-"""Image files on disk as one body: an archive as it is, anything else as a tar that is made while it is sent."""
+"""Image files on disk as one body: an archive as it is, anything else put together while it is sent."""
 
 import os
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mnistified.exchange import Body
+from mnistified.lines import MOST_BYTES, NDJSON_TYPE, line_bytes, line_pieces
 from mnistified.pieces import file_pieces, joined
 from mnistified.tars import TAR_TYPE, tar_bytes, tar_pieces
 
@@ -32,8 +33,10 @@ def body_of_paths(paths: Sequence[StrPath]) -> Body:
             raise ValueError(f"{os.fspath(path)} is an archive or an array: these are sent one at a time")
         members += folder_members(path) if os.path.isdir(path) else [(os.fspath(path), os.fspath(path))]
     sizes = [os.path.getsize(path) for _, path in members]
-    size_bytes = tar_bytes((name, size) for (name, _), size in zip(members, sizes, strict=True))
-    return Body(lambda: joined(tar_pieces(_contents(members, sizes))), TAR_TYPE, size_bytes)
+    named = [(name, size) for (name, _), size in zip(members, sizes, strict=True)]
+    if max(sizes) <= MOST_BYTES:
+        return Body(lambda: joined(line_pieces(_contents(members, sizes))), NDJSON_TYPE, line_bytes(named))
+    return Body(lambda: joined(tar_pieces(_contents(members, sizes))), TAR_TYPE, tar_bytes(named))
 
 
 def folder_members(folder: StrPath) -> list[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """The command line's words."""
 
 import argparse
+import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from mnistified.commands import bench, bulk, jobs, service, single
@@ -14,7 +16,8 @@ SHELLS = ("bash", "zsh", "tcsh")
 OTHERS_COMMANDS = "mnistified.commands"  # entry points of other packages, each called with `command`: the service's own
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Other packages' commands are loaded only where `words` has none of ours: that takes as long as a small job."""
     common = _common_options()
     parser = argparse.ArgumentParser(
         prog="mnistified",
@@ -45,9 +48,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_bench(command("bench", "load a running service: its rate, and how long it takes to answer"))
     shells = command("completion", "print a script that makes a shell complete these words")
     shells.add_argument("shell", choices=SHELLS)
-    shells.set_defaults(run_alone=lambda arguments: completion(parser, arguments.shell))
-    for add_command in entry_points(group=OTHERS_COMMANDS):
-        add_command.load()(command)
+    shells.set_defaults(run_alone=lambda arguments: completion(build_parser(), arguments.shell))
+    if not set(words) & set(commands.choices):
+        for add_command in entry_points(group=OTHERS_COMMANDS):
+            add_command.load()(command)
     return parser
 
 
@@ -67,7 +71,8 @@ DEFAULTS = {"url": None, "timeout": 60.0, "retries": 6, "json": False, "quiet": 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
     """With a default for every option that was not given. Ends the program for words that make no sense."""
-    return argparse.Namespace(**{**DEFAULTS, **vars(build_parser().parse_args(words))})
+    words = sys.argv[1:] if words is None else words
+    return argparse.Namespace(**{**DEFAULTS, **vars(build_parser(words).parse_args(words))})
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
