@@ -27,5 +27,5 @@ def log_given_up(job_id: str, request_id: str, images: int, reason: str) -> None
 
 
 def _log(what: str, images: int, about: Mapping[str, object]) -> None:
-    """Jobs of one are single requests: there may be thousands a second."""
-    logger.log(logging.DEBUG if images == 1 else logging.INFO, what, extra=fields(**about))
+    """Jobs of one are single requests, and uploads of none were refused: there may be thousands a second."""
+    logger.log(logging.DEBUG if images <= 1 else logging.INFO, what, extra=fields(**about))

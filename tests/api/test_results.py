@@ -3,10 +3,13 @@
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 
 from shared.dataset import Split
+from tests.api.test_bulk import idx
 from tests.system import RedisServer, System, running
 
 
@@ -22,6 +25,11 @@ def idle(redis_server: RedisServer) -> Iterator[System]:
 def queued_job(idle: System) -> str:
     idle.redis.flushdb()
     return idle.submit(json={"start": 0, "stop": 100})
+
+
+def log_of(system: System, job_id: str) -> list[dict[str, Any]]:
+    """What the API has said of a job."""
+    return [line for line in map(json.loads, system.api.output.splitlines()) if line.get("job") == job_id]
 
 
 def test_a_job_is_queued_until_a_worker_comes(idle: System, queued_job: str) -> None:
@@ -46,6 +54,18 @@ def test_a_cancelled_job_is_final_at_once(idle: System, queued_job: str) -> None
     assert {item["state"] for item in idle.items(queued_job)} == {"cancelled"}
     again = idle.http.delete(f"/results/{queued_job}").json()
     assert again == job
+    idle.api.wait_for_line('"job finished","logger":"shared.job_log"')
+    (told,) = [line for line in log_of(idle, queued_job) if line["message"] == "job finished"]
+    assert (told["cancelled"], told["done"], told["request_id"]) == (100, 0, job["request_id"])
+
+
+def test_an_upload_that_breaks_off_is_logged_with_the_reason(idle: System, queued_job: str) -> None:
+    body = idx(np.zeros((300, 28, 28), np.uint8))[:-1]
+    reply = idle.http.post("/mnist/classify/bulk", content=body, headers={"Content-Type": "application/x-idx"})
+    assert reply.status_code == 400
+    told = json.loads(idle.api.wait_for_line('"upload given up"'))
+    assert (told["level"], told["images"], told["request_id"]) == ("info", 256, reply.headers["x-request-id"])
+    assert "BadUpload" in told["reason"]
 
 
 def test_a_full_queue_is_a_429_with_retry_after_and_stores_nothing(idle: System, queued_job: str) -> None:

@@ -15,8 +15,11 @@ def kill_worker(scene: Scene) -> None:
 
 
 def term_worker(scene: Scene) -> None:
+    """Until it has left, with the load going on."""
+    process = scene.service.processes[scene.rng.choice(scene.service.workers)]
     scene.record.mark()
-    scene.service.signal(scene.rng.choice(scene.service.workers), signal.SIGTERM)
+    process.signal(signal.SIGTERM)
+    process.wait()
 
 
 def stop_worker(scene: Scene) -> None:
