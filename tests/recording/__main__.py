@@ -85,10 +85,12 @@ def typed_and_run(commands: tuple[str, ...], folder: Path, environ: dict[str, st
             yield Event(now_s, command[start : start + LETTERS_AT_A_TIME])
             now_s += LETTERS_S
         yield Event(now_s, "\r\n")
-        started_s = now_s
+        started_s, text = now_s, ""
         for at_s, text in run(command.replace(":5000", f":{port}"), folder, environ, COLUMNS):
             now_s = started_s + at_s
             yield Event(now_s, text)
+        if not text.endswith("\n"):  # so that the next command has a row of its own
+            yield Event(now_s, "\r\n")
         now_s += PAUSE_S
 
 
