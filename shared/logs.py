@@ -4,6 +4,7 @@ All of it comes by the standard library's loggers: ours, uvicorn's, Celery's. Wh
 message comes as `extra=fields(job=…)`. Nobody else's extras are shown: those of Celery hold the arguments of tasks.
 """
 
+import json
 import logging
 import os
 import sys
@@ -87,5 +88,8 @@ def _adding(constant: Mapping[str, Any], about: About) -> Processor:
 
 
 def _dumps(event: EventDict, **_: Any) -> str:
-    first = {name: event.pop(name) for name in FIRST}
-    return orjson.dumps({**first, **event}, default=str).decode()
+    line = {name: event.pop(name) for name in FIRST} | dict(event)
+    try:
+        return orjson.dumps(line, default=str).decode()
+    except TypeError:  # half a character, a number without end: rather as the slower one writes it than not at all
+        return json.dumps(line, default=str, skipkeys=True)

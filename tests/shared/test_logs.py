@@ -65,7 +65,9 @@ def test_whatever_is_logged_stays_one_line() -> None:
         raise ValueError("why\nnot")
     except ValueError:
         logger.exception("it broke")
-    first, second = lines(stream)
+    logger.info("half \ud800", extra=fields(huge=1 << 70))
+    first, second, third = lines(stream)
+    assert (third["message"], third["huge"]) == ("half \ud800", 1 << 70)
     assert (first["message"], first["name"], first["raw"]) == ('two\nlines and a "quote"', "a\nb", "b'\\xff'")
     assert second["exception"].startswith("Traceback")
     assert second["exception"].endswith("ValueError: why\nnot")
