@@ -25,7 +25,7 @@ def test_a_port_in_use_ends_the_api_with_a_message_that_names_it(redis_server: R
         environ = {"REDIS_URL": f"redis://127.0.0.1:{redis_server.port}/0", "API_PORT": port}
         apis = [Process(API, environ) for _ in range(10)]
         for api in apis:
-            assert api.wait(timeout_s=20) != 0
+            assert api.wait(timeout_s=50) != 0
             assert port in api.output
 
 
