@@ -10,7 +10,7 @@ import redis
 
 from shared.dataset import Split, find_mnist_dir, load_split
 from shared.settings import load_settings
-from tests.processes import ROOT
+from tests.registries import DEFAULT
 from tests.system import RedisServer, System, running
 
 
@@ -65,7 +65,7 @@ def test_set() -> Split:
 
 @pytest.fixture(scope="session")
 def model_dir() -> Path:
-    return ROOT / "models" / "cnn" / "1"
+    return DEFAULT.directory
 
 
 def _mnist_dir() -> Path | None:

@@ -1,4 +1,6 @@
-"""Registries of our own: `cnn@1` copied as other versions, judged or not, and workers that are only heartbeats."""
+"""The registry that the tests run on, and registries of our own: `cnn@1` copied as other versions, judged or not, and
+workers that are only heartbeats.
+"""
 
 import shutil
 import time
@@ -8,8 +10,10 @@ import orjson
 import redis
 
 from shared import keys
+from shared.registry import load_version
 from tests.processes import ROOT
 
+DEFAULT = load_version(ROOT / "models", "cnn")  # what answers where a request names no model
 FAILURE = "recall: 8 is read in 10 % of its images, at least 98 % are wanted"
 
 

@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.api.test_pictures import file_of
 from tests.processes import BIN, Process
 from tests.receiver import Receiver, receiving
+from tests.registries import DEFAULT
 from tests.system import RedisServer, System, running
 from tests.worker.deliveries_of import images
 
@@ -65,12 +66,12 @@ def test_a_requests_span_follows_the_one_that_it_brought_and_its_batch_is_linked
     headers = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01", "X-Request-ID": "mine"}
     reply = traced.http.post("/mnist/classify", content=file_of(images(1)[0], "PNG"), headers=headers)
     assert reply.status_code == 200
-    spans = spans_until(collector, "POST /mnist/classify", "batch cnn@1")
+    spans = spans_until(collector, "POST /mnist/classify", f"batch {DEFAULT.ref}")
     service, request = spans["POST /mnist/classify"]
     assert (service, request.trace_id.hex(), request.parent_span_id.hex()) == ("mnistified-api", TRACE_ID, PARENT_ID)
     told = attributes(request)
     assert (told["http.response.status_code"], told["mnistified.request_id"]) == (200, "mine")
-    service, batch = spans["batch cnn@1"]
+    service, batch = spans[f"batch {DEFAULT.ref}"]
     assert (service, links(batch)) == ("mnistified-worker", {(TRACE_ID, request.span_id.hex())})
     assert batch.trace_id != request.trace_id, "it may be the batch of many"
     assert (attributes(batch)["mnistified.batch.interactive"], attributes(batch)["mnistified.batch.bulk"]) == (1, 0)
@@ -78,11 +79,11 @@ def test_a_requests_span_follows_the_one_that_it_brought_and_its_batch_is_linked
     assert batch.start_time_unix_nano < request.end_time_unix_nano
 
 
-def test_the_batches_of_a_job_are_linked_to_its_upload(traced: System, collector: Receiver) -> None:
-    traced.finished(traced.submit(json={"start": 0, "stop": 300}))
-    spans = spans_until(collector, "POST /mnist/classify/bulk", "batch cnn@1", "GET /results/{id}")
+def test_the_batch_of_a_job_is_linked_to_its_upload(traced: System, collector: Receiver) -> None:
+    traced.finished(traced.submit(json={"start": 0, "stop": 16}))  # one batch: another would come in the next test
+    spans = spans_until(collector, "POST /mnist/classify/bulk", f"batch {DEFAULT.ref}", "GET /results/{id}")
     _, upload = spans["POST /mnist/classify/bulk"]
-    assert links(spans["batch cnn@1"][1]) == {(upload.trace_id.hex(), upload.span_id.hex())}
+    assert links(spans[f"batch {DEFAULT.ref}"][1]) == {(upload.trace_id.hex(), upload.span_id.hex())}
 
 
 def test_a_request_that_is_not_sampled_leaves_no_span_and_its_batch_none(traced: System, collector: Receiver) -> None:
@@ -90,7 +91,7 @@ def test_a_request_that_is_not_sampled_leaves_no_span_and_its_batch_none(traced:
     assert traced.http.get("/mnist/classify/5", headers=unsampled).status_code == 200
     assert traced.http.get("/no/such/path").status_code == 404
     spans = spans_until(collector, "GET")
-    assert not spans.keys() & {"GET /mnist/classify/{index}", "batch cnn@1"}
+    assert not spans.keys() & {"GET /mnist/classify/{index}", f"batch {DEFAULT.ref}"}
 
 
 def test_a_collector_that_is_away_costs_requests_nothing_and_keeps_nobody_from_ending(

@@ -97,9 +97,10 @@ def fit(
 
 
 def take_weights(model: keras.Model, start: keras.Model) -> None:
-    """Give `model` the weights of `start`, layer by layer; one of before there was smoothing lacks that layer."""
+    """Give `model` the weights of `start`, layer by layer, but for smoothing, which was never trained."""
     for layer in start.layers:
-        model.get_layer(layer.name).set_weights(layer.get_weights())
+        if layer.weights and layer.name != architecture.SMOOTH:
+            model.get_layer(layer.name).set_weights(layer.get_weights())
 
 
 class SharpOnly(keras.callbacks.Callback):  # type: ignore[misc]

@@ -12,6 +12,7 @@ from starlette.types import Message
 from api.classify import read_body
 from shared.dataset import Split
 from shared.errors import BadUpload
+from tests.registries import DEFAULT
 from tests.system import System
 
 ERROR_TYPE = "application/problem+json"
@@ -52,7 +53,7 @@ def test_every_image_format_gets_the_answer_of_its_pixels(system: System, test_s
 
 def test_a_result_says_how_it_came_about(system: System, test_set: Split) -> None:
     result = system.http.post("/mnist/classify", content=png(test_set.images[0])).json()
-    assert result["model"] == "cnn@1"
+    assert result["model"] == DEFAULT.ref
     debug = result["debug"]
     assert debug["batch_images"] >= 1
     assert debug["queue_ms"] >= 0

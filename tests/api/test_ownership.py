@@ -12,6 +12,7 @@ import pytest
 from shared import keys
 from shared.dataset import Split
 from tests.api.test_bulk import idx
+from tests.registries import DEFAULT
 from tests.system import RedisServer, System, running
 
 SECRETS = {"alice": "the-key-of-alice", "bob": "the-key-of-bob", "ops": "the-key-of-ops"}
@@ -163,5 +164,5 @@ def test_a_small_job_does_not_wait_for_a_large_one(redis_server: RedisServer, te
         after = system.http.get(f"/results/{large}").json()
         assert after["state"] == "running", "the large job must be large enough for this test to mean anything"
         (worker,) = system.http.get("/status").json()["workers"]
-        assert after["counts"]["done"] - before["counts"]["done"] < worker["models"]["cnn@1"]["images_per_s"]
+        assert after["counts"]["done"] - before["counts"]["done"] < worker["models"][DEFAULT.ref]["images_per_s"]
         system.http.delete(f"/results/{large}")

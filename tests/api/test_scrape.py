@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api.test_access import key_of
+from tests.registries import DEFAULT
 from tests.system import RedisServer, System, running
 
 KEY = "the-key-of-prometheus-itself"
@@ -116,7 +117,7 @@ def test_the_first_worker_of_a_machine_leaves_the_next_port_to_the_second(scrape
         addresses = {target for one in found for target in one["targets"]}
         assert len(addresses) == 2
         for address in addresses:
-            assert total(samples(f"http://{address}/metrics"), "mnistified_loaded_version", version="cnn@1") == 1
+            assert total(samples(f"http://{address}/metrics"), "mnistified_loaded_version", version=DEFAULT.ref) == 1
     finally:
         scraped.workers.pop("second").stop()
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, Request, Route, expect
 from shared.sample import draw as draw_sample
 from tests.browser.acts import SEVEN, THREE, draw, expect_read, reading
 from tests.browser.conftest import OpenPage
+from tests.registries import DEFAULT
 from tests.system import System
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -38,7 +39,7 @@ def test_a_seven_is_read_as_a_seven(page: Page) -> None:
     draw(page, SEVEN)
     expect_read(page, 7)
     expect(reading(page, "sure")).to_contain_text("% sure")
-    expect(reading(page, "how")).to_contain_text("cnn@1 in")
+    expect(reading(page, "how")).to_contain_text(f"{DEFAULT.ref} in")
     assert 5 < ink_of(page) < 120, "white on black, as MNIST has it"
     page.locator("#pad-clear").click()
     expect(reading(page, "sure")).to_have_text("Nothing yet")

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from shared.sample import draw as draw_sample
 from tests.browser.acts import open_view
+from tests.registries import DEFAULT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -31,7 +32,7 @@ def test_a_folder_is_read_and_what_cannot_be_is_told(page: Page, folder: Path) -
     expect(page.locator("#drop")).to_contain_text("Drop pictures or a whole folder here.")
     page.set_input_files("#choose-folder", folder)
     tally = page.locator("#files-tally")
-    expect(tally).to_contain_text(f"{COUNT} pictures read by cnn@1", timeout=60_000)
+    expect(tally).to_contain_text(f"{COUNT} pictures read by {DEFAULT.ref}", timeout=60_000)
     expect(tally).to_contain_text("1 without a digit")
     expect(tally).to_contain_text("1 other file left out")
 

@@ -1,14 +1,12 @@
 """The whole test set on one wall: read by a job, browsed, walked over by keys."""
 
-import json
-
 import pytest
 from playwright.sync_api import Page, expect
 
 from shared.dataset import Split
 from tests.browser.acts import open_view
 from tests.browser.test_draw import FRAMES
-from tests.processes import ROOT
+from tests.registries import DEFAULT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -16,7 +14,7 @@ READ_MS = 120_000  # that ten thousand images may take on a machine that has oth
 
 
 def published_mistakes() -> int:
-    accuracy = json.loads((ROOT / "models" / "cnn" / "1" / "model.json").read_text())["accuracy"]
+    accuracy = DEFAULT.card["accuracy"]
     assert accuracy["dataset"] == "mnist"
     return int(accuracy["images"] - accuracy["correct"])
 
@@ -56,7 +54,7 @@ def test_ten_thousand_images_are_read_with_the_published_number_of_mistakes(
     read_all(wall)
     frames_ms = sorted(wall.evaluate("window.frames_ms")[1:])
     mistakes = published_mistakes()
-    expect(wall.locator("#tally")).to_contain_text(f"{len(mnist.images):,} read by cnn@1")
+    expect(wall.locator("#tally")).to_contain_text(f"{len(mnist.images):,} read by {DEFAULT.ref}")
     expect(wall.locator("#tally")).to_contain_text(f"{mistakes} mistakes")
     expect(wall.locator("#tally")).to_contain_text("as published")
     expect(wall.get_by_role("button", name="Mistakes")).to_have_text(f"Mistakes {mistakes}")

@@ -15,6 +15,7 @@ from shared.dataset import Split
 from shared.idx import parse
 from tests.client.conftest import FOLDER_IMAGES
 from tests.fit.mnist_frames import mnist_frames
+from tests.registries import DEFAULT
 from tests.system import System
 
 
@@ -47,7 +48,7 @@ def test_every_form_of_an_image_is_the_same_image(service: Client, test_set: Spl
     assert {answer.probabilities for answer in answers} == {answers[0].probabilities}
     assert len(answers[0].probabilities) == 10
     assert answers[0].prediction == int(np.argmax(answers[0].probabilities))
-    assert answers[0].model == "cnn@1"
+    assert answers[0].model == DEFAULT.ref
 
 
 def test_a_picture_in_another_mode_is_sent_without_loss(service: Client, test_set: Split) -> None:

@@ -12,7 +12,7 @@ from shared.images import Images
 from shared.settings import load_settings
 from tests.faults.account import Oracle
 from tests.faults.poison import FAULTS, Fault, poisoned
-from tests.processes import ROOT
+from tests.registries import DEFAULT
 from worker.engine import load_engine
 
 HONEST = 200
@@ -57,7 +57,7 @@ def make_pictures() -> Pictures:
     numbers = {fault: HONEST + position for position, fault in enumerate(FAULTS)}
     images = np.concatenate((honest, np.stack([poisoned(honest[0], fault) for fault in FAULTS])))
     must_fail = {numbers[fault]: REASONS[fault] for fault in FAULTS}
-    expected = load_engine("litert", ROOT / "models" / "cnn" / "1", threads=1).predict(images)
+    expected = load_engine("litert", DEFAULT.directory, threads=1).predict(images)
     return Pictures(images, [to_png(image) for image in images], numbers, Oracle(expected, must_fail))
 
 

@@ -28,7 +28,9 @@ def test_every_layer_has_a_name_of_its_own(name: str) -> None:
     from training import architecture
 
     names = [layer.name for layer in architecture.build(name).layers]
-    assert names[:3] == ["image", "scale", "conv1" if name == "seed" else "smooth"]
+    assert names[: 3 if name == "seed" else 6] == (
+        ["image", "scale", "conv1"] if name == "seed" else ["image", "scale", "rows", "smooth", "smoothed", "conv1"]
+    )
     assert len(set(names)) == len(names)
 
 
@@ -46,10 +48,23 @@ def test_smoothing_keeps_the_ink_and_leaves_flat_areas_as_they_are() -> None:
 
     assert architecture.SMOOTHING.sum() == pytest.approx(1)
     images = np.full((1, 28, 28, 1), 7, np.float32)
-    images[0, 12, 12] = 71
+    images[0, 12, 20] = 71
     smoothed = np.asarray(architecture.smooth(images))[0, ..., 0]
     assert np.allclose(smoothed[2:10, 2:10], 7)
-    assert np.allclose(smoothed[11:14, 11:14] - 7, 64 * architecture.SMOOTHING)
+    assert np.allclose(smoothed[11:14, 19:22] - 7, 64 * architecture.SMOOTHING)
+    assert np.allclose(smoothed[0, 5], 7 * 7 / 8)  # beyond the edge lies paper
+
+
+def test_smoothing_is_a_convolution_of_two_dimensions(monkeypatch: pytest.MonkeyPatch, handful: Split) -> None:
+    import keras
+
+    from training import architecture
+
+    lopsided = np.arange(9, dtype=np.float32).reshape(3, 3)
+    monkeypatch.setattr(architecture, "SMOOTHING", lopsided)
+    pixels = handful.images[:5, ..., None].astype(np.float32)
+    expected = keras.ops.conv(pixels, lopsided[..., None, None], padding="same")
+    assert np.allclose(architecture.smooth(pixels), expected, atol=1e-2)
 
 
 def test_smoothing_is_turned_off_and_on_and_is_not_trained(handful: Split) -> None:

@@ -67,27 +67,29 @@ def test_a_network_is_validated_and_served_with_the_smoothing_that_it_is_not_tra
 ) -> None:
     import keras
 
-    from training.architecture import SMOOTHING
+    from training import architecture
     from training.train import fit
+
+    def kernel_of(model: keras.Model) -> np.ndarray:
+        return np.asarray(model.get_layer("smooth").kernel)
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
-            self.in_training = self.kernel()
+            self.in_training = kernel_of(self.model)
 
         def on_test_batch_begin(self, batch: int, logs: object = None) -> None:
-            self.in_validation = self.kernel()
+            self.in_validation = kernel_of(self.model)
 
-        def kernel(self) -> np.ndarray:
-            return np.asarray(self.model.get_layer("smooth").kernel)[..., 0, 0]
-
+    on, off = architecture.build(plan.network), architecture.build(plan.network)
+    architecture.set_smoothing(off, on=False)
     watch = Watch()
     tuned = fit(handful, replace(plan, epochs=1), start=trained.model, also=[watch], verbose=False)
-    assert np.array_equal(watch.in_training, np.pad([[1]], 1))
-    assert np.array_equal(watch.in_validation, SMOOTHING)
-    assert np.array_equal(tuned.model.get_layer("smooth").kernel[..., 0, 0], SMOOTHING)
+    assert np.array_equal(watch.in_training, kernel_of(off))
+    assert np.array_equal(watch.in_validation, kernel_of(on))
+    assert np.array_equal(kernel_of(tuned.model), kernel_of(on))
     undistorted = fit(handful, replace(plan, epochs=1, augment=False), also=[watch], verbose=False)
-    assert np.array_equal(watch.in_training, SMOOTHING)
-    assert np.array_equal(undistorted.model.get_layer("smooth").kernel[..., 0, 0], SMOOTHING)
+    assert np.array_equal(watch.in_training, kernel_of(on))
+    assert np.array_equal(kernel_of(undistorted.model), kernel_of(on))
 
 
 def test_a_student_learns_what_its_teachers_say_of_the_image_that_it_sees(

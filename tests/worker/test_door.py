@@ -15,6 +15,7 @@ from shared.dataset import Split
 from tests.api.test_pictures import file_of
 from tests.fit.mnist_frames import mnist_frames
 from tests.processes import BIN, Process
+from tests.registries import DEFAULT
 from tests.system import READY_S, RedisServer, System, running
 
 CLIENT = Path(__file__).parent / "celery_client.py"
@@ -53,7 +54,7 @@ def over_http(system: System, test_set: Split, count: int) -> list[dict[str, Any
 
 def agree(results: list[dict[str, Any]], items: list[dict[str, Any]]) -> None:
     assert [each["prediction"] for each in results] == [each["prediction"] for each in items]
-    assert {each["model"] for each in results} == {"cnn@1"}
+    assert {each["model"] for each in results} == {DEFAULT.ref}
     np.testing.assert_allclose(
         [each["probabilities"] for each in results], [each["probabilities"] for each in items], rtol=0, atol=1e-6
     )

@@ -14,6 +14,7 @@ from shared import keys
 from shared.dataset import Split
 from tests.api.test_bulk import idx
 from tests.processes import BIN, Process
+from tests.registries import DEFAULT
 from tests.system import RedisServer, System, running
 
 LEASE_MS = 1000
@@ -181,8 +182,8 @@ def test_flower_lists_the_workers_and_one_entry_per_batch(pair: System, test_set
 
 
 def images_of(task: dict[str, Any]) -> int:
-    """Of a batch in Flower, `cnn@1 n=64 interactive 0 / bulk 64`."""
-    match = re.fullmatch(r"cnn@1 n=(\d+) interactive (\d+) / bulk (\d+)", task["args"])
+    """Of a batch in Flower, `cnn@2 n=64 interactive 0 / bulk 64`."""
+    match = re.fullmatch(rf"{DEFAULT.ref} n=(\d+) interactive (\d+) / bulk (\d+)", task["args"])
     assert match, task
     assert int(match[1]) == int(match[2]) + int(match[3])
     return int(match[1])

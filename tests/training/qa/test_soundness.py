@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from shared import registry
 from shared.images import Images, Probabilities
+from tests.registries import DEFAULT
 from tests.training.qa.answers import GOLDEN_LABELS, LABELS, answer
 from tests.training.qa.reports import make_version
 from training.qa import soundness
@@ -69,7 +69,7 @@ class Moody:
 def test_every_way_of_asking_is_compared(model_dir: Path, tmp_path: Path) -> None:
     from worker.engine import load_engine
 
-    version = registry.load_version(model_dir.parent.parent, "cnn@1")
+    version = DEFAULT
     images = np.random.default_rng(1).integers(0, 256, (300, 28, 28)).astype(np.uint8)
     checks = soundness.check_ways_of_asking(load_engine("litert", model_dir, 1), version, images)
     assert [(check.name, check.passed) for check in checks] == [
