@@ -80,7 +80,7 @@ def test_a_requests_span_follows_the_one_that_it_brought_and_its_batch_is_linked
 
 
 def test_the_batch_of_a_job_is_linked_to_its_upload(traced: System, collector: Receiver) -> None:
-    traced.finished(traced.submit(json={"start": 0, "stop": 16}))  # one batch: another would come in the next test
+    traced.finished(traced.submit(json={"start": 0, "stop": 16}))
     spans = spans_until(collector, "POST /mnist/classify/bulk", f"batch {DEFAULT.ref}", "GET /results/{id}")
     _, upload = spans["POST /mnist/classify/bulk"]
     assert links(spans[f"batch {DEFAULT.ref}"][1]) == {(upload.trace_id.hex(), upload.span_id.hex())}
@@ -91,7 +91,9 @@ def test_a_request_that_is_not_sampled_leaves_no_span_and_its_batch_none(traced:
     assert traced.http.get("/mnist/classify/5", headers=unsampled).status_code == 200
     assert traced.http.get("/no/such/path").status_code == 404
     spans = spans_until(collector, "GET")
-    assert not spans.keys() & {"GET /mnist/classify/{index}", f"batch {DEFAULT.ref}"}
+    assert "GET /mnist/classify/{index}" not in spans
+    if f"batch {DEFAULT.ref}" in spans:  # the last test's job may have been cut in two
+        assert attributes(spans[f"batch {DEFAULT.ref}"][1])["mnistified.batch.interactive"] == 0
 
 
 def test_a_collector_that_is_away_costs_requests_nothing_and_keeps_nobody_from_ending(

@@ -30,7 +30,12 @@ def make_celery(name: str, settings: Settings) -> Celery:
         task_track_started=True,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5, **sentinel_options},
+        broker_transport_options={
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "unacked_restore_throttle": 1,  # a dead worker's tasks are looked for every 10 s, not every 100
+            **sentinel_options,
+        },
         result_backend_transport_options=sentinel_options,
         timezone="UTC",
     )

@@ -11,7 +11,7 @@ from tests.faults.faulty_worker import ORDER
 from tests.faults.pictures import HONEST, WILL_NOT_LOAD
 from tests.faults.scene import Drill, Scene
 from tests.faults.service import start_alone
-from tests.processes import ROOT
+from tests.registries import DEFAULT
 
 BROKEN = "broken"
 JOB_IMAGES = 20
@@ -19,10 +19,10 @@ MOST_S = 20.0
 
 
 def with_broken_model(folder: Path) -> Mapping[str, str]:
-    """A registry of `cnn` as it is, and of a model whose files are garbage."""
+    """A registry of the default version as it is, and of a model whose files are garbage."""
     models = folder / "models"
-    shutil.copytree(ROOT / "models" / "cnn", models / "cnn")
-    shutil.copytree(ROOT / "models" / "cnn", models / BROKEN)
+    shutil.copytree(DEFAULT.directory, models / DEFAULT.name / str(DEFAULT.version))
+    shutil.copytree(DEFAULT.directory, models / BROKEN / "1")
     for file in ("model.tflite", "model.keras"):
         (models / BROKEN / "1" / file).write_bytes(b"garbage" * 1000)
     return {"MODELS_DIR": str(models)}

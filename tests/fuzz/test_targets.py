@@ -64,7 +64,7 @@ def test_any_content_type_is_taken_or_refused(data: bytes, content_type: str) ->
 @pytest.mark.timeout(180)
 def test_fuzzing_finds_nothing_in_a_few_seconds() -> None:
     pytest.importorskip("atheris")
-    command = [sys.executable, "-m", "tests.fuzz", "--seconds", "6", "--target", "entry", "--target", "tar"]
+    command = [sys.executable, "-m", "tests.fuzz", "--seconds", "2", "--target", "entry"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert told.returncode == 0, told.stdout
     assert told.stdout.endswith("\n0 findings\n")

@@ -110,7 +110,7 @@ def test_a_task_whose_worker_is_killed_in_the_middle_is_answered_by_the_next(
 ) -> None:
     with running(redis_server.new_url()) as own:
         own.workers["worker-1"].signal(signal.SIGSTOP)
-        killed = start_door(own, redelivery_s=2)
+        killed = start_door(own, redelivery_s=1)
         images = json.dumps(test_set.images[:3].tolist())
         command = [str(BIN / "python"), str(CLIENT), own.redis_url, "chain"]
         with subprocess.Popen(
@@ -123,7 +123,7 @@ def test_a_task_whose_worker_is_killed_in_the_middle_is_answered_by_the_next(
             killed.signal(signal.SIGKILL)
             killed.wait()
             own.workers["worker-1"].signal(signal.SIGCONT)
-            next_door = start_door(own, redelivery_s=2)
+            next_door = start_door(own, redelivery_s=1)
             try:
                 assert client.stdout is not None
                 agree(json.loads(client.stdout.read()), over_http(own, test_set, 3))
