@@ -22,7 +22,7 @@ run: $(VENV)/$(if $(filter 1,$(TRAINER)),.trainer,.run)-installed ## start Redis
 	@$(PY) -m deploy.local --workers $(WORKERS) $(if $(filter 1,$(TRAINER)),--trainer) $(if $(filter 1,$(TASKS)),--door)
 
 test: $(VENV)/.all-installed ## all tests, with a coverage report
-	$(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --cov --cov-report=term:skip-covered
+	$(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.all-installed ## lint, types, the fast tests, and the audit
 	$(VENV)/bin/ruff format --check .

@@ -222,7 +222,7 @@ class Settings:
     door_url: str = _setting("http://127.0.0.1:5000", _text, "the API, as the Celery door's worker reaches it")
     door_key: str = _setting("", _text, "the key with which the Celery door's worker comes to the API", secret=True)
     door_redelivery_s: int = _setting(
-        300, _integer(1, 86_400), "after so long a Celery task whose worker died is given to another"
+        300, _integer(1, 86_400), "after so long, and up to 10 s, a Celery task whose worker died is given to another"
     )
 
     max_trainings: int = _setting(10, _integer(1, 1000), "trainings queued or running beyond which 429 is answered")

@@ -14,6 +14,11 @@ from tests.registries import DEFAULT
 from tests.system import RedisServer, System, running
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first: begun last, a file of them would keep one process busy while the others have no work."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
     """A shell's background job ignores INT, and so would every process that these tests start and interrupt."""

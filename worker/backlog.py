@@ -7,7 +7,9 @@ from shared.keys import Lane
 from worker.delivery import Delivery, Slice
 from worker.queues import Queues
 
-PARKED_IMAGES = 16_384  # of a model and lane that wait for a version to be loaded; then no more are pulled
+# Of a model that wait for a version to be loaded; then no more are pulled. Of jobs, less: other workers are to have a
+# part, and whoever cancels a job, or stops this worker, does not wait for what is parked here.
+PARKED_IMAGES: dict[Lane, int] = {"interactive": 16_384, "bulk": 2_048}
 
 
 class Versions(Protocol):
@@ -120,7 +122,7 @@ class Backlog:
                 room_images = max(room_images, self._room_images(lane, running_images))
             else:
                 parked_images += count
-        return (not images or images < room_images) and parked_images < PARKED_IMAGES
+        return (not images or images < room_images) and parked_images < PARKED_IMAGES[lane]
 
     def _room_images(self, lane: Lane, running_images: int) -> int:
         return 2 * running_images if lane == "interactive" else max(running_images, self._bulk_entry_images)

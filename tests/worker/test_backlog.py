@@ -2,6 +2,9 @@
 
 import threading
 
+import pytest
+
+from shared.keys import Lane
 from tests.worker.deliveries_of import delivery
 from tests.worker.versions_of import FakeVersions
 from worker.backlog import PARKED_IMAGES, Backlog
@@ -107,11 +110,12 @@ def test_a_model_with_no_room_leaves_it_to_the_others() -> None:
     assert backlog.has_room("interactive", "other")
 
 
-def test_what_waits_for_a_load_takes_no_room_until_it_is_very_much() -> None:
+@pytest.mark.parametrize(("lane", "count"), [("interactive", 4096), ("bulk", 512)])
+def test_what_waits_for_a_load_takes_no_room_until_it_is_very_much(lane: Lane, count: int) -> None:
     backlog, _ = backlog_of(cnn=8)
-    chunks = [delivery(4096, model="cnn@2") for _ in range(PARKED_IMAGES // 4096)]
-    backlog.put(chunks[:-1])
-    assert backlog.has_room("bulk", "cnn")
-    backlog.put(chunks[-1:])
-    assert not backlog.has_room("bulk", "cnn")
-    assert backlog.has_room("bulk", "other")
+    parked = [delivery(count, lane, model="cnn@2") for _ in range(PARKED_IMAGES[lane] // count)]
+    backlog.put(parked[:-1])
+    assert backlog.has_room(lane, "cnn")
+    backlog.put(parked[-1:])
+    assert not backlog.has_room(lane, "cnn")
+    assert backlog.has_room(lane, "other")
