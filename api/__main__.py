@@ -1,6 +1,7 @@
 """`python -m api`: serve the API."""
 
 import functools
+import gc
 import logging
 import os
 import resource
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_S = 35  # a little over the longest synchronous wait
 SWITCH_INTERVAL_S = 5e-4  # the event loop must not wait for threads that decode, unpack or render
+COLLECT_AFTER_OBJECTS = 10_000  # Python's 700 cost a twentieth of the time under load
 SPARE_FILES = 256  # open files beside the connections: Redis, uploads under way
 
 
@@ -37,6 +39,7 @@ def main() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     warn_if_open_to_all(settings)
     allow_open_files(settings.max_connections + SPARE_FILES)
+    spare_the_collector()
     uvicorn.run(
         app,
         http=functools.partial(BoundedProtocol, Bounds(settings, watchers, metrics)),  # type: ignore[arg-type]
@@ -49,6 +52,13 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
+
+
+def spare_the_collector() -> None:
+    """What is there by now stays, and is not looked through again and again; requests leave few cycles behind."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS, *gc.get_threshold()[1:])
 
 
 def warn_if_open_to_all(settings: Settings) -> None:

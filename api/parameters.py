@@ -103,18 +103,21 @@ def callback_parameter(query: QueryParams, settings: Settings) -> str | None:
 
 def prefers_async(headers: Headers) -> bool:
     """`Prefer: respond-async` (RFC 7240)."""
-    return "respond-async" in (part.strip() for part in _prefer(headers).split(","))
+    preferences = _prefer(headers)
+    return bool(preferences) and "respond-async" in (part.strip() for part in preferences.split(","))
 
 
 def preferred_wait_s(headers: Headers, most_s: float) -> float:
     """`Prefer: wait=` in seconds (RFC 7240), cut at `most_s`, which is also what holds without it."""
-    match = _PREFER_WAIT.search(_prefer(headers))
+    preferences = _prefer(headers)
+    match = _PREFER_WAIT.search(preferences) if preferences else None
     return min(float(match[1]), most_s) if match else most_s
 
 
 def _prefer(headers: Headers) -> str:
-    """All Prefer headers as one: a client may send a line for each preference."""
-    return b",".join(value for name, value in headers.raw if name == b"prefer").decode("latin-1").lower()
+    """All Prefer headers as one: a client may send a line for each preference. Empty for most requests."""
+    values = [value for name, value in headers.raw if name == b"prefer"]
+    return b",".join(values).decode("latin-1").lower() if values else ""
 
 
 def accepts_first(accept: str, candidates: tuple[str, ...]) -> str:

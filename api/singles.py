@@ -14,10 +14,10 @@ from api.enqueue import Enqueuer
 from api.metrics import Metrics
 from api.parameters import Maps
 from api.replies import Answer, Replies, new_uid
+from api.wire import Wires
 from shared import keys
 from shared.api_keys import ApiKey
 from shared.block import Block
-from shared.connection import Client
 from shared.entry import NO_ORIGIN, Entry, Origin
 from shared.errors import DeadlinePassed, QueueFull, RequestError, Unavailable, WaitTimeout
 from shared.settings import Settings
@@ -82,9 +82,9 @@ class Singles:
     """No waiting time is added: a lone image is written at once, and only a write in flight lets others gather."""
 
     def __init__(
-        self, client: Client, enqueuer: Enqueuer, replies: Replies, metrics: Metrics, settings: Settings
+        self, wires: Wires, enqueuer: Enqueuer, replies: Replies, metrics: Metrics, settings: Settings
     ) -> None:
-        self._client = client
+        self._wires = wires
         self._metrics = metrics
         self._enqueuer = enqueuer
         self._replies = replies
@@ -165,11 +165,9 @@ class Singles:
     async def _drop(self, single_id: str) -> None:
         """Tell the workers, who may not have come to the image yet."""
         uid, _, position = single_id.partition("-")
+        dropped = keys.dropped(uid)
         try:
-            async with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.sadd(keys.dropped(uid), position)
-                pipeline.expire(keys.dropped(uid), self._result_ttl_s)
-                await pipeline.execute()
+            await self._wires.call(("SADD", dropped, position), ("EXPIRE", dropped, self._result_ttl_s))
         except RedisError as error:
             logger.warning("an image that nobody waits for any more will be run: %s", error)
 

@@ -81,7 +81,7 @@ def make_state(settings: Settings, watchers: Watchers, metrics: Metrics) -> Stat
         catalog=catalog,
         aliases=Aliases(client, replies.aliases_changed),
         replies=replies,
-        singles=Singles(client, enqueuer, replies, metrics, settings),
+        singles=Singles(wires, enqueuer, replies, metrics, settings),
         jobs=Jobs(client, enqueuer, replies, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
         decoder=Decoder(settings.max_fit_pixels, metrics),

@@ -7,7 +7,7 @@ from pathlib import Path
 from shared.images import Images, Probabilities
 from shared.mirror import open_registry
 from shared.registry import load_version
-from shared.settings import Settings, engine_threads, load_settings
+from shared.settings import engine_threads, load_settings
 from worker.engine import Engine, choose_kind, load_engine, replicate
 
 
@@ -15,7 +15,7 @@ def engine_alone() -> tuple[Engine, int]:
     """The engine of the default model with all of a worker's threads, and how many those are."""
     settings = load_settings(os.environ)
     threads = engine_threads(settings)
-    return load_engine(choose_kind(settings.engine), _model_dir(settings), threads), threads
+    return load_engine(choose_kind(settings.engine), default_model_dir(), threads), threads
 
 
 def engines_alone() -> tuple[list[list[Callable[[Images], Probabilities]]], int]:
@@ -23,10 +23,11 @@ def engines_alone() -> tuple[list[list[Callable[[Images], Probabilities]]], int]
     engine, threads = engine_alone()
     arrangements: list[list[Callable[[Images], Probabilities]]] = [[engine.runtime.run]]
     if engine.kind == "litert" and threads > 1:
-        model_dir = _model_dir(load_settings(os.environ))
-        arrangements.append([each.runtime.run for each in replicate(engine, model_dir, threads)])
+        arrangements.append([each.runtime.run for each in replicate(engine, default_model_dir(), threads)])
     return arrangements, threads
 
 
-def _model_dir(settings: Settings) -> Path:
+def default_model_dir() -> Path:
+    """Of the version that a request without `?model=` gets."""
+    settings = load_settings(os.environ)
     return load_version(open_registry(settings.models_dir, settings.models_cache_dir), settings.default_model).directory

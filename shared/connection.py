@@ -11,6 +11,7 @@ import redis.sentinel
 from redis._parsers.base import BaseParser
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
@@ -28,6 +29,8 @@ FOREVER = -1
 MAX_CONNECTIONS = 100
 ASK_SENTINEL = {"socket_connect_timeout": SENTINEL_TIMEOUT_S, "socket_timeout": SENTINEL_TIMEOUT_S}
 
+DRIVER_INFO = DriverInfo()  # made once: redis-py looks its own version up on disk, for each connection, in milliseconds
+
 # A Redis whose replicas are away (`min-replicas-to-write`) takes no writes for now, which passes. redis-py takes it for
 # an error of the caller's, at which a worker would end: ours, and Celery's by itself.
 BaseParser.EXCEPTION_CLASSES["NOREPLICAS"] = RedisConnectionError
@@ -41,6 +44,7 @@ def api_client(settings: Settings) -> Client:
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": SOCKET_TIMEOUT_S,
         "retry": AsyncRetry(NoBackoff(), 0),
+        "driver_info": DRIVER_INFO,
     }
     sentinels = parse_sentinels(settings.redis_url)
     if sentinels is None:

@@ -156,7 +156,7 @@ class Settings:
         0, _integer(0, 256), "engines of one thread each that a worker runs at a time; 0: one per core"
     )
     max_batch_images: int = _setting(256, _integer(1, 4096), "most images of one batch")
-    max_batch_ms: float = _setting(50.0, _number(1, 60_000, "ms"), "longest that one batch may take")
+    max_batch_ms: float = _setting(20.0, _number(1, 60_000, "ms"), "longest that one batch may take")
     max_loaded_models: int = _setting(8, _integer(2, 1000), "versions that a worker has loaded at most")
     model_idle_s: float = _setting(
         600.0, _number(0.1, 1e7, "s"), "unused for so long, a version that no alias names is unloaded"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.engine import default_model_dir
 from benchmarks.http_call import call
 from benchmarks.peers.digits import ROUTE
 from benchmarks.processes import BIN, ROOT, Process
@@ -83,6 +84,7 @@ def peer_environ(peer: Peer, port: int, folder: Path) -> dict[str, str]:
         "TMPDIR": str(folder),
         "PYTHONPATH": str(ROOT),
         "PEER_PORT": str(port),
+        "PEER_MODEL_DIR": str(default_model_dir()),
         "PEER_WORKERS": str(peer.workers),
         "PEER_THREADS": str(peer.threads),
         "PEER_BATCH_IMAGES": str(peer.batch_images),

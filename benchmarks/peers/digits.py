@@ -16,7 +16,6 @@ from PIL import Image
 from shared.images import IMAGE_SIDE, Images
 from worker.engine import Engine, load_engine
 
-MODEL_DIR = Path(__file__).resolve().parent.parent.parent / "models" / "cnn" / "1"
 ROUTE = "/classify"
 
 
@@ -25,6 +24,7 @@ class Tuning:
     """What a peer is run with; the choices are in `catalog.py`."""
 
     port: int
+    model_dir: Path
     workers: int
     threads: int
     batch_images: int
@@ -36,6 +36,7 @@ def tuning() -> Tuning:
     environ = os.environ
     return Tuning(
         port=int(environ["PEER_PORT"]),
+        model_dir=Path(environ["PEER_MODEL_DIR"]),
         workers=int(environ["PEER_WORKERS"]),
         threads=int(environ["PEER_THREADS"]),
         batch_images=int(environ["PEER_BATCH_IMAGES"]),
@@ -46,7 +47,7 @@ def tuning() -> Tuning:
 def load_digits() -> Engine:
     """Our own engine: every batch size warmed and measured."""
     chosen = tuning()
-    return load_engine("litert", MODEL_DIR, chosen.threads, chosen.batch_images)
+    return load_engine("litert", chosen.model_dir, chosen.threads, chosen.batch_images)
 
 
 def decode_png(data: bytes) -> Images:

@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from benchmarks.peers.digits import MODEL_DIR, ROUTE, decode_png, tuning
+from benchmarks.peers.digits import ROUTE, decode_png, tuning
 
 
 def main() -> None:
-    model = tf.keras.models.load_model(MODEL_DIR / "model.keras", compile=False)
+    model = tf.keras.models.load_model(tuning().model_dir / "model.keras", compile=False)
     one_at_a_time = anyio.CapacityLimiter(tuning().workers)
 
     async def post_classify(request: Request) -> Response:

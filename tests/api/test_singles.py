@@ -11,6 +11,7 @@ from api.metrics import Metrics
 from api.parameters import Maps
 from api.replies import Answer, Replies
 from api.singles import SingleRequest, Singles, Waiting, group_waiting
+from api.wire import Wires
 from shared import keys
 from shared.api_keys import ApiKey
 from shared.block import Block
@@ -73,39 +74,28 @@ class FakeEnqueuer:
         return self.writes[-1]
 
 
-class FakeClient:
-    """Records what is dropped; it is its own pipeline."""
+class FakeWires:
+    """Records what is dropped."""
 
     def __init__(self) -> None:
         self.dropped: list[tuple[str, str]] = []
 
-    def pipeline(self, transaction: bool) -> "FakeClient":
-        return self
-
-    async def __aenter__(self) -> "FakeClient":
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        pass
-
-    def sadd(self, key: str, position: str) -> None:
-        self.dropped.append((key, position))
-
-    def expire(self, key: str, ttl_s: int) -> None:
+    async def call(self, *commands: Sequence[Any]) -> list[Any]:
+        (sadd, key, position), (expire, same_key, ttl_s) = commands
+        assert (sadd, expire, same_key) == ("SADD", "EXPIRE", key)
         assert ttl_s > 0
-
-    async def execute(self) -> None:
-        pass
+        self.dropped.append((key, position))
+        return [1, 1]
 
 
 class World:
     def __init__(self, entry_images: int = 4) -> None:
         self.replies = FakeReplies()
         self.enqueuer = FakeEnqueuer(self.replies)
-        self.client = FakeClient()
+        self.wires = FakeWires()
         self.gone = asyncio.Event()
         self.singles = Singles(
-            self.client,
+            cast(Wires, self.wires),
             cast(Enqueuer, self.enqueuer),
             cast(Replies, self.replies),
             Metrics(),
@@ -363,7 +353,7 @@ def test_a_client_that_goes_away_takes_its_image_with_it() -> None:
         world.gone.set()
         with pytest.raises(Unavailable, match="the client went away"):
             await asked
-        assert world.client.dropped == [(keys.dropped(entry.uid), "0")]
+        assert world.wires.dropped == [(keys.dropped(entry.uid), "0")]
 
     run(scenario())
 
@@ -378,7 +368,7 @@ def test_a_client_that_goes_away_before_its_image_is_written_leaves_nothing_to_w
             await gone
         with pytest.raises(Unavailable):
             await first
-        assert [key for key, _ in world.client.dropped] == [keys.dropped(world.enqueuer.writes[0][0].uid)]
+        assert [key for key, _ in world.wires.dropped] == [keys.dropped(world.enqueuer.writes[0][0].uid)]
         world.end()
         later = world.ask(2)
         assert [entry.count for entry in await world.enqueuer.next_write()] == [1]

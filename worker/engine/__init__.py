@@ -115,7 +115,7 @@ def load_engine(
     model_dir: Path,
     threads: int,
     max_batch_images: int = 256,
-    max_batch_ms: float = 50.0,
+    max_batch_ms: float = 20.0,
     pace: Pace = FULL_SPEED,
     known: Calibration | None = None,
 ) -> Engine:
