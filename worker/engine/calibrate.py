@@ -11,7 +11,7 @@ from worker.engine.pace import FULL_SPEED, Pace
 REPEATS = 5
 SAME_WITHIN = 1.5  # so many times longer or shorter, and a known time is not that of this engine
 WITHIN_BEST = 0.95
-STEP_MS = 0.5  # what a batch costs the worker beside the model: taken, scattered, written
+STEP_MS = 1.0  # what a batch costs the worker beside the model: taken, scattered, written
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from worker.engine.pace import Around, Pace
         (
             {1: 0.2, 2: 0.4, 4: 0.8, 8: 1.6, 16: 3.2, 32: 6.4, 64: 12.8},
             50,
-            32,
+            64,
         ),  # the model gains nothing: the step does
         ({64: 40.0, 128: 60.0}, 50, 64),
         ({1: 80.0, 2: 90.0}, 50, 1),
