@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 # About as long as the least `Retry-After`, and spread: those who were refused together would come back together, and
 # the loop would be busy with nothing but them for as long as they all take.
 REFUSE_AFTER_S = (0.5, 1.5)
+MOST_REFUSE_S = 5.0
 LISTEN_AFTER_S = 0.1  # a request that waits for longer is listened to, whether its client is still there
 
 
@@ -67,6 +68,15 @@ class Waiting:
             self.answer.set_exception(Unavailable(f"the queue took nothing within {wait_s:g} s", "redis"))
 
 
+def refuse_after_s(held: float, chance: float) -> float:
+    """How long a refusal is held back: `held` are those that are, for each request that may wait; `chance` is 0 to 1.
+
+    In proportion, so that as many are refused in a second as may wait, however many ask.
+    """
+    least_s, most_s = REFUSE_AFTER_S
+    return min(MOST_REFUSE_S, (least_s + (most_s - least_s) * chance) * max(1.0, held))
+
+
 def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
     """Groups of at most `entry_images`, of one model and one client each, in order of arrival; verbose ones alone."""
     groups: dict[tuple[str, str, int], list[Waiting]] = {}
@@ -92,6 +102,7 @@ class Singles:
         self._result_ttl_s = settings.single_result_ttl_s
         self._most_waiting = settings.max_waiting_singles
         self._waiting = 0
+        self._refused = 0  # and not told yet
         self._gathered: list[Waiting] = []
         self._writer: asyncio.Task[None] | None = None
         self._nobodys = contextvars.Context()  # the writer is of many requests: what it logs is about none of them
@@ -102,13 +113,17 @@ class Singles:
         return self._waiting
 
     async def require_room(self) -> None:
-        """Comes before a request's work. Raises QueueFull when as many requests wait as may, within REFUSE_AFTER_S:
+        """Comes before a request's work. Raises QueueFull when as many requests wait as may, after `refuse_after_s`:
         clients that ask again at once would else take the time of those who were accepted.
         """
         if self._waiting >= self._most_waiting:
             detail = f"{self._waiting} requests wait for their answers here"
             full = QueueFull(detail, self._enqueuer.drain_s(self._waiting), "waiting")
-            await asyncio.sleep(random.uniform(*REFUSE_AFTER_S))  # noqa: S311  # no secret
+            self._refused += 1
+            try:
+                await asyncio.sleep(refuse_after_s(self._refused / self._most_waiting, random.random()))  # noqa: S311
+            finally:
+                self._refused -= 1
             raise full
 
     async def classify(self, asked: SingleRequest, gone: Callable[[], Awaitable[None]]) -> tuple[Block, int, str]:

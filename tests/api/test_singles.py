@@ -10,7 +10,7 @@ from api.enqueue import Enqueuer
 from api.metrics import Metrics
 from api.parameters import Maps
 from api.replies import Answer, Replies
-from api.singles import SingleRequest, Singles, Waiting, group_waiting
+from api.singles import SingleRequest, Singles, Waiting, group_waiting, refuse_after_s
 from api.wire import Wires
 from shared import keys
 from shared.api_keys import ApiKey
@@ -392,3 +392,11 @@ def test_more_requests_than_may_wait_are_refused_until_one_is_answered() -> None
             each.cancel()
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("held", "chance", "after_s"),
+    [(0.1, 0.0, 0.5), (1.0, 1.0, 1.5), (2.0, 0.5, 2.0), (3.0, 0.0, 1.5), (50.0, 0.5, 5.0)],
+)
+def test_the_more_refusals_are_held_back_the_longer_each_is(held: float, chance: float, after_s: float) -> None:
+    assert refuse_after_s(held, chance) == pytest.approx(after_s)

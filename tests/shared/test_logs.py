@@ -23,12 +23,13 @@ def _restored() -> Iterator[None]:
     """What pytest has set up comes back."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
+    levels = {chatty: logging.getLogger(chatty).level for chatty in CHATTY}
     yield
     root.handlers = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
     for chatty in CHATTY:
-        logging.getLogger(chatty).setLevel(logging.NOTSET)
+        logging.getLogger(chatty).setLevel(levels[chatty])
 
 
 def configured(stream: io.StringIO, log_format: str = "json", level: str | int = "info", **more: Any) -> bool:
