@@ -50,6 +50,7 @@ def main() -> None:
         access_log=False,  # api/observed.py says what there is to say of a request
         proxy_headers=False,  # no route asks who the client is
         server_header=False,
+        backlog=settings.max_connections,  # a burst that the kernel drops comes again after seconds
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
 

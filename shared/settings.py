@@ -183,7 +183,7 @@ class Settings:
         1 << 30, _integer(1 << 10, 1 << 40), "bytes of jobs queued beyond which uploads wait, then get 429"
     )
     max_waiting_singles: int = _setting(
-        512, _integer(1, 10**6), "synchronous requests that one API process lets wait; more get 429"
+        256, _integer(1, 10**6), "synchronous requests that one API process lets wait; more get 429"
     )
 
     max_image_bytes: int = _setting(1 << 20, _integer(1, 1 << 30), "largest image file")
