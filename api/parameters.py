@@ -103,14 +103,12 @@ def callback_parameter(query: QueryParams, settings: Settings) -> str | None:
 
 def prefers_async(headers: Headers) -> bool:
     """`Prefer: respond-async` (RFC 7240)."""
-    preferences = _prefer(headers)
-    return bool(preferences) and "respond-async" in (part.strip() for part in preferences.split(","))
+    return "respond-async" in (part.strip() for part in _prefer(headers).split(","))
 
 
 def preferred_wait_s(headers: Headers, most_s: float) -> float:
     """`Prefer: wait=` in seconds (RFC 7240), cut at `most_s`, which is also what holds without it."""
-    preferences = _prefer(headers)
-    match = _PREFER_WAIT.search(preferences) if preferences else None
+    match = _PREFER_WAIT.search(_prefer(headers))
     return min(float(match[1]), most_s) if match else most_s
 
 
