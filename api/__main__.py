@@ -1,5 +1,6 @@
 """`python -m api`: serve the API."""
 
+import contextlib
 import functools
 import gc
 import logging
@@ -11,6 +12,7 @@ import uvicorn
 
 from api.app import make_app
 from api.bounded import BoundedProtocol, Bounds
+from api.listening import bind_listeners
 from api.metrics import Metrics
 from api.origin import about_request
 from api.watchers import Watchers
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_S = 35  # a little over the longest synchronous wait
 SWITCH_INTERVAL_S = 5e-4  # the event loop must not wait for threads that decode, unpack or render
-COLLECT_AFTER_OBJECTS = 10_000  # Python's 700 cost a twentieth of the time under load
+COLLECT_AFTER_OBJECTS = 100_000  # Python's 700 cost a twentieth of the time under load
 SPARE_FILES = 256  # open files beside the connections: Redis, uploads under way
 
 
@@ -34,18 +36,20 @@ def main() -> None:
         watchers = Watchers(settings.max_watchers)
         metrics = Metrics()
         app = make_app(settings, watchers, metrics)
+        listeners = bind_listeners(settings.api_host, settings.api_port)
     except MnistifiedError as error:
         sys.exit(f"api: {error}")
+    except OSError as error:
+        sys.exit(f"api: API_HOST={settings.api_host}, API_PORT={settings.api_port}: {error.strerror}")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     warn_if_open_to_all(settings)
     allow_open_files(settings.max_connections + SPARE_FILES)
     spare_the_collector()
-    uvicorn.run(
+    logger.info("bound to %s", ", ".join(sorted({"{}, port {}".format(*each.getsockname()) for each in listeners})))
+    config = uvicorn.Config(
         app,
         http=functools.partial(BoundedProtocol, Bounds(settings, watchers, metrics)),  # type: ignore[arg-type]
         ws="none",
-        host=settings.api_host,
-        port=settings.api_port,
         log_config=None,
         access_log=False,  # api/observed.py says what there is to say of a request
         proxy_headers=False,  # no route asks who the client is
@@ -53,6 +57,8 @@ def main() -> None:
         backlog=settings.max_connections,  # a burst that the kernel drops comes again after seconds
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once all is ended in order
+        uvicorn.Server(config).run(listeners)
 
 
 def spare_the_collector() -> None:

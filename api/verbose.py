@@ -46,9 +46,8 @@ class Verbose:
         """Around all of a verbose request's work. Raises QueueFull when as many as may are under way."""
         if self._under_way >= AT_A_TIME:
             detail = f"{self._under_way} verbose requests are under way here, as many as may"
-            full = QueueFull(detail, RETRY_AFTER_S, "verbose")
             await asyncio.sleep(REFUSE_AFTER_S)
-            raise full
+            raise QueueFull(detail, RETRY_AFTER_S, "verbose")
         self._under_way += 1
         try:
             yield

@@ -117,7 +117,7 @@ def other_ratios(rounds: list[Round]) -> list[Ratio]:
             _ratio(f"bulk {size // 1000}k, two workers over one", Goal(at_least=1.6), rounds, _second_worker(size))
             for size in sizes
         ),
-        _ratio("overload: p99 of what is accepted over full load's", None, rounds, _overload_p99),
+        _ratio("overload: p99 of what is accepted over full load's", Goal(at_most=2), rounds, _overload_p99),
         _ratio("overload: neither answered nor refused", Goal(at_most=0), rounds, _overload_failed),
     ]
 

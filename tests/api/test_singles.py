@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import weakref
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -394,9 +396,29 @@ def test_more_requests_than_may_wait_are_refused_until_one_is_answered() -> None
     run(scenario())
 
 
+def test_a_refusal_leaves_nothing_for_the_collector() -> None:
+    async def scenario() -> None:
+        world = World(entry_images=32)
+        asked = await world.begin() + [world.ask(digit) for digit in range(11)]
+        await asyncio.sleep(0)
+        try:
+            await world.singles.require_room()
+        except QueueFull as error:
+            refusal = weakref.ref(error)
+        assert refusal() is None
+        for each in asked:
+            each.cancel()
+
+    gc.disable()
+    try:
+        run(scenario())
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(
     ("held", "chance", "after_s"),
-    [(0.1, 0.0, 0.5), (1.0, 1.0, 1.5), (2.0, 0.5, 2.0), (3.0, 0.0, 1.5), (50.0, 0.5, 5.0)],
+    [(0.1, 0.0, 0.5), (1.0, 1.0, 1.5), (2.0, 0.5, 2.0), (3.0, 0.0, 1.5), (50.0, 0.5, 3.0), (50.0, 1.0, 4.5)],
 )
 def test_the_more_refusals_are_held_back_the_longer_each_is(held: float, chance: float, after_s: float) -> None:
     assert refuse_after_s(held, chance) == pytest.approx(after_s)
