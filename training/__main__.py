@@ -98,6 +98,9 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
         default=True,
         help="keep some images out, to choose by; without, nothing tells how good the weights are",
     )
+    command.add_argument(
+        "--typeset", type=_none_or_more, default=0, help="so many digits set in type, to learn beside the dataset's"
+    )
     command.add_argument("--resume", action="store_true", help="go on after the last epoch of a run that was cut short")
     command.add_argument("--progress", choices=("bar", "json"), default="bar", help="json: a line every few seconds")
     command.add_argument("--log", type=Path, help="CSV file for the curves; by default <weights>.csv")
@@ -209,6 +212,10 @@ def _share(text: str) -> float:
 
 def _positive(text: str) -> int:
     return _at_least(1, text)
+
+
+def _none_or_more(text: str) -> int:
+    return _at_least(0, text)
 
 
 def _ten_or_more(text: str) -> int:

@@ -34,6 +34,7 @@ def run(options: Namespace, command: str) -> None:
         options.distortion,
         options.learning_rate,
         options.hold_out,
+        options.typeset,
     )
     curves = options.log or weights.curves_path(options.weights)
     curves.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from shared.dataset import Split
 from shared.images import CLASSES
-from training import architecture, augment
+from training import architecture, augment, typeset
 from training.checkpoint import Checkpoint
 from training.validation import hold_out
 
@@ -34,6 +34,7 @@ class Plan:
     distortion: float = 1.0  # strength of the augmentation
     learning_rate: float = 3e-3
     hold_out: bool = True  # of all images some, to choose by; without, nothing tells how good the model is
+    typeset: int = 0  # so many digits set in type, beside the dataset's
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,17 @@ def fit(
 
     With `teachers` the network learns from what they say, on the average, of each distorted image: distillation after
     Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015), at temperature 1, since labels are
-    smoothed for teachers. `start` is a trained model of the same network whose weights are tuned further.
+    smoothed for teachers. Of digits set in type it learns the labels alone: teachers may never have seen any.
+    `start` is a trained model of the same network whose weights are tuned further.
     Shows Keras's progress bar, with the accuracy on held-out training images, when `verbose`. `curves` names a CSV file
     that receives a row per epoch; `also` runs beside the training. `history` has only the epochs since the checkpoint.
     """
     keras.utils.set_random_seed(plan.seed)
     tf.config.experimental.enable_op_determinism()  # threads would otherwise add up in any order
     rows, validation = hold_out(len(split.images)) if plan.hold_out else (np.arange(len(split.images)), None)
-    batch_size = min(plan.batch_size, len(rows))
-    steps_per_epoch = len(rows) // batch_size
+    learnt = material(split, rows, plan)
+    batch_size = min(plan.batch_size, len(learnt.images))
+    steps_per_epoch = len(learnt.images) // batch_size
     model = architecture.build(plan.network)
     if start is not None:
         take_weights(model, start)
@@ -82,7 +85,7 @@ def fit(
         if isinstance(layer, keras.layers.Dropout):  # draws once a step; its place in the draws is in no checkpoint
             layer.seed_generator.state.assign_add([0, epochs_done * steps_per_epoch])
     history = model.fit(
-        batches(split.images[rows, ..., None], one_hot(split.labels[rows]), batch_size, plan, teachers, epochs_done),
+        batches(learnt, batch_size, plan, teachers, epochs_done),
         steps_per_epoch=steps_per_epoch,
         epochs=plan.epochs,
         shuffle=False,  # `batches` has shuffled
@@ -140,9 +143,30 @@ def one_hot(labels: np.ndarray) -> np.ndarray:
     return np.eye(CLASSES, dtype=np.float32).take(labels, axis=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is learnt from: images uint8[N,28,28,1], labels float32[N,10], and `taught` float32[N,1], the share of each
+    one's target that is the teachers', where there are any.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    taught: np.ndarray
+
+
+def material(split: Split, rows: np.ndarray, plan: Plan) -> Material:
+    """Of `split` these rows, and the plan's digits set in type."""
+    images, labels = split.images[rows], split.labels[rows]
+    taught = np.full((len(images), 1), TEACHERS_SHARE, np.float32)
+    if plan.typeset:
+        set_images, set_labels = typeset.draw(plan.typeset, plan.seed)
+        images, labels = np.concatenate([images, set_images]), np.concatenate([labels, set_labels])
+        taught = np.concatenate([taught, np.zeros((plan.typeset, 1), np.float32)])
+    return Material(images[..., None], one_hot(labels), taught)
+
+
 def batches(
-    images: np.ndarray,
-    labels: np.ndarray,
+    learnt: Material,
     batch_size: int,
     plan: Plan,
     teachers: Sequence[keras.Model] = (),
@@ -150,12 +174,13 @@ def batches(
 ) -> tf.data.Dataset:
     """Yield (float32[batch,28,28,1], float32[batch,10]) from `first_epoch` to the plan's last, each in its own order.
 
-    `images` is uint8[N,28,28,1], `labels` float32[N,10]. With teachers, the targets are mostly what they say.
+    With teachers, the targets are mostly what they say.
     """
-    count = len(images)
+    count = len(learnt.images)
     steps_per_epoch = count // batch_size
     seed = tf.constant(plan.seed, tf.int64)
-    images, labels = tf.constant(images), tf.constant(labels)  # captured as they are, not copied into the graph
+    # Captured as they are, not copied into the graph.
+    images, labels, taught = tf.constant(learnt.images), tf.constant(learnt.labels), tf.constant(learnt.taught)
     for teacher in teachers:
         architecture.set_smoothing(teacher, on=not plan.augment)
 
@@ -170,7 +195,8 @@ def batches(
             pixels = augment.distort(pixels, tf.stack([seed, step]), plan.distortion)
         if teachers:
             said = tf.add_n([teacher(pixels, training=False) for teacher in teachers]) / len(teachers)
-            targets = TEACHERS_SHARE * said + (1 - TEACHERS_SHARE) * targets
+            share = tf.gather(taught, rows)
+            targets = share * said + (1 - share) * targets
         return pixels, targets
 
     steps = tf.data.Dataset.range(first_epoch, plan.epochs).flat_map(rows_of).enumerate(first_epoch * steps_per_epoch)

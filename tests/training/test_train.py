@@ -98,9 +98,8 @@ def test_a_student_learns_what_its_teachers_say_of_the_image_that_it_sees(
     from training import architecture, train
 
     teachers = [trained.model, architecture.build("cnn-small")]
-    pixels, targets = next(
-        iter(train.batches(handful.images[..., None], train.one_hot(handful.labels), 100, plan, teachers))
-    )
+    learnt = train.material(handful, np.arange(100), plan)
+    pixels, targets = next(iter(train.batches(learnt, 100, plan, teachers)))
     said = np.mean([teacher(pixels) for teacher in teachers], axis=0)
     labels = targets - train.TEACHERS_SHARE * said
     assert np.allclose(np.max(labels, axis=1), 1 - train.TEACHERS_SHARE, atol=1e-5)
@@ -110,6 +109,17 @@ def test_a_student_learns_what_its_teachers_say_of_the_image_that_it_sees(
     architecture.set_smoothing(trained.model, on=True)
     assert student.history["loss"][-1] < student.history["loss"][0]
     assert student.model.name == "cnn-small"
+
+
+def test_of_type_only_the_labels_are_learnt_whatever_teachers_say(trained: Trained, handful: Split, plan: Plan) -> None:
+    from training import architecture, train
+
+    learnt = train.material(handful, np.arange(50), replace(plan, typeset=30))
+    _, targets = next(iter(train.batches(learnt, 80, plan, [trained.model])))
+    architecture.set_smoothing(trained.model, on=True)  # others use it
+    hard = np.sort(targets, axis=1)[:, -1] == 1
+    assert hard.sum() == 30
+    assert sorted(np.argmax(targets[hard], axis=1)) == sorted(np.arange(30) % 10)
 
 
 def test_with_nothing_held_out_all_images_are_trained_on(handful: Split, plan: Plan) -> None:
