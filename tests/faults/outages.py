@@ -10,13 +10,14 @@ ROOM_BYTES = 64 << 10  # what Redis may still grow by when it is made full
 
 
 def kill_worker(scene: Scene) -> None:
+    process = scene.service.wait_until_at_work(scene.rng.choice(scene.service.workers))
     scene.record.mark()
-    scene.service.signal(scene.rng.choice(scene.service.workers), signal.SIGKILL)
+    process.signal(signal.SIGKILL)
 
 
 def term_worker(scene: Scene) -> None:
     """Until it has left, with the load going on."""
-    process = scene.service.processes[scene.rng.choice(scene.service.workers)]
+    process = scene.service.wait_until_at_work(scene.rng.choice(scene.service.workers))
     scene.record.mark()
     process.signal(signal.SIGTERM)
     process.wait()
@@ -24,7 +25,7 @@ def term_worker(scene: Scene) -> None:
 
 def stop_worker(scene: Scene) -> None:
     """Asleep for longer than its lease: what it held is another's by the time that it goes on."""
-    process = scene.service.processes[scene.rng.choice(scene.service.workers)]
+    process = scene.service.wait_until_at_work(scene.rng.choice(scene.service.workers))
     scene.record.mark()
     process.signal(signal.SIGSTOP)
     time.sleep(LEASE_S * scene.rng.uniform(1.5, 2.5))

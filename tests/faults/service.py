@@ -12,6 +12,7 @@ import httpx
 import redis
 
 from deploy.local import free_port
+from shared import keys
 from tests.processes import BIN, ROOT, Process
 from tests.system import RedisServer
 
@@ -29,6 +30,8 @@ SETTINGS = {
 LEASE_S = 1.0
 READY_S = 60.0
 POLL_S = 0.02
+AT_WORK_S = 20.0
+AT_WORK_POLL_S = 0.001  # an entry is in hand for some 20 ms
 CELERY = [str(BIN / "celery")]
 FAULTY = [sys.executable, "-m", "tests.faults.faulty_worker"]
 
@@ -77,6 +80,26 @@ class Service:
     def signal(self, name: str, signum: signal.Signals) -> None:
         """To the process of that name which runs now."""
         self.processes[name].signal(signum)
+
+    def wait_until_at_work(self, name: str) -> Process:
+        """The worker of that name, as soon as it holds images of a job: what befalls it now, befalls these too."""
+        process = self.processes[name]
+        deadline_s = time.monotonic() + AT_WORK_S
+        while not self._holds_images_of_jobs(process.pid):
+            if time.monotonic() > deadline_s:
+                raise AssertionError(f"{name} had nothing to do for {AT_WORK_S:g} s:\n{self.output()}")
+            time.sleep(AT_WORK_POLL_S)
+        return process
+
+    def _holds_images_of_jobs(self, pid: int) -> bool:
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for stream in keys.streams("cnn", "bulk"):
+                pipeline.xpending(stream, keys.GROUP)
+            return any(
+                f":{pid}:" in consumer["name"].decode()
+                for pending in pipeline.execute()
+                for consumer in pending["consumers"]
+            )
 
     def wait_until_ready(self) -> None:
         """Until every API has heard of every worker that runs now, and not only of one that is gone."""
