@@ -1,9 +1,9 @@
-"""Singles while a job runs, against each of them alone."""
+"""Singles while a job runs, against each of them alone; and small jobs that come behind a large one."""
 
 import time
 from pathlib import Path
 
-from benchmarks.bulk import run_job, warm_up
+from benchmarks.bulk import finish_job, run_job, submit, warm_up
 from benchmarks.inputs import Inputs, idx_of
 from benchmarks.load import closed_loop, stop_early
 from benchmarks.plan import Plan
@@ -12,10 +12,12 @@ from benchmarks.service import CLASSIFY, running
 
 LEAD_S = 0.3  # the singles are there before the job comes
 LONGEST_S = 600.0
+SMALL_IMAGES = 10
+SMALL_JOBS = 5
 
 
 def measure_mixed(plan: Plan, inputs: Inputs, log_dir: Path) -> Mixed:
-    """The job alone, the singles alone, then both, the singles for as long as the job takes."""
+    """The job alone, the singles alone, then both, the singles as long as the job; then small jobs behind it."""
     body = idx_of(inputs.images, plan.mixed_images)
     files, connections = inputs.png_files, plan.mixed_connections
     with running(log_dir / "mixed") as service:
@@ -30,4 +32,13 @@ def measure_mixed(plan: Plan, inputs: Inputs, log_dir: Path) -> Mixed:
             job_beside = run_job(service, body, plan.mixed_images)
             stop_early(loop)
             singles_beside = loop.finish()
-    return Mixed(singles_alone=singles_alone, job_alone=job_alone, singles_beside=singles_beside, job_beside=job_beside)
+        large = submit(service.port, body)
+        small = [run_job(service, idx_of(inputs.images, SMALL_IMAGES), SMALL_IMAGES) for _ in range(SMALL_JOBS)]
+        finish_job(service.port, large, plan.mixed_images)
+    return Mixed(
+        singles_alone=singles_alone,
+        job_alone=job_alone,
+        singles_beside=singles_beside,
+        job_beside=job_beside,
+        small_behind=small,
+    )

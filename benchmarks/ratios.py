@@ -113,6 +113,7 @@ def other_ratios(rounds: list[Round]) -> list[Ratio]:
     return [
         _ratio("mixed: singles' p99 beside a job over their own", Goal(at_most=5), rounds, _mixed_p99),
         _ratio("mixed: a job's images/s beside singles over its own", Goal(at_least=0.75), rounds, _mixed_rate),
+        _ratio("mixed: a job of 10 images behind that job, seconds", Goal(at_most=1), rounds, _small_behind_s),
         *(
             _ratio(f"bulk {size // 1000}k, two workers over one", Goal(at_least=1.6), rounds, _second_worker(size))
             for size in sizes
@@ -192,6 +193,11 @@ def _over_peer(name: str, connections: int, figure: LoadFigure) -> PerRound:
         return _quotient(figure(ours[0]), figure(theirs[0])) if ours and theirs else None
 
     return over
+
+
+def _small_behind_s(one: Round) -> float | None:
+    """Of several small jobs, the slowest."""
+    return max(job.seconds for job in one.mixed.small_behind) if one.mixed else None
 
 
 def _overload_p99(one: Round) -> float | None:

@@ -93,12 +93,13 @@ class Single:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixed:
-    """Singles and a job, each alone and both at once."""
+    """Singles and a job, each alone and both at once; and small jobs, one after the other, behind such a job."""
 
     singles_alone: Load
     job_alone: Job
     singles_beside: Load
     job_beside: Job
+    small_behind: list[Job]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,7 @@ def one_round(ours_per_s: int = 3000, bulk_per_s: float = 9_500) -> Round:
             job_alone=job(100_000, 10_000),
             singles_beside=load(8, p99_ms=8),
             job_beside=job(100_000, 8_000),
+            small_behind=[job(10, 50), job(10, 25)],
         ),
         overload=Overload(full=flooded(256), impatient=flooded(2560, 30.0, 2), patient=flooded(2560, 20.0)),
         published=[published("cnn@2", 9_980), published("cnn@10", 9_970), published("cnn@10", 9_990, "tensorflow")],

@@ -22,6 +22,7 @@ def ratio(label: str, *rounds: Round) -> Ratio:
         ("single, 16 connections: requests/s over the best peer's (fast)", 3.0, True),
         ("mixed: singles' p99", 4.0, True),
         ("mixed: a job's images/s", 0.8, True),
+        ("mixed: a job of 10 images behind that job", 0.4, True),
         ("bulk 10k, two workers over one", 1.8, True),
         ("largest difference to the engine's own probabilities, idx", 2e-8, True),
         ("largest difference to the engine's own probabilities, fast", 1e-6, True),
