@@ -153,10 +153,10 @@ def test_the_rendered_set_is_the_same_each_time() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_model_reads_what_was_fitted(mnist: Split) -> None:
-    """Of 150 rendered ones it is right about 96 to 97 in 100: typed digits, which MNIST has none of, are the misses."""
+    """Of 150 rendered ones it is right about 99 in 100: type in a font that it never saw makes most of the misses."""
     command = [sys.executable, "-m", "tests.fit", "--rendered", "150", "--frames", "150"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     parts = {line[:36].strip(): float(line[36:].split("%")[0]) for line in told.splitlines()}
-    assert parts["rendered, all"] >= 95, told
+    assert parts["rendered, all"] >= 97, told
     assert parts["written"] >= 97, told
     assert parts["MNIST in frames of 640×480"] >= 99, told
