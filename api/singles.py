@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 # About as long as the least `Retry-After`, and spread: those who were refused together would come back together, and
 # the loop would be busy with nothing but them for as long as they all take.
 REFUSE_AFTER_S = (0.5, 1.5)
-MOST_TIMES = 3.0  # that long at most: HTTP clients give up after 5 s, if not told otherwise
+MOST_LONGER = 3.0  # times as long at most: there are HTTP clients that give up after 5 s, if not told otherwise
 LISTEN_AFTER_S = 0.1  # a request that waits for longer is listened to, whether its client is still there
 
 
@@ -74,7 +74,7 @@ def refuse_after_s(held: float, chance: float) -> float:
     In proportion, so that as many are refused in a second as may wait, however many ask.
     """
     least_s, most_s = REFUSE_AFTER_S
-    return (least_s + (most_s - least_s) * chance) * min(MOST_TIMES, max(1.0, held))
+    return (least_s + (most_s - least_s) * chance) * min(MOST_LONGER, max(1.0, held))
 
 
 def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
