@@ -118,13 +118,15 @@ class Singles:
         """
         if self._waiting < self._most_waiting:
             return
-        told = f"{self._waiting} requests wait for their answers here", self._enqueuer.drain_s(self._waiting)
+        detail = f"{self._waiting} requests wait for their answers here"
+        retry_after_s = self._enqueuer.drain_s(self._waiting)
         self._refused += 1
         try:
             await asyncio.sleep(refuse_after_s(self._refused / self._most_waiting, random.random()))  # noqa: S311
         finally:
             self._refused -= 1
-        raise QueueFull(*told, "waiting")  # in no variable: one that a frame of its traceback holds is a cycle
+        # In no variable: an error that a frame of its own traceback holds is a cycle.
+        raise QueueFull(detail, retry_after_s, "waiting")
 
     async def classify(self, asked: SingleRequest, gone: Callable[[], Awaitable[None]]) -> tuple[Block, int, str]:
         """The block with the answer, the image's position in it, and its id. `gone` returns when the client has.
@@ -156,6 +158,9 @@ class Singles:
         )
         try:
             block, position = await waiting.answer
+        except RequestError:
+            del waiting  # its answer holds the error, whose traceback holds this frame: a cycle, with the image in it
+            raise
         finally:
             self._waiting -= 1
             timer.cancel()

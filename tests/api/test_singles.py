@@ -1,7 +1,7 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -396,6 +396,14 @@ def test_more_requests_than_may_wait_are_refused_until_one_is_answered() -> None
     run(scenario())
 
 
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector")
 def test_a_refusal_leaves_nothing_for_the_collector() -> None:
     async def scenario() -> None:
         world = World(entry_images=32)
@@ -409,11 +417,24 @@ def test_a_refusal_leaves_nothing_for_the_collector() -> None:
         for each in asked:
             each.cancel()
 
-    gc.disable()
-    try:
-        run(scenario())
-    finally:
-        gc.enable()
+    run(scenario())
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_what_the_queue_refuses_leaves_nothing_for_the_collector() -> None:
+    async def scenario() -> None:
+        world = World(entry_images=32)
+        (asked,) = await world.begin()
+        world.end([QueueFull("full", retry_after_s=3)])
+        try:
+            await asked
+        except QueueFull as error:
+            refusal = weakref.ref(error)
+        del asked
+        await asyncio.sleep(0)
+        assert refusal() is None
+
+    run(scenario())
 
 
 @pytest.mark.parametrize(
