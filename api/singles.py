@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from api.enqueue import Enqueuer
 from api.metrics import Metrics
 from api.parameters import Maps
+from api.refusing import hold_back_s
 from api.replies import Answer, Replies, new_uid
 from api.wire import Wires
 from shared import keys
@@ -24,10 +25,6 @@ from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# About as long as the least `Retry-After`, and spread: those who were refused together would come back together, and
-# the loop would be busy with nothing but them for as long as they all take.
-REFUSE_AFTER_S = (0.5, 1.5)
-MOST_LONGER = 3.0  # times as long at most: there are HTTP clients that give up after 5 s, if not told otherwise
 LISTEN_AFTER_S = 0.1  # a request that waits for longer is listened to, whether its client is still there
 
 
@@ -68,15 +65,6 @@ class Waiting:
             self.answer.set_exception(Unavailable(f"the queue took nothing within {wait_s:g} s", "redis"))
 
 
-def refuse_after_s(held: float, chance: float) -> float:
-    """How long a refusal is held back: `held` are those that are, for each request that may wait; `chance` is 0 to 1.
-
-    In proportion, so that as many are refused in a second as may wait, however many ask.
-    """
-    least_s, most_s = REFUSE_AFTER_S
-    return (least_s + (most_s - least_s) * chance) * min(MOST_LONGER, max(1.0, held))
-
-
 def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
     """Groups of at most `entry_images`, of one model and one client each, in order of arrival; verbose ones alone."""
     groups: dict[tuple[str, str, int], list[Waiting]] = {}
@@ -113,7 +101,7 @@ class Singles:
         return self._waiting
 
     async def require_room(self) -> None:
-        """Comes before a request's work. Raises QueueFull when as many requests wait as may, after `refuse_after_s`:
+        """Comes before a request's work. Raises QueueFull when as many requests wait as may, after `hold_back_s`:
         clients that ask again at once would else take the time of those who were accepted.
         """
         if self._waiting < self._most_waiting:
@@ -122,7 +110,7 @@ class Singles:
         retry_after_s = self._enqueuer.drain_s(self._waiting)
         self._refused += 1
         try:
-            await asyncio.sleep(refuse_after_s(self._refused / self._most_waiting, random.random()))  # noqa: S311
+            await asyncio.sleep(hold_back_s(self._refused / self._most_waiting, random.random()))  # noqa: S311
         finally:
             self._refused -= 1
         # In no variable: an error that a frame of its own traceback holds is a cycle.

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from redis.exceptions import RedisError
 from api.catalog import Catalog
 from api.maps import picture, png_base64
 from api.parameters import Maps
+from api.refusing import hold_back_s
 from api.replying import RETRY_AFTER_S, to_json
 from shared import keys
 from shared.connection import Client
@@ -23,7 +25,6 @@ from shared.layers import LayerOutput, Layers, decode_layers
 logger = logging.getLogger(__name__)
 
 AT_A_TIME = 16  # in one API process: an answer may have megabytes
-REFUSE_AFTER_S = 1.0  # as for any request that finds no room
 DECIMALS = 4
 GONE = "the layers are gone: the newest few are kept, and not for long; ask again"
 
@@ -46,7 +47,7 @@ class Verbose:
         """Around all of a verbose request's work. Raises QueueFull when as many as may are under way."""
         if self._under_way >= AT_A_TIME:
             detail = f"{self._under_way} verbose requests are under way here, as many as may"
-            await asyncio.sleep(REFUSE_AFTER_S)
+            await asyncio.sleep(hold_back_s(held=1.0, chance=random.random()))  # noqa: S311
             raise QueueFull(detail, RETRY_AFTER_S, "verbose")
         self._under_way += 1
         try:

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 from redis.exceptions import ConnectionError
 
-from api import verbose
+from api import refusing
 from api.catalog import Catalog
-from api.verbose import AT_A_TIME, Verbose, layers_json
+from api.verbose import AT_A_TIME, GONE, Verbose, layers_json
 from shared import keys
 from shared.connection import api_client
 from shared.dataset import Split
@@ -259,7 +259,7 @@ def test_numbers_that_are_none_are_null_and_black() -> None:
 
 
 def test_more_than_may_be_under_way_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verbose, "REFUSE_AFTER_S", 0)
+    monkeypatch.setattr(refusing, "HELD_BACK_S", (0.0, 0.0))
 
     async def fill() -> None:
         nothing: Any = None
@@ -335,7 +335,7 @@ def test_layers_that_went_for_newer_ones_are_said_to_be_gone(system: System, tmp
         finally:
             await client.aclose()
 
-    assert asyncio.run(read()) == {"layers": None, "layers_error": verbose.GONE}
+    assert asyncio.run(read()) == {"layers": None, "layers_error": GONE}
 
 
 def test_a_redis_that_is_away_costs_the_layers_and_not_the_answer(tmp_path: Path) -> None:
