@@ -36,7 +36,8 @@ def main() -> None:
         watchers = Watchers(settings.max_watchers)
         metrics = Metrics()
         app = make_app(settings, watchers, metrics)
-        listeners = bind_listeners(settings.api_host, settings.api_port)
+        # As long a queue as connections are allowed: a burst that the kernel drops comes again after seconds.
+        listeners = bind_listeners(settings.api_host, settings.api_port, settings.max_connections)
     except MnistifiedError as error:
         sys.exit(f"api: {error}")
     except OSError as error:
@@ -54,7 +55,7 @@ def main() -> None:
         access_log=False,  # api/observed.py says what there is to say of a request
         proxy_headers=False,  # no route asks who the client is
         server_header=False,
-        backlog=settings.max_connections,  # a burst that the kernel drops comes again after seconds
+        backlog=settings.max_connections,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once all is ended in order

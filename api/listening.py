@@ -8,8 +8,9 @@ import socket
 PER_TURN = 16
 
 
-def bind_listeners(host: str, port: int) -> list[socket.socket]:
-    """PER_TURN descriptors of one bound socket, for each address that `host` stands for; nobody listens yet.
+def bind_listeners(host: str, port: int, backlog: int) -> list[socket.socket]:
+    """PER_TURN descriptors of one listening socket, for each address that `host` stands for. Up to `backlog`
+    connections wait until the loop takes them in.
 
     Raises OSError where the address is taken, or none of this machine's.
     """
@@ -22,6 +23,7 @@ def bind_listeners(host: str, port: int) -> list[socket.socket]:
                 if family == socket.AF_INET6:  # "::" is not to take IPv4's port as well
                     bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 bound.bind(address)
+                bound.listen(backlog)  # two may bind to one address, if neither listens
                 listeners.extend(bound.dup() for _ in range(PER_TURN))
     except OSError:
         for listener in listeners:
