@@ -20,6 +20,8 @@ THIRD_PARTY = {
     "CELERY_WORKER_LOGLEVEL": "celery worker --loglevel",
     "FLOWER_BASIC_AUTH": "flower --basic-auth",
     "FLOWER_URL_PREFIX": "flower --url-prefix",
+    "OTEL_TRACES_SAMPLER": "opentelemetry-sdk",
+    "OTEL_TRACES_SAMPLER_ARG": "opentelemetry-sdk",
 }
 PROGRAMS = ["api", "worker", "tasks", "flower"]
 FOREIGN = {"redis": "redis", "prometheus": "nobody", "grafana": "472"}  # images of others, and the users in them
@@ -125,6 +127,14 @@ def test_every_variable_is_a_setting_with_a_value_that_can_be_used(program: str)
     known = {name.upper() for name in Settings.__dataclass_fields__} | set(THIRD_PARTY)
     assert set(environ) <= known
     load_settings(environ, redis_url_file=Path("none"))
+
+
+@pytest.mark.parametrize("program", ["api", "worker"])
+def test_those_that_trace_are_told_where_to(program: str) -> None:
+    set_to = TEXT.replace("${OTEL_EXPORTER_OTLP_ENDPOINT:-}", "http://collector:4318")
+    environ = {key: str(value or "") for key, value in services_of(set_to)[program]["environment"].items()}
+    assert load_settings(environ, Path("none")).otel_exporter_otlp_endpoint == "http://collector:4318"
+    assert not SERVICES[program]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
 
 
 def test_who_may_use_the_api_and_flower_is_taken_from_the_environment_and_in_no_file() -> None:
