@@ -1,5 +1,6 @@
 """Digits set in type, to train on beside handwriting: scans and forms have them, MNIST has none."""
 
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from random import Random
@@ -20,9 +21,9 @@ BOX_PX = 20  # as MNIST's page has it: in a box of 20×20, centred by its mass
 def draw(count: int, seed: int) -> tuple[Images, npt.NDArray[np.uint8]]:
     """Draw (images uint8[count,28,28], labels uint8[count]), white on black; row i shows digit i % 10."""
     random = Random(seed)  # noqa: S311, nothing secret: it has to repeat
-    fonts = [ImageFont.truetype(file, GLYPH_PX) for file in font_files()]
+    files = font_files()
     labels = (np.arange(count) % CLASSES).astype(np.uint8)
-    return np.stack([_set(str(label), random.choice(fonts)) for label in labels]), labels
+    return np.stack([_set(str(label), random.choice(files)) for label in labels]), labels
 
 
 def font_files() -> list[Path]:
@@ -32,7 +33,9 @@ def font_files() -> list[Path]:
     return [file for each in files for file in {file.stem: file for file in each}.values()]  # some come as both
 
 
-def _set(digit: str, font: ImageFont.FreeTypeFont) -> npt.NDArray[np.uint8]:
+@cache
+def _set(digit: str, file: Path) -> npt.NDArray[np.uint8]:
+    font = ImageFont.truetype(file, GLYPH_PX)
     canvas = Image.new("L", (2 * GLYPH_PX, 2 * GLYPH_PX))
     ImageDraw.Draw(canvas).text((GLYPH_PX, GLYPH_PX), digit, fill=255, font=font, anchor="mm")
     glyph = canvas.crop(canvas.getbbox())
