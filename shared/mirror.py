@@ -17,7 +17,7 @@ from typing import Any
 
 from shared.errors import ModelError, SettingError
 from shared.registry import CARD, MOST_BYTES, NAME, VERSION, Registry, bounded, parse_card
-from shared.settings import CREDENTIALS
+from shared.setting_values import CREDENTIALS
 
 logger = logging.getLogger(__name__)
 

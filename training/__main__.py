@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from shared.errors import MnistifiedError
-from shared.settings import folder_or_url
+from shared.setting_values import folder_or_url
 from shared.training import NETWORK_NAMES
 
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
