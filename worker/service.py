@@ -35,7 +35,8 @@ from worker.scrape import serve_metrics
 from worker.shadow import Shadows
 from worker.suspects import Suspects
 from worker.tallies import Tallies
-from worker.watchdog import EXIT_BROKEN, Watchdog
+from worker.threads import start_thread
+from worker.watchdog import Watchdog
 from worker.wishes import Listener, Wishes, read_wishes
 
 logger = logging.getLogger(__name__)
@@ -98,14 +99,14 @@ class BatchingService(Collector):
         self._heartbeat.beat(self.loader.state(), 0)
         self._read_new_models()
         self._runners = [
-            self._thread(name, self._runner(name).run)
+            start_thread(name, self._runner(name).run)
             for name in (f"run-{number}" for number in range(self._engines.threads))
         ]
-        self._keeper = self._thread("keep", self._keep)
-        self._thread("load", self.loader.run)
-        self._thread("listen", self._listener.listen)
-        self._thread("shadow", self._shadows.run)
-        self._thread("watchdog", lambda: self._watchdog.run(self._ended))
+        self._keeper = start_thread("keep", self._keep)
+        start_thread("load", self.loader.run)
+        start_thread("listen", self._listener.listen)
+        start_thread("shadow", self._shadows.run)
+        start_thread("watchdog", lambda: self._watchdog.run(self._ended))
 
     def stop(self) -> None:
         """Pull no more, finish what is in hand, and leave. Blocks for at most WARM_STOP_S and one pull."""
@@ -216,7 +217,7 @@ class BatchingService(Collector):
                     self._stopping,
                     self._watchdog.redis_pulse(name),
                 )
-                self._pullers.append(self._thread(name, intake.pull_forever))
+                self._pullers.append(start_thread(name, intake.pull_forever))
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
@@ -251,27 +252,6 @@ class BatchingService(Collector):
                         pipeline.expire(key, self._settings.result_ttl_s)
             pipeline.execute()
         self._watchdog.redis_answered()
-        self._write_tallies()
-
-    def _write_tallies(self) -> None:
         self._drift.flush()
         for tallies in (self._drift_tallies, self._shadow_tallies):
             tallies.write(self._keeper_client)
-
-    def _thread(self, name: str, target: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(target=_or_exit(target), name=name, daemon=True)
-        thread.start()
-        return thread
-
-
-def _or_exit(target: Callable[[], None]) -> Callable[[], None]:
-    """A worker with a thread missing must not sit there looking alive: it ends, its supervisor starts it anew."""
-
-    def guarded() -> None:
-        try:
-            target()
-        except BaseException:
-            logger.critical("this worker cannot go on; its entries will be taken over", exc_info=True)
-            os._exit(EXIT_BROKEN)
-
-    return guarded
