@@ -16,9 +16,9 @@ CpuSeconds = Callable[[], dict[str, float]]  # of each process, so far
 
 
 def measure_single(plan: Plan, inputs: Inputs, log_dir: Path) -> tuple[list[Single], list[OpenLoad]]:
-    """All of it on one fresh service."""
+    """All of it on one fresh service, in which all may wait, the probe beside the widest loop as well."""
     decode_ms = time_decoding(inputs)
-    with running(log_dir / "single") as service:
+    with running(log_dir / "single", environ={"MAX_WAITING_SINGLES": str(max(plan.connections) + 1)}) as service:
         singles = [
             measure_loop(service.port, CLASSIFY, connections, plan, inputs, service.cpu_s, decode_ms)
             for connections in plan.connections
