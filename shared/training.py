@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-NETWORK_NAMES = ("cnn", "cnn-small", "cnn-wide", "cnn-wide5", "cnn-upright", "seed")
+NETWORK_NAMES = ("cnn", "cnn-small", "cnn-wide", "cnn-wide5", "seed")
 QUEUED, RUNNING, CANCELLED = "queued", "running", "cancelled"
 
 Promote = Literal["never", "if_passed"]

@@ -82,8 +82,7 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--augment", action=argparse.BooleanOptionalAction, default=True, help="distort the images at random"
     )
-    command.add_argument("--distortion", type=float, default=1.0, help="strength of what --augment does, at first")
-    command.add_argument("--final-distortion", type=float, help="that at the end, reached evenly; else as at first")
+    command.add_argument("--distortion", type=float, default=1.0, help="strength of what --augment does")
     command.add_argument("--learning-rate", type=float, default=3e-3, help="its highest value")
     command.add_argument(
         "--start",
@@ -91,7 +90,7 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
         help="weights of the same network, to be tuned further; ENSEMBLE.keras:2 is the second of an ensemble's",
     )
     command.add_argument(
-        "--teacher", type=Path, action="append", default=[], help="weights to learn from; of several, one a step"
+        "--teacher", type=Path, action="append", default=[], help="weights to learn from; several are averaged"
     )
     command.add_argument(
         "--hold-out",
@@ -101,12 +100,6 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--typeset", type=_none_or_more, default=0, help="so many digits set in type, to learn beside the dataset's"
-    )
-    command.add_argument(
-        "--hard",
-        type=_none_or_more,
-        default=0,
-        help="so many images that the teachers waver about come 5 times an epoch",
     )
     command.add_argument("--resume", action="store_true", help="go on after the last epoch of a run that was cut short")
     command.add_argument("--progress", choices=("bar", "json"), default="bar", help="json: a line every few seconds")

@@ -22,11 +22,6 @@ class Smooth:
 
 
 @dataclass(frozen=True, slots=True)
-class Upright:
-    """Shifts the image's rows against each other until the writing no longer leans."""
-
-
-@dataclass(frozen=True, slots=True)
 class Conv:
     """A square convolution with ReLU, by default behind a batch normalisation in place of a bias."""
 
@@ -56,7 +51,7 @@ class Dense:
     units: int
 
 
-Layer = Smooth | Upright | Conv | Pool | Dropout | Dense
+Layer = Smooth | Conv | Pool | Dropout | Dense
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +98,6 @@ NETWORKS = {
             Dropout(0.4),
         ),
     ),
-    "cnn-upright": Network(
-        "5 convolutions of the image set upright, with batch normalisation and ReLU, 1 dense layer, softmax",
-        (
-            Smooth(),
-            Upright(),
-            Conv(32, 5, 2),
-            Conv(32, 3),
-            Conv(64, 3, 2),
-            Conv(64, 3),
-            Conv(64, 3, 1, "valid"),
-            Dropout(0.3),
-        ),
-    ),
     "seed": Network(
         "2 convolutions of 32 3×3 filters, pool, dense 128, dense layer, softmax",
         (
@@ -137,7 +119,7 @@ def build(name: str) -> keras.Model:
     """
     inputs = keras.Input((IMAGE_SIDE, IMAGE_SIDE, 1), name="image")
     x = keras.layers.Rescaling(1 / 255, name="scale")(inputs)
-    numbers = {Smooth: 0, Upright: 0, Conv: 0, Pool: 0, Dropout: 0, Dense: 0}
+    numbers = {Smooth: 0, Conv: 0, Pool: 0, Dropout: 0, Dense: 0}
     for layer in NETWORKS[name].layers:
         numbers[type(layer)] += 1
         x = _add(x, layer, numbers[type(layer)])
@@ -158,8 +140,6 @@ def _add(x: keras.KerasTensor, layer: Layer, number: int) -> keras.KerasTensor:
     match layer:
         case Smooth():
             return smooth(x)
-        case Upright():
-            return set_upright(x)
         case Conv():
             return _convolve(x, layer, number)
         case Pool(side):
@@ -182,38 +162,6 @@ def smooth(x: keras.KerasTensor) -> keras.KerasTensor:
     blur.build(rows.shape)
     blur.set_weights([_along_rows(SMOOTHING)])
     return keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE, 1), name="smoothed")(blur(rows))
-
-
-def set_upright(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Shear float32[N,28,28,1] so that the ink's columns no longer go with its rows, about its centre; after LeCun,
-    Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition" (1998), who called it
-    deslanting. Pixels in between are drawn linearly from the two beside them, and outside is nothing but paper.
-    """
-    down, across = np.mgrid[:IMAGE_SIDE, :IMAGE_SIDE].reshape(2, -1).astype(np.float32) - (IMAGE_SIDE - 1) / 2
-    flat = keras.layers.Flatten(name="leaning")(x)
-    sums = _constant_dense("moments", np.stack([np.ones_like(down), down, across, down * across, down * down], axis=1))
-    ink, ink_down, ink_across, both, height = keras.ops.split(sums(flat), 5, axis=1)  # float32[N,1] each
-    ink = ink + 1e-3  # an empty image has none
-    centre = ink_down / ink
-    lean = (both - centre * ink_across) / (height - centre * ink_down + ink)  # what lies flat does not lean
-    # The column from which each pixel is drawn, and how far that is from each column.
-    sources = _constant_dense("sources", np.stack([down, -np.ones_like(down)]), across + (IMAGE_SIDE - 1) / 2)
-    source = sources(keras.layers.Concatenate(name="shear")([lean, lean * centre]))
-    places = np.arange(IMAGE_SIDE, dtype=np.float32)
-    distances = _constant_dense("distances", np.ones((1, IMAGE_SIDE), np.float32), -places)
-    away = distances(keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE, 1), name="source_grid")(source))
-    shares = keras.ops.relu(1 - keras.ops.abs(away))
-    row = keras.layers.Reshape((IMAGE_SIDE, 1, IMAGE_SIDE), name="row")(flat)
-    drawn = keras.ops.sum(shares * row, axis=-1)
-    return keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE, 1), name="upright")(drawn)
-
-
-def _constant_dense(name: str, kernel: np.ndarray, bias: np.ndarray | None = None) -> keras.layers.Dense:
-    """A dense layer that no training changes: Keras keeps constants in layers only."""
-    layer = keras.layers.Dense(kernel.shape[1], use_bias=bias is not None, trainable=False, name=name)
-    layer.build((None, kernel.shape[0]))
-    layer.set_weights([kernel] if bias is None else [kernel, bias])
-    return layer
 
 
 def _along_rows(kernel: np.ndarray) -> np.ndarray:

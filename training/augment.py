@@ -19,7 +19,7 @@ ELASTIC_PX = 0.6  # standard deviation of a point's shift
 _LAST = IMAGE_SIDE - 1.0
 
 
-def distort(images: tf.Tensor, seed: tf.Tensor, strength: tf.Tensor | float = 1.0) -> tf.Tensor:
+def distort(images: tf.Tensor, seed: tf.Tensor, strength: float = 1.0) -> tf.Tensor:
     """Rotate, scale, shear, shift and bend each of float32[N,28,28,1] by its own random amounts, with one resampling.
 
     `seed` int64[2] decides all of them: the same seed distorts the same way. `strength` scales all amounts.
@@ -30,7 +30,7 @@ def distort(images: tf.Tensor, seed: tf.Tensor, strength: tf.Tensor | float = 1.
     return _sample(images, x + bend[..., 0], y + bend[..., 1])
 
 
-def _affine_places(count: tf.Tensor, seed: tf.Tensor, strength: tf.Tensor | float) -> tuple[tf.Tensor, tf.Tensor]:
+def _affine_places(count: tf.Tensor, seed: tf.Tensor, strength: float) -> tuple[tf.Tensor, tf.Tensor]:
     """Where each output pixel comes from: x and y float32[count,28,28], about the image's centre."""
     draws = tf.random.stateless_uniform((6, count, 1, 1), seed, -strength, strength)
     angle, shear, scale_x, scale_y, shift_x, shift_y = tf.unstack(draws)

@@ -32,11 +32,9 @@ def run(options: Namespace, command: str) -> None:
         options.seed,
         options.augment,
         options.distortion,
-        options.final_distortion,
         options.learning_rate,
         options.hold_out,
         options.typeset,
-        options.hard,
     )
     curves = options.log or weights.curves_path(options.weights)
     curves.parent.mkdir(parents=True, exist_ok=True)

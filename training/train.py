@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.05
 TEACHERS_SHARE = 0.75  # of a student's targets; the rest are the labels
 WARMUP = 0.05  # share of all steps
-HARD_TIMES = 5  # an epoch, the hard images are learnt
 AVERAGED_STEPS = 500  # of the weights' moving average; shorter runs average over a tenth of themselves
 
 
@@ -33,12 +31,10 @@ class Plan:
     batch_size: int
     seed: int
     augment: bool
-    distortion: float = 1.0  # strength of the augmentation at first
-    final_distortion: float | None = None  # at last, reached in even steps; without, it stays
+    distortion: float = 1.0  # strength of the augmentation
     learning_rate: float = 3e-3
     hold_out: bool = True  # of all images some, to choose by; without, nothing tells how good the model is
     typeset: int = 0  # so many digits set in type, beside the dataset's
-    hard: int = 0  # so many images come HARD_TIMES an epoch: those that the teachers waver most about
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +58,9 @@ def fit(
 ) -> Trained:
     """Carry out one run, or what a `checkpoint` of it has left to do.
 
-    With `teachers` the network learns from what they say of each distorted image, one of them a step, in turn:
-    distillation after Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015), at temperature
-    1, since labels are smoothed for teachers. Of digits set in type it learns the labels alone: teachers may never have
-    seen any.
+    With `teachers` the network learns from what they say, on the average, of each distorted image: distillation after
+    Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015), at temperature 1, since labels are
+    smoothed for teachers. Of digits set in type it learns the labels alone: teachers may never have seen any.
     `start` is a trained model of the same network whose weights are tuned further.
     Shows Keras's progress bar, with the accuracy on held-out training images, when `verbose`. `curves` names a CSV file
     that receives a row per epoch; `also` runs beside the training. `history` has only the epochs since the checkpoint.
@@ -73,7 +68,7 @@ def fit(
     keras.utils.set_random_seed(plan.seed)
     tf.config.experimental.enable_op_determinism()  # threads would otherwise add up in any order
     rows, validation = hold_out(len(split.images)) if plan.hold_out else (np.arange(len(split.images)), None)
-    learnt = material(split, rows, plan, teachers)
+    learnt = material(split, rows, plan)
     batch_size = min(plan.batch_size, len(learnt.images))
     steps_per_epoch = len(learnt.images) // batch_size
     model = architecture.build(plan.network)
@@ -159,10 +154,8 @@ class Material:
     taught: np.ndarray
 
 
-def material(split: Split, rows: np.ndarray, plan: Plan, teachers: Sequence[keras.Model] = ()) -> Material:
-    """Of `split` these rows, those that `teachers` waver about more than once, and the plan's digits set in type."""
-    if plan.hard:
-        rows = np.concatenate([rows, np.repeat(wavering(split.images, rows, plan.hard, teachers), HARD_TIMES - 1)])
+def material(split: Split, rows: np.ndarray, plan: Plan) -> Material:
+    """Of `split` these rows, and the plan's digits set in type."""
     images, labels = split.images[rows], split.labels[rows]
     taught = np.full((len(images), 1), TEACHERS_SHARE, np.float32)
     if plan.typeset:
@@ -170,18 +163,6 @@ def material(split: Split, rows: np.ndarray, plan: Plan, teachers: Sequence[kera
         images, labels = np.concatenate([images, set_images]), np.concatenate([labels, set_labels])
         taught = np.concatenate([taught, np.zeros((plan.typeset, 1), np.float32)])
     return Material(images[..., None], one_hot(labels), taught)
-
-
-def wavering(images: np.ndarray, rows: np.ndarray, count: int, teachers: Sequence[keras.Model]) -> np.ndarray:
-    """Return the `count` of `rows` for which the teachers' two likeliest digits are closest together.
-
-    Where they differ most from a network of their own making are the images between two digits, and of those a
-    dataset has few.
-    """
-    pixels = images[rows, ..., None].astype(np.float32)
-    said = sum(teacher.predict(pixels, batch_size=500, verbose=0) for teacher in teachers) / len(teachers)
-    two_likeliest = np.sort(said, axis=1)[:, -2:]
-    return rows[np.argsort(two_likeliest[:, 1] - two_likeliest[:, 0], kind="stable")[:count]]
 
 
 def batches(
@@ -193,12 +174,11 @@ def batches(
 ) -> tf.data.Dataset:
     """Yield (float32[batch,28,28,1], float32[batch,10]) from `first_epoch` to the plan's last, each in its own order.
 
-    With teachers, the targets are mostly what one of them says, each step another.
+    With teachers, the targets are mostly what they say.
     """
     count = len(learnt.images)
     steps_per_epoch = count // batch_size
     seed = tf.constant(plan.seed, tf.int64)
-    final_distortion = plan.distortion if plan.final_distortion is None else plan.final_distortion
     # Captured as they are, not copied into the graph.
     images, labels, taught = tf.constant(learnt.images), tf.constant(learnt.labels), tf.constant(learnt.taught)
     for teacher in teachers:
@@ -212,12 +192,9 @@ def batches(
         pixels, targets = tf.cast(tf.gather(images, rows), tf.float32), tf.gather(labels, rows)
         if plan.augment:
             # The seed is a function of the step, not of a stateful generator: parallel calls may overtake.
-            progress = tf.cast(step / (plan.epochs * steps_per_epoch), tf.float32)
-            strength = plan.distortion + progress * (final_distortion - plan.distortion)
-            pixels = augment.distort(pixels, tf.stack([seed, step]), strength)
+            pixels = augment.distort(pixels, tf.stack([seed, step]), plan.distortion)
         if teachers:
-            whose = tf.cast(step % len(teachers), tf.int32)
-            said = tf.switch_case(whose, [partial(teacher, pixels, training=False) for teacher in teachers])
+            said = tf.add_n([teacher(pixels, training=False) for teacher in teachers]) / len(teachers)
             share = tf.gather(taught, rows)
             targets = share * said + (1 - share) * targets
         return pixels, targets

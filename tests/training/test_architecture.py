@@ -29,7 +29,7 @@ def test_every_layer_has_a_name_of_its_own(name: str) -> None:
 
     names = [layer.name for layer in architecture.build(name).layers]
     smoothing = [] if name == "seed" else ["rows", "smooth", "smoothed"]
-    first = ["image", "scale", *smoothing, "leaning" if name == "cnn-upright" else "conv1"]
+    first = ["image", "scale", *smoothing, "conv1"]
     assert names[: len(first)] == first
     assert len(set(names)) == len(names)
 
@@ -53,28 +53,6 @@ def test_smoothing_keeps_the_ink_and_leaves_flat_areas_as_they_are() -> None:
     assert np.allclose(smoothed[2:10, 2:10], 7)
     assert np.allclose(smoothed[11:14, 19:22] - 7, 64 * architecture.SMOOTHING)
     assert np.allclose(smoothed[0, 5], 7 * 7 / 8)  # beyond the edge lies paper
-
-
-def test_what_leans_is_set_upright_about_its_middle() -> None:
-    from training import architecture
-
-    pixels = np.zeros((3, 28, 28, 1), np.float32)
-    for row in range(4, 24):
-        pixels[0, row, 20 - row // 2 : 23 - row // 2] = 1  # leans to the right
-        pixels[1, row, 5 + row // 2 : 8 + row // 2] = 1
-    pixels[2, 12:15, 4:24] = 1  # lies
-    upright = np.asarray(architecture.set_upright(pixels))[..., 0]
-    for image, middle in zip(upright[:2], (14.5, 12.5), strict=True):
-        centres = image[4:24] @ np.arange(28) / image[4:24].sum(axis=1)
-        assert np.allclose(centres, middle, atol=0.6)
-        assert np.allclose(image.sum(axis=1)[4:24], 3, atol=1e-4)
-    assert np.allclose(upright[2], pixels[2, ..., 0], atol=1e-4)
-
-
-def test_an_empty_image_stays_empty_upright() -> None:
-    from training import architecture
-
-    assert not np.asarray(architecture.set_upright(np.zeros((2, 28, 28, 1), np.float32))).any()
 
 
 def test_smoothing_is_a_convolution_of_two_dimensions(monkeypatch: pytest.MonkeyPatch, handful: Split) -> None:

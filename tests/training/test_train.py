@@ -99,9 +99,10 @@ def test_a_student_learns_what_its_teachers_say_of_the_image_that_it_sees(
 
     teachers = [trained.model, architecture.build("cnn-small")]
     learnt = train.material(handful, np.arange(100), plan)
-    for teacher, (pixels, targets) in zip(teachers, train.batches(learnt, 100, plan, teachers), strict=False):
-        labels = targets - train.TEACHERS_SHARE * teacher(pixels)
-        assert np.allclose(np.max(labels, axis=1), 1 - train.TEACHERS_SHARE, atol=1e-5)
+    pixels, targets = next(iter(train.batches(learnt, 100, plan, teachers)))
+    said = np.mean([teacher(pixels) for teacher in teachers], axis=0)
+    labels = targets - train.TEACHERS_SHARE * said
+    assert np.allclose(np.max(labels, axis=1), 1 - train.TEACHERS_SHARE, atol=1e-5)
     architecture.set_smoothing(trained.model, on=True)  # others use it
 
     student = train.fit(handful, replace(plan, network="cnn-small"), teachers=teachers, verbose=False)
@@ -119,30 +120,6 @@ def test_of_type_only_the_labels_are_learnt_whatever_teachers_say(trained: Train
     hard = np.sort(targets, axis=1)[:, -1] == 1
     assert hard.sum() == 30
     assert sorted(np.argmax(targets[hard], axis=1)) == sorted(np.arange(30) % 10)
-
-
-def test_images_that_teachers_waver_about_come_more_often(trained: Trained, handful: Split, plan: Plan) -> None:
-    from training import train
-
-    rows = np.arange(60)
-    learnt = train.material(handful, rows, replace(plan, hard=10), [trained.model])
-    times = [int((learnt.images[..., 0] == image).all((1, 2)).sum()) for image in handful.images[rows]]
-    assert sorted(times) == [1] * 50 + [train.HARD_TIMES] * 10
-    said = np.sort(trained.model(handful.images[rows, ..., None].astype(np.float32)), axis=1)
-    lead = said[:, -1] - said[:, -2]
-    often = np.array(times) > 1
-    assert lead[often].max() < lead[~often].min()
-
-
-def test_distortion_goes_evenly_from_its_first_strength_to_its_last(handful: Split, plan: Plan) -> None:
-    from training import train
-
-    learnt = train.material(handful, np.arange(100), plan)
-    in_turn = list(train.batches(learnt, 50, replace(plan, epochs=5, distortion=0.9, final_distortion=0.0)))
-    for step, strength in ((0, 0.9), (5, 0.45), (9, 0.09)):
-        alike = list(train.batches(learnt, 50, replace(plan, epochs=5, distortion=strength)))
-        assert np.allclose(in_turn[step][0], alike[step][0], atol=0.01)
-        assert not np.allclose(in_turn[step][0], alike[step - 1][0], atol=0.01)
 
 
 def test_with_nothing_held_out_all_images_are_trained_on(handful: Split, plan: Plan) -> None:
