@@ -101,9 +101,7 @@ class Singles:
         return self._waiting
 
     async def require_room(self) -> None:
-        """Comes before a request's work. Raises QueueFull when as many requests wait as may, after `hold_back_s`:
-        clients that ask again at once would else take the time of those who were accepted.
-        """
+        """Comes before a request's work. Raises QueueFull when as many requests wait as may, after `hold_back_s`."""
         if self._waiting < self._most_waiting:
             return
         detail = f"{self._waiting} requests wait for their answers here"

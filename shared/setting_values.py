@@ -16,20 +16,18 @@ CREDENTIALS = re.compile(r"(//)[^/]*@|((?:^|[?&])sentinel_password=)[^&]*")  # o
 
 
 def integer(low: int, high: int) -> Parse:
-    def parse(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise ValueError(f"expected {low} to {high}")
-        return value
-
-    return parse
+    return _within(int, low, high, f"{low} to {high}")
 
 
 def number(low: float, high: float, unit: str) -> Parse:
-    def parse(text: str) -> float:
-        value = float(text)
+    return _within(float, low, high, f"{low:g} to {high:g} {unit}")
+
+
+def _within(kind: type[int] | type[float], low: float, high: float, expected: str) -> Parse:
+    def parse(text: str) -> int | float:
+        value = kind(text)
         if not low <= value <= high:
-            raise ValueError(f"expected {low:g} to {high:g} {unit}")
+            raise ValueError(f"expected {expected}")
         return value
 
     return parse
