@@ -14,7 +14,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin mnistified
 # Dependencies go into layers of their own: TensorFlow is not fetched again because a line of ours changed.
 WORKDIR /requirements
-COPY requirements constraints.txt ./
+COPY requirements ./
 RUN pip install -c constraints.txt -r api.txt -r otel.txt
 WORKDIR /app
 
@@ -71,7 +71,7 @@ RUN pip install -c /requirements/constraints.txt -r /requirements/tasks.txt
 COPY --from=package /wheels /wheels
 RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
 USER 10001
-CMD ["celery", "-A", "worker.tasks", "worker", "--pool", "threads", "--concurrency", "32", "--hostname", "tasks@%h", "--without-mingle", "--without-gossip"]
+CMD ["celery", "-A", "worker.tasks.app", "worker", "--pool", "threads", "--concurrency", "32", "--hostname", "tasks@%h", "--without-mingle", "--without-gossip"]
 
 FROM worker-base AS trainer
 RUN pip install -c /requirements/constraints.txt -r /requirements/train.txt
@@ -81,7 +81,7 @@ COPY models models/
 # Volumes in its container, and made with these owners: they are what it writes.
 RUN mkdir /trainings && chown -R mnistified /trainings models
 USER 10001
-CMD ["celery", "-A", "worker.trainer", "worker", "--pool", "threads", "--concurrency", "1", "--hostname", "trainer@%h", "--without-mingle", "--without-gossip"]
+CMD ["celery", "-A", "worker.tasks.trainer", "worker", "--pool", "threads", "--concurrency", "1", "--hostname", "trainer@%h", "--without-mingle", "--without-gossip"]
 
 FROM base AS flower
 RUN pip install -c /requirements/constraints.txt -r /requirements/flower.txt

@@ -10,8 +10,8 @@ TESTS_AT_ONCE ?= 2
 MODEL ?= cnn
 comma := ,
 GPU := $(if $(wildcard /dev/nvidia0),gpu)
-REQUIREMENTS := pyproject.toml constraints.txt $(wildcard requirements/*.txt client/requirements*.txt)
-PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+REQUIREMENTS := pyproject.toml requirements/constraints.txt $(wildcard requirements/*.txt client/requirements*.txt)
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt
 
 .PHONY: help run test check audit train fast-train data evaluate qa bench bench-peers faults check-metrics hostile fuzz wheel docs clean
 
@@ -29,13 +29,13 @@ check: $(VENV)/.all-installed ## lint, types, the fast tests, and the audit
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(PY) -m pytest -q -m "not slow" -n $(TESTS_AT_ONCE) --dist loadfile
-	$(PY) -m tests.audit
+	$(PY) -m tools.audit
 
 audit: $(VENV)/.all-installed ## known vulnerabilities among the pinned dependencies, where the registry has advisories
-	$(PY) -m tests.audit
+	$(PY) -m tools.audit
 
 fuzz: $(VENV)/.all-installed ## fuzz every parser of what comes from outside for SECONDS (60) in all
-	$(PY) -m tests.fuzz --seconds $(SECONDS)
+	$(PY) -m tools.fuzz --seconds $(SECONDS)
 
 train: $(VENV)/.all-installed ## train the default model anew (60 epochs) and export it as build/models/cnn/1
 	$(PY) -m training train --weights build/cnn.keras
@@ -58,13 +58,13 @@ bench-peers: ## install the peers that the benchmark compares with, in an enviro
 	$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check '.[peers]'
 
 faults: $(VENV)/.all-installed ## do harm to a running service, again and again, and account for every image it accepted
-	$(PY) -m tests.faults $(FAULTS)
+	$(PY) -m tools.faults $(FAULTS)
 
 check-metrics: $(VENV)/.all-installed ## alerts and dashboard on a running service, a real Prometheus, and harm (FIGURE=file.svg: a picture)
-	$(PY) -m tests.metrics $(if $(FIGURE),--figure $(FIGURE))
+	$(PY) -m tools.check_metrics $(if $(FIGURE),--figure $(FIGURE))
 
 hostile: $(VENV)/.all-installed ## send every bad input that we have to a running service, and count the answers
-	$(PY) -m tests.fuzz --hostile
+	$(PY) -m tools.fuzz --hostile
 
 wheel: $(VENV)/.all-installed ## build the packages, dist/mnistified-*.whl, which `pip install` takes anywhere, and its client alone
 	$(PY) -m build --outdir dist .
@@ -92,7 +92,7 @@ $(VENV)/.trainer-installed: $(REQUIREMENTS) | $(PY)
 	$(PIP_INSTALL) -e '.[train$(if $(GPU),$(comma)$(GPU))]'
 	@touch $@ $(VENV)/.run-installed
 
-$(VENV)/.docs-installed: requirements/docs.txt constraints.txt | $(PY)
+$(VENV)/.docs-installed: requirements/docs.txt requirements/constraints.txt | $(PY)
 	$(PIP_INSTALL) -r requirements/docs.txt
 	@touch $@
 

@@ -11,15 +11,15 @@ import sys
 import uvicorn
 
 from api.app import make_app
-from api.bounded import BoundedProtocol, Bounds
-from api.listening import bind_listeners
+from api.http.connection_limits import BoundedProtocol, Bounds
+from api.http.event_streams import Watchers
+from api.http.listening import bind_listeners
+from api.http.request_origin import about_request
 from api.metrics import Metrics
-from api.origin import about_request
-from api.watchers import Watchers
+from shared.config.loopback import is_loopback
+from shared.config.settings import Settings, load_settings
 from shared.errors import MnistifiedError
-from shared.logs import configure_logs
-from shared.loopback import is_loopback
-from shared.settings import Settings, load_settings
+from shared.telemetry.logs import configure_logs
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def main() -> None:
         http=functools.partial(BoundedProtocol, Bounds(settings, watchers, metrics)),  # type: ignore[arg-type]
         ws="none",
         log_config=None,
-        access_log=False,  # api/observed.py says what there is to say of a request
+        access_log=False,  # api/http/observing.py says what there is to say of a request
         proxy_headers=False,  # no route asks who the client is
         server_header=False,
         backlog=settings.max_connections,

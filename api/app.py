@@ -12,31 +12,31 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.access import Access, Gate
-from api.bulk import classify_bulk
-from api.change_alias import delete_alias, set_alias
-from api.classify import ClassifyImage, classify_test_image
-from api.dataset import get_image, get_label
-from api.dead_letters import get_dead_letters, replay_dead_letter
-from api.description.page import get_asset, get_openapi, get_page
-from api.doors import v1, v2
-from api.events import get_events
+from api.http.access import Access, Gate
+from api.http.event_streams import Watchers
+from api.http.observing import Observed
+from api.http.responses import on_http_exception, on_redis_error, on_request_error
+from api.http.route_templates import TEMPLATE, Templated
 from api.metrics import Metrics
-from api.models import get_aliases, get_changes, get_model, get_models, get_report, get_version
-from api.observed import Observed
-from api.playground import get_playground, get_playground_asset
-from api.replying import on_http_exception, on_redis_error, on_request_error
-from api.results import cancel_result, get_items, get_layers, get_result
-from api.scrape import get_metrics, get_metrics_workers
-from api.sheets import get_labels, get_sheet
+from api.page.routes import get_playground, get_playground_asset
+from api.routes.bulk import classify_bulk
+from api.routes.classify import ClassifyImage, classify_test_image
+from api.routes.compat import v1, v2
+from api.routes.dataset import get_image, get_label
+from api.routes.dataset_sheets import get_labels, get_sheet
+from api.routes.dead_letters import get_dead_letters, replay_dead_letter
+from api.routes.metrics import get_metrics, get_metrics_workers
+from api.routes.models.aliases import delete_alias, set_alias
+from api.routes.models.retraining import cancel_training, get_training, list_trainings, post_training
+from api.routes.models.versions import get_aliases, get_changes, get_model, get_models, get_report, get_version
+from api.routes.openapi.page import get_asset, get_openapi, get_page
+from api.routes.results.events import get_events
+from api.routes.results.results import cancel_result, get_items, get_layers, get_result
+from api.routes.status import get_healthz, get_readyz, get_status
 from api.state import make_state
-from api.status import get_healthz, get_readyz, get_status
-from api.templated import TEMPLATE, Templated
-from api.training import cancel_training, get_training, list_trainings, post_training
-from api.watchers import Watchers
+from shared.config.settings import Settings
 from shared.errors import RequestError
-from shared.settings import Settings
-from shared.tracing import open_tracing
+from shared.telemetry.tracing import open_tracing
 
 CANCEL_AGAIN_S = 0.5
 CLASSIFY_PATH = "/mnist/classify"
@@ -152,6 +152,6 @@ def make_app(settings: Settings, watchers: Watchers, metrics: Metrics) -> ASGIAp
     gate = Gate(HotRoute(app, CLASSIFY_PATH, CLASSIFY_IMAGE), Access(settings.api_keys))
     if tracing is None:
         return Observed(gate, settings.log_slow_ms, metrics)
-    from api.spans import Spans
+    from api.http.request_spans import Spans
 
     return Observed(gate, settings.log_slow_ms, metrics, Spans(tracing))

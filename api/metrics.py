@@ -11,7 +11,7 @@ import numpy as np
 from prometheus_client.metrics_core import Metric
 
 from shared.errors import Reason, RequestError, Unavailable
-from shared.metrics import SECONDS, Histogram, counter, histogram
+from shared.telemetry.prometheus import SECONDS, Histogram, counter, histogram
 
 GATHERED = 512  # answers; folding them takes a tenth of a millisecond
 PARTS = ("decode", "queue", "model", "reply")

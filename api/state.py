@@ -6,26 +6,26 @@ from dataclasses import dataclass, field
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from api.aliases import NO_ALIASES, NO_CANARY, Aliases, choose_version, needs_aliases
-from api.catalog import Catalog
-from api.decoding import Decoder
-from api.doors.statistics import VersionStatistics
-from api.enqueue import Enqueuer
-from api.jobs import Jobs
+from api.http.event_streams import Watchers
+from api.images.decode_pool import Decoder
 from api.metrics import Metrics
-from api.replies import Replies
-from api.singles import Singles
-from api.trainings import Trainings
-from api.verbose import Verbose
-from api.watchers import Watchers
-from api.wire import Wires
-from api.workers import Workers
-from shared.connection import Client, api_client
-from shared.dataset import Split, find_mnist_dir, load_split
+from api.queue.enqueue import Enqueuer
+from api.queue.job_store import Jobs
+from api.queue.redis_wire import Wires
+from api.queue.singles import Singles
+from api.queue.wakeups import Replies
+from api.queue.workers import Workers
+from api.versions.alias_table import NO_ALIASES, NO_CANARY, Aliases, choose_version, needs_aliases
+from api.versions.catalog import Catalog
+from api.versions.infer_statistics import VersionStatistics
+from api.versions.layers import Verbose
+from api.versions.retraining import Trainings
+from shared.config.settings import Settings
+from shared.data.dataset import Split, find_mnist_dir, load_split
 from shared.errors import ModelError, NotFound
-from shared.mirror import open_registry
-from shared.registry import read_card
-from shared.settings import Settings
+from shared.models.mirror import open_registry
+from shared.models.registry import read_card
+from shared.redis.connection import Client, api_client
 
 
 @dataclass(frozen=True, slots=True)

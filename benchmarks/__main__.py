@@ -9,23 +9,23 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks.answers import check_service
-from benchmarks.bulk import measure_bulk
-from benchmarks.ceiling import measure_ceiling
-from benchmarks.compare import measure_peers
-from benchmarks.figure import stacked_picture, typical_parts
-from benchmarks.inputs import Inputs, make_inputs
-from benchmarks.machine import busy_cores, describe_machine
-from benchmarks.mixed import measure_mixed
-from benchmarks.overload import measure_overload
+from benchmarks.load.inputs import Inputs, make_inputs
+from benchmarks.measure.answers import check_service
+from benchmarks.measure.bulk import measure_bulk
+from benchmarks.measure.ceiling import measure_ceiling
+from benchmarks.measure.compare import measure_peers
+from benchmarks.measure.mixed import measure_mixed
+from benchmarks.measure.overload import measure_overload
+from benchmarks.measure.published import measure_published
+from benchmarks.measure.single import measure_single
+from benchmarks.measure.switch import measure_switch
+from benchmarks.measure.workers import measure_workers
 from benchmarks.plan import QUICK, SECTIONS, USUAL, Plan
-from benchmarks.processes import BenchmarkError
-from benchmarks.published import measure_published
-from benchmarks.report import report
-from benchmarks.results import Round, Run, to_json_content
-from benchmarks.single import measure_single
-from benchmarks.switch import measure_switch
-from benchmarks.workers import measure_workers
+from benchmarks.report.document import report
+from benchmarks.report.figure import stacked_picture, typical_parts
+from benchmarks.report.results import Round, Run, to_json_content
+from benchmarks.system.machine import busy_cores, describe_machine
+from benchmarks.system.processes import BenchmarkError
 from shared.errors import MnistifiedError
 
 QUIET_CORES = 0.1

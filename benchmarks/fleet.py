@@ -14,13 +14,13 @@ from pathlib import Path
 import orjson
 import redis
 
-from benchmarks.http_call import call
-from benchmarks.machine import describe_machine
-from benchmarks.processes import BenchmarkError
-from benchmarks.service import Service, running
-from shared import keys
+from benchmarks.load.http_call import call
+from benchmarks.system.machine import describe_machine
+from benchmarks.system.processes import BenchmarkError
+from benchmarks.system.service import Service, running
 from shared.errors import MnistifiedError
-from worker.heartbeat import BEAT_SCRIPT
+from shared.redis import keys
+from worker.reporting.heartbeat import BEAT_SCRIPT
 
 REAL_WORKERS = (6, 12)  # the difference is what one more costs
 SETTLE_S = 3.0

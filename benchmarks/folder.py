@@ -18,11 +18,11 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.bulk import finish_job, submit, warm_up
-from benchmarks.inputs import Inputs, load_test_set, to_png, to_zip
-from benchmarks.machine import describe_machine
-from benchmarks.processes import ROOT, BenchmarkError
-from benchmarks.service import Service, running
+from benchmarks.load.inputs import Inputs, load_test_set, to_png, to_zip
+from benchmarks.measure.bulk import finish_job, submit, warm_up
+from benchmarks.system.machine import describe_machine
+from benchmarks.system.processes import ROOT, BenchmarkError
+from benchmarks.system.service import Service, running
 
 ZIP = "application/zip"
 READ_BYTES = 65536

@@ -14,9 +14,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.http_call import call
-from benchmarks.machine import describe_machine
-from benchmarks.processes import ROOT, BenchmarkError, Process
+from benchmarks.load.http_call import call
+from benchmarks.system.machine import describe_machine
+from benchmarks.system.processes import ROOT, BenchmarkError, Process
 from deploy.local import free_port
 
 READY_S = 120.0

@@ -9,12 +9,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.http.observing import Observed
+from api.http.request_spans import Spans
 from api.metrics import Metrics
-from api.observed import Observed
-from api.spans import Spans
-from shared.entry import Entry, Origin, encode_header
+from shared.contract.entry import Entry, Origin, encode_header
 from shared.images import IMAGE_BYTES
-from shared.spans import make_provider
+from shared.telemetry.spans import make_provider
 
 REQUESTS = 2_000
 ROUNDS = 50

@@ -5,7 +5,7 @@ import secrets
 import sys
 from hashlib import sha256
 
-from shared.api_keys import parse_api_keys
+from shared.config.api_keys import parse_api_keys
 
 KEY_BYTES = 32
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from deploy.redis_server import find_redis_server
 from deploy.supervise import parse_procfile, supervisor_config
+from shared.config.loopback import is_loopback
+from shared.config.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings
+from shared.config.values import without_credentials
 from shared.errors import MnistifiedError, SettingError
-from shared.loopback import is_loopback
-from shared.setting_values import without_credentials
-from shared.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings
 
 PROCFILE = Path(__file__).parent / "Procfile"
 CONFIG_FILE = RUN_DIR / "supervisord.conf"

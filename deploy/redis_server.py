@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from shared.config.settings import RUN_DIR, load_settings
 from shared.errors import MnistifiedError
-from shared.settings import RUN_DIR, load_settings
 
 OLDEST = (6, 2)  # XAUTOCLAIM
 

@@ -8,9 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from deploy.local import add_options, run
+from shared.config.settings import Settings, load_settings
 from shared.errors import MnistifiedError
-from shared.registry import versions
-from shared.settings import Settings, load_settings
+from shared.models.registry import versions
 
 # The wheel carries the models within this package; in a checkout they lie beside it.
 HERE = Path(__file__).parent

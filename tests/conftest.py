@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared.dataset import Split, find_mnist_dir, load_split
-from shared.settings import load_settings
-from tests.registries import DEFAULT
-from tests.system import RedisServer, System, running
+from shared.config.settings import load_settings
+from shared.data.dataset import Split, find_mnist_dir, load_split
+from tests.support.registries import DEFAULT
+from tests.support.system import RedisServer, System, running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 CLIENT = ROOT / "client" / "mnistified"
+# Package -> packages that its files may import.
 ALLOWED = {
     "shared": {"shared"},
     "api": {"api", "shared"},
@@ -18,6 +19,16 @@ ALLOWED = {
     "deploy": {"deploy", "shared"},
     "benchmarks": {"benchmarks", "api", "worker", "deploy", "shared"},
 }
+# From top to bottom: a room imports only rooms that are listed after it.
+ROOMS = {
+    "api": "__main__ app routes page monitoring state versions queue uploads images http metrics __init__",
+    "worker": "app tasks control step service versions batching reporting engine celery_app threads watchdog delivery __init__",
+    "shared": "models data telemetry redis config contract images errors __init__",
+}
+MAX_ARROWS = {"api": 40, "worker": 25}
+MAX_ENTRIES = 15
+# Folders that may hold more: data, pages, pictures, and the root, whose file names are prescribed by tools.
+EXEMPT = ("docs", "models", "api/page/assets", ".")
 # The gate judges what serves, so it loads the model as serving does.
 GATE = (("training/evaluate.py", "training/qa/"), "worker.engine")
 
@@ -47,6 +58,50 @@ def test_imports_point_one_way(package: str) -> None:
         assert not wrong, f"{name} imports {wrong}"
 
 
+@pytest.mark.parametrize("package", ROOMS)
+def test_imports_between_rooms_point_down(package: str) -> None:
+    arrows = arrows_between_rooms(package)
+    order = ROOMS[package].split()
+    assert {room for arrow in arrows for room in arrow} <= set(order)
+    upward = {arrow for arrow in arrows if order.index(arrow[0]) >= order.index(arrow[1])}
+    assert upward == set()
+
+
+@pytest.mark.parametrize("package", MAX_ARROWS)
+def test_few_rooms_import_each_other(package: str) -> None:
+    assert 0 < len(arrows_between_rooms(package)) <= MAX_ARROWS[package]
+
+
+def arrows_between_rooms(package: str) -> set[tuple[str, str]]:
+    """Return (importing room, imported room) pairs; a file directly in the package is a room of its own."""
+    rooms = {path.stem for path in (ROOT / package).iterdir()}
+    return {
+        (file.relative_to(ROOT / package).parts[0].removesuffix(".py"), imported[1])
+        for file in (ROOT / package).rglob("*.py")
+        for imported in (module.split(".") for module in imported_modules(file))
+        if imported[0] == package and len(imported) > 1 and imported[1] in rooms
+        if file.relative_to(ROOT / package).parts[0].removesuffix(".py") != imported[1]
+    }
+
+
+def test_a_folder_has_few_entries() -> None:
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    entries: dict[str, set[str]] = {}
+    for path in (Path(line) for line in listing.stdout.splitlines() if (ROOT / line).exists()):
+        for parent in path.parents:
+            child = path.relative_to(parent).parts[0]
+            entries.setdefault(str(parent), set()).add(child)
+    assert "api" in entries
+    crowded = {
+        folder: len(names)
+        for folder, names in entries.items()
+        if len(names) > MAX_ENTRIES and folder not in EXEMPT and not folder.startswith("models/")
+    }
+    assert crowded == {}
+
+
 def test_the_client_imports_nothing_of_the_services() -> None:
     """Nor what its package does not ask for: numpy and Pillow are used where a caller has them."""
     files = sorted(CLIENT.rglob("*.py"))
@@ -64,11 +119,15 @@ def test_a_file_in_shared_is_imported_by_two_others() -> None:
             for module in imported_modules(file):
                 importers.setdefault(module, set()).add(package)
     lonely = {
-        file.name
-        for file in (ROOT / "shared").glob("*.py")
-        if file.stem != "__init__" and not is_shared(importers.get(f"shared.{file.stem}", set()))
+        module
+        for file in (ROOT / "shared").rglob("*.py")
+        if file.stem != "__init__" and not is_shared(importers.get(module := module_of(file), set()))
     }
     assert lonely == set()
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts)
 
 
 def is_shared(packages: set[str]) -> bool:
@@ -82,7 +141,7 @@ def test_the_api_imports_neither_an_engine_nor_celery() -> None:
 def test_importing_the_celery_application_loads_no_engine() -> None:
     """Flower and `celery inspect` import it too."""
     assert loaded_by("worker.app", {"tensorflow", "ai_edge_litert"}) == set()
-    assert loaded_by("worker.trainer", {"tensorflow", "ai_edge_litert", "training"}) == set()
+    assert loaded_by("worker.tasks.trainer", {"tensorflow", "ai_edge_litert", "training"}) == set()
 
 
 def loaded_by(module: str, candidates: set[str]) -> set[str]:

@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from shared.config.values import folder_or_url
+from shared.contract.training_request import NETWORK_NAMES
 from shared.errors import MnistifiedError
-from shared.setting_values import folder_or_url
-from shared.training import NETWORK_NAMES
 
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
 MODULES = {
     "train": "run",
     "ensemble": "ensemble",
-    "export": "export",
-    "layers": "layers",
+    "export": "publishing.export",
+    "layers": "publishing.layers_file",
     "evaluate": "evaluate",
     "qa": "qa.command",
-    "publish": "publish",
-    "data": "download",
+    "publish": "publishing.publish",
+    "data": "data.download",
 }
 
 

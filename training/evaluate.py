@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from shared import dataset, registry
+from shared.config.settings import load_settings
+from shared.contract.drift_histograms import BINS, Counts, histograms, shares
+from shared.data import dataset
 from shared.errors import DatasetError, ModelError
-from shared.histograms import BINS, Counts, histograms, shares
-from shared.mirror import open_registry
-from shared.settings import load_settings
-from training import card
+from shared.models import registry
+from shared.models.mirror import open_registry
+from training.publishing import card
 from worker.engine import Engine, load_engine
 
 AT_ONCE_IMAGES = 4096

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import keras
 import tensorflow as tf
 
-from shared import dataset
+from shared.data import dataset
 from training import architecture, train, weights
 from training.checkpoint import open_checkpoint
-from training.data import choose_split
+from training.data.choose import choose_split
 from training.progress import JsonLines
 
 

@@ -9,11 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.dataset import Split
+from shared.data.dataset import Split
 from shared.images import CLASSES
-from training import architecture, augment, typeset
+from training import architecture
 from training.checkpoint import Checkpoint
-from training.validation import hold_out
+from training.data import augment, typeset
+from training.data.held_out import hold_out
 
 WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.05

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from shared.errors import ModelError
-from shared.registry import CARD
+from shared.models.registry import CARD
 from training import architecture
 
 SUFFIXES = (".keras", ".h5", ".hdf5")

@@ -5,7 +5,7 @@ import os
 from celery import Celery
 
 import worker.control  # noqa: F401, makes its commands known
-from shared.settings import Settings, load_settings
+from shared.config.settings import Settings, load_settings
 from worker.celery_app import make_celery
 from worker.step import BatchingStep
 

@@ -8,10 +8,10 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from celery import Celery, signals
 from redis.connection import parse_url
 
-from shared.connection import ASK_SENTINEL
-from shared.logs import configure_logs
-from shared.sentinels import LOGIN, Sentinels, parse_sentinels
-from shared.settings import Settings
+from shared.config.sentinels import LOGIN, Sentinels, parse_sentinels
+from shared.config.settings import Settings
+from shared.redis.connection import ASK_SENTINEL
+from shared.telemetry.logs import configure_logs
 
 
 def make_celery(name: str, settings: Settings) -> Celery:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from shared.block import NO_PREDICTION, FinalState
-from shared.entry import Entry
+from shared.contract.block import NO_PREDICTION, FinalState
+from shared.contract.entry import Entry
 from shared.images import CLASSES, Images, Probabilities
-from shared.keys import Lane
+from shared.redis.keys import Lane
 
 
 @dataclass(slots=True, eq=False)

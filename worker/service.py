@@ -11,33 +11,33 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from shared import keys
-from shared.connection import Client, worker_client
+from shared.config.settings import Settings
 from shared.images import Images, Probabilities
-from shared.metrics import process_families
-from shared.registry import list_models
-from shared.settings import Settings
-from shared.tracing import open_tracing
-from worker.backlog import Backlog
-from worker.deliveries import Deliveries
-from worker.drift import Drift
-from worker.engines import Engines
-from worker.finish import Finisher
-from worker.heartbeat import Heartbeat
-from worker.intake import BLOCK_MS, Intake, ensure_groups
-from worker.leases import Leases, take_turns
-from worker.loader import Loader
-from worker.metrics import Metrics
-from worker.report import BatchReport, log_batch
-from worker.residency import default_version
-from worker.runner import Runner
-from worker.scrape import serve_metrics
-from worker.shadow import Shadows
-from worker.suspects import Suspects
-from worker.tallies import Tallies
+from shared.models.registry import list_models
+from shared.redis import keys
+from shared.redis.connection import Client, worker_client
+from shared.telemetry.prometheus import process_families
+from shared.telemetry.tracing import open_tracing
+from worker.batching.backlog import Backlog
+from worker.batching.finish import Finisher
+from worker.batching.held_entries import Deliveries
+from worker.batching.intake import BLOCK_MS, Intake, ensure_groups
+from worker.batching.leases import Leases, take_turns
+from worker.batching.runner import Runner
+from worker.batching.suspects import Suspects
+from worker.engine.pool import Engines
+from worker.reporting.batch_report import BatchReport, log_batch
+from worker.reporting.drift import Drift
+from worker.reporting.heartbeat import Heartbeat
+from worker.reporting.metrics import Metrics
+from worker.reporting.metrics_port import serve_metrics
+from worker.reporting.tallies import Tallies
 from worker.threads import start_thread
+from worker.versions.desired import Listener, Wishes, read_wishes
+from worker.versions.loader import Loader
+from worker.versions.residency import default_version
+from worker.versions.shadow import Shadows
 from worker.watchdog import Watchdog
-from worker.wishes import Listener, Wishes, read_wishes
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class BatchingService(Collector):
         self._spans = None
         self._tracing = open_tracing(self._settings, "mnistified-worker", self._name)
         if self._tracing is not None:
-            from worker.spans import BatchSpans
+            from worker.reporting.batch_spans import BatchSpans
 
             self._spans = BatchSpans(self._tracing)
 

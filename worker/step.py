@@ -8,7 +8,7 @@ from typing import Any
 from celery import bootsteps
 from celery.exceptions import ImproperlyConfigured
 
-from worker.events import BatchEvents
+from worker.reporting.flower_events import BatchEvents
 
 
 class BatchingStep(bootsteps.StartStopStep):  # type: ignore[misc]

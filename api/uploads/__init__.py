@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from api.pictures import Picture, ReadPicture, read_picture
+from api.images.decode import Picture, ReadPicture, read_picture
 from api.uploads.arrays import idx_chunks, npy_chunks
 from api.uploads.body import Body, unpacked
 from api.uploads.chunk import Chunk, chunk_pictures
@@ -13,8 +13,8 @@ from api.uploads.ndjson import ndjson_pictures
 from api.uploads.ratio import Unpacked
 from api.uploads.tars import tar_pictures
 from api.uploads.zips import zip_pictures
+from shared.config.settings import Settings
 from shared.errors import BadUpload, UnknownFormat
-from shared.settings import Settings
 
 ReadArray = Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]]
 

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from typing import IO
 
-from api.pictures import Picture, ReadPicture
+from api.images.decode import Picture, ReadPicture
 from api.uploads.body import Body
 from shared.errors import TooLarge
 

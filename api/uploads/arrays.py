@@ -8,8 +8,8 @@ import numpy as np
 from api.uploads.body import Body
 from api.uploads.chunk import Chunk, check_total
 from api.uploads.texts import MAX_REASON_CHARS, reason, shown
+from shared.data.idx import MAX_HEADER_BYTES, parse_header
 from shared.errors import BadUpload
-from shared.idx import MAX_HEADER_BYTES, parse_header
 from shared.images import IMAGE_BYTES, IMAGE_SIDE
 
 NPY_PREFIX_BYTES = {1: 10, 2: 12, 3: 12}  # magic, version, and the header's length of 2 or 4 bytes

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from api.pictures import Picture
+from api.images.decode import Picture
 from api.uploads.texts import MAX_REASON_CHARS, shown
 from shared.errors import BadUpload, TooLarge
 

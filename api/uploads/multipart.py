@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.pictures import Picture, ReadPicture, read_picture, read_picture_aside
+from api.images.decode import Picture, ReadPicture, read_picture, read_picture_aside
 from api.uploads.body import Body
 from api.uploads.texts import reason
 from shared.errors import BadUpload

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import orjson
 
-from api.pictures import Picture, ReadPicture, read_picture, read_picture_aside
+from api.images.decode import Picture, ReadPicture, read_picture, read_picture_aside
 from api.uploads.body import Body
 from shared.errors import TooLarge
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from typing import IO, Any
 
-from api.pictures import Picture, ReadPicture, read_picture
+from api.images.decode import Picture, ReadPicture, read_picture
 from api.uploads.archives import check_entries, in_thread, is_picture_file, picture_of, spool
 from api.uploads.body import Body
 from api.uploads.texts import reason

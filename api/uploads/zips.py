@@ -11,7 +11,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import IO
 
-from api.pictures import Picture, ReadPicture, read_picture
+from api.images.decode import Picture, ReadPicture, read_picture
 from api.uploads.archives import in_thread, is_picture_file, picture_of, spool
 from api.uploads.body import Body
 from api.uploads.chunk import check_total

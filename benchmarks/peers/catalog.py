@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.engine import default_model_dir
-from benchmarks.http_call import call
+from benchmarks.load.http_call import call
 from benchmarks.peers.digits import ROUTE
-from benchmarks.processes import BIN, ROOT, Process
+from benchmarks.system.engine import default_model_dir
+from benchmarks.system.processes import BIN, ROOT, Process
 from deploy.local import free_port
 from deploy.redis_server import find_redis_server, redis_command
 

@@ -14,7 +14,7 @@ from mnistified.errors import (
     Unavailable,
     Unreachable,
 )
-from mnistified.replies import Item, JobState, Result
+from mnistified.results import Item, JobState, Result
 
 __all__ = [
     "AccessDenied",

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import httpx
 
-from mnistified import calls
-from mnistified.exchange import Body, Call, Exchange, Pause, Reply, unreachable
+from mnistified.http import calls
+from mnistified.http.exchange import Body, Call, Exchange, Pause, Reply, unreachable
 from mnistified.options import Options, query_of
-from mnistified.pictures import Picture, image_file
-from mnistified.replies import Item, JobState, Result
-from mnistified.uploads import Pictures, body_of
+from mnistified.results import Item, JobState, Result
+from mnistified.uploads.bodies import Pictures, body_of
+from mnistified.uploads.images import Picture, image_file
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from mnistified.exchange import Call
+from mnistified.http.exchange import Call
 
 DEFAULT_URL = "http://127.0.0.1:5000"
 CONNECT_TIMEOUT_S = 10.0

@@ -9,9 +9,9 @@ import pytest
 
 from api.__main__ import SPARE_FILES
 from deploy.local import free_port
-from shared.loopback import is_loopback
-from tests.processes import BIN, Process
-from tests.system import READY_S, RedisServer, running
+from shared.config.loopback import is_loopback
+from tests.support.processes import BIN, Process
+from tests.support.system import READY_S, RedisServer, running
 
 API = [str(BIN / "python"), "-m", "api"]
 

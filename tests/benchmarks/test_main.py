@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 
 def benchmarks(*words: str) -> "subprocess.CompletedProcess[str]":

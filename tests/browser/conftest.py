@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from tests.browser.chromium import find_chromium, launched
-from tests.system import System
+from tests.support.system import System
 
 OpenPage = Callable[..., Page]
 OWN_SCHEMES = {"data", "blob"}

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 
 def environ_without_mnist(folder: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.acts import SEVEN, draw, expect_read, open_view
 from tests.browser.conftest import OpenPage
-from tests.system import System
+from tests.support.system import System
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Request, Route, expect
 
-from shared.sample import draw as draw_sample
+from shared.data.sample import draw as draw_sample
 from tests.browser.acts import SEVEN, THREE, draw, expect_read, reading
 from tests.browser.conftest import OpenPage
-from tests.registries import DEFAULT
-from tests.system import System
+from tests.support.registries import DEFAULT
+from tests.support.system import System
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.acts import SEVEN, draw, expect_read, open_view
 from tests.browser.conftest import OpenPage
-from tests.system import RedisServer, System, running
+from tests.support.system import RedisServer, System, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from shared.sample import draw as draw_sample
+from shared.data.sample import draw as draw_sample
 from tests.browser.acts import open_view
-from tests.registries import DEFAULT
+from tests.support.registries import DEFAULT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.acts import SEVEN, draw, expect_read
 from tests.browser.conftest import OpenPage
-from tests.system import RedisServer, System
+from tests.support.system import RedisServer, System
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.acts import open_view
-from tests.system import System
+from tests.support.system import System
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

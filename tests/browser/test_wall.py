@@ -3,10 +3,10 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from shared.dataset import Split
+from shared.data.dataset import Split
 from tests.browser.acts import open_view
 from tests.browser.test_draw import FRAMES
-from tests.registries import DEFAULT
+from tests.support.registries import DEFAULT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

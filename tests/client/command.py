@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.processes import ROOT, Process
+from tests.support.processes import ROOT, Process
 
 
 class Command:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from shared.dataset import Split
+from shared.data.dataset import Split
 from tests.client.command import Command
-from tests.system import System
+from tests.support.system import System
 
 FOLDER_IMAGES = 300
 

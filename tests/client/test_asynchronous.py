@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mnistified import AsyncClient, Client, Item, Result
 from tests.client.conftest import FOLDER_IMAGES
-from tests.system import System
+from tests.support.system import System
 
 
 def test_it_answers_as_the_blocking_one_does(system: System, pngs: list[bytes]) -> None:

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from mnistified import Client, NotFound, Refused, Unreachable
-from shared.dataset import Split
-from shared.idx import parse
+from shared.data.dataset import Split
+from shared.data.idx import parse
 from tests.client.conftest import FOLDER_IMAGES
-from tests.fit.mnist_frames import mnist_frames
-from tests.registries import DEFAULT
-from tests.system import System
+from tests.support.registries import DEFAULT
+from tests.support.system import System
+from tools.fit_accuracy.mnist_frames import mnist_frames
 
 
 @pytest.fixture(scope="module")

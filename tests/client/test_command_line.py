@@ -16,11 +16,11 @@ from PIL import Image
 
 from benchmarks.folder import on_a_terminal
 from mnistified.commands.drawing import draw
-from shared.dataset import Split
+from shared.data.dataset import Split
 from tests.client.command import Command
 from tests.client.conftest import FOLDER_IMAGES
-from tests.fit.mnist_frames import mnist_frames
-from tests.system import System
+from tests.support.system import System
+from tools.fit_accuracy.mnist_frames import mnist_frames
 
 
 def test_images_are_classified_one_by_one_also_from_stdin(mnistified: Command, pngs: list[bytes]) -> None:

@@ -14,9 +14,9 @@ import pytest
 from mnistified import Item
 from mnistified.commands.formats import FORMATS
 from mnistified.commands.resume import Note, ResumableFile
-from shared.dataset import Split
+from shared.data.dataset import Split
 from tests.client.command import Command
-from tests.system import System
+from tests.support.system import System
 
 IMAGES = 10_000
 

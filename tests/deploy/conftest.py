@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local import free_port
-from tests.processes import Process
-from tests.proxy import Proxy, start_api
-from tests.system import System
+from tests.support.processes import Process
+from tests.support.proxy import Proxy, start_api
+from tests.support.system import System
 
 
 @pytest.fixture(scope="session")

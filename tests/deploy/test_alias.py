@@ -9,10 +9,10 @@ import pytest
 
 from deploy import alias
 from deploy.local import free_port
-from shared import keys
-from tests.receiver import receiving
-from tests.registries import beat, copy_version
-from tests.system import RedisServer, System, running
+from shared.redis import keys
+from tests.support.receiver import receiving
+from tests.support.registries import beat, copy_version
+from tests.support.system import RedisServer, System, running
 
 KEY = "the-key-of-ops"
 

@@ -4,8 +4,8 @@ from hashlib import sha256
 
 import pytest
 
-from shared.api_keys import ApiKey, parse_api_keys
-from tests.processes import ROOT
+from shared.config.api_keys import ApiKey, parse_api_keys
+from tests.support.processes import ROOT
 
 
 def api_key(*arguments: str) -> "subprocess.CompletedProcess[str]":

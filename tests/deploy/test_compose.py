@@ -9,9 +9,9 @@ from compose_spec import PyOptions
 from api.__main__ import SHUTDOWN_S
 from deploy.redis_server import redis_command
 from deploy.supervise import STOP_S
-from shared.settings import Settings, load_settings
-from tests.processes import ROOT
-from tests.proxy import START
+from shared.config.settings import Settings, load_settings
+from tests.support.processes import ROOT
+from tests.support.proxy import START
 
 Service = dict[str, Any]
 
@@ -50,8 +50,8 @@ def filled_in(text: str) -> str:
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVICES = services_of(TEXT)
-GPU_SERVICES = services_of((ROOT / "docker-compose.gpu.yml").read_text())
-TRAINER_TEXT = (ROOT / "docker-compose.trainer.yml").read_text()
+GPU_SERVICES = services_of((ROOT / "deploy/compose/gpu.yml").read_text())
+TRAINER_TEXT = (ROOT / "deploy/compose/trainer.yml").read_text()
 TRAINER_SERVICES = services_of(TRAINER_TEXT)
 WITH_GPU: dict[str, Service] = merge(SERVICES, GPU_SERVICES)
 TARGETS = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
@@ -62,7 +62,7 @@ def seconds(duration: str) -> int:
     return int(duration[:-1])
 
 
-@pytest.mark.parametrize("name", ["docker-compose.yml", "docker-compose.gpu.yml", "docker-compose.trainer.yml"])
+@pytest.mark.parametrize("name", ["docker-compose.yml", "deploy/compose/gpu.yml", "deploy/compose/trainer.yml"])
 def test_a_file_is_what_the_specification_says(name: str) -> None:
     """By a parser of the Compose Specification's, which knows every key, and every reference of the first file."""
     options = PyOptions()

@@ -12,9 +12,9 @@ import pytest
 
 from deploy.local import free_port
 from deploy.supervise import parse_procfile
-from shared.settings import Settings, load_settings
-from tests.processes import ROOT
-from tests.proxy import START
+from shared.config.settings import Settings, load_settings
+from tests.support.processes import ROOT
+from tests.support.proxy import START
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = {

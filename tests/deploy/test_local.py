@@ -17,8 +17,8 @@ import pytest
 from deploy import local
 from deploy.local import free_port
 from shared.errors import MnistifiedError, SettingError
-from tests.processes import ROOT, Process
-from tests.system import RedisServer
+from tests.support.processes import ROOT, Process
+from tests.support.system import RedisServer
 
 Json = dict[str, Any]
 
@@ -195,9 +195,9 @@ def test_all_of_it_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewhere
         running = " ".join(processes_in(elsewhere).values())
         assert all(
             name in running
-            for name in ("redis-server", "api", "worker.app worker", "worker.tasks worker", "worker.app flower")
+            for name in ("redis-server", "api", "worker.app worker", "worker.tasks.app worker", "worker.app flower")
         )
-        assert "worker.trainer" not in running, "only where it was asked for"
+        assert "worker.tasks.trainer" not in running, "only where it was asked for"
     finally:
         process.signal(signal.SIGINT)
         status = process.wait(timeout_s=60)

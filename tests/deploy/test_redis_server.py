@@ -11,7 +11,7 @@ from deploy import redis_server
 from deploy.local import free_port
 from deploy.redis_server import find_redis_server, redis_command
 from shared.errors import MnistifiedError
-from tests.processes import ROOT, Process
+from tests.support.processes import ROOT, Process
 
 READY = "Ready to accept connections"
 

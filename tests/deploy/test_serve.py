@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from deploy.serve import MODELS, absolute_paths, add_models, default_data_dir, serve
-from shared.registry import list_models
-from shared.settings import load_settings
+from shared.config.settings import load_settings
+from shared.models.registry import list_models
 
 
 def words(workers: int = 1, trainer: bool = False) -> argparse.Namespace:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.supervise import PRIORITIES, parse_procfile, supervisor_config
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 OUR_PROCFILE = (ROOT / "deploy" / "Procfile").read_text()
 

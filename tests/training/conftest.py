@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared import dataset
+from shared.data import dataset
 
 if TYPE_CHECKING:
     from training.train import Plan, Trained

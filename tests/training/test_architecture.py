@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from shared.dataset import Split
-from shared.training import NETWORK_NAMES
+from shared.contract.training_request import NETWORK_NAMES
+from shared.data.dataset import Split
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,8 @@ def test_every_layer_has_a_name_of_its_own(name: str) -> None:
 
 
 def test_the_networks_cost_what_their_purpose_allows() -> None:
-    from training import architecture, card
+    from training import architecture
+    from training.publishing import card
 
     millions = {name: card.multiply_adds(architecture.build(name)) / 1e6 for name in NETWORK_NAMES}
     assert millions["seed"] == pytest.approx(6.09, abs=0.01)

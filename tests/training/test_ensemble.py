@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shared.dataset import Split
+from shared.data.dataset import Split
 from training.__main__ import make_parser
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_the_members_answers_to_all_views_are_averaged(trained: Trained, handful
 
 def test_an_ensemble_is_exported_and_answers_as_in_keras(trained: Trained, handful: Split, tmp_path: Path) -> None:
     from training import ensemble, weights
-    from training.litert import convert
+    from training.publishing.litert import convert
     from worker.engine.litert import LiteRTRuntime
 
     weights.save(trained.model, tmp_path / "one.keras", {"seed": 7})

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import dataset, registry
+from shared.contract.drift_histograms import BINS
+from shared.data import dataset
 from shared.errors import DatasetError
-from shared.histograms import BINS
 from shared.images import Images, Probabilities
+from shared.models import registry
 from training import evaluate
 from training.__main__ import main, make_parser
 

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.dataset import Split
+from shared.data.dataset import Split
 
 if TYPE_CHECKING:
     from training.train import Plan

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import dataset
+from shared.data import dataset
 from shared.errors import DatasetError, ModelError
 from training.__main__ import make_parser
 
@@ -17,17 +17,17 @@ def no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_mnist")
 def test_the_sample_is_trained_on_only_when_asked_for() -> None:
-    from training import data
+    from training.data import choose
 
     with pytest.raises(DatasetError, match="make data"):
-        data.choose_split(None, sample=False, limit_images=None)
-    assert data.choose_split(None, sample=True, limit_images=None).name == "sample"
+        choose.choose_split(None, sample=False, limit_images=None)
+    assert choose.choose_split(None, sample=True, limit_images=None).name == "sample"
 
 
 def test_the_sample_is_taken_when_asked_for_even_with_mnist_there() -> None:
-    from training import data
+    from training.data import choose
 
-    split = data.choose_split(None, sample=True, limit_images=7)
+    split = choose.choose_split(None, sample=True, limit_images=7)
     assert (split.name, len(split.images), len(split.labels)) == ("sample", 7, 7)
 
 

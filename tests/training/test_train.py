@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shared.dataset import Split
+from shared.data.dataset import Split
 
 if TYPE_CHECKING:
     from training.train import Plan, Trained

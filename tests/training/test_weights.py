@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shared.dataset import Split
+from shared.data.dataset import Split
 from shared.errors import ModelError
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared import keys
-from shared.aliases import Alias, encode_alias
-from shared.dataset import Split
-from shared.histograms import histograms, shares
-from tests.api.test_bulk import idx
-from tests.processes import BIN, Process
-from tests.system import RedisServer, System, running
-from tests.worker.registry_of import publish, publish_broken
+from shared.contract.alias import Alias, encode_alias
+from shared.contract.drift_histograms import histograms, shares
+from shared.data.dataset import Split
+from shared.redis import keys
+from tests.api.routes.test_bulk import idx
+from tests.support.processes import BIN, Process
+from tests.support.system import RedisServer, System, running
+from tests.worker.support.registry_of import publish, publish_broken
 
 FAR_S = 1e12  # unix time
 

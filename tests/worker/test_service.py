@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from deploy.local import free_port
-from shared import keys
-from shared.dataset import Split
-from tests.api.test_bulk import idx
-from tests.processes import BIN, Process
-from tests.registries import DEFAULT
-from tests.system import RedisServer, System, running
+from shared.data.dataset import Split
+from shared.redis import keys
+from tests.api.routes.test_bulk import idx
+from tests.support.processes import BIN, Process
+from tests.support.registries import DEFAULT
+from tests.support.system import RedisServer, System, running
 
 LEASE_MS = 1000
 IMAGES = 10_000

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 from worker.watchdog import EXIT_BROKEN, LEAST_REDIS_STALL_S, Watchdog
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from shared import registry
 from shared.errors import ModelError
-from shared.registry import ModelVersion
-from training.qa import report
+from shared.models import registry
+from shared.models.registry import ModelVersion
+from training.qa.report import report
 
 NONE = "none"
 

@@ -3,10 +3,12 @@
 import sys
 from argparse import Namespace
 
-from shared import dataset, registry
+from shared.data import dataset
 from shared.errors import DatasetError, ModelError
-from training.qa import champion, gate, page, report, table
+from shared.models import registry
+from training.qa import champion, gate
 from training.qa.bounds import THROUGHPUT, Bounds, floor_of
+from training.qa.report import page, report, table
 
 
 def run(options: Namespace, command: str) -> None:

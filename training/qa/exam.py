@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from shared.dataset import Labels, Split
+from shared.data.dataset import Labels, Split
 from shared.images import Images, Probabilities
 from training.qa import golden, robustness, statistics
-from training.qa.report import Mistake, Reading
+from training.qa.report.report import Mistake, Reading
 from worker.engine import Engine
 
 SET_IMAGES = 2_000  # of the test set, evenly spread: enough to see a loss of 2 %, and large models take minutes

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from shared.dataset import Split
+from shared.data.dataset import Split
 from shared.errors import ModelError
-from shared.registry import ModelVersion
-from training.qa import accuracy, comparison, exam, memory, soundness, speed
+from shared.models.registry import ModelVersion
+from training.qa import exam
 from training.qa.bounds import Bounds
+from training.qa.checks import accuracy, comparison, memory, soundness, speed
 from training.qa.exam import Exam, Side
-from training.qa.report import Check, Report
+from training.qa.report.report import Check, Report
 from worker.engine import Engine, EngineKind, load_engine
 
 Progress = Callable[[str], None]

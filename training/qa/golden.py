@@ -1,6 +1,7 @@
 """Golden images: digits plainly written, drawn here stroke by stroke, that no version may misread.
 
-`shared/sample.py` draws printed digits; a good model of handwriting takes some of its printed 1s and 6s for others.
+`shared/data/sample.py` draws printed digits; a good model of handwriting takes some of its printed 1s and 6s for
+others.
 """
 
 import math
@@ -9,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image, ImageDraw
 
-from shared.dataset import Labels
+from shared.data.dataset import Labels
 from shared.images import CLASSES, IMAGE_SIDE, Images
 
 # Strokes of each digit as a pen draws them, through points (x, y) in a box 14 wide and 20 high, y down.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from shared.dataset import Labels
+from shared.data.dataset import Labels
 from shared.images import CLASSES, Probabilities
 
 Z_95 = 1.959963984540054  # of the normal distribution, 95 % lies within so many standard deviations

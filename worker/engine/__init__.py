@@ -7,8 +7,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from shared.contract.layers_blob import LayerOutput
 from shared.images import CLASSES, IMAGE_SIDE, Images, Probabilities
-from shared.layers import LayerOutput
 from worker.engine.calibrate import Calibration, calibrate, cheapest_runs, still_holds
 from worker.engine.check import check_answers
 from worker.engine.pace import FULL_SPEED, Pace

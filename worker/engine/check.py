@@ -5,8 +5,8 @@ from functools import cache
 
 import numpy as np
 
+from shared.data.sample import draw
 from shared.images import Images, Probabilities
-from shared.sample import draw
 from worker.engine.pace import FULL_SPEED, Pace
 
 DIGITS = 10

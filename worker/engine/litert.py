@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from shared.contract.layers_blob import LayerOutput
 from shared.images import Images, Probabilities
-from shared.layers import LayerOutput
-from worker.engine.layers import LiteRTLayers
+from worker.engine.litert_layers import LiteRTLayers
 
 
 class LiteRTRuntime:

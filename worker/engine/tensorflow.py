@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
+from shared.contract.layers_blob import LayerOutput, layer_output
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
-from shared.layer_model import Row, layer_model
-from shared.layers import LayerOutput, layer_output
+from shared.models.layer_model import Row, layer_model
 
 logger = logging.getLogger(__name__)
 

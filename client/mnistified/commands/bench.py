@@ -12,9 +12,9 @@ from mnistified.client import Client
 from mnistified.commands.exits import AWAY, OK, SOME_FAILED
 from mnistified.commands.progress import Bar
 from mnistified.errors import MnistifiedError, ServiceError
-from mnistified.files import is_archive
-from mnistified.load import LOST, Load, closed_loop, percentile
+from mnistified.http.load import LOST, Load, closed_loop, percentile
 from mnistified.options import query_of
+from mnistified.uploads.files import is_archive
 
 CLASSIFY = "/mnist/classify"
 TEST_IMAGES = 32  # of the service's own, where no image is given

@@ -16,10 +16,10 @@ from mnistified.commands.exits import exit_code_of_state
 from mnistified.commands.formats import FORMATS, Format, format_name
 from mnistified.commands.progress import Bar, shown
 from mnistified.commands.resume import ResumableFile
-from mnistified.exchange import Body
-from mnistified.files import body_of_paths
-from mnistified.replies import JobState
-from mnistified.uploads import body_of
+from mnistified.http.exchange import Body
+from mnistified.results import JobState
+from mnistified.uploads.bodies import body_of
+from mnistified.uploads.files import body_of_paths
 
 STDIO = "-"
 

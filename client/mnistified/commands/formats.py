@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mnistified.npy import FLOAT32, npy_header
-from mnistified.replies import Item
+from mnistified.results import Item
+from mnistified.uploads.npy import FLOAT32, npy_header
 
 CLASSES = 10
 COLUMNS = ("index", "name", "prediction", "probability", "state", "error")

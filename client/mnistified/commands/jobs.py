@@ -6,7 +6,7 @@ import json
 from mnistified.client import Client
 from mnistified.commands.exits import OK, exit_code_of_state
 from mnistified.commands.progress import Bar
-from mnistified.replies import JobState
+from mnistified.results import JobState
 
 LOOK_EVERY_S = 0.5
 

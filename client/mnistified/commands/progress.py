@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from mnistified.exchange import Body
+from mnistified.http.exchange import Body
 
 
 class Bar:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mnistified.commands.formats import Format
-from mnistified.replies import Item
+from mnistified.results import Item
 
 try:
     import fcntl

@@ -11,8 +11,8 @@ from mnistified.client import Client
 from mnistified.commands.drawing import draw
 from mnistified.commands.exits import OK, SOME_FAILED
 from mnistified.errors import ServiceError
-from mnistified.png import read_png
-from mnistified.replies import Result
+from mnistified.results import Result
+from mnistified.uploads.png import read_png
 
 STDIO = "-"
 IMAGE_STATUSES = (400, 413, 500, 504)  # of one image; the next one may fare better

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from api.pictures import Picture
+from api.images.decode import Picture
 from api.uploads import archives
 from api.uploads.archives import is_picture_file
 from api.uploads.ratio import Unpacked
 from api.uploads.tars import tar_pictures
 from api.uploads.zips import zip_pictures
 from shared.errors import BadUpload, TooLarge
-from tests.api.test_pictures import file_of
+from tests.api.images.test_decode import file_of
 from tests.api.uploads.test_arrays import IMAGES
 from tests.api.uploads.test_body import body_of, collect
 

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from api.pictures import Picture
+from api.images.decode import Picture
 from api.uploads.chunk import Chunk, check_total, chunk_pictures
 from shared.errors import BadUpload, TooLarge
 from tests.api.uploads.test_body import collect

@@ -2,7 +2,7 @@ import tracemalloc
 
 import pytest
 
-from api.pictures import Picture
+from api.images.decode import Picture
 from api.uploads.multipart import MAX_HEADER_BYTES, multipart_pictures
 from shared.errors import BadUpload
 from tests.api.uploads.test_archives import FILES, IMAGE_BYTES, PICTURES, Files

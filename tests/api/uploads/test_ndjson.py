@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.pictures import Picture
+from api.images.decode import Picture
 from api.uploads.ndjson import LINE_EXTRA_BYTES, YIELD_EVERY, ndjson_pictures
 from shared.errors import TooLarge
 from tests.api.uploads.test_archives import FILES, IMAGE_BYTES, PICTURES, Files

@@ -1,12 +1,12 @@
 import pytest
 
-from api.pictures import Picture
+from api.images.decode import Picture
 from api.uploads.archives import EXTRA_ENTRIES
 from shared.errors import BadUpload, TooLarge
 from tests.api.uploads.test_archives import FILES, PICTURES, read_tar, tarred
 from tests.api.uploads.test_ratio import LARGE
 from tests.api.uploads.test_uploads import read
-from tests.fuzz.corpus_archives import bad_tars, pax, record
+from tools.fuzz.corpus_archives import bad_tars, pax, record
 
 BAD = dict(bad_tars())
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from api.uploads import Limits, read_upload
 from api.uploads.chunk import Chunk
+from shared.config.settings import Settings
 from shared.errors import BadUpload, RequestError, TooLarge, UnknownFormat
-from shared.settings import Settings
 from tests.api.uploads.test_archives import FILES, Files, tarred, zipped
 from tests.api.uploads.test_arrays import IMAGES, idx, npy, npy_of_shape
 from tests.api.uploads.test_body import SIZES, collect, in_pieces

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from api.pictures import Picture
+from api.images.decode import Picture
 from api.uploads import zip_directory
 from api.uploads.zip_directory import END, END_64, LOCATOR_64, entries_of, find_directory
 from shared.errors import BadUpload, TooLarge

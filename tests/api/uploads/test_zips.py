@@ -5,7 +5,7 @@ import pytest
 from api.uploads.archives import EXTRA_ENTRIES
 from shared.errors import BadUpload, TooLarge
 from tests.api.uploads.test_archives import FILES, PICTURES, read_zip, zipped
-from tests.fuzz.corpus_archives import raw_zip, zip64, zip_with_bzip2, zip_with_changed_entry
+from tools.fuzz.corpus_archives import raw_zip, zip64, zip_with_bzip2, zip_with_changed_entry
 
 
 def test_entries_are_counted_whatever_they_are() -> None:

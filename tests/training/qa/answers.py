@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from shared.dataset import Labels, Split
+from shared.data.dataset import Labels, Split
 from shared.images import Probabilities
 from training.qa import exam, golden
 from training.qa.exam import Answers, Side

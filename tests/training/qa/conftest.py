@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import registry
-from shared.dataset import Split, find_mnist_dir, load_split
-from shared.registry import ModelVersion
-from tests.processes import ROOT
+from shared.data.dataset import Split, find_mnist_dir, load_split
+from shared.models import registry
+from shared.models.registry import ModelVersion
+from tests.support.processes import ROOT
 
 SHUFFLED = 5
 
@@ -34,7 +34,7 @@ def shuffled(mnist: Split, tmp_path_factory: pytest.TempPathFactory) -> ModelVer
     """cnn@2: the published model after some more training, with the labels of the 5s shuffled."""
     import keras
 
-    from training import export
+    from training.publishing import export
 
     training = load_split("train", find_mnist_dir(None))
     images, labels = training.images[:6_000], training.labels[:6_000].copy()

@@ -5,12 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shared import registry
-from shared.registry import ModelVersion
+from shared.models import registry
+from shared.models.registry import ModelVersion
 from tests.training.qa.answers import LABELS, misread, side
-from training.qa import accuracy, comparison, report
 from training.qa.bounds import Bounds
-from training.qa.report import Check, Report
+from training.qa.checks import accuracy, comparison
+from training.qa.report import report
+from training.qa.report.report import Check, Report
 
 
 def judged(passed: bool, files: dict[str, str] | None = None) -> Report:

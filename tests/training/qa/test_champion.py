@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from shared import registry
 from shared.errors import ModelError
+from shared.models import registry
 from tests.training.qa.reports import make_version
 from training.qa import champion
 

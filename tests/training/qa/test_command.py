@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from shared import dataset
-from shared.dataset import Split
+from shared.data import dataset
+from shared.data.dataset import Split
 from training.__main__ import main
-from training.qa import gate, report
+from training.qa import gate
 from training.qa.bounds import Bounds
+from training.qa.report import report
 
 
 def qa(registry_dir: Path, *options: str) -> int:

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from shared import dataset
+from shared.data import dataset
 from shared.images import Images, Probabilities
 from tests.training.qa.answers import LABELS, answer, misread
 from training.qa import exam
-from training.qa.report import Mistake
+from training.qa.report.report import Mistake
 
 
 class Fours:

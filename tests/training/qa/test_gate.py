@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from shared import registry
-from shared.dataset import Split, load_split
+from shared.data.dataset import Split, load_split
 from shared.errors import ModelError
-from shared.registry import ModelVersion
-from training import publish
-from training.card import hash_files
-from training.qa import gate, report
+from shared.models import registry
+from shared.models.registry import ModelVersion
+from training.publishing import publish
+from training.publishing.card import hash_files
+from training.qa import gate
 from training.qa.bounds import Bounds
-from training.qa.report import Report
+from training.qa.report import report
+from training.qa.report.report import Report
 
 # This machine's speed is no property of the versions here.
 LIMITS = Bounds(throughput=None)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from shared import sample
+from shared.data import sample
 from training.qa import robustness
 
 IMAGES = sample.draw("test")[0][:20]

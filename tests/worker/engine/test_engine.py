@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.dataset import Split
+from shared.data.dataset import Split
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from worker.engine import Engine, choose_kind, load_engine

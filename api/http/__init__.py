@@ -1,0 +1,1 @@
+"""HTTP below the routes: limits per connection, access keys, request ids, parameters, responses."""

@@ -1,0 +1,45 @@
+"""A span for each request. Imported only where somebody traces: `shared/telemetry/tracing.py`."""
+
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode, set_span_in_context
+from starlette.types import Scope
+
+from api.http.route_templates import TEMPLATE
+from shared.contract.entry import NO_ORIGIN, Origin
+from shared.telemetry.spans import INSTRUMENTATION, span_context, traceparent_of
+
+
+class Spans:
+    """Of one process."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self._tracer = provider.get_tracer(INSTRUMENTATION)
+
+    def begin(self, scope: Scope) -> "RequestSpan":
+        """The request's span, a child of the one that it brought, which it follows as its images' origin."""
+        request_id, traceparent = scope["origin"]
+        parent = set_span_in_context(NonRecordingSpan(span_context(traceparent))) if traceparent else None
+        attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
+        span = self._tracer.start_span(scope["method"], parent, SpanKind.SERVER, attributes)
+        traceparent = traceparent_of(span.get_span_context())
+        scope["origin"] = Origin(request_id, traceparent) if request_id or traceparent else NO_ORIGIN
+        return RequestSpan(span, scope)
+
+
+class RequestSpan:
+    def __init__(self, span: Span, scope: Scope) -> None:
+        self._span = span
+        self._scope = scope
+
+    def end(self, status: int) -> None:
+        """`status` is 0 where there was no reply."""
+        span, scope = self._span, self._scope
+        if route := scope.get(TEMPLATE):
+            span.update_name(f"{scope['method']} {route}")
+            span.set_attribute("http.route", route)
+        span.set_attribute("mnistified.request_id", scope["request_id"])
+        if status:
+            span.set_attribute("http.response.status_code", status)
+        if not status or status >= 500:
+            span.set_status(Status(StatusCode.ERROR, scope.get("refusal")))
+        span.end()

@@ -1,0 +1,43 @@
+"""How much is queued and how old it is, by model and lane: an entry stays on its stream until it is finished."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.redis import keys
+from shared.redis.connection import Client
+
+SCRIPT = Path(__file__).with_suffix(".lua").read_text()
+
+
+@dataclass(frozen=True, slots=True)
+class LaneDepth:
+    """What was accepted and is not yet in a final state; `oldest_s` is 0 where there is nothing."""
+
+    images: int
+    bytes: int
+    oldest_s: float
+
+
+async def read_queues(client: Client, models: Sequence[str]) -> dict[str, dict[str, LaneDepth]]:
+    """Model -> lane -> depth. Raises redis' errors."""
+    lanes = [(model, lane) for model in models for lane in keys.LANES]
+    async with client.pipeline(transaction=False) as pipeline:
+        for model, lane in lanes:
+            lane_keys = [keys.queued(model, lane), *keys.streams(model, lane)]
+            pipeline.eval(SCRIPT, len(lane_keys), *lane_keys)
+        told = await pipeline.execute() if lanes else []
+    depths: dict[str, dict[str, LaneDepth]] = {model: {} for model in models}
+    for (model, lane), (images, size_bytes, oldest_ms) in zip(lanes, told, strict=True):
+        depths[model][lane] = LaneDepth(images, size_bytes, oldest_ms / 1e3)
+    return depths
+
+
+def is_stalled(
+    depths: Mapping[str, Mapping[str, LaneDepth]], workers: Sequence[Mapping[str, Any]], stall_s: float, now_s: float
+) -> bool:
+    """Whether something has been queued for longer than `stall_s` while no worker finished a batch."""
+    oldest_s = max((depth.oldest_s for lanes in depths.values() for depth in lanes.values()), default=0.0)
+    ends_s = [worker["last_batch"]["finished_s"] for worker in workers if worker["last_batch"]]
+    return oldest_s > stall_s and now_s - max(ends_s, default=0.0) > stall_s

@@ -1,0 +1,43 @@
+"""How often shadows agreed with the versions that they are given copies of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.contract.alias import Alias
+from shared.redis import keys
+from shared.redis.connection import Client
+
+COUNTS = ("images", "agree", "failed", "skipped")
+
+
+async def read_shadows(client: Client, aliases: Mapping[str, Mapping[str, Alias]]) -> list[dict[str, Any]]:
+    """Of each version and shadow that `aliases`, by model and then by alias, name: `images` that both have answered, of
+    them `agree`, and `differ` by what the version and the shadow took them for, as `3>5`. Raises redis' errors.
+    """
+    pairs = sorted(
+        {
+            (name, alias.version, alias.shadow)
+            for name, named in aliases.items()
+            for alias in named.values()
+            if alias.shadow is not None and alias.shadow != alias.version
+        }
+    )
+    if not pairs:
+        return []
+    async with client.pipeline(transaction=False) as pipeline:
+        for pair in pairs:
+            pipeline.hgetall(keys.shadow(*pair))
+        stored = await pipeline.execute()
+    return [
+        {"version": f"{name}@{version}", "shadow": f"{name}@{shadow}"} | told(fields)
+        for (name, version, shadow), fields in zip(pairs, stored, strict=True)
+    ]
+
+
+def told(fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """The hash `keys.shadow`, the pairs that differ most often first; `agreement` is null before there is any image."""
+    counts = {field.decode(): int(count) for field, count in fields.items()}
+    known = {name: counts.pop(name, 0) for name in COUNTS}
+    differ = dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+    agreement = round(known["agree"] / known["images"], 6) if known["images"] else None
+    return known | {"agreement": agreement, "differ": differ}

@@ -1,0 +1,1 @@
+"""The page in the browser: its route here, its HTML, CSS and JavaScript in `assets/`."""

@@ -1,0 +1,1 @@
+"""The way into the queue and back: single images, jobs, Redis connections, wake-ups."""

@@ -1,0 +1,157 @@
+"""Putting entries on their streams: every image that the service accepts passes here."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from redis.exceptions import RedisError
+
+from api.http.responses import RETRY_AFTER_S, queue_away
+from api.metrics import Metrics
+from api.queue.redis_wire import Wires
+from shared.config.api_keys import ApiKey
+from shared.config.settings import Settings
+from shared.contract.entry import Entry, encode_header
+from shared.errors import QueueFull, Reason
+from shared.images import IMAGE_BYTES
+from shared.redis import keys
+from shared.redis.connection import Client
+from shared.redis.keys import Lane
+
+SCRIPT = Path(__file__).with_suffix(".lua").read_text()
+NO_LIMITS = ApiKey("", "")
+# What enqueue.lua calls a bound -> what the metrics call a refusal by it.
+BOUNDS: dict[str, Reason] = {"images": "lane_images", "bytes": "lane_bytes", "client": "key_images", "rate": "key_rate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a chunk of a job has beside its pixels: a name for each image, and a reason for each unreadable one."""
+
+    names: Sequence[str] | None
+    errors: dict[int, str]
+
+    def encode(self) -> bytes:
+        if not self.names and not self.errors:
+            return b""
+        return orjson.dumps({"names": self.names, "errors": list(self.errors.items())})
+
+
+class Enqueuer:
+    """Admits or refuses whole entries, atomically."""
+
+    def __init__(self, client: Client, wires: Wires, metrics: Metrics, settings: Settings) -> None:
+        self._client = client
+        self._metrics = metrics
+        self._wires = wires
+        self._ttl_s = settings.result_ttl_s
+        self._most_images: dict[Lane, int] = {
+            "interactive": settings.max_queued_interactive_images,
+            "bulk": settings.max_queued_bulk_images,
+        }
+        self._most_bytes: dict[Lane, int] = {
+            "interactive": settings.max_queued_interactive_bytes,
+            "bulk": settings.max_queued_bulk_bytes,
+        }
+        self._api_keys: Mapping[str, ApiKey] = {key.name: key for key in settings.api_keys}
+        self.images_per_s = 0.0  # what the workers do, or say they can do, together
+
+    async def put(self, entries: Sequence[Entry], lane: Lane) -> list[QueueFull | None]:
+        """Write entries of singles in one round trip; for each, None or why it was refused.
+
+        Raises Unavailable when Redis is away; then none is known to be stored.
+        """
+        calls = [("EVAL", *self._call(entry, lane, 0, b"", 0)) for entry in entries]
+        try:
+            replies = await self._wires.call(*calls)
+            for reply in replies:
+                if isinstance(reply, RedisError):
+                    raise reply
+        except RedisError as error:
+            raise queue_away(error) from error
+        refusals = [
+            None if not bound else self._full(entry, lane, bound.decode(), stands_at, pass_ms)
+            for entry, (bound, stands_at, pass_ms) in zip(entries, replies, strict=True)
+        ]
+        for entry, refusal in zip(entries, refusals, strict=True):
+            if refusal is None:
+                self._metrics.accepted[entry.model, lane] += entry.count
+        return refusals
+
+    async def put_chunk(self, entry: Entry, lane: Lane, shard: int, manifest: Manifest) -> None:
+        """Write one chunk of a job, which may have no readable image at all.
+
+        Raises QueueFull, or Unavailable when Redis is away.
+        """
+        call = self._call(entry, lane, shard, manifest.encode(), len(manifest.errors))
+        try:
+            bound, stands_at, pass_ms = await self._client.eval(*call)
+        except RedisError as error:
+            raise queue_away(error) from error
+        if bound:
+            raise self._full(entry, lane, bound.decode(), stands_at, pass_ms)
+        self._metrics.accepted[entry.model, lane] += entry.count
+        self._metrics.unreadable[entry.model, lane] += len(manifest.errors)
+
+    async def choose_shard(self, model: str, lane: Lane, client: str) -> int:
+        """The shard for a job: that of its client's other jobs, so that nobody gets more turns by sending more jobs;
+        else the one with the fewest images.
+        """
+        if lane != "bulk":
+            return 0
+        if client:
+            images, shard = await self._client.hmget(keys.client(client), "images", "shard")
+            if int(images or 0) > 0 and shard:
+                return int(shard)
+        waiting = await self._client.hmget(keys.queued(model.partition("@")[0], lane), range(keys.SHARDS))
+        return min(range(keys.SHARDS), key=lambda shard: int(waiting[shard] or 0))
+
+    def _call(self, entry: Entry, lane: Lane, shard: int, manifest: bytes, unreadable: int) -> tuple[Any, ...]:
+        """Arguments of EVAL: sent whole, so that a Redis that was restarted needs no second round trip."""
+        model = entry.model.partition("@")[0]
+        chunk = entry.chunk is not None
+        limits = self._api_keys.get(entry.client, NO_LIMITS)
+        return (
+            SCRIPT,
+            5,
+            keys.stream(model, lane, shard),
+            keys.queued(model, lane),
+            keys.client(entry.client) if entry.client else "",
+            keys.job(entry.uid) if chunk else "",
+            keys.job_manifests(entry.uid) if chunk else "",
+            entry.count,
+            entry.queued_bytes,
+            shard if lane == "bulk" else "",
+            self._most_images[lane],
+            self._most_bytes[lane],
+            encode_header(entry),
+            entry.pixels,
+            self._ttl_s,
+            "" if entry.chunk is None else entry.chunk,
+            manifest,
+            unreadable,
+            limits.max_queued_images,
+            limits.images_per_s,
+        )
+
+    def _full(self, entry: Entry, lane: Lane, bound: str, stands_at: int, pass_ms: int) -> QueueFull:
+        """Half the queue is what must drain before trying again is worth it; a rate says itself when it passes."""
+        limits = self._api_keys.get(entry.client, NO_LIMITS)
+        if bound == "rate":
+            detail = f"the key {entry.client!r} may send {limits.images_per_s} images a second"
+            return QueueFull(detail, max(RETRY_AFTER_S, math.ceil(pass_ms / 1e3)), BOUNDS[bound])
+        queued_images = stands_at // IMAGE_BYTES if bound == "bytes" else stands_at
+        if bound == "client":
+            detail = f"the key {entry.client!r} has {stands_at} images queued, and may have {limits.max_queued_images}"
+        elif bound == "bytes":
+            detail = f"{stands_at} bytes are queued in the {lane} lane, which takes {self._most_bytes[lane]}"
+        else:
+            detail = f"{stands_at} images are queued in the {lane} lane, which takes {self._most_images[lane]}"
+        return QueueFull(detail, self.drain_s(queued_images / 2), BOUNDS[bound])
+
+    def drain_s(self, images: float) -> int:
+        """Whole seconds, one at least, that the workers need for so many images."""
+        return max(RETRY_AFTER_S, round(images / self.images_per_s) if self.images_per_s else 0)

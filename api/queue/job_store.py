@@ -1,0 +1,238 @@
+"""Jobs in Redis: begun, filled chunk by chunk, completed, waited for, read, cancelled."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from api.http.uid import UID_CHARS, new_uid
+from api.queue.enqueue import Enqueuer, Manifest
+from api.queue.idempotency import Claim
+from api.queue.job_view import Job, chunk_items, job_from_fields
+from api.queue.wakeups import Replies
+from api.uploads.chunk import Chunk
+from shared.config.api_keys import ApiKey
+from shared.config.settings import Settings
+from shared.contract.entry import Entry, Origin
+from shared.errors import NotFound, QueueFull
+from shared.redis import keys
+from shared.redis.connection import Client
+from shared.redis.keys import Lane
+from shared.telemetry.job_log import log_accepted, log_finished, log_given_up
+
+logger = logging.getLogger(__name__)
+
+SCRIPT = Path(__file__).with_name("end_job.lua").read_text()
+JOB_ID = re.compile(rf"j[0-9a-f]{{{UID_CHARS}}}")
+CHUNKS_PER_READ = 16
+ROOM_POLL_S = 0.05  # how often an upload that waits for room asks again; its client feels TCP's own back-pressure
+ABANDONED_TTL_S = 60
+EXPIRE_EVERY_S = 0.25
+JOBS_PER_SWEEP = 100
+ENDED = 2  # what end_job.lua returns to whoever has brought a job to its end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """`model` is `name@version`, `asked` what `?model=` said, which may mean another version by the next time; `client`
+    is the name of the API key; after `timeout_s` what has no answer expires. A `verbose` job has one image. `origin`
+    has an id in any case.
+    """
+
+    model: str
+    asked: str = ""
+    lane: Lane
+    client: str = ""
+    timeout_s: float | None = None
+    callback_url: str | None = None
+    verbose: bool = False
+    origin: Origin
+
+
+def new_job_id() -> str:
+    return f"j{new_uid()}"
+
+
+class Jobs:
+    """Every method raises redis' errors while Redis is away."""
+
+    def __init__(self, client: Client, enqueuer: Enqueuer, replies: Replies, settings: Settings) -> None:
+        self._client = client
+        self._enqueuer = enqueuer
+        self._replies = replies
+        self._settings = settings
+        self._end_script = client.register_script(SCRIPT)
+
+    async def submit(self, chunks: AsyncIterator[Chunk], wanted: JobRequest, claim: Claim | None = None) -> Job:
+        """Store a whole upload as a job and return it: from then on nothing of it gets lost.
+
+        Whatever `chunks` raises, and QueueFull and Unavailable, ends the job that had begun: nobody knows its id.
+        """
+        job_id = claim.job_id if claim else new_job_id()
+        started_s = time.monotonic()
+        total = number = 0
+        try:
+            shard = await self._begin(job_id, wanted)
+            async for chunk in chunks:
+                await self._put(job_id, wanted, shard, number, chunk)
+                number += 1
+                total += chunk.count
+            ended = await self._end(job_id, "complete", total, claim)
+        except BaseException as error:
+            log_given_up(job_id, wanted.origin.request_id, total, repr(error))
+            await asyncio.shield(self._abandon(job_id, claim))
+            raise
+        took_s = time.monotonic() - started_s
+        log_accepted(job_id, wanted.origin.request_id, wanted.model, total, took_s, wanted.client)
+        return await self._read_and_log(job_id, ended)
+
+    async def read(self, job_id: str, caller: ApiKey) -> Job:
+        """Raises NotFound for an id that was never given out, or to another key, or whose time to live is over."""
+        job = await self._read(job_id)
+        if job.client != caller.name:
+            raise self._no_result(job_id)
+        return job
+
+    async def wait(self, job_id: str, caller: ApiKey, wait_s: float) -> Job:
+        """The job once it is final, or as it is after `wait_s`."""
+        with self._replies.job_end(job_id) as ended:
+            deadline_s = time.monotonic() + wait_s
+            while True:
+                ended.clear()
+                job = await self.read(job_id, caller)
+                left_s = deadline_s - time.monotonic()
+                if job.finished_ms is not None or left_s <= 0:
+                    return job
+                try:
+                    await asyncio.wait_for(ended.wait(), left_s)
+                except TimeoutError:
+                    return await self.read(job_id, caller)
+
+    async def cancel(self, job_id: str, caller: ApiKey) -> Job:
+        """Queued images are free at once, finished ones keep their results; a final job stays as it is.
+
+        An admin's key may cancel what others have made.
+        """
+        if caller.admin:
+            await self._read(job_id)
+        else:
+            await self.read(job_id, caller)
+        return await self._read_and_log(job_id, await self._end(job_id, "cancel", ""))
+
+    async def expire_due(self) -> None:
+        """End the jobs whose deadline has passed, whoever accepted them."""
+        now_ms = int(time.time() * 1e3)
+        for job_id in await self._client.zrangebyscore(keys.DEADLINES, 0, now_ms, start=0, num=JOBS_PER_SWEEP):
+            if await self._end(job_id.decode(), "expire", ""):
+                await self._read_and_log(job_id.decode(), True)
+
+    async def expire_forever(self) -> None:
+        """Never returns. Deadlines are kept this often, also when no worker comes to their jobs."""
+        while True:
+            await asyncio.sleep(EXPIRE_EVERY_S)
+            try:
+                await self.expire_due()
+            except (RedisError, OSError) as error:
+                logger.warning("deadlines cannot be kept: %s", error)
+
+    async def items(self, job: Job, offset: int, limit: int) -> AsyncIterator[dict[str, Any]]:
+        """Items `offset` to `offset + limit` in input order, read a few chunks at a time."""
+        stop = min(offset + limit, job.total or 0)
+        size = job.chunk_images
+        last_chunk = -(-stop // size)
+        for first in range(offset // size, last_chunk, CHUNKS_PER_READ):
+            numbers = [str(number) for number in range(first, min(first + CHUNKS_PER_READ, last_chunk))]
+            async with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.hmget(keys.job_blocks(job.id), numbers)
+                pipeline.hmget(keys.job_manifests(job.id), numbers)
+                blocks, manifests = await pipeline.execute()
+            for number, block, manifest in zip(numbers, blocks, manifests, strict=True):
+                for item in chunk_items(job, int(number), block, manifest):
+                    if offset <= item["index"] < stop:
+                        yield item
+
+    async def _read(self, job_id: str) -> Job:
+        fields = await self._client.hgetall(keys.job(job_id)) if JOB_ID.fullmatch(job_id) else {}
+        if b"model" not in fields:
+            raise self._no_result(job_id)
+        return job_from_fields(job_id, fields)
+
+    async def _read_and_log(self, job_id: str, ended: bool) -> Job:
+        """`ended`: it has just come to its end, by us."""
+        job = await self._read(job_id)
+        if ended and job.finished_ms is not None:
+            log_finished(job_id, job.request_id, job.counts, (job.finished_ms - job.created_ms) / 1e3)
+        return job
+
+    def _no_result(self, job_id: str) -> NotFound:
+        return NotFound(f"no result {job_id!r}; results are kept for {self._settings.result_ttl_s} s")
+
+    async def _begin(self, job_id: str, wanted: JobRequest) -> int:
+        """Make the job; the shard that its entries go to."""
+        now_ms = int(time.time() * 1e3)
+        fields: dict[str, str | int] = {
+            "model": wanted.model,
+            "lane": wanted.lane,
+            "client": wanted.client,
+            "request_id": wanted.origin.request_id,
+            "created_ms": now_ms,
+            "chunk_images": self._settings.bulk_entry_images,
+            "done": 0,
+            "failed": 0,
+            "expired": 0,
+        }
+        if wanted.timeout_s is not None:
+            fields["deadline_ms"] = now_ms + round(wanted.timeout_s * 1e3)
+        if wanted.callback_url is not None:
+            fields["callback_url"] = wanted.callback_url
+        async with self._client.pipeline() as pipeline:
+            pipeline.hset(keys.job(job_id), mapping=fields)
+            pipeline.expire(keys.job(job_id), self._settings.result_ttl_s)
+            await pipeline.execute()
+        return await self._enqueuer.choose_shard(wanted.model, wanted.lane, wanted.client)
+
+    async def _put(self, job_id: str, wanted: JobRequest, shard: int, number: int, chunk: Chunk) -> None:
+        """The first chunk is refused at once when the lane is full; later ones wait, and the upload with them."""
+        accepted_us = time.time_ns() // 1000
+        entry = Entry(
+            job_id,
+            wanted.model,
+            chunk.pixels,
+            accepted_us,
+            chunk=number,
+            client=wanted.client,
+            verbose=wanted.verbose,
+            origins={0: wanted.origin},
+        )
+        deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
+        while True:
+            try:
+                await self._enqueuer.put_chunk(entry, wanted.lane, shard, Manifest(chunk.names, chunk.errors))
+                return
+            except QueueFull:
+                if time.monotonic() >= deadline_s:
+                    raise
+            await asyncio.sleep(ROOM_POLL_S)
+
+    async def _end(self, job_id: str, how: str, total: int | str, claim: Claim | None = None) -> bool:
+        """Whether this, and nobody before, has brought the job to its end."""
+        now_ms = int(time.time() * 1e3)
+        became = await self._end_script(
+            keys=[keys.job(job_id), keys.DEADLINES, claim.redis_key if claim else "", keys.CALLBACKS],
+            args=[how, total, now_ms, keys.JOBS_CHANNEL, job_id, claim.fingerprint if claim else ""],
+        )
+        return bool(became == ENDED)
+
+    async def _abandon(self, job_id: str, claim: Claim | None) -> None:
+        if claim:
+            await self._client.delete(claim.redis_key)
+        await self._client.hdel(keys.job(job_id), "callback_url")  # a job that nobody knows calls nobody back
+        await self._end(job_id, "cancel", "")
+        for key in (keys.job(job_id), keys.job_blocks(job_id), keys.job_manifests(job_id)):
+            await self._client.expire(key, ABANDONED_TTL_S)

@@ -1,0 +1,173 @@
+"""A job as its client sees it, worked out from what Redis holds: pure, no I/O."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from shared.contract.block import Block, decode_block
+from shared.contract.final_state import COUNTERS, final_state
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackState:
+    """`state` is `waiting`, `delivered` or `failed`; `attempts` are those begun."""
+
+    url: str
+    state: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Counts are in images. `total` is None while the upload still runs."""
+
+    id: str
+    model: str
+    client: str
+    created_ms: int
+    chunk_images: int
+    total: int | None
+    counts: dict[str, int]
+    finished_ms: int | None
+    request_id: str = ""
+    callback: CallbackState | None = None
+
+    @property
+    def finished(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def state(self) -> str:
+        """`queued`, `running`; finally `done`, `done_with_errors`, `expired` or `cancelled`."""
+        if self.finished_ms is None:
+            return "running" if self.finished else "queued"
+        return final_state(self.counts, self.total or 0)
+
+
+def job_from_fields(job_id: str, fields: Mapping[bytes, bytes]) -> Job:
+    """Read the hash `job:{id}`; see `shared/redis/keys.py`."""
+
+    def integer(name: str) -> int | None:
+        return int(fields[name.encode()]) if name.encode() in fields else None
+
+    return Job(
+        id=job_id,
+        model=fields[b"model"].decode(),
+        client=fields.get(b"client", b"").decode(),
+        created_ms=int(fields[b"created_ms"]),
+        chunk_images=int(fields[b"chunk_images"]),
+        total=integer("total"),
+        counts={counter: integer(counter) or 0 for counter in COUNTERS},
+        finished_ms=integer("finished_ms"),
+        request_id=fields.get(b"request_id", b"").decode(),
+        callback=_callback_from_fields(fields),
+    )
+
+
+def _callback_from_fields(fields: Mapping[bytes, bytes]) -> CallbackState | None:
+    if b"callback_url" not in fields:
+        return None
+    state = fields.get(b"callback_state", b"waiting").decode()
+    return CallbackState(fields[b"callback_url"].decode(), state, int(fields.get(b"callback_attempts", 0)))
+
+
+def job_json(job: Job, now_ms: float) -> dict[str, Any]:
+    """The reply of `GET /results/{id}`."""
+    progress = job.finished / job.total if job.total else 0.0
+    elapsed_s = max(0.0, ((job.finished_ms or now_ms) - job.created_ms) / 1e3)
+    eta_s = None
+    if job.finished_ms is not None:
+        eta_s = 0.0
+    elif job.finished and job.total:
+        eta_s = round(elapsed_s / job.finished * (job.total - job.finished), 3)
+    return {
+        "id": job.id,
+        "state": job.state,
+        "total": job.total,
+        "counts": job.counts,
+        "model": job.model,
+        "progress": round(progress, 4),
+        "elapsed_s": round(elapsed_s, 3),
+        "eta_s": eta_s,
+        "request_id": job.request_id,
+        "callback": job.callback and asdict(job.callback),
+        "links": {"self": f"/results/{job.id}", "items": f"/results/{job.id}/items"},
+    }
+
+
+def single_json(single_id: str, model: str, request_id: str, block: Block | None, position: int) -> dict[str, Any]:
+    """The reply of `GET /results/{id}` for a synchronous request whose wait ran out."""
+    state = "queued" if block is None else block.faults.get(position, ("done", ""))[0]
+    counts = {counter: int(counter == state) for counter in COUNTERS}
+    final = {"done": "done", "failed": "done_with_errors"}.get(state, state)
+    return {
+        "id": single_id,
+        "state": final,
+        "total": 1,
+        "counts": counts,
+        "model": model,
+        "progress": float(block is not None),
+        "eta_s": None if block is None else 0.0,
+        "request_id": request_id,
+        "links": {"self": f"/results/{single_id}", "items": f"/results/{single_id}/items"},
+    }
+
+
+def chunk_items(
+    job: Job, chunk: int, block_data: bytes | None, manifest_data: bytes | None
+) -> Iterator[dict[str, Any]]:
+    """The items of one chunk, in input order; what has no result is `queued`, or as its job ended."""
+    start = chunk * job.chunk_images
+    count = min(job.chunk_images, (job.total or 0) - start)
+    manifest = orjson.loads(manifest_data) if manifest_data else {"names": None, "errors": []}
+    unreadable: dict[int, str] = dict(manifest["errors"])
+    names = manifest["names"]
+    block = decode_block(block_data) if block_data else None
+    unanswered = job.state if job.state in ("cancelled", "expired") else "queued"
+    row = 0
+    for position in range(count):
+        name = names[position] if names else None
+        if position in unreadable:
+            yield _item(start + position, name, "failed", error=unreadable[position])
+        elif block is None:
+            yield _item(start + position, name, unanswered)
+        else:
+            yield block_item(block, row, start + position, name)
+            row += 1
+
+
+def index_of_row(chunk: int, chunk_images: int, manifest_data: bytes | None, row: int) -> int:
+    """The item that a chunk's row belongs to: images that could not be read have no row."""
+    unreadable = {position for position, _ in orjson.loads(manifest_data)["errors"]} if manifest_data else set()
+    readable = (position for position in itertools.count() if position not in unreadable)
+    return chunk * chunk_images + next(itertools.islice(readable, row, None))
+
+
+def block_item(block: Block, row: int, index: int, name: str | None) -> dict[str, Any]:
+    """Row `row` of a block as an item; `probabilities` is float32[10], for the JSON encoder."""
+    if row in block.faults:
+        state, reason = block.faults[row]
+        return _item(index, name, state, error=reason)
+    item = _item(index, name, "done")
+    item["prediction"] = int(block.predictions[row])
+    item["probabilities"] = block.probabilities[row]
+    return item
+
+
+def queued_item() -> dict[str, Any]:
+    """The one item of a single that has no result yet."""
+    return _item(0, None, "queued")
+
+
+def _item(index: int, name: str | None, state: str, error: str | None = None) -> dict[str, Any]:
+    return {
+        "index": index,
+        "name": name,
+        "state": state,
+        "prediction": None,
+        "probabilities": None,
+        "error": error,
+    }

@@ -1,0 +1,157 @@
+"""The hot path's own way to Redis: commands pipelined on one connection, messages as they come.
+
+redis-py makes the connection (password, TLS, Sentinel, RESP3); then its transport gets another protocol, since a
+command through redis-py's client costs the event loop four times as much, and a message as much again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import hiredis
+from redis import exceptions
+
+from shared.redis.connection import SOCKET_TIMEOUT_S, Client
+
+OnMessage = Callable[[bytes, bytes], None]  # channel, data
+
+
+@dataclass(slots=True, eq=False)
+class _Calls:
+    """Commands that were sent together; `done` gets all of their replies."""
+
+    commands: int
+    done: asyncio.Future[list[Any]]
+    due_s: float
+    replies: list[Any] = field(default_factory=list)
+
+
+def no_message(channel: bytes, data: bytes) -> None:
+    """For a connection that subscribes to nothing."""
+
+
+class Wire(asyncio.Protocol):
+    """One connection, until it is lost; made by `open_wire`. Replies come in the order of their commands."""
+
+    def __init__(self, connection: Any, on_message: OnMessage) -> None:
+        self._connection = connection  # redis-py's, kept since it closes its transport when it is collected
+        self._transport: asyncio.Transport = connection._writer.transport
+        self._on_message = on_message
+        self._loop = asyncio.get_running_loop()
+        self._reader = hiredis.Reader(replyError=exceptions.ResponseError)
+        self._waiting: deque[_Calls] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self.lost: asyncio.Future[Exception] = self._loop.create_future()
+        self._transport.set_protocol(self)
+
+    async def call(self, *commands: Sequence[Any]) -> list[Any]:
+        """The reply of each, in one round trip; one that Redis refuses has a ResponseError for its reply.
+
+        Raises redis-py's ConnectionError or TimeoutError, and then nobody knows what was carried out.
+        """
+        if self.lost.done():
+            raise self.lost.result()
+        calls = _Calls(len(commands), self._loop.create_future(), self._loop.time() + SOCKET_TIMEOUT_S)
+        self._waiting.append(calls)
+        if self._timer is None:
+            self._timer = self._loop.call_at(calls.due_s, self._give_up_what_is_due)
+        self._transport.write(b"".join(_packed(*command) for command in commands))
+        return await calls.done
+
+    async def subscribe(self, *channels: str) -> None:
+        """Returns once Redis has it: what is published from then on is not missed."""
+        self._transport.write(_packed("SUBSCRIBE", *channels))  # confirmed by pushes, not by a reply
+        await self.call(("PING",))
+
+    def close(self) -> None:
+        self._lose(exceptions.ConnectionError("this connection is closed"))
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        try:
+            while (reply := self._reader.gets()) is not False:
+                if isinstance(reply, hiredis.PushNotification):
+                    if reply[0] == b"message":
+                        self._on_message(reply[1], reply[2])
+                else:
+                    self._take(reply)
+        except hiredis.ProtocolError as error:
+            self._lose(exceptions.ConnectionError(f"no reply of Redis: {error}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lose(exceptions.ConnectionError(f"the connection to Redis is lost: {exc or 'closed by Redis'}"))
+
+    def _take(self, reply: Any) -> None:
+        if not self._waiting:
+            self._lose(exceptions.ConnectionError(f"a reply that nobody asked for: {reply!r}"))
+            return
+        calls = self._waiting[0]
+        calls.replies.append(reply)
+        if len(calls.replies) == calls.commands:
+            self._waiting.popleft()
+            if not calls.done.done():  # whoever waited may have been cancelled
+                calls.done.set_result(calls.replies)
+
+    def _give_up_what_is_due(self) -> None:
+        """One timer a connection, not one a command. Replies come in order: if the oldest is late, all are."""
+        self._timer = None
+        if not self._waiting:
+            return
+        due_s = self._waiting[0].due_s
+        if self._loop.time() < due_s:
+            self._timer = self._loop.call_at(due_s, self._give_up_what_is_due)
+        else:
+            self._lose(exceptions.TimeoutError(f"Redis did not reply within {SOCKET_TIMEOUT_S:g} s"))
+
+    def _lose(self, error: Exception) -> None:
+        if self.lost.done():
+            return
+        self.lost.set_result(error)
+        self._transport.abort()
+        self._connection._close()
+        if self._timer is not None:
+            self._timer.cancel()
+        for calls in self._waiting:
+            if not calls.done.done():
+                calls.done.set_exception(error)
+        self._waiting.clear()
+
+
+async def open_wire(client: Client, on_message: OnMessage = no_message) -> Wire:
+    """A connection as `client` would make it. Raises RedisError where there is none to be had."""
+    connection = client.connection_pool.make_connection()
+    await connection.connect()
+    return Wire(connection, on_message)
+
+
+class Wires:
+    """The one connection that many share, made when it is first needed and anew when it was lost."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._wire: Wire | None = None
+        self._opening = asyncio.Lock()
+
+    async def call(self, *commands: Sequence[Any]) -> list[Any]:
+        """As `Wire.call`. Raises RedisError where no connection is to be had, too."""
+        wire = self._wire
+        if wire is None or wire.lost.done():
+            wire = await self._open()
+        return await wire.call(*commands)
+
+    def close(self) -> None:
+        if self._wire is not None:
+            self._wire.close()
+
+    async def _open(self) -> Wire:
+        async with self._opening:
+            if self._wire is None or self._wire.lost.done():
+                self._wire = await open_wire(self._client)
+            return self._wire
+
+
+def _packed(*command: Any) -> bytes:
+    packed: bytes = hiredis.pack_command(command)
+    return packed

@@ -1,0 +1,113 @@
+"""Waking whoever waits in this process: for an entry of singles, for a job to end, for an alias to change.
+
+The result key is the truth, the message only a wake-up: on every subscription and on a slow tick, the keys of what is
+still waited for are read.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+
+from redis.exceptions import RedisError
+
+from api.http.uid import UID_CHARS, new_uid
+from api.queue.redis_wire import open_wire
+from shared.contract.block import Block, decode_block
+from shared.redis import keys
+from shared.redis.connection import Client
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 2.0
+RECONNECT_S = 0.2
+
+Answer = asyncio.Future[tuple[Block, int]]  # the block, and the position of one's image in it
+
+
+class Replies:
+    """`channel` goes into every entry; `listen` and `sweep` run as tasks as long as the process does."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.channel = keys.reply_channel(new_uid())
+        self.aliases_changed = asyncio.Event()  # or may have; whoever waits clears it
+        self._singles: dict[str, Sequence[Answer]] = {}
+        self._jobs: dict[str, set[asyncio.Event]] = {}
+
+    def expect(self, uid: str, answers: Sequence[Answer]) -> None:
+        """Must be called before the entry is written: its answer may come before the write's own reply."""
+        self._singles[uid] = answers
+
+    def forget(self, uid: str) -> None:
+        self._singles.pop(uid, None)
+
+    @contextlib.contextmanager
+    def job_end(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set when the job may have ended; enter before reading its state."""
+        event = asyncio.Event()
+        self._jobs.setdefault(job_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._jobs[job_id].discard(event)
+            if not self._jobs[job_id]:
+                del self._jobs[job_id]
+
+    async def listen(self) -> None:
+        """Never returns. Subscribes anew whenever the connection is lost."""
+        while True:
+            try:
+                wire = await open_wire(self._client, self._handle)
+                try:
+                    await wire.subscribe(self.channel, keys.JOBS_CHANNEL, keys.ALIASES_CHANNEL)
+                    await self._read_waiting()
+                    while not wire.lost.done():
+                        await asyncio.wait({wire.lost}, timeout=TICK_S)
+                        await wire.call(("PING",))  # a Redis whose machine is gone closes no connection
+                finally:
+                    wire.close()
+            except (RedisError, OSError) as error:
+                logger.warning("replies are cut off, subscribing again: %s", error)
+            await asyncio.sleep(RECONNECT_S)
+
+    async def sweep(self) -> None:
+        """Never returns. The slow tick: a wake-up that was lost costs no more than this."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await self._read_waiting()
+            except (RedisError, OSError) as error:
+                logger.warning("results cannot be read: %s", error)
+
+    def _handle(self, channel: bytes, data: bytes) -> None:
+        if channel == keys.JOBS_CHANNEL.encode():
+            for event in self._jobs.get(data.decode(), ()):
+                event.set()
+        elif channel == keys.ALIASES_CHANNEL.encode():
+            self.aliases_changed.set()
+        else:
+            self._answer(data[:UID_CHARS].decode(), memoryview(data)[UID_CHARS:])
+
+    def _answer(self, uid: str, data: bytes | memoryview) -> None:
+        answers = self._singles.pop(uid, ())
+        if answers:
+            block = decode_block(data)
+            for position, answer in enumerate(answers):
+                if not answer.done():
+                    answer.set_result((block, position))
+
+    async def _read_waiting(self) -> None:
+        self.aliases_changed.set()
+        for events in self._jobs.values():
+            for event in events:
+                event.set()
+        for uid, answers in list(self._singles.items()):
+            if all(answer.done() for answer in answers):  # everyone's wait ran out
+                self.forget(uid)
+        uids = list(self._singles)
+        if uids:
+            blocks = await self._client.mget([keys.result(uid) for uid in uids])
+            for uid, data in zip(uids, blocks, strict=True):
+                if data is not None:
+                    self._answer(uid, data)

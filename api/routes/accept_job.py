@@ -1,0 +1,54 @@
+"""Accepting a job: 202 with its id, or what keeps it from being accepted."""
+
+from collections.abc import AsyncIterator
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from api.http.responses import Json
+from api.queue.idempotency import Claim, claim_key
+from api.queue.job_store import JobRequest, new_job_id
+from api.queue.job_view import Job
+from api.state import State
+from api.uploads.chunk import Chunk
+from shared.config.api_keys import ApiKey
+from shared.errors import Conflict, StillUploading
+
+
+async def accept_job(
+    state: State, caller: ApiKey, headers: Headers, chunks: AsyncIterator[Chunk], wanted: JobRequest
+) -> Response:
+    """Store the whole upload, or find that an earlier request with the same `Idempotency-Key` has.
+
+    Raises Conflict when the key belongs to another upload, and whatever `chunks` and `Jobs.submit` raise.
+    """
+    idempotency_key = headers.get("idempotency-key")
+    if idempotency_key is None:
+        return accepted(await state.jobs.submit(chunks, wanted))
+    kind = f"{wanted.asked} {wanted.callback_url}{' verbose' if wanted.verbose else ''}"
+    claim = await claim_key(state.client, caller.name, idempotency_key, new_job_id(), kind)
+    if not claim.holder:
+        return accepted(await state.jobs.submit(claim.watch(chunks), wanted, claim))
+    return accepted(await _held_job(state, caller, chunks, claim))
+
+
+async def _held_job(state: State, caller: ApiKey, chunks: AsyncIterator[Chunk], claim: Claim) -> Job:
+    if not claim.held_fingerprint:
+        raise StillUploading("the first upload with this Idempotency-Key still comes in")
+    async for _ in claim.watch(chunks):
+        pass
+    if claim.fingerprint != claim.held_fingerprint:
+        raise Conflict("this Idempotency-Key belongs to an upload with other images, or for another `model`")
+    return await state.jobs.read(claim.holder, caller)
+
+
+def accepted(job: Job) -> Response:
+    location = f"/results/{job.id}"
+    content = {
+        "id": job.id,
+        "state": job.state,
+        "total": job.total,
+        "model": job.model,
+        "links": {"self": location, "items": f"{location}/items"},
+    }
+    return Json(content, 202, {"Location": location, "Preference-Applied": "respond-async"})

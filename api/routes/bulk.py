@@ -1,0 +1,90 @@
+"""`POST /mnist/classify/bulk`: many images, one job."""
+
+import reprlib
+from collections.abc import AsyncIterator
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from api.http.access import caller_of
+from api.http.parameters import callback_parameter, timeout_parameter, verbose_parameter
+from api.http.request_origin import name_origin
+from api.queue.job_store import JobRequest
+from api.routes.accept_job import accept_job
+from api.routes.classify import read_body
+from api.routes.fit_options import fit_parameter, fitted_chunks, reader, show_parameter
+from api.state import State, state_of
+from api.uploads import Limits, read_upload
+from api.uploads.chunk import Chunk, check_total
+from shared.errors import BadParameter, BadUpload, NotFound, TooLarge
+
+RANGE_BYTES = 4096  # a JSON range needs no more
+
+
+async def classify_bulk(request: Request) -> Response:
+    """202 with the job's id once all of its images are in Redis."""
+    state = state_of(request)
+    caller = caller_of(request.scope)
+    if verbose_parameter(request.query_params) is not None:
+        raise BadParameter("verbose=1 is for one image: POST /mnist/classify, or GET /mnist/classify/{index}")
+    asked = request.query_params.get("model")
+    wanted = JobRequest(
+        model=state.resolve(asked),
+        asked=asked or "",
+        lane="bulk",
+        client=caller.name,
+        timeout_s=timeout_parameter(request.query_params, state.settings.result_ttl_s),
+        callback_url=callback_parameter(request.query_params, state.settings),
+        origin=name_origin(request.scope),
+    )
+    limits = Limits.of(state.settings)
+    fit = fit_parameter(request.query_params)
+    if show_parameter(request.query_params):
+        raise BadParameter("show=fitted is for one image; a job's results have no pictures")
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() == "application/json":
+        body = await read_body(request.receive, RANGE_BYTES)
+        chunks = range_chunks(state, *parse_range(body, len(state.test_set.images)), limits)
+        chunks = fitted_chunks(chunks) if fit else chunks
+    else:
+        check_length(request.headers.get("content-length", ""), limits.upload_bytes)
+        read = reader(fit, state.settings.max_fit_pixels)
+        chunks = read_upload(request.stream(), content_type, limits, read, fitted_chunks if fit else None)
+    try:
+        return await accept_job(state, caller, request.headers, chunks, wanted)
+    except ClientDisconnect:
+        raise BadUpload("the client went away before the end of its upload") from None
+
+
+def parse_range(body: bytes, count: int) -> tuple[int, int]:
+    """`{"start": 0, "stop": 100}`: test images 0 to 99; without `stop`, to the end.
+
+    Raises BadUpload, BadParameter or NotFound.
+    """
+    try:
+        asked = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadUpload(f"not JSON: {error}") from None
+    if not isinstance(asked, dict) or not asked.keys() <= {"start", "stop"}:
+        raise BadParameter('expected {"start": 0, "stop": 100}, a range of the test set')
+    start, stop = asked.get("start", 0), asked.get("stop", count)
+    for name, number in (("start", start), ("stop", stop)):
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise BadParameter(f"{name} {reprlib.repr(number)} is not an integer")
+    if not 0 <= start < stop <= count:
+        raise NotFound(f"no images {start} to {stop}: there are {count}, and a range has at least one")
+    return start, stop
+
+
+async def range_chunks(state: State, start: int, stop: int, limits: Limits) -> AsyncIterator[Chunk]:
+    check_total(stop - start, limits.job_images)
+    for first in range(start, stop, limits.chunk_images):
+        images = state.test_set.images[first : min(first + limits.chunk_images, stop)]
+        yield Chunk(images.tobytes(), len(images))
+
+
+def check_length(content_length: str, limit_bytes: int) -> None:
+    """Refuse at once what says itself that it is too large."""
+    if content_length.isdecimal() and int(content_length) > limit_bytes:
+        raise TooLarge(f"a bulk body has at most {limit_bytes} bytes, this one {content_length}")

@@ -1,0 +1,159 @@
+"""TensorFlow Serving's REST interface: `/v1/models…`.
+
+Source: tensorflow.org/tfx/serving/api_rest and the server's http_rest_api_handler.cc, whose paths are regular
+expressions and whose messages its clients' tests look for. The `Content-Type` is never looked at.
+"""
+
+import re
+import reprlib
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.http.access import caller_of
+from api.http.request_origin import name_origin
+from api.http.responses import Json, to_json
+from api.routes.compat.bodies import packed, parsed, read_unpacked
+from api.routes.compat.predict import Wanted, predict
+from api.routes.compat.tensors import images_of
+from api.state import State, state_of
+from shared.errors import BadRequest, NotFound
+from shared.images import CLASSES, IMAGE_SIDE, Images
+
+Form = Literal["predictions", "outputs"]
+
+INPUT = "images"
+SIGNATURE = "serving_default"
+_MODEL = r"/v1/models(?:/(?P<name>[^/:]+))?(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_PREDICT = re.compile(rf"{_MODEL}:(?P<verb>predict|classify|regress)", re.IGNORECASE)
+_READ = re.compile(rf"{_MODEL}(?:/(?P<metadata>metadata))?", re.IGNORECASE)
+_UNKNOWN = "Servable not found for request: "
+
+
+async def serve(request: Request) -> Response:
+    """All of it: raises BadRequest for what is not served, as the original does, and never answers 405."""
+    path = request.url.path
+    if request.method == "POST" and (match := _PREDICT.fullmatch(path)) and match["name"]:
+        if match["verb"].lower() != "predict":
+            raise BadRequest(f"{match['verb']} is not served: its examples hold no images; use predict")
+        return await _predict(request, match)
+    if request.method == "GET" and (match := _READ.fullmatch(path)):
+        if not match["name"]:
+            raise BadRequest("Missing model name in request.")
+        return _metadata(request, match) if match["metadata"] else _status(request, match)
+    raise BadRequest(f"Malformed request: {request.method} {path}")
+
+
+async def _predict(request: Request, match: re.Match[str]) -> Response:
+    state = state_of(request)
+    ref = _resolve(state, match)
+    images, form = await parsed(parse_predict, await read_unpacked(request))
+    wait_s = state.settings.sync_wait_s
+    wanted = Wanted(model=ref, caller=caller_of(request.scope), wait_s=wait_s, origin=name_origin(request.scope))
+    probabilities = await predict(state, images, wanted, request.receive)
+    body, headers = packed(to_json({form: probabilities}), request.headers.get("accept-encoding", ""))
+    return Response(body, 200, headers, "application/json")
+
+
+def parse_predict(body: bytes) -> tuple[Images, Form]:
+    """The images, and the key of the reply that belongs to their form: rows or a column. Raises BadRequest."""
+    if not body:
+        raise BadRequest("JSON Parse error: The document is empty")
+    try:
+        asked = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"JSON Parse error: {error}") from None
+    if not isinstance(asked, dict) or ("instances" in asked) == ("inputs" in asked):
+        raise BadRequest("Missing 'inputs' or 'instances' key, or both are there")
+    if asked.get("signature_name", SIGNATURE) not in (SIGNATURE, ""):
+        raise BadRequest(f"Serving signature name: {reprlib.repr(asked['signature_name'])} not found")
+    if "instances" in asked:
+        return _images([_named(row) for row in _list(asked["instances"])]), "predictions"
+    return _images(_list(_named(asked["inputs"]))), "outputs"
+
+
+def _named(value: object) -> object:
+    """A tensor by itself, or as the one named input."""
+    if not isinstance(value, dict):
+        return value
+    if value.keys() != {INPUT}:
+        raise BadRequest(f"expected the one input {INPUT!r}, got {reprlib.repr(sorted(value))}")
+    return value[INPUT]
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise BadRequest("expected a list of at least one image")
+    return value
+
+
+def _images(rows: list[Any]) -> Images:
+    try:
+        tensor = np.array(rows)
+    except ValueError:
+        raise BadRequest("the images are not all of one shape") from None
+    if tensor.dtype.kind not in "iuf":
+        raise BadRequest("JSON Value is not of expected type: float")
+    return images_of(tensor, f"input {INPUT!r}")
+
+
+def _status(request: Request, match: re.Match[str]) -> Response:
+    state, name = state_of(request), match["name"]
+    known = state.catalog.versions(name)
+    if not known:
+        raise NotFound(f"{_UNKNOWN}Latest({name})")
+    if match["version"] or match["label"]:
+        known = [int(_resolve(state, match).rpartition("@")[2])]
+    fine = {"error_code": "OK", "error_message": ""}
+    rows = [{"version": str(number), "state": "AVAILABLE", "status": fine} for number in reversed(known)]
+    return Json({"model_version_status": rows})
+
+
+def _metadata(request: Request, match: re.Match[str]) -> Response:
+    name, _, version = _resolve(state_of(request), match).partition("@")
+    signature = {
+        "inputs": {INPUT: _tensor_info("DT_UINT8", (-1, IMAGE_SIDE, IMAGE_SIDE), f"{SIGNATURE}_{INPUT}:0")},
+        "outputs": {"probabilities": _tensor_info("DT_FLOAT", (-1, CLASSES), "StatefulPartitionedCall:0")},
+        "method_name": "tensorflow/serving/predict",
+        "defaults": {},
+    }
+    return Json(
+        {
+            "model_spec": {"name": name, "signature_name": "", "version": version},
+            "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
+        }
+    )
+
+
+def _tensor_info(dtype: str, shape: tuple[int, ...], name: str) -> dict[str, Any]:
+    dimensions = [{"size": str(size), "name": ""} for size in shape]
+    return {"dtype": dtype, "tensor_shape": {"dim": dimensions, "unknown_rank": False}, "name": name}
+
+
+def _resolve(state: State, match: re.Match[str]) -> str:
+    """`name@version` of a request. Raises as the original does: NotFound, and BadRequest for a label."""
+    name, version, label = match["name"], match["version"], match["label"]
+    if label is not None:
+        try:
+            return state.resolve(f"{name}@{label}")
+        except NotFound:
+            raise BadRequest(f"Unrecognized servable version label: {label}") from None
+    try:
+        return state.resolve(f"{name}@{int(version)}" if version else name)
+    except NotFound:
+        wanted = f"Specific({name}, {version})" if version else f"Latest({name})"
+        raise NotFound(_UNKNOWN + wanted) from None
+
+
+_PLACES = ("/v1/models/{name}", "/v1/models/{name}/versions/{version}", "/v1/models/{name}/labels/{label}")
+ROUTES = [
+    Route("/v1/models", serve),
+    *(Route(f"{place}:predict", serve, methods=["POST"]) for place in _PLACES),
+    *(Route(f"{place}{tail}", serve) for place in _PLACES for tail in ("/metadata", "")),
+    # Whatever else: the original has an answer of its own to it, and no 405.
+    Route("/v1/{rest:path}", serve, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
+]

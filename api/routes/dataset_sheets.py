@@ -1,0 +1,55 @@
+"""Many images of the test set in one reply: their labels, and their pictures side by side on a sheet."""
+
+import asyncio
+import io
+
+from PIL import Image
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.http.caching import kept_as, not_modified, tag_of
+from api.http.parameters import integer_parameter
+from api.http.responses import Json
+from api.images.tiles import tiled
+from api.routes.dataset import DATASET_HEADER
+from api.state import state_of
+from shared.errors import NotFound
+from shared.images import Images
+
+COLUMNS = 25
+MOST_IMAGES = 1000  # of one sheet
+EFFORT = 3  # of zlib: a tenth larger than at its best, in a sixteenth of the time
+
+
+async def get_labels(request: Request) -> Response:
+    """Of the whole test set, in order."""
+    split = state_of(request).test_set
+    tag = tag_of(split.name.encode() + split.labels.tobytes())
+    return not_modified(request.headers, tag) or Json(
+        {"dataset": split.name, "labels": split.labels}, headers={DATASET_HEADER: split.name, **kept_as(tag)}
+    )
+
+
+async def get_sheet(request: Request) -> Response:
+    """PNG of `?limit=` images from `?offset=` on, COLUMNS in a row, row by row; black where none is left.
+
+    Raises BadParameter, and NotFound for an offset past the end.
+    """
+    split = state_of(request).test_set
+    count = len(split.images)
+    limit = integer_parameter(request.query_params, "limit", MOST_IMAGES, 1, MOST_IMAGES)
+    offset = integer_parameter(request.query_params, "offset", 0, 0, 2**31)
+    if offset >= count:
+        raise NotFound(f"no image {offset}: there are {count}, 0 to {count - 1}")
+    images = split.images[offset : offset + limit]
+    tag = tag_of(images.tobytes())
+    if unchanged := not_modified(request.headers, tag):
+        return unchanged
+    sheet = await asyncio.to_thread(png_sheet, images)
+    return Response(sheet, headers={DATASET_HEADER: split.name, **kept_as(tag)}, media_type="image/png")
+
+
+def png_sheet(images: Images) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(tiled(images, COLUMNS)).save(file, "PNG", compress_level=EFFORT)
+    return file.getvalue()

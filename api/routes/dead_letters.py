@@ -1,0 +1,80 @@
+"""`/dead-letters`: images that were set aside because workers did not survive them; listed, and tried again."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.http.access import caller_of, require_admin
+from api.http.parameters import integer_parameter
+from api.http.request_origin import name_origin
+from api.http.responses import Json
+from api.queue.job_store import JobRequest
+from api.queue.job_view import index_of_row
+from api.routes.accept_job import accepted
+from api.state import State, state_of
+from api.uploads.chunk import Chunk
+from shared.errors import NotFound
+from shared.redis import keys
+
+DEFAULT_LIMIT = 100
+MOST_LETTERS = 1000  # of one reply
+LETTER_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+
+
+async def get_dead_letters(request: Request) -> Response:
+    """The newest first, without their pixels. Needs an admin's key."""
+    require_admin(caller_of(request))
+    state = state_of(request)
+    limit = integer_parameter(request.query_params, "limit", DEFAULT_LIMIT, 1, MOST_LETTERS)
+    entries = await state.client.xrevrange(keys.DEAD_LETTERS, count=limit)
+    letters = [await _letter_json(state, entry_id.decode(), orjson.loads(fields[b"h"])) for entry_id, fields in entries]
+    return Json({"dead_letters": letters, "total": await state.client.xlen(keys.DEAD_LETTERS)})
+
+
+async def replay_dead_letter(request: Request) -> Response:
+    """202: the image is a job of one now, and no dead letter any more; it may become one again."""
+    caller = caller_of(request)
+    require_admin(caller)
+    state = state_of(request)
+    letter_id = request.path_params["id"]
+    found = LETTER_ID.fullmatch(letter_id) and await state.client.xrange(keys.DEAD_LETTERS, letter_id, letter_id)
+    if not found:
+        raise NotFound(f"no dead letter {letter_id!r}")
+    ((_, fields),) = found
+    letter = orjson.loads(fields[b"h"])
+
+    async def chunks() -> AsyncIterator[Chunk]:
+        yield Chunk(fields[b"x"], 1)
+
+    wanted = JobRequest(model=letter["model"], lane="bulk", client=caller.name, origin=name_origin(request.scope))
+    job = await state.jobs.submit(chunks(), wanted)
+    await state.client.xdel(keys.DEAD_LETTERS, letter_id)
+    return accepted(job)
+
+
+async def _letter_json(state: State, letter_id: str, letter: dict[str, Any]) -> dict[str, Any]:
+    """`job` and `index` are null for a single, `index` also when the job is gone."""
+    job_id, index = letter.get("job"), None
+    if job_id is not None:
+        chunk_images = await state.client.hget(keys.job(job_id), "chunk_images")
+        if chunk_images is not None:
+            manifest = await state.client.hget(keys.job_manifests(job_id), str(letter["chunk"]))
+            index = index_of_row(letter["chunk"], int(chunk_images), manifest, letter["position"])
+    return {
+        "id": letter_id,
+        "model": letter["model"],
+        "reason": letter["reason"],
+        "attempts": letter["attempts"],
+        "at_ms": letter["at_ms"],
+        "key": letter["client"] or None,
+        "lane": letter["lane"],
+        "single": letter.get("single"),
+        "request_id": letter.get("request_id"),
+        "job": job_id,
+        "index": index,
+        "links": {"replay": f"/dead-letters/{letter_id}/replay"},
+    }

@@ -1,0 +1,74 @@
+"""`?fit=digit` and `?show=fitted`: what a request asks of its pictures."""
+
+import asyncio
+import base64
+import io
+from collections.abc import AsyncIterator
+
+from PIL import Image
+from starlette.datastructures import QueryParams
+
+from api.images.decode import Picture, ReadPicture, read_picture
+from api.images.fit import fit_picture, fit_pixels
+from api.uploads.chunk import Chunk
+from shared.errors import BadImage, BadParameter
+from shared.images import images_from_pixels
+
+
+def fit_parameter(query: QueryParams) -> bool:
+    """`?fit=digit`. Raises BadParameter for any other value."""
+    return _is(query, "fit", "digit")
+
+
+def show_parameter(query: QueryParams) -> bool:
+    """`?show=fitted`. Raises BadParameter for any other value, and without `fit=digit`."""
+    shows = _is(query, "show", "fitted")
+    if shows and not fit_parameter(query):
+        raise BadParameter("show=fitted shows what fit=digit has made, which was not asked for")
+    return shows
+
+
+def _is(query: QueryParams, name: str, only: str) -> bool:
+    text = query.get(name)
+    if text not in (None, only):
+        raise BadParameter(f"{name} {text!r} is not known; {name}={only} is")
+    return text is not None
+
+
+def reader(fit: bool, most_pixels: int) -> ReadPicture:
+    """How a bulk upload's files are read; anything but `read_picture` is slow, and belongs in a thread."""
+    if not fit:
+        return read_picture
+
+    def read_fitted(name: str, data: bytes) -> Picture:
+        try:
+            return Picture(name, fit_picture(data, most_pixels))
+        except BadImage as error:
+            return Picture(name, None, error.detail)
+
+    return read_fitted
+
+
+async def fitted_chunks(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    """Images that are 28×28 already, as of an array: with paper for ground, or small, or off the middle."""
+    async for chunk in chunks:
+        yield await asyncio.to_thread(_fitted, chunk)
+
+
+def _fitted(chunk: Chunk) -> Chunk:
+    """Those without a digit fail alone."""
+    fitted: list[bytes] = []
+    errors: dict[int, str] = {}
+    for position, image in enumerate(images_from_pixels(chunk.pixels)):
+        try:
+            fitted.append(fit_pixels(image.tobytes()))
+        except BadImage as error:
+            errors[position] = error.detail
+    return Chunk(b"".join(fitted), chunk.count, errors=errors)
+
+
+def as_png(pixels: bytes) -> str:
+    """The 784 pixels as a PNG file in base64, as `"fitted"` shows them."""
+    file = io.BytesIO()
+    Image.fromarray(images_from_pixels(pixels)[0]).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,68 @@
+"""`GET /metrics`: this process, and the service as Redis has it; `GET /metrics/workers`: where the workers' own are."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.http.responses import Json
+from api.monitoring.fleet import Fleet, fleet_families, read_fleet
+from api.state import State, state_of
+from shared.config.settings import Settings
+from shared.telemetry.prometheus import Families, gauge, process_families
+
+logger = logging.getLogger(__name__)
+
+READ_S = 2.0  # less than a scrape may take; a Redis that does not answer within it counts as away
+
+
+async def get_metrics(request: Request) -> Response:
+    """In Prometheus's text format. Never fails: while Redis is away, that is what it tells."""
+    state = state_of(request)
+    try:
+        async with asyncio.timeout(READ_S):
+            fleet = await read_fleet(state)
+    except (RedisError, OSError) as error:
+        logger.warning("the metrics are of this process alone: %r", error)
+        fleet = None
+    return Response(generate_latest(Families(families(state, fleet))), media_type=CONTENT_TYPE_LATEST)
+
+
+async def get_metrics_workers(request: Request) -> Response:
+    """For Prometheus's `http_sd_configs`. Raises redis' errors, upon which it keeps the list that it has."""
+    return Json(targets(await state_of(request).workers.refresh()))
+
+
+def families(state: State, fleet: Fleet | None) -> Iterable[Metric]:
+    """All of it; `fleet` is None while Redis is away."""
+    yield from present_families(fleet is not None, state.singles.waiting, state.settings)
+    yield from state.metrics.families()
+    yield from process_families()
+    if fleet is not None:
+        yield from fleet_families(fleet, state.settings)
+
+
+def present_families(redis_up: bool, waiting: int, settings: Settings) -> Iterable[Metric]:
+    """How this process stands now."""
+    yield gauge("mnistified_redis_up", "Does this API process reach Redis?", (), {(): redis_up})
+    yield gauge(
+        "mnistified_waiting_requests",
+        "How near is this API process to refusing? Requests that wait for their answers, and the limit",
+        ("what",),
+        {("now",): waiting, ("limit",): settings.max_waiting_singles},
+    )
+
+
+def targets(workers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of each worker that serves metrics, where it does, and its name as a label."""
+    return [
+        {"targets": [worker["metrics"]], "labels": {"worker": worker["name"]}}
+        for worker in workers
+        if worker.get("metrics")
+    ]

@@ -1,0 +1,1 @@
+"""Routes under `/models`: versions, aliases, retraining."""

@@ -1,0 +1,61 @@
+"""`/models/{name}/train`: a model is trained anew, by a trainer if one runs. An admin's."""
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.http.access import caller_of, require_admin
+from api.http.responses import Json
+from api.routes.classify import read_body
+from api.routes.models.versions import model_of
+from api.state import State, state_of
+from shared.contract.training_request import Parameters, parse_parameters
+from shared.errors import BadParameter
+
+MOST_BODY_BYTES = 1 << 14
+
+
+async def post_training(request: Request) -> Response:
+    """202: it is queued, whether a trainer runs or not; `trainers` says which do."""
+    caller = caller_of(request)
+    require_admin(caller)
+    state = state_of(request)
+    model = model_of(request)
+    training_id = await state.trainings.submit(model, await _parameters(request, model), caller.name)
+    reply = await _told(state, model, training_id)
+    return Json(reply, 202, {"Location": reply["links"]["self"]})
+
+
+async def list_trainings(request: Request) -> Response:
+    """The newest first."""
+    require_admin(caller_of(request))
+    state = state_of(request)
+    trainings = await state.trainings.listed(model_of(request))
+    return Json({"trainings": trainings, "trainers": await state.trainings.trainers()})
+
+
+async def get_training(request: Request) -> Response:
+    require_admin(caller_of(request))
+    return Json(await _told(state_of(request), request.path_params["name"], request.path_params["id"]))
+
+
+async def cancel_training(request: Request) -> Response:
+    """Also while it runs: its trainer ends it within seconds."""
+    require_admin(caller_of(request))
+    state = state_of(request)
+    return Json(await state.trainings.cancel(request.path_params["name"], request.path_params["id"]))
+
+
+async def _told(state: State, model: str, training_id: str) -> dict[str, Any]:
+    return {**await state.trainings.read(model, training_id), "trainers": await state.trainings.trainers()}
+
+
+async def _parameters(request: Request, model: str) -> Parameters:
+    """Of the body; none at all is as good as `{}`."""
+    body = await read_body(request.receive, MOST_BODY_BYTES, "the parameters of a training")
+    try:
+        return parse_parameters(model, orjson.loads(body) if body.strip() else {})
+    except ValueError as error:
+        raise BadParameter(str(error)) from None

@@ -1,0 +1,123 @@
+"""The operations on models, by method and path: versions, aliases, trainings."""
+
+from api.routes.openapi.operation import Content, Operation, Parameter
+from api.routes.openapi.own import JSON, WAIT
+from api.routes.openapi.schemas import INTEGER, NUMBER, STRING, array, nullable, obj, ref
+from shared.errors import (
+    BadParameter,
+    BadRequest,
+    BadUpload,
+    Conflict,
+    Forbidden,
+    NotFound,
+    QueueFull,
+    RequestError,
+    SlowClient,
+    TooLarge,
+    Unavailable,
+)
+
+LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "of changes")
+REASON = Parameter("reason", {"type": "string", "maxLength": 500}, "kept with the change")
+READ_ERRORS: tuple[type[RequestError], ...] = (NotFound, Unavailable)
+BODY_ERRORS: tuple[type[RequestError], ...] = (BadRequest, BadUpload, SlowClient, TooLarge, BadParameter, Forbidden)
+
+
+def _read(summary: str, schema: dict[str, object], *errors: type[RequestError]) -> Operation:
+    content = [Content(JSON, schema)]
+    return Operation(summary=summary, tag="models", content=content, errors=(*READ_ERRORS, *errors))
+
+
+ALIAS = {
+    "type": "object",
+    "properties": {
+        "version": {"type": "integer", "minimum": 1},
+        "canary": nullable({"type": "integer", "minimum": 1}),
+        "canary_percent": {"type": "number", "minimum": 0, "maximum": 100},
+        "shadow": nullable({"type": "integer", "minimum": 1}),
+        "reason": {"type": "string", "maxLength": 500},
+        "force": {"type": "boolean"},
+    },
+    "required": ["version"],
+    "additionalProperties": False,
+}
+TRAINING_PARAMETERS = {
+    "type": "object",
+    "properties": {
+        "network": STRING,
+        "epochs": {"type": "integer", "minimum": 1, "maximum": 500},
+        "batch_size": {"type": "integer", "minimum": 1, "maximum": 4096},
+        "seed": INTEGER,
+        "augment": {"type": "boolean"},
+        "limit_images": nullable({"type": "integer", "minimum": 10, "maximum": 60_000}),
+        "floor": nullable(NUMBER),
+        "promote": {"enum": ["never", "if_passed"]},
+    },
+    "additionalProperties": False,
+}
+
+OPERATIONS = {
+    "GET /models": _read(
+        "Every model: versions, aliases, what its name means now", obj({"models": array(ref("Model"))})
+    ),
+    "GET /models/{name}": _read("One model", ref("Model")),
+    "GET /models/{name}/{version}": _read(
+        "A version's card, and what the gate found", obj({"name": STRING, "version": INTEGER}), BadParameter
+    ),
+    "GET /models/{name}/{version}/report": Operation(
+        summary="The gate's report, as JSON or as a page",
+        tag="models",
+        content=[Content(JSON, {"type": "object"}), Content("text/html", STRING)],
+        errors=READ_ERRORS,
+    ),
+    "GET /models/{name}/aliases": _read("A model's aliases", obj({"model": STRING, "aliases": {"type": "object"}})),
+    "GET /models/{name}/changes": Operation(
+        summary="Who changed which alias, the newest change first",
+        tag="models",
+        content=[Content(JSON, obj({"model": STRING, "changes": array({"type": "object"})}))],
+        parameters=[LIMIT],
+        errors=(*READ_ERRORS, BadParameter),
+    ),
+    "POST /models/{name}/aliases/{alias}": Operation(
+        summary="What an alias means from now on, once every worker has it loaded; an admin's",
+        tag="models",
+        body=[Content(JSON, ALIAS, {"version": 2, "reason": "passed, and better"})],
+        content=[Content(JSON, {"type": "object"})],
+        parameters=[WAIT],
+        errors=(*READ_ERRORS, *BODY_ERRORS, Conflict),
+    ),
+    "DELETE /models/{name}/aliases/{alias}": Operation(
+        summary="Take an alias away; an admin's",
+        tag="models",
+        content=[Content(JSON, {"type": "object"})],
+        parameters=[WAIT, REASON],
+        errors=(*READ_ERRORS, BadParameter, Forbidden),
+    ),
+    "POST /models/{name}/train": Operation(
+        summary="Train a model anew, by a trainer if one runs; an admin's",
+        tag="trainings",
+        status=202,
+        body=[Content(JSON, TRAINING_PARAMETERS, {"epochs": 60})],
+        content=[Content(JSON, ref("Training"))],
+        headers={"Location": "of the training"},
+        errors=(*READ_ERRORS, *BODY_ERRORS, QueueFull),
+    ),
+    "GET /models/{name}/train": Operation(
+        summary="A model's trainings, the newest first; an admin's",
+        tag="trainings",
+        content=[Content(JSON, obj({"trainings": array({"type": "object"}), "trainers": array(STRING)}))],
+        errors=(*READ_ERRORS, Forbidden),
+    ),
+    "GET /models/{name}/train/{id}": Operation(
+        summary="A training: state, progress, the gate's verdict; an admin's",
+        tag="trainings",
+        content=[Content(JSON, ref("Training"))],
+        errors=(*READ_ERRORS, Forbidden),
+    ),
+    "DELETE /models/{name}/train/{id}": Operation(
+        summary="Cancel a training, also while it runs; an admin's",
+        tag="trainings",
+        content=[Content(JSON, {"type": "object"})],
+        errors=(*READ_ERRORS, Forbidden, Conflict),
+    ),
+}

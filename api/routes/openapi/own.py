@@ -1,0 +1,250 @@
+"""The service's own operations, by method and path."""
+
+from typing import get_args
+
+from api.http.parameters import Maps
+from api.routes.dataset_sheets import COLUMNS, MOST_IMAGES
+from api.routes.dead_letters import MOST_LETTERS
+from api.routes.openapi.operation import Content, Operation, Parameter
+from api.routes.openapi.schemas import BINARY, INTEGER, STRING, array, obj, ref
+from api.routes.results.results import MOST_ITEMS
+from shared.errors import (
+    BadImage,
+    BadParameter,
+    BadUpload,
+    Conflict,
+    DeadlinePassed,
+    Forbidden,
+    InferenceFailed,
+    NotFound,
+    QueueFull,
+    SlowClient,
+    TooLarge,
+    Unavailable,
+    UnknownFormat,
+    WaitTimeout,
+)
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/tiff", "image/bmp", "image/webp")
+UPLOAD_TYPES = (
+    "multipart/form-data",
+    "application/zip",
+    "application/x-tar",
+    "application/x-npy",
+    "application/x-idx",
+    "application/octet-stream",
+)
+SECONDS = {"type": "number", "exclusiveMinimum": 0}
+
+MODEL = Parameter("model", STRING, "`name` or `name@version`; the default model where it is not given")
+TIMEOUT = Parameter("timeout_s", SECONDS, "an answer later than that is of no use: the image is dropped")
+WAIT = Parameter("wait", {"type": "number", "minimum": 0}, "block until the result is final, or so many seconds")
+PREFER = Parameter("Prefer", STRING, "`respond-async`: 202 at once; `wait=2`: so many seconds at most", "header")
+VERBOSE = Parameter("verbose", {"enum": ["0", "1", "false", "true"]}, "what the model's layers made of the image, too")
+MAPS = Parameter("maps", {"enum": [*get_args(Maps)]}, "of a verbose request: each layer's maps as a PNG, or as numbers")
+CALLBACK = Parameter("callback_url", {"type": "string", "format": "uri"}, "is sent the job's end, signed")
+FIT = Parameter(
+    "fit", {"const": "digit"}, "take a picture of any size, and bring it to what MNIST would have made of it"
+)
+SHOW = Parameter("show", {"const": "fitted"}, "with `fit=digit`: the reply has what the model saw, as a PNG in base64")
+IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    "the same key and images are the same job",
+    "header",
+)
+
+IF_NONE_MATCH = Parameter("If-None-Match", STRING, "the `ETag` of what is held already", "header")
+ETAG = "of the content"
+NOT_MODIFIED = "what is held already is what there is"
+DATASET = "`mnist`, or the drawn sample"
+
+SINGLE_ERRORS = (NotFound, BadParameter, QueueFull, InferenceFailed, Unavailable, WaitTimeout, DeadlinePassed)
+JOB_ERRORS = (BadUpload, NotFound, SlowClient, Conflict, TooLarge, UnknownFormat, BadParameter, QueueFull, Unavailable)
+
+CLASSIFY_TEST_IMAGE = Operation(
+    summary="The classification of an image of the test set",
+    tag="images",
+    content=[Content(JSON, ref("Prediction"))],
+    parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, SHOW],
+    errors=(BadImage, *SINGLE_ERRORS, Conflict),
+)
+TEST_IMAGE = Operation(
+    summary="An image of the test set",
+    tag="dataset",
+    content=[Content("image/jpeg", BINARY), Content("image/png", BINARY)],
+    headers={"X-Dataset": DATASET},
+    errors=(NotFound, BadParameter),
+)
+TEST_LABEL = Operation(
+    summary="The label of an image of the test set",
+    tag="dataset",
+    content=[Content(JSON, obj({"label": INTEGER}, {"dataset": STRING}), {"label": 4})],
+    headers={"X-Dataset": DATASET},
+    errors=(NotFound, BadParameter),
+)
+
+OPERATIONS = {
+    "POST /mnist/classify": Operation(
+        summary="The classification of one image of 28×28",
+        tag="images",
+        body=[Content(media_type, BINARY) for media_type in IMAGE_TYPES],
+        content=[Content(JSON, ref("Prediction"))],
+        parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, SHOW, IDEMPOTENCY_KEY],
+        errors=(BadImage, SlowClient, Conflict, TooLarge, *SINGLE_ERRORS),
+    ),
+    "POST /mnist/classify/bulk": Operation(
+        summary="A job of many images",
+        tag="images",
+        status=202,
+        body=[
+            Content(JSON, ref("Range"), {"start": 0, "stop": 100}),
+            Content(NDJSON, STRING),
+            *(Content(media_type, BINARY) for media_type in UPLOAD_TYPES),
+        ],
+        content=[Content(JSON, ref("Accepted"))],
+        headers={"Location": "of the result"},
+        parameters=[MODEL, TIMEOUT, CALLBACK, FIT, IDEMPOTENCY_KEY],
+        errors=JOB_ERRORS,
+    ),
+    "GET /mnist/classify/{index}": CLASSIFY_TEST_IMAGE,
+    "GET /mnist/{index}/classify": CLASSIFY_TEST_IMAGE,
+    "GET /mnist/image/{index}": TEST_IMAGE,
+    "GET /mnist/{index}/image": TEST_IMAGE,
+    "GET /mnist/label/{index}": TEST_LABEL,
+    "GET /mnist/{index}/label": TEST_LABEL,
+    "GET /mnist/labels": Operation(
+        summary="The labels of the whole test set, in order",
+        tag="dataset",
+        content=[Content(JSON, obj({"dataset": STRING, "labels": array(INTEGER)}))],
+        headers={"X-Dataset": DATASET, "ETag": ETAG},
+        also={304: NOT_MODIFIED},
+        parameters=[IF_NONE_MATCH],
+    ),
+    "GET /mnist/sheet": Operation(
+        summary=f"Images of the test set side by side, {COLUMNS} in a row, as a PNG",
+        tag="dataset",
+        content=[Content("image/png", BINARY)],
+        headers={"X-Dataset": DATASET, "ETag": ETAG},
+        also={304: NOT_MODIFIED},
+        parameters=[
+            Parameter("offset", {"type": "integer", "minimum": 0}, "of the first image"),
+            Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST_IMAGES}, "of images"),
+            IF_NONE_MATCH,
+        ],
+        errors=(NotFound, BadParameter),
+    ),
+    "GET /results/{id}": Operation(
+        summary="State and counts of a job, or of a single whose wait ran out",
+        tag="results",
+        content=[Content(JSON, ref("Job"))],
+        parameters=[WAIT],
+        errors=(NotFound, BadParameter, Unavailable),
+    ),
+    "DELETE /results/{id}": Operation(
+        summary="Cancel: queued images are free, finished ones keep their results",
+        tag="results",
+        content=[Content(JSON, ref("Job"))],
+        errors=(NotFound, BadParameter, Unavailable),
+    ),
+    "GET /results/{id}/items": Operation(
+        summary="Results in input order, also while the job runs",
+        tag="results",
+        content=[Content(JSON, ref("Items")), Content(NDJSON, STRING)],
+        parameters=[
+            Parameter("offset", {"type": "integer", "minimum": 0}, "of the first item"),
+            Parameter("limit", {"type": "integer", "minimum": 1}, f"of items; as JSON at most {MOST_ITEMS}"),
+        ],
+        errors=(NotFound, BadParameter, Unavailable),
+    ),
+    "GET /results/{id}/events": Operation(
+        summary="Progress as server-sent events, then the final state",
+        tag="results",
+        content=[Content("text/event-stream", STRING)],
+        also={204: "the last event was had already"},
+        parameters=[Parameter("Last-Event-ID", STRING, "of the last event that was had: go on after it", "header")],
+        errors=(NotFound, BadParameter, QueueFull, Unavailable),
+    ),
+    "GET /results/{id}/layers": Operation(
+        summary="What the model's layers made of the image of a verbose request",
+        tag="results",
+        content=[Content(JSON, ref("Layers"))],
+        parameters=[MAPS],
+        errors=(NotFound, BadParameter, QueueFull, Unavailable),
+    ),
+    "GET /dead-letters": Operation(
+        summary="Images that were set aside because workers did not survive them; an admin's",
+        tag="operating",
+        content=[Content(JSON, obj({"dead_letters": array(ref("DeadLetter")), "total": INTEGER}))],
+        parameters=[Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST_LETTERS}, "of letters")],
+        errors=(Forbidden, BadParameter, Unavailable),
+    ),
+    "POST /dead-letters/{id}/replay": Operation(
+        summary="Try one again, as a job of one; an admin's",
+        tag="operating",
+        status=202,
+        content=[Content(JSON, ref("Accepted"))],
+        headers={"Location": "of the result"},
+        errors=(Forbidden, NotFound, QueueFull, Unavailable),
+    ),
+    "GET /status": Operation(
+        summary="Model, versions, workers, queues, dead letters, dataset",
+        tag="operating",
+        content=[Content(JSON, ref("Status"))],
+        errors=(Unavailable,),
+    ),
+    "GET /metrics": Operation(
+        summary="This process and the whole service for Prometheus, in its text format",
+        tag="operating",
+        content=[Content("text/plain", STRING)],
+    ),
+    "GET /metrics/workers": Operation(
+        summary="Where the workers' own metrics are, for Prometheus's http_sd_configs",
+        tag="operating",
+        content=[Content(JSON, array(obj({"targets": array(STRING), "labels": {"type": "object"}})))],
+        errors=(Unavailable,),
+    ),
+    "GET /healthz": Operation(
+        summary="This process is alive", tag="operating", content=[Content(JSON, obj({"status": STRING}))], open=True
+    ),
+    "GET /readyz": Operation(
+        summary="Redis is there, and a worker that makes progress",
+        tag="operating",
+        content=[Content(JSON, obj({"status": STRING, "workers": INTEGER}))],
+        errors=(Unavailable,),
+        open=True,
+    ),
+    "GET /": Operation(
+        summary="The playground, a page",
+        tag="playground",
+        content=[Content("text/html", STRING)],
+        headers={"ETag": ETAG},
+        also={304: NOT_MODIFIED},
+        parameters=[IF_NONE_MATCH],
+        open=True,
+    ),
+    "GET /page/{asset}": Operation(
+        summary="What the playground is made of",
+        tag="playground",
+        content=[Content(media_type, STRING) for media_type in ("text/css", "text/javascript", "image/svg+xml")],
+        headers={"ETag": ETAG},
+        also={304: NOT_MODIFIED},
+        parameters=[IF_NONE_MATCH],
+        errors=(NotFound,),
+        open=True,
+    ),
+    "GET /openapi.json": Operation(
+        summary="This description", tag="description", content=[Content(JSON, {"type": "object"})]
+    ),
+    "GET /docs": Operation(
+        summary="This description as a page", tag="description", content=[Content("text/html", STRING)]
+    ),
+    "GET /docs/{asset}": Operation(
+        summary="What the page is made of",
+        tag="description",
+        content=[Content("text/css", STRING), Content("text/javascript", STRING)],
+        errors=(NotFound,),
+    ),
+}

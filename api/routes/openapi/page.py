@@ -1,0 +1,69 @@
+"""`/openapi.json`, and `/docs`: Swagger UI, served from its package, so that the page needs no other host."""
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from api.http.responses import to_json
+from api.routes.openapi.document import make_document
+from shared.errors import NotFound
+
+MEDIA_TYPES = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "start.js": "text/javascript",
+}
+# Swagger UI writes style attributes and draws its icons from data: URLs; scripts come from here alone.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>MNISTified: the HTTP interface</title>
+<link rel="stylesheet" href="docs/swagger-ui.css">
+</head>
+<body>
+<main id="ui"></main>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+"""
+START = 'SwaggerUIBundle({ url: "openapi.json", dom_id: "#ui", deepLinking: true, validatorUrl: null });\n'
+
+
+async def get_openapi(request: Request) -> Response:
+    kept = request.app.state  # the routes do not change while the process runs
+    if not hasattr(kept, "description"):
+        kept.description = to_json(make_document(templated.route for templated in request.app.routes))
+    return Response(kept.description, media_type="application/json")
+
+
+async def get_page(request: Request) -> Response:
+    return HTMLResponse(PAGE, headers={"Content-Security-Policy": POLICY})
+
+
+async def get_asset(request: Request) -> Response:
+    """Raises NotFound for what the page does not need."""
+    name = request.path_params["asset"]
+    if name not in MEDIA_TYPES:
+        raise NotFound(f"no {name!r} here; there: {', '.join(MEDIA_TYPES)}")
+    headers = {"Cache-Control": "max-age=86400", "X-Content-Type-Options": "nosniff"}
+    return Response(_read(name), headers=headers, media_type=MEDIA_TYPES[name])
+
+
+@cache
+def _read(name: str) -> bytes:
+    if name == "start.js":
+        return START.encode()
+    spec = find_spec("swagger_ui")  # found, not imported: only its files are wanted
+    if spec is None or spec.origin is None:
+        raise NotFound("the package swagger-ui-py is not installed")
+    return Path(spec.origin).with_name("static").joinpath(name).read_bytes()

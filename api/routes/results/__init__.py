@@ -1,0 +1,1 @@
+"""Routes under `/results`: polling, items, cancelling, event streams."""

@@ -1,0 +1,152 @@
+"""`GET /results/{id}/events`: how a job goes on, as server-sent events (html.spec.whatwg.org, 9.2)."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from api.http.access import caller_of
+from api.http.event_streams import Watchers
+from api.http.responses import to_json
+from api.queue.job_view import job_json
+from api.routes.results.event_ranges import numbers_of, runs_of, runs_text
+from api.routes.results.timed_out_singles import read_single
+from api.state import State, state_of
+from shared.config.api_keys import ApiKey
+from shared.errors import BadParameter, RequestError
+from shared.redis import keys
+
+logger = logging.getLogger(__name__)
+
+END_ID = "end"  # of the last event: whoever has had that one needs no more
+TICK_S = 0.1  # between looks at a job that goes on; twice as long after each look that finds nothing new …
+SLOW_TICK_S = 1.0  # … up to that
+HEARTBEAT_S = 10.0  # a comment after such a silence, for proxies and for whoever watches the connection
+LONGEST_S = 900.0  # one stream; its client comes again, and goes on where it was
+RECONNECT_MS = 1000
+MOST_RUNS = 1000  # in an id, which comes back as a header: beyond that some items may be told twice
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+HEARTBEAT = b": still there\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A result as `GET /results/{id}` shows it; `chunks` are the numbers of those that have their results, of
+    `chunk_images` each.
+    """
+
+    shown: dict[str, Any]
+    final: bool
+    chunks: frozenset[int]
+    chunk_images: int
+
+    @property
+    def chunk_count(self) -> int:
+        return -(-(self.shown["total"] or 0) // self.chunk_images)
+
+
+class EventStream(StreamingResponse):
+    """Counts as a watcher for as long as it lasts."""
+
+    def __init__(self, content: AsyncIterator[bytes], watchers: Watchers) -> None:
+        super().__init__(content, headers=HEADERS, media_type="text/event-stream")
+        self._watchers = watchers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._watchers.turn():
+            await super().__call__(scope, receive, send)
+
+
+async def get_events(request: Request) -> Response:
+    """Progress, then the final state. `Last-Event-ID` goes on after that event; after the last there is nothing: 204,
+    at which a browser does not come again.
+    """
+    state, caller, result_id = state_of(request), caller_of(request.scope), request.path_params["id"]
+
+    async def read() -> Progress:
+        return await read_progress(state, result_id, caller)
+
+    last_id = request.headers.get("last-event-id", "")
+    now = await read()
+    if last_id == END_ID:
+        return Response(status_code=204)
+    try:
+        told = numbers_of(last_id, now.chunk_count)
+    except ValueError as error:
+        raise BadParameter(f"Last-Event-ID is no id of these events: {error}") from None
+
+    async def events() -> AsyncIterator[bytes]:
+        with state.replies.job_end(result_id) as ended:
+            async for event in follow(read, told, ended, state.watchers):
+                yield event
+
+    return EventStream(events(), state.watchers)
+
+
+async def follow(
+    read: Callable[[], Awaitable[Progress]],
+    told: set[int],
+    ended: asyncio.Event,
+    watchers: Watchers,
+    heartbeat_s: float = HEARTBEAT_S,
+) -> AsyncIterator[bytes]:
+    """Events until the job is final; `told` are the chunks that the client knows of. `ended` is set when it may be.
+
+    Redis away is waited for. What `read` raises as RequestError ends the stream: the result is there no more.
+    """
+    yield b"retry: %d\n\n" % RECONNECT_MS
+    started_s = sent_s = time.monotonic()
+    tick_s, counts = TICK_S, None
+    while not watchers.ending and time.monotonic() - started_s < LONGEST_S:
+        ended.clear()
+        tick_s = min(2 * tick_s, SLOW_TICK_S)
+        try:
+            now = await read()
+        except RequestError:
+            return
+        except (RedisError, OSError) as error:
+            logger.warning("progress cannot be read: %s", error)
+        else:
+            if now.final:
+                yield event("final", END_ID, now, set(range(now.chunk_count)) - told)
+                return
+            if now.shown["counts"] != counts:
+                tick_s, counts, sent_s = TICK_S, now.shown["counts"], time.monotonic()
+                fresh = now.chunks - told
+                told = told | fresh
+                yield event("progress", runs_text(told, MOST_RUNS), now, fresh)
+        if time.monotonic() - sent_s >= heartbeat_s:
+            sent_s = time.monotonic()
+            yield HEARTBEAT
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), tick_s)
+
+
+def event(name: str, event_id: str, now: Progress, fresh: Iterable[int]) -> bytes:
+    """`new_items` are the items of the `fresh` chunks, [start, stop] of each run."""
+    size, total = now.chunk_images, now.shown["total"] or 0
+    new_items = [[first * size, min(stop * size, total)] for first, stop in runs_of(fresh)]
+    return b"event: %b\nid: %b\ndata: %b\n\n" % (
+        name.encode(),
+        event_id.encode(),
+        to_json(now.shown | {"new_items": new_items}),
+    )
+
+
+async def read_progress(state: State, result_id: str, caller: ApiKey) -> Progress:
+    """Raises NotFound, and redis' errors."""
+    if single := await read_single(state, result_id, caller):
+        final = single[1]["state"] != "queued"
+        return Progress(single[0], final, frozenset({0} if final else ()), 1)
+    job = await state.jobs.read(result_id, caller)
+    chunks = await state.client.hkeys(keys.job_blocks(job.id)) if job.finished else ()
+    shown = job_json(job, time.time() * 1e3)
+    return Progress(shown, job.finished_ms is not None, frozenset(map(int, chunks)), job.chunk_images)

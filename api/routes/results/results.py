@@ -1,0 +1,85 @@
+"""`/results/{id}`: poll, wait, items, cancel."""
+
+import time
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from api.http.access import caller_of
+from api.http.parameters import accepts_first, integer_parameter, maps_parameter, wait_parameter
+from api.http.responses import JSON_TYPE, NDJSON_TYPE, Json, to_json
+from api.queue.job_view import Job, job_json
+from api.routes.results.timed_out_singles import read_single
+from api.state import State, state_of
+from shared.errors import BadParameter
+
+DEFAULT_LIMIT = 1000
+MOST_ITEMS = 10_000  # of one JSON reply; NDJSON streams as many as are asked for
+ITEMS_PER_WRITE = 256
+
+
+async def get_result(request: Request) -> Response:
+    """State and counts; with `?wait=` it blocks until the job is final or the time is up."""
+    state, caller = state_of(request), caller_of(request.scope)
+    result_id = request.path_params["id"]
+    wait_s = wait_parameter(request.query_params, state.settings.max_wait_s)
+    if single := await read_single(state, result_id, caller):
+        return Json(single[0])
+    job = await (state.jobs.wait(result_id, caller, wait_s) if wait_s else state.jobs.read(result_id, caller))
+    return Json(job_json(job, time.time() * 1e3))
+
+
+async def get_items(request: Request) -> Response:
+    """Results in input order, also while the job runs: JSON page by page, NDJSON as one stream."""
+    state, caller = state_of(request), caller_of(request.scope)
+    result_id = request.path_params["id"]
+    accept = accepts_first(request.headers.get("accept", ""), (JSON_TYPE.decode(), NDJSON_TYPE))
+    as_ndjson = accept == NDJSON_TYPE
+    most = state.settings.max_job_images if as_ndjson else MOST_ITEMS
+    offset = integer_parameter(request.query_params, "offset", 0, 0, state.settings.max_job_images)
+    limit = integer_parameter(request.query_params, "limit", most if as_ndjson else DEFAULT_LIMIT, 1, most)
+    if single := await read_single(state, result_id, caller):
+        items = [single[1]][offset : offset + limit]
+        if as_ndjson:
+            return Response(b"".join(to_json(item) + b"\n" for item in items), media_type=NDJSON_TYPE)
+        return Json({"items": items, "next": None})
+    job = await state.jobs.read(result_id, caller)
+    if as_ndjson:
+        return StreamingResponse(_ndjson(state, job, offset, limit), media_type=NDJSON_TYPE)
+    items = [item async for item in state.jobs.items(job, offset, limit)]
+    end = offset + len(items)
+    more = f"/results/{job.id}/items?offset={end}&limit={limit}" if end < (job.total or 0) else None
+    return Json({"items": items, "next": more if items else None})
+
+
+async def get_layers(request: Request) -> Response:
+    """What the layers made of the one image of a verbose request."""
+    state, caller = state_of(request), caller_of(request.scope)
+    result_id = request.path_params["id"]
+    maps = maps_parameter(request.query_params)
+    if not await read_single(state, result_id, caller):
+        await state.jobs.read(result_id, caller)
+    async with state.verbose.turn():
+        return Json(await state.verbose.read(result_id, maps))
+
+
+async def cancel_result(request: Request) -> Response:
+    """What is queued is free, what is finished stays. A final job is answered as it is."""
+    state, caller = state_of(request), caller_of(request.scope)
+    result_id = request.path_params["id"]
+    if await read_single(state, result_id, caller):
+        raise BadParameter(f"{result_id} is a single request whose wait ran out; only jobs are cancelled")
+    job = await state.jobs.cancel(result_id, caller)
+    return Json(job_json(job, time.time() * 1e3))
+
+
+async def _ndjson(state: State, job: Job, offset: int, limit: int) -> AsyncIterator[bytes]:
+    lines: list[bytes] = []
+    async for item in state.jobs.items(job, offset, limit):
+        lines.append(to_json(item))
+        if len(lines) == ITEMS_PER_WRITE:
+            yield b"\n".join(lines) + b"\n"
+            lines = []
+    if lines:
+        yield b"\n".join(lines) + b"\n"

@@ -1,0 +1,43 @@
+"""Singles whose synchronous wait ran out: their ids are told, and can be asked for like those of jobs."""
+
+import re
+from typing import Any
+
+import orjson
+
+from api.http.uid import UID_CHARS
+from api.queue.job_view import block_item, queued_item, single_json
+from api.queue.singles import SingleRequest
+from api.state import State
+from shared.config.api_keys import ApiKey
+from shared.contract.block import Block, decode_block
+from shared.redis import keys
+
+SINGLE_ID = re.compile(rf"([0-9a-f]{{{UID_CHARS}}})-([0-9]{{1,4}})")
+
+
+async def remember_single(state: State, single_id: str, asked: SingleRequest) -> None:
+    """Make an id known to `read_single`."""
+    waited = orjson.dumps(
+        {"model": asked.model, "client": asked.caller.name, "request_id": asked.origin.request_id or single_id}
+    )
+    await state.client.set(keys.waited(single_id), waited, ex=state.settings.single_result_ttl_s)
+
+
+async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """State and item of a single; None when the id is no single's, not known, or another's."""
+    match = SINGLE_ID.fullmatch(single_id)
+    if match is None:
+        return None
+    data, waited = await state.client.mget(keys.result(match[1]), keys.waited(single_id))
+    block: Block | None = decode_block(data) if data is not None else None
+    position = int(match[2])
+    asked = orjson.loads(waited) if waited is not None else {}
+    request_id = asked.get("request_id", single_id)
+    if block is None:
+        if asked.get("client") != caller.name:
+            return None
+        return single_json(single_id, asked["model"], request_id, None, position), queued_item()
+    if position >= block.count or block.client != caller.name:
+        return None
+    return single_json(single_id, block.model, request_id, block, position), block_item(block, position, 0, None)

@@ -1,0 +1,77 @@
+"""How the service is: `/status` for people, `/healthz` and `/readyz` for machines."""
+
+import logging
+import time
+from dataclasses import asdict
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.http.responses import Json
+from api.monitoring.fleet import lane_limits, read_fleet
+from api.monitoring.queue_depths import is_stalled, read_queues
+from api.monitoring.recent_batches import describe_recent
+from api.state import State, state_of
+from shared.errors import ModelError, Unavailable
+
+logger = logging.getLogger(__name__)
+
+
+async def get_status(request: Request) -> Response:
+    """Model, versions, workers, queues, dead letters, dataset. Raises redis' errors: no Redis, not ok."""
+    state = state_of(request)
+    fleet = await read_fleet(state)
+    return Json(
+        {
+            "status": "stalled" if fleet.stalled else "ok",
+            "model": await _default_model(state),
+            "models": state.catalog.models,
+            "aliases": state.aliases.table,
+            "workers": [{name: of for name, of in worker.items() if name != "recent"} for worker in fleet.workers],
+            "recent": describe_recent(fleet.workers),
+            "trainers": await state.trainings.trainers(),
+            "queues": {
+                name: {lane: asdict(depth) for lane, depth in lanes.items()} for name, lanes in fleet.queues.items()
+            },
+            "limits": lane_limits(state.settings),
+            "refusals": state.metrics.refusals,
+            "drift": fleet.drift,
+            "shadows": fleet.shadows,
+            "takeovers": sum(worker["takeovers"] for worker in fleet.workers),
+            "dead_letters": fleet.dead_letters,
+            "dataset": {"name": state.test_set.name, "images": len(state.test_set.images)},
+        }
+    )
+
+
+async def get_healthz(request: Request) -> Response:
+    """Alive: this process answers."""
+    return Json({"status": "ok"})
+
+
+async def get_readyz(request: Request) -> Response:
+    """Able to answer now: Redis is there, and a worker that makes progress. Raises Unavailable, or redis' errors."""
+    state = state_of(request)
+    workers = await state.workers.refresh()
+    if not workers:
+        raise Unavailable("no worker is ready", "not_ready")
+    stall_s = state.settings.queue_stall_s
+    queues = await read_queues(state.client, list(state.catalog.models))
+    if is_stalled(queues, workers, stall_s, time.time()):
+        raise Unavailable(
+            f"images have been queued for more than {stall_s:g} s, and no worker finishes a batch", "not_ready"
+        )
+    return Json({"status": "ok", "workers": len(workers)})
+
+
+async def _default_model(state: State) -> dict[str, Any]:
+    """Of the version that the default model means now; only its name where its card cannot be read."""
+    name, _, version = (ref := state.meaning(None)).partition("@")
+    try:
+        card = await state.catalog.card(ref)
+    except ModelError as error:
+        logger.error("the default model's card: %s", error)
+        card = {}
+    told = {field: card.get(field) for field in ("layers", "parameters", "multiply_adds", "accuracy")}
+    return {"name": name, "version": int(version), **told}

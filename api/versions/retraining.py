@@ -1,0 +1,127 @@
+"""Trainings in Redis, as the API sees them: asked for, read, cancelled. The rest is done in
+`worker/tasks/retraining/`.
+"""
+
+import re
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from api.http.uid import UID_CHARS, new_uid
+from shared.config.settings import Settings
+from shared.contract.training_request import QUEUED, Parameters
+from shared.errors import Conflict, NotFound, QueueFull
+from shared.redis import keys
+from shared.redis.connection import Client
+
+SUBMIT = Path(__file__).with_name("submit_training.lua").read_text()
+CANCEL = Path(__file__).with_name("cancel_training.lua").read_text()
+TRAINING_ID = re.compile(rf"t[0-9a-f]{{{UID_CHARS}}}")
+MOST_LISTED = 50  # of a model, the newest
+RETRY_AFTER_S = 60  # a training takes minutes
+
+Json = dict[str, Any]
+
+
+class Trainings:
+    """Every method raises redis' errors while Redis is away."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._submit = client.register_script(SUBMIT)
+        self._cancel = client.register_script(CANCEL)
+
+    async def submit(self, model: str, parameters: Parameters, key: str) -> str:
+        """The id of a training that is queued now; `key` is the name of the API key. Raises QueueFull."""
+        training_id, now_ms = f"t{new_uid()}", int(time.time() * 1e3)
+        most, ttl_s = self._settings.max_trainings, self._settings.training_ttl_s
+        fields: Json = {
+            "model": model,
+            "parameters": orjson.dumps(asdict(parameters)),
+            "state": QUEUED,
+            "created_ms": now_ms,
+            "key": key,
+        }
+        accepted = await self._submit(
+            keys=[keys.TRAININGS_DUE, keys.training(training_id), keys.trainings(model)],
+            args=[most, MOST_LISTED, ttl_s, now_ms, training_id, *(part for pair in fields.items() for part in pair)],
+        )
+        if not accepted:
+            raise QueueFull(
+                f"{most} trainings are queued or running already (MAX_TRAININGS)", RETRY_AFTER_S, "trainings"
+            )
+        return training_id
+
+    async def read(self, model: str, training_id: str) -> Json:
+        """As clients see it. Raises NotFound for none of that model."""
+        fields = await self._client.hgetall(keys.training(training_id)) if TRAINING_ID.fullmatch(training_id) else {}
+        if fields.get(b"model", b"").decode() != model:
+            raise NotFound(
+                f"no training {training_id!r} of {model}; they are kept for {self._settings.training_ttl_s} s"
+            )
+        return training_json(training_id, fields)
+
+    async def listed(self, model: str) -> list[Json]:
+        """The newest first."""
+        ids = await self._client.zrevrange(keys.trainings(model), 0, MOST_LISTED - 1)
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for training_id in ids:
+                pipeline.hgetall(keys.training(training_id.decode()))
+            found = await pipeline.execute()
+        return [training_json(each.decode(), fields) for each, fields in zip(ids, found, strict=True) if fields]
+
+    async def cancel(self, model: str, training_id: str) -> Json:
+        """Final at once; a final one stays as it is. Raises NotFound, and Conflict for one that is being published."""
+        await self.read(model, training_id)
+        now_ms = int(time.time() * 1e3)
+        cancelled = await self._cancel(
+            keys=[keys.TRAININGS_DUE, keys.training(training_id)], args=[training_id, now_ms]
+        )
+        if not cancelled:
+            raise Conflict(f"training {training_id} is being published: too late to cancel it")
+        return await self.read(model, training_id)
+
+    async def trainers(self) -> list[str]:
+        """Names of those that live."""
+        names = await self._client.zrangebyscore(keys.TRAINERS, time.time() - self._settings.worker_ttl_s, "+inf")
+        return sorted(name.decode() for name in names)
+
+
+def training_json(training_id: str, fields: dict[bytes, bytes]) -> Json:
+    """Out of its hash; see `shared/redis/keys.py`. What has not come about is null."""
+
+    def text(field: str) -> str | None:
+        value = fields.get(field.encode())
+        return None if value is None else value.decode()
+
+    def number(field: str) -> int | None:
+        value = fields.get(field.encode())
+        return None if value is None else int(value)
+
+    def parsed(field: str) -> Any:
+        value = fields.get(field.encode())
+        return None if value is None else orjson.loads(value)
+
+    return {
+        "id": training_id,
+        "model": text("model"),
+        "state": text("state"),
+        "stage": text("stage"),
+        "progress": parsed("progress"),
+        "verdict": parsed("verdict"),
+        "version": text("version"),
+        "promotion": text("promotion"),
+        "reason": text("reason"),
+        "log": parsed("log"),
+        "parameters": parsed("parameters"),
+        "attempt": number("attempt") or 0,
+        "trainer": text("trainer"),
+        "created_ms": number("created_ms"),
+        "started_ms": number("started_ms"),
+        "finished_ms": number("finished_ms"),
+        "links": {"self": f"/models/{text('model')}/train/{training_id}"},
+    }

@@ -1,0 +1,1 @@
+"""Load generators and the inputs that they send."""

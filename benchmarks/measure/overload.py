@@ -1,0 +1,70 @@
+"""Ten times the load that fills the service: what is still answered, and how soon all is as before."""
+
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.load.http_call import call
+from benchmarks.load.inputs import Inputs
+from benchmarks.load.loops import run_json
+from benchmarks.plan import Plan
+from benchmarks.report.results import Flooded, Overload
+from benchmarks.system.processes import BenchmarkError
+from benchmarks.system.service import CLASSIFY, Service, running
+
+TIMES = 10
+NORMAL_MS = 100.0  # a single within that is answered normally
+COME_BACK_S = 60.0
+REST_S = 3.0
+DRAIN_S = 60.0
+
+
+def measure_overload(plan: Plan, inputs: Inputs, log_dir: Path) -> Overload:
+    """Full load, then ten times its connections: once each sends again at once, once it heeds `Retry-After`."""
+    with running(log_dir / "overload") as service:
+        flood(service, inputs, plan.full_connections, plan.warm_s)
+        full = flood(service, inputs, plan.full_connections, plan.closed_s)
+        if not full.accepted:
+            raise BenchmarkError(f"nothing was answered at full load: {full}")
+        time.sleep(REST_S)
+        crowd = TIMES * plan.full_connections
+        return Overload(
+            full=full,
+            impatient=flood(service, inputs, crowd, plan.overload_s),
+            patient=flood(service, inputs, crowd, plan.overload_s, patient=True),
+        )
+
+
+def flood(service: Service, inputs: Inputs, connections: int, seconds: float, patient: bool = False) -> Flooded:
+    """One closed loop, then the rest until the service is as before it."""
+    before_mib = service.resident_mib()
+    service.reset_peaks()
+    command = [sys.executable, "-m", "benchmarks.load.flood", "--port", str(service.port), "--path", CLASSIFY]
+    command += ["--seconds", str(seconds), "--connections", str(connections), *(["--patient"] if patient else [])]
+    told = run_json([*command, *map(str, inputs.png_files)], timeout_s=seconds + DRAIN_S)
+    normal_s = seconds_until_normal(service, inputs)
+    peak_mib = service.peaks_mib()
+    time.sleep(REST_S)
+    return Flooded(
+        connections=connections,
+        patient=patient,
+        normal_s=normal_s,
+        before_mib=before_mib,
+        peak_mib=peak_mib,
+        after_mib=service.resident_mib(),
+        **told,
+    )
+
+
+def seconds_until_normal(service: Service, inputs: Inputs) -> float:
+    """From the last answer of the flood to the first single that is answered within NORMAL_MS."""
+    start_s = time.perf_counter()
+    while (sent_s := time.perf_counter()) < start_s + COME_BACK_S:
+        try:
+            status, _ = call(service.port, "POST", CLASSIFY, inputs.pngs[0], {"Content-Type": "image/png"})
+        except OSError:
+            continue
+        answered_s = time.perf_counter()
+        if status == 200 and answered_s - sent_s <= NORMAL_MS / 1e3:
+            return answered_s - start_s
+    raise BenchmarkError(f"no single is answered within {NORMAL_MS:g} ms, {COME_BACK_S:g} s after the overload")

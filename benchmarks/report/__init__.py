@@ -1,0 +1,1 @@
+"""From raw figures to ratios and a Markdown report."""

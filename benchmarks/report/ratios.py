@@ -1,0 +1,250 @@
+"""The ratios that this service is held to, worked out round by round. Pure."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.measure.answers import MOST_ERROR
+from benchmarks.report.results import Job, Load, Round, Run
+
+PerRound = Callable[[Round], float | None]
+LoadFigure = Callable[[Load], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """A bound to keep: at least so much, or at most."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def met_by(self, value: float) -> bool:
+        if self.at_least is not None:
+            return value >= self.at_least
+        return self.at_most is None or value <= self.at_most
+
+    def __str__(self) -> str:
+        return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One figure: its value in each round that has it. Without a goal it is told for comparison."""
+
+    label: str
+    goal: Goal | None
+    values: list[float]
+
+
+def requests_per_s(load: Load) -> float:
+    return load.requests_per_s
+
+
+def p50_ms(load: Load) -> float:
+    return load.p50_ms
+
+
+# connections, label, what makes a peer the best, the figure compared, the goal
+COMPARED: tuple[tuple[int, str, LoadFigure, LoadFigure, Goal], ...] = (
+    (1, "1 connection: p50 over the best peer's", lambda load: -load.p50_ms, p50_ms, Goal(at_most=0.25)),
+    *(
+        (number, f"{number} connections: requests/s over the best peer's", requests_per_s, requests_per_s, goal)
+        for number, goal in ((16, Goal(at_least=2.5)), (64, Goal(at_least=1.3)), (256, Goal(at_least=1.3)))
+    ),
+)
+
+ACCURACY = {"cnn": 0.9975, "cnn-small": 0.996, "cnn-accurate": 0.9985}  # of the newest version of each, in LiteRT
+
+
+def all_ratios(run: Run) -> list[Ratio]:
+    """Every figure with a goal that this run has measured."""
+    ratios = [
+        *bulk_ratios(run.rounds),
+        *single_ratios(run.rounds),
+        *other_ratios(run.rounds),
+        *version_ratios(run.rounds),
+    ]
+    for path, error in (service_errors(run) | peer_errors(run.rounds)).items():
+        label = f"largest difference to the engine's own probabilities, {path}"
+        ratios.append(Ratio(label, Goal(at_most=MOST_ERROR), [error]))
+    return [ratio for ratio in ratios if ratio.values]
+
+
+def service_errors(run: Run) -> dict[str, float]:
+    """By path, the largest difference to the engine's own probabilities."""
+    beside = [single.max_error for one in run.rounds for single in one.single]
+    return run.max_error | ({"singles under load": max(beside)} if beside else {})
+
+
+def peer_errors(rounds: list[Round]) -> dict[str, float]:
+    errors: dict[str, float] = {}
+    for one in rounds:
+        for peer in one.peers:
+            if peer.singles:
+                errors[peer.name] = max(peer.max_error, errors.get(peer.name, 0.0))
+    return errors
+
+
+def bulk_ratios(rounds: list[Round]) -> list[Ratio]:
+    return [
+        _ratio("bulk 10k, images/s over the ceiling", Goal(at_least=0.9), rounds, _over_ceiling),
+        _ratio("bulk, cost per image, 100k over 1k", Goal(at_most=1.15), rounds, _cost_growth),
+        _ratio("bulk, peak memory, 100k less 1k: API, MiB", Goal(at_most=64), rounds, _memory_growth("api")),
+        _ratio("bulk, peak memory, 100k less 1k: worker, MiB", Goal(at_most=64), rounds, _memory_growth("worker-1")),
+    ]
+
+
+def single_ratios(rounds: list[Round]) -> list[Ratio]:
+    """Against the best peer that batches, and, without a goal, against the best of all where that is another."""
+    ratios = []
+    for connections, label, merit, figure, goal in COMPARED:
+        batching = best_peer(rounds, connections, merit)
+        best = best_peer(rounds, connections, merit, batching_only=False)
+        for name, bound in ((batching, goal), (best, None)):
+            if name and (bound or name != batching):
+                told = f"single, {label} ({name})"
+                ratios.append(_ratio(told, bound, rounds, _over_peer(name, connections, figure)))
+    return ratios
+
+
+def other_ratios(rounds: list[Round]) -> list[Ratio]:
+    sizes = sorted({job.images for one in rounds for job in one.workers})
+    return [
+        _ratio("mixed: singles' p99 beside a job over their own", Goal(at_most=5), rounds, _mixed_p99),
+        _ratio("mixed: a job's images/s beside singles over its own", Goal(at_least=0.75), rounds, _mixed_rate),
+        _ratio("mixed: a job of 10 images behind that job, seconds", Goal(at_most=1), rounds, _small_behind_s),
+        *(
+            _ratio(f"bulk {size // 1000}k, two workers over one", Goal(at_least=1.6), rounds, _second_worker(size))
+            for size in sizes
+        ),
+        _ratio("overload: p99 of what is accepted over full load's", Goal(at_most=2), rounds, _overload_p99),
+        _ratio("overload: neither answered nor refused", Goal(at_most=0), rounds, _overload_failed),
+    ]
+
+
+def version_ratios(rounds: list[Round]) -> list[Ratio]:
+    return [
+        *(
+            _ratio(f"accuracy of the newest {name}", Goal(at_least=least), rounds, _newest_accuracy(name))
+            for name, least in ACCURACY.items()
+        ),
+        _ratio("promotion under load: failed requests", Goal(at_most=0), rounds, _of_switch("failed")),
+        _ratio("promotion under load: answers of another version", Goal(at_most=0), rounds, _of_switch("misnamed")),
+        _ratio("promotion under load: p99 during over before", Goal(at_most=2), rounds, _switch_p99),
+        _ratio("canary: off its share, in standard deviations", Goal(at_most=3), rounds, _canary_off),
+    ]
+
+
+def best_peer(rounds: list[Round], connections: int, merit: LoadFigure, batching_only: bool = True) -> str:
+    """The peer with the highest median `merit` over all rounds; "" where none was measured."""
+    merits: dict[str, list[float]] = {}
+    for one in rounds:
+        for peer in one.peers:
+            if batching_only and not peer.batches:
+                continue
+            for single in peer.singles:
+                if single.load.connections == connections:
+                    merits.setdefault(peer.name, []).append(merit(single.load))
+    return max(merits, key=lambda name: median(merits[name]), default="")
+
+
+def median_rate(jobs: list[Job], images: int, workers: int = 1) -> float | None:
+    """images/s of the jobs of this size in one round."""
+    rates = [job.images_per_s for job in jobs if job.images == images and job.workers == workers]
+    return median(rates) if rates else None
+
+
+def _ratio(label: str, goal: Goal | None, rounds: list[Round], value: PerRound) -> Ratio:
+    return Ratio(label, goal, [number for one in rounds if (number := value(one)) is not None])
+
+
+def _quotient(above: float | None, below: float | None) -> float | None:
+    return above / below if above is not None and below else None
+
+
+def _over_ceiling(one: Round) -> float | None:
+    return _quotient(median_rate(one.bulk, 10_000), one.ceiling.images_per_s) if one.ceiling else None
+
+
+def _cost_growth(one: Round) -> float | None:
+    return _quotient(median_rate(one.bulk, 1_000), median_rate(one.bulk, 100_000))
+
+
+def _memory_growth(process: str) -> PerRound:
+    def growth(one: Round) -> float | None:
+        small = [job.peak_mib[process] for job in one.bulk if job.images == 1_000]
+        large = [job.peak_mib[process] for job in one.bulk if job.images == 100_000]
+        return max(large) - median(small) if small and large else None
+
+    return growth
+
+
+def _over_peer(name: str, connections: int, figure: LoadFigure) -> PerRound:
+    def over(one: Round) -> float | None:
+        ours = [single.load for single in one.single if single.load.connections == connections]
+        theirs = [
+            single.load
+            for peer in one.peers
+            if peer.name == name
+            for single in peer.singles
+            if single.load.connections == connections
+        ]
+        return _quotient(figure(ours[0]), figure(theirs[0])) if ours and theirs else None
+
+    return over
+
+
+def _small_behind_s(one: Round) -> float | None:
+    """Of several small jobs, the slowest."""
+    return max(job.seconds for job in one.mixed.small_behind) if one.mixed else None
+
+
+def _overload_p99(one: Round) -> float | None:
+    """The worse one of the two crowds."""
+    if one.overload is None:
+        return None
+    crowds = (one.overload.impatient, one.overload.patient)
+    return _quotient(max(crowd.p99_ms for crowd in crowds), one.overload.full.p99_ms)
+
+
+def _overload_failed(one: Round) -> float | None:
+    if one.overload is None:
+        return None
+    return sum(sum(each.failed.values()) for each in (one.overload.full, one.overload.impatient, one.overload.patient))
+
+
+def _mixed_p99(one: Round) -> float | None:
+    return _quotient(one.mixed.singles_beside.p99_ms, one.mixed.singles_alone.p99_ms) if one.mixed else None
+
+
+def _mixed_rate(one: Round) -> float | None:
+    return _quotient(one.mixed.job_beside.images_per_s, one.mixed.job_alone.images_per_s) if one.mixed else None
+
+
+def _second_worker(images: int) -> PerRound:
+    return lambda one: _quotient(median_rate(one.workers, images, 2), median_rate(one.workers, images, 1))
+
+
+def _newest_accuracy(name: str) -> PerRound:
+    def newest(one: Round) -> float | None:
+        ours = [each for each in one.published if each.model.startswith(f"{name}@") and each.engine == "litert"]
+        return max(ours, key=lambda each: int(each.model.partition("@")[2])).accuracy if ours else None
+
+    return newest
+
+
+def _of_switch(field: str) -> PerRound:
+    return lambda one: getattr(one.switch, field) if one.switch else None
+
+
+def _switch_p99(one: Round) -> float | None:
+    return _quotient(one.switch.during_p99_ms, one.switch.before_p99_ms) if one.switch else None
+
+
+def _canary_off(one: Round) -> float | None:
+    """Of the binomial that chance draws the answers from."""
+    if one.switch is None:
+        return None
+    requests, share = one.switch.canary_requests, one.switch.canary_percent / 100
+    return abs(one.switch.canary_answers - requests * share) / math.sqrt(requests * share * (1 - share))

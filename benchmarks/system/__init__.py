@@ -1,0 +1,1 @@
+"""The service under measurement, its processes, and the machine."""

@@ -1,0 +1,33 @@
+"""The engine as a worker with this environment loads it, for what measures it or compares with it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from shared.config.settings import engine_threads, load_settings
+from shared.images import Images, Probabilities
+from shared.models.mirror import open_registry
+from shared.models.registry import load_version
+from worker.engine import Engine, choose_kind, load_engine, replicate
+
+
+def engine_alone() -> tuple[Engine, int]:
+    """The engine of the default model with all of a worker's threads, and how many those are."""
+    settings = load_settings(os.environ)
+    threads = engine_threads(settings)
+    return load_engine(choose_kind(settings.engine), default_model_dir(), threads), threads
+
+
+def engines_alone() -> tuple[list[list[Callable[[Images], Probabilities]]], int]:
+    """The ways to use a worker's threads, each as what runs side by side; and how many threads those are."""
+    engine, threads = engine_alone()
+    arrangements: list[list[Callable[[Images], Probabilities]]] = [[engine.runtime.run]]
+    if engine.kind == "litert" and threads > 1:
+        arrangements.append([each.runtime.run for each in replicate(engine, default_model_dir(), threads)])
+    return arrangements, threads
+
+
+def default_model_dir() -> Path:
+    """Of the version that a request without `?model=` gets."""
+    settings = load_settings(os.environ)
+    return load_version(open_registry(settings.models_dir, settings.models_cache_dir), settings.default_model).directory

@@ -1,0 +1,126 @@
+"""What a client asks of the service, each as an exchange (`mnistified.http.exchange`). Paths are those of
+docs/http.md.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from mnistified.errors import NotFound
+from mnistified.http.exchange import Body, Call, Exchange, Pause, retrying
+from mnistified.results import Item, JobState, Result
+
+SUBMIT_TIMEOUT_S = 600.0  # from the last byte of an upload to its 202: by then, all of it has been read and stored
+LONGEST_WAIT_S = 20.0  # that one request waits for a job
+ITEMS_PER_PAGE = 2048
+FIRST_POLL_S = 0.02  # between looks at a job whose next item is not there yet
+LONGEST_POLL_S = 1.0
+
+
+def classify(image: bytes, query: Mapping[str, str], retries: int) -> Exchange[Result]:
+    """`image` is an image file. Where it is fitted, the result has what the model saw."""
+    if "fit" in query:
+        query = {**query, "show": "fitted"}
+    body = Body(lambda: iter([image]), size_bytes=len(image))
+    reply = yield from retrying(Call("POST", "/mnist/classify", query, body=body), retries)
+    return Result.read(json.loads(reply.content), image)
+
+
+def submit(body: Body, query: Mapping[str, str], idempotency_key: str, retries: int) -> Exchange[JobState]:
+    """However often it is sent, one job comes of it: the key is the same each time."""
+    headers = {"Idempotency-Key": idempotency_key}
+    call = Call("POST", "/mnist/classify/bulk", query, headers, body, SUBMIT_TIMEOUT_S)
+    try:
+        reply = yield from retrying(call, retries)
+    finally:
+        if body.spool is not None:
+            body.spool.close()
+    return JobState.read(json.loads(reply.content))
+
+
+def read_job(job_id: str, wait_s: float, retries: int) -> Exchange[JobState]:
+    """As it is; with `wait_s`, once it is final or the time is up."""
+    params = {"wait": f"{wait_s:g}"} if wait_s > 0 else {}
+    reply = yield from retrying(Call("GET", _result_path(job_id), params), retries)
+    return JobState.read(json.loads(reply.content))
+
+
+def wait_for_job(job_id: str, timeout_s: float | None, retries: int) -> Exchange[JobState]:
+    """Its final state. Raises TimeoutError when it is not final after `timeout_s`."""
+    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        left_s = LONGEST_WAIT_S if deadline_s is None else deadline_s - time.monotonic()
+        state = yield from read_job(job_id, min(max(left_s, 0.0), LONGEST_WAIT_S), retries)
+        if state.final:
+            return state
+        if left_s <= 0:
+            raise TimeoutError(f"{job_id} is {state.state} after {timeout_s:g} s: {state.finished} of {state.total}")
+
+
+def cancel(job_id: str, retries: int) -> Exchange[JobState]:
+    reply = yield from retrying(Call("DELETE", _result_path(job_id)), retries)
+    return JobState.read(json.loads(reply.content))
+
+
+def get_json(path: str, retries: int) -> Exchange[dict[str, Any]]:
+    reply = yield from retrying(Call("GET", path), retries)
+    content: dict[str, Any] = json.loads(reply.content)
+    return content
+
+
+def get_models(retries: int) -> Exchange[dict[str, Any]]:
+    """By name, with whatever the service says of each; from its status, where it has no route for them."""
+    try:
+        content = yield from get_json("/models", retries)
+    except NotFound:
+        content = yield from get_json("/status", retries)
+    models = content.get("models", content)
+    return {about["name"]: about for about in models} if isinstance(models, list) else dict(models)
+
+
+def get_test_image(index: int, retries: int) -> Exchange[tuple[bytes, int, str]]:
+    """(PNG file, label, name of the dataset) of a test image."""
+    image = yield from retrying(Call("GET", f"/mnist/image/{index}", headers={"Accept": "image/png"}), retries)
+    label = yield from get_json(f"/mnist/label/{index}", retries)
+    return image.content, label["label"], image.headers.get("x-dataset", "unknown")
+
+
+class Pages:
+    """A job's items in input order, as they arrive, page by page from item `start`."""
+
+    def __init__(self, job_id: str, start: int, retries: int) -> None:
+        self._path = f"{_result_path(job_id)}/items"
+        self._retries = retries
+        self._at = start
+        self._poll_s = 0.0  # until the next look, when the last one found nothing new
+        self.ended = False
+
+    def next_page(self) -> Exchange[list[Item]]:
+        """The next items that are final, none where none is yet; `ended` once these were the last."""
+        if self._poll_s:
+            yield Pause(self._poll_s)
+        limit = 1 if self._poll_s else ITEMS_PER_PAGE
+        params = {"offset": str(self._at), "limit": str(limit)}
+        reply = yield from retrying(Call("GET", self._path, params), self._retries)
+        page = json.loads(reply.content)
+        items = _final(page["items"])
+        self.ended = len(items) == len(page["items"]) and page.get("next") is None
+        self._at += len(items)
+        self._poll_s = 0.0 if items else min(LONGEST_POLL_S, max(FIRST_POLL_S, self._poll_s * 1.5))
+        return items
+
+
+def _final(items: Iterable[Mapping[str, Any]]) -> list[Item]:
+    """Those before the first one that is still queued."""
+    final: list[Item] = []
+    for item in items:
+        if item["state"] == "queued":
+            break
+        final.append(Item.read(item))
+    return final
+
+
+def _result_path(result_id: str) -> str:
+    return f"/results/{quote(result_id, safe='')}"

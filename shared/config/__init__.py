@@ -1,0 +1,1 @@
+"""Settings and how their values are parsed."""

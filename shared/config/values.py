@@ -1,0 +1,97 @@
+"""What a setting's text may be: for each kind a function that returns its value, or raises ValueError saying what it
+expected."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from shared.config.sentinels import parse_sentinels
+
+Parse = Callable[[str], Any]
+LEAST_SECRET_CHARS = 16
+URL_PREFIX = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+CREDENTIALS = re.compile(r"(//)[^/]*@|((?:^|[?&])sentinel_password=)[^&]*")  # of a URL, not to be shown
+
+
+def integer(low: int, high: int) -> Parse:
+    return _within(int, low, high, f"{low} to {high}")
+
+
+def number(low: float, high: float, unit: str) -> Parse:
+    return _within(float, low, high, f"{low:g} to {high:g} {unit}")
+
+
+def _within(kind: type[int] | type[float], low: float, high: float, expected: str) -> Parse:
+    def parse(text: str) -> int | float:
+        value = kind(text)
+        if not low <= value <= high:
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return parse
+
+
+def one_of(*choices: str) -> Parse:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def redis_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parse_sentinels(text) is None and (
+        parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0
+    ):
+        raise ValueError("expected redis://[user:password@]host:port/db, rediss://…, sentinel://… or sentinels://…")
+    options = dict(parse_qsl(parts.query))
+    if options.get("ssl_cert_reqs", "required") not in ("required", "optional", "none"):
+        raise ValueError("expected ssl_cert_reqs to be required, optional or none")
+    if not Path(options.get("ssl_ca_certs", "/")).exists():
+        raise ValueError(f"there is no file {options['ssl_ca_certs']}, which ssl_ca_certs names")
+    return text
+
+
+def yes_or_no(text: str) -> bool:
+    if text.lower() not in ("1", "0", "true", "false", "yes", "no"):
+        raise ValueError("expected 1 or 0")
+    return text.lower() in ("1", "true", "yes")
+
+
+def http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("expected http://host:port or https://…")
+    return text.rstrip("/")
+
+
+def signing_secret(text: str) -> str:
+    if len(text) < LEAST_SECRET_CHARS:
+        raise ValueError(f"expected {LEAST_SECRET_CHARS} characters or more")
+    return text
+
+
+def without_credentials(url: str) -> str:
+    """`url`, to be shown."""
+    return CREDENTIALS.sub(lambda found: f"{found[1]}…@" if found[1] else f"{found[2]}…", url)
+
+
+def folder_or_url(text: str) -> Path | str:
+    """A registry's place: a URL stays text."""
+    return text if "://" in text else Path(text)
+
+
+def url_prefix(text: str) -> str:
+    if not URL_PREFIX.fullmatch(text):
+        raise ValueError("expected a path without slashes around it, as flower or tools/flower")
+    return text
+
+
+def some_text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected some text")
+    return text

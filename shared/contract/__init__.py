@@ -1,0 +1,1 @@
+"""The structures that cross a process boundary."""

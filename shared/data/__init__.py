@@ -1,0 +1,1 @@
+"""The MNIST dataset, or a drawn sample if MNIST is not available."""

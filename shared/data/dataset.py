@@ -1,0 +1,104 @@
+"""MNIST for the API, the training code and the tests, or a sample that never passes for it."""
+
+import gzip
+import hashlib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.data import idx, sample
+from shared.errors import DatasetError
+from shared.images import Images
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+GZIP_MAGIC = b"\x1f\x8b"
+
+Which = Literal["train", "test"]
+Labels = npt.NDArray[np.uint8]  # uint8[N], 0 to 9
+
+# Of the uncompressed bytes: the same for every honest mirror, however it compressed them.
+SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+FILES: dict[Which, tuple[str, str]] = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Row i of `images` (uint8[N,28,28]) shows digit `labels[i]` (uint8[N]). Both are read-only."""
+
+    name: Literal["mnist", "sample"]
+    images: Images
+    labels: Labels
+
+
+def find_mnist_dir(setting: Path | None) -> Path | None:
+    """Return the directory that holds the four MNIST files, or None where there is none.
+
+    `setting` is MNIST_DIR. When given, only that directory will do, and DatasetError names what it lacks;
+    else `data/mnist` in the repository, else `../shared/data/mnist` beside it.
+    """
+    if setting is not None:
+        missing = [name for name in SHA256 if _find(setting, name) is None]
+        if missing:
+            raise DatasetError(f"MNIST_DIR={setting} lacks {', '.join(missing)} (gzipped or not)")
+        return setting
+    for candidate in (REPOSITORY / "data/mnist", REPOSITORY.parent / "shared/data/mnist"):
+        if all(_find(candidate, name) for name in SHA256):
+            return candidate
+    return None
+
+
+def load_split(which: Which, mnist_dir: Path | None) -> Split:
+    """Read one split of MNIST from `mnist_dir`; None gives the drawn sample instead, so named.
+
+    Reads, unpacks and hashes whole files: call it once. Raises DatasetError, naming the
+    file, when one is missing, does not unpack, or is not the published one.
+    """
+    if mnist_dir is None:
+        images, labels = sample.draw(which)
+        images.setflags(write=False)
+        labels.setflags(write=False)
+        return Split("sample", images, labels)
+    images, labels = (_load(mnist_dir, name) for name in FILES[which])
+    return Split("mnist", images, labels)
+
+
+def read_file(path: Path, sha256: str) -> bytes:
+    """Return the uncompressed content of a file, gzipped or not, once its hash is `sha256`.
+
+    Raises DatasetError, naming the file, when it cannot be read or is another.
+    """
+    try:
+        content = path.read_bytes()
+        if content.startswith(GZIP_MAGIC):
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(f"{path} cannot be read: {error}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise DatasetError(f"{path} is damaged: it is not the published file. Delete it and run `make data`")
+    return content
+
+
+def _find(mnist_dir: Path, name: str) -> Path | None:
+    candidates = (mnist_dir / f"{name}.gz", mnist_dir / name)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _load(mnist_dir: Path, name: str) -> npt.NDArray[np.uint8]:
+    path = _find(mnist_dir, name)
+    if path is None:
+        raise DatasetError(f"{mnist_dir / name} is missing (gzipped or not): fetch it with `make data`")
+    shape, elements = idx.parse(read_file(path, SHA256[name]))
+    return np.frombuffer(elements, np.uint8).reshape(shape)  # a view of bytes, hence read-only

@@ -1,0 +1,168 @@
+"""Every Redis key and channel, and the fields of the hashes behind them.
+
+A worker finishes an entry, and the API accepts one, by a script each
+(`worker/batching/finish.lua`, `api/queue/enqueue.lua`), so that
+the counters and what they count change together.
+
+The bulk lane of a model is SHARDS streams that the workers read in turn, so that a job behind a large one, on another
+shard, does not wait for all of it. The interactive lane is one.
+
+`queued:{model}:{lane}` is a hash of what was accepted and is not yet in a final state: `images`, `bytes`, and for the
+bulk lane the images of each shard under its number.
+
+`job:{id}` is a hash: `model`, `lane`, `created_ms`, `chunk_images`, `client`, `request_id`; `deadline_ms` and
+`callback_url` where they were asked for; `total` once the upload is complete; the counters `done`, `failed`, `expired`,
+`cancelled`, in images; `finished_ms` once every image is in a final state; `callback_state` and `callback_attempts`
+once one was begun.
+
+`training:{id}` is a hash: `model`, `parameters` (JSON), `state`, `created_ms`, `key`; `attempt` (how often it was taken
+up), `trainer`, `started_ms`, `lease_ms` (unix time until which nobody else takes it up) and `stage` once it was begun;
+`progress`, `verdict` (JSON), `publishing` (a version's number), `version`, `promotion`, `reason`, `log` (JSON, its last
+lines) as they come about; `finished_ms` once it is final.
+"""
+
+from typing import Literal
+
+PREFIX = "mnistified:"
+GROUP = "workers"
+DRIFT_WINDOW_S = 3600  # what came in during each such window of unix time is counted in hashes of its own
+SHARDS = 8  # of the bulk lane; workers and API must agree
+WORKERS = PREFIX + "workers"  # sorted set: worker name -> unix time (s) of its last heartbeat
+JOBS_CHANNEL = PREFIX + "jobs"  # published: the id of a job that reached its final state
+DEADLINES = PREFIX + "deadlines"  # sorted set: job id -> unix time (ms) at which it expires
+CALLBACKS = PREFIX + "callbacks"  # sorted set: id of a job whose callback is due -> unix time (ms) of the next attempt
+DEAD_LETTERS = PREFIX + "dead-letters"  # stream: images that killed their workers, `h` a JSON header, `x` the pixels
+ALIASES = PREFIX + "aliases"  # hash: `name/alias` -> JSON of shared/contract/alias.py; kept, being configuration
+ALIASES_CHANNEL = PREFIX + "aliases"  # published: `name/alias` that has changed
+CHANGES = PREFIX + "changes"  # stream, bounded: who changed which alias when, `c` a JSON object
+TRAININGS_DUE = (
+    PREFIX + "trainings-due"
+)  # sorted set: id of a training that is not final -> unix time (ms) from which it may be taken up
+TRAINERS = PREFIX + "trainers"  # sorted set: trainer name -> unix time (s) of its last heartbeat
+WANTED = PREFIX + "wanted"  # sorted set: `name@version` that workers shall have loaded -> unix time (s) until which
+LAYERS = PREFIX + "layers"  # list, bounded: the keys of layers blobs, oldest first; beyond the bound they go
+
+Lane = Literal["interactive", "bulk"]
+LANES: tuple[Lane, Lane] = ("interactive", "bulk")
+
+
+def stream(model: str, lane: Lane, shard: int = 0) -> str:
+    """Stream of entries; `model` is a name without version. The consumer group is GROUP."""
+    name = f"{PREFIX}stream:{model}:{lane}"
+    return f"{name}:{shard}" if lane == "bulk" else name
+
+
+def streams(model: str, lane: Lane) -> list[str]:
+    """All the streams of a lane, by shard."""
+    return [stream(model, lane, shard) for shard in range(SHARDS if lane == "bulk" else 1)]
+
+
+def shard_of(stream_key: str) -> str:
+    """Shard number of a bulk stream, as the field of `queued`; empty for an interactive one."""
+    shard = stream_key.rpartition(":")[2]
+    return shard if shard.isdecimal() else ""
+
+
+def turn(model: str) -> str:
+    """String: there while a worker has just looked after the model's streams."""
+    return f"{PREFIX}turn:{model}"
+
+
+def queued(model: str, lane: Lane) -> str:
+    """Hash: see the top of this file."""
+    return f"{PREFIX}queued:{model}:{lane}"
+
+
+def client(name: str) -> str:
+    """Hash of an API key's use: `images` not yet in a final state, the `shard` of its jobs, and `arrival_ms`, its
+    theoretical arrival time (GCRA) in unix time.
+    """
+    return f"{PREFIX}client:{name}"
+
+
+def idempotency(client: str, key: str) -> str:
+    """Hash: `job`, and once its upload is complete `fingerprint`; `key` is a hash of what the client sent."""
+    return f"{PREFIX}idempotency:{client}:{key}"
+
+
+def result(entry_uid: str) -> str:
+    """String: the block of an entry of single images."""
+    return f"{PREFIX}result:{entry_uid}"
+
+
+def layers(uid: str) -> str:
+    """String: the layers blob of a verbose entry, by the uid of the entry or of the job that it is part of."""
+    return f"{PREFIX}layers:{uid}"
+
+
+def waited(single_id: str) -> str:
+    """String: JSON of a single whose synchronous wait ran out, its model and whose it is, so that its id can be asked
+    for.
+    """
+    return f"{PREFIX}waited:{single_id}"
+
+
+def dropped(entry_uid: str) -> str:
+    """Set: positions in an entry of singles whose clients went away."""
+    return f"{PREFIX}dropped:{entry_uid}"
+
+
+def suspect(stream_key: str, entry_id: str) -> str:
+    """Hash of an entry that was delivered again: `running:{consumer}` is the position that it has under way, a position
+    the count of workers that died of it.
+    """
+    return f"{PREFIX}suspect:{stream_key.removeprefix(PREFIX)}:{entry_id}"
+
+
+def job(job_id: str) -> str:
+    """Hash: see the top of this file."""
+    return f"{PREFIX}job:{job_id}"
+
+
+def job_blocks(job_id: str) -> str:
+    """Hash: chunk number -> block."""
+    return f"{PREFIX}job:{job_id}:blocks"
+
+
+def job_manifests(job_id: str) -> str:
+    """Hash: chunk number -> JSON of its names and its images that could not be read."""
+    return f"{PREFIX}job:{job_id}:manifests"
+
+
+def reply_channel(api: str) -> str:
+    """Channel: the replies for one API process; a message is an entry's uid followed by its block."""
+    return f"{PREFIX}reply:{api}"
+
+
+def worker(name: str) -> str:
+    """String: the JSON of a worker's last heartbeat."""
+    return f"{PREFIX}worker:{name}"
+
+
+def drift(ref: str, window: int) -> str:
+    """Hash: `{histogram}:{bin}` of shared/contract/drift_histograms.py -> images of a version, `name@version`, in
+    that window.
+    """
+    return f"{PREFIX}drift:{ref.replace('@', ':')}:{window}"
+
+
+def drift_window(now_s: float) -> int:
+    """Number of the window that a unix time is in."""
+    return int(now_s // DRIFT_WINDOW_S)
+
+
+def shadow(name: str, version: int, shadow_version: int) -> str:
+    """Hash of images that a version had answered: `images` that the shadow was given copies of and answered, of them
+    `agree`; `failed`, `skipped` for want of time; and `3>5` for each that the version took for a 3, the shadow for a 5.
+    """
+    return f"{PREFIX}shadow:{name}:{version}:{shadow_version}"
+
+
+def trainings(model: str) -> str:
+    """Sorted set: id of a training of that name -> unix time (ms) at which it was asked for."""
+    return f"{PREFIX}trainings:{model}"
+
+
+def training(training_id: str) -> str:
+    """Hash: see the top of this file."""
+    return f"{PREFIX}training:{training_id}"

@@ -1,0 +1,39 @@
+"""What the spans of API and workers have in common. Imported only where somebody traces:
+`shared/telemetry/tracing.py`.
+"""
+
+import os
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanContext, TraceFlags
+
+INSTRUMENTATION = "mnistified"
+
+
+def exporting_provider(service: str, instance: str) -> TracerProvider:
+    return make_provider(service, instance, BatchSpanProcessor(OTLPSpanExporter()))
+
+
+def make_provider(service: str, instance: str, processor: SpanProcessor) -> TracerProvider:
+    """Of one program: `service` unless OTEL_SERVICE_NAME says another name, and which process of it."""
+    name = os.environ.get("OTEL_SERVICE_NAME") or service
+    resource = Resource.create({"service.name": name, "service.instance.id": instance})
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    return provider
+
+
+def span_context(traceparent: str) -> SpanContext:
+    """Of a span in another process, by its valid W3C `traceparent`."""
+    _, trace_id, span_id, flags = traceparent.split("-")
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
+
+
+def traceparent_of(context: SpanContext) -> str:
+    """Empty where the span is not sampled: nobody needs a link to it."""
+    if not (context.is_valid and context.trace_flags.sampled):
+        return ""
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"

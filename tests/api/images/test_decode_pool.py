@@ -1,0 +1,107 @@
+"""A file that takes long to decode is decoded aside: whoever comes after it is answered meanwhile."""
+
+import asyncio
+import http.client
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from api.images import decode_pool
+from api.images.decode import QUICK_BYTES, decode_image, is_quick
+from api.images.decode_pool import MOST_WAITING, THREADS, Decoder
+from api.metrics import Metrics
+from shared.data.dataset import Split
+from shared.errors import BadImage, QueueFull
+from tests.api.images.test_decode import FILES
+from tests.api.routes.test_classify import png
+from tests.support.system import System
+from tools.fuzz.corpus_images import png as png_of
+from tools.fuzz.corpus_images import png_chunk
+
+MANY_CHUNKS = png_of(png_chunk(b"aaAa", b"") * 87_000)  # takes Pillow the better part of a second
+LARGE = png_of(png_chunk(b"aaAa", bytes(QUICK_BYTES)))
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_files_of_every_day_are_quick(name: str) -> None:
+    assert is_quick(FILES[name])
+
+
+@pytest.mark.parametrize("packed", [b"iCCP", b"iTXt", b"zTXt"])
+def test_what_is_large_or_packed_is_not(packed: bytes) -> None:
+    assert not is_quick(LARGE)
+    assert not is_quick(png_of(png_chunk(packed, b"a\0\0")))
+
+
+class Held:
+    """In the place of `decode_image`: every file that is not quick waits for `go`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Event()
+        self._decode = decode_image
+        monkeypatch.setattr(decode_pool, "decode_image", self.decode)
+
+    def decode(self, data: bytes) -> bytes:
+        if not is_quick(data):
+            self.begun.release()
+            assert self.go.wait(30)
+        return self._decode(data)
+
+
+def test_quick_files_do_not_wait_for_those_that_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held(monkeypatch)
+
+    async def scenario() -> None:
+        decoder = Decoder(10**6, Metrics())
+        slow = [asyncio.create_task(decoder.decode(LARGE)) for _ in range(MOST_WAITING)]
+        for _ in range(THREADS):
+            assert await asyncio.to_thread(held.begun.acquire, timeout=30)
+        assert len(await decoder.decode(FILES["PNG"])) == 784
+        assert not any(task.done() for task in slow)
+        with pytest.raises(QueueFull, match="64 large image files"):
+            await decoder.decode(LARGE)
+        held.go.set()
+        assert {len(pixels) for pixels in await asyncio.gather(*slow)} == {784}
+        assert len(await decoder.decode(LARGE)) == 784
+        decoder.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_a_large_file_that_is_no_image_is_refused_all_the_same() -> None:
+    async def scenario() -> None:
+        decoder = Decoder(10**6, Metrics())
+        with pytest.raises(BadImage, match="not an image"):
+            await decoder.decode(b"hello" * QUICK_BYTES)
+        decoder.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("path", ["/mnist/classify", "/mnist/classify/bulk"])
+def test_neighbours_are_answered_while_a_crafted_image_is_decoded(system: System, test_set: Split, path: str) -> None:
+    """Its last byte is sent when all else has arrived, so that what is answered from then on is answered beside it."""
+    if path == "/mnist/classify":
+        body, content_type = MANY_CHUNKS, "image/png"
+    else:
+        body = b'--b\r\nContent-Disposition: form-data; name="1"\r\n\r\n' + MANY_CHUNKS + b"\r\n--b--"
+        content_type = "multipart/form-data; boundary=b"
+    crafted = http.client.HTTPConnection("127.0.0.1", system.port, timeout=60)
+    crafted.putrequest("POST", path)
+    crafted.putheader("Content-Length", str(len(body)))
+    crafted.putheader("Content-Type", content_type)
+    crafted.endheaders(body[:-10])
+    neighbour = png(test_set.images[0])
+    assert system.http.post("/mnist/classify", content=neighbour).status_code == 200
+    with ThreadPoolExecutor(1) as pool:
+        crafted.send(body[-10:])
+        decoded = pool.submit(crafted.getresponse)
+        answered = 0
+        while not decoded.done():
+            assert system.http.post("/mnist/classify", content=neighbour).status_code == 200
+            answered += not decoded.done()
+        assert decoded.result().status in (200, 202)
+    crafted.close()
+    assert answered >= 3

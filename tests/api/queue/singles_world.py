@@ -1,0 +1,131 @@
+"""Singles between fakes: clients that ask, a queue whose writes end when the test says so, answers on demand."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from api.http.parameters import Maps
+from api.metrics import Metrics
+from api.queue.enqueue import Enqueuer
+from api.queue.redis_wire import Wires
+from api.queue.singles import SingleRequest, Singles
+from api.queue.wakeups import Answer, Replies
+from shared.config.api_keys import ApiKey
+from shared.config.settings import Settings
+from shared.contract.block import Block
+from shared.contract.entry import Entry
+from shared.errors import QueueFull
+from shared.images import IMAGE_BYTES
+from shared.redis.keys import Lane
+
+Asked: TypeAlias = "asyncio.Task[tuple[Block, int, str]]"
+
+
+class FakeReplies:
+    channel = "replies:here"
+
+    def __init__(self) -> None:
+        self.expected: dict[str, Sequence[Answer]] = {}
+
+    def expect(self, uid: str, answers: Sequence[Answer]) -> None:
+        self.expected[uid] = answers
+
+    def forget(self, uid: str) -> None:
+        del self.expected[uid]
+
+    def answer(self, entry: Entry) -> None:
+        """What a worker does: every image's answer is its own first pixel."""
+        digits = np.frombuffer(entry.pixels, np.uint8)[::IMAGE_BYTES]
+        block = Block(digits, np.zeros((len(digits), 10), np.float32), entry.model, "w", 1, len(digits), 0, 0)
+        for position, answer in enumerate(self.expected.pop(entry.uid)):
+            if not answer.done():
+                answer.set_result((block, position))
+
+
+class FakeEnqueuer:
+    """Holds every write until it is told how it ended; `writes` has what was written, `begun` says when."""
+
+    def __init__(self, replies: FakeReplies) -> None:
+        self.replies = replies
+        self.writes: list[list[Entry]] = []
+        self.begun = asyncio.Event()
+        self.ends: asyncio.Queue[list[QueueFull | None] | Exception | None] = asyncio.Queue()
+
+    async def put(self, entries: Sequence[Entry], lane: Lane) -> list[QueueFull | None]:
+        assert lane == "interactive"
+        for entry in entries:
+            assert entry.uid in self.replies.expected, "an answer may come before the write's reply"
+        self.writes.append(list(entries))
+        self.begun.set()
+        end = await self.ends.get()
+        if isinstance(end, Exception):
+            raise end
+        return end or [None] * len(entries)
+
+    def drain_s(self, images: float) -> int:
+        return 3
+
+    async def next_write(self) -> list[Entry]:
+        await self.begun.wait()
+        self.begun.clear()
+        return self.writes[-1]
+
+
+class FakeWires:
+    """Records what is dropped."""
+
+    def __init__(self) -> None:
+        self.dropped: list[tuple[str, str]] = []
+
+    async def call(self, *commands: Sequence[Any]) -> list[Any]:
+        (sadd, key, position), (expire, same_key, ttl_s) = commands
+        assert (sadd, expire, same_key) == ("SADD", "EXPIRE", key)
+        assert ttl_s > 0
+        self.dropped.append((key, position))
+        return [1, 1]
+
+
+class World:
+    def __init__(self, entry_images: int = 4) -> None:
+        self.replies = FakeReplies()
+        self.enqueuer = FakeEnqueuer(self.replies)
+        self.wires = FakeWires()
+        self.gone = asyncio.Event()
+        self.singles = Singles(
+            cast(Wires, self.wires),
+            cast(Enqueuer, self.enqueuer),
+            cast(Replies, self.replies),
+            Metrics(),
+            Settings(interactive_entry_images=entry_images, max_waiting_singles=12),
+        )
+
+    def ask(
+        self,
+        digit: int,
+        model: str = "cnn@1",
+        wait_s: float = 30.0,
+        timeout_s: float | None = None,
+        key: str = "",
+        maps: Maps | None = None,
+    ) -> Asked:
+        """Its client goes away when `gone` is set."""
+        asked = SingleRequest(bytes([digit]) * IMAGE_BYTES, model, ApiKey(key, ""), wait_s, timeout_s, maps)
+        return asyncio.create_task(self.singles.classify(asked, self.client_gone))
+
+    async def client_gone(self) -> None:
+        await self.gone.wait()
+
+    async def begin(self) -> list[Asked]:
+        """A first image whose write is in flight."""
+        first = self.ask(0)
+        await self.enqueuer.next_write()
+        return [first]
+
+    def end(self, end: list[QueueFull | None] | Exception | None = None) -> None:
+        self.enqueuer.ends.put_nowait(end)
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(coroutine, 10))

@@ -1,0 +1,206 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from api.queue.job_view import (
+    CallbackState,
+    Job,
+    block_item,
+    chunk_items,
+    job_from_fields,
+    job_json,
+    queued_item,
+    single_json,
+)
+from shared.contract.block import NO_PREDICTION, Block, FinalState, encode_block
+
+NONE = {"done": 0, "failed": 0, "expired": 0, "cancelled": 0}
+RUNNING = Job("j1", "cnn@1", client="", created_ms=1000, chunk_images=4, total=10, counts=NONE, finished_ms=None)
+
+
+def counted(total: int | None, finished_ms: int | None, **counts: int) -> Job:
+    return replace(RUNNING, total=total, finished_ms=finished_ms, counts=NONE | counts)
+
+
+def block_of(predictions: list[int], faults: dict[int, tuple[FinalState, str]] | None = None) -> Block:
+    probabilities = np.eye(10, dtype=np.float32)[[digit % 10 for digit in predictions]]
+    return Block(np.array(predictions, np.uint8), probabilities, "cnn@1", "w", 1, 8, 1.0, 1.0, faults=faults or {})
+
+
+@pytest.mark.parametrize(
+    ("job", "state"),
+    [
+        (counted(None, None), "queued"),
+        (counted(10, None), "queued"),
+        (counted(None, None, done=1), "running"),
+        (counted(10, None, failed=1), "running"),
+        (counted(10, None, done=10), "running"),  # not final before Redis says so
+        (counted(10, 9, done=10), "done"),
+        (counted(10, 9, done=9, failed=1), "done_with_errors"),
+        (counted(10, 9, failed=10), "done_with_errors"),
+        (counted(10, 9, done=9, expired=1), "expired"),
+        (counted(10, 9, expired=10), "expired"),
+        (counted(10, 9, done=9, cancelled=1), "cancelled"),
+        (counted(10, 9, cancelled=10), "cancelled"),
+        (counted(0, 9), "done"),
+    ],
+)
+def test_the_state_follows_from_the_counts(job: Job, state: str) -> None:
+    assert job.state == state
+
+
+def test_a_job_is_read_from_its_hash() -> None:
+    fields = {b"model": b"cnn@1", b"created_ms": b"1000", b"chunk_images": b"4", b"done": b"3", b"lane": b"bulk"}
+    assert job_from_fields("j1", fields) == counted(None, None, done=3)
+    fields |= {b"total": b"10", b"finished_ms": b"5000", b"failed": b"1", b"expired": b"2", b"cancelled": b"4"}
+    assert job_from_fields("j1", fields) == counted(10, 5000, done=3, failed=1, expired=2, cancelled=4)
+
+
+@pytest.mark.parametrize(
+    ("job", "progress", "elapsed_s", "eta_s"),
+    [
+        (counted(None, None), 0.0, 2.0, None),
+        (counted(None, None, done=5), 0.0, 2.0, None),
+        (counted(10, None), 0.0, 2.0, None),
+        (counted(10, None, done=3, failed=1), 0.4, 2.0, 3.0),
+        (counted(10, None, done=10), 1.0, 2.0, 0.0),
+        (counted(10, 1500, done=10), 1.0, 0.5, 0.0),
+        (counted(10, 1500, done=1, cancelled=9), 1.0, 0.5, 0.0),
+        (counted(0, 1000), 0.0, 0.0, 0.0),
+        (replace(RUNNING, created_ms=4000), 0.0, 0.0, None),  # the clocks of two hosts
+    ],
+)
+def test_progress_and_what_is_left_are_told_where_they_are_known(
+    job: Job, progress: float, elapsed_s: float, eta_s: float | None
+) -> None:
+    reply = job_json(job, now_ms=3000)
+    assert (reply["progress"], reply["elapsed_s"], reply["eta_s"]) == (progress, elapsed_s, eta_s)
+
+
+def test_the_reply_says_where_the_callback_stands() -> None:
+    fields = {b"model": b"cnn@1", b"created_ms": b"1000", b"chunk_images": b"4"}
+    assert job_json(job_from_fields("j1", fields), now_ms=3000)["callback"] is None
+    fields |= {b"callback_url": b"https://example.com/"}
+    assert job_from_fields("j1", fields).callback == CallbackState("https://example.com/", "waiting", 0)
+    fields |= {b"callback_state": b"delivered", b"callback_attempts": b"2"}
+    assert job_json(job_from_fields("j1", fields), now_ms=3000)["callback"] == {
+        "url": "https://example.com/",
+        "state": "delivered",
+        "attempts": 2,
+    }
+
+
+def test_the_reply_names_the_job_and_where_its_items_are() -> None:
+    reply = job_json(replace(counted(10, None, done=3), request_id="of-mine"), now_ms=3000)
+    assert {name: reply[name] for name in ("id", "request_id", "state", "total", "counts", "model")} == {
+        "id": "j1",
+        "request_id": "of-mine",
+        "state": "running",
+        "total": 10,
+        "counts": NONE | {"done": 3},
+        "model": "cnn@1",
+    }
+    assert reply["links"] == {"self": "/results/j1", "items": "/results/j1/items"}
+
+
+@pytest.mark.parametrize(
+    ("block", "state", "counts", "progress"),
+    [
+        (None, "queued", {}, 0.0),
+        (block_of([7, 3]), "done", {"done": 1}, 1.0),
+        (block_of([7, 3], {0: ("failed", "why")}), "done", {"done": 1}, 1.0),
+        (block_of([7, 3], {1: ("failed", "why")}), "done_with_errors", {"failed": 1}, 1.0),
+        (block_of([7, 3], {1: ("expired", "why")}), "expired", {"expired": 1}, 1.0),
+        (block_of([7, 3], {1: ("cancelled", "why")}), "cancelled", {"cancelled": 1}, 1.0),
+    ],
+)
+def test_a_single_is_a_job_of_one(block: Block | None, state: str, counts: dict[str, int], progress: float) -> None:
+    reply = single_json("ab-1", "cnn@1", "of-mine", block, 1)
+    assert reply == {
+        "id": "ab-1",
+        "state": state,
+        "total": 1,
+        "counts": NONE | counts,
+        "model": "cnn@1",
+        "progress": progress,
+        "eta_s": 0.0 if block else None,
+        "request_id": "of-mine",
+        "links": {"self": "/results/ab-1", "items": "/results/ab-1/items"},
+    }
+
+
+def items(
+    job: Job, chunk: int, block: Block | None, names: list[str] | None = None, **errors: str
+) -> list[dict[str, Any]]:
+    """Errors are by position: `p1="why"`."""
+    manifest = {"names": names, "errors": [[int(position[1:]), reason] for position, reason in errors.items()]}
+    manifest_data = orjson.dumps(manifest) if names or errors else None
+    return list(chunk_items(job, chunk, encode_block(block) if block else None, manifest_data))
+
+
+def brief(chunk: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [tuple(item[name] for name in ("index", "name", "state", "prediction", "error")) for item in chunk]
+
+
+def test_the_items_of_a_chunk_are_numbered_through_the_job() -> None:
+    assert brief(items(RUNNING, 1, block_of([7, 3, 9, 1]))) == [
+        (4, None, "done", 7, None),
+        (5, None, "done", 3, None),
+        (6, None, "done", 9, None),
+        (7, None, "done", 1, None),
+    ]
+
+
+def test_the_last_chunk_is_as_long_as_what_is_left() -> None:
+    assert [item["index"] for item in items(RUNNING, 2, block_of([7, 3]))] == [8, 9]
+
+
+@pytest.mark.parametrize(("job", "state"), [(RUNNING, "queued"), (counted(10, 9, done=4, cancelled=6), "cancelled")])
+def test_what_has_no_result_yet_is_queued_or_cancelled_with_its_job(job: Job, state: str) -> None:
+    assert brief(items(job, 2, None, ["a", "b"])) == [(8, "a", state, None, None), (9, "b", state, None, None)]
+
+
+def test_an_unreadable_image_takes_no_row_of_the_block() -> None:
+    names = ["a", "b", "c", "d"]
+    block = block_of([7, NO_PREDICTION], {1: ("failed", "the model")})
+    assert brief(items(RUNNING, 0, block, names, p0="no image", p2="too large")) == [
+        (0, "a", "failed", None, "no image"),
+        (1, "b", "done", 7, None),
+        (2, "c", "failed", None, "too large"),
+        (3, "d", "failed", None, "the model"),
+    ]
+
+
+def test_an_unreadable_image_has_failed_before_the_others_have_results() -> None:
+    assert [item["state"] for item in items(RUNNING, 0, None, None, p1="no image")] == [
+        "queued",
+        "failed",
+        "queued",
+        "queued",
+    ]
+
+
+def test_while_the_upload_runs_there_are_no_items() -> None:
+    assert items(replace(RUNNING, total=None), 0, block_of([7, 3, 9, 1])) == []
+
+
+def test_an_item_has_its_probabilities_or_its_reason() -> None:
+    block = block_of([7, NO_PREDICTION], {1: ("expired", "too late")})
+    item = block_item(block, 0, 5, "seven")
+    assert item.pop("probabilities").tolist() == np.eye(10)[7].tolist()
+    assert item == {"index": 5, "name": "seven", "state": "done", "prediction": 7, "error": None}
+    assert block_item(block, 1, 6, None) == {
+        "index": 6,
+        "name": None,
+        "state": "expired",
+        "prediction": None,
+        "probabilities": None,
+        "error": "too late",
+    }
+
+
+def test_a_single_without_a_result_has_one_item_that_is_queued() -> None:
+    assert brief([queued_item()]) == [(0, None, "queued", None, None)]

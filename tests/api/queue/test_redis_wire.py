@@ -1,0 +1,128 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+import redis
+from redis import exceptions
+
+from api.queue import redis_wire as wire_module
+from api.queue.redis_wire import Wires, open_wire
+from shared.config.settings import load_settings
+from shared.redis.connection import Client, api_client
+
+
+def scenario(url: str, play: Callable[[Client], Awaitable[None]]) -> None:
+    """Run `play` with a client of the API's."""
+
+    async def run() -> None:
+        client = api_client(load_settings({"REDIS_URL": url}))
+        try:
+            await play(client)
+        finally:
+            await client.aclose()
+
+    asyncio.run(run())
+
+
+def test_the_replies_of_many_callers_come_back_to_each(client: "redis.Redis", scratch_url: str) -> None:
+    async def play(api: Client) -> None:
+        wires = Wires(api)
+        replies = await asyncio.gather(*(wires.call(("ECHO", f"{number}"), ("INCR", "n")) for number in range(100)))
+        assert [echo for echo, _ in replies] == [b"%d" % number for number in range(100)]
+        assert [count for _, count in replies] == list(range(1, 101))
+        wires.close()
+
+    scenario(scratch_url, play)
+    assert client.get("n") == b"100"
+
+
+def test_all_share_one_connection(client: "redis.Redis", scratch_url: str) -> None:
+    async def play(api: Client) -> None:
+        wires = Wires(api)
+        ids = {reply for (reply,) in await asyncio.gather(*(wires.call(("CLIENT", "ID")) for _ in range(20)))}
+        assert len(ids) == 1
+        wires.close()
+
+    scenario(scratch_url, play)
+
+
+def test_a_command_that_redis_refuses_spoils_no_other(client: "redis.Redis", scratch_url: str) -> None:
+    async def play(api: Client) -> None:
+        wires = Wires(api)
+        before, refused, after = await wires.call(("SET", "a", "b"), ("INCR", "a"), ("GET", "a"))
+        assert (before, after) == (b"OK", b"b")
+        assert isinstance(refused, exceptions.ResponseError)
+        wires.close()
+
+    scenario(scratch_url, play)
+
+
+def test_a_caller_that_is_cancelled_leaves_its_reply_to_nobody_else(client: "redis.Redis", scratch_url: str) -> None:
+    async def play(api: Client) -> None:
+        wires = Wires(api)
+        await wires.call(("PING",))
+        gone = asyncio.ensure_future(wires.call(("ECHO", "mine")))
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert await wires.call(("ECHO", "yours")) == [b"yours"]
+        wires.close()
+
+    scenario(scratch_url, play)
+
+
+def test_a_lost_connection_fails_who_waits_and_the_next_call_makes_another(
+    client: "redis.Redis", scratch_url: str
+) -> None:
+    async def play(api: Client) -> None:
+        wires = Wires(api)
+        (connection_id,) = await wires.call(("CLIENT", "ID"))
+        waiting = asyncio.ensure_future(wires.call(("BLPOP", "nothing", "0")))
+        await asyncio.sleep(0)
+        await api.client_kill_filter(_id=connection_id)
+        with pytest.raises(exceptions.ConnectionError, match="lost"):
+            await waiting
+        assert await wires.call(("ECHO", "again")) == [b"again"]
+        wires.close()
+
+    scenario(scratch_url, play)
+
+
+def test_what_redis_does_not_answer_in_time_is_given_up(
+    client: "redis.Redis", scratch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire_module, "SOCKET_TIMEOUT_S", 0.2)
+
+    async def play(api: Client) -> None:
+        wires = Wires(api)
+        assert await wires.call(("ECHO", "quick")) == [b"quick"]
+        with pytest.raises(exceptions.TimeoutError, match=r"within 0.2 s"):
+            await wires.call(("BLPOP", "nothing", "0"))
+        assert await wires.call(("ECHO", "again")) == [b"again"]
+        wires.close()
+
+    scenario(scratch_url, play)
+
+
+def test_no_redis_is_an_error_at_once() -> None:
+    async def play(api: Client) -> None:
+        with pytest.raises(exceptions.ConnectionError):
+            await Wires(api).call(("PING",))
+
+    scenario("redis://127.0.0.1:1/0", play)
+
+
+def test_messages_are_told_from_replies(client: "redis.Redis", scratch_url: str) -> None:
+    async def play(api: Client) -> None:
+        heard: list[tuple[bytes, bytes]] = []
+        wire = await open_wire(api, lambda channel, data: heard.append((channel, data)))
+        await wire.subscribe("one", "two")
+        client.publish("one", "a")
+        client.publish("three", "b")
+        client.publish("two", "c")
+        assert await wire.call(("ECHO", "reply")) == [b"reply"]
+        assert heard == [(b"one", b"a"), (b"two", b"c")]
+        wire.close()
+        with pytest.raises(exceptions.ConnectionError, match="closed"):
+            await wire.call(("PING",))
+
+    scenario(scratch_url, play)

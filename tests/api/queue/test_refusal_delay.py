@@ -1,0 +1,76 @@
+import asyncio
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from api.queue.refusal_delay import hold_back_s
+from shared.errors import QueueFull
+from tests.api.queue.singles_world import World, run
+
+
+def test_more_requests_than_may_wait_are_refused_until_one_is_answered() -> None:
+    async def scenario() -> None:
+        world = World(entry_images=32)
+        asked = await world.begin() + [world.ask(digit) for digit in range(11)]
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull, match="12 requests wait") as refused:
+            await world.singles.require_room()
+        assert refused.value.retry_after_s == 3
+        world.replies.answer(world.enqueuer.writes[0][0])
+        await asked[0]
+        await world.singles.require_room()
+        for each in asked:
+            each.cancel()
+
+    run(scenario())
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_a_refusal_leaves_nothing_for_the_collector() -> None:
+    async def scenario() -> None:
+        world = World(entry_images=32)
+        asked = await world.begin() + [world.ask(digit) for digit in range(11)]
+        await asyncio.sleep(0)
+        try:
+            await world.singles.require_room()
+        except QueueFull as error:
+            refusal = weakref.ref(error)
+        assert refusal() is None
+        for each in asked:
+            each.cancel()
+
+    run(scenario())
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_what_the_queue_refuses_leaves_nothing_for_the_collector() -> None:
+    async def scenario() -> None:
+        world = World(entry_images=32)
+        (asked,) = await world.begin()
+        world.end([QueueFull("full", retry_after_s=3)])
+        try:
+            await asked
+        except QueueFull as error:
+            refusal = weakref.ref(error)
+        del asked
+        await asyncio.sleep(0)
+        assert refusal() is None
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("held", "chance", "after_s"),
+    [(0.1, 0.0, 0.5), (1.0, 1.0, 1.5), (2.0, 0.5, 2.0), (3.0, 0.0, 1.5), (50.0, 0.5, 3.0), (50.0, 1.0, 4.5)],
+)
+def test_the_more_refusals_are_held_back_the_longer_each_is(held: float, chance: float, after_s: float) -> None:
+    assert hold_back_s(held, chance) == pytest.approx(after_s)

@@ -1,0 +1,257 @@
+import asyncio
+from typing import cast
+
+import pytest
+
+from api.http.access import ANYONE
+from api.queue.singles import SingleRequest, Waiting, group_waiting
+from api.queue.wakeups import Answer
+from shared.errors import DeadlinePassed, QueueFull, Unavailable, WaitTimeout
+from shared.images import IMAGE_BYTES
+from shared.redis import keys
+from tests.api.queue.singles_world import World, run
+
+
+@pytest.mark.parametrize(
+    ("models", "groups"),
+    [
+        ("", []),
+        ("a", ["a0"]),
+        ("aaa", ["a0 a1 a2"]),
+        ("aaaa", ["a0 a1 a2", "a3"]),
+        ("aaaaaaa", ["a0 a1 a2", "a3 a4 a5", "a6"]),
+        ("abab", ["a0 a2", "b1 b3"]),
+        ("baaabaa", ["b0 b4", "a1 a2 a3", "a5 a6"]),
+    ],
+)
+def test_groups_are_of_one_model_each_no_longer_than_an_entry_and_in_order(models: str, groups: list[str]) -> None:
+    waiting = [
+        Waiting(SingleRequest(bytes([number]), model, ANYONE, 1.0), cast(Answer, None))
+        for number, model in enumerate(models)
+    ]
+    grouped = group_waiting(waiting, 3)
+    assert [" ".join(f"{one.asked.model}{one.asked.pixels[0]}" for one in group) for group in grouped] == groups
+
+
+def test_a_verbose_image_is_an_entry_of_its_own_and_says_so() -> None:
+    async def scenario() -> None:
+        world = World()
+        asked = await world.begin()
+        asked += [world.ask(1), world.ask(2, maps="none"), world.ask(3), world.ask(4, maps="png")]
+        world.end()
+        entries = await world.enqueuer.next_write()
+        assert [(entry.verbose, entry.pixels[::IMAGE_BYTES]) for entry in entries] == [
+            (False, b"\1\3"),
+            (True, b"\2"),
+            (True, b"\4"),
+        ]
+        for entry in (*world.enqueuer.writes[0], *entries):
+            world.replies.answer(entry)
+        answers = await asyncio.gather(*asked)
+        assert [int(block.predictions[position]) for block, position, _ in answers] == [0, 1, 2, 3, 4]
+
+    run(scenario())
+
+
+def test_a_lone_image_leaves_at_once_and_is_answered() -> None:
+    async def scenario() -> None:
+        world = World()
+        asked = world.ask(7)
+        (entry,) = await world.enqueuer.next_write()
+        assert (entry.model, entry.count, entry.reply) == ("cnn@1", 1, "replies:here")
+        assert bytes(entry.pixels) == b"\x07" * IMAGE_BYTES
+        world.replies.answer(entry)  # before the write has ended
+        block, position, single_id = await asked
+        assert (block.predictions[position], position, single_id) == (7, 0, f"{entry.uid}-0")
+
+    run(scenario())
+
+
+def test_those_that_arrive_while_a_write_is_in_flight_leave_together() -> None:
+    async def scenario() -> None:
+        world = World(entry_images=4)
+        asked = await world.begin()
+        asked += [world.ask(digit) for digit in range(1, 10)]
+        world.end()
+        assert [entry.count for entry in await world.enqueuer.next_write()] == [4, 4, 1]
+        for write in world.enqueuer.writes:
+            for entry in write:
+                world.replies.answer(entry)
+        answers = await asyncio.gather(*asked)
+        assert [int(block.predictions[position]) for block, position, _ in answers] == list(range(10))
+        assert len({single_id for _, _, single_id in answers}) == 10
+
+    run(scenario())
+
+
+def test_images_of_several_models_leave_in_one_write_but_in_entries_of_their_own() -> None:
+    async def scenario() -> None:
+        world = World()
+        asked = await world.begin()
+        asked += [world.ask(digit, model) for digit, model in enumerate(("cnn@1", "cnn@2", "cnn@1"))]
+        world.end()
+        entries = await world.enqueuer.next_write()
+        assert [(entry.model, entry.count) for entry in entries] == [("cnn@1", 2), ("cnn@2", 1)]
+        for entry in (*world.enqueuer.writes[0], *entries):
+            world.replies.answer(entry)
+        assert [block.model for block, _, _ in await asyncio.gather(*asked)] == ["cnn@1", "cnn@1", "cnn@2", "cnn@1"]
+
+    run(scenario())
+
+
+def test_after_a_write_has_ended_the_next_image_leaves_at_once_again() -> None:
+    async def scenario() -> None:
+        world = World()
+        for digit in (1, 2):
+            asked = world.ask(digit)
+            (entry,) = await world.enqueuer.next_write()
+            world.end()
+            world.replies.answer(entry)
+            block, position, _ = await asked
+            assert block.predictions[position] == digit
+
+    run(scenario())
+
+
+def test_a_refusal_reaches_those_of_its_entry_and_nobody_else() -> None:
+    async def scenario() -> None:
+        world = World(entry_images=2)
+        (first,) = await world.begin()
+        asked = [world.ask(digit) for digit in range(1, 6)]
+        world.end()
+        entries = await world.enqueuer.next_write()
+        assert [entry.count for entry in entries] == [2, 2, 1]
+        refusal = QueueFull("full", retry_after_s=3)
+        world.end([None, refusal, None])
+        for refused in asked[2:4]:
+            with pytest.raises(QueueFull, match="full"):
+                await refused
+        assert entries[1].uid not in world.replies.expected
+        for entry in (*world.enqueuer.writes[0], entries[0], entries[2]):
+            world.replies.answer(entry)
+        answered = await asyncio.gather(first, *asked[:2], asked[4])
+        assert [int(block.predictions[position]) for block, position, _ in answered] == [0, 1, 2, 5]
+
+    run(scenario())
+
+
+def test_when_redis_is_away_everyone_of_that_write_hears_of_it_and_later_ones_go_on() -> None:
+    async def scenario() -> None:
+        world = World(entry_images=2)
+        (first,) = await world.begin()
+        later = [world.ask(digit) for digit in (1, 2, 3)]
+        world.end(Unavailable("the queue is away"))
+        with pytest.raises(Unavailable, match="the queue is away"):
+            await first
+        entries = await world.enqueuer.next_write()
+        assert [entry.count for entry in entries] == [2, 1]
+        assert world.replies.expected.keys() == {entry.uid for entry in entries}
+        world.end(Unavailable("still away"))
+        for asked in later:
+            with pytest.raises(Unavailable, match="still away"):
+                await asked
+        assert not world.replies.expected
+
+    run(scenario())
+
+
+def test_a_wait_that_runs_out_names_the_id_under_which_the_answer_will_be() -> None:
+    async def scenario() -> None:
+        world = World()
+        asked = world.ask(7, wait_s=0.01)
+        (entry,) = await world.enqueuer.next_write()
+        with pytest.raises(WaitTimeout, match=r"no answer within 0\.01 s; the work goes on") as late:
+            await asked
+        assert late.value.result_id == f"{entry.uid}-0"
+        world.replies.answer(entry)  # nobody waits any more, and nothing breaks
+
+    run(scenario())
+
+
+def test_a_wait_that_runs_out_spoils_nothing_for_the_others_of_its_entry() -> None:
+    async def scenario() -> None:
+        world = World()
+        hasty, patient = world.ask(1, wait_s=0.01), world.ask(2)
+        assert [entry.count for entry in await world.enqueuer.next_write()] == [2]
+        with pytest.raises(WaitTimeout):
+            await hasty
+        world.end([QueueFull("full", retry_after_s=1)])  # of no use to the one that has left
+        with pytest.raises(QueueFull):
+            await patient
+
+    run(scenario())
+
+
+def test_a_wait_that_runs_out_before_the_image_was_written_is_an_unavailable_queue() -> None:
+    async def scenario() -> None:
+        world = World()
+        (first,) = await world.begin()
+        with pytest.raises(Unavailable, match=r"the queue took nothing within 0\.01 s"):
+            await world.ask(1, wait_s=0.01)
+        world.replies.answer(world.enqueuer.writes[0][0])
+        await first
+
+    run(scenario())
+
+
+def test_images_of_several_keys_leave_in_entries_of_their_own_that_name_them() -> None:
+    async def scenario() -> None:
+        world = World()
+        asked = await world.begin()
+        asked += [world.ask(digit, key=key) for digit, key in enumerate(("alice", "bob", "alice"))]
+        world.end()
+        entries = await world.enqueuer.next_write()
+        assert [(entry.client, entry.count) for entry in entries] == [("alice", 2), ("bob", 1)]
+        for entry in (*world.enqueuer.writes[0], *entries):
+            world.replies.answer(entry)
+        await asyncio.gather(*asked)
+
+    run(scenario())
+
+
+def test_a_deadline_travels_with_its_image_and_ends_the_wait() -> None:
+    async def scenario() -> None:
+        world = World()
+        patient, hasty = world.ask(1), world.ask(2, timeout_s=0.01)
+        (entry,) = await world.enqueuer.next_write()
+        before_ms, after_ms = entry.deadlines_ms
+        assert before_ms == 0
+        assert 0 < after_ms - entry.accepted_us / 1e3 <= 10
+        with pytest.raises(DeadlinePassed, match=r"no answer within 0\.01 s; the image is dropped"):
+            await hasty
+        world.replies.answer(entry)
+        await patient
+
+    run(scenario())
+
+
+def test_a_client_that_goes_away_takes_its_image_with_it() -> None:
+    async def scenario() -> None:
+        world = World()
+        asked = world.ask(1)
+        (entry,) = await world.enqueuer.next_write()
+        world.gone.set()
+        with pytest.raises(Unavailable, match="the client went away"):
+            await asked
+        assert world.wires.dropped == [(keys.dropped(entry.uid), "0")]
+
+    run(scenario())
+
+
+def test_a_client_that_goes_away_before_its_image_is_written_leaves_nothing_to_write() -> None:
+    async def scenario() -> None:
+        world = World()
+        (first,) = await world.begin()
+        gone = world.ask(1)
+        world.gone.set()
+        with pytest.raises(Unavailable):
+            await gone
+        with pytest.raises(Unavailable):
+            await first
+        assert [key for key, _ in world.wires.dropped] == [keys.dropped(world.enqueuer.writes[0][0].uid)]
+        world.end()
+        later = world.ask(2)
+        assert [entry.count for entry in await world.enqueuer.next_write()] == [1]
+        later.cancel()
+
+    run(scenario())

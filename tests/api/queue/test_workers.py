@@ -1,0 +1,36 @@
+"""What `/status` says of a worker that is not heard of."""
+
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.system import RedisServer, System, running
+
+
+@pytest.fixture(scope="module")
+def watched(redis_server: RedisServer) -> Iterator[System]:
+    """A worker that beats every second, and counts as away after four."""
+    with running(redis_server.new_url(), environ={"WORKER_TTL_S": "4"}) as watched_system:
+        yield watched_system
+
+
+def workers_when(system: System, true: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+    """The workers as soon as `true` is, which the test's own time-out waits for."""
+    while True:
+        workers: list[dict[str, Any]] = system.http.get("/status").json()["workers"]
+        if true(workers):
+            return workers
+
+
+def test_a_worker_that_misses_a_heartbeat_is_late_before_it_is_away(watched: System) -> None:
+    (worker,) = watched.http.get("/status").json()["workers"]
+    assert not worker["late"]
+    watched.workers["worker-1"].signal(signal.SIGSTOP)
+    (worker,) = workers_when(watched, lambda workers: not workers or workers[0]["late"])
+    assert 1.4 < worker["silent_s"] < 4
+    assert workers_when(watched, lambda workers: not workers) == []
+    watched.workers["worker-1"].signal(signal.SIGCONT)
+    (worker,) = workers_when(watched, lambda workers: bool(workers) and not workers[0]["late"])
+    assert worker["silent_s"] < 1.4

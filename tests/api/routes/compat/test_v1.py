@@ -1,0 +1,92 @@
+"""The TensorFlow Serving door: the transcripts of its documentation, as curl sends them."""
+
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.data.dataset import Split
+from tests.support.system import System
+
+COUNT = 100
+
+
+def curl(system: System, *arguments: str, data: str | None = None) -> dict[str, Any]:
+    """What `curl` prints; with `data` it posts as its users do, with no word about the body's type."""
+    if shutil.which("curl") is None:
+        pytest.skip("no curl here")
+    *options, path = arguments
+    command = ["curl", "-s", *options, *(["-d", "@-"] if data is not None else []), system.url + path]
+    told = subprocess.run(command, input=data, capture_output=True, text=True, check=True, timeout=60)
+    reply: dict[str, Any] = json.loads(told.stdout)
+    return reply
+
+
+def test_the_status_of_a_model(system: System) -> None:
+    version = {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+    assert curl(system, "/v1/models/cnn/versions/1") == {"model_version_status": [version]}
+    assert version in curl(system, "/v1/models/cnn")["model_version_status"]
+    assert len(curl(system, "/v1/models/cnn/labels/latest")["model_version_status"]) == 1
+
+
+def test_the_metadata_of_a_model(system: System) -> None:
+    metadata = curl(system, "/v1/models/cnn/metadata")
+    signature = metadata["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    assert metadata["model_spec"]["name"] == "cnn"
+    assert [axis["size"] for axis in signature["inputs"]["images"]["tensor_shape"]["dim"]] == ["-1", "28", "28"]
+
+
+@pytest.mark.parametrize("shape", [(-1, 28, 28), (-1, 28, 28, 1), (-1, 784)])
+@pytest.mark.parametrize("form", ["rows", "named rows", "column", "named column"])
+def test_100_images_in_every_form(system: System, test_set: Split, shape: tuple[int, ...], form: str) -> None:
+    images = test_set.images[:COUNT].reshape(shape).tolist()
+    asked, key = {
+        "rows": ({"instances": images}, "predictions"),
+        "named rows": ({"instances": [{"images": image} for image in images]}, "predictions"),
+        "column": ({"inputs": images}, "outputs"),
+        "named column": ({"inputs": {"images": images}}, "outputs"),
+    }[form]
+    reply = curl(system, "/v1/models/cnn:predict", data=json.dumps(asked | {"signature_name": "serving_default"}))
+    expected = [system.http.get(f"/mnist/classify/{index}").json()["debug"]["probabilities"] for index in range(COUNT)]
+    assert np.abs(np.array(reply[key]) - np.array(expected)).max() < 1e-6
+
+
+@pytest.mark.parametrize("place", ["/versions/1", "/labels/latest"])
+def test_versions_and_labels(system: System, test_set: Split, place: str) -> None:
+    data = json.dumps({"instances": [test_set.images[0].astype(float).tolist()]})
+    (row,) = curl(system, f"/v1/models/cnn{place}:predict", data=data)["predictions"]
+    assert np.argmax(row) == test_set.labels[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "status", "message"),
+    [
+        ("/v1/models/half", None, 404, "Servable not found for request: Latest(half)"),
+        ("/v1/models/half:predict", "{}", 404, "Servable not found for request: Latest(half)"),
+        ("/v1/models/cnn/versions/99:predict", "{}", 404, "Servable not found for request: Specific(cnn, 99)"),
+        ("/v1/models/cnn/labels/best:predict", "{}", 400, "Unrecognized servable version label: best"),
+        ("/v1/models", None, 400, "Missing model name in request."),
+        ("/v1/model/cnn", None, 400, "Malformed request: GET /v1/model/cnn"),
+        ("/v1/models/cnn:predict", None, 400, "Malformed request: GET /v1/models/cnn:predict"),
+        ("/v1/models/cnn:predict", "", 400, "JSON Parse error: The document is empty"),
+        ("/v1/models/cnn:predict", "{", 400, "JSON Parse error"),
+        ("/v1/models/cnn:predict", "{}", 400, "Missing 'inputs' or 'instances' key"),
+        ("/v1/models/cnn:predict", "[]", 400, "Missing 'inputs' or 'instances' key"),
+        ("/v1/models/cnn:predict", '{"instances": 5}', 400, "expected a list"),
+        ("/v1/models/cnn:predict", '{"instances": []}', 400, "expected a list"),
+        ("/v1/models/cnn:predict", '{"instances": [["a"]]}', 400, "not of expected type: float"),
+        ("/v1/models/cnn:predict", '{"instances": [[1], [1, 2]]}', 400, "not all of one shape"),
+        ("/v1/models/cnn:predict", '{"instances": [{"b64": "AA=="}]}', 400, "the one input 'images'"),
+        ("/v1/models/cnn:predict", '{"instances": [[0]], "signature_name": "x"}', 400, "signature name: 'x' not found"),
+        ("/v1/models/cnn:classify", "{}", 400, "use predict"),
+    ],
+)
+def test_errors_are_worded_as_the_original_words_them(
+    system: System, path: str, data: str | None, status: int, message: str
+) -> None:
+    reply = system.http.get(path) if data is None else system.http.post(path, content=data)
+    assert reply.status_code == status
+    assert message in reply.json()["error"]

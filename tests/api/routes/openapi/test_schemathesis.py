@@ -1,0 +1,46 @@
+"""Whatever the description allows, and much that it does not, is answered as it says."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.app import ROUTES
+from api.routes.openapi.document import make_document
+from api.routes.openapi.own import IMAGE_TYPES, NDJSON, UPLOAD_TYPES
+from tests.support.system import System
+
+DESCRIPTION = schemathesis.openapi.from_dict(make_document(ROUTES))
+REAL = {"name": "cnn", "version": "1", "label": "latest", "asset": "start.js"}
+KNOWN_TYPES = {"multipart/form-data", "application/octet-stream"}  # to schemathesis itself
+TIMED_OUT = 504  # an answer to `timeout_s=1e-9` that no client can complain of
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+RAW_TYPES = [one for one in (*IMAGE_TYPES, *UPLOAD_TYPES, NDJSON) if one not in KNOWN_TYPES]
+
+pytestmark = pytest.mark.slow
+
+
+@schemathesis.serializer(*RAW_TYPES)
+def as_it_is(context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """What is no string in the first place, to see what the service makes of it, as its text."""
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")
+
+
+@DESCRIPTION.parametrize()
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+def test_an_operation_answers_as_described(case: Any, system: System) -> None:
+    if len(case.path_parameters.get("name", "")) % 2:  # every other time something that is there
+        case.path_parameters |= {name: value for name, value in REAL.items() if name in case.path_parameters}
+    reply = case.call(base_url=system.url)
+    checks = CHECKS[1:] if reply.status_code == TIMED_OUT else CHECKS
+    case.validate_response(reply, checks=checks)
+    if reply.status_code == 202:
+        system.http.delete(reply.headers["location"][0])

@@ -1,0 +1,153 @@
+"""One image over HTTP, through Redis and a real worker, and back."""
+
+import asyncio
+import io
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.types import Message
+
+from api.routes.classify import read_body
+from shared.data.dataset import Split
+from shared.errors import BadUpload
+from tests.support.registries import DEFAULT
+from tests.support.system import System
+
+ERROR_TYPE = "application/problem+json"
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("path", ["/mnist/classify/{}", "/mnist/{}/classify"])
+@pytest.mark.parametrize("index", [0, 7, 42])
+def test_a_test_image_is_classified_by_its_index(system: System, test_set: Split, path: str, index: int) -> None:
+    reply = system.http.get(path.format(index))
+    assert reply.status_code == 200
+    result = reply.json()
+    assert result["prediction"] == test_set.labels[index]
+    assert len(result["debug"]["probabilities"]) == 10
+    assert sum(result["debug"]["probabilities"]) == pytest.approx(1, abs=1e-4)
+    assert np.argmax(result["debug"]["probabilities"]) == result["prediction"]
+    assert 0 < result["elapsed_time_ms"] < 60_000
+    assert result["dataset"] == test_set.name
+
+
+def test_mnist_answers_as_documented(system: System, mnist: Split) -> None:
+    answers = {index: system.http.get(f"/mnist/classify/{index}").json()["prediction"] for index in (7, 42, 5000)}
+    assert answers == {7: 9, 42: 4, 5000: 3}
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "GIF", "TIFF", "BMP", "WEBP", "JPEG"])
+def test_every_image_format_gets_the_answer_of_its_pixels(system: System, test_set: Split, image_format: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(test_set.images[42]).save(file, image_format, lossless=True, quality=95)
+    result = system.http.post("/mnist/classify", content=file.getvalue()).json()
+    assert result["prediction"] == test_set.labels[42]
+
+
+def test_a_result_says_how_it_came_about(system: System, test_set: Split) -> None:
+    result = system.http.post("/mnist/classify", content=png(test_set.images[0])).json()
+    assert result["model"] == DEFAULT.ref
+    debug = result["debug"]
+    assert debug["batch_images"] >= 1
+    assert debug["queue_ms"] >= 0
+    assert debug["model_ms"] > 0
+    assert debug["worker"].startswith("worker-1@")
+    assert debug["attempt"] == 1
+
+
+def test_200_concurrent_requests_each_get_their_own_answer(system: System, test_set: Split) -> None:
+    """Each sends another image; an answer that went to another caller would differ in its probabilities."""
+    alone = [system.http.get(f"/mnist/classify/{index}").json()["debug"]["probabilities"] for index in range(200)]
+
+    async def classify_all() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=system.url, timeout=60) as http:
+            requests = [http.post("/mnist/classify", content=png(test_set.images[index])) for index in range(200)]
+            return await asyncio.gather(*requests)
+
+    replies = asyncio.run(classify_all())
+    assert {reply.status_code for reply in replies} == {200}
+    together = [reply.json()["debug"]["probabilities"] for reply in replies]
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+    assert max(reply.json()["debug"]["batch_images"] for reply in replies) > 1, "batches form under load"
+    assert len({reply.json()["id"] for reply in replies}) == 200
+
+
+def test_an_async_request_is_a_job_of_one(system: System, test_set: Split) -> None:
+    headers = {"Prefer": "respond-async"}
+    reply = system.http.post("/mnist/classify", content=png(test_set.images[3]), headers=headers)
+    assert reply.status_code == 202
+    assert reply.headers["location"] == f"/results/{reply.json()['id']}"
+    job = system.finished(reply.json()["id"])
+    assert (job["state"], job["total"], job["counts"]["done"]) == ("done", 1, 1)
+    (item,) = system.items(job["id"])
+    assert item["prediction"] == test_set.labels[3]
+    assert system.http.get("/mnist/classify/3", headers=headers).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "empty"),
+        (b"hello, I am a text", "not an image"),
+        (png(np.zeros((30, 32), np.uint8)), "32×30"),
+        (png(np.zeros((28, 28), np.uint8))[:50], "truncated"),
+    ],
+)
+def test_a_bad_image_is_a_400_that_says_what_was_wrong(system: System, body: bytes, said: str) -> None:
+    reply = system.http.post("/mnist/classify", content=body)
+    assert reply.status_code == 400
+    assert reply.headers["content-type"] == ERROR_TYPE
+    assert said in reply.json()["detail"]
+
+
+def test_a_body_whose_client_went_away_is_never_taken_for_whole() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"half", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    with pytest.raises(BadUpload, match="went away"):
+        asyncio.run(read_body(receive, 1000))
+
+
+def test_an_image_file_over_the_bound_is_a_413(system: System) -> None:
+    reply = system.http.post("/mnist/classify", content=b"\0" * ((1 << 20) + 1))
+    assert reply.status_code == 413
+    assert "1048576" in reply.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/mnist/classify/{}", "/mnist/{}/classify", "/mnist/image/{}", "/mnist/{}/label"])
+def test_an_index_outside_is_a_404_and_no_integer_a_422(system: System, test_set: Split, path: str) -> None:
+    for index in (len(test_set.images), -1, 10**15):
+        reply = system.http.get(path.format(index))
+        assert reply.status_code == 404
+        assert str(len(test_set.images)) in reply.json()["detail"]
+    for index_text in ("seven", "1.5", "0x10", "1" * 30):
+        reply = system.http.get(path.format(index_text))
+        assert reply.status_code == 422
+        assert index_text in reply.json()["detail"]
+
+
+def test_an_unknown_model_is_a_404_that_names_those_there_are(system: System) -> None:
+    for model in ("nope", "cnn@99", "../cnn"):
+        reply = system.http.get("/mnist/classify/0", params={"model": model})
+        assert reply.status_code == 404
+    assert "cnn" in system.http.get("/mnist/classify/0", params={"model": "nope"}).json()["detail"]
+    assert system.http.get("/mnist/classify/0", params={"model": "cnn@1"}).json()["model"] == "cnn@1"
+
+
+def test_a_wrong_path_or_method_is_a_problem_too(system: System) -> None:
+    for reply in (system.http.get("/nothing"), system.http.put("/mnist/label/1")):
+        assert reply.status_code in (404, 405)
+        assert reply.headers["content-type"] == ERROR_TYPE
+        assert reply.json()["status"] == reply.status_code

@@ -1,0 +1,137 @@
+"""`?fit=digit` over HTTP."""
+
+import base64
+import io
+import tarfile
+import zipfile
+
+import numpy as np
+import orjson
+import pytest
+from PIL import Image
+
+from shared.data.dataset import Split
+from tests.api.images.test_decode import file_of
+from tests.support.system import System
+from tools.fit_accuracy.mnist_frames import mnist_frames
+
+FIT = {"fit": "digit"}
+PAPER = file_of(Image.new("L", (300, 200), 240), "PNG")
+
+
+@pytest.fixture(scope="module")
+def frames(test_set: Split) -> list[bytes]:
+    images = mnist_frames(test_set.images[:5], 1)
+    return [file_of(Image.fromarray(frame.astype(np.uint8)), "PNG") for frame in images]
+
+
+def test_a_picture_of_any_size_is_classified_and_what_the_model_saw_is_shown(
+    system: System, test_set: Split, frames: list[bytes]
+) -> None:
+    for index, frame in enumerate(frames):
+        reply = system.http.post("/mnist/classify", params=FIT | {"show": "fitted"}, content=frame).json()
+        assert reply["prediction"] == test_set.labels[index]
+        fitted = Image.open(io.BytesIO(base64.b64decode(reply["fitted"])))
+        assert (fitted.format, fitted.mode, fitted.size) == ("PNG", "L", (28, 28))
+        again = system.http.post("/mnist/classify", content=base64.b64decode(reply["fitted"])).json()
+        np.testing.assert_allclose(again["debug"]["probabilities"], reply["debug"]["probabilities"], atol=1e-4)
+    assert "fitted" not in system.http.post("/mnist/classify", params=FIT, content=frames[0]).json()
+
+
+def test_without_fit_another_size_stays_a_400_that_names_the_way_out(system: System, frames: list[bytes]) -> None:
+    reply = system.http.post("/mnist/classify", content=frames[0])
+    assert reply.status_code == 400
+    assert "640×480" in reply.json()["detail"]
+    assert "?fit=digit" in reply.json()["detail"]
+
+
+def test_paper_without_ink_is_a_400_and_too_many_pixels_too(system: System) -> None:
+    large = file_of(Image.new("1", (4200, 4200)), "PNG")
+    for body, said in ((PAPER, "no digit found"), (large, "more than 16777216 pixels"), (b"hello", "not an image")):
+        reply = system.http.post("/mnist/classify", params=FIT, content=body)
+        assert reply.status_code == 400
+        assert said in reply.json()["detail"]
+
+
+@pytest.mark.parametrize("params", [{"fit": "cat"}, {"fit": ""}, FIT | {"show": "me"}, {"show": "fitted"}])
+@pytest.mark.parametrize("path", ["/mnist/classify", "/mnist/classify/bulk"])
+def test_other_values_are_a_422(system: System, frames: list[bytes], path: str, params: dict[str, str]) -> None:
+    assert system.http.post(path, params=params, content=frames[0]).status_code == 422
+
+
+def test_what_a_job_or_a_later_reply_cannot_show_is_a_422(system: System, frames: list[bytes]) -> None:
+    show, asynchronous = FIT | {"show": "fitted"}, {"Prefer": "respond-async"}
+    assert system.http.post("/mnist/classify/bulk", params=show, content=frames[0]).status_code == 422
+    for reply in (
+        system.http.post("/mnist/classify", params=show, content=frames[0], headers=asynchronous),
+        system.http.get("/mnist/classify/3", params=show, headers=asynchronous),
+    ):
+        assert reply.status_code == 422
+        assert "show=fitted is of the synchronous reply" in reply.json()["detail"]
+
+
+def test_test_images_are_fitted_too(system: System, test_set: Split) -> None:
+    for path in ("/mnist/classify/3", "/mnist/3/classify"):
+        reply = system.http.get(path, params=FIT | {"show": "fitted"}).json()
+        assert reply["prediction"] == test_set.labels[3]
+        assert Image.open(io.BytesIO(base64.b64decode(reply["fitted"]))).size == (28, 28)
+    job_id = system.submit(params=FIT, json={"start": 0, "stop": 10})
+    system.finished(job_id)
+    assert [item["prediction"] for item in system.items(job_id)] == test_set.labels[:10].tolist()
+
+
+@pytest.mark.parametrize("upload_format", ["npy", "idx"])
+def test_black_on_white_arrays_are_brought_to_what_the_model_knows(
+    system: System, test_set: Split, upload_format: str
+) -> None:
+    images = 255 - test_set.images[:300]  # more than a chunk
+    images[7] = 240
+    body = io.BytesIO(b"\x00\x00\x08\x03" + np.array(images.shape, ">u4").tobytes() + images.tobytes())
+    if upload_format == "npy":
+        body = io.BytesIO()
+        np.save(body, images)
+    job_id = system.submit(params=FIT, content=body.getvalue())
+    assert system.finished(job_id)["counts"] == {"done": 299, "failed": 1, "expired": 0, "cancelled": 0}
+    items = system.items(job_id)
+    assert "no digit found" in items[7]["error"]
+    right = [item["prediction"] == label for item, label in zip(items, test_set.labels, strict=False)]
+    assert np.mean(right) > 0.98
+
+
+def test_a_single_asynchronous_picture_is_fitted_too(system: System, test_set: Split, frames: list[bytes]) -> None:
+    headers = {"Prefer": "respond-async"}
+    reply = system.http.post("/mnist/classify", params=FIT, content=frames[0], headers=headers)
+    system.finished(reply.json()["id"])
+    assert system.items(reply.json()["id"])[0]["prediction"] == test_set.labels[0]
+
+
+@pytest.mark.parametrize("upload_format", ["multipart", "zip", "tar", "ndjson"])
+def test_in_a_job_of_pictures_the_one_without_a_digit_fails_alone(
+    system: System, test_set: Split, frames: list[bytes], upload_format: str
+) -> None:
+    job_id = system.submit(params=FIT, **packed([*frames[:2], PAPER, *frames[2:]], upload_format))
+    assert system.finished(job_id)["counts"] == {"done": 5, "failed": 1, "expired": 0, "cancelled": 0}
+    items = system.items(job_id)
+    assert "no digit found" in items.pop(2)["error"]
+    assert [item["prediction"] for item in items] == test_set.labels[:5].tolist()
+
+
+def packed(pictures: list[bytes], upload_format: str) -> dict[str, object]:
+    named = [(f"{index}.png", data) for index, data in enumerate(pictures)]
+    if upload_format == "multipart":
+        return {"files": [("file", each) for each in named]}
+    file = io.BytesIO()
+    if upload_format == "zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in named:
+                archive.writestr(name, data)
+    elif upload_format == "tar":
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            for name, data in named:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    else:
+        lines = (orjson.dumps({"name": name, "image": base64.b64encode(data).decode()}) for name, data in named)
+        return {"content": b"\n".join(lines), "headers": {"Content-Type": "application/x-ndjson"}}
+    return {"content": file.getvalue()}

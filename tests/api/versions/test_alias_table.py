@@ -1,0 +1,117 @@
+"""What a request's `?model=` means: the choice by itself, and the table as Redis tells it."""
+
+import asyncio
+import math
+import random
+from collections.abc import Mapping
+
+import pytest
+import redis
+
+from api.versions.alias_table import Aliases, choose_version, decode_table, needs_aliases
+from shared.config.settings import Settings
+from shared.contract.alias import Alias, encode_alias
+from shared.errors import NotFound, Unavailable
+from shared.redis import keys
+from shared.redis.connection import api_client
+
+MODELS = {"cnn": [1, 2, 10], "small": [1]}
+ALIASES = {"champion": Alias(1), "candidate": Alias(2, canary=10, canary_percent=25)}
+
+
+@pytest.mark.parametrize(
+    ("ref", "aliases", "version"),
+    [
+        ("cnn", {}, 10),
+        ("cnn@", {}, 10),
+        ("cnn", ALIASES, 1),
+        ("cnn@", ALIASES, 1),
+        ("cnn@champion", ALIASES, 1),
+        ("cnn@latest", ALIASES, 10),
+        ("cnn@2", ALIASES, 2),
+        ("cnn@candidate", ALIASES, 2),
+        ("cnn@next", {"next": Alias(11)}, 11),
+        ("gone", {"champion": Alias(3)}, 3),
+    ],
+)
+def test_a_name_is_its_champion_or_its_latest_version(ref: str, aliases: Mapping[str, Alias], version: int) -> None:
+    """And an alias is believed, whatever the registry was last seen to have."""
+    assert choose_version(ref, MODELS, aliases) == version
+
+
+@pytest.mark.parametrize(
+    ("ref", "reason"),
+    [
+        ("resnet", "no model 'resnet'; there: cnn, small"),
+        ("", "no model ''"),
+        ("cnn@3", "no version '3' of model 'cnn'; there: 1, 2, 10, latest, champion, candidate"),
+        ("cnn@staging", "no version 'staging' of model 'cnn'; there: 1, 2, 10, latest, champion, candidate"),
+        ("cnn@01", "no version '01'"),
+        ("cnn@1@2", "no version '1@2'"),
+        ("cnn@../2", "no version"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(ref: str, reason: str) -> None:
+    with pytest.raises(NotFound) as refused:
+        choose_version(ref, MODELS, ALIASES if ref.startswith("cnn") else {})
+    assert reason in refused.value.detail
+
+
+def test_without_models_that_is_told() -> None:
+    with pytest.raises(NotFound, match="no model 'cnn'; there: none"):
+        choose_version("cnn", {}, {})
+
+
+def test_a_canary_gets_its_share_of_requests() -> None:
+    """20,000 draws: 5 % of them ± 6 standard deviations, which chance leaves once in 500 million times."""
+    draws, share = 20_000, 0.05
+    chance = random.Random()
+    aliases = {"champion": Alias(1, canary=2, canary_percent=100 * share)}
+    chosen = [choose_version("cnn", MODELS, aliases, chance.random()) for _ in range(draws)]
+    assert set(chosen) == {1, 2}
+    assert abs(chosen.count(2) - draws * share) < 6 * math.sqrt(draws * share * (1 - share))
+
+
+def test_without_a_draw_a_canary_gets_nothing() -> None:
+    assert choose_version("cnn", MODELS, {"champion": Alias(1, canary=2, canary_percent=100)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("ref", "needed"), [("cnn", True), ("cnn@champion", True), ("cnn@2", False), ("cnn@latest", False)]
+)
+def test_a_version_can_be_asked_for_without_any_alias(ref: str, needed: bool) -> None:
+    assert needs_aliases(ref) is needed
+
+
+def test_a_table_has_what_is_an_alias_and_says_what_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    fields = {b"cnn/champion": encode_alias(Alias(1)), b"cnn/broken": b"{", b"small/a": encode_alias(Alias(2))}
+    assert decode_table(fields) == {"cnn": {"champion": Alias(1)}, "small": {"a": Alias(2)}}
+    assert "cnn/broken" in caplog.text
+
+
+def test_before_the_table_was_read_nothing_is_guessed() -> None:
+    with pytest.raises(Unavailable, match="not been read"):
+        Aliases(None, asyncio.Event()).of("cnn")
+
+
+def test_a_table_is_read_from_redis_and_kept_while_redis_is_away(
+    client: "redis.Redis", scratch_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def read_twice() -> None:
+        here = api_client(Settings(redis_url=scratch_url))
+        aliases = Aliases(here, asyncio.Event())
+        await aliases.try_to_read()
+        assert aliases.of("cnn") == {}
+        client.hset(keys.ALIASES, "cnn/champion", encode_alias(Alias(1)))
+        await aliases.read()
+        assert aliases.of("cnn") == {"champion": Alias(1)}
+        await here.aclose()
+
+        nowhere = api_client(Settings(redis_url="redis://127.0.0.1:1/0"))
+        monkeypatch.setattr(aliases, "_client", nowhere)
+        await aliases.try_to_read()
+        assert aliases.of("cnn") == {"champion": Alias(1)}
+        await nowhere.aclose()
+
+    asyncio.run(read_twice())
+    assert "aliases cannot be read" in caplog.text

@@ -1,0 +1,58 @@
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from api.versions import catalog
+from api.versions.catalog import Catalog
+
+
+def add(models_dir: Path, name: str, version: int) -> None:
+    folder = models_dir / name / str(version)
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text(f'{{"version": {version}}}')
+
+
+def test_it_knows_what_there_was_when_it_was_made(tmp_path: Path) -> None:
+    add(tmp_path, "cnn", 1)
+    known = Catalog(tmp_path)
+    add(tmp_path, "cnn", 2)
+    assert known.models == {"cnn": [1]}
+    assert (known.versions("cnn"), known.versions("no")) == ([1], ())
+
+
+def test_a_card_is_read_once(tmp_path: Path) -> None:
+    add(tmp_path, "cnn", 1)
+    known = Catalog(tmp_path)
+    assert asyncio.run(known.card("cnn@1")) == {"version": 1}
+    (tmp_path / "cnn" / "1" / "model.json").unlink()
+    assert asyncio.run(known.card("cnn@1")) == {"version": 1}
+
+
+def test_it_is_read_again_and_again_and_kept_while_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(tmp_path, "cnn", 1)
+    known = Catalog(tmp_path)
+    seen: list[dict[str, list[int]]] = []
+    read = threading.Event()
+
+    def list_models(registry: Path) -> dict[str, list[int]]:
+        seen.append(dict(known.models))  # type: ignore[arg-type]
+        if len(seen) == 1:
+            raise OSError("the disk is away")
+        if len(seen) == 3:
+            read.set()
+        return {"cnn": [1, 2]}
+
+    async def watch() -> None:
+        watching = asyncio.create_task(known.watch())
+        assert await asyncio.to_thread(read.wait, 10)
+        watching.cancel()
+
+    monkeypatch.setattr(catalog, "list_models", list_models)
+    monkeypatch.setattr(catalog, "TICK_S", 0.0)
+    asyncio.run(watch())
+    assert seen[:3] == [{"cnn": [1]}, {"cnn": [1]}, {"cnn": [1, 2]}]
+    assert "the disk is away" in caplog.text

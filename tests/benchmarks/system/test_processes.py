@@ -1,0 +1,56 @@
+"""Whatever a measurement starts ends with it."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.system.processes import BenchmarkError, Process, descendants
+
+SLEEPER = "import time; time.sleep(600)"
+PARENT_OF_A_DAEMON = f"""
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", {SLEEPER!r}], start_new_session=True)
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def python(code: str, log_dir: Path) -> Process:
+    return Process("python", [sys.executable, "-c", code], os.environ, log_dir)
+
+
+def test_what_a_process_has_started_ends_with_it_even_in_a_session_of_its_own(tmp_path: Path) -> None:
+    with python(PARENT_OF_A_DAEMON, tmp_path) as process:
+        process.wait_until(lambda: process.tail() != "", timeout_s=10)
+        child = int(process.tail())
+        assert [pid for pid, _ in descendants(process.pid)] == [child]
+    deadline_s = time.monotonic() + 10
+    while alive(child):
+        assert time.monotonic() < deadline_s
+
+
+def alive(pid: int) -> bool:
+    """Not a zombie either, that waits for somebody to take note."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_one_that_ends_before_it_is_ready_tells_its_last_lines(tmp_path: Path) -> None:
+    with (
+        python("raise SystemExit('no such setting')", tmp_path) as process,
+        pytest.raises(BenchmarkError, match="python ended:\nno such setting"),
+    ):
+        process.wait_until(lambda: False, timeout_s=10)
+
+
+def test_memory_and_cpu_of_a_process_are_read(tmp_path: Path) -> None:
+    with python(f"print('started', flush=True); {SLEEPER}", tmp_path) as process:
+        process.wait_until(lambda: process.tail() != "", timeout_s=10)
+        process.reset_peak()
+        assert process.peak_mib() > 1
+        assert process.cpu_s() >= 0

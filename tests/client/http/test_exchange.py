@@ -1,0 +1,108 @@
+"""What is tried again, and when: pure, and against a server that fails as told."""
+
+import io
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from mnistified import AccessDenied, Client, Conflict, QueueFull, ServiceError, Unavailable, Unreachable
+from mnistified.errors import error_of, retry_after_s
+from mnistified.http.exchange import LONGEST_RETRY_AFTER_S, retry_delay_s
+from tests.client.flaky import HANG_UP, flaky
+
+ACCEPTED = json.dumps({"id": "j1", "state": "queued", "total": 2, "model": "cnn@1"}).encode()
+FULL = json.dumps({"title": "Queue full", "status": 429, "detail": "the queue is full"}).encode()
+
+
+def test_a_429_is_tried_again_no_sooner_than_the_service_said() -> None:
+    with flaky([(429, {"Retry-After": "1"}, FULL), (202, {}, ACCEPTED)]) as server, Client(server.url) as client:
+        assert client.submit([b"one", b"two"]).id == "j1"
+    assert server.times_s[1] - server.times_s[0] >= 1.0
+    assert server.bodies[0] == server.bodies[1]
+    assert len({headers["idempotency-key"] for headers in server.headers}) == 1
+
+
+def test_a_connection_that_breaks_is_tried_again_with_the_same_body() -> None:
+    replies: list[tuple[int, dict[str, str], bytes]] = [(HANG_UP, {}, b""), (503, {}, b""), (202, {}, ACCEPTED)]
+    pictures: Iterator[bytes] = iter([b"one", b"two"])
+    with flaky(replies) as server, Client(server.url) as client:
+        client.submit(pictures)
+        client_keys = {headers["idempotency-key"] for headers in server.headers}
+    assert len(server.bodies) == 3
+    assert len(set(server.bodies)) == 1
+    assert len(client_keys) == 1
+
+
+def test_a_pipe_is_sent_again_from_the_disk() -> None:
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    with flaky([(503, {}, b""), (202, {}, ACCEPTED)]) as server, Client(server.url) as client:
+        client.submit(Pipe(b"PK\x03\x04 all of it"))
+    assert server.bodies == [b"PK\x03\x04 all of it"] * 2
+
+
+def test_retries_end() -> None:
+    with (
+        flaky([(429, {}, FULL)] * 3) as server,
+        Client(server.url, retries=2) as client,
+        pytest.raises(QueueFull, match="the queue is full"),
+    ):
+        client.status()
+    assert not server.replies
+
+
+def test_the_key_is_sent_and_never_shown() -> None:
+    with flaky([(401, {}, b"<html>who are you")]) as server, Client(server.url, key="s3cret") as client:
+        with pytest.raises(AccessDenied, match="who are you") as denied:
+            client.status()
+        assert "s3cret" not in f"{client!r} {vars(client)} {denied.value!r}"
+    assert server.headers[0]["authorization"] == "Bearer s3cret"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected_s"),
+    [
+        (Unreachable("refused"), (0.1, 0.2)),
+        (Unreachable("waited for a minute", again=False), None),
+        (Unavailable(503, "", ""), (0.1, 0.2)),
+        (QueueFull(429, "", "", retry_after_s=7.0), (7.0, 7.0)),
+        (QueueFull(429, "", "", retry_after_s=LONGEST_RETRY_AFTER_S + 1), None),
+        (Conflict(409, "", ""), None),
+        (Conflict(409, "", "", retry_after_s=1.0), (1.0, 1.0)),
+        (ServiceError(400, "", ""), None),
+        (ServiceError(504, "", ""), None),
+    ],
+)
+def test_what_is_worth_another_attempt(
+    error: Unreachable | ServiceError, expected_s: tuple[float, float] | None
+) -> None:
+    delays_s = [retry_delay_s(error, 0, chance) for chance in (1.0, 0.0)]
+    assert delays_s == ([None, None] if expected_s is None else list(expected_s))
+
+
+def test_pauses_grow_up_to_a_bound() -> None:
+    delays_s = [retry_delay_s(Unreachable("refused"), attempt, 0.0) for attempt in range(10)]
+    assert delays_s[:4] == [0.2, 0.4, 0.8, 1.6]
+    assert delays_s[-1] == 20.0
+
+
+def test_retry_after_is_seconds_or_a_date() -> None:
+    now_s = time.mktime(time.strptime("2026-01-01", "%Y-%m-%d")) - time.timezone
+    assert retry_after_s("3", now_s) == 3.0
+    assert retry_after_s("Thu, 01 Jan 2026 00:00:05 GMT", now_s) == 5.0
+    assert retry_after_s("Wed, 31 Dec 2025 00:00:00 GMT", now_s) == 0.0
+    assert retry_after_s("soon", now_s) is None
+
+
+def test_an_error_carries_the_problem() -> None:
+    error = error_of(504, {}, b'{"title": "Wait ran out", "detail": "still queued", "id": "a-0"}', 0.0)
+    assert (error.status, error.title, error.detail, error.problem["id"]) == (
+        504,
+        "Wait ran out",
+        "still queued",
+        "a-0",
+    )

@@ -1,0 +1,157 @@
+"""What the proxy bounds: bodies, heads, senders that are slow, requests and connections of an address."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from uvicorn import Config
+
+from api.http.connection_limits import HEAD_BYTES
+from api.routes.compat.bodies import MAX_BODY_BYTES
+from shared.config.settings import Settings
+from tests.support.proxy import START, Proxy, array_of, received_until_closed
+from tests.support.system import System
+
+TEMPLATE = (START.parent / "nginx.conf.template").read_text()
+BOUNDS = ("max_image_bytes", "max_upload_bytes", "head_timeout_s", "body_timeout_s")
+TIGHT = {
+    "MAX_IMAGE_BYTES": "2000",
+    "MAX_UPLOAD_BYTES": "100000",
+    "HEAD_TIMEOUT_S": "1",
+    "BODY_TIMEOUT_S": "1",
+    "RATE_PER_S": "1",
+    "BURST": "20",
+    "CONNECTIONS": "3",
+}
+
+
+@pytest.fixture(scope="module")
+def tight(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """Its limits are per address: each test comes from one of its own."""
+    proxy = Proxy(tmp_path_factory.mktemp("tight"), [system.port], TIGHT)
+    yield proxy
+    proxy.process.stop()
+
+
+def test_the_limits_are_the_apis_own() -> None:
+    settings = Settings()
+    text = START.read_text()
+    for name in (
+        "max_image_bytes",
+        "max_upload_bytes",
+        "head_timeout_s",
+        "body_timeout_s",
+        "max_wait_s",
+        "upload_stall_s",
+    ):
+        (default,) = re.findall(rf"^{name.upper()}=\$\{{{name.upper()}:-(\d+)\}}", text, re.MULTILINE)
+        assert int(default) == getattr(settings, name), name
+    assert settings.sync_wait_s <= settings.max_wait_s, "the read time-out is reckoned from the longer one"
+    assert f"client_max_body_size {MAX_BODY_BYTES >> 20}m" in TEMPLATE
+    count, kib = re.findall(r"large_client_header_buffers (\d+) (\d+)k", TEMPLATE)[0]
+    assert int(count) * int(kib) << 10 < HEAD_BYTES
+    (idle_s,) = re.findall(r"upstream api .*?keepalive_timeout (\d+)s", TEMPLATE, re.DOTALL)
+    assert int(idle_s) < Config("api.app:make_app").timeout_keep_alive
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/mnist/classify", "/mnist/classify/bulk"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["told", "chunked"])
+def test_a_body_over_its_bound_is_a_413(path: str, chunked: bool, tight: Proxy) -> None:
+    body = array_of(300) if path.endswith("bulk") else bytes(3000)
+    content = iter([body[i : i + 500] for i in range(0, len(body), 500)]) if chunked else body
+    with tight.client("127.0.0.2") as http:
+        reply = http.post(path, content=content, headers={"Content-Type": "application/octet-stream"})
+    assert reply.status_code == 413, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert reply.json()["detail"] == f"this body is larger than {path} takes"
+
+
+@pytest.mark.slow
+def test_a_body_within_its_bound_passes(tight: Proxy) -> None:
+    with tight.client("127.0.0.3") as http:
+        reply = http.post(
+            "/mnist/classify/bulk", content=array_of(100), headers={"Content-Type": "application/octet-stream"}
+        )
+    assert reply.status_code == 202, reply.text
+
+
+@pytest.mark.slow
+def test_an_address_that_asks_too_often_gets_429_and_others_do_not(tight: Proxy) -> None:
+    with tight.client("127.0.0.4") as http:
+        replies = [http.get("/mnist/label/3") for _ in range(30)]
+    assert [reply.status_code for reply in replies[:20]] == [200] * 20
+    assert (replies[-1].status_code, replies[-1].headers["retry-after"]) == (429, "1")
+    assert replies[-1].json()["title"] == "Too many requests"
+    with tight.client("127.0.0.5") as http:
+        assert http.get("/mnist/label/3").status_code == 200
+
+
+@pytest.mark.slow
+def test_nobody_passes_for_another_by_a_header(tight: Proxy) -> None:
+    with tight.client("127.0.0.6") as http:
+        replies = [http.get("/mnist/label/3", headers={"X-Forwarded-For": f"10.0.0.{n}"}) for n in range(30)]
+    assert replies[-1].status_code == 429
+
+
+@pytest.mark.slow
+def test_behind_a_proxy_that_is_trusted_the_address_is_the_one_that_it_tells(
+    system: System, start_proxy: Callable[..., Proxy]
+) -> None:
+    trusting = start_proxy([system.port], {**TIGHT, "TRUSTED_PROXIES": "127.0.1.0/24 127.0.2.1"})
+    with trusting.client("127.0.1.9") as http:
+        replies = [http.get("/mnist/label/3", headers={"X-Forwarded-For": f"10.0.0.{n}"}) for n in range(30)]
+        assert {reply.status_code for reply in replies} == {200}
+        told_twice = {"X-Forwarded-For": "10.9.9.9, 10.0.0.1"}  # the first is what the client itself said
+        assert 429 in {http.get("/mnist/label/3", headers=told_twice).status_code for _ in range(30)}
+
+
+@pytest.mark.slow
+def test_an_address_has_so_many_requests_at_a_time(tight: Proxy, system: System) -> None:
+    job_id = system.submit(json={"start": 0, "stop": 1})
+    system.finished(job_id)
+    held = [tight.connect("127.0.0.7") for _ in range(3)]
+    try:
+        for connection in held:  # a body that is being sent occupies its place
+            connection.sendall(b"POST /mnist/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx")
+        with tight.client("127.0.0.7") as http:
+            assert http.get("/mnist/label/3").status_code == 429
+    finally:
+        for connection in held:
+            connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /mnist/label/3 HT",
+        b"POST /mnist/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nsome",
+        b"POST /mnist/classify/bulk HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nsome",
+    ],
+    ids=["head", "body", "upload"],
+)
+def test_a_sender_that_stops_is_cut_off(sent: bytes, tight: Proxy) -> None:
+    with tight.connect("127.0.0.8") as connection:
+        started_s = time.monotonic()
+        connection.sendall(sent)
+        received = received_until_closed(connection)
+        assert time.monotonic() - started_s < 10
+    assert received == b"" or b" 408 " in received.splitlines()[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "headers", [{"X-Long": "x" * 16_000}, {f"X-{n}": "x" * 14_000 for n in range(5)}], ids=["a line", "all of it"]
+)
+def test_a_head_over_its_bound_is_a_431(headers: dict[str, str], proxy: Proxy) -> None:
+    reply = httpx.get(f"{proxy.url}/mnist/label/3", headers=headers)
+    assert (reply.status_code, reply.json()["title"]) == (431, "Request head too large")
+
+
+@pytest.mark.slow
+def test_a_head_within_the_bound_reaches_the_api(proxy: Proxy) -> None:
+    headers = {f"X-{n}": "x" * 14_000 for n in range(4)}
+    assert httpx.get(f"{proxy.url}/mnist/label/3", headers=headers).status_code == 200

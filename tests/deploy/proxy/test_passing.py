@@ -1,0 +1,143 @@
+"""What the proxy passes on of a request, what it keeps to itself, and Flower behind it."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from email.parser import Parser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from api.app import ROUTES
+from deploy.local import free_port
+from tests.support.processes import BIN, Process
+from tests.support.proxy import Proxy
+from tests.support.system import READY_S, System
+
+pytestmark = pytest.mark.slow
+
+
+class Echo(BaseHTTPRequestHandler):
+    """An API that answers with the headers that it was sent."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = str(self.headers).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        if "X-Request-ID" in self.headers:
+            self.send_header("X-Request-ID", self.headers["X-Request-ID"])
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def echoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        proxy = Proxy(tmp_path_factory.mktemp("echoing"), [server.server_port])
+        yield proxy
+        proxy.process.stop()
+        server.shutdown()
+        thread.join()
+
+
+def passed_on(proxy: Proxy, **headers: str) -> dict[str, str]:
+    """As the API gets them."""
+    with proxy.client("127.0.0.9") as http:
+        return dict(
+            Parser().parsestr(http.get("/x", headers={k.replace("_", "-"): v for k, v in headers.items()}).text)
+        )
+
+
+def test_the_api_is_told_who_asked_and_how(echoing: Proxy) -> None:
+    told = passed_on(echoing)
+    assert told["X-Forwarded-For"] == "127.0.0.9"
+    assert told["X-Forwarded-Proto"] == "https"
+    assert told["X-Forwarded-Host"] == told["Host"] == f"127.0.0.1:{echoing.tls_port}"
+
+
+def test_what_a_client_says_of_itself_is_not_passed_on(echoing: Proxy) -> None:
+    told = passed_on(
+        echoing,
+        X_Forwarded_For="10.0.0.1",
+        X_Forwarded_Proto="gopher",
+        X_Forwarded_Host="evil.example",
+        X_Real_IP="10.0.0.2",
+        Forwarded="for=10.0.0.3",
+    )
+    assert told["X-Forwarded-For"] == "127.0.0.9"
+    assert told["X-Forwarded-Proto"] == "https"
+    assert "evil" not in str(told)
+    assert not {"X-Real-IP", "Forwarded"} & set(told)
+
+
+def test_keys_cookies_and_request_ids_pass(echoing: Proxy) -> None:
+    told = passed_on(echoing, Authorization="Bearer k", X_API_Key="k", X_Request_ID="abc-1", Idempotency_Key="i")
+    assert (told["Authorization"], told["X-API-Key"], told["Idempotency-Key"]) == ("Bearer k", "k", "i")
+    assert told["X-Request-ID"] == "abc-1"
+
+
+def test_a_line_of_the_log_has_the_id_and_no_query(echoing: Proxy) -> None:
+    with echoing.client() as http:
+        http.get("/a?callback_url=https://secret.example", headers={"X-Request-ID": "abc-2"})
+    line = json.loads(echoing.process.wait_for_line('"path":"/a"'))
+    assert (line["method"], line["status"], line["request_id"]) == ("GET", 200, "abc-2")
+    assert "secret" not in echoing.process.output
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(route.path for route in ROUTES if "metrics" in route.path),
+        "/metrics/",
+        "//metrics",
+        "/x/../metrics",
+        "/%6detrics",
+        "/flower/metrics",
+        "/flower/healthcheck",
+    ],
+)
+def test_numbers_are_not_for_outside(path: str, echoing: Proxy) -> None:
+    with echoing.connect("127.0.0.9") as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        reply = connection.makefile("rb").read()
+    assert reply.startswith(b"HTTP/1.1 404 ")
+    assert b"not to be had here" in reply
+
+
+@pytest.fixture(scope="module")
+def flower(system: System) -> Iterator[int]:
+    port = free_port()
+    command = [str(BIN / "celery"), "-A", "worker.app", "flower", "--address=127.0.0.1", f"--port={port}"]
+    process = Process(command, {**system.environ, "FLOWER_BASIC_AUTH": "me:open-sesame", "FLOWER_URL_PREFIX": "flower"})
+    process.wait_for_line("Connected to redis://", READY_S)
+    yield port
+    process.stop()
+
+
+def test_flower_is_under_a_path_behind_its_own_password(
+    flower: int, system: System, start_proxy: Callable[..., Proxy]
+) -> None:
+    proxy = start_proxy([system.port], {"FLOWER_SERVER": f"127.0.0.1:{flower}", "FLOWER_GUARDED": "set"})
+    with proxy.client() as http:
+        assert http.get("/flower/workers").status_code == 401
+        assert http.get("/flower/metrics").status_code == 404
+        http.auth = httpx.BasicAuth("me", "open-sesame")
+        page = http.get("/flower/workers")
+        assert page.status_code == 200
+        style = next(part for part in page.text.split('"') if part.startswith("/flower/static/css/"))
+        assert http.get(style.replace("&amp;", "&")).headers["content-type"].startswith("text/css")
+
+
+def test_without_a_password_flower_is_not_there(flower: int, system: System, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy([system.port], {"FLOWER_SERVER": f"127.0.0.1:{flower}"})
+    with proxy.client() as http:
+        assert http.get("/flower/workers", auth=("me", "open-sesame")).status_code == 404

@@ -1,0 +1,238 @@
+"""A champion is promoted and rolled back in the whole system: two workers, singles and jobs going on."""
+
+import asyncio
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.contract.block import decode_block
+from shared.redis import keys
+from tests.support.registries import copy_version
+from tests.support.system import RedisServer, System, running
+
+CHAMPION = "/models/cnn/aliases/champion"
+CLIENTS = 4
+ANSWERS = 50  # that come between two changes, at least
+JOB_IMAGES = 1000
+
+
+@pytest.fixture(scope="module")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    models_dir = tmp_path_factory.mktemp("models")
+    for version in (1, 2):
+        copy_version(models_dir, version)
+    return models_dir
+
+
+@pytest.fixture(scope="module")
+def two_workers(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
+    """Two workers; stopped for a while, they still count as alive."""
+    environ = {"MODELS_DIR": str(models_dir), "WORKER_TTL_S": "30"}
+    with running(redis_server.new_url(), 2, environ) as system:
+        yield system
+
+
+def promote(system: System, version: int, **more: object) -> dict[str, Any]:
+    reply = system.http.post(CHAMPION, json={"version": version, **more})
+    assert reply.status_code == 200, reply.text
+    return dict(reply.json())
+
+
+def versions_that_ran(system: System, job_id: str) -> set[str]:
+    """The versions of the job's results, as the workers wrote them."""
+    blocks: dict[bytes, bytes] = system.redis.hgetall(keys.job_blocks(job_id))  # type: ignore[assignment]
+    return {decode_block(block).model for block in blocks.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Times are of the monotonic clock; `version` is the whole reply where there is none."""
+
+    asked_s: float
+    answered_s: float
+    status: int
+    version: str
+
+
+class Clients:
+    """They ask for one image after another, of the default model."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._enough = threading.Event()
+        self._more = threading.Condition()
+        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)]
+        self.answers: list[Answer] = []
+
+    def wait_for(self, answers: int) -> None:
+        """Until so many more have come."""
+        with self._more:
+            wanted = len(self.answers) + answers
+            assert self._more.wait_for(lambda: len(self.answers) >= wanted, 60)
+
+    def _ask(self, index: int) -> None:
+        with httpx.Client(base_url=self._system.url, timeout=60) as http:
+            while not self._enough.is_set():
+                asked_s = time.monotonic()
+                reply = http.get(f"/mnist/classify/{index}")
+                version = reply.json().get("model", reply.text)
+                with self._more:
+                    self.answers.append(Answer(asked_s, time.monotonic(), reply.status_code, version))
+                    self._more.notify_all()
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._enough.set()
+            for thread in self._threads:
+                thread.join()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_promotion_and_a_rollback_fail_no_request_and_every_result_names_its_version(two_workers: System) -> None:
+    system = two_workers
+    promote(system, 1)
+    jobs: list[str] = []
+    began_s: list[float] = []
+    told_s: list[float] = []
+    clients = Clients(system)
+    with clients.asking():
+        for version in (2, 1, 2):
+            clients.wait_for(ANSWERS)
+            jobs.append(system.submit(json={"start": 0, "stop": JOB_IMAGES}))
+            began_s.append(time.monotonic())
+            promote(system, version)
+            told_s.append(time.monotonic())
+        clients.wait_for(ANSWERS)
+
+    assert {answer.status for answer in clients.answers} == {200}
+    assert {answer.version for answer in clients.answers} == {"cnn@1", "cnn@2"}
+    for version, since_s, until_s in zip((1, 2, 1, 2), [0.0, *told_s], [*began_s, math.inf], strict=True):
+        between = [each for each in clients.answers if each.asked_s > since_s and each.answered_s < until_s]
+        assert {answer.version for answer in between} == {f"cnn@{version}"}
+    for job_id, ref in zip(jobs, ("cnn@1", "cnn@2", "cnn@1"), strict=True):
+        job = system.finished(job_id)
+        assert (job["state"], job["counts"]["done"], job["model"]) == ("done", JOB_IMAGES, ref)
+        assert versions_that_ran(system, job_id) == {ref}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_what_is_queued_keeps_the_version_that_it_was_accepted_with(two_workers: System) -> None:
+    system = two_workers
+    promote(system, 2)
+    promote(system, 1)
+    for worker in system.workers.values():
+        worker.signal(signal.SIGSTOP)
+    try:
+        before = system.submit(json={"start": 0, "stop": JOB_IMAGES})
+        promote(system, 2)  # both have both loaded, as their heartbeats say
+        after = system.submit(json={"start": 0, "stop": JOB_IMAGES})
+        assert system.http.get(f"/results/{before}").json()["state"] == "queued"
+    finally:
+        for worker in system.workers.values():
+            worker.signal(signal.SIGCONT)
+    for job_id, version in ((before, "cnn@1"), (after, "cnn@2")):
+        job = system.finished(job_id)
+        assert (job["state"], job["counts"]["done"], job["model"]) == ("done", JOB_IMAGES, version)
+        assert versions_that_ran(system, job_id) == {version}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_canary_at_5_percent_answers_5_percent_of_the_requests(two_workers: System) -> None:
+    """3,000 of them; 6 standard deviations of a binomial either way, which chance leaves once in 10 million times."""
+    requests, share = 3000, 0.05
+    promote(two_workers, 1, canary=2, canary_percent=100 * share)
+
+    async def ask_all() -> list[str]:
+        turns = asyncio.Semaphore(16)
+        async with httpx.AsyncClient(base_url=two_workers.url, timeout=60) as http:
+
+            async def ask() -> str:
+                async with turns:
+                    reply = await http.get("/mnist/classify/7")
+                    assert reply.status_code == 200, reply.text
+                    return str(reply.json()["model"])
+
+            return await asyncio.gather(*(ask() for _ in range(requests)))
+
+    told = asyncio.run(ask_all())
+    assert set(told) == {"cnn@1", "cnn@2"}
+    assert abs(told.count("cnn@2") - requests * share) < 6 * math.sqrt(requests * share * (1 - share))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_job_is_all_of_one_version_and_a_canary_gets_its_share_of_jobs(two_workers: System) -> None:
+    """40 jobs at 50 %: all of one version by chance once in 500 thousand million times."""
+    system = two_workers
+    promote(system, 1, canary=2, canary_percent=50)
+    jobs = [system.submit(json={"start": 0, "stop": 600}) for _ in range(40)]
+    told = [system.finished(job_id)["model"] for job_id in jobs]
+    assert set(told) == {"cnn@1", "cnn@2"}
+    assert [versions_that_ran(system, job_id) for job_id in jobs] == [{version} for version in told]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_new_version_is_published_and_promoted_while_requests_go_on(two_workers: System, models_dir: Path) -> None:
+    """Both workers load it beside what they serve; nobody who asks meanwhile waits for that, or is refused."""
+    system = two_workers
+    promote(system, 1)
+    clients = Clients(system)
+    with clients.asking():
+        clients.wait_for(ANSWERS)
+        copy_version(models_dir, 3)
+        promote(system, 3)
+        told_s = time.monotonic()
+        clients.wait_for(ANSWERS)
+    workers = system.http.get("/status").json()["workers"]
+    assert ["cnn@3" in worker["models"] for worker in workers] == [True, True]
+    assert {answer.status for answer in clients.answers} == {200}
+    assert {answer.version for answer in clients.answers if answer.asked_s > told_s} == {"cnn@3"}
+    promote(system, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_same_upload_sent_again_after_a_promotion_is_the_same_job(two_workers: System) -> None:
+    """What is compared is what was asked for, not what that means by now."""
+    promote(two_workers, 1)
+    request: dict[str, Any] = {
+        "json": {"start": 0, "stop": 3},
+        "headers": {"Idempotency-Key": "once"},
+    }
+    job_id = two_workers.submit(**request)
+    promote(two_workers, 2)
+    assert two_workers.submit(**request) == job_id
+    assert two_workers.finished(job_id)["model"] == "cnn@1"
+    other = two_workers.http.post("/mnist/classify/bulk", **request | {"params": {"model": "cnn@2"}})
+    assert other.status_code == 409
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_promotion_that_a_worker_cannot_follow_changes_nothing(two_workers: System, models_dir: Path) -> None:
+    promote(two_workers, 1)
+    (copy_version(models_dir, 4) / "model.tflite").write_bytes(b"garbage")
+    reply = two_workers.http.post(CHAMPION, params={"wait": 3}, json={"version": 4})
+    assert reply.status_code == 503
+    assert "has not loaded cnn@4" in reply.json()["detail"]
+    assert "will not load" in reply.json()["detail"]
+    answer = two_workers.http.get("/mnist/classify/7").json()
+    assert answer["model"] == "cnn@1"

@@ -1,0 +1,206 @@
+"""Redis with a password, and over TLS: one REDIS_URL serves the API, the worker, and Celery, and no secret is told."""
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+from kombu.exceptions import OperationalError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from deploy.local import free_port
+from shared.config.settings import Settings
+from shared.data.dataset import Split
+from shared.redis.connection import api_client, worker_client
+from tests.support.processes import BIN, Process
+from tests.support.system import READY_S, RedisServer, System, running
+from tests.support.tls_proxy import tls_proxy
+from worker.app import make_app
+
+PASSWORD = "correct/horse@battery"  # noqa: S105
+QUOTED = "correct%2Fhorse%40battery"
+
+
+@pytest.fixture(scope="module")
+def guarded_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"), "--requirepass", PASSWORD)
+    yield server
+    server.process.stop()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def tls_port(authority: trustme.CA, guarded_redis: RedisServer) -> Iterator[int]:
+    """Where Redis is to be had over TLS, under the name of 127.0.0.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with tls_proxy(context, guarded_redis.port) as port:
+        yield port
+
+
+def with_password(url: str, password: str = QUOTED) -> str:
+    return url.replace("//", f"//:{password}@")
+
+
+def over_tls(server: RedisServer, tls_port: int, query: str) -> str:
+    return (
+        with_password(server.new_url()).replace("redis:", "rediss:").replace(f":{server.port}/", f":{tls_port}/")
+        + query
+    )
+
+
+@contextmanager
+def telling_all(redis_url: str) -> Iterator[System]:
+    """An API and a worker that log all that they can, Celery's banner too."""
+    with running(redis_url, 0, {"LOG_LEVEL": "debug", "LOG_FORMAT": "text"}) as system:
+        command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo", "--loglevel", "debug"]
+        system.workers["worker-1"] = Process(command, system.environ)
+        system.workers["worker-1"].wait_for_line(" ready.", READY_S)
+        system.wait_until_ready()
+        yield system
+
+
+def check_it_classifies(system: System, test_set: Split) -> None:
+    """A single image and a job, and Celery's own way to the worker."""
+    assert system.http.get("/mnist/classify/3").json()["prediction"] == test_set.labels[3]
+    job = system.finished(system.submit(json={"start": 0, "stop": 300}))
+    assert (job["state"], job["counts"]["done"]) == ("done", 300)
+    ping = Process([str(BIN / "celery"), "-A", "worker.app", "inspect", "ping"], system.environ)
+    assert ping.wait() == 0, ping.output
+    assert "1 node online" in ping.output
+    assert PASSWORD not in ping.output
+
+
+def check_nobody_said_the_password(system: System) -> None:
+    system.close()
+    outputs = [system.api.output, system.workers["worker-1"].output]
+    assert "transport:" in outputs[1], "Celery's banner, which names the address"
+    for output in outputs:
+        assert PASSWORD not in output
+        assert QUOTED not in output
+
+
+@pytest.mark.slow
+def test_redis_with_a_password_serves_and_nobody_says_it(guarded_redis: RedisServer, test_set: Split) -> None:
+    with telling_all(with_password(guarded_redis.new_url())) as system:
+        check_it_classifies(system, test_set)
+        check_nobody_said_the_password(system)
+
+
+@pytest.mark.slow
+def test_one_url_takes_the_api_the_worker_and_celery_over_tls(
+    guarded_redis: RedisServer, tls_port: int, ca_file: Path, test_set: Split
+) -> None:
+    with telling_all(over_tls(guarded_redis, tls_port, f"?ssl_ca_certs={ca_file}")) as system:
+        check_it_classifies(system, test_set)
+        check_nobody_said_the_password(system)
+    assert "insecure" not in system.workers["worker-1"].output
+
+
+@pytest.mark.parametrize("trusted", ["another authority", "this machine's authorities"])
+def test_a_redis_that_an_unknown_authority_vouches_for_is_refused(
+    trusted: str, guarded_redis: RedisServer, tls_port: int, tmp_path: Path
+) -> None:
+    query = ""
+    if trusted == "another authority":
+        trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        query = f"?ssl_ca_certs={tmp_path / 'ca.pem'}"
+    url = over_tls(guarded_redis, tls_port, query)
+    with running(url, workers=0) as system:
+        reply = system.http.get("/status")
+        assert reply.status_code == 503
+        assert "CERTIFICATE_VERIFY_FAILED" in reply.json()["detail"]
+    check_worker_and_celery_refuse(url, "CERTIFICATE_VERIFY_FAILED")
+
+
+def test_a_certificate_of_another_host_is_refused(
+    authority: trustme.CA, ca_file: Path, guarded_redis: RedisServer
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("redis.example.org").configure_cert(context)
+    with tls_proxy(context, guarded_redis.port) as port:
+        url = over_tls(guarded_redis, port, f"?ssl_ca_certs={ca_file}")
+        check_worker_and_celery_refuse(url, "IP address mismatch")
+        with pytest.raises(RedisConnectionError, match="IP address mismatch"):
+            asyncio.run(api_client(Settings(redis_url=url)).ping())
+
+
+def check_worker_and_celery_refuse(url: str, reason: str) -> None:
+    settings = Settings(redis_url=url)
+    for patient in (False, True):  # to wait would mend nothing
+        with pytest.raises(RedisConnectionError, match=reason):
+            worker_client(settings, patient=patient)
+    app = make_app(settings)
+    with app.connection_for_write() as connection, pytest.raises(OperationalError, match=reason):
+        connection.ensure_connection(max_retries=1, interval_start=0)
+    with pytest.raises(RedisConnectionError, match=reason):
+        app.backend.client.ping()
+
+
+@pytest.mark.parametrize(
+    ("query", "verify"),
+    [("", "required"), ("?ssl_cert_reqs=required", "required"), ("?ssl_cert_reqs=none", "none")],
+)
+def test_certificates_are_verified_unless_it_is_said_otherwise(query: str, verify: str) -> None:
+    options = make_app(Settings(redis_url=f"rediss://127.0.0.1:6380/0{query}")).conf.broker_use_ssl
+    assert options["ssl_cert_reqs"] == verify
+
+
+def test_a_wrong_password_is_told_as_such_and_not_shown(guarded_redis: RedisServer) -> None:
+    with running(with_password(guarded_redis.new_url(), "hunter2"), 0, {"LOG_LEVEL": "debug"}) as system:
+        reply = system.http.get("/status")
+        assert reply.status_code == 503
+        assert "password" in reply.json()["detail"]
+        assert "hunter2" not in reply.text + system.api.output
+
+
+@pytest.mark.parametrize("password", [None, "hunter2"])
+def test_a_worker_does_not_wait_for_a_redis_that_refuses_its_password(
+    password: str | None, guarded_redis: RedisServer
+) -> None:
+    url = f"redis://127.0.0.1:{guarded_redis.port}/0"
+    settings = Settings(redis_url=with_password(url, password) if password else url)
+    with pytest.raises(RedisError, match=r"(?i)authentica|password"):
+        worker_client(settings, patient=True).ping()
+
+
+@pytest.mark.slow
+def test_a_worker_with_a_wrong_password_ends_and_says_why(guarded_redis: RedisServer) -> None:
+    url = with_password(f"redis://127.0.0.1:{guarded_redis.port}/0", "hunter2")
+    command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo", "--loglevel", "debug"]
+    worker = Process(command, {"REDIS_URL": url, "ENGINE_THREADS": "1"})
+    assert worker.wait(READY_S) != 0
+    assert "AuthenticationError" in worker.output
+    assert "hunter2" not in worker.output
+
+
+@pytest.mark.slow
+def test_flower_shows_the_workers_over_tls(guarded_redis: RedisServer, tls_port: int, ca_file: Path) -> None:
+    url = over_tls(guarded_redis, tls_port, f"?ssl_ca_certs={ca_file}")
+    port = free_port()
+    command = [str(BIN / "celery"), "-A", "worker.app", "flower", f"--port={port}", "--address=127.0.0.1"]
+    flower = Process(command, {"REDIS_URL": url})
+    try:
+        flower.wait_for_line("Connected to rediss://", READY_S)
+        assert httpx.get(f"http://127.0.0.1:{port}/broker", timeout=20).status_code == 200
+    finally:
+        flower.stop()
+    assert "Unable to get queues" not in flower.output
+    for secret in (PASSWORD, QUOTED):
+        assert secret not in flower.output

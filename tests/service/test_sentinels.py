@@ -1,0 +1,183 @@
+"""REDIS_URL with Sentinels: what was accepted and replicated outlives the master, and the next one goes on with it."""
+
+import io
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import trustme
+
+from deploy.local import free_port
+from deploy.redis_server import find_redis_server
+from tests.support.processes import BIN, Process
+from tests.support.redis_group import SERVICE, RedisGroup, wait_until
+from tests.support.system import System, running
+
+PASSWORD = "correct/horse@battery"  # noqa: S105
+QUOTED = "correct%2Fhorse%40battery"
+SENTINEL_PASSWORD = "staple&battery"  # noqa: S105
+QUOTED_SENTINEL = "staple%26battery"
+JOBS, JOB_IMAGES = 6, 3000
+SECRETS = (PASSWORD, QUOTED, SENTINEL_PASSWORD, QUOTED_SENTINEL)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Iterator[RedisGroup]:
+    group = RedisGroup(tmp_path, PASSWORD, SENTINEL_PASSWORD)
+    yield group
+    group.close()
+
+
+@contextmanager
+def served_by(group: RedisGroup, scheme: str = "sentinel", query: str = "") -> Iterator[System]:
+    """An API and a worker that are told of nobody but the Sentinels."""
+    url = f"{scheme}://:{QUOTED}@{group.hosts}/{SERVICE}/1?sentinel_password={QUOTED_SENTINEL}{query}"
+    direct = f"redis://:{QUOTED}@127.0.0.1:{group.master()}/1"
+    with running(direct, environ={"REDIS_URL": url, "LEASE_MS": "1000", "LOG_LEVEL": "debug"}) as system:
+        yield system
+
+
+class Singles:
+    """One client after another asks for an image, until the block ends; `statuses` counts how they were answered."""
+
+    def __init__(self, system: System) -> None:
+        self._url = f"{system.url}/mnist/classify/3"
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self.statuses: Counter[int] = Counter()
+
+    def __enter__(self) -> "Singles":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def wait_for_more_answers(self, answers: int) -> None:
+        so_far = self.statuses[200]
+        wait_until(lambda: self.statuses[200] >= so_far + answers, f"{answers} more answers")
+
+    def _ask(self) -> None:
+        with httpx.Client(timeout=30) as http:
+            while not self._ended.wait(0.01):
+                self.statuses[http.get(self._url).status_code] += 1
+
+
+def submit_jobs(system: System) -> list[str]:
+    array = io.BytesIO()
+    np.save(array, np.random.default_rng(1).integers(0, 256, (JOB_IMAGES, 28, 28), np.uint8))
+    headers = {"Content-Type": "application/x-npy"}
+    return [system.submit(content=array.getvalue(), headers=headers) for _ in range(JOBS)]
+
+
+def check_all_done(system: System, job_ids: list[str]) -> None:
+    for job_id in job_ids:
+        job = system.finished(job_id)
+        assert (job["state"], job["counts"]["done"]) == ("done", JOB_IMAGES), job
+    assert [item["index"] for item in system.items(job_ids[-1])] == list(range(JOB_IMAGES))
+
+
+def check_celery_answers(system: System) -> None:
+    ping = Process([str(BIN / "celery"), "-A", "worker.app", "inspect", "ping"], system.environ)
+    assert ping.wait(60) == 0, ping.output
+    assert "1 node online" in ping.output
+    assert not any(secret in ping.output for secret in SECRETS)
+
+
+@pytest.mark.timeout(180)
+def test_the_master_is_killed_under_load_and_nothing_that_was_replicated_is_lost(group: RedisGroup) -> None:
+    master = group.master()
+    with served_by(group) as system, Singles(system) as singles:
+        singles.wait_for_more_answers(10)
+        job_ids = submit_jobs(system)
+        with group.client(master) as client:
+            assert client.wait(1, 5000) == 1, "the replica has all that was accepted so far"
+            unfinished = [job_id for job_id in job_ids if system.http.get(f"/results/{job_id}").json()["eta_s"] != 0]
+        group.servers[master].signal(signal.SIGKILL)
+        assert unfinished, "else there would be nothing to lose"
+
+        group.wait_for_another_master(than=master)
+        singles.wait_for_more_answers(10)
+        check_all_done(system, job_ids)
+        assert system.workers["worker-1"].status is None, "the worker lived through it"
+        check_celery_answers(system)
+        assert set(singles.statuses) <= {200, 503}
+        assert system.finished(submit_jobs(system)[0])["state"] == "done"
+    for secret in SECRETS:
+        assert secret not in system.api.output + system.workers["worker-1"].output
+
+
+@pytest.mark.timeout(180)
+def test_a_master_that_falls_silent_is_left_and_takes_nothing_back_when_it_returns(group: RedisGroup) -> None:
+    """As one whose machine was cut off: no connection of it is closed."""
+    master = group.master()
+    with served_by(group) as system, Singles(system) as singles:
+        singles.wait_for_more_answers(10)
+        job_ids = submit_jobs(system)
+        with group.client(master) as client:
+            assert client.wait(1, 5000) == 1
+        group.servers[master].signal(signal.SIGSTOP)
+        try:
+            new = group.wait_for_another_master(than=master)
+            singles.wait_for_more_answers(50)
+            check_all_done(system, job_ids)
+        finally:
+            group.servers[master].signal(signal.SIGCONT)
+        with group.client(master) as client:
+            wait_until(lambda: client.info("replication")["role"] == "slave", "a replica of the new master")
+        singles.wait_for_more_answers(50)
+        assert group.master() == new
+        assert system.workers["worker-1"].status is None
+
+
+@pytest.mark.timeout(120)
+def test_a_master_without_its_replica_takes_nothing_and_its_workers_wait(group: RedisGroup) -> None:
+    """`min-replicas-to-write`: what would be lost with the master is not accepted."""
+    (replica,) = set(group.ports) - {group.master()}
+    with group.client(group.master()) as client:
+        client.config_set("min-replicas-to-write", 1)
+    with served_by(group) as system:
+        assert system.http.get("/mnist/classify/3").status_code == 200
+        group.servers[replica].stop()
+        wait_until(lambda: system.http.get("/mnist/classify/3").status_code == 503, "refused")
+        assert "Not enough good replicas" in system.http.get("/mnist/classify/3").json()["detail"]
+        system.workers["worker-1"].wait_for_line("Frequent restarts detected")  # of Celery's own connection
+        with group.client(group.master()) as client:
+            client.config_set("min-replicas-to-write", 0)  # as good as the replica's return
+        wait_until(lambda: system.http.get("/mnist/classify/3").status_code == 200, "accepted")
+        assert system.workers["worker-1"].status is None
+
+
+@pytest.mark.timeout(120)
+def test_over_tls_everyone_reaches_the_master_by_way_of_the_sentinels(tmp_path: Path) -> None:
+    require_tls()
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    tls = {"cert": "server.pem", "key": "server.pem", "ca-cert": "ca.pem"}
+    options = [word for name, file in tls.items() for word in (f"--tls-{name}-file", str(tmp_path / file))]
+    group = RedisGroup(tmp_path, PASSWORD, SENTINEL_PASSWORD, (*options, "--tls-auth-clients", "no"))
+    try:
+        with served_by(group, "sentinels", f"&ssl_ca_certs={tmp_path / 'ca.pem'}") as system:
+            assert system.http.get("/mnist/classify/3").status_code == 200
+            assert system.finished(system.submit(json={"start": 0, "stop": 20}))["state"] == "done"
+            check_celery_answers(system)
+    finally:
+        group.close()
+
+
+def require_tls() -> None:
+    process = Process([str(find_redis_server()), "--port", "0", "--tls-port", str(free_port())], {})
+    process.wait()
+    if "No tls-cert-file configured" not in process.output:
+        pytest.skip(f"{find_redis_server()} was built without TLS")

@@ -1,0 +1,141 @@
+"""The packages as `pip install` gets them: what is in them, and that they serve."""
+
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local import free_port
+from tests.support.processes import ROOT, Process
+
+CLIENT = ROOT / "client"
+SOURCES = {name: ROOT / name for name in ("api", "worker", "shared", "training", "deploy")}
+SERVED = ("cnn", "cnn-small")  # of models/
+FOR_OPERATORS = ("grafana", "kubernetes", "nginx", "prometheus")  # of deploy/: nothing that a package serves with
+CELERY = "#!{python}\nfrom celery.__main__ import main\nmain()\n"
+
+
+def build(project: Path, out: Path) -> Path:
+    """By way of the source distribution, so that no earlier build's files are in it."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(project)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = out.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(ROOT, tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module")
+def client_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(CLIENT, tmp_path_factory.mktemp("dist"))
+
+
+def files_of(folder: Path, within: str) -> set[str]:
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {f"{within}/{path.relative_to(folder)}" for path in found}
+
+
+def members(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
+@pytest.mark.slow
+def test_the_wheel_has_every_file_of_its_packages_and_the_models_that_serve(wheel: Path) -> None:
+    expected = files_of(CLIENT / "mnistified", "mnistified")
+    for name, folder in SOURCES.items():
+        expected |= files_of(folder, name)
+    expected = {name for name in expected if not name.startswith(tuple(f"deploy/{each}/" for each in FOR_OPERATORS))}
+    for model in SERVED:
+        models = files_of(ROOT / "models" / model, f"deploy/models/{model}")
+        expected |= {name for name in models if name.endswith((".json", ".tflite", ".keras"))}
+    assert members(wheel) == expected
+
+
+@pytest.mark.slow
+def test_the_clients_wheel_is_the_client_and_nothing_else(client_wheel: Path) -> None:
+    assert members(client_wheel) == files_of(CLIENT / "mnistified", "mnistified")
+
+
+def test_both_packages_are_of_one_version_as_both_have_the_client() -> None:
+    projects = [tomllib.loads((path / "pyproject.toml").read_text())["project"] for path in (ROOT, CLIENT)]
+    assert projects[0]["version"] == projects[1]["version"]
+    assert projects[0]["scripts"] == projects[1]["scripts"]
+    assert projects[0]["requires-python"] == projects[1]["requires-python"]
+
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> Path:
+    """`bin/` of an environment with the wheel in it; its dependencies are those of this one."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = ["install", "--no-deps", "--no-index", "--disable-pip-version-check", str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", "--python", str(python), *install], check=True, capture_output=True)
+    (site_packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    celery = python.parent / "celery"
+    celery.write_text(CELERY.format(python=python))
+    celery.chmod(0o755)
+    return python.parent
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def served(installed: Path, empty: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment variables of a client of `mnistified serve`, started in an empty folder."""
+    port = free_port()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "API_PORT": str(port),
+        "FLOWER_PORT": str(free_port()),
+        "MNISTIFIED_URL": f"http://127.0.0.1:{port}",
+    }
+    process = Process([str(installed / "mnistified"), "serve"], environ, cwd=empty)
+    try:
+        process.wait_for_line("MNISTified is ready (1 worker)", timeout_s=60)
+        yield environ
+    finally:
+        process.signal(signal.SIGINT)
+        status = process.wait(timeout_s=60)
+    assert status == 0, process.output
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_from_the_wheel_in_an_empty_folder_it_serves_and_classifies(
+    installed: Path, served: dict[str, str], empty: Path, tmp_path: Path
+) -> None:
+    def mnistified(*words: str) -> str:
+        told = subprocess.run(
+            [str(installed / "mnistified"), *words], cwd=empty, env=served, capture_output=True, text=True, timeout=60
+        )
+        assert told.returncode == 0, told.stderr
+        return told.stdout
+
+    assert mnistified("dataset", "7", "--out", "7.png") == "test image 7 of sample: 7\n"
+    assert mnistified("classify", "7.png").startswith("7.png: 7 (")
+    assert [path.name for path in empty.iterdir()] == ["7.png"]
+    home = tmp_path / ".local" / "share" / "mnistified"
+    assert {path.name for path in home.iterdir()} == {".run", "models"}
+    (package,) = installed.parent.glob("lib/python*/site-packages/deploy")
+    assert {path.name for path in (package / "models").iterdir()} == set(SERVED)
+    code = f"import deploy, sys; sys.exit(deploy.__path__[0] != {str(package)!r})"
+    subprocess.run([str(installed / "python"), "-c", code], cwd=empty, check=True)

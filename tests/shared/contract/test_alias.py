@@ -1,0 +1,61 @@
+import pytest
+
+from shared.contract.alias import NAME, Alias, decode_alias, encode_alias, make_alias
+from shared.errors import ModelError
+
+
+@pytest.mark.parametrize("name", ["champion", "a", "candidate-2", "x" * 64])
+def test_a_name_of_an_alias_begins_with_a_letter_so_that_it_is_no_version(name: str) -> None:
+    assert NAME.fullmatch(name)
+
+
+@pytest.mark.parametrize("name", ["", "3", "3a", "-a", "A", "a_b", "a/b", "a@b", "a\n", "x" * 65, "ä"])
+def test_other_names_are_none(name: str) -> None:
+    assert not NAME.fullmatch(name)
+
+
+@pytest.mark.parametrize("alias", [Alias(1), Alias(3, canary=4, canary_percent=5.0, shadow=2)])
+def test_an_alias_is_read_as_it_was_written(alias: Alias) -> None:
+    assert decode_alias(encode_alias(alias)) == alias
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[]", b"3", b'{"version": 0}', b'{"version": 1, "color": "red"}', b'{"version": "1"}']
+)
+def test_anything_else_is_no_alias(data: bytes) -> None:
+    with pytest.raises(ModelError, match="not an alias"):
+        decode_alias(data)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"version": 0}, "version is 0"),
+        ({"version": True}, "version is True"),
+        ({"version": 1.0}, "version is 1.0"),
+        ({"version": None}, "version is None"),
+        ({"version": 1, "canary": "2"}, "canary is '2'"),
+        ({"version": 1, "shadow": -1}, "shadow is -1"),
+        ({"version": 1, "canary": 2, "canary_percent": 100.1}, "canary_percent is 100.1, expected 0 to 100"),
+        ({"version": 1, "canary": 2, "canary_percent": -1}, "canary_percent is -1"),
+        ({"version": 1, "canary": 2, "canary_percent": True}, "canary_percent is True"),
+        ({"version": 1, "canary": 2, "canary_percent": float("nan")}, "canary_percent is nan"),
+        ({"version": 1, "canary_percent": 5}, "no canary is named"),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_named(fields: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        make_alias(**fields)
+
+
+def test_everything_that_it_names_is_to_be_loaded() -> None:
+    assert Alias(1).versions == {1}
+    assert Alias(1, canary=2, canary_percent=0, shadow=3).versions == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("percent", "draw", "version"),
+    [(0, 0.0, 1), (5, 0.0, 2), (5, 0.0499, 2), (5, 0.05, 1), (5, 0.999, 1), (100, 0.999, 2)],
+)
+def test_a_canary_gets_the_draws_below_its_share(percent: float, draw: float, version: int) -> None:
+    assert Alias(1, canary=2, canary_percent=percent).choose(draw) == version

@@ -1,0 +1,117 @@
+import ipaddress
+
+import pytest
+
+from shared.contract.callback import MOST_URL_CHARS, callback_fault, is_public
+
+PUBLIC = ["93.184.216.34", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+PRIVATE = [
+    "0.0.0.0",  # noqa: S104
+    "10.1.2.3",
+    "100.64.0.1",
+    "127.0.0.1",
+    "169.254.169.254",
+    "172.31.0.1",
+    "192.168.0.1",
+    "192.0.2.1",
+    "198.18.0.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::1",
+    "2001::1",
+    "2001:db8::1",
+    "2002:7f00:1::1",
+    "2002:101:101::1",
+    "fc00::1",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fec0::1",
+    "ff02::1",
+    "ff0e::1",
+]
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_an_address_on_the_internet_is_public(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_an_address_that_is_not_one_hosts_on_the_internet_is_not_public(address: str) -> None:
+    assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/hook?token=a%20b#here",
+        "http://example.com",
+        "HTTPS://Example.com:8443/",
+        "http://1.1.1.1/",
+        "http://[2606:4700::1111]:80/x",
+        "https://xn--bcher-kva.example/",
+    ],
+)
+def test_a_url_that_can_be_called_has_no_fault(url: str) -> None:
+    assert callback_fault(url, allow_private=False) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("", "not an absolute"),
+        ("/hook", "not an absolute"),
+        ("//example.com/", "not an absolute"),
+        ("ftp://example.com/", "not an absolute"),
+        ("file:///etc/passwd", "not an absolute"),
+        ("https:///hook", "not an absolute"),
+        ("https:example.com", "not an absolute"),
+        ("https://user:secret@example.com/", "credentials"),
+        ("https://secret@example.com/", "credentials"),
+        ("https://@example.com/", "credentials"),
+        ("https://example.com:99999/", "not a URL"),
+        ("https://example.com:x/", "not a URL"),
+        ("https://[::1/", "not a URL"),
+        ("https://example.com:0/", "no port"),
+        ("https://example.com/ x", "percent-encoded"),
+        ("https://example.com/\r\nHost: x", "percent-encoded"),
+        ("https://example.com\\@127.0.0.1/", "percent-encoded"),
+        ("https://bücher.example/", "percent-encoded"),
+        ("https://example.com/" + "x" * MOST_URL_CHARS, "longer than"),
+    ],
+)
+@pytest.mark.parametrize("allow_private", [False, True])
+def test_the_fault_of_a_url_is_told_without_repeating_it(url: str, fault: str, allow_private: bool) -> None:
+    told = callback_fault(url, allow_private=allow_private)
+    assert told is not None
+    assert fault in told
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(f"[{address}]" if ":" in address else address for address in PRIVATE),
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "a.localhost",
+        "127.0.0.1.",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+    ],
+)
+def test_a_private_address_in_a_url_is_refused_in_every_spelling_unless_allowed(host: str) -> None:
+    assert callback_fault(f"http://{host}/", allow_private=False) == "names a private address"
+    assert callback_fault(f"http://{host}:8080/", allow_private=True) is None

@@ -1,0 +1,270 @@
+"""A registry behind a URL: of memory, of files, and of a store that fails."""
+
+import os
+import threading
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+import fsspec
+import orjson
+import pytest
+
+from shared.errors import ModelError, SettingError
+from shared.models import mirror
+from shared.models.mirror import Mirror, open_registry
+from shared.models.registry import list_models, load_version, model_names, read_card, read_file, versions
+
+URL = "memory://bucket/models"
+WEIGHTS = os.urandom(3 << 20)  # more than a piece
+
+
+@pytest.fixture
+def store() -> Iterator[fsspec.AbstractFileSystem]:
+    files = fsspec.filesystem("memory")
+    yield files
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+
+
+def publish(
+    store: fsspec.AbstractFileSystem, name: str, version: int, files: dict[str, bytes] | None = None, **card: object
+) -> None:
+    """The card last, as whoever publishes must do it."""
+    files = {"model.tflite": WEIGHTS} if files is None else files
+    card = {"files": {file: sha256(data).hexdigest() for file, data in files.items()}} | card
+    for file, data in files.items():
+        store.pipe_file(f"/bucket/models/{name}/{version}/{file}", data)
+    store.pipe_file(f"/bucket/models/{name}/{version}/model.json", orjson.dumps(card))
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Mirror:
+    return Mirror(URL, tmp_path / "cache")
+
+
+def kept(cache: Path) -> list[str]:
+    """All files below, without the folder of the URL."""
+    return sorted("/".join(path.relative_to(cache).parts[1:]) for path in cache.rglob("*") if path.is_file())
+
+
+def test_a_path_is_a_folder_and_a_url_a_mirror(tmp_path: Path) -> None:
+    assert open_registry(tmp_path, tmp_path) is tmp_path
+    assert isinstance(open_registry(URL, tmp_path), Mirror)
+
+
+def test_a_protocol_that_is_not_known_is_a_wrong_setting_without_its_secret(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"MODELS_DIR='gopher://…@host/models': .*gopher") as refused:
+        open_registry("gopher://user:secret@host/models", tmp_path)
+    assert "secret" not in str(refused.value)
+
+
+def test_versions_are_listed_by_their_cards(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
+    for name, version in (("cnn", 10), ("cnn", 9), ("a-2", 1), ("NOT", 1), ("cnn", 0)):
+        publish(store, name, version)
+    store.pipe_file("/bucket/models/cnn/11/model.tflite", b"on its way")
+    store.pipe_file("/bucket/models/cnn/1/deep/model.json", b"{}")
+    store.pipe_file("/bucket/other/cnn/1/model.json", b"{}")
+    assert list_models(remote) == {"a-2": [1], "cnn": [9, 10]}
+    assert model_names(remote) == ["a-2", "cnn"]
+    assert (versions(remote, "cnn"), versions(remote, "no")) == ([9, 10], [])
+
+
+def test_nothing_there_is_no_model(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
+    assert list_models(remote) == {}
+    with pytest.raises(ModelError, match="no model 'cnn' in memory://bucket/models; there: none"):
+        load_version(remote, "cnn")
+
+
+def test_a_listing_is_read_anew_only_after_a_while(
+    store: fsspec.AbstractFileSystem, remote: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, "cnn", 1)
+    assert versions(remote, "cnn") == [1]
+    publish(store, "cnn", 2)
+    assert versions(remote, "cnn") == [1]
+    monkeypatch.setattr(mirror, "LISTING_AGE_S", 0.0)
+    assert versions(remote, "cnn") == [1, 2]
+
+
+class Listed:
+    """Files as s3fs has them: what it has once listed it knows until everything is to be forgotten."""
+
+    def __init__(self, files: fsspec.AbstractFileSystem) -> None:
+        self._files = files
+        self._known: list[str] | None = None
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        if path is None:
+            self._known = None
+
+    def find(self, root: str, maxdepth: int) -> list[str]:
+        if self._known is None:
+            self._known = self._files.find(root, maxdepth=maxdepth)
+        return self._known
+
+    def open(self, path: str, mode: str) -> IO[bytes]:
+        if self._known is not None and path not in self._known:
+            raise FileNotFoundError(path)
+        opened: IO[bytes] = self._files.open(path, mode)
+        return opened
+
+
+def test_what_the_store_remembers_of_itself_hides_nothing(
+    store: fsspec.AbstractFileSystem, remote: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_files", Listed(store))
+    monkeypatch.setattr(mirror, "LISTING_AGE_S", 0.0)
+    publish(store, "cnn", 1)
+    assert versions(remote, "cnn") == [1]
+    publish(store, "cnn", 2)
+    assert load_version(remote, "cnn@2").version == 2
+    assert versions(remote, "cnn") == [1, 2]
+
+
+def test_a_version_is_there_at_once_for_who_knows_its_number(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
+    assert versions(remote, "cnn") == []
+    publish(store, "cnn", 2)
+    assert load_version(remote, "cnn@2").version == 2
+    assert read_card(remote, "cnn@2")["files"]
+
+
+def test_a_version_is_fetched_whole_and_kept(store: fsspec.AbstractFileSystem, remote: Mirror, tmp_path: Path) -> None:
+    publish(store, "cnn", 1, {"model.tflite": WEIGHTS, "curves.csv": b""}, accuracy=0.5)
+    version = load_version(remote, "cnn")
+    assert (version.ref, version.card["accuracy"]) == ("cnn@1", 0.5)
+    assert (version.directory / "model.tflite").read_bytes() == WEIGHTS
+    assert kept(tmp_path / "cache") == ["cnn/1/curves.csv", "cnn/1/model.json", "cnn/1/model.tflite"]
+    store.rm("/bucket/models", recursive=True)
+    assert load_version(remote, "cnn@1") == version
+    assert load_version(Mirror(URL, tmp_path / "cache"), "cnn@1") == version
+
+
+def test_two_urls_do_not_share_what_they_keep(store: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
+    publish(store, "cnn", 1)
+    first = load_version(Mirror(URL, tmp_path), "cnn@1").directory
+    store.mv("/bucket/models", "/bucket/other", recursive=True)
+    assert load_version(Mirror("memory://bucket/other", tmp_path), "cnn@1").directory != first
+
+
+def test_a_file_that_is_not_the_one_of_its_card_is_refused_and_nothing_is_kept(
+    store: fsspec.AbstractFileSystem, remote: Mirror, tmp_path: Path
+) -> None:
+    publish(store, "cnn", 1, {"a": b"good", "model.tflite": WEIGHTS})
+    store.pipe_file("/bucket/models/cnn/1/model.tflite", WEIGHTS[:-1])
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"models/cnn/1/model\.tflite is not the file of its card"):
+            load_version(remote, "cnn@1")
+    assert kept(tmp_path / "cache") == []
+    store.pipe_file("/bucket/models/cnn/1/model.tflite", WEIGHTS)
+    assert load_version(remote, "cnn@1").version == 1, "mended there, it is taken"
+
+
+def test_a_file_that_is_missing_is_named_and_nothing_is_kept(
+    store: fsspec.AbstractFileSystem, remote: Mirror, tmp_path: Path
+) -> None:
+    publish(store, "cnn", 1)
+    store.rm("/bucket/models/cnn/1/model.tflite")
+    with pytest.raises(ModelError, match=r"models/cnn/1 cannot be fetched: .*model\.tflite"):
+        load_version(remote, "cnn@1")
+    assert kept(tmp_path / "cache") == []
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({}, "lists no files"),
+        ([], "lists no files"),
+        (None, "lists no files"),
+        ({"../../evil": "a" * 64}, "'../../evil', which is no name of a file"),
+        ({"/etc/passwd": "a" * 64}, "no name of a file"),
+        ({".hidden": "a" * 64}, "no name of a file"),
+        ({"model.json": "a" * 64}, "no name of a file"),
+        ({"model.tflite": "a" * 63}, "has no SHA-256 of model.tflite"),
+        ({"model.tflite": None}, "has no SHA-256 of model.tflite"),
+    ],
+)
+def test_what_could_not_be_checked_is_not_fetched(
+    store: fsspec.AbstractFileSystem, remote: Mirror, tmp_path: Path, files: object, reason: str
+) -> None:
+    store.pipe_file("/bucket/models/cnn/1/model.json", orjson.dumps({"files": files}))
+    with pytest.raises(ModelError, match=reason):
+        load_version(remote, "cnn@1")
+    assert kept(tmp_path / "cache") == []
+
+
+def test_a_report_is_read_as_it_is_now(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
+    publish(store, "cnn", 1)
+    load_version(remote, "cnn@1")
+    assert read_file(remote, "cnn", 1, "report.json") is None
+    for report in (b'{"passed": false}', b'{"passed": true}'):
+        store.pipe_file("/bucket/models/cnn/1/report.json", report)
+        assert read_file(remote, "cnn", 1, "report.json") == report
+
+
+def test_a_file_that_is_too_large_to_be_read_whole_is_refused(
+    store: fsspec.AbstractFileSystem, remote: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.models.registry.MOST_BYTES", 4)
+    monkeypatch.setattr(mirror, "MOST_BYTES", 4)
+    store.pipe_file("/bucket/models/cnn/1/model.json", b"12345")
+    with pytest.raises(ModelError, match="has more than 4 bytes"):
+        load_version(remote, "cnn@1")
+
+
+def test_a_version_that_is_not_there_is_told_with_those_that_are(
+    store: fsspec.AbstractFileSystem, remote: Mirror
+) -> None:
+    publish(store, "cnn", 1)
+    with pytest.raises(ModelError, match="no version '2' of model 'cnn'; there: 1"):
+        load_version(remote, "cnn@2")
+
+
+def test_a_store_that_fails_is_named(remote: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Down:
+        def __getattr__(self, name: str) -> object:
+            raise PermissionError("no credentials")
+
+    monkeypatch.setattr(remote, "_files", Down())
+    with pytest.raises(ModelError, match=r"memory://bucket/models cannot be listed: .*no credentials"):
+        list_models(remote)
+    with pytest.raises(ModelError, match=r"models/cnn/1/model\.json cannot be read: .*no credentials"):
+        load_version(remote, "cnn@1")
+
+
+@pytest.fixture
+def folder_url(tmp_path: Path) -> str:
+    """A registry with `cnn@1` in it, by the URL of its folder."""
+    folder = tmp_path / "models" / "cnn" / "1"
+    folder.mkdir(parents=True)
+    (folder / "model.tflite").write_bytes(WEIGHTS)
+    (folder / "model.json").write_bytes(orjson.dumps({"files": {"model.tflite": sha256(WEIGHTS).hexdigest()}}))
+    return f"file://{tmp_path}/models/"
+
+
+def test_files_have_urls_too(folder_url: str, tmp_path: Path) -> None:
+    there = Mirror(folder_url, tmp_path / "cache")
+    assert list_models(there) == {"cnn": [1]}
+    version = load_version(there, "cnn")
+    assert version.directory.is_relative_to(tmp_path / "cache")
+    assert (version.directory / "model.tflite").read_bytes() == WEIGHTS
+
+
+def test_threads_and_processes_that_fetch_at_once_all_get_it(folder_url: str, tmp_path: Path) -> None:
+    """A mirror each, as processes have it, and two threads on each."""
+    mirrors = [Mirror(folder_url, tmp_path / "cache") for _ in range(4)]
+    together = threading.Barrier(8)
+    found: list[bytes] = []
+
+    def fetch(one: Mirror) -> None:
+        together.wait()
+        found.append((load_version(one, "cnn@1").directory / "model.tflite").read_bytes())
+
+    threads = [threading.Thread(target=fetch, args=(one,)) for one in mirrors * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [WEIGHTS] * 8
+    assert kept(tmp_path / "cache") == ["cnn/1/model.json", "cnn/1/model.tflite"]

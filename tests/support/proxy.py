@@ -1,0 +1,94 @@
+"""The reverse proxy of deploy/nginx as a real process on ports of its own."""
+
+import contextlib
+import io
+import os
+import shutil
+import socket
+import ssl
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from deploy.local import free_port
+from tests.support.processes import BIN, ROOT, Process
+from tests.support.system import READY_S as API_READY_S
+from tests.support.system import System
+
+START = ROOT / "deploy" / "nginx" / "start.sh"
+READY_S = 20
+
+
+class Proxy:
+    """nginx in front of `api_ports`; `environ` is start.sh's. Skips the test where there is no nginx."""
+
+    def __init__(self, folder: Path, api_ports: list[int], environ: dict[str, str] | None = None) -> None:
+        if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+            pytest.skip("no nginx on this machine")
+        self.run_dir = folder / "run"
+        self.certificate_dir = folder / "certificate"
+        self.certificate_dir.mkdir(parents=True, exist_ok=True)
+        self.port, self.tls_port = free_port(), free_port()
+        self.url, self.tls_url = f"http://127.0.0.1:{self.port}", f"https://127.0.0.1:{self.tls_port}"
+        self._environ = {
+            "PATH": f"{os.environ['PATH']}:/usr/sbin",
+            "RUN_DIR": str(self.run_dir),
+            "CERTIFICATE_DIR": str(self.certificate_dir),
+            "HTTP_LISTEN": f"127.0.0.1:{self.port}",
+            "HTTPS_LISTEN": f"127.0.0.1:{self.tls_port}",
+            "API_SERVERS": ",".join(f"127.0.0.1:{port}" for port in api_ports),
+            "RESOLVER": "127.0.0.1",
+            **(environ or {}),
+        }
+        self.start()
+
+    def start(self) -> None:
+        as_root = ["-g", "user root;"] if os.geteuid() == 0 else []  # in a container all of it is one ordinary user
+        self.process = Process(["sh", str(START), *as_root], self._environ)
+        deadline_s = time.monotonic() + READY_S
+        while not self._listens():
+            assert self.process.status is None, self.process.output
+            assert time.monotonic() < deadline_s, self.process.output
+
+    def client(self, address: str = "127.0.0.1") -> httpx.Client:
+        """Over TLS, with the proxy's certificate verified, from an address of its own: limits are per address."""
+        context = ssl.create_default_context(cafile=str(self.certificate_dir / "tls.crt"))
+        transport = httpx.HTTPTransport(verify=context, local_address=address)
+        return httpx.Client(base_url=self.tls_url, transport=transport, timeout=30)
+
+    def connect(self, address: str = "127.0.0.1") -> socket.socket:
+        """A bare connection to the plain port."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20, source_address=(address, 0))
+
+    def worker_pids(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def start_api(system: System, port: int) -> Process:
+    """One more API process of the same system."""
+    process = Process([str(BIN / "python"), "-m", "api"], {**system.environ, "API_PORT": str(port)})
+    process.wait_for_line("Application startup complete", API_READY_S)
+    return process
+
+
+def array_of(images: int) -> bytes:
+    """A body for `POST /mnist/classify/bulk`."""
+    array = io.BytesIO()
+    np.save(array, np.zeros((images, 28, 28), np.uint8))
+    return array.getvalue()
+
+
+def received_until_closed(connection: socket.socket) -> bytes:
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while data := connection.recv(1 << 16):
+            received += data
+    return received

@@ -1,0 +1,153 @@
+"""The whole service as real processes on ports of their own: Redis, the API, workers."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+
+from deploy.local import free_port
+from deploy.redis_server import find_redis_server, redis_command
+from tests.support.processes import BIN, ROOT, Process
+
+READY_S = 60
+DATABASES = 64
+
+
+class RedisServer:
+    """A Redis with its data in `data_dir` and `options` of its own; each test system takes a database of its own."""
+
+    def __init__(self, data_dir: Path, *options: str) -> None:
+        self.port = free_port()
+        self._command = [
+            *redis_command(find_redis_server(), self.port, data_dir),
+            "--databases",
+            str(DATABASES),
+            *options,
+        ]
+        self._databases = iter(range(1, DATABASES))
+        self.start()
+
+    def start(self) -> None:
+        self.process = Process(self._command, {})
+        self.process.wait_for_line("Ready to accept connections")
+
+    def new_url(self) -> str:
+        """A database that nobody has used; a client of it must be closed by its user."""
+        return f"redis://127.0.0.1:{self.port}/{next(self._databases)}"
+
+
+class System:
+    """One database, one API, any number of workers."""
+
+    def __init__(self, redis_url: str, environ: dict[str, str] | None = None) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.redis_url = redis_url
+        self.environ = {
+            "REDIS_URL": redis_url,
+            "API_PORT": str(self.port),
+            "MODELS_DIR": str(ROOT / "models"),
+            "ENGINE_THREADS": "1",
+            **(environ or {}),
+        }
+        self.workers: dict[str, Process] = {}
+        self.tasks_workers: list[Process] = []
+        self.trainers: list[Process] = []
+        self.api = self.start_api()
+        self.http = httpx.Client(base_url=self.url, timeout=60)
+        self.redis = redis.Redis.from_url(redis_url)
+
+    def start_api(self) -> Process:
+        process = Process([str(BIN / "python"), "-m", "api"], self.environ)
+        process.wait_for_line("Application startup complete", READY_S)
+        return process
+
+    def start_worker(self, name: str, environ: dict[str, str] | None = None) -> Process:
+        """A real Celery worker, ready when this returns."""
+        command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo", "--hostname", f"{name}@%h"]
+        command += ["--loglevel", "info", "--without-mingle", "--without-gossip"]
+        process = Process(command, {**self.environ, **(environ or {})})
+        self.workers[name] = process
+        process.wait_for_line(" ready.", READY_S)
+        return process
+
+    def start_tasks_worker(self, environ: dict[str, str] | None = None) -> Process:
+        """A real Celery worker for ordinary tasks, ready when this returns."""
+        command = [str(BIN / "celery"), "-A", "worker.tasks.app", "worker", "--pool", "threads", "--concurrency", "32"]
+        command += ["--hostname", "tasks@%h", "--loglevel", "info", "--without-mingle", "--without-gossip"]
+        process = Process(command, {**self.environ, **(environ or {})})
+        self.tasks_workers.append(process)
+        process.wait_for_line(" ready.", READY_S)
+        return process
+
+    def start_trainer(self, environ: dict[str, str] | None = None) -> Process:
+        """A real Celery worker for trainings, ready when this returns. Not niced: the machine may never be idle."""
+        command = [
+            str(BIN / "celery"),
+            "-A",
+            "worker.tasks.trainer",
+            "worker",
+            "--pool",
+            "threads",
+            "--concurrency",
+            "1",
+        ]
+        command += ["--hostname", "trainer@%h", "--loglevel", "info", "--without-mingle", "--without-gossip"]
+        process = Process(command, {**self.environ, "TRAINER_NICE": "0", **(environ or {})})
+        self.trainers.append(process)
+        process.wait_for_line(" ready.", READY_S)
+        return process
+
+    def wait_until_ready(self, workers: int = 1) -> None:
+        """Until the API has heard of so many workers."""
+        deadline_s = time.monotonic() + READY_S
+        while len(self.http.get("/status").json()["workers"]) != workers:
+            assert time.monotonic() < deadline_s, f"never {workers} workers:\n{self.api.output}"
+
+    def submit(self, **request: Any) -> str:
+        """POST a bulk request; the id of its job."""
+        reply = self.http.post("/mnist/classify/bulk", **request)
+        assert reply.status_code == 202, reply.text
+        job_id: str = reply.json()["id"]
+        assert reply.headers["location"] == f"/results/{job_id}"
+        return job_id
+
+    def finished(self, job_id: str, wait_s: float = 60) -> dict[str, Any]:
+        """The job's final state."""
+        job: dict[str, Any] = self.http.get(f"/results/{job_id}", params={"wait": wait_s}).json()
+        assert job["eta_s"] == 0.0, f"not final within {wait_s} s: {job}"
+        return job
+
+    def items(self, job_id: str) -> list[dict[str, Any]]:
+        """Every item of a job, page by page."""
+        items: list[dict[str, Any]] = []
+        url = f"/results/{job_id}/items?limit=10000"
+        while url:
+            page = self.http.get(url).json()
+            items += page["items"]
+            url = page["next"]
+        return items
+
+    def close(self) -> None:
+        self.http.close()
+        self.redis.close()
+        for process in [*self.trainers, *self.tasks_workers, *self.workers.values(), self.api]:
+            process.stop()
+
+
+@contextmanager
+def running(redis_url: str, workers: int = 1, environ: dict[str, str] | None = None) -> Iterator[System]:
+    """A system with `workers` ready workers, stopped at the end."""
+    system = System(redis_url, environ)
+    try:
+        for number in range(1, workers + 1):
+            system.start_worker(f"worker-{number}")
+        if workers:
+            system.wait_until_ready(workers)
+        yield system
+    finally:
+        system.close()

@@ -1,0 +1,29 @@
+"""Each drill once: nothing accepted gets lost, or is answered twice or wrongly. `make faults` does it at length."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tools.faults.drills.bad_models import BAD_MODELS
+from tools.faults.drills.engine_faults import ENGINE_FAULTS
+from tools.faults.drills.outages import OUTAGES
+from tools.faults.drills.run import run_drill
+from tools.faults.drills.scene import Drill, together
+from tools.faults.load.images import Pictures, make_pictures
+
+SEED = 1
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Pictures:
+    return make_pictures()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("drills", [OUTAGES, BAD_MODELS, ENGINE_FAULTS], ids=["outages", "bad-models", "engine-faults"])
+def test_every_accepted_image_is_answered_once_and_rightly(drills: Sequence[Drill], pictures: Pictures) -> None:
+    outcome = run_drill(together("all", drills), pictures, SEED, repetitions=len(drills))
+    assert outcome.images > 0
+    assert outcome.clean, outcome

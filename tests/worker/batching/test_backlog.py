@@ -1,0 +1,121 @@
+"""What waits is run when its version is loaded, nobody is let wait for long, and no more is pulled than can be run."""
+
+import threading
+
+import pytest
+
+from shared.redis.keys import Lane
+from tests.worker.support.deliveries_of import delivery
+from tests.worker.support.versions_of import FakeVersions
+from worker.batching.backlog import PARKED_IMAGES, Backlog
+
+
+def backlog_of(**sizes: int) -> tuple[Backlog, FakeVersions]:
+    versions = FakeVersions(**sizes)
+    return Backlog(versions, at_a_time=1, bulk_entry_images=10), versions
+
+
+def taken(backlog: Backlog) -> int:
+    return sum(part.count for part in backlog.take())
+
+
+def test_wait_blocks_until_something_comes() -> None:
+    backlog, _ = backlog_of(cnn=64)
+    found: list[bool] = []
+    waiter = threading.Thread(target=lambda: found.append(backlog.wait()))
+    waiter.start()
+    assert backlog.idle
+    assert backlog.put([delivery(1)]), "its version is loaded"
+    waiter.join(10)
+    assert found == [True]
+    assert not backlog.idle
+
+
+def test_a_batch_reserves_its_version_and_is_as_large_as_that_one_may_be() -> None:
+    backlog, versions = backlog_of(cnn=64, slow=2)
+    backlog.put([delivery(100), delivery(10, model="slow@1")])
+    assert [taken(backlog) for _ in range(4)] == [64, 2, 36, 2]
+    assert versions.reserved == ["cnn@1", "slow@1", "cnn@1", "slow@1"]
+
+
+def test_entries_of_a_version_that_is_not_loaded_wait_and_hold_up_no_other() -> None:
+    backlog, versions = backlog_of(cnn=64)
+    assert not backlog.put([delivery(5, "interactive", model="new@1"), delivery(3)])
+    assert taken(backlog) == 3
+    assert (taken(backlog), backlog.idle, backlog.waiting()) == (0, True, ["new@1"])
+    found: list[bool] = []
+    waiter = threading.Thread(target=lambda: found.append(backlog.wait()))
+    waiter.start()
+    versions.sizes["new@1"] = 8
+    backlog.loaded()
+    waiter.join(10)
+    assert found == [True]
+    assert taken(backlog) == 5
+
+
+def test_a_closed_backlog_gives_out_what_it_has_and_then_ends_the_wait() -> None:
+    backlog, _ = backlog_of(cnn=64)
+    backlog.put([delivery(100)])
+    backlog.close()
+    assert not backlog.wait_for_room("bulk", "cnn")
+    assert [(backlog.wait(), taken(backlog)) for _ in range(2)] == [(True, 64), (True, 36)]
+    assert not backlog.wait()
+
+
+def test_a_closed_backlog_waits_for_the_version_of_what_it_has() -> None:
+    backlog, versions = backlog_of()
+    backlog.put([delivery(4)])
+    backlog.close()
+    ended = threading.Event()
+
+    def run() -> None:
+        while backlog.wait():
+            backlog.take()
+        ended.set()
+
+    runner = threading.Thread(target=run)
+    runner.start()
+    assert not ended.wait(0.05)
+    versions.sizes["cnn@1"] = 64
+    backlog.loaded()
+    runner.join(10)
+    assert ended.is_set()
+
+
+def test_room_is_counted_by_lane_and_comes_back_as_images_are_taken() -> None:
+    backlog, versions = backlog_of(cnn=8)
+    backlog.put([delivery(18)])
+    assert backlog.wait_for_room("interactive", "cnn")
+    found_room = threading.Event()
+
+    def wait() -> None:
+        backlog.wait_for_room("bulk", "cnn")
+        found_room.set()
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    backlog.take()
+    assert not found_room.is_set(), "10 images still wait, which is an entry"
+    versions.sizes["cnn@1"] = 1
+    backlog.take()
+    assert found_room.wait(10)
+    waiter.join(10)
+
+
+def test_a_model_with_no_room_leaves_it_to_the_others() -> None:
+    backlog, _ = backlog_of(cnn=8, slow=1)
+    backlog.put([delivery(2, "interactive", model="slow@1"), delivery(15, "interactive")])
+    assert not backlog.has_room("interactive", "slow")
+    assert backlog.has_room("interactive", "cnn")
+    assert backlog.has_room("interactive", "other")
+
+
+@pytest.mark.parametrize(("lane", "count"), [("interactive", 4096), ("bulk", 512)])
+def test_what_waits_for_a_load_takes_no_room_until_it_is_very_much(lane: Lane, count: int) -> None:
+    backlog, _ = backlog_of(cnn=8)
+    parked = [delivery(count, lane, model="cnn@2") for _ in range(PARKED_IMAGES[lane] // count)]
+    backlog.put(parked[:-1])
+    assert backlog.has_room(lane, "cnn")
+    backlog.put(parked[-1:])
+    assert not backlog.has_room(lane, "cnn")
+    assert backlog.has_room(lane, "other")

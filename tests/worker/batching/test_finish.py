@@ -1,0 +1,210 @@
+"""Results are written once, whoever comes first, together with what they count."""
+
+import logging
+import time
+
+import numpy as np
+import orjson
+import pytest
+
+from shared.config.settings import Settings
+from shared.contract.block import decode_block
+from shared.contract.entry import encode_header
+from shared.redis import keys
+from shared.redis.connection import Client
+from tests.worker.support.deliveries_of import delivery
+from worker.batching.finish import MOST_LAYERS, Finisher
+from worker.batching.intake import ensure_groups
+from worker.delivery import Delivery
+from worker.reporting.metrics import Metrics
+
+
+@pytest.fixture
+def finisher(client: Client) -> Finisher:
+    ensure_groups(client, ["cnn"])
+    return Finisher(client, "me", Metrics(), Settings(result_ttl_s=1000, single_result_ttl_s=100))
+
+
+def delivered(client: Client, made: Delivery) -> Delivery:
+    """The delivery, put on its stream and pulled by the group."""
+    made.entry_id = client.xadd(made.stream, {"h": encode_header(made.entry), "x": bytes(made.entry.pixels)})
+    count_queued(client, made)
+    client.xreadgroup(keys.GROUP, "me", {made.stream: ">"})
+    made.predictions[:] = np.arange(made.entry.count) % 10
+    return made
+
+
+def count_queued(client: Client, made: Delivery) -> None:
+    counts = {"images": made.entry.count, "bytes": made.entry.queued_bytes}
+    if shard := keys.shard_of(made.stream):
+        counts[shard] = made.entry.count
+    for field, count in counts.items():
+        client.hincrby(keys.queued("cnn", made.lane), field, count)
+
+
+def queued(client: Client, lane: keys.Lane) -> tuple[int, int]:
+    """Images and bytes that count as queued."""
+    images, size_bytes = client.hmget(keys.queued("cnn", lane), "images", "bytes")
+    return int(images), int(size_bytes)
+
+
+def begin_job(client: Client, total: int | None) -> str:
+    job = keys.job("0123456789abcdef")
+    created_ms = int(time.time() * 1e3) - 5000
+    fields: dict[str, int | str] = {"model": "cnn@1", "created_ms": created_ms, "done": 0, "failed": 0, "expired": 0}
+    client.hset(job, mapping=fields if total is None else {**fields, "total": total})
+    return job
+
+
+def test_singles_are_written_acknowledged_and_counted_off(client: Client, finisher: Finisher) -> None:
+    made = delivered(client, delivery(3, "interactive"))
+    assert finisher.finish([made]) == 0
+    data = client.get(keys.result(made.entry.uid))
+    assert isinstance(data, bytes)
+    block = decode_block(data)
+    assert block.predictions.tolist() == [0, 1, 2]
+    assert block.worker == "me"
+    assert 0 < client.ttl(keys.result(made.entry.uid)) <= 100
+    assert client.xlen(made.stream) == 0
+    assert client.xpending(made.stream, keys.GROUP)["pending"] == 0
+    assert queued(client, "interactive") == (0, 0)
+
+
+def test_the_reply_names_its_entry(client: Client, finisher: Finisher) -> None:
+    made = delivery(1, "interactive")
+    object.__setattr__(made.entry, "reply", "channel")
+    with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe("channel")
+        pubsub.get_message(timeout=5)
+        finisher.finish([delivered(client, made)])
+        message = pubsub.get_message(timeout=5)
+    assert message is not None
+    assert message["data"][:16] == b"0123456789abcdef"
+    assert decode_block(message["data"][16:]).count == 1
+
+
+def test_the_second_to_finish_changes_nothing(client: Client, finisher: Finisher) -> None:
+    made = delivered(client, delivery(2, "interactive"))
+    assert finisher.finish([made]) == 0
+    made.predictions[:] = 9
+    assert finisher.finish([made]) == 1
+    data = client.get(keys.result(made.entry.uid))
+    assert isinstance(data, bytes)
+    assert decode_block(data).predictions.tolist() == [0, 1]
+    assert queued(client, "interactive") == (0, 0)
+
+
+def test_a_job_ends_with_its_last_chunk_and_says_so(
+    client: Client, finisher: Finisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    job = begin_job(client, total=5)
+    first, second = delivery(3, chunk=0), delivery(2, chunk=1)
+    second.faults = {1: ("failed", "why")}
+    with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe(keys.JOBS_CHANNEL)
+        pubsub.get_message(timeout=5)
+        finisher.finish([delivered(client, first)])
+        assert not client.hexists(job, "finished_ms")
+        finisher.finish([delivered(client, second)])
+        message = pubsub.get_message(timeout=5)
+    assert message is not None
+    assert message["data"] == b"0123456789abcdef"
+    assert client.hmget(job, "done", "failed") == [b"4", b"1"]
+    assert client.hexists(job, "finished_ms")
+    assert sorted(client.hkeys(keys.job_blocks("0123456789abcdef"))) == [b"0", b"1"]
+    (line,) = [record for record in caplog.records if record.message == "job finished"]
+    told = vars(line)["fields"]
+    assert 4 < told.pop("took_s") < 60
+    assert told == {"job": "0123456789abcdef", "request_id": "0123456789abcdef", "done": 4, "failed": 1, "expired": 0}
+
+
+def test_a_job_whose_upload_still_runs_is_not_over(client: Client, finisher: Finisher) -> None:
+    job = begin_job(client, total=None)
+    finisher.finish([delivered(client, delivery(3, chunk=0))])
+    assert client.hget(job, "done") == b"3"
+    assert not client.hexists(job, "finished_ms")
+
+
+def test_a_chunk_that_was_queued_twice_counts_once(client: Client, finisher: Finisher) -> None:
+    job = begin_job(client, total=9)
+    for _ in range(2):
+        finisher.finish([delivered(client, delivery(3, chunk=0))])
+    assert client.hget(job, "done") == b"3"
+    assert queued(client, "bulk") == (0, 0)
+    assert client.hget(keys.queued("cnn", "bulk"), "0") == b"0"
+
+
+def test_a_cancelled_job_takes_no_more_results(client: Client, finisher: Finisher) -> None:
+    job = begin_job(client, total=3)
+    client.hset(job, mapping={"cancelled": 3, "finished_ms": 1})
+    assert finisher.finish([delivered(client, delivery(3, chunk=0))]) == 0
+    assert client.hget(job, "done") == b"0"
+    assert client.exists(keys.job_blocks("0123456789abcdef")) == 0
+    assert client.xlen(keys.stream("cnn", "bulk")) == 0
+
+
+def test_an_image_that_is_set_aside_becomes_a_dead_letter_once(client: Client, finisher: Finisher) -> None:
+    made = delivered(client, delivery(3, "interactive"))
+    made.attempt = 4
+    made.faults = {1: ("failed", "it kills")}
+    made.set_aside = [1]
+    client.hset(keys.suspect(made.stream, made.entry_id.decode()), "running", 1)
+    assert finisher.finish([made]) == 0
+    assert finisher.finish([made]) == 1
+    ((_, letter),) = client.xrange(keys.DEAD_LETTERS)
+    header = orjson.loads(letter[b"h"])
+    assert header.pop("at_ms") > 0
+    assert header == {
+        "model": "cnn@1",
+        "lane": "interactive",
+        "client": "",
+        "reason": "it kills",
+        "attempts": 4,
+        "position": 1,
+        "request_id": "0123456789abcdef-1",
+        "single": "0123456789abcdef-1",
+    }
+    assert letter[b"x"] == made.entry.images[1].tobytes()
+    assert client.exists(keys.suspect(made.stream, made.entry_id.decode())) == 0
+
+
+def test_the_images_of_a_key_are_counted_off_it(client: Client, finisher: Finisher) -> None:
+    made = delivery(3, "interactive")
+    object.__setattr__(made.entry, "client", "alice")
+    client.hset(keys.client("alice"), "images", 5)
+    finisher.finish([delivered(client, made)])
+    assert client.hget(keys.client("alice"), "images") == b"2"
+    data = client.get(keys.result(made.entry.uid))
+    assert isinstance(data, bytes)
+    assert decode_block(data).client == "alice"
+
+
+def verbose_delivery(client: Client, uid: str, blob: bytes) -> Delivery:
+    made = delivery(1, "interactive", verbose=True)
+    object.__setattr__(made.entry, "uid", uid)
+    made.layers = blob
+    return delivered(client, made)
+
+
+def test_layers_are_written_with_the_result_by_whoever_is_first(client: Client, finisher: Finisher) -> None:
+    made = verbose_delivery(client, "first", b"what it saw")
+    assert finisher.finish([made]) == 0
+    made.layers = b"what another saw"
+    assert finisher.finish([made]) == 1
+    assert client.get(keys.layers("first")) == b"what it saw"
+    assert 0 < client.ttl(keys.layers("first")) <= 100
+    assert 0 < client.ttl(keys.LAYERS) <= 100
+
+
+def test_the_newest_layers_are_kept_and_no_more(client: Client, finisher: Finisher) -> None:
+    uids = [str(number) for number in range(MOST_LAYERS + 3)]
+    finisher.finish([verbose_delivery(client, uid, uid.encode()) for uid in uids])
+    kept = [client.get(keys.layers(uid)) for uid in uids]
+    assert kept == [None] * 3 + [uid.encode() for uid in uids[3:]]
+    assert client.llen(keys.LAYERS) == MOST_LAYERS
+
+
+def test_who_is_not_verbose_leaves_no_layers(client: Client, finisher: Finisher) -> None:
+    finisher.finish([delivered(client, delivery(1, "interactive"))])
+    assert client.keys(keys.LAYERS + "*") == []

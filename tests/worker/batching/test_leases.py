@@ -1,0 +1,261 @@
+"""Leases against a real Redis: what lapses is taken over, what is renewed is not, what keeps failing is given up."""
+
+import threading
+
+import pytest
+
+from shared.config.settings import Settings
+from shared.contract.block import decode_block
+from shared.contract.entry import Entry, encode_header
+from shared.redis import keys
+from shared.redis.connection import Client
+from tests.worker.support.deliveries_of import images
+from tests.worker.support.versions_of import FakeVersions
+from worker.batching.backlog import Backlog
+from worker.batching.finish import Finisher
+from worker.batching.held_entries import Deliveries
+from worker.batching.intake import Intake, ensure_groups
+from worker.batching.leases import Leases, take_turns
+from worker.batching.suspects import GIVE_UP_FACTOR, Suspects
+from worker.reporting.metrics import Metrics
+from worker.watchdog import Watchdog
+
+LEASE_MS = 60_000
+STREAM = keys.stream("cnn", "interactive")
+
+
+class Worker:
+    """The parts of a worker that hold entries, without the thread that runs the model."""
+
+    def __init__(self, client: Client, name: str, max_attempts: int = 3) -> None:
+        ensure_groups(client, ["cnn"])
+        self.client = client
+        self.name = name
+        self.backlog = Backlog(FakeVersions(cnn=500), at_a_time=1, bulk_entry_images=1000)
+        self.finisher = Finisher(client, name, Metrics(), Settings(result_ttl_s=1000, single_result_ttl_s=1000))
+        self.suspects = Suspects(client, name, max_attempts)
+        self.deliveries = Deliveries(client, self.backlog, self.finisher, self.suspects, lambda: None)
+        self.leases = Leases(client, name, lambda: ["cnn"], self.deliveries, LEASE_MS)
+        stopping = threading.Event()
+        self.intakes = [
+            Intake(client, lane, "cnn", name, self.backlog, self.deliveries, stopping, Watchdog(1).redis_pulse(lane))
+            for lane in keys.LANES
+        ]
+
+    def pull(self) -> None:
+        for intake in self.intakes:
+            intake.pull(block_ms=1)
+
+    @property
+    def held(self) -> list[tuple[str, int]]:
+        """Uid and attempt of what this worker holds."""
+        return [(delivery.entry.uid, delivery.attempt) for delivery in self.deliveries.held()]
+
+
+def put(client: Client, uid: str, chunk: int | None = None, count: int = 2, shard: int = 0) -> None:
+    lane: keys.Lane = "interactive" if chunk is None else "bulk"
+    entry = Entry(uid, "cnn@1", images(count).tobytes(), 0, chunk=chunk)
+    client.xadd(keys.stream("cnn", lane, shard), {"h": encode_header(entry), "x": bytes(entry.pixels)})
+    client.hincrby(keys.queued("cnn", lane), "images", count)
+
+
+def let_lapse(client: Client, owner: str) -> None:
+    """Make the lease of everything that `owner` holds as old as if nobody had renewed it."""
+    for entry in client.xpending_range(STREAM, keys.GROUP, "-", "+", 100, owner):
+        client.xclaim(STREAM, keys.GROUP, owner, 0, [entry["message_id"]], idle=10 * LEASE_MS, justid=True)
+
+
+def test_what_was_pulled_is_nobody_elses_until_its_lease_lapses(client: Client) -> None:
+    one, two = Worker(client, "one"), Worker(client, "two")
+    put(client, "a")
+    one.pull()
+    two.pull()
+    two.leases.take_over()
+    assert (one.held, two.held) == ([("a", 1)], [])
+    let_lapse(client, "one")
+    two.leases.take_over()
+    assert two.held == [("a", 2)]
+    assert two.leases.takeovers == 1
+
+
+def test_a_renewed_lease_does_not_lapse(client: Client) -> None:
+    one, two = Worker(client, "one"), Worker(client, "two")
+    put(client, "a")
+    one.pull()
+    let_lapse(client, "one")
+    one.leases.renew()
+    two.leases.take_over()
+    assert two.held == []
+
+
+def test_renewing_does_not_steal_back_what_was_taken_over(client: Client) -> None:
+    one, two = Worker(client, "one"), Worker(client, "two")
+    put(client, "a")
+    one.pull()
+    let_lapse(client, "one")
+    two.leases.take_over()
+    one.leases.renew()
+    (pending,) = client.xpending_range(STREAM, keys.GROUP, "-", "+", 10)
+    assert pending["consumer"] == b"two"
+
+
+def test_an_entry_that_is_held_already_is_not_run_twice(client: Client) -> None:
+    one = Worker(client, "one")
+    put(client, "a")
+    one.pull()
+    let_lapse(client, "one")
+    one.leases.take_over()
+    assert one.held == [("a", 1)]
+
+
+def taken_over(client: Client, owner: Worker, name: str) -> Worker:
+    """A new worker that has taken over what `owner` died with."""
+    let_lapse(client, owner.name)
+    after = Worker(client, name)
+    after.leases.take_over()
+    return after
+
+
+def test_an_image_that_killed_three_workers_is_set_aside_and_its_neighbours_are_not(client: Client) -> None:
+    worker = Worker(client, "worker-1")
+    put(client, "a", count=3)
+    worker.pull()  # dies of it, in company: nobody knows of which image
+    for number in (2, 3):
+        worker = taken_over(client, worker, f"worker-{number}")
+        (delivery,) = worker.deliveries.held()
+        assert (delivery.is_suspect, delivery.faults) == (True, {})
+        worker.suspects.mark(delivery, None, 0)
+        worker.suspects.mark(delivery, 0, 1)  # dies of it, alone
+    worker = taken_over(client, worker, "worker-4")
+    (delivery,) = worker.deliveries.held()
+    assert delivery.set_aside == [1]
+    assert delivery.faults == {1: ("failed", "set aside after 3 attempts that no worker survived")}
+
+
+def test_a_worker_that_was_only_slow_takes_the_blame_off_the_image_that_it_survived(client: Client) -> None:
+    slow = Worker(client, "worker-1")
+    put(client, "a", count=2)
+    slow.pull()
+    slow = taken_over(client, slow, "worker-2")
+    (delivery,) = slow.deliveries.held()
+    slow.suspects.mark(delivery, None, 0)
+    for number in range(3, 9):  # each of them takes the entry from one that still runs it
+        after = taken_over(client, slow, f"worker-{number}")
+        slow.suspects.mark(delivery, 0, 1)
+        slow.suspects.mark(delivery, 1, None)
+        slow = after
+        (delivery,) = slow.deliveries.held()
+        slow.suspects.mark(delivery, None, 0)
+    assert delivery.faults == {}
+
+
+def test_an_entry_is_nobodys_fault_when_no_image_was_under_way(client: Client) -> None:
+    """Killed workers leave what waited in their hands behind: that must not count against it."""
+    worker = Worker(client, "worker-0")
+    put(client, "a")
+    worker.pull()
+    for number in range(1, 8):
+        worker = taken_over(client, worker, f"worker-{number}")
+    assert worker.held == [("a", 8)]
+    (delivery,) = worker.deliveries.held()
+    assert delivery.faults == {}
+
+
+def test_an_entry_that_is_delivered_without_end_is_set_aside_whole(client: Client) -> None:
+    worker = Worker(client, "worker-0")
+    put(client, "a")
+    worker.pull()
+    for number in range(1, 3 * GIVE_UP_FACTOR + 1):
+        worker = taken_over(client, worker, f"worker-{number}")
+    assert worker.held == []
+    data = client.get(keys.result("a"))
+    assert isinstance(data, bytes)
+    block = decode_block(data)
+    assert {state for state, _ in block.faults.values()} == {"failed"}
+    assert "delivered 31 times" in block.faults[0][1]
+    assert client.hget(keys.queued("cnn", "interactive"), "images") == b"0"
+    assert client.xlen(keys.DEAD_LETTERS) == 2
+
+
+def test_images_whose_clients_went_away_are_not_run(client: Client) -> None:
+    one = Worker(client, "one")
+    put(client, "a", count=2)
+    put(client, "b", count=2)
+    client.sadd(keys.dropped("a"), 1)
+    client.sadd(keys.dropped("b"), 0, 1)
+    one.pull()
+    (delivery,) = one.deliveries.held()
+    assert delivery.entry.uid == "a"
+    assert delivery.faults == {1: ("cancelled", "its client went away")}
+    assert client.hget(keys.queued("cnn", "interactive"), "images") == b"2"
+
+
+def test_a_pull_brings_an_entry_of_each_shard_in_turn(client: Client) -> None:
+    """A small job behind a large one, on another shard, does not wait for all of it."""
+    one = Worker(client, "one")
+    for uid, shard, entries in (("large", 0, 20), ("small", 5, 1)):
+        client.hset(keys.job(uid), "model", "cnn@1")
+        for chunk in range(entries):
+            put(client, uid, chunk=chunk, shard=shard)
+    one.pull()
+    assert sorted(uid for uid, _ in one.held) == ["large", "small"]
+
+
+@pytest.mark.parametrize("job", [{}, {"model": "cnn@1", "cancelled": 2, "finished_ms": 1}])
+def test_a_chunk_of_a_job_that_is_over_or_gone_is_dropped(client: Client, job: dict[str, str | int]) -> None:
+    one = Worker(client, "one")
+    if job:
+        client.hset(keys.job("a"), mapping=job)
+    put(client, "a", chunk=0)
+    one.pull()
+    assert one.held == []
+    assert client.xlen(keys.stream("cnn", "bulk")) == 0
+    assert client.hget(keys.queued("cnn", "bulk"), "images") == b"0"
+
+
+def test_what_is_no_entry_is_discarded_and_harms_nobody(client: Client) -> None:
+    one = Worker(client, "one")
+    client.xadd(STREAM, {"h": b"{}", "x": images(2).tobytes()})
+    client.xadd(STREAM, {"nonsense": b"1"})
+    client.hincrby(keys.queued("cnn", "interactive"), "images", 2)
+    put(client, "a")
+    one.pull()
+    assert one.held == [("a", 1)]
+    assert client.xlen(STREAM) == 1
+    assert client.hget(keys.queued("cnn", "interactive"), "images") == b"2"
+
+
+def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: Client) -> None:
+    one, two = Worker(client, "one"), Worker(client, "two")
+    put(client, "a")
+    one.pull()
+    two.pull()
+    client.xgroup_createconsumer(STREAM, keys.GROUP, "three")
+    watcher = Leases(client, "watcher", lambda: ["cnn"], two.deliveries, lease_ms=0)
+    wait_until_idle(client)
+    watcher.forget_stale_consumers()
+    assert {consumer["name"] for consumer in client.xinfo_consumers(STREAM, keys.GROUP)} == {b"one"}
+
+
+def wait_until_idle(client: Client) -> None:
+    """Until every consumer has been silent for a millisecond of Redis's own clock."""
+    while min(consumer["idle"] for consumer in client.xinfo_consumers(STREAM, keys.GROUP)) < 1:
+        client.ping()
+
+
+def test_however_many_workers_there_are_one_looks_after_a_models_streams_at_a_time(client: Client) -> None:
+    assert take_turns(client, ["cnn", "seed"], 60_000) == ["cnn", "seed"]
+    assert take_turns(client, ["cnn", "seed", "new"], 60_000) == ["new"]
+
+
+def test_a_turn_passes_by_itself(client: Client) -> None:
+    assert take_turns(client, ["cnn"], 60_000) == ["cnn"]
+    assert 0 < client.pttl(keys.turn("cnn")) <= 60_000
+
+
+def test_while_redis_is_full_everyone_looks(client: Client) -> None:
+    client.config_set("maxmemory", 1)
+    try:
+        assert take_turns(client, ["cnn", "seed"], 60_000) == ["cnn", "seed"]
+    finally:
+        client.config_set("maxmemory", 0)

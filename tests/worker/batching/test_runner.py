@@ -1,0 +1,246 @@
+"""Answers go back to where their images came from: each to its own delivery and position."""
+
+import threading
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.contract.block import NO_PREDICTION
+from shared.contract.entry import Entry
+from shared.contract.layers_blob import LayerOutput, decode_layers, layer_output
+from shared.errors import ModelError
+from shared.images import Images, Probabilities
+from tests.worker.support.deliveries_of import delivery, images
+from worker.batching.backlog import Backlog
+from worker.batching.runner import Runner
+from worker.delivery import Delivery
+from worker.reporting.batch_report import BatchReport
+from worker.watchdog import Watchdog
+
+
+class FakeEngines:
+    """Answers with a one-hot row at each image's first pixel modulo 10; `poison` raises; `nope@1` will not load.
+
+    `closed` says why its layers are not shown.
+    """
+
+    poison = 255
+    closed = ""
+    turns = nullcontext()
+
+    def __init__(self, max_batch_images: int) -> None:
+        self._max_batch_images = max_batch_images
+        self.reserved: list[str] = []
+
+    def most_images(self, ref: str) -> int:
+        return self._max_batch_images
+
+    def reserve(self, ref: str) -> int:
+        self.reserved.append(ref)
+        return self._max_batch_images
+
+    def observe(self, ref: str, images: int, model_ms: float) -> None:
+        assert images >= 0
+        assert model_ms >= 0
+
+    @contextmanager
+    def engine(self, ref: str) -> Any:
+        self.reserved.remove(ref)
+        if ref == "nope@1":
+            raise ModelError("no model 'nope'")
+        yield self
+
+    def predict(self, batch: Images) -> Probabilities:
+        if (batch[:, 0, 0] == self.poison).any():
+            raise ValueError("poison")
+        return np.eye(10, dtype=np.float32)[batch[:, 0, 0] % 10]
+
+    def look_inside(self, batch: Images) -> tuple[Probabilities, list[LayerOutput]]:
+        if self.closed:
+            raise ModelError(self.closed)
+        answer = self.predict(batch)
+        return answer, [layer_output("probabilities", "Softmax", answer[0])]
+
+
+class FakeFinisher:
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery] = []
+
+    def finish(self, deliveries: list[Delivery]) -> int:
+        self.deliveries += deliveries
+        return 0
+
+
+class FakeSuspects:
+    """Records the marks; None is a cleared one."""
+
+    def __init__(self) -> None:
+        self.marks: list[int | None] = []
+
+    def mark(self, delivery: Delivery, survived: int | None, position: int | None) -> None:
+        assert survived == (self.marks[-1] if self.marks else None)
+        self.marks.append(position)
+
+
+def run(deliveries: list[Delivery], max_batch_images: int = 64, threads: int = 1) -> list[BatchReport]:
+    """Run everything, and return the reports; every delivery is finished once."""
+    return run_marked(deliveries, FakeSuspects(), max_batch_images, threads)
+
+
+def run_marked(
+    deliveries: list[Delivery], suspects: FakeSuspects, max_batch_images: int = 64, threads: int = 1
+) -> list[BatchReport]:
+    engines: Any = FakeEngines(max_batch_images)
+    backlog = Backlog(engines, at_a_time=1, bulk_entry_images=1000)
+    backlog.put(deliveries)
+    backlog.close()
+    finisher = FakeFinisher()
+    reports: list[BatchReport] = []
+    answered: list[tuple[int, int]] = []
+    pulse = Watchdog(60).model_pulse("run")
+    runner = Runner(
+        backlog,
+        engines,
+        finisher,  # type: ignore[arg-type]
+        reports.append,
+        lambda _: None,
+        lambda ref, images, probabilities: answered.extend(
+            zip(images[:, 0, 0].tolist(), probabilities.argmax(axis=1).tolist(), strict=True)
+        ),
+        suspects,  # type: ignore[arg-type]
+        pulse,
+        pulse,
+    )
+    runners = [threading.Thread(target=runner.run) for _ in range(threads)]
+    for each in runners:
+        each.start()
+    for each in runners:
+        each.join(30)
+    assert engines.reserved == []
+    assert len(answered) == sum(report.images - report.failed for report in reports)
+    assert all(first_pixel % 10 == prediction for first_pixel, prediction in answered)
+    assert sorted(map(id, finisher.deliveries)) == sorted(map(id, deliveries))
+    return reports
+
+
+def with_first_pixels(first_pixels: list[int], **more: Any) -> Delivery:
+    made = delivery(len(first_pixels))
+    pixels = images(len(first_pixels))
+    pixels[:, 0, 0] = first_pixels
+    entry = Entry("0123456789abcdef", "cnn@1", pixels.tobytes(), 0, **more)
+    return Delivery(entry, made.stream, made.lane, made.entry_id)
+
+
+def test_each_image_gets_its_own_answer_in_batches_of_any_size() -> None:
+    for size in (1, 3, 7, 64):
+        made = [with_first_pixels([4, 7, 1]), with_first_pixels([9] * 5), with_first_pixels([0, 2])]
+        reports = run(made, max_batch_images=size)
+        assert [each.predictions.tolist() for each in made] == [[4, 7, 1], [9] * 5, [0, 2]]
+        assert made[0].probabilities[1, 7] == 1
+        assert sum(report.images for report in reports) == 10
+
+
+def test_entries_cut_over_the_batches_of_several_threads_are_complete_once() -> None:
+    made = [with_first_pixels(list(range(200))) for _ in range(5)]
+    run(made, max_batch_images=7, threads=4)
+    for each in made:
+        assert each.predictions.tolist() == [number % 10 for number in range(200)]
+
+
+def test_an_image_that_raises_fails_alone_whatever_shares_its_batch() -> None:
+    made = [with_first_pixels([4, 255, 1]), with_first_pixels([9, 9])]
+    reports = run(made)
+    assert made[0].predictions.tolist() == [4, NO_PREDICTION, 1]
+    assert list(made[0].faults) == [1]
+    assert made[0].faults[1][0] == "failed"
+    assert made[1].faults == {}
+    assert (reports[0].failed, "poison" in reports[0].reason) == (1, True)
+
+
+def test_an_image_whose_deadline_passed_is_not_run() -> None:
+    made = with_first_pixels([4, 7, 1], deadlines_ms=(0, 1, 2**53))
+    reports = run([made])
+    assert made.predictions.tolist() == [4, NO_PREDICTION, 1]
+    assert made.faults == {1: ("expired", "its deadline passed in the queue")}
+    assert reports[0].images == 2
+
+
+def test_a_batch_in_which_every_deadline_passed_runs_nothing() -> None:
+    made = with_first_pixels([4, 7], deadlines_ms=(1, 1))
+    assert run([made])[0].images == 0
+    assert len(made.faults) == 2
+
+
+def test_images_of_a_model_that_will_not_load_fail_with_the_reason() -> None:
+    made = delivery(3, model="nope@1")
+    run([made, with_first_pixels([5])])
+    assert {reason for _, reason in made.faults.values()} == {"no model 'nope'"}
+
+
+def test_a_result_tells_of_its_batches() -> None:
+    made = with_first_pixels(list(range(10)))
+    run([made], max_batch_images=4)
+    assert made.batch_images == 4
+    assert made.model_ms > 0
+    assert made.queue_ms > 0
+
+
+def test_a_suspect_is_run_alone_and_image_by_image_each_of_them_marked() -> None:
+    made = with_first_pixels([4, 255, 1, 9])
+    made.attempt = 2
+    made.faults = {3: ("failed", "set aside")}
+    suspects = FakeSuspects()
+    beside = with_first_pixels([2, 2])
+    reports = run_marked([made, beside], suspects)
+    assert suspects.marks == [0, 1, 2, None]
+    assert [report.images for report in reports] == [3, 2]
+    assert made.predictions.tolist() == [4, NO_PREDICTION, 1, NO_PREDICTION]
+    assert made.faults[3] == ("failed", "set aside")
+    assert "poison" in made.faults[1][1]
+    assert beside.predictions.tolist() == [2, 2]
+
+
+def test_a_verbose_image_keeps_its_layers_beside_its_answer() -> None:
+    made, plain = with_first_pixels([7], verbose=True), with_first_pixels([4, 2])
+    reports = run([plain, made])
+    assert [report.images for report in reports] == [2, 1]
+    assert (made.predictions.tolist(), made.faults, plain.layers) == ([7], {}, b"")
+    seen = decode_layers(made.layers)
+    assert bytes(seen.pixels) == made.entry.pixels
+    assert seen.outputs[0].values.tolist() == np.eye(10)[7].tolist()
+
+
+def test_layers_that_are_not_to_be_had_keep_nobody_from_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeEngines, "closed", "no layers to show")
+    made = with_first_pixels([7], verbose=True)
+    run([made])
+    assert (made.predictions.tolist(), made.faults) == ([7], {})
+    seen = decode_layers(made.layers)
+    assert (seen.outputs, "no layers to show" in seen.error) == ([], True)
+
+
+def test_a_verbose_image_fails_or_expires_like_any_other() -> None:
+    raises, late = with_first_pixels([255], verbose=True), with_first_pixels([7], verbose=True, deadlines_ms=(1,))
+    run([raises, late])
+    assert "poison" in raises.faults[0][1]
+    assert late.faults == {0: ("expired", "its deadline passed in the queue")}
+    assert late.layers == b""
+
+
+def test_a_verbose_suspect_is_marked_and_keeps_its_layers() -> None:
+    made = with_first_pixels([7], verbose=True)
+    made.attempt = 2
+    suspects = FakeSuspects()
+    run_marked([made], suspects)
+    assert suspects.marks == [0, None]
+    assert decode_layers(made.layers).outputs[0].name == "probabilities"
+
+
+def test_an_image_with_a_fault_from_before_is_not_run() -> None:
+    made = with_first_pixels([4, 7, 1])
+    made.faults = {1: ("cancelled", "its client went away")}
+    assert run([made])[0].images == 2
+    assert made.predictions.tolist() == [4, NO_PREDICTION, 1]
+    assert made.faults == {1: ("cancelled", "its client went away")}

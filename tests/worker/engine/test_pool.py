@@ -1,0 +1,34 @@
+"""How a worker's threads become engines."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.config.settings import Settings
+from tests.support.processes import ROOT
+from worker.engine import Engine, pool
+from worker.engine.calibrate import Calibration
+
+
+@pytest.mark.parametrize(
+    ("kind", "at_a_time", "threads_each", "runners"), [("litert", 3, 1, 3), ("tensorflow", 1, 3, 2)]
+)
+def test_litert_gets_an_engine_a_thread_and_tensorflow_one_engine_of_all(
+    monkeypatch: pytest.MonkeyPatch, kind: str, at_a_time: int, threads_each: int, runners: int
+) -> None:
+    asked: list[int] = []
+
+    def load(kind: str, model_dir: Path, threads: int, *others: Any) -> Engine:
+        asked.append(threads)
+        runtime: Any = type("Runtime", (), {"kind": kind})()
+        return Engine(runtime, Calibration({1: 1.0}, 1))
+
+    monkeypatch.setattr(pool, "load_engine", load)
+    monkeypatch.setattr(pool, "replicate", lambda first, model_dir, count, pace: [first] * count)
+    made = pool.Engines(Settings(engine=kind, engine_threads=3, models_dir=ROOT / "models"))
+    made.load("cnn@1")
+    assert made.reserve("cnn@1")
+    with made.engine("cnn@1") as engine:
+        assert engine is made.loaded["cnn@1"].first
+    assert (made.at_a_time, asked, made.threads) == (at_a_time, [threads_each], runners)

@@ -1,0 +1,158 @@
+"""The stages in their order and what comes of each, with a program in place of the one that trains."""
+
+import json
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from shared.config.settings import Settings
+from shared.contract.alias import decode_alias
+from shared.contract.training_request import Parameters
+from shared.models.registry import versions
+from shared.redis import keys
+from worker.tasks.retraining import stages
+from worker.tasks.retraining.child import Unwanted
+from worker.tasks.retraining.claimed import Held
+from worker.tasks.retraining.pipeline import Outcome, Pipeline, StageFailed
+from worker.tasks.retraining.register import Register, Training
+
+TRAINING = Training("t1", "cnn", Parameters(epochs=1), "ops", None)
+
+
+class Lab:
+    """A registry with cnn@1 in it, and the training t1, begun."""
+
+    def __init__(self, client: Redis, folder: Path) -> None:
+        self.client = client
+        self.models_dir = folder / "models"
+        self.settings = Settings(models_dir=self.models_dir, trainer_dir=folder / "trainings", trainer_nice=0)
+        (self.models_dir / "cnn" / "1").mkdir(parents=True)
+        (self.models_dir / "cnn" / "1" / "model.json").write_text('{"files": {}}')
+        client.hset(keys.training("t1"), mapping={"state": "queued", "model": "cnn"})
+        self.register = Register(client, "trainer", 1000, 10)
+        self.attempt = self.register.begin("t1")
+        self.stopping = threading.Event()
+        self.held = Held(self.register, "t1", self.attempt, self.stopping, lambda: False)
+        self.told: list[Mapping[str, Any]] = []
+
+    def run(self, training: Training = TRAINING, attempt: int = 1) -> Outcome:
+        return Pipeline(training, attempt, self.held, self.client, self.settings, self.told.append).run()
+
+    @property
+    def aliases(self) -> dict[str, int]:
+        table: dict[Any, Any] = self.client.hgetall(keys.ALIASES)
+        return {name.decode(): decode_alias(data).version for name, data in table.items()}
+
+    def field(self, name: str) -> Any:
+        return self.client.hget(keys.training("t1"), name)
+
+
+@pytest.fixture
+def lab(client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setattr(stages, "PROGRAM", (sys.executable, str(Path(__file__).with_name("fake_program.py"))))
+    return Lab(client, tmp_path)
+
+
+def go_wrong(monkeypatch: pytest.MonkeyPatch, **how: Any) -> None:
+    monkeypatch.setenv("FAKE", json.dumps(how))
+
+
+def test_what_passes_is_published_as_the_next_version_and_the_candidate(lab: Lab) -> None:
+    outcome = lab.run()
+    assert (outcome.state, outcome.fields["version"]) == ("published", "cnn@2")
+    assert outcome.fields["promotion"] == "left to a person"
+    assert versions(lab.models_dir, "cnn") == [1, 2]
+    assert lab.aliases == {"cnn/champion": 1, "cnn/candidate": 2}
+    assert [told["stage"] for told in lab.told if len(told) == 1] == ["train", "export", "evaluate", "qa", "publish"]
+    assert {"stage": "train", "epoch": 1, "epochs": 1, "loss": 0.5} in lab.told
+    assert json.loads(lab.field("progress"))["loss"] == 0.5
+    assert json.loads(lab.field("verdict"))["champion"] == "cnn@1"
+
+
+def test_what_the_gate_refuses_is_not_published(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_wrong(monkeypatch, passes=False)
+    assert lab.run() == Outcome("refused", {"reason": "the gate refused it: accuracy: as told"})
+    assert versions(lab.models_dir, "cnn") == [1]
+    assert lab.aliases == {}
+
+
+@pytest.mark.parametrize("stage", ["train", "export", "evaluate", "qa", "publish"])
+def test_a_stage_that_fails_is_named_with_its_last_lines(lab: Lab, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_wrong(monkeypatch, fails=stage)
+    with pytest.raises(StageFailed, match=f"^{stage}: ") as failed:
+        lab.run()
+    assert sorted(failed.value.log) == sorted(["no, thank you", f"{stage} at work"])
+    assert lab.field("stage") == stage.encode()
+    assert versions(lab.models_dir, "cnn") == [1]
+
+
+def test_a_checkpoint_that_cannot_be_gone_on_with_costs_a_new_beginning(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_wrong(monkeypatch, fails="train", only_resumed=True)
+    assert lab.run(attempt=2).state == "published"
+
+
+def test_a_training_that_is_over_is_not_done_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.run()
+    go_wrong(monkeypatch, fails="train")
+    assert lab.run(attempt=2).fields["version"] == "cnn@3"
+
+
+def test_a_version_that_was_published_before_an_interruption_is_not_published_twice(lab: Lab) -> None:
+    lab.run()
+    lab.client.delete(keys.ALIASES)
+    outcome = lab.run(replace(TRAINING, publishing=2), attempt=2)
+    assert outcome.fields["version"] == "cnn@2"
+    assert versions(lab.models_dir, "cnn") == [1, 2]
+    assert lab.aliases == {"cnn/candidate": 2}
+
+
+def test_a_number_that_somebody_else_has_taken_meanwhile_is_given_up_for_the_next(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_wrong(monkeypatch, taken="cnn@2")
+    assert lab.run().fields["version"] == "cnn@3"
+    assert lab.aliases == {"cnn/champion": 1, "cnn/candidate": 3}
+
+
+def test_a_cancelled_training_goes_no_further(lab: Lab) -> None:
+    lab.register.cancel("t1", lab.attempt)
+    with pytest.raises(Unwanted):
+        lab.run()
+    assert lab.told == []
+    assert lab.held.lost
+
+
+def test_while_redis_is_away_it_goes_on_and_what_must_be_written_down_waits(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, failures = lab.register.record, iter([True, True, False])
+
+    def away(training_id: str, attempt: int, fields: dict[str, str | int | bytes]) -> bool:
+        if next(failures, False):
+            raise RedisConnectionError("away")
+        return record(training_id, attempt, fields)
+
+    monkeypatch.setattr(lab.register, "record", away)
+    assert lab.held.wanted(), "not to be asked is no reason to end"
+    lab.held.insist({"stage": "qa"})
+    assert lab.field("stage") == b"qa"
+
+
+def test_a_trainer_that_is_told_to_stop_waits_for_no_redis(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*arguments: object) -> bool:
+        raise RedisConnectionError("away")
+
+    monkeypatch.setattr(lab.register, "record", away)
+    lab.stopping.set()
+    assert not lab.held.wanted()
+    with pytest.raises(Unwanted):
+        lab.held.insist({"stage": "qa"})

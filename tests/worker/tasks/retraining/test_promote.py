@@ -1,0 +1,103 @@
+import json
+import threading
+from collections.abc import Iterator
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import orjson
+import pytest
+from redis import Redis
+
+from shared.config.settings import Settings
+from shared.contract.alias import Alias, decode_alias, encode_alias
+from shared.redis import keys
+from worker.tasks.retraining.promote import champion_of, promote, set_alias
+
+KEY = "the-key-of-ops"
+
+
+def version_of(client: Redis, name: str) -> int | None:
+    data: Any = client.hget(keys.ALIASES, name)
+    return None if data is None else decode_alias(data).version
+
+
+def test_the_champion_is_the_alias_else_the_latest_version(client: Redis) -> None:
+    assert champion_of(client, "cnn", []) is None
+    assert champion_of(client, "cnn", [1, 3]) == 3
+    client.hset(keys.ALIASES, "cnn/champion", encode_alias(Alias(1)))
+    assert champion_of(client, "cnn", [1, 3]) == 1
+
+
+def test_an_alias_is_set_recorded_and_told(client: Redis) -> None:
+    with client.pubsub() as listener:  # type: ignore[no-untyped-call]
+        listener.subscribe(keys.ALIASES_CHANNEL)
+        listener.get_message(timeout=5)
+        set_alias(client, "cnn", "candidate", 2, "training t1")
+        set_alias(client, "cnn", "candidate", 3, "training t2")
+        message = listener.get_message(timeout=5)
+    assert message is not None
+    assert message["data"] == b"cnn/candidate"
+    assert version_of(client, "cnn/candidate") == 3
+    entries: Any = client.xrange(keys.CHANGES)
+    first, second = (orjson.loads(fields[b"c"]) for _, fields in entries)
+    assert (first["from"], first["to"]["version"], first["by"]) == (None, 2, "training t1")
+    assert (second["from"]["version"], second["to"]["version"]) == (2, 3)
+
+
+def test_one_that_is_to_be_new_leaves_what_is_there(client: Redis) -> None:
+    set_alias(client, "cnn", "champion", 1, "a", only_new=True)
+    set_alias(client, "cnn", "champion", 2, "b", only_new=True)
+    assert version_of(client, "cnn/champion") == 1
+    assert client.xlen(keys.CHANGES) == 1
+
+
+@pytest.fixture
+def api() -> Iterator[HTTPServer]:
+    """Takes a promotion of version 2 by whoever has KEY."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            key = self.headers.get("X-API-Key", "")
+            known = sha256(key.encode()).digest() == sha256(KEY.encode()).digest()
+            status = 401 if not known else 200 if body == {"version": 2} else 409
+            assert self.path == "/models/cnn/aliases/champion"
+            answer = json.dumps({"detail": "cnn@3 has failed the gate"}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *arguments: object) -> None:
+            """Not to stderr."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def settings_of(server: HTTPServer, key: str) -> Settings:
+    return Settings(trainer_api_url=f"http://127.0.0.1:{server.server_port}", trainer_api_key=key)
+
+
+def test_a_promotion_is_the_apis_and_what_it_says_against_one_is_passed_on(api: HTTPServer) -> None:
+    assert promote(settings_of(api, KEY), "cnn", 2) is None
+    refused = promote(settings_of(api, KEY), "cnn", 3)
+    assert refused == "the API answered 409: cnn@3 has failed the gate"
+
+
+def test_without_a_key_where_one_is_asked_for_it_is_left_to_a_person(api: HTTPServer) -> None:
+    fault = promote(settings_of(api, ""), "cnn", 2)
+    assert fault == "the API asks for an admin's key, and TRAINER_API_KEY is not set"
+    assert promote(settings_of(api, "wrong"), "cnn", 2) == "the API answered 401: cnn@3 has failed the gate"
+
+
+def test_an_api_that_is_away_is_named() -> None:
+    settings = Settings(trainer_api_url="http://127.0.0.1:1")
+    fault = promote(settings, "cnn", 2)
+    assert fault is not None
+    assert fault.startswith("the API at http://127.0.0.1:1 does not answer: ")

@@ -1,0 +1,112 @@
+import time
+from typing import Any
+
+import orjson
+import pytest
+from redis import Redis
+
+from shared.contract.training_request import Parameters
+from shared.redis import keys
+from worker.tasks.retraining.register import LEASE_S, MESSAGE_WAIT_S, Register, Training
+
+ASKED: dict[Any, Any] = {
+    "model": "cnn",
+    "parameters": orjson.dumps({"epochs": 3}),
+    "state": "queued",
+    "created_ms": 1,
+    "key": "alice",
+}
+
+
+@pytest.fixture
+def register(client: Redis) -> Register:
+    """Of the trainer `a`, with the training t1 queued."""
+    client.hset(keys.training("t1"), mapping=ASKED)
+    client.zadd(keys.TRAININGS_DUE, {"t1": 1})
+    return Register(client, "a", ttl_s=1000, beat_ttl_s=10)
+
+
+def fields_of(client: Redis) -> dict[str, str]:
+    fields: dict[Any, Any] = client.hgetall(keys.training("t1"))
+    return {name.decode(): value.decode() for name, value in fields.items()}
+
+
+def due_in_s(client: Redis) -> float | None:
+    due: Any = client.zscore(keys.TRAININGS_DUE, "t1")
+    return None if due is None else due / 1e3 - time.time()
+
+
+def test_what_is_due_is_claimed_once_and_due_again_if_nobody_begins_it(client: Redis, register: Register) -> None:
+    assert register.claim() == "t1"
+    assert register.claim() is None
+    assert due_in_s(client) == pytest.approx(MESSAGE_WAIT_S, abs=2)
+
+
+def test_it_is_read_as_it_was_asked_for(client: Redis, register: Register) -> None:
+    assert register.read("t1") == Training("t1", "cnn", Parameters(epochs=3), "alice", None)
+    client.hset(keys.training("t1"), "publishing", 4)
+    training = register.read("t1")
+    assert training is not None
+    assert training.publishing == 4
+
+
+def test_one_that_is_gone_is_not_due_any_more(client: Redis, register: Register) -> None:
+    client.delete(keys.training("t1"))
+    assert register.read("t1") is None
+    assert due_in_s(client) is None
+
+
+def test_it_is_begun_once_however_often_its_message_comes(client: Redis, register: Register) -> None:
+    assert register.begin("t1") == 1
+    assert Register(client, "b", 1000, 10).begin("t1") == 0
+    assert register.begin("t1") == 0
+    assert fields_of(client)["trainer"] == "a"
+    assert due_in_s(client) == pytest.approx(LEASE_S, abs=2)
+
+
+def test_one_whose_lease_has_ended_is_taken_over_and_its_former_trainer_can_write_nothing_more(
+    client: Redis, register: Register
+) -> None:
+    register.begin("t1")
+    client.hset(keys.training("t1"), "lease_ms", 5)
+    assert Register(client, "b", 1000, 10).begin("t1") == 2
+    assert not register.record("t1", 1, {"stage": "qa"})
+    assert not register.finish("t1", 1, "published", {"version": "cnn@9"})
+    assert fields_of(client).keys() & {"stage", "version", "finished_ms"} == set()
+
+
+def test_a_record_renews_the_lease_and_the_time_to_live(client: Redis, register: Register) -> None:
+    attempt = register.begin("t1")
+    client.zadd(keys.TRAININGS_DUE, {"t1": 5})
+    client.persist(keys.training("t1"))
+    assert register.record("t1", attempt, {"stage": "train"})
+    assert due_in_s(client) == pytest.approx(LEASE_S, abs=2)
+    assert fields_of(client)["stage"] == "train"
+    assert 0 < client.ttl(keys.training("t1")) <= 1000
+
+
+def test_a_final_one_is_not_due_and_nothing_is_added_to_it(client: Redis, register: Register) -> None:
+    attempt = register.begin("t1")
+    assert register.finish("t1", attempt, "refused", {"reason": "worse"})
+    assert due_in_s(client) is None
+    assert (fields_of(client)["state"], fields_of(client)["reason"]) == ("refused", "worse")
+    assert not register.is_open("t1")
+    assert not register.record("t1", attempt, {"stage": "publish"})
+    assert register.begin("t1") == 0
+
+
+def test_what_is_let_go_is_due_at_once_for_any_trainer(client: Redis, register: Register) -> None:
+    register.release("t1", register.begin("t1"))
+    assert fields_of(client)["state"] == "queued"
+    other = Register(client, "b", 1000, 10)
+    assert other.claim() == "t1"
+    assert other.begin("t1") == 2
+
+
+def test_a_trainer_that_lives_says_so_and_one_that_leaves_too(client: Redis, register: Register) -> None:
+    client.zadd(keys.TRAINERS, {"long-silent": 5})
+    register.beat()
+    assert client.zrange(keys.TRAINERS, 0, -1) == [b"a"]
+    assert 0 < client.ttl(keys.TRAINERS) <= 10
+    register.leave()
+    assert not client.exists(keys.TRAINERS)

@@ -1,0 +1,130 @@
+"""Celery's own door: a foreign client, the door's worker, the API and an inference worker, all real processes."""
+
+import base64
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.data.dataset import Split
+from tests.api.images.test_decode import file_of
+from tests.support.processes import BIN, ROOT, Process
+from tests.support.registries import DEFAULT
+from tests.support.system import READY_S, RedisServer, System, running
+from tools.fit_accuracy.mnist_frames import mnist_frames
+
+CLIENT = ROOT / "tests/worker/support/celery_client.py"
+
+
+def start_door(system: System, redelivery_s: int = 300) -> Process:
+    command = [str(BIN / "celery"), "-A", "worker.tasks.classify", "worker", "--pool", "threads", "--concurrency", "4"]
+    command += ["--queues", "mnistified.classify", "--hostname", "door@%h", "--loglevel", "info"]
+    door = Process(command, system.environ | {"DOOR_URL": system.url, "DOOR_REDELIVERY_S": str(redelivery_s)})
+    door.wait_for_line(" ready.", READY_S)
+    return door
+
+
+@pytest.fixture(scope="module")
+def door(system: System) -> Iterator[Process]:
+    process = start_door(system)
+    yield process
+    process.stop()
+
+
+def ask(system: System, mode: str, images: Any) -> Any:
+    """What the foreign client prints."""
+    command = [str(BIN / "python"), str(CLIENT), system.redis_url, mode]
+    told = subprocess.run(
+        command, input=json.dumps(images), capture_output=True, text=True, timeout=55, cwd=CLIENT.parent
+    )
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout)
+
+
+def over_http(system: System, test_set: Split, count: int) -> list[dict[str, Any]]:
+    job_id = system.submit(json={"start": 0, "stop": count})
+    system.finished(job_id)
+    return system.items(job_id)
+
+
+def agree(results: list[dict[str, Any]], items: list[dict[str, Any]]) -> None:
+    assert [each["prediction"] for each in results] == [each["prediction"] for each in items]
+    assert {each["model"] for each in results} == {DEFAULT.ref}
+    np.testing.assert_allclose(
+        [each["probabilities"] for each in results], [each["probabilities"] for each in items], rtol=0, atol=1e-6
+    )
+
+
+def test_a_group_of_100_images_in_three_forms_gets_the_answers_of_http(
+    system: System, door: Process, test_set: Split
+) -> None:
+    forms = (
+        lambda image: image.tolist(),
+        lambda image: base64.b64encode(image.tobytes()).decode(),
+        lambda image: base64.b64encode(file_of(image, "PNG")).decode(),
+    )
+    images = [forms[index % 3](image) for index, image in enumerate(test_set.images[:100])]
+    agree(ask(system, "group", images), over_http(system, test_set, 100))
+
+
+def test_a_chain_ends_with_the_answers_of_its_last_task(system: System, door: Process, test_set: Split) -> None:
+    agree(ask(system, "chain", test_set.images[:3].tolist()), over_http(system, test_set, 3))
+    accepted = [json.loads(line) for line in system.api.output.splitlines() if '"job accepted"' in line]
+    named = [line["request_id"] for line in accepted if f"[{line['request_id']}] received" in door.output]
+    assert named, "requests go by the ids of their tasks"
+
+
+def test_pictures_of_any_size_are_fitted_where_that_is_asked_for(
+    system: System, door: Process, test_set: Split
+) -> None:
+    frames = mnist_frames(test_set.images[:3], 1)
+    images = [base64.b64encode(file_of(frame.astype(np.uint8), "PNG")).decode() for frame in frames]
+    assert [each["prediction"] for each in ask(system, "fit", images)] == test_set.labels[:3].tolist()
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        ([[[0] * 28] * 27], "image 0: expected 28 rows of 28 integers"),
+        ([[[256] * 28] * 28], "image 0: expected 28 rows of 28 integers"),
+        (["not base64!"], "image 0 is not base64"),
+        ([base64.b64encode(b"hello").decode()], "image 0: the body (5 bytes) is not an image"),
+        ([], "a list of 1 to 1000 images"),
+    ],
+)
+def test_an_error_is_readable_in_the_client(system: System, door: Process, images: Any, said: str) -> None:
+    name, message = ask(system, "error", images)
+    assert name == "BadImages"
+    assert said in message
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_task_whose_worker_is_killed_in_the_middle_is_answered_by_the_next(
+    redis_server: RedisServer, test_set: Split
+) -> None:
+    with running(redis_server.new_url()) as own:
+        own.workers["worker-1"].signal(signal.SIGSTOP)
+        killed = start_door(own, redelivery_s=1)
+        images = json.dumps(test_set.images[:3].tolist())
+        command = [str(BIN / "python"), str(CLIENT), own.redis_url, "chain"]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CLIENT.parent
+        ) as client:
+            assert client.stdin is not None
+            client.stdin.write(images)
+            client.stdin.close()
+            killed.wait_for_line("received", READY_S)
+            killed.signal(signal.SIGKILL)
+            killed.wait()
+            own.workers["worker-1"].signal(signal.SIGCONT)
+            next_door = start_door(own, redelivery_s=1)
+            try:
+                assert client.stdout is not None
+                agree(json.loads(client.stdout.read()), over_http(own, test_set, 3))
+            finally:
+                next_door.stop()

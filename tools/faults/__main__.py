@@ -1,0 +1,57 @@
+"""`python -m tools.faults`, or `make faults`: do harm to a running service, and account for every image it accepted.
+
+Each drill has a service of its own, of real processes under a load of singles and jobs. Ends with 1 when an image was
+lost, answered twice or wrongly, or when the service did not come back.
+"""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+import orjson
+
+from tools.faults.drills.run import DRILLS, Outcome, run_drill
+from tools.faults.load.images import make_pictures
+from tools.faults.report import report, row, to_json_content
+from tools.faults.system.service import SETTINGS
+
+SHORT_REPETITIONS = 1
+
+
+def main() -> None:
+    arguments = parse_arguments(sys.argv[1:])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped either way, the children are ended
+    repetitions = SHORT_REPETITIONS if arguments.short else arguments.repetitions
+    print(f"seed {arguments.seed}, {repetitions} repetitions of each drill", flush=True)
+    pictures = make_pictures()
+    outcomes: list[Outcome] = []
+    for name in arguments.drills:
+        outcomes.append(run_drill(DRILLS[name], pictures, arguments.seed, repetitions))
+        print(" · ".join((*row(outcomes[-1]), f"{outcomes[-1].seconds:.0f} s")), file=sys.stderr, flush=True)
+    print(report(outcomes, arguments.seed, SETTINGS))
+    if arguments.out is not None:
+        content = to_json_content(outcomes, arguments.seed, SETTINGS)
+        arguments.out.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+    sys.exit(not all(outcome.clean for outcome in outcomes))
+
+
+def parse_arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="of every choice that a drill makes (default: 1)")
+    parser.add_argument("--repetitions", type=int, default=10, help="of each drill (default: 10)")
+    parser.add_argument("--short", action="store_true", help="each drill once")
+    parser.add_argument("--drills", type=drills, default=tuple(DRILLS), help=f"some of {','.join(DRILLS)}")
+    parser.add_argument("--out", type=Path, help="file for the same as JSON")
+    return parser.parse_args(words)
+
+
+def drills(text: str) -> tuple[str, ...]:
+    asked = tuple(text.split(","))
+    if unknown := set(asked) - set(DRILLS):
+        raise argparse.ArgumentTypeError(f"no drill {', '.join(sorted(unknown))}; there: {', '.join(DRILLS)}")
+    return asked
+
+
+if __name__ == "__main__":
+    main()

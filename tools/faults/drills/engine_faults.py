@@ -1,0 +1,82 @@
+"""The drills whose engine fails: a poisoned image goes into the load, and it alone must fail."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from shared.redis import keys
+from tools.faults.account import lost
+from tools.faults.drills.dead_letters import check_letters, replay_all
+from tools.faults.drills.scene import Drill, Scene
+from tools.faults.load.http import Client
+from tools.faults.load.images import HONEST
+from tools.faults.system.faulty_worker import HEALED_FILE
+from tools.faults.system.poison import Fault
+
+POISONED_JOB_IMAGES = 40
+MOST_S = 60.0  # of one poisoned request: three workers die of it, and three come back
+REFUSED_PAUSE_S = 0.05
+
+
+def send_poison(scene: Scene, client: Client, fault: Fault) -> tuple[str, int]:
+    """One poisoned image, alone or among those of a job; blocks until it has its answer. Job, or nothing, and index."""
+    poisoned = scene.pictures.poisoned[fault]
+    if scene.rng.random() < 0.5:
+        while not scene.load.send_single(client, poisoned):
+            time.sleep(REFUSED_PAUSE_S)
+        return "", 0
+    numbers = scene.rng.choices(range(HONEST), k=POISONED_JOB_IMAGES)
+    index = scene.rng.randrange(POISONED_JOB_IMAGES)
+    numbers[index] = poisoned
+    while (accepted := scene.load.send_job(client, numbers)) is None:
+        time.sleep(REFUSED_PAUSE_S)
+    if not scene.record.wait_final(accepted, MOST_S):
+        scene.record.add(lost(accepted.id, 0, f"its poison has no answer after {MOST_S:g} s"))
+    return accepted.id, index
+
+
+def failing(fault: Fault) -> Drill:
+    """The engine answers something that is no answer: the worker lives on."""
+
+    def strike(scene: Scene) -> None:
+        client = scene.load.client()
+        send_poison(scene, client, fault)
+        scene.record.mark()
+        client.close()
+
+    return Drill(name=f"engine-{fault}", since="the poison's answer", strike=strike, faulty=True)
+
+
+def deadly(fault: Fault) -> Drill:
+    """The engine takes its worker with it: the image is set aside after MAX_ATTEMPTS, and listed."""
+
+    def strike(scene: Scene) -> None:
+        client = scene.load.client()
+        before = scene.service.redis.xlen(keys.DEAD_LETTERS)
+        job, index = send_poison(scene, client, fault)
+        scene.record.mark()
+        check_letters(scene, client, before, job, index)
+        client.close()
+
+    return Drill(
+        name=f"engine-{fault}", since="the poison's answer", strike=strike, faulty=True, settings=healable, end=heal
+    )
+
+
+def heal(scene: Scene) -> None:
+    """The model is well again: what was set aside is run anew."""
+    healed_file(scene.folder).touch()
+    replay_all(scene, [scene.pictures.poisoned[fault] for fault in DEADLY])
+
+
+def healed_file(folder: Path) -> Path:
+    return folder / "healed"
+
+
+def healable(folder: Path) -> Mapping[str, str]:
+    return {HEALED_FILE: str(healed_file(folder))}
+
+
+FAILING: tuple[Fault, ...] = ("raises", "nan", "wrong-length")
+DEADLY: tuple[Fault, ...] = ("hangs", "dies", "freezes")
+ENGINE_FAULTS: tuple[Drill, ...] = (*map(failing, FAILING), *map(deadly, DEADLY))

@@ -1,0 +1,116 @@
+"""One drill from its start to its account: a service, a load, the fault again and again, everything read twice."""
+
+import random
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tools.faults.account import Tally, compare, fingerprints, lost
+from tools.faults.drills.bad_models import BAD_MODELS
+from tools.faults.drills.engine_faults import ENGINE_FAULTS
+from tools.faults.drills.outages import OUTAGES
+from tools.faults.drills.scene import Drill, Scene
+from tools.faults.load.clients import ITEMS_LIMIT, Load
+from tools.faults.load.http import Client
+from tools.faults.load.images import Pictures
+from tools.faults.record import Accepted, Record, Times
+from tools.faults.system.service import Service
+
+DRILLS: dict[str, Drill] = {drill.name: drill for drill in (*OUTAGES, *BAD_MODELS, *ENGINE_FAULTS)}
+WORKERS = 2
+RECOVER_S = 30.0
+SETTLE_S = 45.0
+SINGLES_READ_AGAIN = 300
+READ_TRIES = 100
+READ_PAUSE_S = 0.05
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of the repetitions of one drill. `exits` counts processes that ended and were started anew."""
+
+    drill: str
+    since: str
+    repetitions: int
+    images: int = 0
+    refused_singles: int = 0
+    refused_jobs: int = 0
+    tally: Tally = field(default_factory=Tally)
+    times: list[Times] = field(default_factory=list)
+    exits: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def clean(self) -> bool:
+        """Nothing lost, doubled or wrong, and the service came back every time."""
+        return self.tally.clean and len(self.times) == self.repetitions
+
+
+def run_drill(drill: Drill, pictures: Pictures, seed: int, repetitions: int) -> Outcome:
+    """Blocks for seconds a repetition. Raises AssertionError when the service never gets ready."""
+    started_s = time.monotonic()
+    outcome = Outcome(drill.name, drill.since, repetitions)
+    with tempfile.TemporaryDirectory(prefix="faults-") as name:
+        folder = Path(name)
+        (folder / "redis").mkdir()
+        service = Service(folder / "redis", drill.apis, WORKERS, drill.faulty, drill.settings(folder))
+        try:
+            service.wait_until_ready()
+            record = Record()
+            load = Load(service.urls, pictures, record, seed)
+            scene = Scene(service, load, record, pictures, random.Random(f"{seed} {drill.name}"), folder)
+            strike_again_and_again(drill, scene, outcome)
+            drill.end(scene)
+            read_again(scene)
+        finally:
+            service.close()
+    outcome.images, outcome.tally = record.images, record.tally
+    outcome.refused_singles, outcome.refused_jobs = record.refused_singles, record.refused_jobs
+    outcome.exits = dict(Counter(f"{each.name.partition('-')[0]} {each.status}" for each in service.exits))
+    outcome.seconds = time.monotonic() - started_s
+    return outcome
+
+
+def strike_again_and_again(drill: Drill, scene: Scene, outcome: Outcome) -> None:
+    """Each time at a moment drawn by lot, with every process there; the load goes on from the first to the last."""
+    scene.load.start()
+    try:
+        for number in range(1, outcome.repetitions + 1):
+            scene.service.wait_until_ready()
+            time.sleep(scene.rng.uniform(0.2, 1.0))
+            scene.record.begin()
+            drill.strike(scene)
+            times = scene.record.wait_recovered(RECOVER_S)
+            if times is None:
+                scene.record.tally.note(f"repetition {number}: no recovery within {RECOVER_S:g} s")
+            else:
+                outcome.times.append(times)
+    finally:
+        scene.load.stop(SETTLE_S)
+
+
+def read_again(scene: Scene) -> None:
+    """Every job, and singles drawn by lot: what was final must be what it was."""
+    singles = scene.record.kept()
+    drawn = scene.rng.sample(singles, min(SINGLES_READ_AGAIN, len(singles)))
+    client = scene.load.client()
+    for accepted in (*scene.record.settled(), *drawn):
+        if accepted.prints:
+            scene.record.add(compare_with_now(client, accepted))
+    client.close()
+
+
+def compare_with_now(client: Client, accepted: Accepted) -> Tally:
+    for _ in range(READ_TRIES):
+        try:
+            page = client.get_json(f"/results/{accepted.id}/items?limit={ITEMS_LIMIT}")
+        except httpx.HTTPStatusError as error:
+            return lost(accepted.id, len(accepted.numbers), f"gone when read again: {error.response.status_code}")
+        if page is not None:
+            return compare(accepted.id, accepted.prints, fingerprints(page["items"]))
+        time.sleep(READ_PAUSE_S)
+    return lost(accepted.id, len(accepted.numbers), "cannot be read again")

@@ -1,0 +1,70 @@
+"""What a drill has at hand."""
+
+import itertools
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.faults.load.clients import Load
+from tools.faults.load.images import Pictures
+from tools.faults.record import Record
+from tools.faults.system.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A service under load; `folder` is the drill's own."""
+
+    service: Service
+    load: Load
+    record: Record
+    pictures: Pictures
+    rng: random.Random
+    folder: Path
+
+
+def nothing_more(scene: Scene) -> None:
+    """A drill that leaves nothing to do at its end."""
+
+
+def no_settings(folder: Path) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """`strike` does the fault once, marks the moment that recovery counts from, and returns when the fault is over.
+
+    `settings` are made before the service starts, `end` runs when the load has ended and all of it is settled.
+    """
+
+    name: str
+    since: str
+    strike: Callable[[Scene], None]
+    apis: int = 1
+    faulty: bool = False
+    settings: Callable[[Path], Mapping[str, str]] = no_settings
+    end: Callable[[Scene], None] = nothing_more
+
+
+def together(name: str, drills: Sequence[Drill]) -> Drill:
+    """One drill that strikes with each of `drills` in turn, on a service that suits all of them."""
+    turns = itertools.cycle(drills)
+
+    def settings(folder: Path) -> Mapping[str, str]:
+        return {key: value for drill in drills for key, value in drill.settings(folder).items()}
+
+    def end(scene: Scene) -> None:
+        for each in dict.fromkeys(drill.end for drill in drills):
+            each(scene)
+
+    return Drill(
+        name=name,
+        since="each one's own moment",
+        strike=lambda scene: next(turns).strike(scene),
+        apis=max(drill.apis for drill in drills),
+        faulty=any(drill.faulty for drill in drills),
+        settings=settings,
+        end=end,
+    )

@@ -1,0 +1,173 @@
+"""The mixed load of a drill: client threads that send singles and jobs, and one that reads what they were promised."""
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from tools.faults.account import Tally, complaint_of, fingerprints, judge, lost, wrong
+from tools.faults.load.http import Client
+from tools.faults.load.images import HONEST, Pictures
+from tools.faults.record import Accepted, Record
+
+CLASSIFY = "/mnist/classify"
+PNG = {"Content-Type": "image/png"}
+ASYNC = {**PNG, "Prefer": "respond-async"}
+NPY = {"Content-Type": "application/x-npy"}
+JOB_STATES = frozenset({"done", "done_with_errors", "expired", "cancelled"})
+SINGLES_THREADS = 3
+JOB_THREADS = 2
+JOB_IMAGES = (1, 30, 300, 700)  # a job of one goes beside the singles, those of more than 256 are several entries
+MOST_WAITING = 40  # jobs that are sent and not final, beyond which no more are sent
+SINGLES_PAUSE_S = 0.004
+JOBS_PAUSE_S = 0.2
+REFUSED_PAUSE_S = 0.02
+POLL_S = 0.02
+ITEMS_LIMIT = 10_000
+
+
+class Load:
+    """`start`, `stop`; `send_single` and `send_job` may be called beside it, each thread with a client of its own."""
+
+    def __init__(self, urls: list[str], pictures: Pictures, record: Record, seed: int) -> None:
+        self._urls = urls
+        self._pictures = pictures
+        self._record = record
+        self._seed = seed
+        self._stopping = threading.Event()
+        self._read_on = threading.Event()
+        self._senders: list[threading.Thread] = []
+        self._reader = threading.Thread(target=self._read_forever, name="reader")
+
+    def client(self, number: int = 0) -> Client:
+        return Client(self._urls, number)
+
+    def start(self) -> None:
+        for number in range(SINGLES_THREADS + JOB_THREADS):
+            one = self._one_single if number < SINGLES_THREADS else self._one_job
+            thread = threading.Thread(target=self._send_forever, args=(number, one), name=f"client-{number}")
+            self._senders.append(thread)
+        for thread in (*self._senders, self._reader):
+            thread.start()
+
+    def stop(self, settle_s: float) -> None:
+        """Send no more; then wait for what was accepted, so long at most: what is not final by then is lost."""
+        self._stopping.set()
+        for thread in self._senders:
+            thread.join()
+        deadline_s = time.monotonic() + settle_s
+        while self._record.waiting() and time.monotonic() < deadline_s:
+            self._read_on.wait(POLL_S)
+        self._read_on.set()
+        self._reader.join()
+        for accepted in self._record.waiting():
+            self._record.add(lost(accepted.id, len(accepted.numbers), f"not final {settle_s:g} s after the load"))
+
+    def send_single(self, client: Client, number: int, model: str = "") -> bool:
+        """POST image `number` and judge its answer; False when it was refused. Blocks until there is one."""
+        sent_s = time.monotonic()
+        try:
+            reply = client.post(path_of(CLASSIFY, model), self._pictures.pngs[number], PNG)
+        except httpx.TimeoutException:
+            self._record.add(lost("a single", 1, "no answer at all"))
+            return True
+        if reply is None or reply.status_code in (429, 503):
+            self._record.refuse(job=False)
+            return False
+        if reply.status_code == 504:
+            self._record.accept(Accepted(reply.json()["id"], (number,), model, sent_s))
+            return True
+        single = Accepted("", (number,), model, sent_s, time.monotonic())
+        self._record.answer_single(single, self._judge_single(reply, single))
+        return True
+
+    def send_job(self, client: Client, numbers: list[int], model: str = "") -> Accepted | None:
+        """POST these images as one job; None when it was refused."""
+        sent_s = time.monotonic()
+        try:
+            if len(numbers) == 1:
+                reply = client.post(path_of(CLASSIFY, model), self._pictures.pngs[numbers[0]], ASYNC)
+            else:
+                reply = client.post(path_of(f"{CLASSIFY}/bulk", model), self._pictures.npy(numbers), NPY)
+        except httpx.TimeoutException:
+            self._record.add(lost("a job", len(numbers), "no answer at all"))
+            return None
+        if reply is None or reply.status_code in (429, 503):
+            self._record.refuse(job=True)
+            return None
+        if reply.status_code != 202:
+            self._record.add(wrong(f"a job of {len(numbers)} was answered {reply.status_code}: {reply.text[:200]}"))
+            return None
+        accepted = Accepted(reply.json()["id"], numbers, model, sent_s)
+        self._record.accept(accepted)
+        return accepted
+
+    def read(self, client: Client, accepted: Accepted) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+        """State and items of what is final; None where it is not, or cannot be read now."""
+        state = client.get_json(f"/results/{accepted.id}")
+        if state is None or state["state"] not in JOB_STATES:
+            return None
+        page = client.get_json(f"/results/{accepted.id}/items?limit={ITEMS_LIMIT}")
+        return None if page is None else (state, page["items"])
+
+    def _judge_single(self, reply: httpx.Response, single: Accepted) -> Tally:
+        """Any answer but a refusal says what became of the image."""
+        told = reply.json() if "json" in reply.headers.get("content-type", "") else {}
+        if reply.status_code == 200:
+            item = {"index": 0, "state": "done", "prediction": told["prediction"], "error": None}
+            item["probabilities"] = told["debug"]["probabilities"]
+            single.id = told["id"]
+            single.prints = fingerprints([item])
+        else:
+            item = {"state": "failed", "error": told.get("detail", reply.text[:200]), "prediction": None}
+        complaint = complaint_of(single.numbers[0], item, self._pictures.oracle_of(single.model))
+        return wrong(f"a single, {reply.status_code}: {complaint}") if complaint else Tally()
+
+    def _send_forever(self, number: int, one: Callable[[Client, random.Random], None]) -> None:
+        rng = random.Random(f"{self._seed} {number}")
+        client = self.client(number)
+        while not self._stopping.is_set():
+            one(client, rng)
+        client.close()
+
+    def _one_single(self, client: Client, rng: random.Random) -> None:
+        sent = self.send_single(client, rng.randrange(HONEST))
+        self._stopping.wait(SINGLES_PAUSE_S if sent else REFUSED_PAUSE_S)
+
+    def _one_job(self, client: Client, rng: random.Random) -> None:
+        if len(self._record.waiting()) >= MOST_WAITING:
+            self._stopping.wait(JOBS_PAUSE_S)
+            return
+        sent = self.send_job(client, rng.choices(range(HONEST), k=rng.choice(JOB_IMAGES)))
+        self._stopping.wait(JOBS_PAUSE_S if sent else REFUSED_PAUSE_S)
+
+    def _read_forever(self) -> None:
+        """Read everything that was promised, as soon as it is final."""
+        client = self.client()
+        while not self._read_on.wait(POLL_S):
+            for accepted in self._record.waiting():
+                self._settle(client, accepted)
+        client.close()
+
+    def _settle(self, client: Client, accepted: Accepted) -> None:
+        try:
+            found = self.read(client, accepted)
+        except (httpx.HTTPStatusError, httpx.TimeoutException) as error:
+            tally = lost(accepted.id, len(accepted.numbers), repr(error))
+            self._record.settle(accepted, time.monotonic(), [], tally)
+            return
+        if found is not None:
+            state, items = found
+            # The service's own time of its end: this thread may come to it later.
+            final_s = min(time.monotonic(), accepted.sent_s + state.get("elapsed_s", math.inf))
+            oracle = self._pictures.oracle_of(accepted.model)
+            tally = judge(accepted.id, accepted.numbers, state["counts"], items, oracle)
+            self._record.settle(accepted, final_s, fingerprints(items), tally)
+
+
+def path_of(path: str, model: str) -> str:
+    return f"{path}?model={model}" if model else path

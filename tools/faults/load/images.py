@@ -1,0 +1,67 @@
+"""The images of the load, honest and poisoned, and what the engine alone answers to each."""
+
+import io
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from shared.config.settings import load_settings
+from shared.data.dataset import find_mnist_dir, load_split
+from shared.images import Images
+from tests.support.registries import DEFAULT
+from tools.faults.account import Oracle
+from tools.faults.system.poison import FAULTS, Fault, poisoned
+from worker.engine import load_engine
+
+HONEST = 200
+WILL_NOT_LOAD = "will not load"
+DIED = "no worker survived"
+REASONS: dict[Fault, str] = {
+    "raises": "this image is poisoned",
+    "nan": "finite",
+    "wrong-length": "answered",
+    "hangs": DIED,
+    "dies": DIED,
+    "freezes": DIED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """`images` is uint8[N,28,28]; the first HONEST are honest, `poisoned` has the number of one more for each fault."""
+
+    images: Images
+    pngs: list[bytes]
+    poisoned: dict[Fault, int]
+    oracle: Oracle
+
+    def oracle_of(self, model: str) -> Oracle:
+        """What is right of the default model, which goes without a name, or of the broken one."""
+        if not model:
+            return self.oracle
+        return Oracle(self.oracle.expected, dict.fromkeys(range(len(self.images)), WILL_NOT_LOAD))
+
+    def npy(self, numbers: list[int]) -> bytes:
+        """A bulk body of those images."""
+        file = io.BytesIO()
+        np.save(file, self.images[numbers])
+        return file.getvalue()
+
+
+def make_pictures() -> Pictures:
+    """Runs the engine once, in this process."""
+    split = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir))
+    honest = split.images[:HONEST]
+    numbers = {fault: HONEST + position for position, fault in enumerate(FAULTS)}
+    images = np.concatenate((honest, np.stack([poisoned(honest[0], fault) for fault in FAULTS])))
+    must_fail = {numbers[fault]: REASONS[fault] for fault in FAULTS}
+    expected = load_engine("litert", DEFAULT.directory, threads=1).predict(images)
+    return Pictures(images, [to_png(image) for image in images], numbers, Oracle(expected, must_fail))
+
+
+def to_png(image: Images) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()

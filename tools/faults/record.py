@@ -1,0 +1,146 @@
+"""What the clients of a drill have sent and seen, and when: what is accounted for, and what recovery is read from."""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tools.faults.account import Tally
+
+
+@dataclass(slots=True, eq=False)
+class Accepted:
+    """An id that the service gave out, for the images of these numbers; times are of `time.monotonic`.
+
+    `prints` are the fingerprints of its items when they were first read in a final state.
+    """
+
+    id: str
+    numbers: Sequence[int]
+    model: str  # empty for the default
+    sent_s: float
+    final_s: float | None = None
+    prints: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Recovery:
+    """Since `since_s`: when the first single and the first job that were sent later had been answered rightly."""
+
+    since_s: float
+    single_s: float | None = None
+    job_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds: `again` until singles and jobs sent since were answered, `held` until all accepted before was final.
+
+    `silence` is the longest that no client got the right answer to a single, from before the fault to its recovery.
+    """
+
+    again_s: float
+    held_s: float
+    silence_s: float
+
+
+class Record:
+    """Written by every client's thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._open: list[Accepted] = []
+        self._settled: list[Accepted] = []
+        self._kept: list[Accepted] = []
+        self._recovery = Recovery(0.0)
+        self._last_right_s = self._silence_s = 0.0
+        self.tally = Tally()
+        self.images = 0  # accepted
+        self.refused_singles = 0
+        self.refused_jobs = 0
+
+    def accept(self, accepted: Accepted) -> None:
+        """An id whose answers are to come."""
+        with self._changed:
+            self._open.append(accepted)
+            self.images += len(accepted.numbers)
+
+    def settle(self, accepted: Accepted, final_s: float, prints: list[int], tally: Tally) -> None:
+        """Its answers have come."""
+        with self._changed:
+            accepted.final_s, accepted.prints = final_s, prints
+            self._open.remove(accepted)
+            self._settled.append(accepted)
+            self.tally.add(tally)
+            recovery = self._recovery
+            if tally.clean and recovery.job_s is None and accepted.sent_s >= recovery.since_s:
+                recovery.job_s = final_s
+            self._changed.notify_all()
+
+    def answer_single(self, single: Accepted, tally: Tally) -> None:
+        """A single that was answered at once; where its id is known it is read again at the end."""
+        with self._changed:
+            self.images += 1
+            self.tally.add(tally)
+            if single.id:
+                self._kept.append(single)
+            if tally.clean and single.final_s is not None:
+                self._silence_s = max(self._silence_s, single.final_s - self._last_right_s)
+                self._last_right_s = single.final_s
+            recovery = self._recovery
+            if tally.clean and recovery.single_s is None and single.sent_s >= recovery.since_s:
+                recovery.single_s = single.final_s
+                self._changed.notify_all()
+
+    def refuse(self, *, job: bool) -> None:
+        with self._changed:
+            self.refused_jobs += job
+            self.refused_singles += not job
+
+    def add(self, tally: Tally) -> None:
+        with self._changed:
+            self.tally.add(tally)
+
+    def waiting(self) -> list[Accepted]:
+        """Accepted, and not yet seen in a final state."""
+        with self._changed:
+            return list(self._open)
+
+    def settled(self) -> list[Accepted]:
+        with self._changed:
+            return list(self._settled)
+
+    def kept(self) -> list[Accepted]:
+        """Singles that were answered at once, with the id that their answer named."""
+        with self._changed:
+            return list(self._kept)
+
+    def wait_final(self, accepted: Accepted, timeout_s: float) -> bool:
+        """Block until its answers have come; False when they do not."""
+        with self._changed:
+            return self._changed.wait_for(lambda: accepted.final_s is not None, timeout_s)
+
+    def begin(self) -> None:
+        """A repetition: its longest silence counts from now."""
+        with self._changed:
+            self._last_right_s, self._silence_s = time.monotonic(), 0.0
+
+    def mark(self) -> None:
+        """Recovery counts from now."""
+        with self._changed:
+            self._recovery = Recovery(time.monotonic())
+
+    def wait_recovered(self, timeout_s: float) -> Times | None:
+        """Block until the service has recovered from what was marked; None when it does not."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._times() is not None, timeout_s)
+            return self._times()
+
+    def _times(self) -> Times | None:
+        recovery = self._recovery
+        since_s, single_s, job_s = recovery.since_s, recovery.single_s, recovery.job_s
+        if single_s is None or job_s is None or any(one.sent_s < since_s for one in self._open):
+            return None
+        held = [one.final_s for one in self._settled if one.sent_s < since_s and one.final_s is not None]
+        held_s = max(0.0, max(held, default=since_s) - since_s)
+        return Times(max(single_s, job_s) - since_s, held_s, self._silence_s)

@@ -1,0 +1,155 @@
+"""The service under a drill: Redis, APIs, workers. What dies is started anew at once, as a supervisor would."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import redis
+
+from deploy.local import free_port
+from shared.redis import keys
+from tests.support.processes import BIN, ROOT, Process
+from tests.support.system import RedisServer
+
+SETTINGS = {
+    "LEASE_MS": "1000",
+    "WORKER_TTL_S": "3",
+    "ENGINE_STALL_S": "2",
+    "MAX_ATTEMPTS": "3",
+    "SYNC_WAIT_S": "30",
+    "ENGINE_THREADS": "1",
+    "ENGINE": "litert",
+    "MODELS_DIR": str(ROOT / "models"),
+    "LOG_LEVEL": "warning",
+}
+LEASE_S = 1.0
+READY_S = 60.0
+POLL_S = 0.02
+AT_WORK_S = 20.0
+AT_WORK_POLL_S = 0.001  # an entry is in hand for some 20 ms
+CELERY = [str(BIN / "celery")]
+FAULTY = [sys.executable, "-m", "tools.faults.system.faulty_worker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A process that ended without being told to by us; a negative status is a signal's number."""
+
+    name: str
+    status: int
+    output: str
+
+
+class Service:
+    """`processes` by name: api-1, …, worker-1, …; Redis is `redis_server`."""
+
+    def __init__(self, data_dir: Path, apis: int, workers: int, faulty: bool, environ: Mapping[str, str]) -> None:
+        self.redis_server = RedisServer(data_dir)
+        self.environ = {**SETTINGS, "REDIS_URL": self.redis_server.new_url(), **environ}
+        self.redis = redis.Redis.from_url(self.environ["REDIS_URL"])
+        self.exits: list[Exit] = []
+        self.processes: dict[str, Process] = {}
+        self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
+        self._closing = threading.Event()
+        self.urls: list[str] = []
+        for number in range(1, apis + 1):
+            port = free_port()
+            self.urls.append(f"http://127.0.0.1:{port}")
+            self._commands[f"api-{number}"] = ([sys.executable, "-m", "api"], {"API_PORT": str(port)})
+        for number in range(1, workers + 1):
+            name = f"worker-{number}"
+            self._commands[name] = (worker_command(name, faulty), {})
+        for name in self._commands:
+            self._start(name)
+        self._keeper = threading.Thread(target=self._keep, name="keeper")
+        self._keeper.start()
+
+    @property
+    def workers(self) -> list[str]:
+        return [name for name in self._commands if name.startswith("worker")]
+
+    @property
+    def apis(self) -> list[str]:
+        return [name for name in self._commands if name.startswith("api")]
+
+    def signal(self, name: str, signum: signal.Signals) -> None:
+        """To the process of that name which runs now."""
+        self.processes[name].signal(signum)
+
+    def wait_until_at_work(self, name: str) -> Process:
+        """The worker of that name, as soon as it holds images of a job: what befalls it now, befalls these too."""
+        process = self.processes[name]
+        deadline_s = time.monotonic() + AT_WORK_S
+        while not self._holds_images_of_jobs(process.pid):
+            if time.monotonic() > deadline_s:
+                raise AssertionError(f"{name} had nothing to do for {AT_WORK_S:g} s:\n{self.output()}")
+            time.sleep(AT_WORK_POLL_S)
+        return process
+
+    def _holds_images_of_jobs(self, pid: int) -> bool:
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for stream in keys.streams("cnn", "bulk"):
+                pipeline.xpending(stream, keys.GROUP)
+            return any(
+                f":{pid}:" in consumer["name"].decode()
+                for pending in pipeline.execute()
+                for consumer in pending["consumers"]
+            )
+
+    def wait_until_ready(self) -> None:
+        """Until every API has heard of every worker that runs now, and not only of one that is gone."""
+        deadline_s = time.monotonic() + READY_S
+        for url in self.urls:
+            while not self._ready(url):
+                if time.monotonic() > deadline_s:
+                    raise AssertionError(f"never ready:\n{self.output()}")
+                time.sleep(POLL_S)
+
+    def output(self) -> str:
+        """The last lines of everyone."""
+        return "\n".join(f"--- {name}\n{process.output[-2000:]}" for name, process in self.processes.items())
+
+    def close(self) -> None:
+        self._closing.set()
+        self._keeper.join()
+        self.redis.close()
+        for process in self.processes.values():
+            if process.status is None:
+                process.signal(signal.SIGKILL)  # a drill ends with its account, not with a warm stop
+            process.wait()
+        self.redis_server.process.stop()
+
+    def _keep(self) -> None:
+        while not self._closing.wait(POLL_S):
+            for name, process in list(self.processes.items()):
+                if process.status is not None:
+                    self.exits.append(Exit(name, process.status, process.output))
+                    self._start(name)
+
+    def _start(self, name: str) -> None:
+        command, environ = self._commands[name]
+        self.processes[name] = Process(command, {**self.environ, **environ})
+
+    def _ready(self, url: str) -> bool:
+        try:
+            reply = httpx.get(f"{url}/status", timeout=5, trust_env=False)
+        except httpx.TransportError:
+            return False
+        pids = {self.processes[name].pid for name in self.workers}
+        return reply.status_code == 200 and {worker["pid"] for worker in reply.json()["workers"]} >= pids
+
+
+def worker_command(name: str, faulty: bool = False) -> list[str]:
+    """As in the Procfile, but for what runs it."""
+    command = [*(FAULTY if faulty else CELERY), "-A", "worker.app", "worker", "--pool", "solo"]
+    return [*command, "--hostname", f"{name}@%h", "--loglevel", "warning", "--without-mingle", "--without-gossip"]
+
+
+def start_alone(service: Service, name: str, environ: Mapping[str, str], faulty: bool = False) -> Process:
+    """One more worker on that service's Redis, which nobody starts anew."""
+    return Process(worker_command(name, faulty), {**service.environ, **environ})

@@ -1,0 +1,102 @@
+"""Every hostile body over HTTP against a running system, with an honest request after each group."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from shared.data.dataset import Split
+from tests.api.images.test_decode import file_of
+from tests.support.system import System
+from tools.fuzz.case import BULK, SINGLE, Case
+from tools.fuzz.corpus_archives import archive_cases
+from tools.fuzz.corpus_bodies import body_cases
+from tools.fuzz.corpus_images import image_cases
+
+MOST_GROWTH_BYTES = 96 << 20  # resident, of the API: what its threads' allocators keep for themselves
+NEIGHBOURS = 3  # honest images after each group
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts by group; `wrong` has a line for each body that was not answered as it must be."""
+
+    tried: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    worker_restarts: int = 0
+    growth_bytes: int = 0
+
+    def lines(self) -> Iterator[str]:
+        for group, count in sorted(self.tried.items()):
+            yield f"{count:5}  {group}"
+        yield f"{self.tried.total():5}  bad inputs tried"
+        yield "answers: " + ", ".join(f"{count} × {status}" for status, count in sorted(self.statuses.items()))
+        server_errors = sum(count for status, count in self.statuses.items() if status >= 500)
+        yield f"5xx {server_errors}, worker restarts {self.worker_restarts}"
+        yield f"the API's memory grew by {self.growth_bytes / (1 << 20):.0f} MiB, of {MOST_GROWTH_BYTES >> 20} allowed"
+        yield from self.wrong
+
+    @property
+    def passed(self) -> bool:
+        return not self.wrong and not self.worker_restarts and self.growth_bytes <= MOST_GROWTH_BYTES
+
+
+def all_cases() -> Iterator[Case]:
+    return itertools.chain(image_cases(), archive_cases(), body_cases())
+
+
+def try_all(system: System, test_set: Split) -> Report:
+    """Sends them one after the other; `system` has at least one worker."""
+    report = Report()
+    check_neighbours(system, test_set, report, "before")
+    api_pid, workers = system.api.pid, {name: worker.pid for name, worker in system.workers.items()}
+    before_bytes = system.api.resident_bytes
+    for group, group_cases in itertools.groupby(all_cases(), lambda case: case.group):
+        for case in group_cases:
+            try_one(system, case, report)
+        check_neighbours(system, test_set, report, group)
+    report.growth_bytes = max(0, system.api.resident_bytes - before_bytes)
+    report.worker_restarts = sum(not alive(system.workers[name].pid, pid) for name, pid in workers.items())
+    if not alive(system.api.pid, api_pid):
+        report.wrong.append("the API is another process than before")
+    return report
+
+
+def try_one(system: System, case: Case, report: Report) -> None:
+    headers = [(b"Content-Type", case.content_type.encode("latin-1"))] if case.content_type else None
+    report.tried[case.group] += 1
+    try:
+        reply = system.http.post(case.path, content=case.body, headers=headers)
+    except httpx.HTTPError as error:
+        report.wrong.append(f"{case.group}: {case.name}: {error!r}")
+        return
+    report.statuses[reply.status_code] += 1
+    if 400 <= reply.status_code < 500 or (case.harmless and reply.status_code in (200, 202)):
+        return
+    if reply.status_code == 202 and system.finished(reply.json()["id"])["counts"]["failed"]:
+        system.items(reply.json()["id"])
+        return
+    report.wrong.append(f"{case.group}: {case.name}: {reply.status_code} {reply.text[:200]}")
+
+
+def check_neighbours(system: System, test_set: Split, report: Report, group: str) -> None:
+    """The model is right about these three, alone and together."""
+    images, labels = test_set.images[:NEIGHBOURS], test_set.labels[:NEIGHBOURS].tolist()
+    singles = [system.http.post(SINGLE, content=file_of(image, "PNG")).json() for image in images]
+    if [single.get("prediction") for single in singles] != labels:
+        report.wrong.append(f"after {group}: honest images were answered {singles}")
+    head = b"\0\0\x08\x03" + b"".join(length.to_bytes(4, "big") for length in images.shape)
+    job = system.http.post(BULK, content=head + images.tobytes()).json()
+    system.finished(job["id"])
+    if [item["prediction"] for item in system.items(job["id"])] != labels:
+        report.wrong.append(f"after {group}: an honest job was answered otherwise")
+
+
+def alive(pid: int, before: int) -> bool:
+    """The same process, and not one that has ended and waits to be buried."""
+    stat = Path(f"/proc/{pid}/stat")
+    return pid == before and stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"

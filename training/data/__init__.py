@@ -1,0 +1,1 @@
+"""The images that a training run learns from."""

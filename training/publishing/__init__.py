@@ -1,0 +1,1 @@
+"""From trained weights to a version in a registry."""

@@ -1,0 +1,64 @@
+"""The `export` command: from trained weights to a version that the service can load."""
+
+import shutil
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from shared.models import registry
+from training import weights
+from training.publishing import card, layers_file, staging
+from training.publishing.litert import convert
+
+
+def run(options: Namespace, command: str) -> None:
+    """Export as `options` of `training/__main__.py` say. Raises what `weights.load` and `export` raise."""
+    model, training = weights.load(options.weights)
+    curves = weights.curves_path(options.weights)
+    version = export(
+        model,
+        options.models_dir,
+        options.name,
+        options.version,
+        training=training,
+        curves=curves if curves.is_file() else None,
+        force=options.force,
+    )
+    print(f"Wrote {version.directory}: {', '.join(sorted(path.name for path in version.directory.iterdir()))}")
+
+
+def export(
+    model: keras.Model,
+    models_dir: Path,
+    name: str,
+    version: int,
+    *,
+    training: dict[str, Any],
+    curves: Path | None = None,
+    force: bool = False,
+) -> registry.ModelVersion:
+    """Write `models/<name>/<version>/` whole or not at all, and return it.
+
+    Raises ModelError when that version is there already, unless `force` replaces it, and when the registry
+    would not find it under that name and version.
+    """
+    with staging.staged(models_dir, name, version, replace=force) as directory:
+        _write_files(directory, model, curves)
+        header = {"name": name, "version": version, "architecture": training.get("architecture", "")}
+        rest = {
+            "layer_outputs": layers_file.write(directory, model),
+            "accuracy": None,
+            "files": card.hash_files(directory.iterdir()),
+            "training": training,
+        }
+        card.write(directory, header | card.describe_model(model) | rest)
+    return registry.load_version(models_dir, f"{name}@{version}")
+
+
+def _write_files(directory: Path, model: keras.Model, curves: Path | None) -> None:
+    model.save(directory / "model.keras")
+    (directory / "model.tflite").write_bytes(convert(model))
+    if curves is not None:
+        shutil.copyfile(curves, directory / "curves.csv")

@@ -1,0 +1,1 @@
+"""The report of the quality gate, as JSON, as a page and as a table."""

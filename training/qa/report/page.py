@@ -1,0 +1,147 @@
+"""The report as a page that needs nothing else: no script, no other host, and under the strictest policy that shows it.
+
+It has pictures of test images in it, so it stays out of the repository.
+"""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from shared.data.dataset import Split
+from shared.images import CLASSES, Images
+from training.qa.report import charts, table
+from training.qa.report.report import Mistake, Reading, Report
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+MAX_PICTURES = 40  # of each kind
+
+STYLE = """
+:root { color-scheme: light dark; --good: #1a7f37; --bad: #c62828; --ink: #1f2328; --paper: #fff; --line: #d0d7de;
+  --own: #0969da; --champion: #9a6700; }
+@media (prefers-color-scheme: dark) { :root { --good: #57d364; --bad: #ff7b72; --ink: #e6edf3; --paper: #0d1117;
+  --line: #3d444d; --own: #58a6ff; --champion: #d29922; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem;
+  margin: 2rem auto; padding: 0 1rem; }
+h1 small { font-weight: normal; font-size: 1rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: right; }
+.checks th:first-child, .checks td:first-child, .checks td:last-child { text-align: left; }
+.checks td:not(:last-child) { white-space: nowrap; }
+.checks td:last-child { font-size: 13px; min-width: 16rem; }
+.passed { color: var(--good); } .failed { color: var(--bad); font-weight: bold; }
+.confusion td { text-align: center; min-width: 2.4rem; border: 1px solid var(--line); padding: .2rem; }
+.confusion th { text-align: center; }
+.columns { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start; }
+svg { width: 26rem; max-width: 100%; font-size: 11px; }
+svg text { fill: currentColor; } .frame { fill: none; stroke: var(--line); }
+.even { stroke: var(--line); stroke-dasharray: 4; }
+polyline { fill: none; stroke-width: 1.5; } polyline.own { stroke: var(--own); }
+polyline.champion { stroke: var(--champion); }
+circle.own { fill: var(--own); } circle.champion { fill: var(--champion); }
+.key-own { color: var(--own); } .key-champion { color: var(--champion); }
+.pictures { display: flex; flex-wrap: wrap; gap: .8rem; padding: 0; list-style: none; }
+.pictures li { width: 6.2rem; font-size: 12px; text-align: center; }
+.pictures img { width: 84px; height: 84px; image-rendering: pixelated; display: block; margin: 0 auto .2rem; }
+"""
+
+
+def render(report: Report, test: Split) -> str:
+    """HTML. `test` has the images that the report's indices mean."""
+    state = "passed" if report.passed else "failed"
+    parts = [
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(report.model)}: {state}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
+        f'<h1>{escape(report.model)} <span class="{state}">{state}</span></h1>',
+        f"<p>{escape(table.verdict(report))}, {escape(report.finished)}, in {report.wall_s:.0f} s.</p>",
+        _checks(report),
+    ]
+    if report.reading:
+        parts += _reading(report, report.reading, test.images)
+    if report.champion and report.reading:
+        parts.append(_differences(report, test))
+    return "\n".join([*parts, "</body>\n</html>\n"])
+
+
+def _checks(report: Report) -> str:
+    champion = f"<th>{escape(report.champion)}</th>" if report.champion else ""
+    rows = []
+    for check in report.checks:
+        name, measured, bound, its, outcome = (escape(cell) for cell in table.cells(check))
+        beside = f"<td>{its}</td>" if report.champion else ""
+        rows.append(
+            f"<tr><td>{name}</td><td>{measured}</td><td>{bound}</td>{beside}"
+            f'<td class="{outcome.lower()}">{outcome}</td><td>{escape(check.sentence)}</td></tr>'
+        )
+    head = f"<tr><th>check</th><th>measured</th><th>bound</th>{champion}<th></th><th></th></tr>"
+    return (
+        f'<h2>Checks</h2>\n<div class="scroll"><table class="checks">\n{head}\n' + "\n".join(rows) + "\n</table></div>"
+    )
+
+
+def _reading(report: Report, reading: Reading, images: Images) -> list[str]:
+    champion = report.champion_reading
+    key = f'<p><span class="key-own">● {escape(report.model)}</span>'
+    if champion:
+        key += f' <span class="key-champion">● {escape(report.champion or "")}</span>'
+    misread = reading.images - reading.correct
+    return [
+        '<div class="columns">',
+        f"<section><h2>What was read as what</h2>\n{_confusion(reading, champion)}</section>",
+        f"<section><h2>How sure, how right</h2>\n{key}</p>",
+        charts.reliability(reading.reliability, champion.reliability if champion else None),
+        "</section>\n</div>",
+        f"<h2>Worst mistakes</h2>\n<p>{misread} of {reading.images} misread; the surest of them first.</p>",
+        _mistakes(reading.mistakes[:MAX_PICTURES], images),
+    ]
+
+
+def _confusion(reading: Reading, champion: Reading | None) -> str:
+    """Rows are labels. The shade of a cell grows with the logarithm of its count."""
+    largest = max(max(row) for row in reading.confusion)
+    rows = []
+    for digit, counts in enumerate(reading.confusion):
+        cells = "".join(_cell(count, largest, digit == answer) for answer, count in enumerate(counts))
+        beside = f"<td>{champion.recall[digit]:.2%}</td>" if champion else ""
+        rows.append(f"<tr><th>{digit}</th>{cells}<td>{reading.recall[digit]:.2%}</td>{beside}</tr>")
+    answers = "".join(f"<th>{digit}</th>" for digit in range(CLASSES))
+    head = f"<tr><th></th>{answers}<th>recall</th>{'<th>champion’s</th>' if champion else ''}</tr>"
+    return f'<div class="scroll"><table class="confusion">\n{head}\n' + "\n".join(rows) + "\n</table></div>"
+
+
+def _cell(count: int, largest: int, right: bool) -> str:
+    if not count:
+        return "<td></td>"
+    percent = 10 + 50 * np.log1p(count) / np.log1p(largest)
+    colour = f"color-mix(in srgb, var(--{'good' if right else 'bad'}) {percent:.0f}%, transparent)"
+    return f'<td style="background: {colour}">{count}</td>'
+
+
+def _mistakes(mistakes: Sequence[Mistake], images: Images) -> str:
+    return _pictures(
+        [(each.index, f"{each.label}, read as {each.prediction} ({each.confidence:.2f})") for each in mistakes], images
+    )
+
+
+def _differences(report: Report, test: Split) -> str:
+    champion, model = escape(report.champion or ""), escape(report.model)
+    return "\n".join(
+        f"<h2>Read by {one} and not by {other}</h2>\n"
+        + _pictures([(index, f"{test.labels[index]}") for index in indices], test.images)
+        for one, other, indices in ((model, champion, report.gained), (champion, model, report.lost))
+    )
+
+
+def _pictures(captions: Sequence[tuple[int, str]], images: Images) -> str:
+    """(index, caption) of each; the first MAX_PICTURES of them."""
+    if not captions:
+        return "<p>None.</p>"
+    items = [
+        f'<li><img src="{charts.picture(images[index])}" alt="test image {index}">#{index}<br>{escape(caption)}</li>'
+        for index, caption in captions[:MAX_PICTURES]
+    ]
+    more = f"\n<p>The first {len(items)} of more.</p>" if len(captions) > len(items) else ""
+    return f'<ul class="pictures">\n{"".join(items)}\n</ul>{more}'

@@ -1,0 +1,63 @@
+"""The report for a terminal."""
+
+from training.qa.report.report import Check, Report, Unit
+
+HEAD = ("check", "measured", "bound", "champion", "")
+
+
+def render(report: Report) -> str:
+    """A line per check, and the verdict with what every failed check has to say."""
+    rows = [HEAD, *(cells(check) for check in report.checks)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    lines = [
+        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(parts))
+        for parts in (list(zip(row, widths, strict=True)) for row in rows)
+    ]
+    return "\n".join([*lines, "", verdict(report), *(f"  {each.name}: {each.sentence}" for each in report.failed)])
+
+
+def verdict(report: Report) -> str:
+    beside = f"beside {report.champion}" if report.champion else "without a champion"
+    told = f"failed {len(report.failed)} of {len(report.checks)} checks" if report.failed else "passed"
+    return f"{report.model} {told}, {beside}, in {report.engine} on {report.dataset}"
+
+
+def cells(check: Check) -> tuple[str, str, str, str, str]:
+    """One row: name, measured, bound, the champion's, and how it ended."""
+    return (
+        check.name,
+        show(check.measured, check.unit),
+        _bound(check),
+        show(check.champion, check.unit),
+        outcome(check),
+    )
+
+
+def _bound(check: Check) -> str:
+    if check.bound is None:
+        return ""
+    sign = "≥" if check.limit == "at_least" else "≤"
+    return f"{sign} {show(check.bound, check.unit)}" + (" if worse" if check.unit == "p" else "")
+
+
+def outcome(check: Check) -> str:
+    if not check.passed:
+        return "FAILED"
+    return "told" if check.measured is not None and check.bound is None else "passed"
+
+
+def show(value: float | None, unit: Unit) -> str:
+    """A number as a person would write it; nothing for None."""
+    if value is None:
+        return ""
+    match unit:
+        case "share":
+            return f"{value:.2%}"
+        case "images/s":
+            return f"{value:,.0f} images/s"
+        case "MiB":
+            return f"{value:.0f} MiB"
+        case "p" | "difference":
+            return f"{value:.2g}"
+        case "probability":
+            return f"{value:.2f}"

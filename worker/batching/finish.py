@@ -1,0 +1,114 @@
+"""Write the results of whole entries, acknowledge them, wake whoever waits: a script each, one pipeline a batch."""
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from shared.config.settings import Settings
+from shared.contract.block import Block, encode_block
+from shared.redis import keys
+from shared.redis.connection import Client
+from shared.telemetry.job_log import log_finished
+from worker.batching.suspects import dead_letter
+from worker.delivery import Delivery
+from worker.reporting.metrics import Metrics
+
+MOST_LAYERS = 32  # blobs kept; they are for whoever waits, and a large model's have megabytes
+SCRIPT = Path(__file__).with_suffix(".lua").read_text()
+
+
+def log_end(delivery: Delivery, done: int, failed: int, expired: int, created_ms: int) -> None:
+    """Of a job whose last entry this was."""
+    entry = delivery.entry
+    counts = {"done": done, "failed": failed, "expired": expired}
+    log_finished(entry.uid, entry.request_id(0), counts, time.time() - created_ms / 1e3)
+
+
+class Finisher:
+    """Blocks while Redis is away, as its client retries; writing twice is harmless."""
+
+    def __init__(self, client: Client, worker_name: str, metrics: Metrics, settings: Settings) -> None:
+        self._client = client
+        self._metrics = metrics
+        self._worker_name = worker_name
+        self._settings = settings
+
+    def finish(self, deliveries: list[Delivery]) -> int:
+        """Write complete deliveries; returns how many of them another worker had finished before."""
+        if not deliveries:
+            return 0
+        calls = list(map(self._call, deliveries))
+        if len(calls) == 1:
+            replies = [self._client.eval(*calls[0])]
+        else:
+            with self._client.pipeline(transaction=False) as pipeline:
+                for call in calls:
+                    pipeline.eval(*call)
+                replies = pipeline.execute()
+        for delivery, reply in zip(deliveries, replies, strict=True):
+            if isinstance(reply, list):
+                log_end(delivery, *map(int, reply))
+            self._metrics.count_finished(delivery, reply.decode() if isinstance(reply, bytes) else "written")
+        return replies.count(b"late")
+
+    def _call(self, delivery: Delivery) -> tuple[Any, ...]:
+        """Arguments of EVAL: sent whole, so that a Redis that was restarted needs no second round trip."""
+        entry = delivery.entry
+        model = entry.model.partition("@")[0]
+        faults = Counter(state for state, _ in delivery.faults.values())
+        single = entry.chunk is None
+        settings = self._settings
+        now_ms = int(time.time() * 1e3)
+        letters = [
+            dead_letter(delivery, position, delivery.faults[position][1], now_ms) for position in delivery.set_aside
+        ]
+        return (
+            SCRIPT,
+            10,
+            delivery.stream,
+            keys.queued(model, delivery.lane),
+            keys.client(entry.client) if entry.client else "",
+            keys.result(entry.uid) if single else keys.job(entry.uid),
+            "" if single else keys.job_blocks(entry.uid),
+            keys.suspect(delivery.stream, delivery.entry_id.decode()) if delivery.is_suspect else "",
+            keys.DEAD_LETTERS,
+            keys.CALLBACKS,
+            keys.layers(entry.uid) if delivery.layers else "",
+            keys.LAYERS,
+            keys.GROUP,
+            delivery.entry_id,
+            entry.count,
+            entry.queued_bytes,
+            keys.shard_of(delivery.stream),
+            encode_block(self._block(delivery)),
+            settings.single_result_ttl_s if single else settings.result_ttl_s,
+            entry.reply,
+            entry.uid,
+            "" if single else entry.chunk,
+            entry.count - len(delivery.faults),
+            faults["failed"],
+            faults["expired"],
+            now_ms,
+            keys.JOBS_CHANNEL,
+            settings.max_dead_letters,
+            settings.result_ttl_s,
+            delivery.layers,
+            settings.single_result_ttl_s,
+            MOST_LAYERS,
+            *(part for letter in letters for part in (letter.header, letter.pixels)),
+        )
+
+    def _block(self, delivery: Delivery) -> Block:
+        return Block(
+            predictions=delivery.predictions,
+            probabilities=delivery.probabilities,
+            model=delivery.entry.model,
+            worker=self._worker_name,
+            attempt=delivery.attempt,
+            batch_images=delivery.batch_images,
+            queue_ms=delivery.queue_ms,
+            model_ms=delivery.model_ms,
+            client=delivery.entry.client,
+            faults=delivery.faults,
+        )

@@ -1,0 +1,129 @@
+"""The entries that this worker holds, from their delivery to their last answer."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from shared.contract.entry import OVERHEAD_BYTES, PIXELS_FIELD, decode_entry
+from shared.errors import EntryError
+from shared.images import IMAGE_BYTES
+from shared.redis import keys
+from shared.redis.connection import Client
+from shared.redis.keys import Lane
+from worker.batching.backlog import Backlog
+from worker.batching.finish import Finisher
+from worker.batching.suspects import Suspects
+from worker.delivery import Delivery
+
+logger = logging.getLogger(__name__)
+
+ASK_AFTER_US = 100_000  # about what an API waits before it listens whether a client is still there
+RawEntry = tuple[bytes, Mapping[bytes, bytes], int]  # entry id, fields, attempt
+
+
+class Deliveries:
+    """Every entry pulled or taken over comes in by `deliver`; all methods may be called from any thread.
+
+    `load` is called when an entry waits for a version that is not loaded.
+    """
+
+    def __init__(
+        self, client: Client, backlog: Backlog, finisher: Finisher, suspects: Suspects, load: Callable[[], None]
+    ) -> None:
+        self._client = client
+        self._backlog = backlog
+        self._finisher = finisher
+        self._suspects = suspects
+        self._load = load
+        self._held: dict[tuple[str, bytes], Delivery] = {}
+        self._lock = threading.Lock()
+
+    def held(self) -> list[Delivery]:
+        with self._lock:
+            return list(self._held.values())
+
+    def deliver(self, stream: str, lane: Lane, entries: Iterable[RawEntry]) -> None:
+        """Put entries into the backlog, but for what nobody waits for and what is set aside.
+
+        Blocks while Redis is away. An entry that is held already is left alone.
+        """
+        delivered = []
+        for entry_id, fields, attempt in entries:
+            try:
+                delivery = Delivery(decode_entry(fields), stream, lane, entry_id, attempt)
+            except EntryError as error:
+                self._discard(stream, lane, entry_id, fields, error)
+                continue
+            if not self._is_held(delivery):
+                delivered.append(delivery)
+        self._drop_unwanted(delivered)
+        wanted = []
+        for delivery in delivered:
+            if delivery.is_suspect:
+                self._suspects.judge(delivery)
+            if self._is_over(delivery) or len(delivery.faults) == delivery.entry.count:
+                self._finisher.finish([delivery])
+            else:
+                wanted.append(delivery)
+        with self._lock:
+            new = [delivery for delivery in wanted if _key(delivery) not in self._held]
+            self._held.update((_key(delivery), delivery) for delivery in new)
+        if not self._backlog.put(new):
+            self._load()
+
+    def finished(self, deliveries: Iterable[Delivery]) -> None:
+        """Forget deliveries whose results are written."""
+        with self._lock:
+            for delivery in deliveries:
+                self._held.pop(_key(delivery), None)
+
+    def _is_held(self, delivery: Delivery) -> bool:
+        with self._lock:
+            return _key(delivery) in self._held
+
+    def _is_over(self, delivery: Delivery) -> bool:
+        """Whether the chunk's job is cancelled, expired or gone, so that running it would be for nobody."""
+        if delivery.entry.chunk is None:
+            return False
+        job = keys.job(delivery.entry.uid)
+        model, finished_ms = self._client.hmget(job, "model", "finished_ms")
+        return model is None or finished_ms is not None
+
+    def _drop_unwanted(self, deliveries: list[Delivery]) -> None:
+        """Singles whose clients went away are not run. Asked only of entries that had the time for it."""
+        now_us = time.time_ns() // 1000
+        waited = [
+            delivery
+            for delivery in deliveries
+            if delivery.entry.chunk is None and now_us - delivery.entry.accepted_us > ASK_AFTER_US
+        ]
+        if not waited:
+            return
+        with self._client.pipeline(transaction=False) as pipeline:
+            for delivery in waited:
+                pipeline.smembers(keys.dropped(delivery.entry.uid))
+            dropped = pipeline.execute()
+        for delivery, positions in zip(waited, dropped, strict=True):
+            for position in map(int, positions):
+                delivery.faults[position] = ("cancelled", "its client went away")
+
+    def _discard(
+        self, stream: str, lane: Lane, entry_id: bytes, fields: Mapping[bytes, bytes], error: EntryError
+    ) -> None:
+        """What is no entry names nobody to tell: it is logged, and taken off the stream and its count."""
+        logger.error("discarding %s of %s: %s", entry_id.decode(), stream, error)
+        model = stream.removeprefix(keys.PREFIX).split(":")[1]
+        images = len(fields.get(PIXELS_FIELD, b"")) // IMAGE_BYTES
+        with self._client.pipeline() as pipeline:
+            pipeline.xack(stream, keys.GROUP, entry_id)
+            pipeline.xdel(stream, entry_id)
+            pipeline.hincrby(keys.queued(model, lane), "images", -images)
+            pipeline.hincrby(keys.queued(model, lane), "bytes", -images * IMAGE_BYTES - OVERHEAD_BYTES)
+            if shard := keys.shard_of(stream):
+                pipeline.hincrby(keys.queued(model, lane), shard, -images)
+            pipeline.execute()
+
+
+def _key(delivery: Delivery) -> tuple[str, bytes]:
+    return delivery.stream, delivery.entry_id

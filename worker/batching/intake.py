@@ -1,0 +1,83 @@
+"""Pulling entries from the streams, so that the next pull overlaps the running batch.
+
+A thread for each model and lane: one that has no room, or nothing, holds up no other.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from redis.exceptions import ResponseError
+
+from shared.redis import keys
+from shared.redis.connection import Client
+from shared.redis.keys import Lane
+from worker.batching.backlog import Backlog
+from worker.batching.held_entries import Deliveries
+from worker.watchdog import Pulse
+
+logger = logging.getLogger(__name__)
+
+BLOCK_MS = 1000  # below the client's socket time-out, and the longest that a stop waits for a pull
+# Of each stream: where several shards have something, a pull brings an entry of each, which is their turns.
+ENTRIES_PER_PULL: dict[Lane, int] = {"interactive": 8, "bulk": 1}
+
+
+def ensure_groups(client: Client, models: Sequence[str]) -> None:
+    """Make the streams and the consumer group of each model, where they are not there."""
+    for model in models:
+        for lane in keys.LANES:
+            for stream in keys.streams(model, lane):
+                try:
+                    client.xgroup_create(stream, keys.GROUP, id="0", mkstream=True)
+                except ResponseError as error:
+                    if "BUSYGROUP" not in str(error):
+                        raise
+
+
+class Intake:
+    """`pull_forever` blocks in Redis while there is nothing, and in the backlog while there is no room."""
+
+    def __init__(
+        self,
+        client: Client,
+        lane: Lane,
+        model: str,
+        consumer: str,
+        backlog: Backlog,
+        deliveries: Deliveries,
+        stopping: threading.Event,
+        pulse: Pulse,
+    ) -> None:
+        self._client = client
+        self.lane: Lane = lane
+        self._model = model
+        self._streams = keys.streams(model, lane)
+        self._consumer = consumer
+        self._backlog = backlog
+        self._deliveries = deliveries
+        self._stopping = stopping
+        self._pulse = pulse
+
+    def pull_forever(self) -> None:
+        while not self._stopping.is_set() and self._backlog.wait_for_room(self.lane, self._model):
+            try:
+                with self._pulse.busy():
+                    self.pull(BLOCK_MS)
+            except ResponseError as error:
+                if "NOGROUP" not in str(error):
+                    raise
+                logger.warning("the streams are gone, making them anew")
+                ensure_groups(self._client, [self._model])
+
+    def pull(self, block_ms: int) -> None:
+        """Read the lane's streams once. Blocks for up to `block_ms`, and while Redis is away."""
+        reply = self._client.execute_command(
+            *("XREADGROUP", "GROUP", keys.GROUP, self._consumer),
+            *("COUNT", ENTRIES_PER_PULL[self.lane], "BLOCK", block_ms),
+            *("STREAMS", *self._streams, *[">"] * len(self._streams)),
+        )
+        for stream, entries in reply:
+            self._deliveries.deliver(
+                stream.decode(), self.lane, [(entry_id, fields, 1) for entry_id, fields in entries]
+            )

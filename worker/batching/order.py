@@ -1,0 +1,78 @@
+"""The order in which batches form: versions in turn, interactive images first, bulk fills up."""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+
+from shared.redis.keys import LANES, Lane
+from worker.delivery import Delivery, Slice
+
+
+class Queues:
+    """Deliveries by lane and version. A version whose last batch is the longest ago has its turn first."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Lane, dict[str, deque[Delivery]]] = {lane: {} for lane in LANES}
+        self._images: dict[Lane, Counter[str]] = {lane: Counter() for lane in LANES}
+        self._last_turn: dict[str, int] = {}
+        self._turns = 0
+
+    def __bool__(self) -> bool:
+        return any(self._waiting.values())
+
+    def add(self, delivery: Delivery) -> None:
+        ref = delivery.entry.model
+        self._waiting[delivery.lane].setdefault(ref, deque()).append(delivery)
+        self._images[delivery.lane][ref] += delivery.entry.count
+
+    def images(self, lane: Lane) -> Mapping[str, int]:
+        """How many wait, of each version of which any do."""
+        return {ref: self._images[lane][ref] for ref in self._waiting[lane]}
+
+    def in_turn(self) -> list[str]:
+        """Versions that wait: those with interactive images first, then by their last turn."""
+        refs: dict[str, None] = {}
+        for lane in LANES:
+            refs |= dict.fromkeys(sorted(self._waiting[lane], key=lambda ref: self._last_turn.get(ref, 0)))
+        return list(refs)
+
+    def next_batch(self, ref: str, max_images: int) -> list[Slice]:
+        """Take up to `max_images` images of a version that waits: interactive first, bulk fills up.
+
+        Every image is taken once, in order within its entry. A suspect or verbose entry is a batch of its own,
+        whole.
+        """
+        self._turns += 1
+        self._last_turn[ref] = self._turns
+        first = next(self._waiting[lane][ref][0] for lane in LANES if ref in self._waiting[lane])
+        batch = self._take_alone(first) if first.is_alone else self._fill(ref, max_images)
+        for part in batch:
+            self._images[part.delivery.lane][ref] -= part.count
+        for lane in LANES:
+            if not self._waiting[lane].get(ref, True):
+                del self._waiting[lane][ref], self._images[lane][ref]
+        return batch
+
+    def _take_alone(self, delivery: Delivery) -> list[Slice]:
+        self._waiting[delivery.lane][delivery.entry.model].popleft()
+        delivery.taken = delivery.entry.count
+        return [Slice(delivery, 0, delivery.entry.count)]
+
+    def _fill(self, ref: str, max_images: int) -> list[Slice]:
+        batch: list[Slice] = []
+        room = max_images
+        for lane in LANES:
+            waiting = self._waiting[lane].get(ref, deque())
+            kept: deque[Delivery] = deque()
+            while waiting and room:
+                delivery = waiting.popleft()
+                if delivery.is_alone:
+                    kept.append(delivery)
+                    continue
+                start = delivery.taken
+                delivery.taken = min(start + room, delivery.entry.count)
+                room -= delivery.taken - start
+                batch.append(Slice(delivery, start, delivery.taken))
+                if delivery.taken < delivery.entry.count:
+                    kept.append(delivery)
+            waiting.extendleft(reversed(kept))
+        return batch

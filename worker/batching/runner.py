@@ -1,0 +1,230 @@
+"""Running the model: a batch out of the backlog, one pass, the answers back to where they came from."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.contract.block import NO_PREDICTION
+from shared.contract.layers_blob import Layers, encode_layers
+from shared.errors import ModelError
+from shared.images import CLASSES, Images, Probabilities
+from worker.batching.backlog import Backlog
+from worker.batching.finish import Finisher
+from worker.batching.isolate import predict_isolating
+from worker.batching.suspects import Suspects
+from worker.delivery import Delivery, Slice
+from worker.engine import Engine
+from worker.engine.pool import Engines
+from worker.reporting.batch_report import BatchPart, BatchReport, report_of
+from worker.watchdog import Pulse
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What came of a batch: `images` and `probabilities` have a row for each position in `live`, slice by slice."""
+
+    live: list[Sequence[int]]
+    images: Images
+    probabilities: Probabilities
+    faults: dict[int, str]
+    started_s: float
+    model_ms: float
+
+
+class Runner:
+    """One thread's: `run` until the backlog is closed and empty. No batch ends it, short of ending the process.
+
+    `answered` is told of each batch whose results are written: its version, and its images and answers but for faults.
+    """
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        engines: Engines,
+        finisher: Finisher,
+        report: Callable[[BatchReport], None],
+        finished: Callable[[list[Delivery]], None],
+        answered: Callable[[str, Images, Probabilities], None],
+        suspects: Suspects,
+        in_model: Pulse,
+        in_redis: Pulse,
+    ) -> None:
+        self._backlog = backlog
+        self._engines = engines
+        self._finisher = finisher
+        self._report = report
+        self._finished = finished
+        self._answered = answered
+        self._suspects = suspects
+        self._in_model = in_model
+        self._in_redis = in_redis
+
+    def run(self) -> None:
+        while self._backlog.wait():
+            # Taken only once an engine is free: whatever arrives until then is part of the batch.
+            with self._engines.turns:
+                batch = self._backlog.take()
+                if not batch:  # another thread was first
+                    continue
+                run = self._run_model(batch)
+            self._finish(batch, run)
+
+    def _run_model(self, batch: list[Slice]) -> "_Run":
+        started_s = time.time()
+        live = [positions_alive(part, started_s * 1e3) for part in batch]
+        images = _gather(batch, live)
+        start_s = time.perf_counter()
+        probabilities, faults = self._predict(batch[0].delivery, live[0], images)
+        model_ms = (time.perf_counter() - start_s) * 1e3
+        if not batch[0].delivery.is_alone:
+            self._engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
+        return _Run(live, images, probabilities, faults, started_s, model_ms)
+
+    def _predict(
+        self, first: Delivery, positions: Sequence[int], images: Images
+    ) -> tuple[Probabilities, dict[int, str]]:
+        """As `predict_isolating`; images of a version that will not load all fail with the reason.
+
+        `first` is the batch's first delivery, `positions` are those of its images: of all, where it is a suspect.
+        """
+        try:
+            with self._engines.engine(first.entry.model) as engine:
+                predict = partial(look_inside, engine, first) if first.entry.verbose else engine.predict
+                if first.is_suspect:
+                    return self._predict_one_by_one(predict, first, positions, images)
+                with self._in_model.busy():
+                    return predict_isolating(predict, images)
+        except ModelError as error:
+            return np.zeros((len(images), CLASSES), np.float32), dict.fromkeys(range(len(images)), str(error))
+
+    def _predict_one_by_one(
+        self, predict: Callable[[Images], Probabilities], suspect: Delivery, positions: Sequence[int], images: Images
+    ) -> tuple[Probabilities, dict[int, str]]:
+        """Redis knows which image is under way, so that a death is the fault of that one alone."""
+        probabilities = np.zeros((len(images), CLASSES), np.float32)
+        faults: dict[int, str] = {}
+        survived: int | None = None
+        for row, position in enumerate(positions):
+            self._suspects.mark(suspect, survived, position)
+            with self._in_model.busy():
+                answer, fault = predict_isolating(predict, images[row : row + 1])
+            probabilities[row] = answer[0]
+            if fault:
+                faults[row] = fault[0]
+            survived = position
+        self._suspects.mark(suspect, survived, None)
+        return probabilities, faults
+
+    def _finish(self, batch: list[Slice], run: "_Run") -> None:
+        complete = _scatter(batch, run)
+        with self._in_redis.busy():
+            late = self._finisher.finish(complete)
+        if late:
+            logger.warning("%d entries had been finished by another worker", late)
+        self._finished(complete)
+        parts = [BatchPart(part.delivery.lane, part.count, _queue_ms(part, run)) for part in batch]
+        self._report(report_of(batch, run.live, run.faults, run.started_s, run.model_ms, parts))
+        images, probabilities = run.images, run.probabilities
+        if run.faults:
+            sound = np.ones(len(images), bool)
+            sound[list(run.faults)] = False
+            images, probabilities = images[sound], probabilities[sound]
+        if len(images):
+            self._answered(batch[0].delivery.entry.model, images, probabilities)
+
+
+def positions_alive(part: Slice, now_ms: float) -> Sequence[int]:
+    """Positions in the entry that have no fault yet and whose deadline has not passed."""
+    deadlines_ms, faults = part.delivery.entry.deadlines_ms, part.delivery.faults
+    alive = range(part.start, part.stop)
+    if not deadlines_ms and not faults:
+        return alive
+    return [
+        position
+        for position in alive
+        if position not in faults and not (deadlines_ms and 0 < deadlines_ms[position] < now_ms)
+    ]
+
+
+def look_inside(engine: Engine, delivery: Delivery, images: Images) -> Probabilities:
+    """`engine.predict` for a verbose entry; what its layers made of the image stays with the delivery.
+
+    Layers that cannot be had keep nobody from an answer: their reason is kept instead.
+    """
+    if not len(images):
+        return engine.predict(images)
+    pixels = images.tobytes()
+    try:
+        probabilities, outputs = engine.look_inside(images)
+        delivery.layers = encode_layers(Layers(pixels, outputs))
+    except Exception as error:
+        logger.error("the layers of %s cannot be shown: %r", delivery.entry.model, error)
+        delivery.layers = encode_layers(Layers(pixels, error=f"the layers cannot be shown: {error}"))
+        return engine.predict(images)
+    return probabilities
+
+
+def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
+    """uint8[N,28,28] of all images still alive; a lone whole slice is not copied."""
+    parts = [
+        part.images if len(alive) == part.count else part.delivery.entry.images[alive]
+        for part, alive in zip(batch, live, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
+    """Write each answer to its own delivery and position; returns the deliveries that this made complete."""
+    predictions = run.probabilities.argmax(axis=1).astype(np.uint8)
+    complete = []
+    row = 0
+    for part, alive in zip(batch, run.live, strict=True):
+        rows = slice(row, row + len(alive))
+        with part.delivery.answering:
+            _answer(part, alive, predictions[rows], run.probabilities[rows])
+            for fault_row in (faulty for faulty in run.faults if rows.start <= faulty < rows.stop):
+                _fail(part.delivery, alive[fault_row - row], run.faults[fault_row])
+            _account(part, run)
+            if part.delivery.complete:
+                complete.append(part.delivery)
+        row = rows.stop
+    return complete
+
+
+def _answer(
+    part: Slice, alive: Sequence[int], predictions: npt.NDArray[np.uint8], probabilities: Probabilities
+) -> None:
+    """Who was not alive, and had no fault before, expired."""
+    delivery = part.delivery
+    positions = slice(part.start, part.stop) if len(alive) == part.count else alive
+    delivery.predictions[positions] = predictions
+    delivery.probabilities[positions] = probabilities
+    if len(alive) < part.count:
+        for position in set(range(part.start, part.stop)) - set(alive):
+            delivery.faults.setdefault(position, ("expired", "its deadline passed in the queue"))
+
+
+def _fail(delivery: Delivery, position: int, reason: str) -> None:
+    delivery.predictions[position] = NO_PREDICTION
+    delivery.faults[position] = ("failed", reason)
+
+
+def _account(part: Slice, run: _Run) -> None:
+    """An entry cut over several batches tells the model's time for all of them, and the size of the largest."""
+    delivery = part.delivery
+    if not delivery.answered:
+        delivery.queue_ms = _queue_ms(part, run)
+    delivery.model_ms += run.model_ms
+    delivery.batch_images = max(delivery.batch_images, len(run.probabilities))
+    delivery.answered += part.count
+
+
+def _queue_ms(part: Slice, run: _Run) -> float:
+    return max(0.0, run.started_s * 1e3 - part.delivery.entry.accepted_us / 1e3)

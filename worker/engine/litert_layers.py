@@ -1,0 +1,35 @@
+"""The layers of a version in LiteRT: its layers.tflite, whose outputs its card names."""
+
+from pathlib import Path
+
+import numpy as np
+import orjson
+from ai_edge_litert.interpreter import Interpreter
+
+from shared.contract.layers_blob import LayerOutput, layer_output
+from shared.errors import ModelError
+from shared.images import Images, Probabilities
+from shared.models.registry import CARD
+
+
+class LiteRTLayers:
+    """Takes one image at a time, and holds no more memory than that needs."""
+
+    def __init__(self, model_dir: Path, threads: int) -> None:
+        """Raises ModelError for a version without layers, and what LiteRT raises for a file that will not load."""
+        self._rows = orjson.loads((model_dir / CARD).read_bytes()).get("layer_outputs")
+        if not self._rows:
+            raise ModelError(f"{model_dir} has no layers to show")
+        self._interpreter = Interpreter(model_path=str(model_dir / "layers.tflite"), num_threads=threads)
+        self._run = self._interpreter.get_signature_runner()
+        (self._input,) = self._run.get_input_details()
+
+    def run(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
+        """uint8[1,28,28] -> float32[1,10], and what each layer made of the image; the last one's are the answer."""
+        answers = self._run(**{self._input: image[..., None].astype(np.float32)})
+        in_order = [answers[f"output_{number}"] for number in range(len(self._rows))]
+        outputs = [
+            layer_output(row["name"], row["class"], values.reshape(row["shape"]))
+            for row, values in zip(self._rows, in_order, strict=True)
+        ]
+        return in_order[-1], outputs

@@ -1,0 +1,1 @@
+"""What a worker reports: heartbeat, metrics, Flower events, spans, drift."""

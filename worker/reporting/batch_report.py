@@ -1,0 +1,140 @@
+"""What one batch was: for Flower, the heartbeat, the log and traces."""
+
+import logging
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from shared.contract.entry import Entry
+from shared.redis.keys import Lane
+from shared.telemetry.logs import fields
+from worker.delivery import Slice
+
+MOST_REQUEST_IDS = 8  # of a batch that are told
+MOST_LINKS = 128  # to the spans of its requests, as many as OpenTelemetry keeps
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPart:
+    """Images of a batch that came in one entry; `queue_ms` from their acceptance to the batch's start."""
+
+    lane: Lane
+    images: int
+    queue_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What one batch was. Times of `_s` are unix seconds.
+
+    `images` are those that were run, `interactive` of them of that lane; `parts` have those too that had expired or
+    failed before. `request_ids` are those of the first few images, or of those that failed where any did;
+    `traceparents` those that the batch's requests had.
+    """
+
+    model: str
+    images: int
+    interactive: int
+    failed: int
+    started_s: float
+    finished_s: float
+    model_ms: float
+    parts: Sequence[BatchPart]
+    reason: str = ""
+    request_ids: tuple[str, ...] = ()
+    traceparents: tuple[str, ...] = ()
+
+    @property
+    def bulk(self) -> int:
+        return self.images - self.interactive
+
+    @property
+    def took_ms(self) -> float:
+        return (self.finished_s - self.started_s) * 1e3
+
+    @property
+    def title(self) -> str:
+        """`cnn@1 n=64 interactive 41 / bulk 23`"""
+        return f"{self.model} n={self.images} interactive {self.interactive} / bulk {self.bulk}"
+
+
+def report_of(
+    batch: Sequence[Slice],
+    live: Sequence[Sequence[int]],
+    faults: dict[int, str],
+    started_s: float,
+    model_ms: float,
+    parts: Sequence[BatchPart],
+) -> BatchReport:
+    """Of a batch that has just been finished: `live` has the positions that were run, slice by slice, `faults` the
+    reason for each row without an answer.
+    """
+    images = {"interactive": 0, "bulk": 0}
+    for part, alive in zip(batch, live, strict=True):
+        images[part.delivery.lane] += len(alive)
+    told = islice(_told(batch, live, faults), MOST_REQUEST_IDS)
+    return BatchReport(
+        model=batch[0].delivery.entry.model,
+        images=sum(images.values()),
+        interactive=images["interactive"],
+        failed=len(faults),
+        started_s=started_s,
+        finished_s=time.time(),
+        model_ms=model_ms,
+        parts=parts,
+        reason=next(iter(faults.values()), ""),
+        request_ids=tuple(dict.fromkeys(entry.request_id(position) for entry, position in told)),
+        traceparents=_traceparents(batch),
+    )
+
+
+def log_batch(report: BatchReport, slow_ms: float) -> None:
+    """A line for a batch with images that failed, or that took longer than `slow_ms`; for every other one at debug."""
+    if report.failed:
+        level, what = logging.WARNING, "images failed"
+    elif report.took_ms > slow_ms:
+        level, what = logging.WARNING, "slow batch"
+    else:
+        level, what = logging.DEBUG, "batch"
+    if logger.isEnabledFor(level):
+        logger.log(level, what, extra=fields(**_about(report)))
+
+
+def _about(report: BatchReport) -> dict[str, object]:
+    about: dict[str, object] = {
+        "model": report.model,
+        "images": report.images,
+        "interactive": report.interactive,
+        "bulk": report.bulk,
+        "took_ms": round(report.took_ms, 3),
+        "request_ids": list(report.request_ids),
+    }
+    return about | ({"failed": report.failed, "reason": report.reason} if report.failed else {})
+
+
+def _told(
+    batch: Sequence[Slice], live: Sequence[Sequence[int]], faults: Collection[int]
+) -> Iterator[tuple[Entry, int]]:
+    """Entry and position of the images that failed, or of all where none did; of a job's chunk the first one."""
+    row = 0
+    for part, alive in zip(batch, live, strict=True):
+        rows = range(row, row + len(alive))
+        row = rows.stop
+        positions = [alive[faulty - rows.start] for faulty in faults if faulty in rows] if faults else alive
+        entry = part.delivery.entry
+        for position in positions if entry.chunk is None else positions[:1]:
+            yield entry, position
+
+
+def _traceparents(batch: Sequence[Slice]) -> tuple[str, ...]:
+    """Each once. A chunk of a job has one for all of its images."""
+    found: dict[str, None] = {}
+    for part in batch:
+        entry = part.delivery.entry
+        for position, origin in entry.origins.items():
+            if origin.traceparent and (entry.chunk is not None or part.start <= position < part.stop):
+                found[origin.traceparent] = None
+    return tuple(islice(found, MOST_LINKS))

@@ -1,0 +1,58 @@
+"""Running histograms of what each version was given and what it answered, for the API to compare with its card's."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from shared.contract.drift_histograms import histograms
+from shared.images import Images, Probabilities
+from shared.redis import keys
+from worker.reporting.tallies import Tallies
+
+GATHERED_IMAGES = 1024  # of one version are counted at once: image by image, numpy's own overhead costs more than that
+
+
+@dataclass(slots=True)
+class _Gathered:
+    batches: list[tuple[Images, Probabilities]] = field(default_factory=list)
+    images: int = 0
+
+
+class Drift:
+    """All methods may be called from any thread; every image that is observed is counted once."""
+
+    def __init__(self, tallies: Tallies, clock_s: Callable[[], float] = time.time) -> None:
+        self._tallies = tallies
+        self._clock_s = clock_s
+        self._lock = threading.Lock()
+        self._gathered: dict[str, _Gathered] = {}
+
+    def observe(self, ref: str, images: Images, probabilities: Probabilities) -> None:
+        """Images of one batch, uint8[N,28,28], with their answers, float32[N,10]: kept for a while, never changed."""
+        with self._lock:
+            gathered = self._gathered.setdefault(ref, _Gathered())
+            gathered.batches.append((images, probabilities))
+            gathered.images += len(images)
+            if gathered.images < GATHERED_IMAGES:
+                return
+            del self._gathered[ref]
+        self._count(ref, gathered)
+
+    def flush(self) -> None:
+        """Count what was observed until now."""
+        with self._lock:
+            gathered, self._gathered = self._gathered, {}
+        for ref, each in gathered.items():
+            self._count(ref, each)
+
+    def _count(self, ref: str, gathered: _Gathered) -> None:
+        images, probabilities = map(np.concatenate, zip(*gathered.batches, strict=True))
+        fields = {
+            f"{name}:{number}": int(count)
+            for name, counts in histograms(images, probabilities).items()
+            for number, count in enumerate(counts)
+        }
+        self._tallies.add(keys.drift(ref, keys.drift_window(self._clock_s())), fields)

@@ -1,0 +1,101 @@
+"""What a worker tells of itself, every few seconds, for `/status`, `/readyz` and the API's own judgement."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from shared.redis import keys
+from shared.redis.connection import Client
+from worker.reporting.batch_report import BatchReport
+from worker.reporting.metrics import Metrics, Totals
+
+LEAST_RATE_S = 0.5  # a rate over less says little: a beat may follow another at once
+# The removal comes first: a Redis without memory lets it through, and with it what follows.
+BEAT_SCRIPT = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, ARGV[3] - ARGV[4])
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[4])
+"""
+
+
+class Heartbeat:
+    """Hears of batches (from the threads that run models) and tells of them (from the keeper's).
+
+    `metrics_at` is where this worker serves its metrics, empty where it does not.
+    """
+
+    def __init__(self, client: Client, worker_name: str, ttl_s: int, metrics: Metrics, metrics_at: str) -> None:
+        self._client = client
+        self._name = worker_name
+        self._ttl_s = ttl_s
+        self._started_s = time.time()
+        self._metrics = metrics
+        self._metrics_at = metrics_at
+        self._last: BatchReport | None = None
+        self._beaten_s = time.monotonic()
+        self._beaten = metrics.totals()
+        self._recent = recent(self._beaten, self._beaten, LEAST_RATE_S)
+
+    def count(self, report: BatchReport) -> None:
+        self._last = report
+
+    def beat(self, models: Mapping[str, Any], takeovers: int) -> None:
+        """Write the heartbeat and keep this worker in the set of those that live; `models` is the loader's state."""
+        state = orjson.dumps(self._state(takeovers) | dict(models))
+        now_s = time.time()
+        self._client.eval(BEAT_SCRIPT, 2, keys.WORKERS, keys.worker(self._name), self._name, state, now_s, self._ttl_s)
+
+    def leave(self) -> None:
+        """Say that this worker is gone, so that nobody waits for its silence to be noticed."""
+        with self._client.pipeline() as pipeline:
+            pipeline.delete(keys.worker(self._name))
+            pipeline.zrem(keys.WORKERS, self._name)
+            pipeline.execute()
+
+    def _state(self, takeovers: int) -> dict[str, Any]:
+        last = self._last
+        totals = self._metrics.totals()
+        now_s = time.monotonic()
+        if now_s - self._beaten_s >= LEAST_RATE_S:
+            self._recent = recent(self._beaten, totals, now_s - self._beaten_s)
+            self._beaten_s, self._beaten = now_s, totals
+        return {
+            "name": self._name,
+            "pid": os.getpid(),
+            "started_s": round(self._started_s, 3),
+            "recent_images_per_s": round(self._recent["images"] / self._recent["seconds"], 1),
+            "recent": self._recent,
+            "batches": totals.batches,
+            "images": totals.images,
+            "failed": totals.failed,
+            "takeovers": takeovers,
+            "metrics": self._metrics_at,
+            "last_batch": None
+            if last is None
+            else {
+                "model": last.model,
+                "images": last.images,
+                "finished_s": round(last.finished_s, 3),
+                "took_ms": round(last.took_ms, 3),
+            },
+        }
+
+
+def recent(before: Totals, now: Totals, seconds: float) -> dict[str, Any]:
+    """What was done in between; lists are counts by bucket of shared/telemetry/prometheus.py."""
+    return {
+        "seconds": round(seconds, 3),
+        "batches": now.batches - before.batches,
+        "images": now.images - before.images,
+        "batch_images": _difference(before.batch_images, now.batch_images),
+        "model_s": _difference(before.model_s, now.model_s),
+        "queue_s": {lane: _difference(before.queue_s[lane], counts) for lane, counts in now.queue_s.items()},
+    }
+
+
+def _difference(before: Sequence[int], now: Sequence[int]) -> list[int]:
+    return [after - count for count, after in zip(before, now, strict=True)]

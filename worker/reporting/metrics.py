@@ -1,0 +1,174 @@
+"""What this worker has measured since it started. Labels are versions of the registry and words of ours."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client.metrics_core import Metric
+
+from shared.redis.keys import LANES, Lane
+from shared.telemetry.prometheus import BATCH_IMAGES, SECONDS, Histogram, counter, gauge, histogram
+from worker.delivery import Delivery
+from worker.reporting.batch_report import BatchReport
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Of all models. The lists are counts by bucket: in images for `queue_s`, in batches for the others."""
+
+    images: int
+    failed: int
+    batch_images: list[int]
+    model_s: list[int]
+    queue_s: dict[Lane, list[int]]
+
+    @property
+    def batches(self) -> int:
+        return sum(self.batch_images)
+
+
+class Metrics:
+    """All methods may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._images = 0
+        self._failed = 0
+        self._batch_images: dict[str, Histogram] = {}
+        self._model_s: dict[str, Histogram] = {}
+        self._queue_s: dict[tuple[str, Lane], Histogram] = {}
+        self._results_s = Histogram(SECONDS)
+        self._final: Counter[tuple[str, Lane, str]] = Counter()
+        self._dead_letters = 0
+
+    def count(self, report: BatchReport) -> None:
+        ref = report.model
+        with self._lock:
+            self._images += report.images
+            self._failed += report.failed
+            self._batch_images.setdefault(ref, Histogram(BATCH_IMAGES)).add(report.images)
+            self._model_s.setdefault(ref, Histogram(SECONDS)).add(report.model_ms / 1e3)
+            self._results_s.add(report.finished_s - report.started_s - report.model_ms / 1e3)
+            for part in report.parts:
+                waited_s = self._queue_s.setdefault((ref, part.lane), Histogram(SECONDS))
+                waited_s.add(part.queue_ms / 1e3, part.images)
+
+    def count_finished(self, delivery: Delivery, outcome: str) -> None:
+        """An entry left the queue; `outcome` is what finish.lua made of it. Another worker has counted what is late."""
+        if outcome == "late":
+            return
+        ref, lane, images = delivery.entry.model, delivery.lane, delivery.entry.count
+        states = Counter({outcome: images})
+        if outcome == "written":
+            states = Counter(state for state, _ in delivery.faults.values())
+            states["done"] = images - len(delivery.faults)
+        with self._lock:
+            for state, count in states.items():
+                self._final[ref, lane, state] += count
+            self._dead_letters += len(delivery.set_aside)
+
+    def totals(self) -> Totals:
+        with self._lock:
+            return Totals(
+                images=self._images,
+                failed=self._failed,
+                batch_images=_added_up(self._batch_images.values(), len(BATCH_IMAGES)),
+                model_s=_added_up(self._model_s.values(), len(SECONDS)),
+                queue_s={
+                    lane: _added_up((one for (_, of), one in self._queue_s.items() if of == lane), len(SECONDS))
+                    for lane in LANES
+                },
+            )
+
+    def families(self, takeovers: int, models: Mapping[str, Any]) -> Iterable[Metric]:
+        """For Prometheus; `models` is the loader's state."""
+        with self._lock:
+            return [
+                *self._measured(),
+                counter(
+                    "mnistified_takeovers",
+                    "Do workers die, or sleep over their leases? Entries that this worker took over from another",
+                    (),
+                    {(): takeovers},
+                ),
+                *version_families(models),
+            ]
+
+    def _measured(self) -> Iterable[Metric]:
+        yield histogram(
+            "mnistified_batch_images",
+            "Are batches filling? Batches of this worker by their images",
+            ("version",),
+            {(ref,): one for ref, one in self._batch_images.items()},
+        )
+        yield histogram(
+            "mnistified_model_seconds",
+            "How long does the engine take? For one batch; its sum is the time that engines were busy",
+            ("version",),
+            {(ref,): one for ref, one in self._model_s.items()},
+        )
+        yield histogram(
+            "mnistified_queue_seconds",
+            "How long do images wait? From their acceptance to the start of their batch, counted in images",
+            ("version", "lane"),
+            self._queue_s,
+        )
+        yield histogram(
+            "mnistified_results_seconds",
+            "How long does it take to write results? Of one batch, into Redis",
+            (),
+            {(): self._results_s},
+        )
+        yield counter(
+            "mnistified_images",
+            "What becomes of the images? Those that left the queue, by final state: done, failed, expired, cancelled",
+            ("version", "lane", "state"),
+            self._final,
+        )
+        yield counter(
+            "mnistified_dead_letters",
+            "Do images kill workers? Those that this worker set aside",
+            (),
+            {(): self._dead_letters},
+        )
+
+
+def version_families(models: Mapping[str, Any]) -> Iterable[Metric]:
+    """`models` is the loader's state."""
+    loaded = models["models"]
+    yield gauge(
+        "mnistified_loaded_version",
+        "Which versions does this worker have loaded, in which engine? Always 1",
+        ("version", "engine"),
+        {(ref, one["engine"]): 1 for ref, one in loaded.items()},
+    )
+    yield gauge(
+        "mnistified_batch_limit_images",
+        "How large may batches be? What was calibrated, less while MAX_BATCH_MS would not be kept",
+        ("version",),
+        {(ref,): one["batch_limit_images"] for ref, one in loaded.items()},
+    )
+    yield gauge(
+        "mnistified_calibrated_images_per_second",
+        "How much could this worker do? All of its engines together, as measured when the version was loaded",
+        ("version",),
+        {(ref,): one["images_per_s"] for ref, one in loaded.items()},
+    )
+    yield gauge(
+        "mnistified_version_bytes",
+        "How much memory does a version take? What the process grew by when it was loaded",
+        ("version",),
+        {(ref,): one["memory_bytes"] for ref, one in loaded.items() if one["memory_bytes"] is not None},
+    )
+    yield gauge(
+        "mnistified_failed_version",
+        "Which versions would not load? Always 1; /status has the reason",
+        ("version",),
+        dict.fromkeys(((ref,) for ref in models["failed_models"]), 1),
+    )
+
+
+def _added_up(histograms: Iterable[Histogram], bounds: int) -> list[int]:
+    return [sum(counts) for counts in zip([0] * (bounds + 1), *(one.counts for one in histograms), strict=True)]

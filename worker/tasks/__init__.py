@@ -1,0 +1,1 @@
+"""Ordinary Celery tasks: callbacks, retraining, and classification for Celery clients."""

@@ -1,0 +1,112 @@
+"""Ordinary Celery tasks, in a small worker of their own: `celery -A worker.tasks.app worker --pool threads`.
+
+Never in an inference worker: nothing here can hold up a batch.
+"""
+
+import logging
+import os
+import time
+from urllib.parse import urlsplit
+
+import orjson
+from celery import Celery
+
+from shared.config.settings import load_settings
+from shared.redis.connection import worker_client
+from worker.celery_app import make_celery
+from worker.tasks.beat import BeatStep
+from worker.tasks.callbacks.post import Refused, post
+from worker.tasks.callbacks.receiver_slots import Places
+from worker.tasks.callbacks.schedule import LEASE_SPARE_S, QUEUE_WAIT_S, Schedule, retry_delay_s
+from worker.tasks.callbacks.signature import callback_headers
+
+SWEEP_EVERY_S = 1.0
+MOST_PER_RECEIVER = 4  # callbacks under way at a time, of all the worker's threads
+PLACE_WAIT_S = 0.2  # enough where the receiver is quick; one that hangs must not hold threads that only wait for it
+NO_PLACE_DELAY_S = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+def make_app() -> Celery:
+    """Under a prefix of its own in Redis, so that `inspect` and Flower of the inference workers show only those."""
+    app = make_celery("mnistified-tasks", load_settings(os.environ))
+    app.conf.broker_transport_options["global_keyprefix"] = "mnistified:tasks:"
+    app.conf.update(
+        task_acks_late=False,  # a message has nothing in it that is not in the sorted set
+        task_ignore_result=True,
+        beat_schedule={
+            "callbacks": {
+                "task": "mnistified.callbacks",
+                "schedule": SWEEP_EVERY_S,
+                "options": {"expires": SWEEP_EVERY_S},
+            }
+        },
+    )
+    app.steps["worker"].add(BeatStep)
+    for each_second in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(each_second).setLevel(logging.WARNING)
+    # While Redis is away, the consumer beside Beat says so in a line; Beat would add a traceback each second.
+    logging.getLogger("celery.beat").setLevel(logging.CRITICAL)
+    return app
+
+
+app = make_app()
+places = Places(MOST_PER_RECEIVER, PLACE_WAIT_S)
+
+
+@app.task(name="mnistified.callbacks")  # type: ignore[untyped-decorator]
+def send_due_callbacks() -> None:
+    """A message for each callback that is due."""
+    with worker_client(app.settings, patient=False) as client:
+        for job_id in Schedule(client).claim():
+            send_callback.apply_async((job_id,), expires=QUEUE_WAIT_S)
+
+
+@app.task(name="mnistified.callback")  # type: ignore[untyped-decorator]
+def send_callback(job_id: str) -> None:
+    """One attempt, recorded before and after, so that one during which everything dies counts too."""
+    with worker_client(app.settings, patient=False) as client:
+        schedule = Schedule(client)
+        callback = schedule.read(job_id)
+        if callback is None:
+            return
+        with places.take(urlsplit(callback.url).netloc) as free:
+            if not free:
+                schedule.put_off(job_id, NO_PLACE_DELAY_S)
+                return
+            attempts = callback.attempts + 1
+            if schedule.record(job_id, "waiting", attempts, app.settings.webhook_timeout_s + LEASE_SPARE_S):
+                settle(schedule, job_id, attempts, attempt(job_id, callback.url, orjson.dumps(callback.body)))
+
+
+def attempt(job_id: str, url: str, body: bytes) -> str | None:
+    """None once the receiver has taken it, else why not."""
+    settings = app.settings
+    if not settings.webhook_secret:
+        return "WEBHOOK_SECRET is not set"
+    headers = callback_headers(settings.webhook_secret, str(int(time.time())), body, job_id)
+    try:
+        post(
+            url,
+            headers,
+            body,
+            timeout_s=settings.webhook_timeout_s,
+            allow_private=settings.webhook_allow_private,
+        )
+    except Refused as refused:
+        return str(refused)
+    return None
+
+
+def settle(schedule: Schedule, job_id: str, attempts: int, reason: str | None) -> None:
+    if reason is None:
+        schedule.record(job_id, "delivered", attempts)
+        logger.info("callback of %s delivered, attempt %d", job_id, attempts)
+    elif attempts >= app.settings.webhook_attempts:
+        schedule.record(job_id, "failed", attempts)
+        logger.warning("callback of %s failed for good, attempt %d: %s", job_id, attempts, reason)
+    else:
+        delay_s = retry_delay_s(attempts)
+        schedule.record(job_id, "waiting", attempts, delay_s)
+        logger.info("callback of %s put off by %.1f s, attempt %d: %s", job_id, delay_s, attempts, reason)

@@ -1,0 +1,111 @@
+"""One attempt at a callback: resolve, check, connect to the very address that was checked, post, read the status."""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+import ssl
+from functools import cache, partial
+from urllib.parse import SplitResult, urlsplit
+
+import anyio.to_thread
+import httpx
+
+from shared.contract.callback import callback_fault, is_public
+
+MOST_BODY_BYTES = 64 << 10  # of an answer, which is read and ignored
+BODY_WAIT_S = 1.0
+MOST_ADDRESSES = 3  # tried in turn while none can be connected to
+MOST_REASON_CHARS = 200
+PORTS = {"http": 80, "https": 443}
+
+for chatty in ("httpx", "httpcore"):  # they log whole URLs, and a query may hold a secret of the receiver's
+    logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class Refused(Exception):
+    """An attempt that did not deliver. The message says why, without the URL."""
+
+
+def post(url: str, headers: dict[str, str], body: bytes, *, timeout_s: float, allow_private: bool) -> None:
+    """Returns once the receiver has answered 2xx; anything else raises Refused. Blocks for `timeout_s` at the most.
+
+    Neither redirects nor proxies from the environment are followed.
+    """
+    fault = callback_fault(url, allow_private=allow_private)
+    if fault is not None:
+        raise Refused(f"the URL {fault}")
+    try:
+        asyncio.run(asyncio.wait_for(_post(urlsplit(url), headers, body, allow_private), timeout_s))
+    except TimeoutError:
+        raise Refused(f"no answer within {timeout_s:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise Refused(f"{type(error).__name__}: {error}"[:MOST_REASON_CHARS]) from None
+
+
+async def _post(parts: SplitResult, headers: dict[str, str], body: bytes, allow_private: bool) -> None:
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+    addresses = (await resolve(host, port, allow_private))[:MOST_ADDRESSES]
+    # Its own time-outs are off, being for each read anew: the caller's is for the whole attempt.
+    async with httpx.AsyncClient(verify=_tls(), trust_env=False, follow_redirects=False, timeout=None) as client:  # noqa: S113
+        for address in addresses:
+            request = client.build_request(
+                "POST",
+                addressed(parts, address, port),
+                content=body,
+                headers={**headers, "Host": parts.netloc},
+                extensions={"sni_hostname": host},
+            )
+            try:
+                status = await _status(client, request)
+            except httpx.ConnectError:
+                if address == addresses[-1]:
+                    raise
+                continue
+            if not 200 <= status < 300:
+                raise Refused(f"answered {status}")
+            return
+
+
+async def resolve(host: str, port: int, allow_private: bool) -> list[str]:
+    """The addresses of `host`. Raises Refused for a name without, and if a single one of them is not public."""
+    # In a thread that is left behind when the time is up: a resolver cannot be interrupted.
+    lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await anyio.to_thread.run_sync(lookup, abandon_on_cancel=True)
+    except (OSError, UnicodeError) as error:
+        raise Refused(f"the host has no address: {error}") from None
+    addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+    for address in addresses:
+        if not allow_private and not is_public(ipaddress.ip_address(address)):
+            raise Refused(f"the host has the private address {address}")
+    return addresses
+
+
+def addressed(parts: SplitResult, address: str, port: int) -> str:
+    """The URL with `address` for its host: nothing is left to resolve, so the name cannot change its mind."""
+    host = f"[{address}]" if ":" in address else address
+    return parts._replace(netloc=f"{host}:{port}", fragment="").geturl()
+
+
+async def _status(client: httpx.AsyncClient, request: httpx.Request) -> int:
+    """The answer's status; its body is read so that its sender meets no reset, as far as it is short and comes."""
+    response = await client.send(request, stream=True)
+    read_bytes = 0
+    try:
+        with contextlib.suppress(httpx.HTTPError, TimeoutError):
+            async with asyncio.timeout(BODY_WAIT_S):
+                async for part in response.aiter_raw():
+                    read_bytes += len(part)
+                    if read_bytes > MOST_BODY_BYTES:
+                        break
+    finally:
+        await response.aclose()
+    return response.status_code
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """SSL_CERT_FILE where it is set, as for an authority of one's own, else the usual authorities."""
+    return httpx.create_ssl_context()

@@ -1,0 +1,99 @@
+"""What a trainer does beside its training: says that it lives, takes up what is due, hears that it is to stop."""
+
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from celery import bootsteps
+from celery.worker import state as worker_state
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from shared.redis.connection import worker_client
+from worker.tasks.retraining.register import MESSAGE_WAIT_S, Register
+
+SWEEP_EVERY_S = 1.0
+EXIT_BROKEN = 1
+TASK = "mnistified.train"
+
+logger = logging.getLogger(__name__)
+stopping = threading.Event()  # of this process
+
+
+class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Celery calls `start` before it says that it is ready, `stop` on TERM, `terminate` on QUIT; after `stop` it waits
+    for the task under way, which ends within seconds once `stopping` is set.
+    """
+
+    requires = frozenset({"celery.worker.components:Pool"})
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self._thread: threading.Thread | None = None
+        self._quiet_sweeps = 0
+
+    def start(self, parent: Any) -> None:
+        self._app = parent.app
+        self._settings = parent.app.settings
+        self._name = parent.hostname
+        stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+        self._thread.start()
+
+    def stop(self, parent: Any) -> None:
+        stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    terminate = stop
+
+    def _run(self) -> None:
+        try:
+            with worker_client(self._settings, patient=False) as client:
+                register = Register(client, self._name, self._settings.training_ttl_s, self._settings.worker_ttl_s)
+                while_redis_is_there(lambda: self._clear_folders(register))
+                while not stopping.is_set():
+                    while_redis_is_there(lambda: self._sweep(register))
+                    stopping.wait(SWEEP_EVERY_S)
+                while_redis_is_there(register.leave)
+        except BaseException:
+            logger.critical("this trainer cannot go on without its sweep", exc_info=True)
+            os._exit(EXIT_BROKEN)
+
+    def _sweep(self, register: Register) -> None:
+        """One training at a time: a message that had to wait here would keep its training from idle trainers."""
+        register.beat()
+        if self._quiet_sweeps or worker_state.reserved_requests:
+            self._quiet_sweeps = max(0, self._quiet_sweeps - 1)
+            return
+        training_id = register.claim()
+        training = register.read(training_id) if training_id else None
+        if training is None:
+            return
+        if training.id in worker_state.revoked:  # Celery would discard the message, for ever
+            register.cancel(training.id, register.begin(training.id))
+            return
+        self._app.send_task(
+            TASK,
+            kwargs={"model": training.model, "parameters": asdict(training.parameters)},
+            task_id=training.id,
+            expires=MESSAGE_WAIT_S,
+        )
+        self._quiet_sweeps = round(MESSAGE_WAIT_S / SWEEP_EVERY_S)  # until it has come, or will not
+
+    def _clear_folders(self, register: Register) -> None:
+        """What trainings have left that ended while no trainer was there."""
+        for folder in self._settings.trainer_dir.glob("t*"):
+            if not register.is_open(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def while_redis_is_there(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except (RedisError, OperationalError, OSError) as error:
+        logger.warning("trainings cannot be looked for: %s", error)

@@ -1,0 +1,1 @@
+"""Which model versions a worker loads, keeps and unloads."""

@@ -1,0 +1,108 @@
+"""Which versions workers shall have loaded, as Redis has it: those that aliases name, and those that are wanted."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from redis.exceptions import RedisError
+
+from shared.contract.alias import CHAMPION, Alias, decode_alias
+from shared.errors import ModelError
+from shared.redis import keys
+from shared.redis.connection import Client
+from worker.watchdog import Pulse
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0  # between two looks, should a message be lost
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """`aliases` by `name/alias`; `wanted` are versions as `name@version`."""
+
+    aliases: Mapping[str, Alias] = field(default_factory=dict)
+    wanted: frozenset[str] = frozenset()
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Versions that any alias names, as `name@version`."""
+        return frozenset(
+            f"{_name(field)}@{version}" for field, alias in self.aliases.items() for version in alias.versions
+        )
+
+    @property
+    def shadows(self) -> Mapping[str, tuple[str, ...]]:
+        """Versions that are given copies of what another version has answered, by that other one."""
+        shadows: dict[str, tuple[str, ...]] = {}
+        for field_name, alias in sorted(self.aliases.items()):
+            name = _name(field_name)
+            if alias.shadow is not None and alias.shadow != alias.version:
+                answered, shadow = f"{name}@{alias.version}", f"{name}@{alias.shadow}"
+                shadows[answered] = tuple(dict.fromkeys((*shadows.get(answered, ()), shadow)))
+        return shadows
+
+    def meaning(self, ref: str) -> str | None:
+        """The version that `name` or `name@alias` means, as `name@version`; None where no alias says it."""
+        name, _, alias_name = ref.partition("@")
+        alias = self.aliases.get(f"{name}/{alias_name or CHAMPION}")
+        return None if alias is None else f"{name}@{alias.version}"
+
+
+def read_wishes(client: Client, now_s: float) -> Wishes:
+    """As they stand at `now_s` (unix time). An alias that cannot be read counts as none. Raises redis' errors."""
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.hgetall(keys.ALIASES)
+        pipeline.zrangebyscore(keys.WANTED, now_s, "+inf")
+        stored, wanted = pipeline.execute()
+    aliases: dict[str, Alias] = {}
+    for key, value in stored.items():
+        try:
+            aliases[key.decode()] = decode_alias(value)
+        except ModelError as error:
+            logger.error("alias %r: %s", key, error)
+    return Wishes(aliases, frozenset(ref.decode() for ref in wanted))
+
+
+class Listener:
+    """`listen` is a thread's: `wishes` are the last ones that it read, `changed` is called after each change."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Client],
+        wishes: Wishes,
+        changed: Callable[[], None],
+        stopping: threading.Event,
+        pulse: Pulse,
+    ) -> None:
+        self._connect = connect
+        self._changed = changed
+        self._stopping = stopping
+        self._pulse = pulse
+        self.wishes = wishes
+
+    def listen(self) -> None:
+        """Until `stopping` is set, whatever happens to Redis."""
+        while not self._stopping.is_set():
+            try:
+                self._listen_once()
+            except RedisError as error:
+                logger.warning("aliases cannot be listened for: %s", error)
+                self._stopping.wait(TICK_S)
+
+    def _listen_once(self) -> None:
+        with self._connect() as client, client.pubsub() as pubsub:
+            pubsub.subscribe(keys.ALIASES_CHANNEL)
+            while not self._stopping.is_set():
+                with self._pulse.busy():
+                    wishes = read_wishes(client, time.time())
+                if wishes != self.wishes:
+                    self.wishes = wishes
+                    self._changed()
+                pubsub.get_message(timeout=TICK_S)
+
+
+def _name(field_name: str) -> str:
+    return field_name.partition("/")[0]

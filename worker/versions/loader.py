@@ -1,0 +1,193 @@
+"""Loading and unloading versions while the others serve."""
+
+import contextlib
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from shared.config.settings import Settings
+from shared.errors import ModelError
+from shared.models.registry import list_models
+from worker.batching.backlog import Backlog
+from worker.engine.pace import Pace
+from worker.engine.pool import Engines
+from worker.versions.desired import Wishes
+from worker.versions.residency import Models, Residency, default_version, find_version, latest_versions
+from worker.watchdog import Pulse
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+ALL_IN_USE_S = 0.01  # until a version that may go is looked for again, where batches of all of them run
+FAILED_S = 10.0  # a version that would not load is tried again after so long
+PAUSE_STEPS = 3  # a step of a load is followed by a pause so many times as long, while others run batches
+LONGEST_BESIDE_MS = 10.0  # of a run that is measured beside engines that serve: one holds the GIL while it is set up
+
+
+class Loader:
+    """`run` is a thread's, the rest may be called from any. `changed` is called after each load, also after one that
+    failed, and when a name has come into the registry: `models` are the versions of all names.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        engines: Engines,
+        backlog: Backlog,
+        wishes: Callable[[], Wishes],
+        changed: Callable[[], None],
+        ended: threading.Event,
+        pulse: Pulse,
+    ) -> None:
+        self._settings = settings
+        self._engines = engines
+        self._backlog = backlog
+        self._wishes = wishes
+        self._changed = changed
+        self._ended = ended
+        self._pace = beside(engines, pulse)
+        self._asked: dict[str, None] = {}
+        self._wake = threading.Event()
+        self.models: Models = list_models(engines.registry)
+        self._default = default_version(settings.default_model, self.models, engines.registry, wishes())
+        self._loading: str | None = None
+
+    def wake(self) -> None:
+        """Look at once: entries wait for a version."""
+        self._wake.set()
+
+    def wishes_changed(self) -> None:
+        """Look at once, and try again what would not load before and is wanted now."""
+        for ref in self._wishes().wanted:
+            self._engines.forget_failure(ref)
+        self.wake()
+
+    def ask(self, ref: str) -> str:
+        """Load `name` or `name@version` soon, and keep it for as long as it is used; its `name@version`.
+
+        Raises ModelError for one that is not in the registry.
+        """
+        ref = find_version(ref, self.models, self._engines.registry)
+        self._engines.forget_failure(ref)
+        if ref not in self._engines.loaded:
+            self._asked[ref] = None
+            self.wake()
+        return ref
+
+    def unload(self, ref: str) -> str:
+        """Unload a version now; why not, where that cannot be."""
+        if ref not in self._engines.loaded:
+            return f"{ref} is not loaded"
+        if reason := self._residency().why_kept(ref):
+            return f"{ref} {reason}"
+        return "" if self._unload(ref) else f"{ref} runs a batch"
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            self._wake.wait(TICK_S)
+            self._wake.clear()
+            self._engines.forget_failures(FAILED_S)
+            self._read_registry()
+            self._unload_idle()
+            while (ref := self._next()) is not None and not self._ended.is_set():
+                self._load(ref)
+
+    def state(self) -> dict[str, Any]:
+        """What is loaded and what is to be, for the heartbeat and for `inspect models`."""
+        most = self._settings.max_loaded_models
+        crowded_out = self._residency().crowded_out(self._engines.least_recently_used(), most)
+        no_room = f"MAX_LOADED_MODELS={most} others are loaded and needed"
+        return {
+            "engines": self._engines.at_a_time,
+            "models": self._engines.state(),
+            "loading_model": self._loading,
+            "failed_models": dict.fromkeys(crowded_out, no_room) | self._engines.failed,
+            "wanted_models": sorted(self._wishes().wanted),
+        }
+
+    def _read_registry(self) -> None:
+        names = set(self.models)
+        try:
+            registry = self._engines.registry
+            self.models = list_models(registry)
+            self._default = default_version(self._settings.default_model, self.models, registry, self._wishes())
+        except (ModelError, OSError) as error:
+            logger.warning("the default stays %s: %s", self._default, error)
+        if set(self.models) - names:
+            self._changed()
+
+    def _residency(self) -> Residency:
+        return Residency(
+            default=self._default,
+            wishes=self._wishes(),
+            latest=latest_versions(self.models),
+            waiting=self._backlog.waiting(),
+            asked=list(self._asked),
+        )
+
+    def _next(self) -> str | None:
+        there = self._engines.loaded.keys() | self._engines.failed.keys()
+        used = self._engines.least_recently_used()
+        return self._residency().next_to_load(there, used, self._settings.max_loaded_models)
+
+    def _load(self, ref: str) -> None:
+        self._loading = ref
+        try:
+            self._make_room(ref)
+            self._engines.load(ref, self._pace)
+        except (ModelError, OSError) as error:
+            logger.error("%s", error)
+            self._engines.fail(ref, str(error))
+        self._loading = None
+        self._asked.pop(ref, None)
+        self._backlog.loaded()
+        self._changed()
+
+    def _make_room(self, ref: str) -> None:
+        """Blocks until a version has gone, where MAX_LOADED_MODELS are loaded."""
+        while (
+            not self._ended.is_set()
+            and len(used := self._engines.least_recently_used()) >= self._settings.max_loaded_models
+        ):
+            if not any(self._unload(other) for other in self._residency().may_go_for(ref, used)):
+                self._ended.wait(ALL_IN_USE_S)
+
+    def _unload_idle(self) -> None:
+        residency = self._residency()
+        for ref in self._engines.unused_for(self._settings.model_idle_s):
+            if residency.may_idle_out(ref):
+                self._unload(ref)
+
+    def _unload(self, ref: str) -> bool:
+        gone = self._engines.unload(ref)
+        if gone and self._engines.kind == "tensorflow":
+            gc.collect()  # what it has compiled refers to itself
+        return gone
+
+
+def beside(engines: Engines, pulse: Pulse) -> Pace:
+    """The pace of a load while others serve.
+
+    On a CPU, time is that of the loading thread alone, so that a busy machine makes no engine look slow, and nobody has
+    to stand aside for a measurement. On a GPU a run is timed in a turn of its own.
+    """
+
+    @contextlib.contextmanager
+    def step() -> Iterator[None]:
+        batches, start_s = engines.batches, time.perf_counter()
+        with pulse.busy():
+            yield
+        if engines.batches != batches:
+            time.sleep(PAUSE_STEPS * (time.perf_counter() - start_s))
+
+    @contextlib.contextmanager
+    def turn() -> Iterator[None]:
+        with engines.turns, pulse.busy():
+            yield
+
+    if engines.kind == "litert":
+        return Pace(step, step, time.thread_time, LONGEST_BESIDE_MS)
+    return Pace(step, turn, time.perf_counter)

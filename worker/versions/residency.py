@@ -1,0 +1,101 @@
+"""Which versions belong in this worker's memory, and which go first: rules, without the engines themselves."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.contract.alias import LATEST
+from shared.errors import ModelError
+from shared.models.registry import Registry
+from worker.versions.desired import Wishes
+
+Models = Mapping[str, Sequence[int]]  # the versions of each name, oldest first, as the registry lists them
+
+
+def find_version(ref: str, models: Models, registry: Registry) -> str:
+    """The `name@version` that `name` (its latest version) or `name@version` means.
+
+    Raises ModelError, naming the registry that has listed these models.
+    """
+    name, _, wanted = ref.partition("@")
+    numbers = list(map(str, models.get(name, ())))
+    if not numbers:
+        raise ModelError(f"no model {name!r} in {registry}; there: {', '.join(models) or 'none'}")
+    if wanted and wanted not in numbers:
+        raise ModelError(f"no version {wanted!r} of model {name!r}; there: {', '.join(numbers)}")
+    return f"{name}@{wanted or numbers[-1]}"
+
+
+def default_version(default_model: str, models: Models, registry: Registry, wishes: Wishes) -> str:
+    """What requests mean that name no model, as `name@version`.
+
+    `default_model` is `name`, `name@version` or `name@alias`; a name alone means its champion, or its latest version
+    where there is none. An alias is believed. Raises ModelError where none says it and it is not in the registry.
+    """
+    return wishes.meaning(default_model) or find_version(default_model.removesuffix(f"@{LATEST}"), models, registry)
+
+
+def latest_versions(models: Models) -> frozenset[str]:
+    return frozenset(f"{name}@{numbers[-1]}" for name, numbers in models.items() if numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """All versions as `name@version`; `waiting` are those of which entries wait, in the order of their turns."""
+
+    default: str
+    wishes: Wishes = field(default_factory=Wishes)
+    latest: frozenset[str] = frozenset()
+    waiting: Sequence[str] = ()
+    asked: Sequence[str] = ()
+
+    def why_kept(self, ref: str) -> str:
+        """Why a version would be loaded again if it were unloaded; empty where it would not."""
+        if ref == self.default:
+            return "is the default"
+        if ref in self.wishes.wanted:
+            return "is wanted"
+        if ref in self.wishes.named:
+            return "is named by an alias"
+        if ref in self.waiting:
+            return "has entries that wait for it"
+        return ""
+
+    def next_to_load(self, there: Collection[str], least_recently_used: Sequence[str], most: int) -> str | None:
+        """The next of the versions that are not there, nor crowded out.
+
+        `least_recently_used` are all that are loaded, at most `most`. What aliases name is loaded ahead only while
+        there is room.
+        """
+        has_room = len(least_recently_used) < most
+        for ref in [*self.waiting, self.default, *sorted(self.wishes.wanted), *self.asked]:
+            if ref not in there and (has_room or self.may_go_for(ref, least_recently_used)):
+                return ref
+        ahead = sorted(self.wishes.named) if has_room else []
+        return next((ref for ref in ahead if ref not in there), None)
+
+    def crowded_out(self, least_recently_used: Sequence[str], most: int) -> list[str]:
+        """Versions that are wanted and have no room, because what is loaded has a better right to it."""
+        if len(least_recently_used) < most:
+            return []
+        needed = sorted(self.wishes.wanted | set(self.asked))
+        return [
+            ref for ref in needed if ref not in least_recently_used and not self.may_go_for(ref, least_recently_used)
+        ]
+
+    def may_idle_out(self, ref: str) -> bool:
+        """Whether a version goes once nobody has used it for long."""
+        return not self.why_kept(ref) and ref not in self.latest
+
+    def may_go_for(self, ref: str, least_recently_used: Iterable[str]) -> list[str]:
+        """Versions that may go to make room for `ref`, the first to go first.
+
+        Last come those that aliases name and the latest ones; what is wanted goes only for a version that entries wait
+        for, and the default never.
+        """
+        kept = self.wishes.named | self.latest
+        others = [other for other in least_recently_used if other not in (self.default, ref)]
+        unwanted = [other for other in others if other not in self.wishes.wanted]
+        going = [other for other in unwanted if other not in kept] + [other for other in unwanted if other in kept]
+        if ref == self.default or ref in self.waiting:
+            going += [other for other in others if other in self.wishes.wanted]
+        return going

@@ -1,0 +1,146 @@
+"""Shadows: versions that are given copies of what another version has answered. Their answers are compared and counted,
+never returned, and made only when nothing else is to be done.
+"""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.errors import ModelError
+from shared.images import Images, Probabilities
+from shared.redis import keys
+from worker.batching.backlog import Backlog
+from worker.batching.isolate import predict_isolating
+from worker.engine import Engine
+from worker.engine.pool import Engines
+from worker.reporting.tallies import Tallies
+from worker.watchdog import Pulse
+
+MOST_COPIED_IMAGES = 4096  # that wait; what does not fit is skipped
+LONGEST_RUN_MS = 10.0  # of a shadow: an image that comes meanwhile waits for it
+TICK_S = 1.0
+BUSY_PAUSE_S = 0.01  # until it is seen whether nothing else is to be done
+
+Predictions = npt.NDArray[np.intp]  # int[N]
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """Images that `version` has answered, for `shadow`."""
+
+    version: str
+    shadow: str
+    images: Images
+    predictions: Predictions
+
+
+class Shadows:
+    """`offer` is called by threads that run models, and costs them a copy at most; `run` is a thread's.
+
+    `shadows` has the shadows of each version, all as `name@version`.
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        backlog: Backlog,
+        shadows: Callable[[], Mapping[str, Sequence[str]]],
+        tallies: Tallies,
+        ended: threading.Event,
+        pulse: Pulse,
+    ) -> None:
+        self._engines = engines
+        self._backlog = backlog
+        self._shadows = shadows
+        self._tallies = tallies
+        self._ended = ended
+        self._pulse = pulse
+        self._copies: deque[_Copy] = deque()
+        self._copied_images = 0
+        self._arrived = threading.Condition()
+
+    def offer(self, ref: str, images: Images, probabilities: Probabilities) -> None:
+        """Images of a batch whose results are written, uint8[N,28,28], and these results, float32[N,10]."""
+        for shadow in self._shadows().get(ref, ()):
+            with self._arrived:
+                fits = self._copied_images + len(images) <= MOST_COPIED_IMAGES
+                if fits:
+                    self._copied_images += len(images)
+                    self._copies.append(_Copy(ref, shadow, images.copy(), probabilities.argmax(axis=1)))
+                    self._arrived.notify()
+            if not fits:
+                self._skip(ref, shadow, len(images))
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            with self._arrived:
+                self._arrived.wait_for(lambda: bool(self._copies), TICK_S)
+                copy = self._copies.popleft() if self._copies else None
+            if copy is not None:
+                self._run(copy)
+                with self._arrived:
+                    self._copied_images -= len(copy.images)
+
+    def _run(self, copy: _Copy) -> None:
+        start = 0
+        while start < len(copy.images):
+            if not self._take_idle_turn():
+                return
+            try:
+                if not self._engines.reserve(copy.shadow):
+                    self._skip(copy.version, copy.shadow, len(copy.images) - start)
+                    return
+                start += self._run_some(copy, start)
+            finally:
+                self._engines.turns.release()
+
+    def _take_idle_turn(self) -> bool:
+        """Block until an engine is free and no batch could be formed for it; False once the worker has ended."""
+        while not self._ended.is_set():
+            if self._backlog.idle and self._engines.turns.acquire(blocking=False):
+                return True
+            self._ended.wait(BUSY_PAUSE_S)
+        return False
+
+    def _run_some(self, copy: _Copy, start: int) -> int:
+        """Run and count as many images from `start` on as take no longer than LONGEST_RUN_MS; how many those were."""
+        try:
+            with self._engines.engine(copy.shadow) as engine, self._pulse.busy():
+                stop = min(start + _most_images(engine), len(copy.images))
+                probabilities, faults = predict_isolating(engine.predict, copy.images[start:stop])
+        except ModelError:
+            self._skip(copy.version, copy.shadow, len(copy.images) - start)
+            return len(copy.images) - start
+        sound = np.ones(stop - start, bool)
+        sound[list(faults)] = False
+        answered = copy.predictions[start:stop][sound]
+        self._count(copy, compare(answered, probabilities.argmax(axis=1)[sound]) | {"failed": len(faults)})
+        return stop - start
+
+    def _skip(self, version: str, shadow: str, images: int) -> None:
+        self._tallies.add(_key(version, shadow), {"skipped": images})
+
+    def _count(self, copy: _Copy, counts: Mapping[str, int]) -> None:
+        self._tallies.add(_key(copy.version, copy.shadow), counts)
+
+
+def compare(answered: Predictions, shadowed: Predictions) -> dict[str, int]:
+    """The fields of `keys.shadow` that follow from the predictions of a version and of its shadow."""
+    differ = answered != shadowed
+    pairs = zip(answered[differ].tolist(), shadowed[differ].tolist(), strict=True)
+    counts = Counter(f"{one}>{other}" for one, other in pairs)
+    return {"images": len(answered), "agree": int(len(answered) - differ.sum()), **counts}
+
+
+def _most_images(engine: Engine) -> int:
+    ms_of_size = engine.calibration.ms_of_size
+    return max((size for size, ms in ms_of_size.items() if ms <= LONGEST_RUN_MS), default=min(ms_of_size))
+
+
+def _key(version: str, shadow: str) -> str:
+    name, _, number = version.partition("@")
+    return keys.shadow(name, int(number), int(shadow.rpartition("@")[2]))
