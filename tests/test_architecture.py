@@ -22,7 +22,8 @@ ALLOWED = {
 # From top to bottom: a room imports only rooms that are listed after it.
 ROOMS = {
     "api": "__main__ app routes page monitoring state versions queue uploads images http metrics __init__",
-    "worker": "app tasks control step service versions batching reporting engine celery_app threads watchdog delivery __init__",
+    "worker": "app tasks control step service versions batching reporting engine celery_app"
+    " threads watchdog delivery __init__",
     "shared": "models data telemetry redis config contract images errors __init__",
 }
 MAX_ARROWS = {"api": 40, "worker": 25}
