@@ -20,7 +20,7 @@ WORKDIR /app
 
 FROM base AS package
 WORKDIR /src
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY requirements requirements/
 COPY api api/
 COPY client client/

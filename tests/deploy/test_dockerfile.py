@@ -128,9 +128,8 @@ def test_all_that_the_package_is_built_from_is_copied() -> None:
     packages = {package.partition(".")[0] for package in setuptools["packages"]}
     moved = {package: folder.partition("/")[0] for package, folder in setuptools["package-dir"].items()}
     folders = {moved.get(package, package) for package in packages} | set(moved.values())
-    assert folders | {"pyproject.toml", "requirements", PROJECT["project"]["readme"]} == set(
-        copied_from_here(STAGES["package"])
-    )
+    files = {"pyproject.toml", "requirements", PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]}
+    assert folders | files == set(copied_from_here(STAGES["package"]))
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -19,7 +19,7 @@ from tests.support.processes import ROOT, Process
 CLIENT = ROOT / "client"
 SOURCES = {name: ROOT / name for name in ("api", "worker", "shared", "training", "deploy")}
 SERVED = ("cnn", "cnn-small")  # of models/
-FOR_OPERATORS = ("grafana", "kubernetes", "nginx", "prometheus")  # of deploy/: nothing that a package serves with
+FOR_OPERATORS = ("compose", "grafana", "kubernetes", "nginx", "prometheus")  # of deploy/, in no package
 CELERY = "#!{python}\nfrom celery.__main__ import main\nmain()\n"
 
 
@@ -68,10 +68,21 @@ def test_the_clients_wheel_is_the_client_and_nothing_else(client_wheel: Path) ->
     assert members(client_wheel) == files_of(CLIENT / "mnistified", "mnistified")
 
 
+@pytest.mark.slow
+def test_both_wheels_carry_the_license(wheel: Path, client_wheel: Path) -> None:
+    for path in (wheel, client_wheel):
+        with zipfile.ZipFile(path) as archive:
+            (license_file,) = (name for name in archive.namelist() if name.endswith("/licenses/LICENSE"))
+            (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+            assert archive.read(license_file) == (ROOT / "LICENSE").read_bytes()
+            assert b"License-Expression: Apache-2.0\n" in archive.read(metadata)
+
+
 def test_both_packages_are_of_one_version_as_both_have_the_client() -> None:
     projects = [tomllib.loads((path / "pyproject.toml").read_text())["project"] for path in (ROOT, CLIENT)]
     assert projects[0]["version"] == projects[1]["version"]
     assert projects[0]["scripts"] == projects[1]["scripts"]
+    assert projects[0]["license"] == projects[1]["license"]
     assert projects[0]["requires-python"] == projects[1]["requires-python"]
 
 
