@@ -1,0 +1,77 @@
+"""What people read here is in plain English: `python -m tools.english` prints what is not."""
+
+from pathlib import Path
+
+import pytest
+
+from tools import english
+
+# Folders that are still to be rewritten. The list only shrinks.
+PENDING = """
+    . api api/http api/images api/images/fit api/monitoring api/page api/page/assets api/queue api/routes
+    api/routes/compat api/routes/models api/routes/openapi api/routes/results api/uploads api/versions benchmarks
+    benchmarks/load benchmarks/measure benchmarks/peers benchmarks/report benchmarks/system client/mnistified
+    client/mnistified/commands client/mnistified/http client/mnistified/uploads deploy deploy/compose
+    deploy/grafana/dashboards deploy/kubernetes/base deploy/nginx deploy/prometheus docs shared shared/config
+    shared/contract shared/data shared/models shared/redis shared/telemetry tests tests/api tests/api/http
+    tests/api/images tests/api/images/fit tests/api/monitoring tests/api/queue tests/api/routes
+    tests/api/routes/compat tests/api/routes/openapi tests/api/routes/results tests/api/uploads tests/api/versions
+    tests/benchmarks/load tests/benchmarks/measure tests/benchmarks/report tests/benchmarks/system tests/browser
+    tests/client tests/client/http tests/client/uploads tests/deploy tests/deploy/kubernetes tests/deploy/proxy
+    tests/docs tests/service tests/shared/contract tests/shared/models tests/shared/telemetry tests/support
+    tests/tools/faults tests/tools/recording tests/training/publishing tests/training/qa tests/worker
+    tests/worker/batching tests/worker/engine tests/worker/reporting tests/worker/tasks
+    tests/worker/tasks/callbacks tests/worker/tasks/retraining tests/worker/versions tools tools/check_metrics
+    tools/faults tools/faults/drills tools/faults/load tools/faults/system tools/fit_accuracy tools/fuzz
+    tools/pictures tools/recording training training/data training/publishing training/qa training/qa/checks
+    training/qa/report worker worker/batching worker/engine worker/reporting worker/tasks worker/tasks/callbacks
+    worker/tasks/retraining worker/versions
+    """
+
+
+def test_what_people_read_is_in_plain_english() -> None:
+    found = [
+        f"{name}:{finding.line}: {finding.text}"
+        for file in english.files([])
+        if str((name := file.relative_to(english.ROOT)).parent) not in PENDING.split()
+        for finding in english.findings(file)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("a.py", '"""Of a job."""', "docstring opens with 'Of'"),
+        ("a.py", 'def f():\n    """What it says."""', "docstring opens with 'What'"),
+        ("a.py", "LIMIT = 3  # of a job", "comment opens with 'of'"),
+        ("a.py", 'print("the client is told")', "'told'"),
+        ("a.py", "# One is\n# beside the other", "'beside'"),
+        ("a.lua", "local x = 1 -- begins anew", "'anew'"),
+        ("a.js", "/* all but for one */", "'but for'"),
+        ("a.js", 'say("try whatever you like")', "'whatever'"),
+        ("a.html", "<p>100 images a second</p>", "'images a second'"),
+        ("a.md", "One. Two.", "two sentences on a line"),
+        ("a.md", "- One goes\n  over two lines.", "the sentence continues on the next line"),
+        ("a.md", f"| {'long ' * 30} |", "table cell"),
+    ],
+)
+def test_a_stumbling_block_is_found(name: str, text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    (finding,) = english.findings(tmp_path / name)
+    assert problem in finding.text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.py", '"""Return the job, e.g. `told`."""'),
+        ("a.py", "# Return nothing\n# of the job."),
+        ("a.py", 'EVENTS = ("told", "beside")'),
+        ("a.js", "const told = beside(anew);"),
+        ("a.md", "One sentence, e.g. this.\nAnother one.\n\n```\ntold. Beside\n```\n\n- an item\n- another"),
+    ],
+)
+def test_names_in_code_are_not_prose(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    assert english.findings(tmp_path / name) == []
