@@ -21,6 +21,7 @@ from api.versions.infer_statistics import VersionStatistics
 from api.versions.layers import Verbose
 from api.versions.retraining import Trainings
 from shared.config.settings import Settings
+from shared.contract.model_ref import ModelRef
 from shared.data.dataset import Split, find_mnist_dir, load_split
 from shared.errors import ModelError, NotFound
 from shared.models.mirror import open_registry
@@ -56,10 +57,9 @@ class State:
 
     def meaning(self, ref: str | None, draw: float = NO_CANARY) -> str:
         """As `resolve`, without canaries."""
-        ref = self.settings.default_model if ref is None else ref
-        name = ref.partition("@")[0]
-        aliases = self.aliases.of(name) if needs_aliases(ref) else NO_ALIASES
-        return f"{name}@{choose_version(ref, self.catalog.models, aliases, draw)}"
+        wanted = ModelRef.parse(self.settings.default_model if ref is None else ref)
+        aliases = self.aliases.of(wanted.name) if needs_aliases(wanted) else NO_ALIASES
+        return str(ModelRef(wanted.name, choose_version(wanted, self.catalog.models, aliases, draw)))
 
 
 def make_state(settings: Settings, watchers: Watchers, metrics: Metrics) -> State:
@@ -94,12 +94,14 @@ def make_state(settings: Settings, watchers: Watchers, metrics: Metrics) -> Stat
 
 def require_default(catalog: Catalog, default_model: str) -> None:
     """Raises ModelError where the default model is not there, as far as that can be told without its aliases."""
-    ref = default_model.partition("@")[0] if needs_aliases(default_model) else default_model
+    ref = ModelRef.parse(default_model)
+    if needs_aliases(ref):
+        ref = ModelRef(ref.name)
     try:
         version = choose_version(ref, catalog.models, NO_ALIASES)
     except NotFound as error:
         raise ModelError(f"{catalog.registry}: {error}") from None
-    read_card(catalog.registry, f"{ref.partition('@')[0]}@{version}")
+    read_card(catalog.registry, str(ModelRef(ref.name, version)))
 
 
 def state_of(connection: HTTPConnection | Scope) -> State:

@@ -17,6 +17,7 @@ from typing import Any
 
 from api.versions.catalog import Catalog
 from shared.contract.drift_histograms import BINS
+from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.redis import keys
 from shared.redis.connection import Client
@@ -79,7 +80,7 @@ def reference_of(card: Mapping[str, Any]) -> dict[str, list[float]]:
 
 async def read_drift(client: Client, catalog: Catalog) -> dict[str, dict[str, Any]]:
     """Of each version that has answered anything in the last WINDOWS, by `name@version`. Raises redis' errors."""
-    refs = [f"{name}@{version}" for name, versions in catalog.models.items() for version in versions]
+    refs = [str(ModelRef(name, version)) for name, versions in catalog.models.items() for version in versions]
     window = keys.drift_window(time.time())
     async with client.pipeline(transaction=False) as pipeline:
         for ref in refs:

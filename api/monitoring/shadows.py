@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.contract.alias import Alias
+from shared.contract.model_ref import ModelRef
 from shared.redis import keys
 from shared.redis.connection import Client
 
@@ -29,7 +30,7 @@ async def read_shadows(client: Client, aliases: Mapping[str, Mapping[str, Alias]
             pipeline.hgetall(keys.shadow(*pair))
         stored = await pipeline.execute()
     return [
-        {"version": f"{name}@{version}", "shadow": f"{name}@{shadow}"} | told(fields)
+        {"version": str(ModelRef(name, version)), "shadow": str(ModelRef(name, shadow))} | told(fields)
         for (name, version, shadow), fields in zip(pairs, stored, strict=True)
     ]
 

@@ -15,6 +15,7 @@ from api.queue.redis_wire import Wires
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.entry import Entry, encode_header
+from shared.contract.model_ref import ModelRef
 from shared.errors import QueueFull, Reason
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
@@ -106,12 +107,12 @@ class Enqueuer:
             images, shard = await self._client.hmget(keys.client(client), "images", "shard")
             if int(images or 0) > 0 and shard:
                 return int(shard)
-        waiting = await self._client.hmget(keys.queued(model.partition("@")[0], lane), range(keys.SHARDS))
+        waiting = await self._client.hmget(keys.queued(ModelRef.parse(model).name, lane), range(keys.SHARDS))
         return min(range(keys.SHARDS), key=lambda shard: int(waiting[shard] or 0))
 
     def _call(self, entry: Entry, lane: Lane, shard: int, manifest: bytes, unreadable: int) -> tuple[Any, ...]:
         """Arguments of EVAL: sent whole, so that a Redis that was restarted needs no second round trip."""
-        model = entry.model.partition("@")[0]
+        model = ModelRef.parse(entry.model).name
         chunk = entry.chunk is not None
         limits = self._api_keys.get(entry.client, NO_LIMITS)
         return (

@@ -13,6 +13,7 @@ from api.monitoring.fleet import lane_limits, read_fleet
 from api.monitoring.queue_depths import is_stalled, read_queues
 from api.monitoring.recent_batches import describe_recent
 from api.state import State, state_of
+from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -67,11 +68,11 @@ async def get_readyz(request: Request) -> Response:
 
 async def _default_model(state: State) -> dict[str, Any]:
     """Of the version that the default model means now; only its name where its card cannot be read."""
-    name, _, version = (ref := state.meaning(None)).partition("@")
+    ref = ModelRef.parse(state.meaning(None))
     try:
-        card = await state.catalog.card(ref)
+        card = await state.catalog.card(str(ref))
     except ModelError as error:
         logger.error("the default model's card: %s", error)
         card = {}
     told = {field: card.get(field) for field in ("layers", "parameters", "multiply_adds", "accuracy")}
-    return {"name": name, "version": int(version), **told}
+    return {"name": ref.name, "version": ref.version, **told}

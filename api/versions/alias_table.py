@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from redis.exceptions import RedisError
 
 from shared.contract.alias import CHAMPION, LATEST, Alias, decode_alias
+from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError, NotFound, Unavailable
-from shared.models.registry import VERSION
 from shared.redis import keys
 from shared.redis.connection import Client
 
@@ -21,32 +21,30 @@ NO_ALIASES: Mapping[str, Alias] = {}
 
 
 def choose_version(
-    ref: str, models: Mapping[str, Sequence[int]], aliases: Mapping[str, Alias], draw: float = NO_CANARY
+    ref: ModelRef, models: Mapping[str, Sequence[int]], aliases: Mapping[str, Alias], draw: float = NO_CANARY
 ) -> int:
     """The version that `name`, `name@3`, `name@latest` or `name@alias` means.
 
     `models` has the versions of every name, oldest first, `aliases` are this name's; `draw` is uniform in [0, 1). An
     alias is believed, also when it names a version that the registry has only just got. Raises NotFound.
     """
-    name, _, wanted = ref.partition("@")
-    alias = aliases.get(wanted or CHAMPION)
+    alias = None if isinstance(ref.label, int) else aliases.get(ref.label or CHAMPION)
     if alias is not None:
         return alias.choose(draw)
-    versions = models.get(name, ())
+    versions = models.get(ref.name, ())
     if not versions:
-        raise NotFound(f"no model {name!r}; there: {', '.join(models) or 'none'}")
-    if wanted in ("", LATEST):
+        raise NotFound(f"no model {ref.name!r}; there: {', '.join(models) or 'none'}")
+    if ref.label in ("", LATEST):
         return versions[-1]
-    if VERSION.fullmatch(wanted) and int(wanted) in versions:
-        return int(wanted)
+    if ref.label in versions:
+        return ref.version
     there = ", ".join([*map(str, versions), LATEST, *aliases])
-    raise NotFound(f"no version {wanted!r} of model {name!r}; there: {there}")
+    raise NotFound(f"no version {str(ref.label)!r} of model {ref.name!r}; there: {there}")
 
 
-def needs_aliases(ref: str) -> bool:
+def needs_aliases(ref: ModelRef) -> bool:
     """Whether what `ref` means is a matter of aliases."""
-    wanted = ref.partition("@")[2]
-    return wanted != LATEST and not VERSION.fullmatch(wanted)
+    return not ref.is_version and ref.label != LATEST
 
 
 def decode_table(fields: Mapping[bytes, bytes]) -> Table:

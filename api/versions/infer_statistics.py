@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.contract.model_ref import ModelRef
+
 
 @dataclass(slots=True)
 class Duration:
@@ -39,12 +41,12 @@ class VersionStatistics:
         self.answer.add(answer_s)
         self.write.add(write_s)
 
-    def as_json(self, name: str, version: str) -> dict[str, Any]:
+    def as_json(self, ref: ModelRef) -> dict[str, Any]:
         """A row of `model_stats`. Queue and model are one number, `compute_infer`: batches form elsewhere."""
         none = Duration().as_json()
         return {
-            "name": name,
-            "version": version,
+            "name": ref.name,
+            "version": str(ref.version),
             "last_inference": self.last_inference_ms,
             "inference_count": self.inferences,
             "execution_count": self.success.count,

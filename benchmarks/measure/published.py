@@ -13,6 +13,7 @@ from benchmarks.measure.bulk import WARM_IMAGES, finish_job, run_job, submit
 from benchmarks.report.results import Published
 from benchmarks.system.processes import ROOT, BenchmarkError
 from benchmarks.system.service import Service, running
+from shared.contract.model_ref import ModelRef
 from shared.data.dataset import Labels
 from shared.models import registry
 
@@ -23,7 +24,7 @@ REPEATS = 3  # jobs, of which the median counts
 def measure_published(inputs: Inputs, log_dir: Path, engines: Sequence[str] = ENGINES) -> list[Published]:
     """One worker for each engine; the versions one after another, each as jobs of the whole test set."""
     models = registry.list_models(ROOT / "models")
-    refs = [f"{name}@{version}" for name, versions in models.items() for version in versions]
+    refs = [str(ModelRef(name, version)) for name, versions in models.items() for version in versions]
     measured = []
     for engine in engines:
         with running(log_dir / f"published-{engine}", environ={"ENGINE": engine}) as service:

@@ -22,6 +22,7 @@ from benchmarks.report.results import Switch
 from benchmarks.system.processes import ROOT
 from benchmarks.system.service import CLASSIFY, running
 from mnistified.http.load import percentile
+from shared.contract.model_ref import ModelRef
 from shared.models import registry
 
 NAME = "cnn"
@@ -80,7 +81,7 @@ def measure_switch(plan: Plan, inputs: Inputs, log_dir: Path) -> Switch:
         longest_ms=latency_ms(during, 1.0),
         canary_percent=CANARY_PERCENT,
         canary_requests=len(shared),
-        canary_answers=sum(each.model == f"{NAME}@{NEW}" for each in shared),
+        canary_answers=sum(each.model == str(ModelRef(NAME, NEW)) for each in shared),
     )
 
 
@@ -142,7 +143,7 @@ def misnamed(answers: Sequence[Answer], changes: Sequence[Change]) -> int:
     """Answers of another version than the one that all of their time was the model's; none that failed."""
     ends_s = [later.asked_s for later in changes[1:]] + [float("inf")]
     return sum(
-        each.model not in ("", f"{NAME}@{now.version}")
+        each.model not in ("", str(ModelRef(NAME, now.version)))
         for now, end_s in zip(changes, ends_s, strict=True)
         for each in answers
         if each.asked_s > now.told_s and each.answered_s < end_s

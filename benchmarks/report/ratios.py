@@ -7,6 +7,7 @@ from statistics import median
 
 from benchmarks.measure.answers import MOST_ERROR
 from benchmarks.report.results import Job, Load, Round, Run
+from shared.contract.model_ref import ModelRef
 
 PerRound = Callable[[Round], float | None]
 LoadFigure = Callable[[Load], float]
@@ -228,8 +229,9 @@ def _second_worker(images: int) -> PerRound:
 
 def _newest_accuracy(name: str) -> PerRound:
     def newest(one: Round) -> float | None:
-        ours = [each for each in one.published if each.model.startswith(f"{name}@") and each.engine == "litert"]
-        return max(ours, key=lambda each: int(each.model.partition("@")[2])).accuracy if ours else None
+        ours = {ModelRef.parse(each.model): each.accuracy for each in one.published if each.engine == "litert"}
+        newest_ref = max((ref for ref in ours if ref.name == name), key=lambda ref: ref.version, default=None)
+        return ours[newest_ref] if newest_ref else None
 
     return newest
 

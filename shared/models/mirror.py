@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from shared.config.values import CREDENTIALS
+from shared.contract.model_ref import VERSION
 from shared.errors import ModelError, SettingError
-from shared.models.registry import CARD, MOST_BYTES, NAME, VERSION, Registry, bounded, parse_card
+from shared.models.registry import CARD, MOST_BYTES, NAME, Registry, bounded, parse_card
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 import orjson
 
+from shared.contract.model_ref import VERSION, ModelRef
 from shared.errors import ModelError
 
 CARD = "model.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-VERSION = re.compile(r"[1-9][0-9]{0,8}")
 MOST_BYTES = 16 << 20  # of a card, or of another file that is read whole
 
 
@@ -47,7 +47,7 @@ class ModelVersion:
     @property
     def ref(self) -> str:
         """`name@version`, the form that entries and results carry."""
-        return f"{self.name}@{self.version}"
+        return str(ModelRef(self.name, self.version))
 
 
 def list_models(registry: Registry) -> dict[str, list[int]]:
@@ -82,14 +82,16 @@ def load_version(registry: Registry, ref: str) -> ModelVersion:
 
     Raises ModelError, naming what was asked for and what there is.
     """
-    name, _, wanted = ref.partition("@")
-    numbers = versions(registry, name)[-1:] if not wanted else [int(wanted)] if VERSION.fullmatch(wanted) else []
-    directory = _directory(registry, name, numbers[0]) if NAME.fullmatch(name) and numbers else None
+    wanted = ModelRef.parse(ref)
+    if wanted.label == "":
+        wanted = ModelRef(wanted.name, next(reversed(versions(registry, wanted.name)), ""))
+    is_known = wanted.is_version and NAME.fullmatch(wanted.name)
+    directory = _directory(registry, wanted.name, wanted.version) if is_known else None
     if directory is None:
-        raise ModelError(_not_there(registry, name, wanted))
+        raise ModelError(_not_there(registry, wanted))
     path = directory / CARD
     try:
-        return ModelVersion(name, numbers[0], directory, parse_card(path.read_bytes(), path))
+        return ModelVersion(wanted.name, wanted.version, directory, parse_card(path.read_bytes(), path))
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error}") from None
 
@@ -120,11 +122,12 @@ def bounded(data: bytes, path: Path | str) -> bytes:
 
 def read_card(registry: Registry, ref: str) -> dict[str, Any]:
     """The card of `name@version` without the version's other files. Raises ModelError."""
-    name, _, wanted = ref.partition("@")
-    data = read_file(registry, name, int(wanted), CARD) if NAME.fullmatch(name) and VERSION.fullmatch(wanted) else None
+    wanted = ModelRef.parse(ref)
+    is_known = wanted.is_version and NAME.fullmatch(wanted.name)
+    data = read_file(registry, wanted.name, wanted.version, CARD) if is_known else None
     if data is None:
-        raise ModelError(_not_there(registry, name, wanted))
-    return parse_card(data, f"{registry}/{name}/{wanted}/{CARD}")
+        raise ModelError(_not_there(registry, wanted))
+    return parse_card(data, f"{registry}/{wanted.name}/{wanted.version}/{CARD}")
 
 
 def parse_card(data: bytes, path: Path | str) -> dict[str, Any]:
@@ -145,8 +148,8 @@ def _directory(registry: Registry, name: str, version: int) -> Path | None:
     return directory if (directory / CARD).is_file() else None
 
 
-def _not_there(registry: Registry, name: str, wanted: str) -> str:
-    known = versions(registry, name)
+def _not_there(registry: Registry, ref: ModelRef) -> str:
+    known = versions(registry, ref.name)
     if not known:
-        return f"no model {name!r} in {registry}; there: {', '.join(model_names(registry)) or 'none'}"
-    return f"no version {wanted!r} of model {name!r}; there: {', '.join(map(str, known))}"
+        return f"no model {ref.name!r} in {registry}; there: {', '.join(model_names(registry)) or 'none'}"
+    return f"no version {str(ref.label)!r} of model {ref.name!r}; there: {', '.join(map(str, known))}"

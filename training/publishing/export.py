@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from shared.contract.model_ref import ModelRef
 from shared.models import registry
 from training import weights
 from training.publishing import card, layers_file, staging
@@ -54,7 +55,7 @@ def export(
             "training": training,
         }
         card.write(directory, header | card.describe_model(model) | rest)
-    return registry.load_version(models_dir, f"{name}@{version}")
+    return registry.load_version(models_dir, str(ModelRef(name, version)))
 
 
 def _write_files(directory: Path, model: keras.Model, curves: Path | None) -> None:

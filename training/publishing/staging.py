@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.models import registry
 
@@ -26,7 +27,7 @@ def staged(models_dir: Path, name: str, version: int, *, replace: bool = False) 
         directory = Path(staging, name, str(version))
         directory.mkdir(parents=True)
         yield directory
-        registry.load_version(Path(staging), f"{name}@{version}")
+        registry.load_version(Path(staging), str(ModelRef(name, version)))
         target.parent.mkdir(exist_ok=True)
         if replace and target.exists():
             os.rename(target, Path(staging, "replaced"))

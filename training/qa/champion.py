@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.models import registry
 from shared.models.registry import ModelVersion
@@ -23,7 +24,7 @@ def find(models_dir: Path, version: ModelVersion, wanted: str | None) -> ModelVe
             raise ModelError(f"{version.ref} cannot be its own champion: name another, or {NONE}")
         return named
     for number in reversed(registry.versions(models_dir, version.name)):
-        other = registry.load_version(models_dir, f"{version.name}@{number}")
+        other = registry.load_version(models_dir, str(ModelRef(version.name, number)))
         if other.directory.resolve() != version.directory.resolve() and has_passed(other):
             return other
     return None

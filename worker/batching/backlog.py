@@ -3,6 +3,7 @@
 import threading
 from typing import Protocol
 
+from shared.contract.model_ref import ModelRef
 from shared.redis.keys import Lane
 from worker.batching.order import Queues
 from worker.delivery import Delivery, Slice
@@ -115,7 +116,7 @@ class Backlog:
         """
         images = parked_images = room_images = 0
         for ref, count in self._queues.images(lane).items():
-            if ref.partition("@")[0] != model:
+            if ModelRef.parse(ref).name != model:
                 continue
             if running_images := self._at_a_time * self._versions.most_images(ref):
                 images += count

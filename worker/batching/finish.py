@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.config.settings import Settings
 from shared.contract.block import Block, encode_block
+from shared.contract.model_ref import ModelRef
 from shared.redis import keys
 from shared.redis.connection import Client
 from shared.telemetry.job_log import log_finished
@@ -55,7 +56,7 @@ class Finisher:
     def _call(self, delivery: Delivery) -> tuple[Any, ...]:
         """Arguments of EVAL: sent whole, so that a Redis that was restarted needs no second round trip."""
         entry = delivery.entry
-        model = entry.model.partition("@")[0]
+        model = ModelRef.parse(entry.model).name
         faults = Counter(state for state, _ in delivery.faults.values())
         single = entry.chunk is None
         settings = self._settings

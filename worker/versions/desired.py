@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from redis.exceptions import RedisError
 
 from shared.contract.alias import CHAMPION, Alias, decode_alias
+from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.redis import keys
 from shared.redis.connection import Client
@@ -30,7 +31,7 @@ class Wishes:
     def named(self) -> frozenset[str]:
         """Versions that any alias names, as `name@version`."""
         return frozenset(
-            f"{_name(field)}@{version}" for field, alias in self.aliases.items() for version in alias.versions
+            str(ModelRef(_name(field), version)) for field, alias in self.aliases.items() for version in alias.versions
         )
 
     @property
@@ -40,15 +41,15 @@ class Wishes:
         for field_name, alias in sorted(self.aliases.items()):
             name = _name(field_name)
             if alias.shadow is not None and alias.shadow != alias.version:
-                answered, shadow = f"{name}@{alias.version}", f"{name}@{alias.shadow}"
+                answered, shadow = str(ModelRef(name, alias.version)), str(ModelRef(name, alias.shadow))
                 shadows[answered] = tuple(dict.fromkeys((*shadows.get(answered, ()), shadow)))
         return shadows
 
     def meaning(self, ref: str) -> str | None:
         """The version that `name` or `name@alias` means, as `name@version`; None where no alias says it."""
-        name, _, alias_name = ref.partition("@")
-        alias = self.aliases.get(f"{name}/{alias_name or CHAMPION}")
-        return None if alias is None else f"{name}@{alias.version}"
+        wanted = ModelRef.parse(ref)
+        alias = self.aliases.get(f"{wanted.name}/{wanted.label or CHAMPION}")
+        return None if alias is None else str(ModelRef(wanted.name, alias.version))
 
 
 def read_wishes(client: Client, now_s: float) -> Wishes:

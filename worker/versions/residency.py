@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.contract.alias import LATEST
+from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.models.registry import Registry
 from worker.versions.desired import Wishes
@@ -16,13 +17,14 @@ def find_version(ref: str, models: Models, registry: Registry) -> str:
 
     Raises ModelError, naming the registry that has listed these models.
     """
-    name, _, wanted = ref.partition("@")
-    numbers = list(map(str, models.get(name, ())))
+    wanted = ModelRef.parse(ref)
+    numbers = models.get(wanted.name, ())
     if not numbers:
-        raise ModelError(f"no model {name!r} in {registry}; there: {', '.join(models) or 'none'}")
-    if wanted and wanted not in numbers:
-        raise ModelError(f"no version {wanted!r} of model {name!r}; there: {', '.join(numbers)}")
-    return f"{name}@{wanted or numbers[-1]}"
+        raise ModelError(f"no model {wanted.name!r} in {registry}; there: {', '.join(models) or 'none'}")
+    if wanted.label not in ("", *numbers):
+        there = ", ".join(map(str, numbers))
+        raise ModelError(f"no version {str(wanted.label)!r} of model {wanted.name!r}; there: {there}")
+    return str(ModelRef(wanted.name, wanted.label or numbers[-1]))
 
 
 def default_version(default_model: str, models: Models, registry: Registry, wishes: Wishes) -> str:
@@ -35,7 +37,7 @@ def default_version(default_model: str, models: Models, registry: Registry, wish
 
 
 def latest_versions(models: Models) -> frozenset[str]:
-    return frozenset(f"{name}@{numbers[-1]}" for name, numbers in models.items() if numbers)
+    return frozenset(str(ModelRef(name, numbers[-1])) for name, numbers in models.items() if numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from shared.redis import keys
@@ -142,5 +143,5 @@ def _most_images(engine: Engine) -> int:
 
 
 def _key(version: str, shadow: str) -> str:
-    name, _, number = version.partition("@")
-    return keys.shadow(name, int(number), int(shadow.rpartition("@")[2]))
+    answered = ModelRef.parse(version)
+    return keys.shadow(answered.name, answered.version, ModelRef.parse(shadow).version)

@@ -21,6 +21,7 @@ from api.routes.compat.bodies import packed, parsed, read_unpacked
 from api.routes.compat.predict import Wanted, predict
 from api.routes.compat.tensors import images_of
 from api.state import State, state_of
+from shared.contract.model_ref import ModelRef
 from shared.errors import BadRequest, NotFound
 from shared.images import CLASSES, IMAGE_SIDE, Images
 
@@ -107,14 +108,14 @@ def _status(request: Request, match: re.Match[str]) -> Response:
     if not known:
         raise NotFound(f"{_UNKNOWN}Latest({name})")
     if match["version"] or match["label"]:
-        known = [int(_resolve(state, match).rpartition("@")[2])]
+        known = [ModelRef.parse(_resolve(state, match)).version]
     fine = {"error_code": "OK", "error_message": ""}
     rows = [{"version": str(number), "state": "AVAILABLE", "status": fine} for number in reversed(known)]
     return Json({"model_version_status": rows})
 
 
 def _metadata(request: Request, match: re.Match[str]) -> Response:
-    name, _, version = _resolve(state_of(request), match).partition("@")
+    ref = ModelRef.parse(_resolve(state_of(request), match))
     signature = {
         "inputs": {INPUT: _tensor_info("DT_UINT8", (-1, IMAGE_SIDE, IMAGE_SIDE), f"{SIGNATURE}_{INPUT}:0")},
         "outputs": {"probabilities": _tensor_info("DT_FLOAT", (-1, CLASSES), "StatefulPartitionedCall:0")},
@@ -123,7 +124,7 @@ def _metadata(request: Request, match: re.Match[str]) -> Response:
     }
     return Json(
         {
-            "model_spec": {"name": name, "signature_name": "", "version": version},
+            "model_spec": {"name": ref.name, "signature_name": "", "version": str(ref.version)},
             "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
         }
     )
@@ -139,11 +140,11 @@ def _resolve(state: State, match: re.Match[str]) -> str:
     name, version, label = match["name"], match["version"], match["label"]
     if label is not None:
         try:
-            return state.resolve(f"{name}@{label}")
+            return state.resolve(str(ModelRef(name, label)))
         except NotFound:
             raise BadRequest(f"Unrecognized servable version label: {label}") from None
     try:
-        return state.resolve(f"{name}@{int(version)}" if version else name)
+        return state.resolve(str(ModelRef(name, int(version) if version else "")))
     except NotFound:
         wanted = f"Specific({name}, {version})" if version else f"Latest({name})"
         raise NotFound(_UNKNOWN + wanted) from None

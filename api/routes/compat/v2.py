@@ -20,6 +20,7 @@ from api.routes.compat.tensors import images_of
 from api.routes.compat.v2_tensors import INPUT, LENGTH_HEADER, OUTPUT, InferRequest, encode_reply, parse_request
 from api.state import State, state_of
 from api.versions.infer_statistics import VersionStatistics
+from shared.contract.model_ref import ModelRef
 from shared.errors import BadParameter, RequestError
 from shared.images import CLASSES, IMAGE_SIDE
 
@@ -45,7 +46,7 @@ async def get_ready(request: Request) -> Response:
 
 async def get_model(request: Request) -> Response:
     """Metadata."""
-    name = _ref(request).partition("@")[0]
+    name = ModelRef.parse(_ref(request)).name
     return Json(
         {
             "name": name,
@@ -67,7 +68,7 @@ async def get_config(request: Request) -> Response:
     """What perf_analyzer asks for; batches form by themselves, which Triton calls dynamic."""
     return Json(
         {
-            "name": _ref(request).partition("@")[0],
+            "name": ModelRef.parse(_ref(request)).name,
             "platform": "tensorflow",
             "backend": SERVER,
             "max_batch_size": MAX_BATCH_IMAGES,
@@ -82,16 +83,15 @@ async def get_statistics(request: Request) -> Response:
     """Of one model version, of all of a model, or of all: what this process has answered through this door."""
     state = state_of(request)
     name = request.path_params.get("name")
-    refs = [_ref(request)] if name else [f"{n}@{v}" for n, v in _all_versions(state)]
-    rows = [state.statistics.get(ref, VersionStatistics()).as_json(*ref.split("@")) for ref in refs]
+    refs = [ModelRef.parse(_ref(request))] if name else _all_versions(state)
+    rows = [state.statistics.get(str(ref), VersionStatistics()).as_json(ref) for ref in refs]
     return Json({"model_stats": rows})
 
 
 async def infer(request: Request) -> Response:
     """Blocks until the answer is there."""
     state, started_s = state_of(request), time.perf_counter()
-    name, label = request.path_params["name"], request.path_params.get("version")
-    ref = state.resolve(f"{name}@{label}" if label else name)
+    ref = state.resolve(str(_named(request)))
     statistics = state.statistics.setdefault(ref, VersionStatistics())
     try:
         body = await read_unpacked(request)
@@ -103,8 +103,7 @@ async def infer(request: Request) -> Response:
         statistics.fail.add(time.perf_counter() - started_s)
         raise
     answered_s = time.perf_counter()
-    name, _, version = ref.partition("@")
-    reply, split = encode_reply(probabilities, name, version, asked, [str(digit) for digit in range(CLASSES)])
+    reply, split = encode_reply(probabilities, ModelRef.parse(ref), asked, [str(digit) for digit in range(CLASSES)])
     reply, headers = packed(reply, request.headers.get("accept-encoding", ""))
     if split is not None:
         headers[LENGTH_HEADER] = str(split)
@@ -127,7 +126,12 @@ def _wanted(state: State, request: Request, ref: str, asked: InferRequest) -> Wa
 async def post_repository_index(request: Request) -> Response:
     """Every version, and whether it can be asked."""
     state = state_of(request)
-    return Json([{"name": n, "version": str(v), "state": "READY", "reason": ""} for n, v in _all_versions(state)])
+    return Json(
+        [
+            {"name": ref.name, "version": str(ref.version), "state": "READY", "reason": ""}
+            for ref in _all_versions(state)
+        ]
+    )
 
 
 async def post_load(request: Request) -> Response:
@@ -144,12 +148,16 @@ async def post_unload(request: Request) -> Response:
 
 def _ref(request: Request) -> str:
     """`name@version` of the path. Raises NotFound."""
-    name, label = request.path_params["name"], request.path_params.get("version")
-    return state_of(request).meaning(f"{name}@{label}" if label else name)
+    return state_of(request).meaning(str(_named(request)))
 
 
-def _all_versions(state: State) -> list[tuple[str, int]]:
-    return [(name, version) for name, versions in state.catalog.models.items() for version in versions]
+def _named(request: Request) -> ModelRef:
+    """Return the model of the path, with the version or alias that it may name."""
+    return ModelRef(request.path_params["name"], request.path_params.get("version", ""))
+
+
+def _all_versions(state: State) -> list[ModelRef]:
+    return [ModelRef(name, version) for name, versions in state.catalog.models.items() for version in versions]
 
 
 _OF_SERVER = (

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from shared.contract.model_ref import ModelRef
 from shared.errors import BadParameter
 from shared.images import CLASSES, IMAGE_BYTES, IMAGE_SIDE, Probabilities
 
@@ -141,7 +142,7 @@ def _json_data(given: Mapping[str, Any], dtype: np.dtype[Any]) -> npt.NDArray[np
 
 
 def encode_reply(
-    probabilities: Probabilities, model: str, version: str, asked: InferRequest, labels: list[str]
+    probabilities: Probabilities, ref: ModelRef, asked: InferRequest, labels: list[str]
 ) -> tuple[bytes, int | None]:
     """The body, and where its JSON ends when binary data follow it."""
     output: dict[str, Any] = {"name": OUTPUT}
@@ -154,7 +155,7 @@ def encode_reply(
         output |= {"datatype": "FP32", "shape": list(probabilities.shape)}
         flat = probabilities.ravel()  # type: ignore[assignment]
         data = probabilities.astype("<f4", copy=False).tobytes()
-    reply: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": [output]}
+    reply: dict[str, Any] = {"model_name": ref.name, "model_version": str(ref.version), "outputs": [output]}
     if asked.id is not None:
         reply["id"] = asked.id
     if not asked.binary:

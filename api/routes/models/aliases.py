@@ -18,6 +18,7 @@ from api.state import State, state_of
 from api.versions.promotion import Change, prepare, switch
 from api.versions.quality import objection, read_quality
 from shared.contract.alias import CHAMPION, LATEST, NAME, Alias, make_alias
+from shared.contract.model_ref import ModelRef
 from shared.errors import BadParameter, BadRequest, Conflict, ModelError, NotFound
 
 MOST_BYTES = 4096
@@ -51,7 +52,7 @@ async def set_alias(request: Request) -> Response:
     objections = await asyncio.to_thread(_objections, state, name, alias, asked.alias)
     if objections and not (asked.force and asked.reason):
         raise Conflict(f"{'; '.join(objections)}. To overrule the gate takes `force` true and a `reason`")
-    refs = {f"{name}@{version}" for version in asked.alias.versions}
+    refs = {str(ModelRef(name, version)) for version in asked.alias.versions}
     await prepare(state.client, state.workers, refs, wait_s, f"{name}/{alias}")
     change = Change(
         model=name, alias=alias, to=asked.alias, by=caller.name, reason=asked.reason, forced=bool(objections)
@@ -70,7 +71,7 @@ async def delete_alias(request: Request) -> Response:
         raise NotFound(f"no alias {alias!r} of model {name!r}")
     versions = state.catalog.versions(name)
     if alias == CHAMPION and versions:
-        await prepare(state.client, state.workers, {f"{name}@{versions[-1]}"}, wait_s, f"{name}/{alias}")
+        await prepare(state.client, state.workers, {str(ModelRef(name, versions[-1]))}, wait_s, f"{name}/{alias}")
     return await _switched(state, Change(model=name, alias=alias, to=None, by=caller.name, reason=reason))
 
 
@@ -126,7 +127,7 @@ def _objections(state: State, name: str, alias: str, means: Alias) -> list[str]:
             raise no_version(state, name, version, error) from None
     served = [means.version] if alias == CHAMPION else []
     served += [] if means.canary is None else [means.canary]
-    found = (objection(f"{name}@{version}", qualities[version]) for version in served)
+    found = (objection(str(ModelRef(name, version)), qualities[version]) for version in served)
     return [reason for reason in found if reason is not None]
 
 

@@ -13,8 +13,9 @@ from api.state import State, state_of
 from api.versions.alias_table import NO_CANARY, choose_version
 from api.versions.promotion import read_changes
 from api.versions.quality import REPORT, REPORT_PAGE, read_quality
+from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError, NotFound
-from shared.models.registry import VERSION, read_file
+from shared.models.registry import read_file
 
 DEFAULT_CHANGES = 100
 MOST_CHANGES = 1000  # of one reply
@@ -64,7 +65,7 @@ async def get_report(request: Request) -> Response:
             return Response(page, 200, PAGE_HEADERS, "text/html; charset=utf-8")
     report = await _read(state, name, version, REPORT)
     if report is None:
-        raise NotFound(f"{name}@{version} has no {REPORT}: the gate has not judged it")
+        raise NotFound(f"{ModelRef(name, version)} has no {REPORT}: the gate has not judged it")
     return Response(report, 200, headers, "application/json")
 
 
@@ -92,10 +93,10 @@ def _version_of(request: Request) -> int:
     """The version of the path: `latest`, an alias, or any number, since a listing may be late to know of a version, and
     its files tell. Raises NotFound.
     """
-    wanted = str(request.path_params["version"])
-    if VERSION.fullmatch(wanted):
-        return int(wanted)
-    return int(state_of(request).meaning(f"{request.path_params['name']}@{wanted}").rpartition("@")[2])
+    ref = ModelRef.parse(f"{request.path_params['name']}@{request.path_params['version']}")
+    if ref.is_version:
+        return ref.version
+    return ModelRef.parse(state_of(request).meaning(str(ref))).version
 
 
 def no_version(state: State, name: str, version: int, error: ModelError) -> NotFound:
@@ -108,7 +109,7 @@ def _model_json(state: State, name: str) -> dict[str, Any]:
     """`serves` is what the bare name means now, without its canary; null when it has lost all of its versions."""
     versions, aliases = state.catalog.versions(name), state.aliases.of(name)
     try:
-        serves = f"{name}@{choose_version(name, state.catalog.models, aliases, NO_CANARY)}"
+        serves = str(ModelRef(name, choose_version(ModelRef(name), state.catalog.models, aliases, NO_CANARY)))
     except NotFound:
         serves = None
     path = f"/models/{name}"

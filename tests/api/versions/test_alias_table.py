@@ -11,6 +11,7 @@ import redis
 from api.versions.alias_table import Aliases, choose_version, decode_table, needs_aliases
 from shared.config.settings import Settings
 from shared.contract.alias import Alias, encode_alias
+from shared.contract.model_ref import ModelRef
 from shared.errors import NotFound, Unavailable
 from shared.redis import keys
 from shared.redis.connection import api_client
@@ -36,7 +37,7 @@ ALIASES = {"champion": Alias(1), "candidate": Alias(2, canary=10, canary_percent
 )
 def test_a_name_is_its_champion_or_its_latest_version(ref: str, aliases: Mapping[str, Alias], version: int) -> None:
     """And an alias is believed, whatever the registry was last seen to have."""
-    assert choose_version(ref, MODELS, aliases) == version
+    assert choose_version(ModelRef.parse(ref), MODELS, aliases) == version
 
 
 @pytest.mark.parametrize(
@@ -53,13 +54,13 @@ def test_a_name_is_its_champion_or_its_latest_version(ref: str, aliases: Mapping
 )
 def test_what_is_not_there_is_told_with_what_is(ref: str, reason: str) -> None:
     with pytest.raises(NotFound) as refused:
-        choose_version(ref, MODELS, ALIASES if ref.startswith("cnn") else {})
+        choose_version(ModelRef.parse(ref), MODELS, ALIASES if ref.startswith("cnn") else {})
     assert reason in refused.value.detail
 
 
 def test_without_models_that_is_told() -> None:
     with pytest.raises(NotFound, match="no model 'cnn'; there: none"):
-        choose_version("cnn", {}, {})
+        choose_version(ModelRef("cnn"), {}, {})
 
 
 def test_a_canary_gets_its_share_of_requests() -> None:
@@ -67,20 +68,20 @@ def test_a_canary_gets_its_share_of_requests() -> None:
     draws, share = 20_000, 0.05
     chance = random.Random()
     aliases = {"champion": Alias(1, canary=2, canary_percent=100 * share)}
-    chosen = [choose_version("cnn", MODELS, aliases, chance.random()) for _ in range(draws)]
+    chosen = [choose_version(ModelRef("cnn"), MODELS, aliases, chance.random()) for _ in range(draws)]
     assert set(chosen) == {1, 2}
     assert abs(chosen.count(2) - draws * share) < 6 * math.sqrt(draws * share * (1 - share))
 
 
 def test_without_a_draw_a_canary_gets_nothing() -> None:
-    assert choose_version("cnn", MODELS, {"champion": Alias(1, canary=2, canary_percent=100)}) == 1
+    assert choose_version(ModelRef("cnn"), MODELS, {"champion": Alias(1, canary=2, canary_percent=100)}) == 1
 
 
 @pytest.mark.parametrize(
     ("ref", "needed"), [("cnn", True), ("cnn@champion", True), ("cnn@2", False), ("cnn@latest", False)]
 )
 def test_a_version_can_be_asked_for_without_any_alias(ref: str, needed: bool) -> None:
-    assert needs_aliases(ref) is needed
+    assert needs_aliases(ModelRef.parse(ref)) is needed
 
 
 def test_a_table_has_what_is_an_alias_and_says_what_is_not(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from shared.config.settings import Settings, trainer_threads
 from shared.contract.alias import CHAMPION
+from shared.contract.model_ref import ModelRef
 from shared.models.registry import load_version, versions
 from shared.redis.connection import Client
 from worker.tasks.retraining import stages
@@ -102,11 +103,11 @@ class Pipeline:
     def _judge(self, version: int) -> Outcome | None:
         """None for a version that has passed the gate."""
         model = self._training.model
-        ref = f"{model}@{version}"
+        ref = str(ModelRef(model, version))
         self._command("export", stages.export_command(self._place, model, version))
         self._command("evaluate", stages.evaluate_command(self._place, ref))
         number = champion_of(self._client, model, versions(self._models_dir, model))
-        champion = "none" if number is None else f"{model}@{number}"
+        champion = "none" if number is None else str(ModelRef(model, number))
         command = stages.qa_command(
             self._place.staging_dir, ref, champion, self._models_dir, self._training.parameters.floor
         )
@@ -125,7 +126,9 @@ class Pipeline:
             set_alias(self._client, model, CHAMPION, before, self._name, only_new=True)
         self._held.insist({"publishing": version})
         try:
-            self._command("publish", stages.publish_command(self._place, f"{model}@{version}", self._models_dir))
+            self._command(
+                "publish", stages.publish_command(self._place, str(ModelRef(model, version)), self._models_dir)
+            )
         except StageFailed:
             if insist or version not in versions(self._models_dir, model):
                 raise
@@ -135,7 +138,7 @@ class Pipeline:
     def _announce(self, version: int) -> Outcome:
         model, wanted = self._training.model, self._training.parameters
         set_alias(self._client, model, CANDIDATE, version, self._name)
-        fields: Fields = {"version": f"{model}@{version}", "promotion": "left to a person"}
+        fields: Fields = {"version": str(ModelRef(model, version)), "promotion": "left to a person"}
         if wanted.promote == "if_passed":
             fault = promote(self._settings, model, version)
             fields["promotion"] = "promoted" if fault is None else f"left to a person: {fault}"
@@ -143,7 +146,7 @@ class Pipeline:
 
     def _is_published(self, version: int) -> bool:
         """Whether the version of that number is what lies in our own registry."""
-        ref = f"{self._training.model}@{version}"
+        ref = str(ModelRef(self._training.model, version))
         if version not in versions(self._models_dir, self._training.model):
             return False
         if version not in versions(self._place.staging_dir, self._training.model):

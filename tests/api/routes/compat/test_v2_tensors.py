@@ -5,6 +5,7 @@ import orjson
 import pytest
 
 from api.routes.compat.v2_tensors import DTYPES, InferRequest, encode_reply, parse_request
+from shared.contract.model_ref import ModelRef
 from shared.errors import BadParameter
 
 LABELS = [str(digit) for digit in range(10)]
@@ -97,7 +98,7 @@ def test_a_header_length_outside_the_body_is_refused(length: str) -> None:
 
 
 def test_a_reply_echoes_the_id_and_has_flat_numbers() -> None:
-    body, split = encode_reply(PROBABILITIES, "cnn", "2", parse(request() | {"id": "a"}), LABELS)
+    body, split = encode_reply(PROBABILITIES, ModelRef("cnn", 2), parse(request() | {"id": "a"}), LABELS)
     reply = orjson.loads(body)
     assert split is None
     assert (reply["id"], reply["model_name"], reply["model_version"]) == ("a", "cnn", "2")
@@ -107,7 +108,7 @@ def test_a_reply_echoes_the_id_and_has_flat_numbers() -> None:
 
 def test_a_binary_reply_has_its_numbers_after_the_json() -> None:
     asked = parse(request() | {"parameters": {"binary_data_output": True}})
-    body, split = encode_reply(PROBABILITIES, "cnn", "2", asked, LABELS)
+    body, split = encode_reply(PROBABILITIES, ModelRef("cnn", 2), asked, LABELS)
     assert split is not None
     output = orjson.loads(body[:split])["outputs"][0]
     assert output["parameters"] == {"binary_data_size": 80}
@@ -121,7 +122,7 @@ def test_an_output_may_want_otherwise_than_the_request() -> None:
 
 def test_classification_names_the_likeliest_first() -> None:
     wanted = {"name": "probabilities", "parameters": {"classification": 2}}
-    body, _ = encode_reply(PROBABILITIES, "cnn", "2", parse(request() | {"outputs": [wanted]}), LABELS)
+    body, _ = encode_reply(PROBABILITIES, ModelRef("cnn", 2), parse(request() | {"outputs": [wanted]}), LABELS)
     output = orjson.loads(body)["outputs"][0]
     assert (output["datatype"], output["shape"]) == ("BYTES", [2, 2])
     assert output["data"] == ["0.919000:3:3", "0.009000:0:0", "0.919000:7:7", "0.009000:0:0"]
