@@ -12,7 +12,7 @@ import uvicorn
 
 from api.app import make_app
 from api.http.connection_limits import BoundedProtocol, Bounds
-from api.http.event_streams import Watchers
+from api.http.event_streams import EventStreams
 from api.http.listening import bind_listeners
 from api.http.request_origin import about_request
 from api.metrics import Metrics
@@ -33,9 +33,9 @@ def main() -> None:
     try:
         settings = load_settings(os.environ)
         configure_logs(settings.log_format, settings.log_level, "api", about=about_request)
-        watchers = Watchers(settings.max_watchers)
+        event_streams = EventStreams(settings.max_watchers)
         metrics = Metrics()
-        app = make_app(settings, watchers, metrics)
+        app = make_app(settings, event_streams, metrics)
         # As long a queue as connections are allowed: a burst that the kernel drops comes again after seconds.
         listeners = bind_listeners(settings.api_host, settings.api_port, settings.max_connections)
     except MnistifiedError as error:
@@ -49,7 +49,7 @@ def main() -> None:
     logger.info("bound to %s", ", ".join(sorted({"{}, port {}".format(*each.getsockname()) for each in listeners})))
     config = uvicorn.Config(
         app,
-        http=functools.partial(BoundedProtocol, Bounds(settings, watchers, metrics)),  # type: ignore[arg-type]
+        http=functools.partial(BoundedProtocol, Bounds(settings, event_streams, metrics)),  # type: ignore[arg-type]
         ws="none",
         log_config=None,
         access_log=False,  # api/http/observing.py says what there is to say of a request

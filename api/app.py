@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.access import Access, Gate
-from api.http.event_streams import Watchers
+from api.http.event_streams import EventStreams
 from api.http.observing import Observed
 from api.http.responses import on_http_exception, on_redis_error, on_request_error
 from api.http.route_templates import TEMPLATE, Templated
@@ -112,9 +112,9 @@ async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
 
 
-def make_app(settings: Settings, watchers: Watchers, metrics: Metrics) -> ASGIApp:
+def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) -> ASGIApp:
     """Raises DatasetError, ModelError or SettingError when the service could not be served."""
-    state = make_state(settings, watchers, metrics)
+    state = make_state(settings, event_streams, metrics)
     tracing = open_tracing(settings, "mnistified-api", f"{socket.gethostname()}:{os.getpid()}")
 
     @contextlib.asynccontextmanager

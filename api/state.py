@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from api.http.event_streams import Watchers
+from api.http.event_streams import EventStreams
 from api.images.decode_pool import Decoder
 from api.metrics import Metrics
 from api.queue.enqueue import Enqueuer
@@ -44,7 +44,7 @@ class State:
     verbose: Verbose
     decoder: Decoder
     trainings: Trainings
-    watchers: Watchers
+    event_streams: EventStreams
     metrics: Metrics
     statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
 
@@ -62,7 +62,7 @@ class State:
         return str(ModelRef(wanted.name, choose_version(wanted, self.catalog.models, aliases, draw)))
 
 
-def make_state(settings: Settings, watchers: Watchers, metrics: Metrics) -> State:
+def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics) -> State:
     """Reads the dataset and the registry; connects to nothing yet.
 
     Raises DatasetError, ModelError or SettingError when the service could not be served.
@@ -87,7 +87,7 @@ def make_state(settings: Settings, watchers: Watchers, metrics: Metrics) -> Stat
         decoder=Decoder(settings.max_fit_pixels, metrics),
         verbose=Verbose(client, catalog),
         trainings=Trainings(client, settings),
-        watchers=watchers,
+        event_streams=event_streams,
         metrics=metrics,
     )
 

@@ -7,7 +7,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from api.http.event_streams import Watchers
+from api.http.event_streams import EventStreams
 from api.http.responses import problem
 from api.http.single_write import JoiningTransport, OneWriteProtocol
 from api.metrics import Metrics
@@ -27,8 +27,8 @@ Stall = tuple[str, int]  # what is waited for, and a number that changes with an
 class Bounds:
     """The bounds of one process, and the timer that all of its connections share; it rests while there are none."""
 
-    def __init__(self, settings: Settings, watchers: Watchers, metrics: Metrics) -> None:
-        self.watchers = watchers
+    def __init__(self, settings: Settings, event_streams: EventStreams, metrics: Metrics) -> None:
+        self.event_streams = event_streams
         self.metrics = metrics
         self.max_connections = settings.max_connections
         self.head_timeout_s = settings.head_timeout_s
@@ -74,7 +74,7 @@ class BoundedProtocol(OneWriteProtocol):
 
     def shutdown(self) -> None:
         """The server is to stop, once every response has ended; streams of events do not by themselves."""
-        self.bounds.watchers.ending = True
+        self.bounds.event_streams.ending = True
         super().shutdown()
 
     def data_received(self, data: bytes) -> None:

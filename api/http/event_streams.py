@@ -1,27 +1,11 @@
-"""How many follow results, as streams of events, in one process."""
+"""The event streams that this process holds open."""
 
-import contextlib
-from collections.abc import Iterator
-
-from api.http.responses import RETRY_AFTER_S
-from shared.errors import QueueFull
+from api.http.capacity import Capacity
 
 
-class Watchers:
-    """How many streams this process holds open, and the sign for all of them to end, which it will not be asked for."""
+class EventStreams:
+    """Limits the number of open event streams. `ending` tells all of them to end, when the server shuts down."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_streams: int) -> None:
         self.ending = False
-        self._most = most
-        self._now = 0
-
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """Around the whole of a stream. Raises QueueFull."""
-        if self._now >= self._most:
-            raise QueueFull(f"{self._now} streams of events are open here, as many as may", RETRY_AFTER_S, "watchers")
-        self._now += 1
-        try:
-            yield
-        finally:
-            self._now -= 1
+        self.capacity = Capacity(max_streams, "watchers", "{} event streams are open in this process, the maximum")

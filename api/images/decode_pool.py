@@ -5,14 +5,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from api.http.responses import RETRY_AFTER_S
+from api.http.capacity import Capacity
 from api.images.decode import decode_image, is_quick
 from api.images.fit import fit_picture, fit_pixels
 from api.metrics import Metrics
-from shared.errors import QueueFull
 
 THREADS = 2  # that compete with the event loop for the interpreter's lock; the largest pictures take some 200 MB each
-MOST_WAITING = 64  # files of up to MAX_IMAGE_BYTES each
+MAX_WAITING = 64  # files of up to MAX_IMAGE_BYTES each
 
 
 class Decoder:
@@ -22,7 +21,7 @@ class Decoder:
         self._metrics = metrics
         self._most_fit_pixels = most_fit_pixels
         self._threads = ThreadPoolExecutor(THREADS, "decode")
-        self._waiting = 0
+        self._waiting = Capacity(MAX_WAITING, "decoding", "{} large image files wait to be decoded in this process")
 
     async def decode(self, data: bytes) -> bytes:
         """As `decode_image`. Raises QueueFull too, when as many files wait for a thread as may."""
@@ -43,13 +42,8 @@ class Decoder:
         return await self._aside(fit_pixels, pixels)
 
     async def _aside(self, make_pixels: Callable[[bytes], bytes], data: bytes) -> bytes:
-        if self._waiting >= MOST_WAITING:
-            raise QueueFull(f"{self._waiting} large image files wait to be decoded here", RETRY_AFTER_S, "decoding")
-        self._waiting += 1
-        try:
+        with self._waiting.slot():
             return await asyncio.get_running_loop().run_in_executor(self._threads, make_pixels, data)
-        finally:
-            self._waiting -= 1
 
     def close(self) -> None:
         """What is not begun is not decoded any more."""

@@ -3,25 +3,24 @@
 import asyncio
 import contextvars
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
+from api.http.capacity import Capacity
 from api.http.parameters import Maps
 from api.http.uid import new_uid
 from api.metrics import Metrics
 from api.queue.enqueue import Enqueuer
 from api.queue.redis_wire import Wires
-from api.queue.refusal_delay import hold_back_s
 from api.queue.wakeups import Answer, Replies
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.block import Block
 from shared.contract.entry import NO_ORIGIN, Entry, Origin
-from shared.errors import DeadlinePassed, QueueFull, RequestError, Unavailable, WaitTimeout
+from shared.errors import DeadlinePassed, RequestError, Unavailable, WaitTimeout
 from shared.redis import keys
 
 logger = logging.getLogger(__name__)
@@ -89,31 +88,21 @@ class Singles:
         self._replies = replies
         self._entry_images = settings.interactive_entry_images
         self._result_ttl_s = settings.single_result_ttl_s
-        self._most_waiting = settings.max_waiting_singles
-        self._waiting = 0
-        self._refused = 0  # and not told yet
+        detail = "{} requests wait for their answers in this process"
+        self._requests = Capacity(settings.max_waiting_singles, "waiting", detail)
         self._gathered: list[Waiting] = []
         self._writer: asyncio.Task[None] | None = None
         self._nobodys = contextvars.Context()  # the writer is of many requests: what it logs is about none of them
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for their answers now."""
-        return self._waiting
+        """Return the number of requests that wait for their answers."""
+        return self._requests.in_progress
 
     async def require_room(self) -> None:
-        """Comes before a request's work. Raises QueueFull when as many requests wait as may, after `hold_back_s`."""
-        if self._waiting < self._most_waiting:
-            return
-        detail = f"{self._waiting} requests wait for their answers here"
-        retry_after_s = self._enqueuer.drain_s(self._waiting)
-        self._refused += 1
-        try:
-            await asyncio.sleep(hold_back_s(self._refused / self._most_waiting, random.random()))  # noqa: S311
-        finally:
-            self._refused -= 1
-        # In no variable: an error that a frame of its own traceback holds is a cycle.
-        raise QueueFull(detail, retry_after_s, "waiting")
+        """Raise QueueFull after a delay if the maximum number of requests wait. Call it before a request's work."""
+        if self._requests.full:
+            await self._requests.refuse_late(self._enqueuer.drain_s(self.waiting))
 
     async def classify(self, asked: SingleRequest, gone: Callable[[], Awaitable[None]]) -> tuple[Block, int, str]:
         """The block with the answer, the image's position in it, and its id. `gone` returns when the client has.
@@ -129,7 +118,6 @@ class Singles:
             waiting.deadline_ms = int((time.time() + asked.timeout_s) * 1e3)
             wait_s = min(wait_s, asked.timeout_s)
         self._gathered.append(waiting)
-        self._waiting += 1
         if self._writer is None or self._writer.done():
             self._writer = loop.create_task(self._write_gathered(), context=self._nobodys)
         long_wait: asyncio.Task[None] | None = None
@@ -144,12 +132,12 @@ class Singles:
             else loop.call_later(LISTEN_AFTER_S, wait_on)
         )
         try:
-            block, position = await waiting.answer
+            with self._requests:
+                block, position = await waiting.answer
         except RequestError:
             del waiting  # its answer holds the error, whose traceback holds this frame: a cycle, with the image in it
             raise
         finally:
-            self._waiting -= 1
             timer.cancel()
             if long_wait is not None:
                 long_wait.cancel()

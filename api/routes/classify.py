@@ -119,7 +119,7 @@ async def classify_single(
     if asked.maps is None:
         return await _classify(state, asked, scope, receive, started_s)
     await state.verbose.require(asked.model)
-    async with state.verbose.turn():
+    async with state.verbose.slot():
         reply = await _classify(state, asked, scope, receive, started_s)
         reply |= await state.verbose.beside(reply["id"], asked.maps)
     return reply | {"elapsed_time_ms": elapsed_ms(started_s)}

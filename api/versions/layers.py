@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,20 +10,20 @@ import numpy as np
 import orjson
 from redis.exceptions import RedisError
 
+from api.http.capacity import Capacity
 from api.http.parameters import Maps
-from api.http.responses import RETRY_AFTER_S, to_json
+from api.http.responses import to_json
 from api.images.tiles import picture, png_base64
-from api.queue.refusal_delay import hold_back_s
 from api.versions.catalog import Catalog
 from shared.contract.layers_blob import LayerOutput, Layers, decode_layers
-from shared.errors import BadParameter, EntryError, NotFound, QueueFull
+from shared.errors import BadParameter, EntryError, NotFound
 from shared.images import images_from_pixels
 from shared.redis import keys
 from shared.redis.connection import Client
 
 logger = logging.getLogger(__name__)
 
-AT_A_TIME = 16  # in one API process: an answer may have megabytes
+MAX_REQUESTS = 16  # in one API process: an answer may have megabytes
 DECIMALS = 4
 GONE = "the layers are gone: the newest few are kept, and not for long; ask again"
 
@@ -35,7 +34,7 @@ class Verbose:
     def __init__(self, client: Client, catalog: Catalog) -> None:
         self._client = client
         self._catalog = catalog
-        self._under_way = 0
+        self._requests = Capacity(MAX_REQUESTS, "verbose", "{} verbose requests are in progress in this process")
 
     async def require(self, ref: str) -> None:
         """Raises BadParameter for a version, `name@version`, that was published without its layers."""
@@ -43,17 +42,12 @@ class Verbose:
             raise BadParameter(f"verbose=1: {ref} was published without its layers")
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Around all of a verbose request's work. Raises QueueFull when as many as may are under way."""
-        if self._under_way >= AT_A_TIME:
-            detail = f"{self._under_way} verbose requests are under way here, as many as may"
-            await asyncio.sleep(hold_back_s(held=1.0, chance=random.random()))  # noqa: S311
-            raise QueueFull(detail, RETRY_AFTER_S, "verbose")
-        self._under_way += 1
-        try:
+    async def slot(self) -> AsyncIterator[None]:
+        """Count a verbose request, from before its work to its response. Raises QueueFull after a delay."""
+        if self._requests.full:
+            await self._requests.refuse_late()
+        with self._requests:
             yield
-        finally:
-            self._under_way -= 1
 
     async def beside(self, single_id: str, maps: Maps) -> dict[str, Any]:
         """For a reply, beside its answer; `layers` is null and `layers_error` says why where there are none."""

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.http.access import caller_of
-from api.http.event_streams import Watchers
+from api.http.event_streams import EventStreams
 from api.http.responses import to_json
 from api.queue.job_view import job_json
 from api.routes.results.event_ranges import numbers_of, runs_of, runs_text
@@ -54,14 +54,14 @@ class Progress:
 
 
 class EventStream(StreamingResponse):
-    """Counts as a watcher for as long as it lasts."""
+    """A response that counts as an open event stream until it ends."""
 
-    def __init__(self, content: AsyncIterator[bytes], watchers: Watchers) -> None:
+    def __init__(self, content: AsyncIterator[bytes], event_streams: EventStreams) -> None:
         super().__init__(content, headers=HEADERS, media_type="text/event-stream")
-        self._watchers = watchers
+        self._event_streams = event_streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._watchers.turn():
+        with self._event_streams.capacity.slot():
             await super().__call__(scope, receive, send)
 
 
@@ -85,17 +85,17 @@ async def get_events(request: Request) -> Response:
 
     async def events() -> AsyncIterator[bytes]:
         with state.replies.job_end(result_id) as ended:
-            async for event in follow(read, told, ended, state.watchers):
+            async for event in follow(read, told, ended, state.event_streams):
                 yield event
 
-    return EventStream(events(), state.watchers)
+    return EventStream(events(), state.event_streams)
 
 
 async def follow(
     read: Callable[[], Awaitable[Progress]],
     told: set[int],
     ended: asyncio.Event,
-    watchers: Watchers,
+    event_streams: EventStreams,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> AsyncIterator[bytes]:
     """Events until the job is final; `told` are the chunks that the client knows of. `ended` is set when it may be.
@@ -105,7 +105,7 @@ async def follow(
     yield b"retry: %d\n\n" % RECONNECT_MS
     started_s = sent_s = time.monotonic()
     tick_s, counts = TICK_S, None
-    while not watchers.ending and time.monotonic() - started_s < LONGEST_S:
+    while not event_streams.ending and time.monotonic() - started_s < LONGEST_S:
         ended.clear()
         tick_s = min(2 * tick_s, SLOW_TICK_S)
         try:

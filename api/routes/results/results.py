@@ -60,7 +60,7 @@ async def get_layers(request: Request) -> Response:
     maps = maps_parameter(request.query_params)
     if not await read_single(state, result_id, caller):
         await state.jobs.read(result_id, caller)
-    async with state.verbose.turn():
+    async with state.verbose.slot():
         return Json(await state.verbose.read(result_id, maps))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from api.images import decode_pool
 from api.images.decode import QUICK_BYTES, decode_image, is_quick
-from api.images.decode_pool import MOST_WAITING, THREADS, Decoder
+from api.images.decode_pool import MAX_WAITING, THREADS, Decoder
 from api.metrics import Metrics
 from shared.data.dataset import Split
 from shared.errors import BadImage, QueueFull
@@ -55,7 +55,7 @@ def test_quick_files_do_not_wait_for_those_that_are_not(monkeypatch: pytest.Monk
 
     async def scenario() -> None:
         decoder = Decoder(10**6, Metrics())
-        slow = [asyncio.create_task(decoder.decode(LARGE)) for _ in range(MOST_WAITING)]
+        slow = [asyncio.create_task(decoder.decode(LARGE)) for _ in range(MAX_WAITING)]
         for _ in range(THREADS):
             assert await asyncio.to_thread(held.begun.acquire, timeout=30)
         assert len(await decoder.decode(FILES["PNG"])) == 784

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 from redis.exceptions import ConnectionError
 
-from api.queue import refusal_delay
+from api.http import capacity
 from api.versions.catalog import Catalog
-from api.versions.layers import AT_A_TIME, GONE, Verbose, layers_json
+from api.versions.layers import GONE, MAX_REQUESTS, Verbose, layers_json
 from shared.config.settings import load_settings
 from shared.contract.layers_blob import LayerOutput, Layers, encode_layers, layer_output
 from shared.data.dataset import Split
@@ -212,7 +212,7 @@ def test_verbose_and_plain_requests_at_once_do_not_disturb_each_other(system: Sy
     alone = [system.http.get(f"/mnist/classify/{index}").json()["debug"]["probabilities"] for index in range(60)]
 
     async def classify_all() -> list[httpx.Response]:
-        at_a_time = asyncio.Semaphore(AT_A_TIME)
+        at_a_time = asyncio.Semaphore(MAX_REQUESTS)
 
         async def verbosely(index: int) -> httpx.Response:
             async with at_a_time:
@@ -259,18 +259,18 @@ def test_numbers_that_are_none_are_null_and_black() -> None:
 
 
 def test_more_than_may_be_under_way_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusal_delay, "HELD_BACK_S", (0.0, 0.0))
+    monkeypatch.setattr(capacity, "DELAY_S", (0.0, 0.0))
 
     async def fill() -> None:
         nothing: Any = None
         reader = Verbose(nothing, nothing)
-        turns = [reader.turn() for _ in range(AT_A_TIME)]
-        for turn in turns:
-            await turn.__aenter__()
+        slots = [reader.slot() for _ in range(MAX_REQUESTS)]
+        for slot in slots:
+            await slot.__aenter__()
         with pytest.raises(QueueFull, match="16 verbose requests"):
-            await reader.turn().__aenter__()
-        await turns[0].__aexit__(None, None, None)
-        async with reader.turn():
+            await reader.slot().__aenter__()
+        await slots[0].__aexit__(None, None, None)
+        async with reader.slot():
             pass
 
     asyncio.run(fill())

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
-from api.http.event_streams import Watchers
+from api.http.event_streams import EventStreams
 from api.routes.results import events
 from api.routes.results.events import HEARTBEAT, Progress, follow
 from shared.errors import NotFound
@@ -117,7 +117,7 @@ def test_a_single_whose_wait_ran_out_has_events_too(redis_server: RedisServer) -
         assert (name, single["state"], single["new_items"]) == ("final", "done", [[0, 1]])
 
 
-def test_more_watchers_than_may_be_are_refused_until_one_has_gone(idle: System) -> None:
+def test_an_event_stream_beyond_the_limit_is_refused_until_another_ends(idle: System) -> None:
     job_id = idle.submit(json={"start": 0, "stop": 1})
     path = f"/results/{job_id}/events"
     with httpx.Client(base_url=idle.url) as other, other.stream("GET", path) as reply:
@@ -173,7 +173,7 @@ async def gathered(stream: AsyncIterator[bytes], most: int = 100) -> list[bytes]
 def test_chunks_out_of_order_are_told_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "TICK_S", 0.001)
     read = reading(progress(10, {2}), progress(10, {2}), progress(30, {0, 2, 3}), progress(40, {0, 1, 2, 3}))
-    first, second, last = asyncio.run(gathered(follow(read, set(), asyncio.Event(), Watchers(1))))
+    first, second, last = asyncio.run(gathered(follow(read, set(), asyncio.Event(), EventStreams(1))))
     assert b"id: 2-3\n" in first
     assert b'"new_items":[[20,30]]' in first
     assert b"id: 0-1,2-4\n" in second
@@ -185,7 +185,7 @@ def test_chunks_out_of_order_are_told_as_they_come(monkeypatch: pytest.MonkeyPat
 def test_what_was_had_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "TICK_S", 0.001)
     read = reading(progress(30, {0, 1, 2}), progress(40, {0, 1, 2, 3}))
-    first, last = asyncio.run(gathered(follow(read, {0, 2}, asyncio.Event(), Watchers(1))))
+    first, last = asyncio.run(gathered(follow(read, {0, 2}, asyncio.Event(), EventStreams(1))))
     assert b'"new_items":[[10,20]]' in first
     assert b'"new_items":[[30,40]]' in last
 
@@ -196,7 +196,7 @@ def test_the_end_is_told_when_it_is_published_whatever_the_ticks(monkeypatch: py
 
     async def told() -> list[bytes]:
         ended = asyncio.Event()
-        stream = follow(reading(progress(0, set()), progress(40, {0, 1, 2, 3})), set(), ended, Watchers(1))
+        stream = follow(reading(progress(0, set()), progress(40, {0, 1, 2, 3})), set(), ended, EventStreams(1))
         got = [await anext(stream), await anext(stream)]
         asyncio.get_running_loop().call_later(0.01, ended.set)
         return got + [event async for event in stream]
@@ -207,14 +207,14 @@ def test_the_end_is_told_when_it_is_published_whatever_the_ticks(monkeypatch: py
 def test_silence_has_heartbeats_and_redis_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "TICK_S", 0.001)
     read = reading(RedisAway("gone"), RedisAway("gone"), progress(40, set()))
-    told = asyncio.run(gathered(follow(read, set(), asyncio.Event(), Watchers(1), heartbeat_s=0)))
+    told = asyncio.run(gathered(follow(read, set(), asyncio.Event(), EventStreams(1), heartbeat_s=0)))
     assert told[:-1] == [HEARTBEAT, HEARTBEAT]
     assert b"event: final" in told[-1]
 
 
 def test_a_stream_ends_with_its_result_and_after_its_longest_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = follow(reading(NotFound("no result")), set(), asyncio.Event(), Watchers(1))
+    gone = follow(reading(NotFound("no result")), set(), asyncio.Event(), EventStreams(1))
     assert asyncio.run(gathered(gone)) == []
     monkeypatch.setattr(events, "LONGEST_S", 0.0)
-    ended = follow(reading(progress(0, set())), set(), asyncio.Event(), Watchers(1))
+    ended = follow(reading(progress(0, set())), set(), asyncio.Event(), EventStreams(1))
     assert asyncio.run(gathered(ended)) == []

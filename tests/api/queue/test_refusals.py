@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.queue.refusal_delay import hold_back_s
 from shared.errors import QueueFull
 from tests.api.queue.singles_world import World, run
 
@@ -66,11 +65,3 @@ def test_what_the_queue_refuses_leaves_nothing_for_the_collector() -> None:
         assert refusal() is None
 
     run(scenario())
-
-
-@pytest.mark.parametrize(
-    ("held", "chance", "after_s"),
-    [(0.1, 0.0, 0.5), (1.0, 1.0, 1.5), (2.0, 0.5, 2.0), (3.0, 0.0, 1.5), (50.0, 0.5, 3.0), (50.0, 1.0, 4.5)],
-)
-def test_the_more_refusals_are_held_back_the_longer_each_is(held: float, chance: float, after_s: float) -> None:
-    assert hold_back_s(held, chance) == pytest.approx(after_s)
