@@ -1,9 +1,9 @@
 """The client for programs with an event loop, asyncio's or trio's: `mnistified.client` with `await`."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import anyio
 import anyio.to_thread
@@ -23,9 +23,15 @@ class AsyncClient:
     """`Client`, for an event loop; files are read in threads. Close it, or use it in an `async with`."""
 
     def __init__(
-        self, url: str | None = None, key: str | None = None, timeout_s: float = 60.0, retries: int = 6
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        timeout_s: float = 60.0,
+        retries: int = 6,
+        headers: Mapping[str, str] | None = None,
+        trust_env: bool = True,
     ) -> None:
-        self._options = Options.of(url, key, timeout_s, retries)
+        self._options = Options.of(url, key, timeout_s, retries, headers, trust_env)
         self._http = httpx.AsyncClient(**self._options.httpx_options())
 
     @property
@@ -59,6 +65,26 @@ class AsyncClient:
 
     async def models(self) -> dict[str, Any]:
         return await self._run(calls.get_models(self._options.retries))
+
+    async def set_alias(
+        self,
+        model: str,
+        alias: str,
+        version: int,
+        *,
+        wait_s: float | None = None,
+        **change: Unpack[calls.AliasChange],
+    ) -> dict[str, Any]:
+        """See `Client.set_alias`."""
+        return await self._run(calls.set_alias(model, alias, version, change, wait_s, self._options.retries))
+
+    async def delete_alias(
+        self, model: str, alias: str, *, reason: str = "", wait_s: float | None = None
+    ) -> dict[str, Any]:
+        return await self._run(calls.delete_alias(model, alias, reason, wait_s, self._options.retries))
+
+    async def alias_changes(self, model: str, limit: int = 100) -> list[dict[str, Any]]:
+        return await self._run(calls.alias_changes(model, limit, self._options.retries))
 
     async def status(self) -> dict[str, Any]:
         return await self._run(calls.get_json("/status", self._options.retries))

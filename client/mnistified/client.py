@@ -2,9 +2,9 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import httpx
 
@@ -23,13 +23,20 @@ class Client:
 
     `url` and `key` come from MNISTIFIED_URL and MNISTIFIED_KEY where they are not given. An answer is waited for up to
     `timeout_s`; what failed for a moment (connections, 429, 503) is tried again up to `retries` times, each time
-    after a longer pause, never sooner than `Retry-After` says. Every method raises MnistifiedError.
+    after a longer pause, never sooner than `Retry-After` says. `headers` are sent with every request; `trust_env=False`
+    ignores HTTP_PROXY and the other proxy variables of the environment. Every method raises MnistifiedError.
     """
 
     def __init__(
-        self, url: str | None = None, key: str | None = None, timeout_s: float = 60.0, retries: int = 6
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        timeout_s: float = 60.0,
+        retries: int = 6,
+        headers: Mapping[str, str] | None = None,
+        trust_env: bool = True,
     ) -> None:
-        self._options = Options.of(url, key, timeout_s, retries)
+        self._options = Options.of(url, key, timeout_s, retries, headers, trust_env)
         self._http = httpx.Client(**self._options.httpx_options())
 
     @property
@@ -95,6 +102,31 @@ class Client:
     def models(self) -> dict[str, Any]:
         """What the service says of each model, by name."""
         return self._run(calls.get_models(self._options.retries))
+
+    def set_alias(
+        self,
+        model: str,
+        alias: str,
+        version: int,
+        *,
+        wait_s: float | None = None,
+        **change: Unpack[calls.AliasChange],
+    ) -> dict[str, Any]:
+        """Make `alias` of `model` mean `version` and return the change record.
+
+        Blocks until every worker has loaded the versions, for `wait_s` at most; None leaves the limit to the service.
+        `canary` and `shadow` are versions, `canary_percent` is the canary's share of the requests, `force` overrules
+        the quality gate and needs a `reason`.
+        """
+        return self._run(calls.set_alias(model, alias, version, change, wait_s, self._options.retries))
+
+    def delete_alias(self, model: str, alias: str, *, reason: str = "", wait_s: float | None = None) -> dict[str, Any]:
+        """Delete `alias` of `model` and return the change record."""
+        return self._run(calls.delete_alias(model, alias, reason, wait_s, self._options.retries))
+
+    def alias_changes(self, model: str, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the last changes of the model's aliases, newest first."""
+        return self._run(calls.alias_changes(model, limit, self._options.retries))
 
     def status(self) -> dict[str, Any]:
         return self._run(calls.get_json("/status", self._options.retries))

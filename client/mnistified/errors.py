@@ -9,7 +9,7 @@ MnistifiedError
     │   ├── NotFound      404  no such result, model, test image
     │   ├── Conflict      409  an idempotency key that belongs to other images
     │   └── QueueFull     429  the queue is full, or a key's limit is reached
-    └── ServiceFailed     5xx
+    └── ServiceFailed     5xx, or an answer that is not the service's
         └── Unavailable   503  Redis or every worker is away
 """
 

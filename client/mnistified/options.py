@@ -1,7 +1,8 @@
 """What both clients are set up with."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -14,32 +15,56 @@ CONNECT_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class Options:
-    """`key` is a secret: it shows in no representation."""
+    """Settings of one client. `key` is a secret, so the representation omits it and the headers.
+
+    `headers` are sent with every request. Without `trust_env`, proxies from the environment are ignored.
+    """
 
     url: str
     key: str
     timeout_s: float
     retries: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    trust_env: bool = True
 
     @classmethod
-    def of(cls, url: str | None, key: str | None, timeout_s: float, retries: int) -> "Options":
-        """What is None comes from MNISTIFIED_URL and MNISTIFIED_KEY. Raises ValueError for what is no URL."""
+    def of(
+        cls,
+        url: str | None,
+        key: str | None,
+        timeout_s: float,
+        retries: int,
+        headers: Mapping[str, str] | None,
+        trust_env: bool,
+    ) -> "Options":
+        """Fill in MNISTIFIED_URL and MNISTIFIED_KEY for a None. Raises ValueError for a bad URL."""
         url = url or os.environ.get("MNISTIFIED_URL") or DEFAULT_URL
-        if not url.startswith(("http://", "https://")):
+        try:
+            valid = httpx.URL(url).scheme in ("http", "https")
+        except httpx.InvalidURL:
+            valid = False
+        if not valid:
             raise ValueError(f"{url!r} is no URL of a service: expected something like {DEFAULT_URL}")
-        return cls(url.rstrip("/"), os.environ.get("MNISTIFIED_KEY", "") if key is None else key, timeout_s, retries)
+        key = os.environ.get("MNISTIFIED_KEY", "") if key is None else key
+        return cls(url.rstrip("/"), key, timeout_s, retries, headers or {}, trust_env)
 
     def __repr__(self) -> str:
         return f"Options({self.url!r})"
 
     def httpx_options(self) -> dict[str, Any]:
         """For either of httpx' clients."""
-        headers = {"User-Agent": "mnistified-client"}
+        headers = {"User-Agent": "mnistified-client", **self.headers}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         # Reading the authorities' certificates takes a tenth of a second, for nothing where there is no TLS.
         verify = self.url.startswith("https")
-        return {"base_url": self.url, "headers": headers, "timeout": self.timeout(None), "verify": verify}
+        return {
+            "base_url": self.url,
+            "headers": headers,
+            "timeout": self.timeout(None),
+            "verify": verify,
+            "trust_env": self.trust_env,
+        }
 
     def timeout(self, read_s: float | None) -> httpx.Timeout:
         return httpx.Timeout(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mnistified import AsyncClient, Client, Item, Result
 from tests.client.conftest import FOLDER_IMAGES
+from tests.support.registries import DEFAULT
 from tests.support.system import System
 
 
@@ -39,3 +40,14 @@ def test_a_job_is_found_by_its_id_and_cancelled(system: System, pngs: list[bytes
             return (await job.cancel()).state
 
     assert asyncio.run(cancel()) in ("cancelled", "done")
+
+
+def test_aliases_are_changed_and_their_changes_read(system: System) -> None:
+    async def change() -> list[str]:
+        name, version = DEFAULT.ref.split("@")
+        async with AsyncClient(system.url) as client:
+            await client.set_alias(name, "async", int(version))
+            await client.delete_alias(name, "async", reason="a test")
+            return [change["reason"] for change in await client.alias_changes(name, 2)]
+
+    assert asyncio.run(change()) == ["a test", ""]

@@ -179,6 +179,16 @@ def test_models_and_status_are_what_the_service_says(service: Client, system: Sy
     assert service.status()["model"]["name"] == "cnn"
 
 
+def test_aliases_are_changed_and_their_changes_read(service: Client) -> None:
+    name, version = DEFAULT.ref.split("@")
+    change = service.set_alias(name, "sync", int(version), reason="a test", wait_s=20)
+    assert (change["from"], change["to"]["version"], change["reason"]) == (None, int(version), "a test")
+    assert service.delete_alias(name, "sync")["to"] is None
+    assert [each["to"] is None for each in service.alias_changes(name, 2)] == [True, False]
+    with pytest.raises(NotFound, match="no alias 'sync'"):
+        service.delete_alias(name, "sync")
+
+
 def test_a_test_image_comes_with_its_label(service: Client, test_set: Split) -> None:
     image, label, dataset = service.test_image(3)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(image))), test_set.images[3])

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from hashlib import sha256
+from typing import Any
 
 import httpx
 import pytest
 
 from deploy import alias
 from deploy.local import free_port
+from mnistified.http.calls import SPARE_S
 from shared.redis import keys
 from tests.support.receiver import receiving
 from tests.support.registries import beat, copy_version
@@ -107,13 +109,13 @@ def test_without_a_key_nothing_is_done(
 def test_nobody_at_the_address_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     assert alias.main(["--url", url, "show"]) == 3
-    assert f"alias: {url} cannot be reached: " in capsys.readouterr().err
+    assert f"alias: cannot reach {url}: " in capsys.readouterr().err
 
 
 def test_something_else_at_the_address_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with receiving() as receiver:
         assert alias.main(["--url", receiver.url(""), "show"]) == 3
-    assert "without JSON: is it the API?" in capsys.readouterr().err
+    assert "answers 501 without an error document: is it the API?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -124,6 +126,7 @@ def test_something_else_at_the_address_is_told(capsys: pytest.CaptureFixture[str
         ["set", "cnn", "champion", "second"],
         ["--url", "127.0.0.1:5000", "show"],
         ["--url", "ftp://host", "show"],
+        ["--url", "http://host:port", "show"],
     ],
 )
 def test_a_wrong_command_line_is_told(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
@@ -135,20 +138,20 @@ def test_a_wrong_command_line_is_told(capsys: pytest.CaptureFixture[str], argv: 
 
 def test_an_alias_is_told_in_a_line() -> None:
     means = {"version": 1, "canary": None, "canary_percent": 0.0, "shadow": None}
-    assert alias.tell_alias(means) == "1"
-    assert alias.tell_alias(means | {"canary": 2}) == "1, canary 2 at 0 %"
-    assert alias.tell_alias(None) == "nothing"
+    assert alias.format_alias(means) == "1"
+    assert alias.format_alias(means | {"canary": 2}) == "1, canary 2 at 0 %"
+    assert alias.format_alias(None) == "nothing"
 
 
 def test_the_service_may_take_its_time(api: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    timeouts: list[httpx.Timeout] = []
-    client = httpx.Client
+    read_s: list[float] = []
+    request = httpx.Client.request
 
-    def spied(**options: object) -> httpx.Client:
-        timeouts.append(options["timeout"])  # type: ignore[arg-type]
-        return client(**options)  # type: ignore[arg-type]
+    def spied(http: httpx.Client, **options: Any) -> httpx.Response:
+        read_s.append(options["timeout"].read)
+        return request(http, **options)
 
-    monkeypatch.setattr(httpx, "Client", spied)
+    monkeypatch.setattr(httpx.Client, "request", spied)
     for argv in (["delete", "cnn", "x", "--wait", "5"], ["delete", "cnn", "x"]):
         alias.main(argv)
-    assert [timeout.read for timeout in timeouts] == [5 + alias.SPARE_S, 3600 + alias.SPARE_S]
+    assert read_s == [5 + SPARE_S, alias.MAX_WAIT_S + alias.CONNECT_S]

@@ -1,8 +1,8 @@
-"""The door for teams that run Celery: `send_task("mnistified.classify", [images], queue="mnistified.classify")`.
+"""Classification tasks for other projects' Celery clients.
 
-A small worker of its own, `celery -A worker.tasks.classify worker --pool threads --queues mnistified.classify`. Its
-tasks hand
-their images to the API: every bound, access rule and alias is in one place, and the images go the way of all others.
+A client calls `send_task("mnistified.classify", [images], queue="mnistified.classify")`. These tasks run in a worker of
+their own, `celery -A worker.tasks.classify worker --pool threads --queues mnistified.classify`. They submit the images
+to the API, so every limit, access rule and alias applies to them too.
 """
 
 import base64
@@ -10,43 +10,34 @@ import binascii
 import os
 from typing import Any
 
-import httpx
 import numpy as np
 import orjson
 from celery import Celery
 
+from mnistified import Client, Conflict, Item, MnistifiedError, QueueFull, ServiceError, Unavailable, Unreachable
+from mnistified.http.exchange import Body
 from shared.config.settings import load_settings
 from shared.images import IMAGE_BYTES, IMAGE_SIDE
 from worker.celery_app import make_celery
 
 QUEUE = "mnistified.classify"
-MOST_IMAGES = 1000  # of one `mnistified.classify`
-MOST_BULK_IMAGES = 10_000
-MOST_RETRIES = 20
-MOST_RETRY_S = 60
+MAX_IMAGES = 1000  # per `mnistified.classify`
+MAX_BULK_IMAGES = 10_000
+MAX_RETRIES = 20
+MAX_RETRY_S = 60
 DEFAULT_RETRY_S = 2
-POLL_S = 20.0
-BUSY = (429, 503)
 
 
 class BadImages(ValueError):
-    """What was sent is no images; the message says which and why."""
+    """The task's images cannot be read. The message says which and why."""
 
 
 class Refused(RuntimeError):
-    """The service does not take this; the message is its own."""
-
-
-class Busy(Exception):
-    """The service has no room now."""
-
-    def __init__(self, retry_s: int) -> None:
-        super().__init__(f"the service is busy, again in {retry_s} s")
-        self.retry_s = retry_s
+    """The service does not do this task. The message is the service's own."""
 
 
 def make_app() -> Celery:
-    """On the plain broker URL: clients of other projects know no prefix."""
+    """Return an application on the plain broker URL: clients of other projects know no key prefix."""
     app = make_celery("mnistified-door", load_settings(os.environ))
     app.conf.update(task_default_queue=QUEUE, task_reject_on_worker_lost=True)
     app.conf.broker_transport_options["visibility_timeout"] = app.settings.door_redelivery_s
@@ -56,43 +47,38 @@ def make_app() -> Celery:
 app = make_app()
 
 
-@app.task(name="mnistified.classify", bind=True, max_retries=MOST_RETRIES)  # type: ignore[untyped-decorator]
+@app.task(name="mnistified.classify", bind=True, max_retries=MAX_RETRIES)  # type: ignore[untyped-decorator]
 def classify(self: Any, images: Any, model: str | None = None, fit: bool = False) -> list[dict[str, Any]]:
-    """`{"prediction", "probabilities", "model"}` for each of up to 1,000 images, in order; `fit` as `?fit=digit`."""
-    return answer(self, images, asked_of(model, fit), MOST_IMAGES)
+    """Return `{"prediction", "probabilities", "model"}` for each of up to 1,000 images, in order."""
+    return answer(self, upload_of(images, MAX_IMAGES), model, fit)
 
 
-@app.task(name="mnistified.classify_bulk", bind=True, max_retries=MOST_RETRIES)  # type: ignore[untyped-decorator]
+@app.task(name="mnistified.classify_bulk", bind=True, max_retries=MAX_RETRIES)  # type: ignore[untyped-decorator]
 def classify_bulk(self: Any, images: Any, model: str | None = None, fit: bool = False) -> list[dict[str, Any]]:
-    """The same for up to 10,000 images."""
-    return answer(self, images, asked_of(model, fit), MOST_BULK_IMAGES)
+    """Do the same for up to 10,000 images."""
+    return answer(self, upload_of(images, MAX_BULK_IMAGES), model, fit)
 
 
-def asked_of(model: str | None, fit: bool) -> dict[str, str]:
-    """The query."""
-    return ({"model": model} if model else {}) | ({"fit": "digit"} if fit else {})
-
-
-def answer(task: Any, images: Any, params: dict[str, str], most: int) -> list[dict[str, Any]]:
-    """Raises BadImages or Refused; where the service is busy, has the task tried again, MOST_RETRIES times at most."""
-    lines = upload_of(images, most)
+def answer(task: Any, lines: bytes, model: str | None, fit: bool) -> list[dict[str, Any]]:
+    """Classify the images; have Celery retry the task while the service is busy or away. Raises BadImages, Refused."""
     try:
-        return classify_over_http(lines, params, task.request.id)
-    except Busy as busy:
-        raise task.retry(countdown=busy.retry_s, exc=Refused(str(busy))) from None
-    except httpx.TransportError as error:
-        raise task.retry(countdown=DEFAULT_RETRY_S, exc=Refused(f"the service is away: {error}")) from None
+        return classify_over_http(lines, model, fit, task.request.id)
+    except MnistifiedError as error:
+        delay_s = retry_delay_s(error)
+        if delay_s is None:
+            raise Refused(str(error)) from None
+        raise task.retry(countdown=delay_s, exc=Refused(str(error))) from None
 
 
-def upload_of(images: Any, most: int) -> bytes:
-    """NDJSON for the API. Raises BadImages."""
-    if not isinstance(images, list) or not 0 < len(images) <= most:
-        raise BadImages(f"expected a list of 1 to {most} images")
+def upload_of(images: Any, max_images: int) -> bytes:
+    """Return the images as NDJSON. Raises BadImages."""
+    if not isinstance(images, list) or not 0 < len(images) <= max_images:
+        raise BadImages(f"expected a list of 1 to {max_images} images")
     return b"\n".join(orjson.dumps(encoded(image, index)) for index, image in enumerate(images))
 
 
 def encoded(image: Any, index: int) -> str:
-    """An image file in base64. Raises BadImages naming the image's index."""
+    """Return an image file in base64. Raises BadImages, which names the image's index."""
     if isinstance(image, str):
         try:
             data = base64.b64decode(image, validate=True)
@@ -111,40 +97,46 @@ def encoded(image: Any, index: int) -> str:
 
 
 def as_bmp(pixels: bytes) -> bytes:
-    """784 pixels as a grey BMP: 1,078 bytes of header and palette, and the rows from the last to the first."""
+    """Return 784 pixels as a grey BMP: 1,078 bytes of header and palette, then the rows from the last to the first."""
     head = b"BM" + np.array([1078 + IMAGE_BYTES, 0, 1078, 40, IMAGE_SIDE, IMAGE_SIDE], "<u4").tobytes()
     head += np.array([1, 8], "<u2").tobytes() + np.array([0, IMAGE_BYTES, 0, 0, 256, 256], "<u4").tobytes()
     palette = bytes(part for grey in range(256) for part in (grey, grey, grey, 0))
     return head + palette + np.frombuffer(pixels, np.uint8).reshape(IMAGE_SIDE, IMAGE_SIDE)[::-1].tobytes()
 
 
-def classify_over_http(lines: bytes, params: dict[str, str], task_id: str) -> list[dict[str, Any]]:
-    """A job of the images: a task that is delivered again finds the job that it made before, by its own id."""
+def classify_over_http(lines: bytes, model: str | None, fit: bool, task_id: str) -> list[dict[str, Any]]:
+    """Submit the images as a job and return its results.
+
+    The task's id is the job's idempotency key, so a task that is delivered again finds the job that it made before.
+    Raises BadImages, or MnistifiedError.
+    """
     settings = app.settings
-    headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": f"celery-{task_id}", "X-Request-ID": task_id}
-    access = {"X-API-Key": settings.door_key} if settings.door_key else {}
-    with httpx.Client(base_url=settings.door_url, headers=access, timeout=60, trust_env=False) as http:
-        reply = taken(http.post("/mnist/classify/bulk", content=lines, headers=headers, params=params))
-        path, job = reply.headers["location"], reply.json()
-        while job["state"] in ("queued", "running"):
-            job = taken(http.get(path, params={"wait": POLL_S})).json()
-        items: list[dict[str, Any]] = []
-        page = f"{path}/items?limit=10000"
-        while page:
-            content = taken(http.get(page)).json()
-            items += content["items"]
-            page = content["next"]
-    for item in items:
-        if item["state"] != "done":
-            raise BadImages(f"image {item['index']}: {item['error'] or item['state']}")
-    return [{key: item[key] for key in ("prediction", "probabilities")} | {"model": job["model"]} for item in items]
+    upload = Body(lambda: iter([lines]), "application/x-ndjson", len(lines))
+    headers = {"X-Request-ID": task_id}
+    with Client(settings.door_url, settings.door_key, retries=0, headers=headers, trust_env=False) as client:
+        job = client.submit_body(upload, model=model, fit=fit, idempotency_key=f"celery-{task_id}")
+        version = job.wait().model
+        return [result_of(item, version) for item in job.items()]
 
 
-def taken(reply: httpx.Response) -> httpx.Response:
-    """Raises Busy or Refused."""
-    if reply.is_success:
-        return reply
-    if reply.status_code in BUSY or (reply.status_code == 409 and "still comes in" in reply.text):
-        told = reply.headers.get("retry-after", "")
-        raise Busy(min(int(told), MOST_RETRY_S) if told.isdecimal() else DEFAULT_RETRY_S)
-    raise Refused(f"{reply.status_code}: {reply.json().get('detail', reply.text)[:500]}")
+def result_of(item: Item, model: str | None) -> dict[str, Any]:
+    """Raises BadImages for an image without a result."""
+    if item.state != "done":
+        raise BadImages(f"image {item.index}: {item.error or item.state}")
+    return {"prediction": item.prediction, "probabilities": item.probabilities, "model": model}
+
+
+def retry_delay_s(error: MnistifiedError) -> int | None:
+    """Return the seconds until the task should run again, or None if the service has refused it for good.
+
+    A 409 with Retry-After means that an earlier delivery of this task is still uploading its images.
+    """
+    if isinstance(error, Unreachable):
+        return DEFAULT_RETRY_S
+    assert isinstance(error, ServiceError)
+    busy = isinstance(error, QueueFull | Unavailable) or (
+        isinstance(error, Conflict) and error.retry_after_s is not None
+    )
+    if not busy:
+        return None
+    return DEFAULT_RETRY_S if error.retry_after_s is None else min(round(error.retry_after_s), MAX_RETRY_S)

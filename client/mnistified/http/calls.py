@@ -5,7 +5,7 @@ docs/http.md.
 import json
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 from mnistified.errors import NotFound
@@ -17,6 +17,17 @@ LONGEST_WAIT_S = 20.0  # that one request waits for a job
 ITEMS_PER_PAGE = 2048
 FIRST_POLL_S = 0.02  # between looks at a job whose next item is not there yet
 LONGEST_POLL_S = 1.0
+SPARE_S = 30.0  # on top of the time that the service itself waits for workers to load an alias's versions
+
+
+class AliasChange(TypedDict, total=False):
+    """What a new meaning of an alias may have besides its version. None is the same as no value."""
+
+    canary: int | None
+    canary_percent: float | None
+    shadow: int | None
+    reason: str
+    force: bool
 
 
 def classify(image: bytes, query: Mapping[str, str], retries: int) -> Exchange[Result]:
@@ -25,7 +36,7 @@ def classify(image: bytes, query: Mapping[str, str], retries: int) -> Exchange[R
         query = {**query, "show": "fitted"}
     body = Body(lambda: iter([image]), size_bytes=len(image))
     reply = yield from retrying(Call("POST", "/mnist/classify", query, body=body), retries)
-    return Result.read(json.loads(reply.content), image)
+    return Result.read(reply.json(), image)
 
 
 def submit(body: Body, query: Mapping[str, str], idempotency_key: str, retries: int) -> Exchange[JobState]:
@@ -37,14 +48,14 @@ def submit(body: Body, query: Mapping[str, str], idempotency_key: str, retries: 
     finally:
         if body.spool is not None:
             body.spool.close()
-    return JobState.read(json.loads(reply.content))
+    return JobState.read(reply.json())
 
 
 def read_job(job_id: str, wait_s: float, retries: int) -> Exchange[JobState]:
     """As it is; with `wait_s`, once it is final or the time is up."""
     params = {"wait": f"{wait_s:g}"} if wait_s > 0 else {}
     reply = yield from retrying(Call("GET", _result_path(job_id), params), retries)
-    return JobState.read(json.loads(reply.content))
+    return JobState.read(reply.json())
 
 
 def wait_for_job(job_id: str, timeout_s: float | None, retries: int) -> Exchange[JobState]:
@@ -61,12 +72,12 @@ def wait_for_job(job_id: str, timeout_s: float | None, retries: int) -> Exchange
 
 def cancel(job_id: str, retries: int) -> Exchange[JobState]:
     reply = yield from retrying(Call("DELETE", _result_path(job_id)), retries)
-    return JobState.read(json.loads(reply.content))
+    return JobState.read(reply.json())
 
 
 def get_json(path: str, retries: int) -> Exchange[dict[str, Any]]:
     reply = yield from retrying(Call("GET", path), retries)
-    content: dict[str, Any] = json.loads(reply.content)
+    content: dict[str, Any] = reply.json()
     return content
 
 
@@ -78,6 +89,37 @@ def get_models(retries: int) -> Exchange[dict[str, Any]]:
         content = yield from get_json("/status", retries)
     models = content.get("models", content)
     return {about["name"]: about for about in models} if isinstance(models, list) else dict(models)
+
+
+def set_alias(
+    model: str, alias: str, version: int, change: AliasChange, wait_s: float | None, retries: int
+) -> Exchange[dict[str, Any]]:
+    """Make the alias mean `version`; return the change record."""
+    content = json.dumps({"version": version} | {name: value for name, value in change.items() if value is not None})
+    body = Body(lambda: iter([content.encode()]), "application/json", len(content))
+    return _change_alias("POST", model, alias, {}, body, wait_s, retries)
+
+
+def delete_alias(model: str, alias: str, reason: str, wait_s: float | None, retries: int) -> Exchange[dict[str, Any]]:
+    return _change_alias("DELETE", model, alias, {"reason": reason}, None, wait_s, retries)
+
+
+def _change_alias(
+    method: str, model: str, alias: str, query: dict[str, str], body: Body | None, wait_s: float | None, retries: int
+) -> Exchange[dict[str, Any]]:
+    path = f"{_model_path(model)}/aliases/{quote(alias, safe='')}"
+    timeout_s = None
+    if wait_s is not None:
+        query, timeout_s = {**query, "wait": f"{wait_s:g}"}, max(wait_s, 0.0) + SPARE_S
+    reply = yield from retrying(Call(method, path, query, body=body, timeout_s=timeout_s), retries)
+    change: dict[str, Any] = reply.json()
+    return change
+
+
+def alias_changes(model: str, limit: int, retries: int) -> Exchange[list[dict[str, Any]]]:
+    reply = yield from retrying(Call("GET", f"{_model_path(model)}/changes", {"limit": str(limit)}), retries)
+    changes: list[dict[str, Any]] = reply.json()["changes"]
+    return changes
 
 
 def get_test_image(index: int, retries: int) -> Exchange[tuple[bytes, int, str]]:
@@ -104,7 +146,7 @@ class Pages:
         limit = 1 if self._poll_s else ITEMS_PER_PAGE
         params = {"offset": str(self._at), "limit": str(limit)}
         reply = yield from retrying(Call("GET", self._path, params), self._retries)
-        page = json.loads(reply.content)
+        page = reply.json()
         items = _final(page["items"])
         self.ended = len(items) == len(page["items"]) and page.get("next") is None
         self._at += len(items)
@@ -124,3 +166,7 @@ def _final(items: Iterable[Mapping[str, Any]]) -> list[Item]:
 
 def _result_path(result_id: str) -> str:
     return f"/results/{quote(result_id, safe='')}"
+
+
+def _model_path(model: str) -> str:
+    return f"/models/{quote(model, safe='')}"

@@ -4,15 +4,16 @@ An exchange is a generator: it yields what has to be done next, is sent what cam
 """
 
 import itertools
+import json
 import random
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx
 
-from mnistified.errors import MnistifiedError, ServiceError, Unreachable, error_of
+from mnistified.errors import MnistifiedError, ServiceError, ServiceFailed, Unreachable, error_of
 
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 20.0
@@ -65,6 +66,13 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     content: bytes
+
+    def json(self) -> Any:
+        """Raises ServiceFailed for content that is not JSON: some other server answered."""
+        try:
+            return json.loads(self.content)
+        except ValueError:
+            raise ServiceFailed(self.status, "Not JSON", "the answer is not JSON: is this the API?") from None
 
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mnistified import AccessDenied, Client, Conflict, QueueFull, ServiceError, Unavailable, Unreachable
+from mnistified import AccessDenied, Client, Conflict, QueueFull, ServiceError, ServiceFailed, Unavailable, Unreachable
 from mnistified.errors import error_of, retry_after_s
 from mnistified.http.exchange import LONGEST_RETRY_AFTER_S, retry_delay_s
 from tests.client.flaky import HANG_UP, flaky
@@ -61,6 +61,16 @@ def test_the_key_is_sent_and_never_shown() -> None:
             client.status()
         assert "s3cret" not in f"{client!r} {vars(client)} {denied.value!r}"
     assert server.headers[0]["authorization"] == "Bearer s3cret"
+
+
+def test_headers_of_ones_own_are_sent_and_an_answer_that_is_not_json_is_an_error() -> None:
+    with (
+        flaky([(200, {}, b"<html>")]) as server,
+        Client(server.url, headers={"X-Request-ID": "r1"}) as client,
+        pytest.raises(ServiceFailed, match="is this the API"),
+    ):
+        client.status()
+    assert server.headers[0]["x-request-id"] == "r1"
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mnistified import MnistifiedError, Unreachable
+from mnistified.errors import error_of
 from shared.data.dataset import Split
 from tests.api.images.test_decode import file_of
 from tests.support.processes import BIN, ROOT, Process
 from tests.support.registries import DEFAULT
 from tests.support.system import READY_S, RedisServer, System, running
 from tools.fit_accuracy.mnist_frames import mnist_frames
+from worker.tasks.classify import retry_delay_s
 
 CLIENT = ROOT / "tests/worker/support/celery_client.py"
 
@@ -43,6 +46,27 @@ def ask(system: System, mode: str, images: Any) -> Any:
     )
     assert told.returncode == 0, told.stderr
     return json.loads(told.stdout)
+
+
+def answered(status: int, retry_after: str | None = None) -> MnistifiedError:
+    return error_of(status, {} if retry_after is None else {"retry-after": retry_after}, b"", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected_s"),
+    [
+        (Unreachable("refused"), 2),
+        (answered(429, "7"), 7),
+        (answered(503), 2),
+        (answered(503, "3600"), 60),
+        (answered(409, "1"), 1),
+        (answered(409), None),
+        (answered(413), None),
+        (answered(500), None),
+    ],
+)
+def test_a_task_is_retried_for_the_status_of_the_answer(error: MnistifiedError, expected_s: int | None) -> None:
+    assert retry_delay_s(error) == expected_s
 
 
 def over_http(system: System, test_set: Split, count: int) -> list[dict[str, Any]]:

@@ -1,12 +1,11 @@
-"""What a trainer does to aliases: it sets `candidate`, and asks the API to promote."""
+"""A trainer's changes of aliases: it sets `candidate` itself, and promotes through the API."""
 
-import json
 import time
-import urllib.error
-import urllib.request
 
 import orjson
 
+from mnistified import Client as ApiClient
+from mnistified import ServiceError, Unreachable
 from shared.config.settings import Settings
 from shared.contract.alias import CHAMPION, Alias, decode_alias, encode_alias
 from shared.redis import keys
@@ -15,11 +14,10 @@ from shared.redis.connection import Client
 CANDIDATE = "candidate"
 CHANGES_KEPT = 10_000
 PROMOTE_TIMEOUT_S = 90.0  # workers load and warm the version before the API answers
-MOST_ANSWER_BYTES = 4096
 
 
 def champion_of(client: Client, model: str, versions: list[int]) -> int | None:
-    """What the name alone means now: its champion, else its latest version, None where there is none."""
+    """Return the version that the name alone means: its champion, else its latest version, else None."""
     data = client.hget(keys.ALIASES, f"{model}/{CHAMPION}")
     if data is not None:
         return decode_alias(data).version
@@ -27,10 +25,9 @@ def champion_of(client: Client, model: str, versions: list[int]) -> int | None:
 
 
 def set_alias(client: Client, model: str, alias: str, version: int, by: str, *, only_new: bool = False) -> None:
-    """Have `alias` mean `version` to everyone and record who did it, both or neither, as `api/versions/promotion.py`
-    does.
+    """Make `alias` mean `version` and record who did it in one transaction, as `api/versions/promotion.py` does.
 
-    With `only_new`, an alias that is there stays as it is.
+    With `only_new`, an existing alias stays as it is.
     """
     name = f"{model}/{alias}"
     to = Alias(version)
@@ -58,32 +55,19 @@ def set_alias(client: Client, model: str, alias: str, version: int, by: str, *, 
 
 
 def promote(settings: Settings, model: str, version: int) -> str | None:
-    """Ask the API to make it the champion. None once it has, else why not. Blocks for PROMOTE_TIMEOUT_S at the most."""
-    base = settings.trainer_api_url or f"http://{settings.api_host}:{settings.api_port}"
-    headers = {"Content-Type": "application/json"}
-    if settings.trainer_api_key:
-        headers["X-API-Key"] = settings.trainer_api_key
-    request = urllib.request.Request(  # noqa: S310  # a setting, http or https
-        f"{base}/models/{model}/aliases/{CHAMPION}",
-        data=json.dumps({"version": version}).encode(),
-        headers=headers,
-        method="POST",
-    )
-    try:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=PROMOTE_TIMEOUT_S):
-            return None
-    except urllib.error.HTTPError as error:
-        with error:
-            return _refusal(error.code, error.read(MOST_ANSWER_BYTES), bool(settings.trainer_api_key))
-    except (OSError, ValueError) as error:
-        return f"the API at {base} does not answer: {error}"
+    """Make `version` the champion through the API; return None, or the reason why it is not.
 
-
-def _refusal(status: int, body: bytes, has_key: bool) -> str:
-    if status == 401 and not has_key:
-        return "the API asks for an admin's key, and TRAINER_API_KEY is not set"
+    Blocks for PROMOTE_TIMEOUT_S at most.
+    """
+    url = settings.trainer_api_url or f"http://{settings.api_host}:{settings.api_port}"
+    key = settings.trainer_api_key
     try:
-        return f"the API answered {status}: {json.loads(body)['detail']}"
-    except (ValueError, KeyError, TypeError):
-        return f"the API answered {status}"
+        with ApiClient(url, key, timeout_s=PROMOTE_TIMEOUT_S, retries=0, trust_env=False) as api:
+            api.set_alias(model, CHAMPION, version)
+    except Unreachable as error:
+        return f"the API does not answer: {error}"
+    except ServiceError as error:
+        if error.status == 401 and not key:
+            return "the API requires an admin's key, and TRAINER_API_KEY is not set"
+        return f"the API answered {error.status}: {error.detail}"
+    return None

@@ -59,7 +59,7 @@ def api() -> Iterator[HTTPServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            key = self.headers.get("X-API-Key", "")
+            key = self.headers.get("Authorization", "").removeprefix("Bearer ")
             known = sha256(key.encode()).digest() == sha256(KEY.encode()).digest()
             status = 401 if not known else 200 if body == {"version": 2} else 409
             assert self.path == "/models/cnn/aliases/champion"
@@ -92,7 +92,7 @@ def test_a_promotion_is_the_apis_and_what_it_says_against_one_is_passed_on(api: 
 
 def test_without_a_key_where_one_is_asked_for_it_is_left_to_a_person(api: HTTPServer) -> None:
     fault = promote(settings_of(api, ""), "cnn", 2)
-    assert fault == "the API asks for an admin's key, and TRAINER_API_KEY is not set"
+    assert fault == "the API requires an admin's key, and TRAINER_API_KEY is not set"
     assert promote(settings_of(api, "wrong"), "cnn", 2) == "the API answered 401: cnn@3 has failed the gate"
 
 
@@ -100,4 +100,4 @@ def test_an_api_that_is_away_is_named() -> None:
     settings = Settings(trainer_api_url="http://127.0.0.1:1")
     fault = promote(settings, "cnn", 2)
     assert fault is not None
-    assert fault.startswith("the API at http://127.0.0.1:1 does not answer: ")
+    assert fault.startswith("the API does not answer: http://127.0.0.1:1: ")
