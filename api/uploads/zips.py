@@ -1,4 +1,4 @@
-"""Uploads of zip archives. One is put on disk first, since its directory comes last."""
+"""Uploads of zip archives. The archive is written to disk first, because its directory comes last."""
 
 import asyncio
 import bz2
@@ -17,68 +17,95 @@ from api.uploads.body import Body
 from api.uploads.chunk import check_total
 from api.uploads.ratio import Unpacked
 from api.uploads.texts import reason
-from api.uploads.zip_directory import Directory, entries_of, find_directory
-from shared.errors import BadUpload
+from shared.errors import BadUpload, TooLarge
 
 READ_BYTES = 4096
+# zipfile keeps the whole directory in memory. Within these bounds it takes less than 128 MiB.
+MAX_ENTRIES = 100_000
+MAX_DIRECTORY_BYTES = 24 << 20
+ENTRY_SIGNATURE = b"PK\x01\x02"
+ZIP64_SIGNATURE = b"PK\x06\x06"
+ZIP64_RECORDS_BYTES = 56 + 20  # between the directory and the end record of a zip64 archive
+COUNT_MASK = 0xFFFF  # the end record counts entries in 16 bits
 
 
 async def zip_pictures(
-    body: Body, image_bytes: int, most: int, unpacked: Unpacked, read: ReadPicture = read_picture
+    body: Body, image_bytes: int, max_images: int, unpacked: Unpacked, read: ReadPicture = read_picture
 ) -> AsyncIterator[Picture]:
-    """In the order of the archive's directory. An unreadable member fails alone; a damaged archive is a BadUpload."""
+    """Yield the pictures in the order of the archive's directory. A member that cannot be unpacked fails alone.
+
+    Raises TooLarge, and BadUpload if the archive is damaged.
+    """
     with tempfile.TemporaryFile() as file:
         packed_bytes = await spool(body, file)
-        with unreadable_is_bad_upload():
-            directory = await asyncio.to_thread(find_directory, file, most)
-        check_total(directory.pictures, most)
-        async for picture in in_thread(_members(file, directory, image_bytes, unpacked, packed_bytes, read)):
+        archive = await asyncio.to_thread(open_archive, file)
+        members = [info for info in archive.infolist() if is_picture_file(info.filename)]
+        check_total(len(members), max_images)
+        async for picture in in_thread(_pictures(archive, members, image_bytes, unpacked, packed_bytes, read)):
             yield picture
 
 
+def open_archive(file: IO[bytes]) -> zipfile.ZipFile:
+    """Open an archive whose directory is within the bounds. Raises TooLarge or BadUpload."""
+    with _unreadable_is_bad_upload():
+        declared = _check_directory(file)
+        archive = zipfile.ZipFile(file)
+    count = len(archive.infolist())
+    if count & COUNT_MASK != declared & COUNT_MASK:
+        raise BadUpload(f"the zip archive declares {declared} entries, but its directory has {count}")
+    return archive
+
+
+def _check_directory(file: IO[bytes]) -> int:
+    """Return the number of entries that the archive declares. zipfile ignores it, so the directory is searched, too."""
+    record = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # the record that zipfile itself will use
+    if record is None:
+        raise zipfile.BadZipFile("there is no directory at its end")
+    signature, declared, size_bytes, end = record[0], record[4], record[5], record[9]
+    if size_bytes > MAX_DIRECTORY_BYTES:
+        raise TooLarge(f"the directory of a zip archive may have at most {MAX_DIRECTORY_BYTES} bytes: send a tar")
+    file.seek(max(0, end - size_bytes - (ZIP64_RECORDS_BYTES if signature == ZIP64_SIGNATURE else 0)))
+    if max(declared, file.read(size_bytes).count(ENTRY_SIGNATURE)) > MAX_ENTRIES:
+        raise TooLarge(f"a zip archive may have at most {MAX_ENTRIES} entries: send several, or a tar")
+    return int(declared)
+
+
 @contextlib.contextmanager
-def unreadable_is_bad_upload() -> Iterator[None]:
+def _unreadable_is_bad_upload() -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise BadUpload(f"not a readable zip archive: {reason(error)}") from None
 
 
-def _members(
-    file: IO[bytes],
-    directory: Directory,
+def _pictures(
+    archive: zipfile.ZipFile,
+    members: list[zipfile.ZipInfo],
     image_bytes: int,
     unpacked: Unpacked,
     packed_bytes: int,
     read: ReadPicture,
 ) -> Iterator[Picture]:
-    entries = entries_of(file, directory)
-    while True:
-        with unreadable_is_bad_upload():
-            archive, info = next(entries, (None, None))
-        if archive is None or info is None:
-            return
-        if not is_picture_file(info.filename):
-            continue
+    for member in members:
         try:
-            data = _unpack(archive, info, image_bytes + 1)
+            data = _unpack(archive, member, image_bytes + 1)
         except Exception as error:  # zipfile and its decompressors share no error for damaged data
-            yield Picture(info.filename, None, f"cannot be unpacked: {reason(error)}")
+            yield Picture(member.filename, None, f"cannot be unpacked: {reason(error)}")
         else:
             unpacked.add(len(data), packed_bytes)
-            yield picture_of(info.filename, data, image_bytes, read)
+            yield picture_of(member.filename, data, image_bytes, read)
 
 
-def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most_bytes: int) -> bytes:
-    """The member's data, cut at `most_bytes`."""
+def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
+    """Return the member's data, cut at `max_bytes`."""
     if info.compress_type == zipfile.ZIP_BZIP2:
-        return _unpack_bzip2(archive, info, most_bytes)
+        return _unpack_bzip2(archive, info, max_bytes)
     with archive.open(info) as member:
-        return member.read(most_bytes)
+        return member.read(max_bytes)
 
 
-def _unpack_bzip2(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most_bytes: int) -> bytes:
-    """zipfile would unpack 4 KiB of it into gigabytes at once."""
+def _unpack_bzip2(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
+    """Unpack with a bounded output, because zipfile would unpack 4 KiB into gigabytes at once."""
     packed = copy.copy(info)
     packed.compress_type = zipfile.ZIP_STORED
     packed.file_size = packed.compress_size
@@ -86,11 +113,11 @@ def _unpack_bzip2(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most_bytes: i
     unpacker = bz2.BZ2Decompressor()
     data = bytearray()
     with archive.open(packed) as member:
-        while not unpacker.eof and len(data) < most_bytes:
+        while not unpacker.eof and len(data) < max_bytes:
             piece = member.read(READ_BYTES) if unpacker.needs_input else b""
             if unpacker.needs_input and not piece:
                 raise EOFError("the data ends too early")
-            data += unpacker.decompress(piece, most_bytes - len(data))
+            data += unpacker.decompress(piece, max_bytes - len(data))
     if unpacker.eof and zlib.crc32(data) != info.CRC:
         raise zipfile.BadZipFile("bad CRC-32")
     return bytes(data)

@@ -27,16 +27,28 @@ def zeros_gzipped(mebibytes: int) -> bytes:
     return b"".join(packer.compress(bytes(1 << 20)) for _ in range(mebibytes)) + packer.flush()
 
 
-def raw_zip(entries: int, claimed: int, size: int, at: int = 0) -> bytes:
-    """A directory of empty entries without files, and a record that may lie about it."""
-    directory = (b"PK\x01\x02" + bytes(24) + struct.pack("<HHH", 1, 0, 0) + bytes(12) + b"a") * entries
-    return b"PK\x03\x04" + directory + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, claimed, claimed, size, at, 0)
+def directory(count: int, name: bytes = b"") -> bytes:
+    """Return the entries of `count` empty members that the archive does not hold. Their names begin with `name`."""
+    head = b"PK\x01\x02" + bytes(24) + struct.pack("<HHH", len(name) + 6, 0, 0) + bytes(12) + name
+    return b"".join(head + b"%06d" % number for number in range(count))
 
 
-def zip64(entries: int, size: int) -> bytes:
-    record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, entries, entries, size, 4)
-    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, 4, 1)
-    return b"PK\x03\x04" + record + locator + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0, 0, 0)
+def raw_zip(entries: int, claimed: int, size: int | None = None) -> bytes:
+    """Return a directory of `entries`, and a record that declares `claimed` entries in `size` bytes."""
+    content = directory(entries)
+    size = len(content) if size is None else size
+    return b"PK\x03\x04" + content + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, claimed, claimed, size, 4, 0)
+
+
+def zip64(entries: int, size: int | None = None, claimed: int | None = None, name: bytes = b"") -> bytes:
+    """Return a zip64 archive like `raw_zip`. With a `size`, only the records are there."""
+    content = directory(entries, name) if size is None else b""
+    size = len(content) if size is None else size
+    claimed = entries if claimed is None else claimed
+    record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, claimed, claimed, size, 4)
+    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, 4 + len(content), 1)
+    end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return b"PK\x03\x04" + content + record + locator + end
 
 
 def zip_with_bzip2(mebibytes: int) -> bytes:
@@ -71,10 +83,12 @@ def bad_zips() -> Iterator[tuple[str, bytes]]:
     yield "record alone", raw_zip(0, 0, 0)
     yield "record of 65,535 entries and none", raw_zip(0, 65535, 2**32 - 1)
     yield "record of a directory before the file", raw_zip(2, 2, 10**6)
-    yield "record of no entry and 1,000", raw_zip(1000, 0, 47_000, 4)
+    yield "record of no entry and 1,000", raw_zip(1000, 0)
     yield "zip64 of 2^63 entries", zip64(2**63, 0)
     yield "zip64 of 2^60 bytes", zip64(1, 2**60)
     yield "zip64 of 3,000,000 entries", zip64(3_000_000, 1 << 20)
+    yield "120,000 entries", zip64(120_000)
+    yield "record of one entry and 120,000", raw_zip(120_000, 1)
     for part in range(1, 8):
         yield f"cut at {part}/8", good[: len(good) * part // 8]
     for at in (8, 10, 16, 28, 30, 32, 42):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from api.images.decode import Picture
+from api.images.decode import Picture, ReadPicture, read_picture
 from api.uploads import archives
 from api.uploads.archives import is_picture_file
 from api.uploads.ratio import Unpacked
@@ -51,8 +51,10 @@ def tarred(files: Files, tar_format: int = tarfile.PAX_FORMAT) -> bytes:
     return file.getvalue()
 
 
-def read_zip(data: bytes, most: int = 1000, image_bytes: int = IMAGE_BYTES) -> list[Picture]:
-    return collect(zip_pictures(body_of(data, 65536, 1 << 30), image_bytes, most, Unpacked(1 << 30, 200)))
+def read_zip(
+    data: bytes, most: int = 1000, image_bytes: int = IMAGE_BYTES, read: ReadPicture = read_picture
+) -> list[Picture]:
+    return collect(zip_pictures(body_of(data, 65536, 1 << 30), image_bytes, most, Unpacked(1 << 30, 200), read))
 
 
 def read_tar(data: bytes, image_bytes: int = IMAGE_BYTES, most: int = 1000) -> list[Picture]:

@@ -1,42 +1,121 @@
+import io
 import tracemalloc
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from api.uploads.archives import EXTRA_ENTRIES
+from api.images.decode import Picture
+from api.uploads import zips
+from api.uploads.zips import MAX_DIRECTORY_BYTES, MAX_ENTRIES, open_archive
 from shared.errors import BadUpload, TooLarge
 from tests.api.uploads.test_archives import FILES, PICTURES, read_zip, zipped
 from tools.fuzz.corpus_archives import raw_zip, zip64, zip_with_bzip2, zip_with_changed_entry
 
-
-def test_entries_are_counted_whatever_they_are() -> None:
-    folders = [(f"{number}/", b"") for number in range(EXTRA_ENTRIES + 20)]
-    assert read_zip(zipped([*folders[: EXTRA_ENTRIES + 10], *FILES]), most=10) == PICTURES
-    with pytest.raises(TooLarge, match=f"more than {EXTRA_ENTRIES + 20} entries"):
-        read_zip(zipped([*folders, *FILES]), most=10)
+WIDE_NAME_BYTES = MAX_DIRECTORY_BYTES // MAX_ENTRIES - 46 - 6  # before a number of 6 digits
 
 
-def test_too_many_entries_are_refused_before_any_is_held_whatever_the_record_says() -> None:
-    for data in (raw_zip(100_000, 1, 47 * 100_000, 4), raw_zip(1, 60_000, 47, 4), zip64(10**9, 0)):
-        tracemalloc.start()
-        try:
-            with pytest.raises(TooLarge, match="an archive has more than 1020 entries"):
-                read_zip(data, most=10)
-            assert tracemalloc.get_traced_memory()[1] < len(data) + (4 << 20)
-        finally:
-            tracemalloc.stop()
+@contextmanager
+def max_memory(max_bytes: int) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < max_bytes
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("count", [MAX_ENTRIES - 1, MAX_ENTRIES])
+def test_a_zip_may_have_100_000_entries(count: int) -> None:
+    assert len(open_archive(io.BytesIO(zip64(count))).infolist()) == count
+
+
+def test_one_entry_more_is_refused_and_a_tar_suggested() -> None:
+    for data in (zip64(MAX_ENTRIES + 1), raw_zip(MAX_ENTRIES + 1, (MAX_ENTRIES + 1) & 0xFFFF)):
+        with pytest.raises(TooLarge, match="at most 100000 entries: send several, or a tar"):
+            read_zip(data)
+
+
+def test_the_limit_holds_for_folders_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zips, "MAX_ENTRIES", 12)
+    assert read_zip(zipped([("a/", b""), ("b/", b""), *FILES])) == PICTURES
+    with pytest.raises(TooLarge, match="at most 12 entries"):
+        read_zip(zipped([("a/", b""), ("b/", b""), ("c/", b""), *FILES]))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(zip64(10**9, 0), id="the record declares a billion entries"),
+        pytest.param(zip64(120_000, claimed=1), id="the zip64 record declares one entry and there are 120,000"),
+        pytest.param(raw_zip(120_000, 1), id="the record declares one entry and there are 120,000"),
+        pytest.param(zip64(1, size=1 << 40), id="the record declares a directory of a tebibyte"),
+        pytest.param(zip64(500, name=b"n" * 60_000), id="a directory of 28 MiB in 500 entries"),
+    ],
+)
+def test_a_directory_that_is_too_large_is_refused_before_zipfile_reads_it(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(zipfile.ZipFile, "_RealGetContents")
+    with max_memory(len(data) + (1 << 20)), pytest.raises(TooLarge):
+        open_archive(io.BytesIO(data))
+
+
+def test_100_000_entries_with_the_longest_names_stay_below_128_mib() -> None:
+    """A tenth of the entries, which are traced in a tenth of the time, take a tenth of the memory."""
+    data = zip64(MAX_ENTRIES // 10, name=b"\xb0" * WIDE_NAME_BYTES)
+    with max_memory((128 << 20) // 10):
+        assert len(open_archive(io.BytesIO(data)).infolist()) == MAX_ENTRIES // 10
 
 
 def test_entries_that_the_record_does_not_count_are_not_left_out_silently() -> None:
-    with pytest.raises(BadUpload, match="says that it has 10 entries, its directory has 1"):
+    with pytest.raises(BadUpload, match="declares 10 entries, but its directory has 1"):
         read_zip(zip_with_changed_entry(32))
+
+
+def test_more_entries_than_the_short_record_can_count_are_all_there() -> None:
+    assert len(open_archive(io.BytesIO(raw_zip(70_000, 70_000 & 0xFFFF))).infolist()) == 70_000
+
+
+def test_an_archive_after_other_data_is_read() -> None:
+    assert read_zip(b"#!/bin/sh, a self-extracting archive\n" * 100 + zipped(FILES)) == PICTURES
+
+
+def test_a_zip64_archive_is_read() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in FILES:
+            with archive.open(name, "w", force_zip64=True) as member:
+                member.write(data)
+    assert read_zip(file.getvalue()) == PICTURES
+
+
+def test_a_name_with_a_zero_byte_ends_there() -> None:
+    assert read_zip(zipped([("dir/x7.png", b"")]).replace(b"dir/x7.png", b"dir/\x007.png")) == []
+
+
+def test_more_pictures_than_a_job_takes_are_refused_before_one_is_unpacked() -> None:
+    def read(name: str, data: bytes) -> Picture:
+        raise AssertionError(f"{name} was unpacked")
+
+    with pytest.raises(TooLarge, match="a job takes at most 9 images"):
+        read_zip(zipped(FILES), most=9, read=read)
+
+
+def test_a_directory_that_is_damaged_in_its_middle_is_refused() -> None:
+    data = bytearray(zipped(FILES))
+    data[data.rindex(b"PK\x01\x02")] ^= 1
+    with pytest.raises(BadUpload, match="not a readable zip archive"):
+        read_zip(bytes(data))
+
+
+def test_an_empty_archive_has_no_pictures() -> None:
+    assert read_zip(zipped([])) == []
 
 
 def test_a_bzip2_member_is_unpacked_no_further_than_an_image_may_be_large() -> None:
     data = zip_with_bzip2(60)
-    tracemalloc.start()
-    try:
+    with max_memory(12 << 20):
         (picture,) = read_zip(data)
-        assert tracemalloc.get_traced_memory()[1] < 12 << 20
-    finally:
-        tracemalloc.stop()
     assert picture.error == "larger than 5000 bytes"
