@@ -1,7 +1,6 @@
 """Jobs in Redis: begun, filled chunk by chunk, completed, waited for, read, cancelled."""
 
 import asyncio
-import logging
 import re
 import time
 from collections.abc import AsyncIterator
@@ -9,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from api.http.uid import UID_CHARS, new_uid
+from api.periodic import repeat
 from api.queue.enqueue import Enqueuer, Manifest
 from api.queue.idempotency import Claim
 from api.queue.job_view import Job, chunk_items, job_from_fields
@@ -25,8 +23,6 @@ from shared.redis import keys
 from shared.redis.connection import Client
 from shared.redis.keys import Lane
 from shared.telemetry.job_log import log_accepted, log_finished, log_given_up
-
-logger = logging.getLogger(__name__)
 
 SCRIPT = Path(__file__).with_name("end_job.lua").read_text()
 JOB_ID = re.compile(rf"j[0-9a-f]{{{UID_CHARS}}}")
@@ -133,13 +129,8 @@ class Jobs:
                 await self._read_and_log(job_id.decode(), True)
 
     async def expire_forever(self) -> None:
-        """Never returns. Deadlines are kept this often, also when no worker comes to their jobs."""
-        while True:
-            await asyncio.sleep(EXPIRE_EVERY_S)
-            try:
-                await self.expire_due()
-            except (RedisError, OSError) as error:
-                logger.warning("deadlines cannot be kept: %s", error)
+        """Keep the deadlines of jobs forever, also of those that no worker takes."""
+        await repeat(self.expire_due, EXPIRE_EVERY_S, "deadlines cannot be kept")
 
     async def items(self, job: Job, offset: int, limit: int) -> AsyncIterator[dict[str, Any]]:
         """Items `offset` to `offset + limit` in input order, read a few chunks at a time."""

@@ -6,18 +6,14 @@ still waited for are read.
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 
-from redis.exceptions import RedisError
-
 from api.http.uid import UID_CHARS, new_uid
+from api.periodic import repeat
 from api.queue.redis_wire import open_wire
 from shared.contract.block import Block, decode_block
 from shared.redis import keys
 from shared.redis.connection import Client
-
-logger = logging.getLogger(__name__)
 
 TICK_S = 2.0
 RECONNECT_S = 0.2
@@ -55,30 +51,23 @@ class Replies:
                 del self._jobs[job_id]
 
     async def listen(self) -> None:
-        """Never returns. Subscribes anew whenever the connection is lost."""
-        while True:
-            try:
-                wire = await open_wire(self._client, self._handle)
-                try:
-                    await wire.subscribe(self.channel, keys.JOBS_CHANNEL, keys.ALIASES_CHANNEL)
-                    await self._read_waiting()
-                    while not wire.lost.done():
-                        await asyncio.wait({wire.lost}, timeout=TICK_S)
-                        await wire.call(("PING",))  # a Redis whose machine is gone closes no connection
-                finally:
-                    wire.close()
-            except (RedisError, OSError) as error:
-                logger.warning("replies are cut off, subscribing again: %s", error)
-            await asyncio.sleep(RECONNECT_S)
+        """Receive wake-ups forever. Subscribes again whenever the connection is lost."""
+        await repeat(self._listen_once, RECONNECT_S, "replies are cut off, subscribing again")
 
     async def sweep(self) -> None:
-        """Never returns. The slow tick: a wake-up that was lost costs no more than this."""
-        while True:
-            await asyncio.sleep(TICK_S)
-            try:
-                await self._read_waiting()
-            except (RedisError, OSError) as error:
-                logger.warning("results cannot be read: %s", error)
+        """Read results forever on a slow tick, which bounds the delay that a lost wake-up causes."""
+        await repeat(self._read_waiting, TICK_S, "results cannot be read")
+
+    async def _listen_once(self) -> None:
+        wire = await open_wire(self._client, self._handle)
+        try:
+            await wire.subscribe(self.channel, keys.JOBS_CHANNEL, keys.ALIASES_CHANNEL)
+            await self._read_waiting()
+            while not wire.lost.done():
+                await asyncio.wait({wire.lost}, timeout=TICK_S)
+                await wire.call(("PING",))  # a Redis whose machine is gone closes no connection
+        finally:
+            wire.close()
 
     def _handle(self, channel: bytes, data: bytes) -> None:
         if channel == keys.JOBS_CHANNEL.encode():

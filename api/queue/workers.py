@@ -1,20 +1,16 @@
 """Which workers live, as the API sees it: their heartbeats, read on a slow tick."""
 
-import asyncio
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from redis.exceptions import RedisError
 
+from api.periodic import repeat
 from api.queue.enqueue import Enqueuer
 from shared.errors import Unavailable
 from shared.redis import keys
 from shared.redis.connection import Client
-
-logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 LATE_SHARE = 0.35  # of the time to live; a worker beats four times in that: it has missed one
@@ -56,6 +52,8 @@ class Workers:
         self._enqueuer = enqueuer
         self._ttl_s = ttl_s
         self._alive = False
+        self._before: list[dict[str, Any]] = []  # the workers as `watch` last read them, at `_before_s`
+        self._before_s = time.monotonic()
         self.lost = 0  # that ended without a word while `watch` ran
 
     def require(self) -> None:
@@ -89,15 +87,11 @@ class Workers:
         return {"silent_s": round(max(0.0, silent_s), 3), "late": silent_s > LATE_SHARE * self._ttl_s}
 
     async def watch(self) -> None:
-        """Never returns. Redis away says nothing of the workers: requests learn of it by themselves."""
-        before: list[dict[str, Any]] = []
-        before_s = time.monotonic()
-        while True:
-            try:
-                workers = await self.refresh()
-                now_s = time.monotonic()
-                self.lost += lost_workers(before, workers, now_s - before_s, self._ttl_s)
-                before, before_s = workers, now_s
-            except (RedisError, OSError) as error:
-                logger.warning("workers cannot be read: %s", error)
-            await asyncio.sleep(TICK_S)
+        """Read the heartbeats forever. While Redis is unreachable, the workers count as they were last read."""
+        await repeat(self._count_lost, TICK_S, "workers cannot be read")
+
+    async def _count_lost(self) -> None:
+        workers = await self.refresh()
+        now_s = time.monotonic()
+        self.lost += lost_workers(self._before, workers, now_s - self._before_s, self._ttl_s)
+        self._before, self._before_s = workers, now_s

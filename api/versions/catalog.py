@@ -1,14 +1,12 @@
 """What is in the registry, in memory: a request never waits for a disk or a network to learn of a version."""
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from api.periodic import repeat
 from shared.errors import ModelError
 from shared.models.registry import Registry, list_models, read_card
-
-logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 
@@ -33,10 +31,8 @@ class Catalog:
         return self._cards[ref]
 
     async def watch(self) -> None:
-        """Never returns. A registry that cannot be read is as it was."""
-        while True:
-            await asyncio.sleep(TICK_S)
-            try:
-                self.models = await asyncio.to_thread(list_models, self.registry)
-            except (ModelError, OSError) as error:
-                logger.warning("the registry cannot be read: %s", error)
+        """Read the registry forever. What was read last stays valid while the registry cannot be read."""
+        await repeat(self._read, TICK_S, "the registry cannot be read", (ModelError, OSError))
+
+    async def _read(self) -> None:
+        self.models = await asyncio.to_thread(list_models, self.registry)
