@@ -1,9 +1,10 @@
 """The stacked picture of where a request's time goes, as SVG. Pure."""
 
+from collections.abc import Iterator
 from statistics import median
-from xml.sax.saxutils import escape
 
 from benchmarks.report.results import Parts, Round
+from shared import svg
 
 PARTS = {
     "socket_ms": ("sockets and HTTP", "#9aa5b1"),
@@ -18,7 +19,7 @@ STYLE = "font-family:sans-serif;font-size:13px;fill:#333"
 
 
 def typical_parts(rounds: list[Round]) -> dict[int, Parts]:
-    """By connections, the median over the rounds of each part."""
+    """Return the median of each part over all rounds, for each number of connections."""
     measured: dict[int, list[Parts]] = {}
     for one in rounds:
         for single in one.single:
@@ -31,44 +32,37 @@ def typical_parts(rounds: list[Round]) -> dict[int, Parts]:
 
 
 def stacked_picture(parts_of: dict[int, Parts]) -> str:
-    """A bar for each number of connections. Bars share their length but not their scale: each says its own total."""
+    """Return a bar for each number of connections. Bars have the same length, and each says its own total."""
     height = TOP + len(parts_of) * (BAR + GAP) + KEY
     bars = [
-        _bar(connections, parts, TOP + row * (BAR + GAP)) for row, (connections, parts) in enumerate(parts_of.items())
+        piece
+        for row, (connections, parts) in enumerate(parts_of.items())
+        for piece in _bar(connections, parts, TOP + row * (BAR + GAP))
     ]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" style="{STYLE}" role="img">\n'
-        f"<title>Where the time of one request goes</title>\n"
-        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n'
-        + "\n".join([*bars, _key(height - 12)])
-        + "\n</svg>\n"
-    )
+    pieces = [svg.background(WIDTH, height), *bars, *_key(height - 12)]
+    return svg.document(WIDTH, height, "Where the time of one request goes", pieces, style=STYLE)
 
 
-def _bar(connections: int, parts: Parts, top: int) -> str:
+def _bar(connections: int, parts: Parts, top: int) -> Iterator[str]:
     total_ms = sum(getattr(parts, name) for name in PARTS) or 1.0
     plural = "s" if connections > 1 else ""
     baseline = top + BAR - 8
-    pieces = [f'<text x="{LEFT - 10}" y="{baseline}" text-anchor="end">{connections} connection{plural}</text>']
+    yield svg.text(LEFT - 10, baseline, f"{connections} connection{plural}", text_anchor="end")
     left = float(LEFT)
     for name, (label, colour) in PARTS.items():
         part_ms = getattr(parts, name)
         width = (WIDTH - LEFT - RIGHT) * part_ms / total_ms
-        pieces.append(
-            f'<rect x="{left:.1f}" y="{top}" width="{width:.1f}" height="{BAR}" fill="{colour}">'
-            f"<title>{escape(label)}: {part_ms:.3g} ms</title></rect>"
-        )
+        title = svg.element("title", f"{label}: {part_ms:.3g} ms")
+        yield svg.element("rect", title, x=left, y=top, width=width, height=BAR, fill=colour)
         if width > 40:
-            pieces.append(f'<text x="{left + 5:.1f}" y="{baseline}">{part_ms:.2g}</text>')
+            yield svg.text(left + 5, baseline, f"{part_ms:.2g}")
         left += width
-    pieces.append(f'<text x="{left + 8:.1f}" y="{baseline}">{total_ms:.3g} ms</text>')
-    return "\n".join(pieces)
+    yield svg.text(left + 8, baseline, f"{total_ms:.3g} ms")
 
 
-def _key(baseline: int) -> str:
-    pieces, left = [], LEFT
+def _key(baseline: int) -> Iterator[str]:
+    left = LEFT
     for label, colour in PARTS.values():
-        pieces.append(f'<rect x="{left}" y="{baseline - 10}" width="11" height="11" fill="{colour}"/>')
-        pieces.append(f'<text x="{left + 16}" y="{baseline}">{escape(label)}</text>')
+        yield svg.element("rect", x=left, y=baseline - 10, width=11, height=11, fill=colour)
+        yield svg.text(left + 16, baseline, label)
         left += 40 + 7 * len(label)
-    return "\n".join(pieces)

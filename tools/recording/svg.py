@@ -1,18 +1,18 @@
-"""A terminal's rows over time as an SVG that plays once and ends with all of it.
+"""A terminal's rows over time as an SVG that plays once and ends with all of the text.
 
-Without animations, as where the reader wants none, the end is what is seen.
+Readers who turn animations off see the end.
 """
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from itertools import groupby
 
+from shared import svg
 from tools.recording.screen import Cell, Line
 
 LETTER_PX, LINE_PX, EDGE_PX = 8.4, 18, 16
 UPPER_HALF = "▀"
 PROMPT = "$"
-FIRST_GREY, BLACK, STEP = 232, 8, 10  # of the 24 that terminals have
+FIRST_GREY, BLACK, STEP = 232, 8, 10  # the 24 greys of terminals
 STYLE = """
 .paper { fill: #f6f8fa; stroke: #d0d7de }
 text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre }
@@ -34,49 +34,42 @@ rect { shape-rendering: crispEdges }
 
 def picture(rows: Sequence[Sequence[Line]], columns: int, title: str) -> str:
     width, height = columns * LETTER_PX + 2 * EDGE_PX, len(rows) * LINE_PX + 2 * EDGE_PX
-    body = "\n".join(drawn for number, row in enumerate(rows) for drawn in _row(row, number))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}" width="{width:g}" height="{height}"'
-        f' role="img" aria-label="{escape(title)}">\n<title>{escape(title)}</title>\n<style>{STYLE}</style>\n'
-        f'<rect class="paper" x="0.5" y="0.5" width="{width - 1:g}" height="{height - 1}" rx="8"/>\n{body}\n</svg>\n'
-    )
+    paper = svg.element("rect", class_="paper", x=0.5, y=0.5, width=width - 1, height=height - 1, rx=8)
+    body = [drawn for number, row in enumerate(rows) for drawn in _row(row, number)]
+    parts = [svg.element("style", STYLE), paper, *body]
+    return svg.document(width, height, title, parts, width=width, height=height, aria_label=title)
 
 
 def _row(lines: Sequence[Line], number: int) -> Iterator[str]:
-    """Each line hidden until it comes, or shown until the next one comes."""
+    """Draw each line of text: hidden until it appears, or shown until the next line replaces it."""
     for index, (from_s, cells) in enumerate(lines):
         if not cells:
             continue
+        kind, timing = "kept", f"animation-duration:{from_s:.2f}s"
         if index + 1 < len(lines):
             shown_s = lines[index + 1].from_s - from_s
-            timing = f'class="gone" style="animation-duration:{shown_s:.2f}s;animation-delay:{from_s:.2f}s"'
-        else:
-            timing = f'class="kept" style="animation-duration:{from_s:.2f}s"'
-        yield f"<g {timing}>{''.join(_drawn(cells, EDGE_PX + number * LINE_PX))}</g>"
+            kind, timing = "gone", f"animation-duration:{shown_s:.2f}s;animation-delay:{from_s:.2f}s"
+        yield svg.element("g", "".join(_drawn(cells, EDGE_PX + number * LINE_PX)), class_=kind, style=timing)
 
 
 def _drawn(cells: Sequence[Cell], top_px: float) -> Iterator[str]:
-    """Letters by the line, so that their spaces are kept; halves of cells as shapes, since letters of two rows do not
-    touch.
-    """
+    """Draw letters line by line, which keeps their spaces, and half cells as rectangles, so that rows touch."""
     if cells[0].colors is None:
         text = "".join(cell.letter for cell in cells)
-        typed = ' class="typed"' if text.startswith(PROMPT) else ""
-        baseline_px, width_px = top_px + 0.75 * LINE_PX, len(text) * LETTER_PX
-        place = f'x="{EDGE_PX}" y="{baseline_px:g}" textLength="{width_px:g}"'
-        yield f"<text {place}{typed}>{escape(text, quote=False)}</text>"
+        typed = {"class_": "typed"} if text.startswith(PROMPT) else {}
+        yield svg.text(EDGE_PX, top_px + 0.75 * LINE_PX, text, textLength=len(text) * LETTER_PX, **typed)
         return
     for half in (0, 1):
         left_px: float = EDGE_PX
         for color, run in groupby(cells, key=lambda cell: _color(cell, half)):
             width_px = len(list(run)) * LETTER_PX
-            place = f'x="{left_px:g}" y="{top_px + half * LINE_PX / 2:g}" width="{width_px:g}" height="{LINE_PX / 2:g}"'
-            yield f'<rect {place} fill="{color}"/>'
+            top_half_px = top_px + half * LINE_PX / 2
+            yield svg.element("rect", x=left_px, y=top_half_px, width=width_px, height=LINE_PX / 2, fill=color)
             left_px += width_px
 
 
 def _color(cell: Cell, half: int) -> str:
-    """Of the upper or the lower half of a cell. Raises ValueError for what is no half of two greys."""
+    """Return the colour of one half of a cell. Raises ValueError for any cell but a half block in two greys."""
     if cell.letter != UPPER_HALF or cell.colors is None or cell.colors[half] < FIRST_GREY:
-        raise ValueError(f"{cell} is not drawn here: {UPPER_HALF} in two greys is")
+        raise ValueError(f"{cell} cannot be drawn: expected {UPPER_HALF} in two greys")
     return "#" + f"{BLACK + STEP * (cell.colors[half] - FIRST_GREY):02x}" * 3

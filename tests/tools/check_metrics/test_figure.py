@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from tools.check_metrics.figure import MOST_LINES, Chart, picture
+from tools.check_metrics.figure import MAX_LINES, Chart, picture
 
 
 def drawn(*charts: Chart) -> "ElementTree.Element":
@@ -31,7 +31,7 @@ def test_a_line_breaks_where_nothing_was_measured() -> None:
 
 def test_of_many_lines_the_largest_are_drawn() -> None:
     root = drawn(Chart("Many?", "none", {f"line {number}": [(0.0, float(number))] for number in range(20)}))
-    assert len(lines(root)) == MOST_LINES
+    assert len(lines(root)) == MAX_LINES
     assert "line 19" in texts(root)
     assert "line 0" not in texts(root)
 
