@@ -11,10 +11,10 @@ import sys
 import uvicorn
 
 from api.app import make_app
-from api.http.connection_limits import BoundedProtocol, Bounds
+from api.http.connection_limits import ConnectionLimits, LimitedProtocol
 from api.http.event_streams import EventStreams
 from api.http.listening import bind_listeners
-from api.http.request_origin import about_request
+from api.http.request_origin import current_request_fields
 from api.metrics import Metrics
 from shared.config.loopback import is_loopback
 from shared.config.settings import Settings, load_settings
@@ -32,7 +32,7 @@ SPARE_FILES = 256  # open files beside the connections: Redis, uploads under way
 def main() -> None:
     try:
         settings = load_settings(os.environ)
-        configure_logs(settings.log_format, settings.log_level, "api", about=about_request)
+        configure_logs(settings.log_format, settings.log_level, "api", about=current_request_fields)
         event_streams = EventStreams(settings.max_watchers)
         metrics = Metrics()
         app = make_app(settings, event_streams, metrics)
@@ -49,7 +49,7 @@ def main() -> None:
     logger.info("bound to %s", ", ".join(sorted({"{}, port {}".format(*each.getsockname()) for each in listeners})))
     config = uvicorn.Config(
         app,
-        http=functools.partial(BoundedProtocol, Bounds(settings, event_streams, metrics)),  # type: ignore[arg-type]
+        http=functools.partial(LimitedProtocol, ConnectionLimits(settings, event_streams, metrics)),  # type: ignore[arg-type]
         ws="none",
         log_config=None,
         access_log=False,  # api/http/observing.py says what there is to say of a request

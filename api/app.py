@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.access import Access, Gate
 from api.http.event_streams import EventStreams
-from api.http.observing import Observed
+from api.http.observing import ObservingMiddleware
 from api.http.responses import on_http_exception, on_redis_error, on_request_error
-from api.http.route_templates import TEMPLATE, Templated
+from api.http.route_templates import TEMPLATE, TemplateRoute
 from api.metrics import Metrics
 from api.page.routes import get_playground, get_playground_asset
 from api.routes.bulk import classify_bulk
@@ -140,7 +140,7 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
             await asyncio.to_thread(tracing.shutdown)
 
     app = Starlette(
-        routes=[Templated(route) for route in ROUTES],
+        routes=[TemplateRoute(route) for route in ROUTES],
         lifespan=lifespan,
         exception_handlers={
             RequestError: on_request_error,
@@ -151,7 +151,7 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
     app.state.service = state
     gate = Gate(HotRoute(app, CLASSIFY_PATH, CLASSIFY_IMAGE), Access(settings.api_keys))
     if tracing is None:
-        return Observed(gate, settings.log_slow_ms, metrics)
+        return ObservingMiddleware(gate, settings.log_slow_ms, metrics)
     from api.http.request_spans import Spans
 
-    return Observed(gate, settings.log_slow_ms, metrics, Spans(tracing))
+    return ObservingMiddleware(gate, settings.log_slow_ms, metrics, Spans(tracing))

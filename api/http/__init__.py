@@ -1,1 +1,1 @@
-"""HTTP below the routes: limits per connection, access keys, request ids, parameters, responses."""
+"""HTTP below the routes: connection limits, API keys, request ids, parameters and responses."""

@@ -1,4 +1,4 @@
-"""Who is asking: the key that a request carries, and the gate in front of every route."""
+"""The API keys that requests carry, and the middleware that checks them in front of every route."""
 
 import hmac
 from collections.abc import Iterable, Sequence
@@ -13,34 +13,37 @@ from shared.errors import Forbidden, Unauthorized
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
-ANYONE = ApiKey("", "", admin=True)  # everyone, where no keys are configured
-OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})  # the page that asks for a key, and machines that hold none
-OPEN_FOLDER = "/page/"  # what that page is made of
-HOW = "send a key as `Authorization: Bearer <key>` or `X-API-Key: <key>`"
+ANYONE = ApiKey("", "", admin=True)  # the caller of every request if no keys are configured
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})  # the page that prompts for a key, and health checks
+OPEN_FOLDER = "/page/"  # the assets of that page
+HOW_TO_SEND = "send a key as `Authorization: Bearer <key>` or `X-API-Key: <key>`"
 
 
 class Access:
-    """Which of `api_keys` a request carries. No keys: open to all."""
+    """The configured API keys. If there are none, every request is allowed."""
 
     def __init__(self, api_keys: Sequence[ApiKey]) -> None:
         self._keys = [(bytes.fromhex(key.sha256), key) for key in api_keys]
 
     def caller(self, headers: RawHeaders) -> ApiKey:
-        """`headers` as ASGI has them: names in lower case. Raises Unauthorized, which never tells what was sent."""
+        """Return the key in `headers`, whose names are in lower case, as in ASGI.
+
+        Raises Unauthorized. The error never repeats what the client sent.
+        """
         if not self._keys:
             return ANYONE
         digest = sha256(_credential(headers)).digest()
         found: ApiKey | None = None
-        for known, key in self._keys:  # to the end, so that the time tells nothing
+        for known, key in self._keys:  # all of them, so that the time it takes reveals nothing
             if hmac.compare_digest(known, digest):
                 found = key
         if found is None:
-            raise Unauthorized(f"this key is not known: {HOW}")
+            raise Unauthorized(f"this key is not known: {HOW_TO_SEND}")
         return found
 
 
 class Gate:
-    """Lets nobody without a key any further, and tells `app` who it is; no routing is done before."""
+    """Middleware that refuses requests without a key and puts the caller's key into the scope, before any routing."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
@@ -57,19 +60,22 @@ class Gate:
 
 
 def caller_of(connection: HTTPConnection | Scope) -> ApiKey:
-    """Whom the gate let in; on every route but the open ones."""
+    """Return the caller's key, on every route except the open ones."""
     caller: ApiKey = connection["caller"]
     return caller
 
 
 def require_admin(caller: ApiKey) -> None:
-    """Raises Forbidden."""
+    """Raise Forbidden if the caller is not an admin."""
     if not caller.admin:
         raise Forbidden("this needs an admin's key")
 
 
 def _credential(headers: RawHeaders) -> bytes:
-    """The one key among `headers`. Another scheme of `Authorization` is for a proxy before us. Raises Unauthorized."""
+    """Return the only key in `headers`. Other `Authorization` schemes are ignored: a reverse proxy may use them.
+
+    Raises Unauthorized.
+    """
     found = set()
     for name, value in headers:
         if name == b"x-api-key":
@@ -80,7 +86,7 @@ def _credential(headers: RawHeaders) -> bytes:
                 found.add(credential.strip())
     found.discard(b"")
     if not found:
-        raise Unauthorized(f"a key is needed: {HOW}")
+        raise Unauthorized(f"a key is needed: {HOW_TO_SEND}")
     if len(found) > 1:
         raise Unauthorized("two different keys in one request")
     return found.pop()

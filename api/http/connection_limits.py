@@ -1,4 +1,4 @@
-"""What one connection may cost: the size and the time of a head, the pauses of a body, and how many there may be."""
+"""Limits on connections: their number, the size and duration of a request head, and the pauses of a body."""
 
 import asyncio
 from typing import Any
@@ -14,18 +14,18 @@ from api.metrics import Metrics
 from shared.config.settings import Settings
 from shared.errors import BadRequest, HeadTooLarge, RequestError, SlowClient, Unavailable
 
-HEAD_BYTES = 64 << 10
-HEADERS = 100
-AHEAD_REQUESTS = 64  # sent before the first of them is answered
+MAX_HEAD_BYTES = 64 << 10
+MAX_HEADERS = 100
+MAX_PIPELINED_REQUESTS = 64  # sent before the first of them has its response
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
 SWEEP_S = 0.5
-SWEEPS_PER_TIMEOUT = 4  # at least
+MIN_SWEEPS_PER_TIMEOUT = 4
 
-Stall = tuple[str, int]  # what is waited for, and a number that changes with any progress
+Stall = tuple[str, int]  # the step that the client has to take, and a number that changes with any progress
 
 
-class Bounds:
-    """The bounds of one process, and the timer that all of its connections share; it rests while there are none."""
+class ConnectionLimits:
+    """The limits of one process, and the timer that its connections share. It runs only while there are connections."""
 
     def __init__(self, settings: Settings, event_streams: EventStreams, metrics: Metrics) -> None:
         self.event_streams = event_streams
@@ -33,10 +33,10 @@ class Bounds:
         self.max_connections = settings.max_connections
         self.head_timeout_s = settings.head_timeout_s
         self.body_timeout_s = settings.body_timeout_s
-        self.sweep_s = min(SWEEP_S, min(self.head_timeout_s, self.body_timeout_s) / SWEEPS_PER_TIMEOUT)
+        self.sweep_s = min(SWEEP_S, min(self.head_timeout_s, self.body_timeout_s) / MIN_SWEEPS_PER_TIMEOUT)
         self._sweeping = False
 
-    def sweep_on(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
+    def schedule_sweep(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
         if not self._sweeping:
             self._sweeping = True
             loop.call_later(self.sweep_s, self._sweep, loop, connections)
@@ -44,57 +44,57 @@ class Bounds:
     def _sweep(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
         self._sweeping = False
         if connections:
-            self.sweep_on(loop, connections)
+            self.schedule_sweep(loop, connections)
         for connection in list(connections):
             connection.end_if_stalled()
 
 
-class BoundedProtocol(OneWriteProtocol):
-    """HTTP on one connection, within `bounds`; what breaks them is answered and the connection closed.
+class LimitedProtocol(OneWriteProtocol):
+    """HTTP on one connection, within `limits`. A request over a limit gets an error, and the connection closes.
 
-    Time is counted in sweeps, never by a clock: where this process itself was late, no client pays for it.
+    Time is counted in sweeps and not by a clock, so that no client times out because this process was late.
     """
 
-    def __init__(self, bounds: Bounds, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
-        self.bounds = bounds
-        self.part = ""  # of a request: "head" or "body" while it is under way
+    def __init__(self, limits: ConnectionLimits, **uvicorn_options: Any) -> None:
+        super().__init__(**uvicorn_options)
+        self.limits = limits
+        self.part = ""  # the part of a request that is being received: "head", "body", or none
         self.received_bytes = 0
-        self.mark_bytes = 0  # `received_bytes` when a head or a piece of a body last ended
+        self.mark_bytes = 0  # `received_bytes` at the last progress: the end of a head or of a piece of a body
         self.stall: Stall | None = None
         self.stalled_s = 0.0
 
     def connection_made(self, transport: Any) -> None:
-        if len(self.connections) >= self.bounds.max_connections:
+        if len(self.connections) >= self.limits.max_connections:
             self.transport = JoiningTransport(transport, self.loop)  # type: ignore[assignment]
-            self.refuse(Unavailable(f"all of {self.bounds.max_connections} connections are in use", "connections"))
+            self.refuse(Unavailable(f"all {self.limits.max_connections} connections are in use", "connections"))
             return
         super().connection_made(transport)
-        self.bounds.sweep_on(self.loop, self.connections)
+        self.limits.schedule_sweep(self.loop, self.connections)
 
     def shutdown(self) -> None:
-        """The server is to stop, once every response has ended; streams of events do not by themselves."""
-        self.bounds.event_streams.ending = True
+        """Stop after the last response. Event streams would never end, so they are told to."""
+        self.limits.event_streams.ending = True
         super().shutdown()
 
     def data_received(self, data: bytes) -> None:
-        """In place of uvicorn's, whose refusals are neither problem details nor say what was wrong."""
+        """Replace uvicorn's method, whose errors are not problem details and do not name the fault."""
         self.received_bytes += len(data)
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:  # to nothing that is spoken here: answered as if it had not asked
+        except HttpParserUpgrade as upgrade:  # no upgrade is supported: the request is answered as if it had none
             rest = data[upgrade.args[0] :]
             if rest:
                 self.received_bytes -= len(rest)
                 self.data_received(rest)
             return
         except HttpParserError as error:
-            self.refuse(reason_of(error))
+            self.refuse(request_error_of(error))
             return
-        # Neither a head nor what is around a body's pieces (trailers, chunk extensions) may go on without an end. A
-        # head that begins in the middle of a read counts from the next read on.
-        if self.part and (self.received_bytes - self.mark_bytes > HEAD_BYTES or len(self.headers) > HEADERS):
+        # Limit the head and what surrounds the pieces of a body (trailers, chunk extensions). A head that begins in
+        # the middle of a read counts from the next read on.
+        if self.part and (self.received_bytes - self.mark_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS):
             self.refuse(head_too_large())
 
     def on_message_begin(self) -> None:
@@ -102,22 +102,22 @@ class BoundedProtocol(OneWriteProtocol):
         self.part = "head"
 
     def on_headers_complete(self) -> None:
-        """What is raised here ends the parsing, and comes out of it as the context of HttpParserCallbackError."""
-        fits = self.received_bytes - self.mark_bytes <= HEAD_BYTES or self._head_bytes() <= HEAD_BYTES
-        if not fits or len(self.headers) > HEADERS:
+        """Check the head. The parser reports an error raised here as the context of an HttpParserCallbackError."""
+        fits = self.received_bytes - self.mark_bytes <= MAX_HEAD_BYTES or self._head_bytes() <= MAX_HEAD_BYTES
+        if not fits or len(self.headers) > MAX_HEADERS:
             raise head_too_large()
-        if len(self.pipeline) >= AHEAD_REQUESTS:
-            raise BadRequest(f"more than {AHEAD_REQUESTS} requests were sent ahead of their answers")
+        if len(self.pipeline) >= MAX_PIPELINED_REQUESTS:
+            raise BadRequest(f"more than {MAX_PIPELINED_REQUESTS} requests were pipelined")
         if self.parser.should_upgrade() and any(name in BODY_HEADERS for name, _ in self.headers):
-            # The parser takes no body from such a request: what should be one would be read as the next request.
-            raise BadRequest("a request with Upgrade has no body here: send it without Upgrade")
+            # The parser would read the body of such a request as the next request.
+            raise BadRequest("a request with Upgrade must not have a body: send it without Upgrade")
         super().on_headers_complete()
-        self.headers = []  # trailers are headers to the parser: they are bounded, and no part of the request
+        self.headers = []  # the parser reports trailers as headers: they are limited, and not part of the request
         self.part = "body"
         self.mark_bytes = self.received_bytes
 
     def on_body(self, body: bytes) -> None:
-        """This and the next in place of uvicorn's, which look for an upgrade every time: it pays for the marks."""
+        """Replace uvicorn's method, as does the next one. uvicorn's checks for an upgrade cost more than this."""
         self.mark_bytes = self.received_bytes
         cycle = self.cycle
         if not cycle.response_complete:
@@ -135,7 +135,7 @@ class BoundedProtocol(OneWriteProtocol):
         self.mark_bytes = self.received_bytes
 
     def refuse(self, error: RequestError) -> None:
-        """Answer `error` where it can still be the answer, and close. Requests before it are answered first."""
+        """Send `error` unless another response has begun, and close. Earlier requests get their responses first."""
         cycle = self.cycle
         answering = cycle is not None and not cycle.response_complete
         if self.part != "body" and answering:
@@ -143,67 +143,67 @@ class BoundedProtocol(OneWriteProtocol):
             self.flow.pause_reading()
             return
         if self.part != "body" or not (self.pipeline or cycle.response_started):
-            self.transport.write(reply_bytes(error))
-            self.bounds.metrics.count_unparsed(error)
+            self.transport.write(response_bytes(error))
+            self.limits.metrics.count_unparsed(error)
         if answering:
             cycle.disconnected = True
             cycle.message_event.set()
         self.transport.close()
 
     def end_if_stalled(self) -> None:
-        """Once a sweep: give up what has made no progress for its whole timeout."""
+        """End the connection if it has made no progress for its whole timeout. Called in every sweep."""
         stall = self._stall()
         if stall is None or stall != self.stall:
             self.stall, self.stalled_s = stall, 0.0
             return
-        self.stalled_s += self.bounds.sweep_s
-        waits_for = stall[0]
-        if self.stalled_s < (self.bounds.head_timeout_s if waits_for == "head" else self.bounds.body_timeout_s):
+        self.stalled_s += self.limits.sweep_s
+        step = stall[0]
+        if self.stalled_s < (self.limits.head_timeout_s if step == "head" else self.limits.body_timeout_s):
             return
-        if waits_for == "reader":
+        if step == "reader":
             self.transport.abort()
-        elif waits_for == "rest" or not self.part:
+        elif step == "rest" or not self.part:
             self.transport.close()
-        elif waits_for == "head":
-            self.refuse(SlowClient(f"the head did not come whole within {self.bounds.head_timeout_s:g} s"))
+        elif step == "head":
+            self.refuse(SlowClient(f"the request head was not complete within {self.limits.head_timeout_s:g} s"))
         else:
-            self.refuse(SlowClient(f"the body paused for more than {self.bounds.body_timeout_s:g} s"))
+            self.refuse(SlowClient(f"the body paused for more than {self.limits.body_timeout_s:g} s"))
 
     def _stall(self) -> Stall | None:
-        """What the client has to do next; None where it is our turn, or uvicorn's keep-alive timer runs."""
+        """Return the client's next step, or None if it is the server's turn or uvicorn's keep-alive timer runs."""
         if self.flow.write_paused or self.transport.is_closing():
             return "reader", self.transport.get_write_buffer_size()
         cycle = self.cycle
         answering = cycle is not None and not cycle.response_complete
         if self.part == "body":
             if not answering:
-                return "rest", 0  # of a body that was answered before its end, and is thrown away
-            ours = self.flow.read_paused or self.pipeline or cycle.waiting_for_100_continue
-            return None if ours else ("body", self.mark_bytes)
+                return "rest", 0  # the rest of a body whose response is complete; it is discarded
+            servers_turn = self.flow.read_paused or self.pipeline or cycle.waiting_for_100_continue
+            return None if servers_turn else ("body", self.mark_bytes)
         if answering or self.timeout_keep_alive_task is not None:
             return None
         return "head", self.mark_bytes
 
     def _head_bytes(self) -> int:
-        """Of the head that is complete; four more per header for what is around name and value."""
+        """Return the size of the complete head, with 4 bytes per header for colon, space and line end."""
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
 
 def head_too_large() -> HeadTooLarge:
-    return HeadTooLarge(f"a head has at most {HEAD_BYTES} bytes and {HEADERS} headers")
+    return HeadTooLarge(f"a request head may have at most {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers")
 
 
-def reason_of(error: HttpParserError) -> RequestError:
-    """Our own refusal, or what the parser said."""
+def request_error_of(error: HttpParserError) -> RequestError:
+    """Return the RequestError raised in a callback, or the parser's own message as one."""
     if isinstance(error.__context__, RequestError):
         return error.__context__
     if isinstance(error, HttpParserCallbackError):
-        return BadRequest("no HTTP request: its target cannot be read")
-    return BadRequest(f"no HTTP request: {error}")
+        return BadRequest("not an HTTP request: its target cannot be parsed")
+    return BadRequest(f"not an HTTP request: {error}")
 
 
-def reply_bytes(error: RequestError) -> bytes:
-    """The whole of a last reply, for where there is no request to answer."""
-    reply = problem(error)
-    lines = [name + b": " + value + b"\r\n" for name, value in [*reply.raw_headers, (b"connection", b"close")]]
-    return b"".join([STATUS_LINE[error.status], *lines, b"\r\n", bytes(reply.body)])
+def response_bytes(error: RequestError) -> bytes:
+    """Return a whole error response that closes the connection, for bytes that never became a request."""
+    response = problem(error)
+    lines = [name + b": " + value + b"\r\n" for name, value in [*response.raw_headers, (b"connection", b"close")]]
+    return b"".join([STATUS_LINE[error.status], *lines, b"\r\n", bytes(response.body)])

@@ -1,4 +1,4 @@
-"""What comes in beside a body: indices, numbers, the Prefer header, content negotiation."""
+"""Parsing of path indices, query parameters, and the `Prefer` and `Accept` headers."""
 
 import math
 import re
@@ -11,17 +11,17 @@ from shared.config.settings import Settings
 from shared.contract.callback import callback_fault
 from shared.errors import BadParameter, NotFound
 
-Maps = Literal["none", "png", "numbers"]  # of the layers of a verbose request
+Maps = Literal["none", "png", "numbers"]  # format of the layers' maps in a verbose response
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _PREFER_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?([0-9]{1,6})\"?")
 
 
 def index_of(text: str, count: int) -> int:
-    """An index into `count` images. Raises BadParameter for no integer, NotFound outside."""
+    """Parse an index into `count` images. Raises BadParameter if it is not an integer, NotFound if it is too large."""
     index = integer_of("index", text)
     if not 0 <= index < count:
-        raise NotFound(f"no image {index}: there are {count}, 0 to {count - 1}")
+        raise NotFound(f"there is no image {index}: indices go from 0 to {count - 1}")
     return index
 
 
@@ -32,7 +32,7 @@ def integer_of(name: str, text: str) -> int:
 
 
 def integer_parameter(query: QueryParams, name: str, default: int, low: int, high: int) -> int:
-    """Raises BadParameter outside `low` to `high`."""
+    """Parse a query parameter. Raises BadParameter if it is not within `low` to `high`."""
     text = query.get(name)
     if text is None:
         return default
@@ -42,8 +42,8 @@ def integer_parameter(query: QueryParams, name: str, default: int, low: int, hig
     return number
 
 
-def wait_parameter(query: QueryParams, most_s: float, default_s: float = 0.0) -> float:
-    """`?wait=` in seconds, cut at `most_s`; `default_s` where it is not given."""
+def wait_parameter(query: QueryParams, max_s: float, default_s: float = 0.0) -> float:
+    """Parse `?wait=`, in seconds. Values over `max_s` are reduced to it."""
     text = query.get("wait")
     try:
         wait_s = default_s if text is None else float(text)
@@ -51,11 +51,11 @@ def wait_parameter(query: QueryParams, most_s: float, default_s: float = 0.0) ->
         wait_s = math.nan
     if not wait_s >= 0:
         raise BadParameter(f"wait {text!r} is not a number of seconds")
-    return min(wait_s, most_s)
+    return min(wait_s, max_s)
 
 
-def timeout_parameter(query: QueryParams, most_s: float) -> float | None:
-    """`?timeout_s=`: after so long an image without an answer expires; None where it is not given."""
+def timeout_parameter(query: QueryParams, max_s: float) -> float | None:
+    """Parse `?timeout_s=`, the time after which an image without a result expires. Return None if it is absent."""
     text = query.get("timeout_s")
     if text is None:
         return None
@@ -63,25 +63,25 @@ def timeout_parameter(query: QueryParams, most_s: float) -> float | None:
         timeout_s = float(text)
     except ValueError:
         timeout_s = math.nan
-    if not 0 < timeout_s <= most_s:
-        raise BadParameter(f"timeout_s {text!r} is not a number of seconds over 0, {most_s:g} at most")
+    if not 0 < timeout_s <= max_s:
+        raise BadParameter(f"timeout_s {text!r} is not a number of seconds above 0 and at most {max_s:g}")
     return timeout_s
 
 
 def verbose_parameter(query: QueryParams) -> Maps | None:
-    """`?verbose=1`, with what `?maps=` wants of the layers' maps; None where it is not asked for."""
+    """Parse `?verbose=` and `?maps=`. Return the format of the layers' maps, or None if the request is not verbose."""
     verbose, maps = query.get("verbose"), query.get("maps")
     if verbose not in (None, "0", "1", "false", "true"):
         raise BadParameter(f"verbose {reprlib.repr(verbose)} is neither 1 nor 0")
     if verbose in ("1", "true"):
         return maps_parameter(query)
     if maps is not None:
-        raise BadParameter("maps are those of the layers: they need verbose=1")
+        raise BadParameter("maps requires verbose=1")
     return None
 
 
 def maps_parameter(query: QueryParams) -> Maps:
-    """`?maps=png` or `?maps=numbers`; `none` where it is not given."""
+    """Parse `?maps=`, which is `none` by default."""
     maps = query.get("maps", "none")
     if maps not in get_args(Maps):
         raise BadParameter(f"maps {reprlib.repr(maps)} is not one of {', '.join(get_args(Maps))}")
@@ -89,12 +89,12 @@ def maps_parameter(query: QueryParams) -> Maps:
 
 
 def callback_parameter(query: QueryParams, settings: Settings) -> str | None:
-    """`?callback_url=`, checked as far as that goes without resolving its host. Raises BadParameter."""
+    """Parse `?callback_url=` and check it without resolving its host. Raises BadParameter."""
     url = query.get("callback_url")
     if url is None:
         return None
     if not settings.webhook_secret:
-        raise BadParameter("callback_url is not taken here: WEBHOOK_SECRET, which signs callbacks, is not set")
+        raise BadParameter("callback_url is not accepted: WEBHOOK_SECRET, which signs callbacks, is not set")
     fault = callback_fault(url, allow_private=settings.webhook_allow_private)
     if fault is not None:
         raise BadParameter(f"callback_url {fault}")
@@ -102,24 +102,24 @@ def callback_parameter(query: QueryParams, settings: Settings) -> str | None:
 
 
 def prefers_async(headers: Headers) -> bool:
-    """`Prefer: respond-async` (RFC 7240)."""
+    """Return whether the client sent `Prefer: respond-async` (RFC 7240)."""
     return "respond-async" in (part.strip() for part in _prefer(headers).split(","))
 
 
-def preferred_wait_s(headers: Headers, most_s: float) -> float:
-    """`Prefer: wait=` in seconds (RFC 7240), cut at `most_s`, which is also what holds without it."""
+def preferred_wait_s(headers: Headers, max_s: float) -> float:
+    """Parse `Prefer: wait=`, in seconds (RFC 7240). `max_s` is both the limit and the default."""
     match = _PREFER_WAIT.search(_prefer(headers))
-    return min(float(match[1]), most_s) if match else most_s
+    return min(float(match[1]), max_s) if match else max_s
 
 
 def _prefer(headers: Headers) -> str:
-    """All Prefer headers as one: a client may send a line for each preference. Empty for most requests."""
+    """Return all Prefer headers joined: a client may send a line for each preference."""
     values = [value for name, value in headers.raw if name == b"prefer"]
     return b",".join(values).decode("latin-1").lower() if values else ""
 
 
 def accepts_first(accept: str, candidates: tuple[str, ...]) -> str:
-    """The candidate that `Accept` ranks highest; the first one on a tie, and where it says nothing of any."""
+    """Return the candidate that `Accept` ranks highest: the first one on a tie, or if none is accepted."""
     weights: dict[str, float] = {}
     for part in accept.lower().split(","):
         media_type, *options = (piece.strip() for piece in part.split(";"))

@@ -1,4 +1,4 @@
-"""Which request something is about: the id and the trace that it brought, and the id that it goes by."""
+"""Request ids and trace parents: read from the headers, generated if absent, and attached to log lines."""
 
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -11,22 +11,22 @@ from shared.contract.entry import NO_ORIGIN, REQUEST_ID, TRACEPARENT, Origin
 
 REQUEST_ID_HEADER = b"x-request-id"
 TRACEPARENT_HEADER = b"traceparent"
-BROUGHT = frozenset({REQUEST_ID_HEADER, TRACEPARENT_HEADER})
+ORIGIN_HEADERS = frozenset({REQUEST_ID_HEADER, TRACEPARENT_HEADER})
 
 _current: ContextVar[Scope | None] = ContextVar("request", default=None)
 
 
-def begin(scope: Scope) -> None:
-    """Once for each request, in its own task: what is logged there from now on tells its id."""
-    scope["origin"] = brought_origin(scope["headers"])
+def begin_request(scope: Scope) -> None:
+    """Read the request's origin. Log lines of the current task carry its id from now on."""
+    scope["origin"] = origin_of_headers(scope["headers"])
     scope["request_id"] = scope["origin"].request_id
     _current.set(scope)
 
 
-def brought_origin(headers: Sequence[tuple[bytes, bytes]]) -> Origin:
-    """`headers` as ASGI has them. What is no token of a decent length, or no traceparent, counts as not there."""
+def origin_of_headers(headers: Sequence[tuple[bytes, bytes]]) -> Origin:
+    """Return the origin in ASGI `headers`. Malformed ids and trace parents are ignored."""
     for name, _ in headers:
-        if name in BROUGHT:
+        if name in ORIGIN_HEADERS:
             break
     else:
         return NO_ORIGIN
@@ -40,26 +40,26 @@ def brought_origin(headers: Sequence[tuple[bytes, bytes]]) -> Origin:
 
 
 def request_id(scope: Scope) -> str:
-    """The id that the request goes by, made where it brought none and nothing has given it one."""
+    """Return the request's id. Generate one if it has none."""
     if not scope["request_id"]:
         scope["request_id"] = new_uid()
-    made: str = scope["request_id"]
-    return made
+    found: str = scope["request_id"]
+    return found
 
 
-def go_by(scope: Scope, result_id: str) -> None:
-    """The id of its result names a request that brought no other."""
+def use_result_id(scope: Scope, result_id: str) -> None:
+    """Use the id of the result as the id of a request that has none."""
     scope["request_id"] = scope["request_id"] or result_id
 
 
-def name_origin(scope: Scope) -> Origin:
-    """The request's origin, with an id in any case: for jobs, whose own id says nothing of the request."""
+def origin_with_id(scope: Scope) -> Origin:
+    """Return the request's origin with an id. Jobs need one because a job's own id does not lead to the request."""
     origin: Origin = scope["origin"]
     return origin._replace(request_id=request_id(scope))
 
 
-def about_request() -> dict[str, Any]:
-    """For the log: of the request that is under way, if one is."""
+def current_request_fields() -> dict[str, Any]:
+    """Return log fields that identify the current request. They are empty outside of a request."""
     scope = _current.get()
     if scope is None:
         return {}

@@ -1,4 +1,4 @@
-"""A span for each request. Imported only where somebody traces: `shared/telemetry/tracing.py`."""
+"""A trace span for each request. Imported only if tracing is configured: `shared/telemetry/tracing.py`."""
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode, set_span_in_context
@@ -10,13 +10,13 @@ from shared.telemetry.spans import INSTRUMENTATION, span_context, traceparent_of
 
 
 class Spans:
-    """Of one process."""
+    """Creates the request spans of one process."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._tracer = provider.get_tracer(INSTRUMENTATION)
 
     def begin(self, scope: Scope) -> "RequestSpan":
-        """The request's span, a child of the one that it brought, which it follows as its images' origin."""
+        """Begin the request's span as a child of its trace parent. It is the trace parent of the request's images."""
         request_id, traceparent = scope["origin"]
         parent = set_span_in_context(NonRecordingSpan(span_context(traceparent))) if traceparent else None
         attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
@@ -32,7 +32,7 @@ class RequestSpan:
         self._scope = scope
 
     def end(self, status: int) -> None:
-        """`status` is 0 where there was no reply."""
+        """End the span. `status` is 0 if there was no response."""
         span, scope = self._span, self._scope
         if route := scope.get(TEMPLATE):
             span.update_name(f"{scope['method']} {route}")

@@ -1,4 +1,4 @@
-"""What goes out: JSON, and errors as problem details (RFC 9457)."""
+"""JSON responses, and errors as problem details (RFC 9457)."""
 
 from http import HTTPStatus
 from typing import Any
@@ -13,19 +13,19 @@ from shared.errors import QueueFull, RequestError, StillUploading, Unauthorized,
 
 JSON_TYPE = b"application/json"
 PROBLEM_TYPE = b"application/problem+json"
-DOORS = ("/v1/", "/v2")  # paths of other protocols: api/routes/compat/
+COMPAT_PATHS = ("/v1/", "/v2")  # prefixes of the compatibility APIs: api/routes/compat/
 NDJSON_TYPE = "application/x-ndjson"
-REASON = "reason"  # in the scope of a request that was refused with 429 or 503: why, in a word, for the metrics
-RETRY_AFTER_S = 1  # where nothing says when it will be better
+REASON = "reason"  # scope key of the reason that the metrics count for a 429 or 503
+RETRY_AFTER_S = 1  # used if the time until the next attempt can succeed is unknown
 
 
 def to_json(content: Any) -> bytes:
-    """numpy numbers and arrays included; float32 with as many digits as tell it apart."""
+    """Serialize `content`, which may hold numpy numbers and arrays. A float32 gets as few digits as identify it."""
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 class Json(Response):
-    """`content` as JSON, with headers where there are any."""
+    """A response with `content` as JSON."""
 
     media_type = JSON_TYPE.decode()
 
@@ -34,14 +34,14 @@ class Json(Response):
 
 
 async def send_body(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    """A whole reply from an ASGI endpoint; `headers` beside its length."""
+    """Send a whole response from an ASGI endpoint. Content-Length is added to `headers`."""
     headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 def problem(error: RequestError) -> Response:
-    """The reply for an error that a client can act on."""
+    """Return the problem details of an error."""
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": error.title,
@@ -61,37 +61,39 @@ def problem(error: RequestError) -> Response:
     return Response(to_json(content), error.status, headers, PROBLEM_TYPE.decode())
 
 
-def error_reply(scope: Scope, error: RequestError) -> Response:
-    """`problem`, or what the clients of another protocol's door understand: `error` must be a plain string there."""
+def error_response(scope: Scope, error: RequestError) -> Response:
+    """Return `problem`, or for the compatibility APIs the error format of their clients: `error` is a plain string."""
     scope["refusal"] = error.detail  # for the log
     if isinstance(error, QueueFull | Unavailable):
         scope[REASON] = error.reason
-    reply = problem(error)
-    if not scope["path"].startswith(DOORS):
-        return reply
+    response = problem(error)
+    if not scope["path"].startswith(COMPAT_PATHS):
+        return response
     status = 400 if error.status in (415, 422) else error.status
-    headers = {name: value for name, value in reply.headers.items() if name not in ("content-length", "content-type")}
+    headers = {
+        name: value for name, value in response.headers.items() if name not in ("content-length", "content-type")
+    }
     return Json({"error": error.detail}, status, headers)
 
 
 async def on_request_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestError), "registered for no other"
-    return error_reply(request.scope, error)
+    assert isinstance(error, RequestError), "the handler is registered for this class only"
+    return error_response(request.scope, error)
 
 
 async def on_redis_error(request: Request, error: Exception) -> Response:
-    return error_reply(request.scope, queue_away(error))
+    return error_response(request.scope, redis_unavailable(error))
 
 
-def queue_away(error: Exception) -> Unavailable:
-    return Unavailable(f"the queue is away: {error}", "redis")
+def redis_unavailable(error: Exception) -> Unavailable:
+    return Unavailable(f"Redis is unreachable: {error}", "redis")
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """What the router itself answers: no such path, no such method."""
-    assert isinstance(error, HTTPException), "registered for no other"
+    """Return the router's own errors, such as an unknown path or method, in our formats."""
+    assert isinstance(error, HTTPException), "the handler is registered for this class only"
     detail = f"{request.method} {request.scope['path']}: {error.detail}"
-    if request.url.path.startswith(DOORS):
+    if request.url.path.startswith(COMPAT_PATHS):
         return Json({"error": detail}, error.status_code, dict(error.headers or {}))
     title = HTTPStatus(error.status_code).phrase
     content = {
@@ -105,5 +107,5 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def send_problem(scope: Scope, receive: Receive, send: Send, error: RequestError) -> None:
-    """`error_reply` from an ASGI endpoint."""
-    await error_reply(scope, error)(scope, receive, send)
+    """Send `error_response` from an ASGI endpoint."""
+    await error_response(scope, error)(scope, receive, send)

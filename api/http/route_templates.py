@@ -1,13 +1,13 @@
-"""Routes that tell which of them answers, so that requests are counted by route and not by path."""
+"""Routes that record their path template, so that requests are counted by route and not by path."""
 
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-TEMPLATE = "template"  # of the scope: what the path of the route that answers is made after
+TEMPLATE = "template"  # scope key that holds the matched route's path template
 
 
-class Templated(BaseRoute):
-    """`route`, which leaves its template in the scope of what it answers, also where that is a 405."""
+class TemplateRoute(BaseRoute):
+    """A route that puts its path template into the scope, also if the response is a 405."""
 
     def __init__(self, route: Route) -> None:
         self.route = route

@@ -1,4 +1,4 @@
-"""One socket write per response: uvicorn writes head and body each on its own, and a write is a system call."""
+"""One socket write per response. uvicorn writes head and body separately, and each write is a system call."""
 
 import asyncio
 from typing import Any
@@ -7,53 +7,53 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class JoiningTransport:
-    """Holds a write back until the next one, or until the end of the event loop's turn, whichever is first."""
+    """Delays a write until the next one or until the end of the event loop's iteration, whichever is first."""
 
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        self._held = b""
-        self._end_of_turn: asyncio.Handle | None = None
+        self._pending = b""
+        self._flush_handle: asyncio.Handle | None = None
         self._lost = False
 
     def write(self, data: bytes) -> None:
         if self._lost:
             return
-        if self._held:
-            self._transport.write(self._held + data)
-            self._held = b""
+        if self._pending:
+            self._transport.write(self._pending + data)
+            self._pending = b""
         else:
-            self._held = data
-            if self._end_of_turn is None:
-                self._end_of_turn = self._loop.call_soon(self._flush)
+            self._pending = data
+            if self._flush_handle is None:
+                self._flush_handle = self._loop.call_soon(self._flush)
 
     def close(self) -> None:
         self._flush()
         self._transport.close()
 
-    def lose(self) -> None:
-        """The connection is gone. uvloop raises on a write from then on, and uvicorn still makes some: it tells only
-        the last of several pipelined requests that its client has left."""
+    def mark_lost(self) -> None:
+        """Discard all writes from now on. uvloop would raise an error on them. uvicorn still makes some: of several
+        pipelined requests, it notifies only the last that the client has disconnected."""
         self._lost = True
-        self._held = b""
+        self._pending = b""
 
     def __getattr__(self, name: str) -> Any:
-        """Everything but writing is the transport's own."""
+        """Delegate everything except writing to the transport."""
         return getattr(self._transport, name)
 
     def _flush(self) -> None:
-        self._end_of_turn = None
-        if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held)
+        self._flush_handle = None
+        if self._pending:
+            pending, self._pending = self._pending, b""
+            self._transport.write(pending)
 
 
 class OneWriteProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol on a joining transport; for `uvicorn.run(http=…)`."""
+    """uvicorn's HTTP protocol on a joining transport, for `uvicorn.run(http=…)`."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.transport.lose()  # type: ignore[attr-defined]
+        self.transport.mark_lost()  # type: ignore[attr-defined]
         super().connection_lost(exc)

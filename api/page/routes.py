@@ -11,7 +11,7 @@ from importlib.resources import files
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.http.caching import kept_as, not_modified, tag_of
+from api.http.caching import cache_headers, etag_of, not_modified
 from shared.errors import NotFound
 
 FOLDER = files("api.page") / "assets"
@@ -59,11 +59,11 @@ def assets() -> dict[str, Asset]:
         media_type = MEDIA_TYPES.get("." + file.name.rpartition(".")[2])
         if media_type:
             content = file.read_bytes()
-            found[file.name] = Asset(content, media_type, tag_of(content))
+            found[file.name] = Asset(content, media_type, etag_of(content))
     return found
 
 
 def _reply(request: Request, asset: Asset) -> Response:
     return not_modified(request.headers, asset.tag) or Response(
-        asset.content, headers=HEADERS | kept_as(asset.tag), media_type=asset.media_type
+        asset.content, headers=HEADERS | cache_headers(asset.tag), media_type=asset.media_type
     )

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from redis.exceptions import RedisError
 
-from api.http.responses import RETRY_AFTER_S, queue_away
+from api.http.responses import RETRY_AFTER_S, redis_unavailable
 from api.metrics import Metrics
 from api.queue.redis_wire import Wires
 from shared.config.api_keys import ApiKey
@@ -72,7 +72,7 @@ class Enqueuer:
                 if isinstance(reply, RedisError):
                     raise reply
         except RedisError as error:
-            raise queue_away(error) from error
+            raise redis_unavailable(error) from error
         refusals = [
             None if not bound else self._full(entry, lane, bound.decode(), stands_at, pass_ms)
             for entry, (bound, stands_at, pass_ms) in zip(entries, replies, strict=True)
@@ -91,7 +91,7 @@ class Enqueuer:
         try:
             bound, stands_at, pass_ms = await self._client.eval(*call)
         except RedisError as error:
-            raise queue_away(error) from error
+            raise redis_unavailable(error) from error
         if bound:
             raise self._full(entry, lane, bound.decode(), stands_at, pass_ms)
         self._metrics.accepted[entry.model, lane] += entry.count

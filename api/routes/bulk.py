@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.http.access import caller_of
 from api.http.parameters import callback_parameter, timeout_parameter, verbose_parameter
-from api.http.request_origin import name_origin
+from api.http.request_origin import origin_with_id
 from api.queue.job_store import JobRequest
 from api.routes.accept_job import accept_job
 from api.routes.classify import read_body
@@ -36,7 +36,7 @@ async def classify_bulk(request: Request) -> Response:
         client=caller.name,
         timeout_s=timeout_parameter(request.query_params, state.settings.result_ttl_s),
         callback_url=callback_parameter(request.query_params, state.settings),
-        origin=name_origin(request.scope),
+        origin=origin_with_id(request.scope),
     )
     limits = Limits.of(state.settings)
     fit = fit_parameter(request.query_params)

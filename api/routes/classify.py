@@ -12,8 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from api.http.access import caller_of
 from api.http.parameters import index_of, preferred_wait_s, prefers_async, timeout_parameter, verbose_parameter
-from api.http.request_origin import go_by, name_origin
-from api.http.responses import JSON_TYPE, Json, queue_away, send_body, send_problem, to_json
+from api.http.request_origin import origin_with_id, use_result_id
+from api.http.responses import JSON_TYPE, Json, redis_unavailable, send_body, send_problem, to_json
 from api.queue.job_store import JobRequest
 from api.queue.singles import SingleRequest
 from api.routes.accept_job import accept_job
@@ -53,7 +53,7 @@ class ClassifyImage:
         except RequestError as error:
             await send_problem(scope, receive, send, error)
         except RedisError as error:
-            await send_problem(scope, receive, send, queue_away(error))
+            await send_problem(scope, receive, send, redis_unavailable(error))
         else:
             await send_body(send, 200, to_json(reply), [(b"content-type", JSON_TYPE)])
 
@@ -132,10 +132,10 @@ async def _classify(
     try:
         block, position, single_id = await state.singles.classify(asked, lambda: disconnected(receive))
     except WaitTimeout as error:
-        go_by(scope, error.result_id)
+        use_result_id(scope, error.result_id)
         await remember_single(state, error.result_id, asked)
         raise
-    go_by(scope, single_id)
+    use_result_id(scope, single_id)
     return single_reply(block, position, single_id, elapsed_ms(started_s))
 
 
@@ -181,7 +181,7 @@ async def accept_single(state: State, scope: Scope, headers: Headers, asked: Sin
         client=asked.caller.name,
         timeout_s=asked.timeout_s,
         verbose=asked.maps is not None,
-        origin=name_origin(scope),
+        origin=origin_with_id(scope),
     )
     return await accept_job(state, asked.caller, headers, chunks(), wanted)
 

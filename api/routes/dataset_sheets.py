@@ -7,7 +7,7 @@ from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.http.caching import kept_as, not_modified, tag_of
+from api.http.caching import cache_headers, etag_of, not_modified
 from api.http.parameters import integer_parameter
 from api.http.responses import Json
 from api.images.tiles import tiled
@@ -24,9 +24,9 @@ EFFORT = 3  # of zlib: a tenth larger than at its best, in a sixteenth of the ti
 async def get_labels(request: Request) -> Response:
     """Of the whole test set, in order."""
     split = state_of(request).test_set
-    tag = tag_of(split.name.encode() + split.labels.tobytes())
+    tag = etag_of(split.name.encode() + split.labels.tobytes())
     return not_modified(request.headers, tag) or Json(
-        {"dataset": split.name, "labels": split.labels}, headers={DATASET_HEADER: split.name, **kept_as(tag)}
+        {"dataset": split.name, "labels": split.labels}, headers={DATASET_HEADER: split.name, **cache_headers(tag)}
     )
 
 
@@ -42,11 +42,11 @@ async def get_sheet(request: Request) -> Response:
     if offset >= count:
         raise NotFound(f"no image {offset}: there are {count}, 0 to {count - 1}")
     images = split.images[offset : offset + limit]
-    tag = tag_of(images.tobytes())
+    tag = etag_of(images.tobytes())
     if unchanged := not_modified(request.headers, tag):
         return unchanged
     sheet = await asyncio.to_thread(png_sheet, images)
-    return Response(sheet, headers={DATASET_HEADER: split.name, **kept_as(tag)}, media_type="image/png")
+    return Response(sheet, headers={DATASET_HEADER: split.name, **cache_headers(tag)}, media_type="image/png")
 
 
 def png_sheet(images: Images) -> bytes:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.http.access import caller_of, require_admin
 from api.http.parameters import integer_parameter
-from api.http.request_origin import name_origin
+from api.http.request_origin import origin_with_id
 from api.http.responses import Json
 from api.queue.job_store import JobRequest
 from api.queue.job_view import index_of_row
@@ -50,7 +50,7 @@ async def replay_dead_letter(request: Request) -> Response:
     async def chunks() -> AsyncIterator[Chunk]:
         yield Chunk(fields[b"x"], 1)
 
-    wanted = JobRequest(model=letter["model"], lane="bulk", client=caller.name, origin=name_origin(request.scope))
+    wanted = JobRequest(model=letter["model"], lane="bulk", client=caller.name, origin=origin_with_id(request.scope))
     job = await state.jobs.submit(chunks(), wanted)
     await state.client.xdel(keys.DEAD_LETTERS, letter_id)
     return accepted(job)

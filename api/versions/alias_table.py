@@ -73,7 +73,7 @@ class Aliases:
     def table(self) -> Table:
         """Raises Unavailable before it was read for the first time: nothing may be served by a guess."""
         if self._table is None:
-            raise Unavailable("the aliases have not been read yet: the queue is away", "redis")
+            raise Unavailable("the aliases have not been read yet: Redis is unreachable", "redis")
         return self._table
 
     def of(self, model: str) -> Mapping[str, Alias]:

@@ -7,7 +7,7 @@ const LARGE_JOB = 500; // images more in the queue than a look before
 /* [{kind, text}] of what `now` has and `before` had not; either may be null while the service is away, and `problem` says
    why `now` is. Images that came into the queue are `queued`, {model, images}, in place of a text, to be added up. */
 export function happened(before, now, problem) {
-  if (!now) return before ? [{ kind: "away", text: problem.detail.startsWith("the queue is away") ? "Redis went away" : `${problem.title}` }] : [];
+  if (!now) return before ? [{ kind: "away", text: problem.detail.startsWith("Redis is unreachable") ? "Redis went away" : `${problem.title}` }] : [];
   if (!before) return [{ kind: "", text: `The service is there, with ${count(now.workers.length, "worker")}` }];
   return [...ofWorkers(before, now), ...ofCounts(before, now)];
 }

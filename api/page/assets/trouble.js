@@ -22,7 +22,7 @@ let standing = null; // what the status says
 /* What a status, or the Problem that there was instead, has wrong: {kind, title, detail}, or null. Pure. */
 export function troubleOf(status, problem) {
   if (problem?.status === 401) return null; // the dialog says so
-  if (problem?.detail.startsWith("the queue is away")) return { kind: "away", ...REDIS_AWAY };
+  if (problem?.detail.startsWith("Redis is unreachable")) return { kind: "away", ...REDIS_AWAY };
   if (problem) return { kind: "away", title: `${problem.title}.`, detail: problem.detail };
   if (!status.workers.length) return { kind: "away", ...NO_WORKER };
   const trouble = troubleOfQueue(status) ?? troubleOfWorkers(status.workers);

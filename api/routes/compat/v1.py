@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.http.access import caller_of
-from api.http.request_origin import name_origin
+from api.http.request_origin import origin_with_id
 from api.http.responses import Json, to_json
 from api.routes.compat.bodies import packed, parsed, read_unpacked
 from api.routes.compat.predict import Wanted, predict
@@ -54,7 +54,7 @@ async def _predict(request: Request, match: re.Match[str]) -> Response:
     ref = _resolve(state, match)
     images, form = await parsed(parse_predict, await read_unpacked(request))
     wait_s = state.settings.sync_wait_s
-    wanted = Wanted(model=ref, caller=caller_of(request.scope), wait_s=wait_s, origin=name_origin(request.scope))
+    wanted = Wanted(model=ref, caller=caller_of(request.scope), wait_s=wait_s, origin=origin_with_id(request.scope))
     probabilities = await predict(state, images, wanted, request.receive)
     body, headers = packed(to_json({form: probabilities}), request.headers.get("accept-encoding", ""))
     return Response(body, 200, headers, "application/json")

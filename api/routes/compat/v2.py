@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.http.access import caller_of, require_admin
-from api.http.request_origin import name_origin
+from api.http.request_origin import origin_with_id
 from api.http.responses import Json
 from api.routes.compat.bodies import packed, parsed, read_unpacked
 from api.routes.compat.predict import Wanted, predict
@@ -119,7 +119,7 @@ def _wanted(state: State, request: Request, ref: str, asked: InferRequest) -> Wa
         caller=caller_of(request.scope),
         wait_s=state.settings.sync_wait_s,
         timeout_s=timeout_s,
-        origin=name_origin(request.scope),
+        origin=origin_with_id(request.scope),
     )
 
 

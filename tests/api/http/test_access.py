@@ -1,4 +1,4 @@
-"""Who may come in: by the headers alone, and then a real API with keys."""
+"""API keys: first by the headers alone, then on a real API with keys."""
 
 import asyncio
 import hmac
@@ -63,7 +63,7 @@ def test_the_caller_is_whose_key_it_is(header: Header) -> None:
         [(b"cookie", f"x-api-key={ALICES}".encode())],
     ],
 )
-def test_without_a_key_one_is_asked_for(headers: list[Header]) -> None:
+def test_a_request_without_a_key_is_refused(headers: list[Header]) -> None:
     with pytest.raises(Unauthorized, match="a key is needed: send a key as `Authorization: Bearer <key>` or `X-API-"):
         ACCESS.caller(headers)
 
@@ -74,7 +74,7 @@ def test_an_empty_key_lets_nobody_in_even_if_its_hash_was_configured() -> None:
 
 
 @pytest.mark.parametrize("secret", [UNKNOWN, ALICES[:-1], ALICES + "x", ALICES.upper(), ALICE.sha256, "alice", "ключ"])
-def test_an_unknown_key_is_refused_and_not_told(secret: str) -> None:
+def test_an_unknown_key_is_refused_and_not_repeated(secret: str) -> None:
     with pytest.raises(Unauthorized, match="not known") as refused:
         ACCESS.caller([bearer(secret)])
     assert secret not in str(refused.value)
@@ -87,7 +87,7 @@ def test_two_different_keys_in_one_request_are_refused_and_the_same_one_twice_is
     assert ACCESS.caller([bearer(ALICES), x_api_key(ALICES)]) is ALICE
 
 
-def test_the_login_of_a_proxy_before_us_is_passed_over() -> None:
+def test_the_credentials_of_a_reverse_proxy_are_ignored() -> None:
     assert ACCESS.caller([bearer("dXNlcjpwYXNz", "Basic"), x_api_key(ALICES)]) is ALICE
 
 
@@ -97,7 +97,7 @@ def test_without_keys_everyone_is_an_admin() -> None:
     require_admin(caller)
 
 
-def test_every_hash_is_compared_whichever_matches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_hash_is_compared_even_after_a_match(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
 
     def compare(known: bytes, digest: bytes) -> bool:
@@ -116,7 +116,7 @@ def test_only_an_admin_may_do_what_needs_one() -> None:
 
 
 def through_the_gate(scope: Scope) -> list[Scope]:
-    """The scopes that an application behind the gate has seen; what the gate itself sends is let go."""
+    """Return the scopes of the requests that the gate let through. The gate's own responses are ignored."""
     seen: list[Scope] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,12 +132,12 @@ def through_the_gate(scope: Scope) -> list[Scope]:
     return seen
 
 
-def test_the_gate_tells_who_it_is() -> None:
+def test_the_gate_puts_the_caller_into_the_scope() -> None:
     (scope,) = through_the_gate({"type": "http", "path": "/status", "headers": [bearer(ALICES)]})
     assert caller_of(scope) is caller_of(Request(scope)) is ALICE
 
 
-def test_the_gate_lets_nobody_through_without_a_key_but_to_the_open_paths() -> None:
+def test_only_open_paths_pass_the_gate_without_a_key() -> None:
     assert through_the_gate({"type": "http", "path": "/status", "headers": []}) == []
     for path in ("/", "/page/main.js", "/healthz", "/readyz"):
         assert len(through_the_gate({"type": "http", "path": path, "headers": []})) == 1
@@ -145,13 +145,13 @@ def test_the_gate_lets_nobody_through_without_a_key_but_to_the_open_paths() -> N
         assert through_the_gate({"type": "http", "path": path, "headers": []}) == []
 
 
-def test_the_start_and_the_end_of_the_process_are_no_request() -> None:
+def test_lifespan_events_pass_the_gate() -> None:
     assert len(through_the_gate({"type": "lifespan"})) == 1
 
 
 @pytest.fixture(scope="module")
 def guarded(redis_server: RedisServer) -> Iterator[System]:
-    """An API with two keys and without workers, which says all that it ever says."""
+    """An API with two keys, no workers, and all log lines."""
     api_keys = f"alice:{ALICE.sha256} ops:{ADMIN.sha256}:admin"
     with running(redis_server.new_url(), 0, {"API_KEYS": api_keys, "LOG_LEVEL": "debug"}) as system:
         yield system
@@ -180,7 +180,7 @@ EVERYWHERE = [
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": UNKNOWN}, {"Authorization": f"Bearer {UNKNOWN}"}])
 @pytest.mark.parametrize(("method", "path"), EVERYWHERE)
-def test_nobody_without_a_key_is_told_anything(
+def test_without_a_key_every_other_route_is_a_401(
     guarded: System, method: str, path: str, headers: dict[str, str]
 ) -> None:
     reply = guarded.http.request(method, path, headers=headers, content=b"x")
@@ -194,20 +194,20 @@ def test_nobody_without_a_key_is_told_anything(
 
 @pytest.mark.parametrize("secret", [ALICES, OPS])
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
-def test_a_key_opens_every_route_by_either_header(guarded: System, header: str, secret: str) -> None:
+def test_a_key_opens_every_route_with_either_header(guarded: System, header: str, secret: str) -> None:
     headers = {header: f"Bearer {secret}" if header == "Authorization" else secret}
     assert guarded.http.get("/status", headers=headers).status_code == 200
     assert guarded.http.get("/no/such/path", headers=headers).status_code == 404
     assert guarded.http.post("/mnist/classify", headers=headers, content=b"no image").status_code == 400
 
 
-def test_machines_need_no_key(guarded: System) -> None:
+def test_health_checks_need_no_key(guarded: System) -> None:
     assert guarded.http.get("/healthz").status_code == 200
     assert guarded.http.get("/readyz").status_code == 503, "open, and there is no worker"
 
 
 @pytest.mark.slow
-def test_a_key_is_in_nothing_that_the_api_says(guarded: System) -> None:
+def test_no_key_appears_in_responses_or_logs(guarded: System) -> None:
     for secret in (ALICES, OPS, UNKNOWN):
         replies = [
             httpx.request(method, f"{guarded.url}{path}", headers=headers)
@@ -223,5 +223,5 @@ def test_a_key_is_in_nothing_that_the_api_says(guarded: System) -> None:
 
 
 @pytest.mark.parametrize("path", ["/page/../status", "/page/%2e%2e/status", "/page//status", "/page/status"])
-def test_the_pages_folder_leads_nowhere_else(guarded: System, path: str) -> None:
+def test_the_folder_of_page_assets_opens_no_other_path(guarded: System, path: str) -> None:
     assert guarded.http.get(path).status_code in (401, 404)  # httpx resolves the first, so that it asks for /status

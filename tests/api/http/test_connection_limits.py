@@ -1,4 +1,4 @@
-"""No client can hold a connection, or grow one, beyond its bounds: real sockets, and the close as the event."""
+"""No client can exceed the limits on connections. The tests use real sockets and wait for them to close."""
 
 import contextlib
 import http.client
@@ -33,7 +33,7 @@ TOO_LARGE = {
 
 @pytest.fixture(scope="module")
 def impatient(redis_server: RedisServer) -> Iterator[System]:
-    """An API, no worker, that gives its clients half a second."""
+    """An API without a worker that gives its clients half a second."""
     environ = {"HEAD_TIMEOUT_S": "0.5", "BODY_TIMEOUT_S": "0.5", "UPLOAD_STALL_S": "2", "MAX_QUEUED_BULK_IMAGES": "600"}
     system = System(redis_server.new_url(), environ)
     yield system
@@ -43,7 +43,7 @@ def impatient(redis_server: RedisServer) -> Iterator[System]:
 
 @pytest.fixture(scope="module")
 def narrow(redis_server: RedisServer) -> Iterator[System]:
-    """An API, no worker, for two connections at a time."""
+    """An API without a worker that allows two connections."""
     system = System(redis_server.new_url(), {"MAX_CONNECTIONS": "2", "BODY_TIMEOUT_S": "0.5"})
     yield system
     system.close()
@@ -55,14 +55,14 @@ def connect(system: System) -> socket.socket:
 
 
 def read_answer(connection: socket.socket) -> Answer:
-    """One response. Raises ConnectionError where there is none."""
+    """Read one response. Raises ConnectionError if there is none."""
     with http.client.HTTPResponse(connection) as response:
         response.begin()
         return response.status, response.headers, response.read()
 
 
 def read_last_answer(connection: socket.socket) -> Answer:
-    """A response, and the end of the connection after it: a reset where the server left something unread."""
+    """Read a response and the end of the connection, which is a reset if the server left bytes unread."""
     answer = read_answer(connection)
     with contextlib.suppress(ConnectionResetError):
         assert connection.recv(1) == b""
@@ -70,7 +70,7 @@ def read_last_answer(connection: socket.socket) -> Answer:
 
 
 def read_to_the_end(connection: socket.socket) -> bytes:
-    """All that comes until the server closes."""
+    """Read everything until the server closes."""
     data = b""
     with contextlib.suppress(ConnectionResetError):
         while piece := connection.recv(1 << 20):
@@ -79,7 +79,7 @@ def read_to_the_end(connection: socket.socket) -> bytes:
 
 
 def send_until_closed(connection: socket.socket, data: bytes) -> None:
-    """Returns only when the server has closed."""
+    """Return when the server has closed."""
     with contextlib.suppress(ConnectionError):
         while True:
             connection.sendall(data)
@@ -135,7 +135,7 @@ def test_a_connection_without_a_request_is_closed(impatient: System, sent: bytes
 
 
 @pytest.mark.parametrize("requests_before", [0, 1])
-def test_a_head_that_does_not_come_whole_is_a_408(impatient: System, requests_before: int) -> None:
+def test_an_incomplete_head_is_a_408(impatient: System, requests_before: int) -> None:
     with connect(impatient) as connection:
         for _ in range(requests_before):
             connection.sendall(HEAD + b"\r\n")
@@ -158,7 +158,7 @@ def test_a_head_that_trickles_in_gets_no_more_time(impatient: System) -> None:
 
 
 def test_a_kept_connection_outlives_the_timeout_of_a_head(impatient: System) -> None:
-    """Three more are closed while it is idle: that is longer than the timeout."""
+    """Three other connections time out one after the other meanwhile."""
     with connect(impatient) as kept:
         kept.sendall(HEAD + b"\r\n")
         assert read_answer(kept)
@@ -176,7 +176,7 @@ def test_an_image_whose_body_pauses_is_a_408(impatient: System, length: bytes) -
         expect_problem(read_last_answer(connection), 408, "paused for more than 0.5 s")
 
 
-def test_an_upload_that_pauses_is_a_408_and_its_job_is_given_up(impatient: System) -> None:
+def test_an_upload_that_pauses_is_a_408_and_its_job_ends(impatient: System) -> None:
     with connect(impatient) as connection:
         body = idx(np.zeros((1000, 28, 28), np.uint8))
         connection.sendall(BULK + b"Content-Length: %d\r\n\r\n" % len(body) + body[: 300 * 784])
@@ -184,18 +184,18 @@ def test_an_upload_that_pauses_is_a_408_and_its_job_is_given_up(impatient: Syste
     jobs = impatient.redis.keys(keys.job("j*"))
     assert len(jobs) == 1
     while not impatient.redis.hexists(jobs[0], "finished_ms"):
-        pass  # the test's own time-out says when this has failed
+        pass  # the test's timeout is the limit
     impatient.redis.flushdb()
 
 
 def test_an_upload_that_waits_for_room_has_not_paused(impatient: System) -> None:
-    """It waits for two seconds, four times as long as a body may pause, and is then told that there is no room."""
+    """The upload waits for two seconds, four times as long as a body may pause, and is then refused."""
     reply = impatient.http.post("/mnist/classify/bulk", content=npy(np.zeros((3000, 28, 28), np.uint8)))
     assert reply.status_code == 429
     impatient.redis.flushdb()
 
 
-def test_a_client_that_waits_for_100_continue_is_told_to_go_on(impatient: System) -> None:
+def test_a_client_that_expects_100_continue_gets_it(impatient: System) -> None:
     with connect(impatient) as connection:
         connection.sendall(IMAGE + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
         assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -203,7 +203,7 @@ def test_a_client_that_waits_for_100_continue_is_told_to_go_on(impatient: System
         assert read_answer(connection)[0] == 400
 
 
-def test_the_rest_of_a_refused_body_is_not_taken_for_ever(impatient: System) -> None:
+def test_the_rest_of_a_refused_body_is_not_read_for_ever(impatient: System) -> None:
     with connect(impatient) as connection:
         connection.sendall(BULK + b"Content-Length: 1099511627776\r\n\r\n")
         assert read_answer(connection)[0] == 413
@@ -219,8 +219,8 @@ def test_connections_over_the_bound_get_a_503_at_once_and_one_that_ends_makes_ro
     wait_for_room(narrow)
 
 
-def test_a_client_that_does_not_read_is_given_up(narrow: System) -> None:
-    """It asks for more than any socket's buffers hold. The other connection is in use all the time."""
+def test_a_client_that_does_not_read_is_disconnected(narrow: System) -> None:
+    """It requests more than any socket's buffers hold. The other connection is in use all the time."""
     with connect(narrow) as connection:
         body = npy(np.zeros((10_000, 28, 28), np.uint8))
         connection.sendall(BULK + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
@@ -234,7 +234,7 @@ def test_a_client_that_does_not_read_is_given_up(narrow: System) -> None:
 
 
 def wait_for_room(system: System) -> None:
-    """Until a connection is served; the test's own time-out says when this has failed."""
+    """Wait until a connection is served. The test's timeout is the limit."""
     while True:
         with contextlib.suppress(ConnectionError), connect(system) as connection:
             connection.sendall(HEAD + b"\r\n")

@@ -1,4 +1,4 @@
-"""Bytes that are no proper request get a 4xx, a sane answer or a close: never a 5xx, never a traceback."""
+"""Malformed requests get a 4xx, a correct response or a close, but never a 5xx or a traceback."""
 
 import contextlib
 import re
@@ -16,7 +16,7 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
 BULK = b"POST /mnist/classify/bulk HTTP/1.1\r\nHost: x\r\n" + LAST
 UPGRADE = b"Connection: Upgrade, close\r\nUpgrade: "
 
-# What is sent, and the statuses that come back before the connection closes.
+# The bytes sent, and the statuses received before the connection closes.
 EXCHANGES: dict[str, tuple[bytes, list[int]]] = {
     "a word": (b"hello\r\n\r\n", [400]),
     "zeros": (b"\0" * 200, [400]),
@@ -114,12 +114,12 @@ EXCHANGES: dict[str, tuple[bytes, list[int]]] = {
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
-def test_what_is_malformed_is_refused_or_served_but_breaks_nothing(system: System, name: str) -> None:
+def test_a_malformed_request_is_refused_or_served_but_breaks_nothing(system: System, name: str) -> None:
     sent, statuses = EXCHANGES[name]
     with socket.create_connection(("127.0.0.1", system.port), timeout=30) as connection:
         connection.sendall(sent)
         received = b""
-        with contextlib.suppress(ConnectionResetError):  # where the server closed with something unread
+        with contextlib.suppress(ConnectionResetError):  # the server closed before it had read everything
             while piece := connection.recv(1 << 16):
                 received += piece
     assert [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received)] == statuses, received

@@ -1,4 +1,4 @@
-"""Around a request: its id that comes in and goes out, and its line in the log."""
+"""The middleware around a request: its id and its log line."""
 
 import asyncio
 import logging
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from api.http.observing import MOST_LINES, Observed, Sparing
-from api.http.request_origin import about_request, brought_origin, go_by, name_origin, request_id
+from api.http.observing import MAX_LINES_PER_S, LogLimiter, ObservingMiddleware
+from api.http.request_origin import current_request_fields, origin_of_headers, origin_with_id, request_id, use_result_id
 from api.metrics import Metrics
 from shared.config.api_keys import ApiKey
 from shared.contract.entry import NO_ORIGIN, Origin
@@ -40,14 +40,14 @@ TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
         ([("traceparent", "garbage"), ("x-request-id", "mine")], Origin("mine")),
     ],
 )
-def test_what_a_request_brings_counts_where_it_is_sane(headers: list[tuple[str, str]], origin: Origin) -> None:
-    brought = brought_origin([(name.encode(), value.encode("latin-1")) for name, value in headers])
+def test_only_well_formed_ids_and_trace_parents_count(headers: list[tuple[str, str]], origin: Origin) -> None:
+    brought = origin_of_headers([(name.encode(), value.encode("latin-1")) for name, value in headers])
     assert brought == origin
     assert (brought is NO_ORIGIN) == (origin == NO_ORIGIN), "entries go by identity"
 
 
-class Replying:
-    """An application that answers with a status, and keeps what it was told."""
+class RespondingApp:
+    """An application that responds with a status and records the log fields of the current request."""
 
     def __init__(self, status: int = 200, **scope: Any) -> None:
         self.status = status
@@ -55,14 +55,14 @@ class Replying:
         self.seen: list[dict[str, Any]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.seen.append(about_request())
+        self.seen.append(current_request_fields())
         scope.update(self.more)
         await send({"type": "http.response.start", "status": self.status, "headers": [(b"a", b"b")]})
         await send({"type": "http.response.body", "body": b""})
 
 
 def ask(app: Any, path: str = "/status", headers: dict[str, str] | None = None, query: bytes = b"") -> dict[str, str]:
-    """The reply's headers."""
+    """Send a request and return the response's headers."""
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -77,97 +77,102 @@ def ask(app: Any, path: str = "/status", headers: dict[str, str] | None = None, 
     return {name.decode(): value.decode() for name, value in sent[0]["headers"]}
 
 
-def test_a_reply_has_the_id_that_came_and_what_is_logged_meanwhile_has_it_too() -> None:
-    app = Replying()
-    assert ask(Observed(app, 1e9, Metrics()), headers={"x-request-id": "mine"}) == {"a": "b", "x-request-id": "mine"}
-    assert ask(Observed(app, 1e9, Metrics()), headers={"traceparent": TRACEPARENT})["x-request-id"] == TRACE_ID
+def test_the_response_and_the_log_lines_have_the_requests_id() -> None:
+    app = RespondingApp()
+    assert ask(ObservingMiddleware(app, 1e9, Metrics()), headers={"x-request-id": "mine"}) == {
+        "a": "b",
+        "x-request-id": "mine",
+    }
+    assert (
+        ask(ObservingMiddleware(app, 1e9, Metrics()), headers={"traceparent": TRACEPARENT})["x-request-id"] == TRACE_ID
+    )
     assert app.seen == [{"request_id": "mine"}, {"request_id": TRACE_ID, "trace_id": TRACE_ID}]
 
 
-def test_without_an_id_one_is_made_and_it_is_the_same_everywhere() -> None:
-    app = Replying()
-    ids = [ask(Observed(app, 1e9, Metrics()))["x-request-id"] for _ in range(2)]
+def test_a_request_without_an_id_gets_one_for_response_and_log() -> None:
+    app = RespondingApp()
+    ids = [ask(ObservingMiddleware(app, 1e9, Metrics()))["x-request-id"] for _ in range(2)]
     assert app.seen == [{"request_id": made} for made in ids]
     assert ids[0] != ids[1]
 
 
-def test_outside_of_a_request_nothing_is_about_one() -> None:
-    assert about_request() == {}
+def test_outside_of_a_request_there_are_no_fields() -> None:
+    assert current_request_fields() == {}
 
 
-def test_a_request_without_an_id_goes_by_that_of_its_result() -> None:
+def test_a_request_without_an_id_uses_that_of_its_result() -> None:
     scope: Scope = {"request_id": "", "origin": NO_ORIGIN}
-    go_by(scope, "ab12-0")
+    use_result_id(scope, "ab12-0")
     assert request_id(scope) == "ab12-0"
-    go_by(scope, "ab12-1")
+    use_result_id(scope, "ab12-1")
     assert request_id(scope) == "ab12-0"
-    assert name_origin(scope) == Origin("ab12-0")
+    assert origin_with_id(scope) == Origin("ab12-0")
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """Messages and fields, as they are logged at `info`."""
-    told: list[tuple[str, dict[str, Any]]] = []
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """The messages and fields logged at `info` or above."""
+    logged: list[tuple[str, dict[str, Any]]] = []
 
-    class Keeping(logging.Handler):
+    class Recorder(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.append((record.getMessage(), vars(record)["fields"]))
+            logged.append((record.getMessage(), vars(record)["fields"]))
 
     caplog.set_level(logging.INFO, "api.http.observing")
-    handler = Keeping()
+    handler = Recorder()
     logging.getLogger("api.http.observing").addHandler(handler)
-    yield told
+    yield logged
     logging.getLogger("api.http.observing").removeHandler(handler)
 
 
-Told = list[tuple[str, dict[str, Any]]]
+Logged = list[tuple[str, dict[str, Any]]]
 
 
-def test_what_fails_is_logged_with_its_reason_and_whose_key_it_had_but_not_with_its_query(told: Told) -> None:
-    app = Replying(503, refusal="Redis is away", caller=ApiKey("alice", "digest"))
-    ask(Observed(app, 1e9, Metrics()), "/mnist/classify", query=b"callback_url=secret")
-    ((message, fields),) = told
+def test_a_failed_request_is_logged_with_its_reason_and_key_name_but_without_its_query(logged: Logged) -> None:
+    app = RespondingApp(503, refusal="Redis is down", caller=ApiKey("alice", "digest"))
+    ask(ObservingMiddleware(app, 1e9, Metrics()), "/mnist/classify", query=b"callback_url=secret")
+    ((message, fields),) = logged
     assert fields.pop("took_ms") >= 0
     assert message == "request failed"
-    expected = {"method": "GET", "path": "/mnist/classify", "status": 503, "key": "alice", "reason": "Redis is away"}
+    expected = {"method": "GET", "path": "/mnist/classify", "status": 503, "key": "alice", "reason": "Redis is down"}
     assert fields == expected
 
 
-def test_what_is_slow_is_logged_but_not_what_was_asked_to_wait_or_to_take_an_upload(told: Told) -> None:
-    slow = Observed(Replying(), -1, Metrics())
+def test_a_slow_request_is_logged_unless_it_waits_or_uploads(logged: Logged) -> None:
+    slow = ObservingMiddleware(RespondingApp(), -1, Metrics())
     ask(slow, "/results/j1", query=b"wait=30")
     ask(slow, "/mnist/classify/bulk")
-    assert told == []
+    assert logged == []
     ask(slow, "/results/j1")
-    assert [message for message, _ in told] == ["slow request"]
+    assert [message for message, _ in logged] == ["slow request"]
 
 
-def test_what_goes_well_and_what_clients_do_wrong_is_not_logged_nor_a_probe_that_fails(told: Told) -> None:
+def test_successes_client_errors_and_failed_probes_are_not_logged(logged: Logged) -> None:
     for status in (200, 400, 404, 429):
-        ask(Observed(Replying(status), 1e9, Metrics()))
-    ask(Observed(Replying(503), 1e9, Metrics()), "/readyz")
-    assert told == []
+        ask(ObservingMiddleware(RespondingApp(status), 1e9, Metrics()))
+    ask(ObservingMiddleware(RespondingApp(503), 1e9, Metrics()), "/readyz")
+    assert logged == []
 
 
-def test_every_request_is_logged_at_debug(told: Told, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_request_is_logged_at_debug(logged: Logged, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "api.http.observing")
-    ask(Observed(Replying(404), 1e9, Metrics()), "/x" * 500)
-    ((message, fields),) = told
+    ask(ObservingMiddleware(RespondingApp(404), 1e9, Metrics()), "/x" * 500)
+    ((message, fields),) = logged
     assert (message, fields["status"], len(fields["path"])) == ("request", 404, 200)
 
 
-def test_a_flood_of_failures_is_a_few_lines_a_second(told: Told) -> None:
-    app = Observed(Replying(503), 1e9, Metrics())
-    for _ in range(5 * MOST_LINES):
+def test_a_flood_of_failures_is_a_few_lines_per_second(logged: Logged) -> None:
+    app = ObservingMiddleware(RespondingApp(503), 1e9, Metrics())
+    for _ in range(5 * MAX_LINES_PER_S):
         ask(app)
-    assert MOST_LINES <= len(told) <= 4 * MOST_LINES, "it took some seconds at most"
+    assert MAX_LINES_PER_S <= len(logged) <= 4 * MAX_LINES_PER_S, "it took some seconds at most"
 
 
-def test_lines_that_were_left_out_are_counted_by_the_next() -> None:
+def test_the_next_line_has_the_number_of_dropped_lines() -> None:
     now_s = 100.0
-    sparing = Sparing(2, lambda: now_s)
-    assert [sparing.left_out() for _ in range(5)] == [0, 0, None, None, None]
+    limiter = LogLimiter(2, lambda: now_s)
+    assert [limiter.count_line() for _ in range(5)] == [0, 0, None, None, None]
     now_s = 101.9
-    assert [sparing.left_out() for _ in range(2)] == [3, 0]
+    assert [limiter.count_line() for _ in range(2)] == [3, 0]
     now_s = 105.0
-    assert sparing.left_out() == 0
+    assert limiter.count_line() == 0

@@ -25,7 +25,7 @@ def test_an_integer_is_digits_with_or_without_a_sign(text: str, expected: int) -
 
 
 @pytest.mark.parametrize("text", ["", "-", "x", "1.0", "1e3", " 1", "1\n", "1_000", "٣", "²", "0x10", "9" * 19, "--1"])
-def test_anything_else_is_no_integer_and_its_name_is_told(text: str) -> None:
+def test_anything_else_is_refused_with_the_parameters_name(text: str) -> None:
     with pytest.raises(BadParameter) as refused:
         integer_of("offset", text)
     assert refused.value.detail == f"offset {text!r} is not an integer"
@@ -37,8 +37,8 @@ def test_an_index_is_from_zero_to_below_the_count(index: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["-1", "10", "999999999999999999"])
-def test_an_index_outside_is_not_found_and_the_bounds_are_told(text: str) -> None:
-    with pytest.raises(NotFound, match=rf"no image {text}: there are 10, 0 to 9"):
+def test_an_index_outside_is_not_found_and_the_error_has_the_bounds(text: str) -> None:
+    with pytest.raises(NotFound, match=f"there is no image {text}: indices go from 0 to 9"):
         index_of(text, 10)
 
 
@@ -50,12 +50,12 @@ def test_an_index_that_is_no_integer_is_a_bad_parameter() -> None:
 @pytest.mark.parametrize(
     ("query", "expected"), [("", 100), ("limit=1", 1), ("limit=1000", 1000), ("limit=7&limit=8", 8)]
 )
-def test_a_parameter_has_its_default_and_its_bounds_are_within(query: str, expected: int) -> None:
+def test_a_parameter_has_a_default_and_inclusive_bounds(query: str, expected: int) -> None:
     assert integer_parameter(QueryParams(query), "limit", 100, 1, 1000) == expected
 
 
 @pytest.mark.parametrize("text", ["0", "1001", "-5"])
-def test_a_parameter_out_of_bounds_is_refused_with_them(text: str) -> None:
+def test_a_parameter_out_of_bounds_is_refused_and_the_error_has_the_bounds(text: str) -> None:
     with pytest.raises(BadParameter, match=f"limit={text} is not within 1 to 1000"):
         integer_parameter(QueryParams({"limit": text}), "limit", 100, 1, 1000)
 
@@ -70,7 +70,7 @@ def test_a_parameter_that_is_no_integer_is_refused(text: str) -> None:
     ("query", "expected"),
     [("", 0.0), ("wait=0", 0.0), ("wait=2.5", 2.5), ("wait=60", 60.0), ("wait=61", 60.0), ("wait=inf", 60.0)],
 )
-def test_a_wait_is_in_seconds_and_cut_at_the_most(query: str, expected: float) -> None:
+def test_a_wait_is_in_seconds_and_limited(query: str, expected: float) -> None:
     assert wait_parameter(QueryParams(query), 60.0) == expected
 
 
@@ -97,7 +97,7 @@ def headers(*preferences: str) -> Headers:
         (("handling=lenient",), False),
     ],
 )
-def test_respond_async_is_preferred_where_a_client_says_so(preferences: tuple[str, ...], expected: bool) -> None:
+def test_respond_async_is_recognised_in_prefer_headers(preferences: tuple[str, ...], expected: bool) -> None:
     assert prefers_async(headers(*preferences)) is expected
 
 
@@ -118,11 +118,11 @@ def test_respond_async_is_preferred_where_a_client_says_so(preferences: tuple[st
         (("wait=soon",), 30.0),
     ],
 )
-def test_a_preferred_wait_is_cut_at_the_most_which_also_holds_without_one(
+def test_a_preferred_wait_is_limited_and_the_limit_is_the_default(
     preferences: tuple[str, ...], expected: float
 ) -> None:
-    waited_s = preferred_wait_s(headers(*preferences), 30.0)
-    assert math.isclose(waited_s, expected)
+    wait_s = preferred_wait_s(headers(*preferences), 30.0)
+    assert math.isclose(wait_s, expected)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_preferred_wait_is_cut_at_the_most_which_also_holds_without_one(
         ),
     ],
 )
-def test_the_type_that_is_accepted_most_is_chosen_and_the_first_on_a_tie(accept: str, expected: str) -> None:
+def test_the_highest_ranked_type_is_chosen_and_the_first_on_a_tie(accept: str, expected: str) -> None:
     assert accepts_first(accept, ("image/jpeg", "image/png")) == expected
 
 

@@ -81,7 +81,7 @@ def test_a_request_error_that_a_route_raises_is_a_problem() -> None:
 def test_a_lost_redis_is_an_unavailable_service() -> None:
     response = asyncio.run(on_redis_error(Request(SCOPE), RedisConnectionError("refused")))
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-    assert content_of(response)["detail"] == "the queue is away: refused"
+    assert content_of(response)["detail"] == "Redis is unreachable: refused"
 
 
 @pytest.mark.parametrize(("status", "title"), [(404, "Not Found"), (405, "Method Not Allowed")])

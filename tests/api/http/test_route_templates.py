@@ -1,4 +1,4 @@
-"""Every request is counted once, by the template of what answers it: around a small application of our own."""
+"""Every request is counted once, by the template of its route. The application is a small one of our own."""
 
 import asyncio
 
@@ -8,9 +8,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Scope
 
-from api.http.observing import Observed
+from api.http.observing import ObservingMiddleware
 from api.http.responses import on_request_error
-from api.http.route_templates import Templated
+from api.http.route_templates import TemplateRoute
 from api.metrics import Metrics
 from shared.errors import QueueFull, RequestError, Unavailable
 
@@ -38,11 +38,11 @@ ROUTES = [
     Route("/v2/away", away),
     Route("/broken", broken),
 ]
-APP = Starlette(routes=[Templated(route) for route in ROUTES], exception_handlers={RequestError: on_request_error})
+APP = Starlette(routes=[TemplateRoute(route) for route in ROUTES], exception_handlers={RequestError: on_request_error})
 
 
 def ask(metrics: Metrics, method: str, path: str) -> list[Message]:
-    """What was sent."""
+    """Send a request and return the messages of the response."""
     scope: Scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b""}
     scope["raw_path"] = path.encode()
     sent: list[Message] = []
@@ -53,7 +53,7 @@ def ask(metrics: Metrics, method: str, path: str) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Observed(APP, 1e9, metrics)(scope, receive, send))
+    asyncio.run(ObservingMiddleware(APP, 1e9, metrics)(scope, receive, send))
     return sent
 
 
@@ -71,14 +71,14 @@ def test_paths_of_one_route_are_one_series() -> None:
     }
 
 
-def test_another_method_is_counted_at_its_route_and_another_path_at_none() -> None:
+def test_an_unknown_method_counts_for_its_route_and_an_unknown_path_for_none() -> None:
     assert counted(("PUT", "/things/1"), ("GET", "/nowhere"), ("GET", "/else")) == {
         ("PUT", "/things/{id}", 405): 1,
         ("GET", "none", 404): 2,
     }
 
 
-def test_the_answer_goes_out_as_it_came() -> None:
+def test_the_response_is_unchanged() -> None:
     start, body = ask(Metrics(), "GET", "/things/1")
     assert start["status"] == 200
     assert body["body"] == b"fine"

@@ -1,4 +1,4 @@
-"""What is written in one turn of the loop leaves in one write, in order, and before the connection closes."""
+"""All writes of one event loop iteration leave in one system call, in order, and before the connection closes."""
 
 import asyncio
 from collections.abc import Callable
@@ -35,43 +35,43 @@ def last_words(transport: JoiningTransport) -> None:
 @pytest.mark.parametrize(
     ("do", "did"), [(head_and_body, [b"head body"]), (last_words, [b"bye", "closed"])], ids=["joined", "closed"]
 )
-def test_writes_of_one_turn_leave_together(do: Callable[[JoiningTransport], None], did: list[bytes | str]) -> None:
+def test_writes_of_one_iteration_leave_together(do: Callable[[JoiningTransport], None], did: list[bytes | str]) -> None:
     transport = Transport()
 
-    async def turn() -> None:
+    async def iteration() -> None:
         joining = JoiningTransport(transport, asyncio.get_running_loop())
         do(joining)
         await asyncio.sleep(0)
         assert joining.is_closing() == transport.is_closing()
 
-    asyncio.run(turn())
+    asyncio.run(iteration())
     assert transport.did == did
 
 
-def test_nothing_is_written_to_a_connection_that_is_gone() -> None:
-    """Neither what was held back nor what comes later."""
+def test_nothing_is_written_to_a_lost_connection() -> None:
+    """Neither delayed nor later writes reach a lost connection."""
     transport = Transport()
 
-    async def turns() -> None:
+    async def iterations() -> None:
         joining = JoiningTransport(transport, asyncio.get_running_loop())
         joining.write(b"head")
-        joining.lose()
+        joining.mark_lost()
         joining.write(b"body")
         await asyncio.sleep(0)
         joining.close()
 
-    asyncio.run(turns())
+    asyncio.run(iterations())
     assert transport.did == ["closed"]
 
 
 def test_writes_of_two_turns_leave_as_two() -> None:
     transport = Transport()
 
-    async def turns() -> None:
+    async def iterations() -> None:
         joining = JoiningTransport(transport, asyncio.get_running_loop())
         for data in (b"one", b"two"):
             joining.write(data)
             await asyncio.sleep(0)
 
-    asyncio.run(turns())
+    asyncio.run(iterations())
     assert transport.did == [b"one", b"two"]

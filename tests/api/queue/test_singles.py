@@ -140,8 +140,8 @@ def test_when_redis_is_away_everyone_of_that_write_hears_of_it_and_later_ones_go
         world = World(entry_images=2)
         (first,) = await world.begin()
         later = [world.ask(digit) for digit in (1, 2, 3)]
-        world.end(Unavailable("the queue is away"))
-        with pytest.raises(Unavailable, match="the queue is away"):
+        world.end(Unavailable("Redis is unreachable"))
+        with pytest.raises(Unavailable, match="Redis is unreachable"):
             await first
         entries = await world.enqueuer.next_write()
         assert [entry.count for entry in entries] == [2, 1]

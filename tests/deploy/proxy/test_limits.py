@@ -8,7 +8,7 @@ import httpx
 import pytest
 from uvicorn import Config
 
-from api.http.connection_limits import HEAD_BYTES
+from api.http.connection_limits import MAX_HEAD_BYTES
 from api.routes.compat.bodies import MAX_BODY_BYTES
 from shared.config.settings import Settings
 from tests.support.proxy import START, Proxy, array_of, received_until_closed
@@ -51,7 +51,7 @@ def test_the_limits_are_the_apis_own() -> None:
     assert settings.sync_wait_s <= settings.max_wait_s, "the read time-out is reckoned from the longer one"
     assert f"client_max_body_size {MAX_BODY_BYTES >> 20}m" in TEMPLATE
     count, kib = re.findall(r"large_client_header_buffers (\d+) (\d+)k", TEMPLATE)[0]
-    assert int(count) * int(kib) << 10 < HEAD_BYTES
+    assert int(count) * int(kib) << 10 < MAX_HEAD_BYTES
     (idle_s,) = re.findall(r"upstream api .*?keepalive_timeout (\d+)s", TEMPLATE, re.DOTALL)
     assert int(idle_s) < Config("api.app:make_app").timeout_keep_alive
 
