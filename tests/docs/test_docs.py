@@ -19,7 +19,7 @@ MAKE = re.compile(r"\bmake ([a-z][a-z-]*)")
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.path} {sorted(route.methods)}")
 def test_every_route_is_documented(route: Any) -> None:
-    text = "".join((ROOT / "docs" / name).read_text() for name in ("http.md", "doors.md"))
+    text = "".join((ROOT / "docs" / name).read_text() for name in ("http.md", "compat.md"))
     assert any(f"`{method} {route.path}`" in text for method in route.methods - {"HEAD"})
 
 

@@ -17,12 +17,12 @@ SESSIONS = (
     "docs/start.md",
     "docs/bulk.md",
     "docs/command-line.md",
-    "docs/doors.md",
+    "docs/compat.md",
     "docs/logs-and-traces.md",
     "docs/operating.md",
     "docs/retraining.md",
 )
-SCRIPTS = ("docs/start.md", "docs/client.md", "docs/celery.md", "docs/doors.md")
+SCRIPTS = ("docs/start.md", "docs/client.md", "docs/celery.md", "docs/compat.md")
 
 
 @pytest.fixture
