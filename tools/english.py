@@ -60,7 +60,7 @@ C_COMMENT = re.compile(r"/\*.*?\*/|(?<![:\w])//[^\n]*", re.DOTALL)
 LUA_COMMENT = re.compile(r"--[^\n]*")
 QUOTED = re.compile(r"\"[^\"\n]* [^\"\n]*\"|'[^'\n]* [^'\n]*'|`[^`]* [^`]*`")
 WHOLE_TEXT = {".html", ".css", ".yml", ".yaml", ".json", ".toml", ".txt", ".sh", ".template", ""}
-EXEMPT = ("models/", "tools/english.py", "tests/docs/test_english.py")
+EXEMPT = ("LICENSE", "client/LICENSE", "models/", "tools/english.py", "tests/docs/test_english.py")
 
 
 class Finding(NamedTuple):

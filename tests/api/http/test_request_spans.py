@@ -13,7 +13,7 @@ from api.http.request_spans import Spans
 from api.metrics import Metrics
 from shared.contract.entry import NO_ORIGIN, Origin
 from shared.telemetry.spans import make_provider
-from tests.api.http.test_observing import TRACE_ID, TRACEPARENT, Replying, ask
+from tests.api.http.test_observing import TRACE_ID, TRACEPARENT, RespondingApp, ask
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def traced(app: Any, provider: TracerProvider) -> ObservingMiddleware:
 def test_a_span_has_its_route_its_status_and_the_requests_id(
     provider: TracerProvider, exporter: InMemorySpanExporter
 ) -> None:
-    app = Replying(template="/results/{id}/items")
+    app = RespondingApp(template="/results/{id}/items")
     made = ask(traced(app, provider), "/results/j1/items")["x-request-id"]
     (span,) = exporter.get_finished_spans()
     assert (span.name, span.parent) == ("GET /results/{id}/items", None)
@@ -56,7 +56,7 @@ def test_what_fails_and_what_is_never_answered_is_an_error(
     async def breaking(scope: Scope, receive: Any, send: Any) -> None:
         raise ZeroDivisionError
 
-    ask(traced(Replying(503, refusal="Redis is away"), provider))
+    ask(traced(RespondingApp(503, refusal="Redis is away"), provider))
     with pytest.raises(ZeroDivisionError):
         ask(traced(breaking, provider))
     failed, broken = exporter.get_finished_spans()
