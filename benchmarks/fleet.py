@@ -20,7 +20,7 @@ from benchmarks.system.processes import BenchmarkError
 from benchmarks.system.service import Service, running
 from shared.errors import MnistifiedError
 from shared.redis import keys
-from worker.reporting.heartbeat import BEAT_SCRIPT
+from worker.reporting.heartbeat import BEAT
 
 REAL_WORKERS = (6, 12)  # the difference is what one more costs
 SETTLE_S = 3.0
@@ -121,7 +121,15 @@ def write_heartbeats(service: Service, workers: int) -> tuple[int, float]:
         for number in range(workers):
             copy = f"copy-{number}"
             state = orjson.dumps(beat | {"name": copy})
-            client.eval(BEAT_SCRIPT, 2, keys.WORKERS, keys.worker(copy), copy, state, time.time() + KEPT_S, 2 * KEPT_S)
+            beat = BEAT(
+                workers=keys.WORKERS,
+                worker=keys.worker(copy),
+                name=copy,
+                heartbeat=state,
+                now_s=time.time() + KEPT_S,
+                ttl_s=2 * KEPT_S,
+            )
+            client.eval(*beat)
         return len(state), (service.processes["redis"].cpu_s() - before_s) / workers * 1e6
 
 

@@ -1,8 +1,10 @@
--- How the lanes stand. The entries themselves, of up to some 200 kB, stay here.
+-- Measure one lane. The entries themselves, up to about 200 kB each, stay in Redis.
 --
--- KEYS  the queued hash of a lane, then its streams
+-- The streams of the lane follow `queued`.
 -- Returns {images, bytes, ms that the oldest entry has been on its stream}
-local counts = redis.call('HMGET', KEYS[1], 'images', 'bytes')
+local queued = unpack(KEYS, 1, 1)
+
+local counts = redis.call('HMGET', queued, 'images', 'bytes')
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local oldest_ms = now_ms

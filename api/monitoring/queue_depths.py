@@ -7,8 +7,9 @@ from typing import Any
 
 from shared.redis import keys
 from shared.redis.connection import Client
+from shared.redis.script import Script
 
-SCRIPT = Path(__file__).with_suffix(".lua").read_text()
+QUEUE_DEPTHS = Script.read(Path(__file__).with_suffix(".lua"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ async def read_queues(client: Client, models: Sequence[str]) -> dict[str, dict[s
     lanes = [(model, lane) for model in models for lane in keys.LANES]
     async with client.pipeline(transaction=False) as pipeline:
         for model, lane in lanes:
-            lane_keys = [keys.queued(model, lane), *keys.streams(model, lane)]
-            pipeline.eval(SCRIPT, len(lane_keys), *lane_keys)
+            streams = keys.streams(model, lane)
+            pipeline.eval(*QUEUE_DEPTHS(queued=keys.queued(model, lane), more_keys=streams))
         told = await pipeline.execute() if lanes else []
     depths: dict[str, dict[str, LaneDepth]] = {model: {} for model in models}
     for (model, lane), (images, size_bytes, oldest_ms) in zip(lanes, told, strict=True):

@@ -1,11 +1,13 @@
--- Complete a job's upload, cancel a job, or expire one; a job with nothing left to come is final.
+-- Complete the upload of a job, cancel a job, or let it expire. A job that waits for no more images becomes final.
 --
--- KEYS  job, deadlines, claim of an Idempotency-Key or '', callbacks
--- ARGV  'complete', 'cancel' or 'expire', total images or '', now (unix ms), jobs channel, id, fingerprint or ''
--- Returns 2 when this made the job final, 1 when it was, 0 when images are still to come, -1 when there is no such job.
-local job, deadlines, how, now_ms, id = KEYS[1], KEYS[2], ARGV[1], ARGV[3], ARGV[5]
+-- `claim` is the key of an Idempotency-Key's claim, or ''. `action` is 'complete', 'cancel' or 'expire'.
+-- `uploaded_images` and `fingerprint` are '' unless the action is 'complete'. `now_ms` is unix time.
+-- Returns 2 if this call made the job final, 1 if the job was final before, 0 if the job waits for more images,
+-- and -1 if there is no such job.
+local job, deadlines, claim, callbacks = unpack(KEYS)
+local action, uploaded_images, now_ms, jobs_channel, id, fingerprint = unpack(ARGV)
 
--- Written first, because a Redis without memory lets it through, and with it all that follows.
+-- ZREM is the first write, because a Redis that is out of memory accepts it, and then accepts the writes after it.
 redis.call('ZREM', deadlines, id)
 if redis.call('EXISTS', job) == 0 then
   return -1
@@ -15,15 +17,15 @@ if fields[5] then
   return 1
 end
 local finished = tonumber(fields[1]) + tonumber(fields[2]) + tonumber(fields[3])
-local total = tonumber(ARGV[2] ~= '' and ARGV[2] or fields[4] or finished)
+local total = tonumber(uploaded_images ~= '' and uploaded_images or fields[4] or finished)
 redis.call('HSET', job, 'total', total)
-if how == 'complete' and KEYS[3] ~= '' then
-  redis.call('HSET', KEYS[3], 'fingerprint', ARGV[6])
-  redis.call('EXPIRE', KEYS[3], redis.call('TTL', job))
+if action == 'complete' and claim ~= '' then
+  redis.call('HSET', claim, 'fingerprint', fingerprint)
+  redis.call('EXPIRE', claim, redis.call('TTL', job))
 end
-if how == 'cancel' then
+if action == 'cancel' then
   redis.call('HSET', job, 'cancelled', total - finished)
-elseif how == 'expire' then
+elseif action == 'expire' then
   redis.call('HINCRBY', job, 'expired', total - finished)
 elseif finished < total then
   if fields[6] then
@@ -32,9 +34,9 @@ elseif finished < total then
   return 0
 end
 redis.call('HSET', job, 'finished_ms', now_ms)
-redis.call('PUBLISH', ARGV[4], id)
+redis.call('PUBLISH', jobs_channel, id)
 if redis.call('HEXISTS', job, 'callback_url') == 1 then
-  redis.call('ZADD', KEYS[4], now_ms, id)
-  redis.call('EXPIRE', KEYS[4], redis.call('TTL', job))
+  redis.call('ZADD', callbacks, now_ms, id)
+  redis.call('EXPIRE', callbacks, redis.call('TTL', job))
 end
 return 2

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 from redis.exceptions import RedisError
@@ -21,8 +20,9 @@ from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.connection import Client
 from shared.redis.keys import Lane
+from shared.redis.script import Call, Script
 
-SCRIPT = Path(__file__).with_suffix(".lua").read_text()
+ENQUEUE = Script.read(Path(__file__).with_suffix(".lua"))
 NO_LIMITS = ApiKey("", "")
 # What enqueue.lua calls a bound -> what the metrics call a refusal by it.
 BOUNDS: dict[str, Reason] = {"images": "lane_images", "bytes": "lane_bytes", "client": "key_images", "rate": "key_rate"}
@@ -110,32 +110,30 @@ class Enqueuer:
         waiting = await self._client.hmget(keys.queued(ModelRef.parse(model).name, lane), range(keys.SHARDS))
         return min(range(keys.SHARDS), key=lambda shard: int(waiting[shard] or 0))
 
-    def _call(self, entry: Entry, lane: Lane, shard: int, manifest: bytes, unreadable: int) -> tuple[Any, ...]:
-        """Arguments of EVAL: sent whole, so that a Redis that was restarted needs no second round trip."""
+    def _call(self, entry: Entry, lane: Lane, shard: int, manifest: bytes, unreadable: int) -> Call:
+        """Return the arguments of EVAL."""
         model = ModelRef.parse(entry.model).name
         chunk = entry.chunk is not None
         limits = self._api_keys.get(entry.client, NO_LIMITS)
-        return (
-            SCRIPT,
-            5,
-            keys.stream(model, lane, shard),
-            keys.queued(model, lane),
-            keys.client(entry.client) if entry.client else "",
-            keys.job(entry.uid) if chunk else "",
-            keys.job_manifests(entry.uid) if chunk else "",
-            entry.count,
-            entry.queued_bytes,
-            shard if lane == "bulk" else "",
-            self._most_images[lane],
-            self._most_bytes[lane],
-            encode_header(entry),
-            entry.pixels,
-            self._ttl_s,
-            "" if entry.chunk is None else entry.chunk,
-            manifest,
-            unreadable,
-            limits.max_queued_images,
-            limits.images_per_s,
+        return ENQUEUE(
+            stream=keys.stream(model, lane, shard),
+            queued=keys.queued(model, lane),
+            client=keys.client(entry.client) if entry.client else "",
+            job=keys.job(entry.uid) if chunk else "",
+            manifests=keys.job_manifests(entry.uid) if chunk else "",
+            images=entry.count,
+            bytes=entry.queued_bytes,
+            shard=shard if lane == "bulk" else "",
+            max_images=self._most_images[lane],
+            max_bytes=self._most_bytes[lane],
+            header=encode_header(entry),
+            pixels=entry.pixels,
+            ttl_s=self._ttl_s,
+            chunk="" if entry.chunk is None else entry.chunk,
+            manifest=manifest,
+            unreadable_images=unreadable,
+            max_client_images=limits.max_queued_images,
+            client_images_per_s=limits.images_per_s,
         )
 
     def _full(self, entry: Entry, lane: Lane, bound: str, stands_at: int, pass_ms: int) -> QueueFull:

@@ -14,18 +14,24 @@ from api.uploads.chunk import Chunk
 from shared.errors import BadParameter
 from shared.redis import keys
 from shared.redis.connection import Client
+from shared.redis.script import Script
 
 PENDING_TTL_S = 60  # of a claim whose upload still comes in; renewed while it does
 RENEW_EVERY_S = 10.0
 MOST_KEY_CHARS = 255
-CLAIM_SCRIPT = """
-local held = redis.call('HMGET', KEYS[1], 'job', 'fingerprint')
+CLAIM = Script(
+    "CLAIM",
+    """
+local claim = unpack(KEYS)
+local job, ttl_s = unpack(ARGV)
+local held = redis.call('HMGET', claim, 'job', 'fingerprint')
 if not held[1] then
-  redis.call('HSET', KEYS[1], 'job', ARGV[1])
-  redis.call('EXPIRE', KEYS[1], ARGV[2])
+  redis.call('HSET', claim, 'job', job)
+  redis.call('EXPIRE', claim, ttl_s)
 end
 return held
-"""
+""",
+)
 
 
 class Claim:
@@ -68,7 +74,7 @@ async def claim_key(client: Client, api_key: str, idempotency_key: str, job_id: 
         raise BadParameter(f"an Idempotency-Key has 1 to {MOST_KEY_CHARS} characters")
     hashed = hashlib.sha256(idempotency_key.encode()).hexdigest()
     claim = Claim(client, keys.idempotency(api_key, hashed), job_id, asked_for)
-    holder, fingerprint = await client.eval(CLAIM_SCRIPT, 1, claim.redis_key, job_id, PENDING_TTL_S)
+    holder, fingerprint = await client.eval(*CLAIM(claim=claim.redis_key, job=job_id, ttl_s=PENDING_TTL_S))
     claim.holder = holder.decode() if holder else ""
     claim.held_fingerprint = fingerprint.decode() if fingerprint else ""
     return claim

@@ -22,9 +22,10 @@ from shared.errors import NotFound, QueueFull
 from shared.redis import keys
 from shared.redis.connection import Client
 from shared.redis.keys import Lane
+from shared.redis.script import Script
 from shared.telemetry.job_log import log_accepted, log_finished, log_given_up
 
-SCRIPT = Path(__file__).with_name("end_job.lua").read_text()
+END_JOB = Script.read(Path(__file__).with_name("end_job.lua"))
 JOB_ID = re.compile(rf"j[0-9a-f]{{{UID_CHARS}}}")
 CHUNKS_PER_READ = 16
 ROOM_POLL_S = 0.05  # how often an upload that waits for room asks again; its client feels TCP's own back-pressure
@@ -63,7 +64,6 @@ class Jobs:
         self._enqueuer = enqueuer
         self._replies = replies
         self._settings = settings
-        self._end_script = client.register_script(SCRIPT)
 
     async def submit(self, chunks: AsyncIterator[Chunk], wanted: JobRequest, claim: Claim | None = None) -> Job:
         """Store a whole upload as a job and return it: from then on nothing of it gets lost.
@@ -211,14 +211,21 @@ class Jobs:
                     raise
             await asyncio.sleep(ROOM_POLL_S)
 
-    async def _end(self, job_id: str, how: str, total: int | str, claim: Claim | None = None) -> bool:
-        """Whether this, and nobody before, has brought the job to its end."""
-        now_ms = int(time.time() * 1e3)
-        became = await self._end_script(
-            keys=[keys.job(job_id), keys.DEADLINES, claim.redis_key if claim else "", keys.CALLBACKS],
-            args=[how, total, now_ms, keys.JOBS_CHANNEL, job_id, claim.fingerprint if claim else ""],
+    async def _end(self, job_id: str, action: str, total: int | str, claim: Claim | None = None) -> bool:
+        """Return whether this call has made the job final."""
+        call = END_JOB(
+            job=keys.job(job_id),
+            deadlines=keys.DEADLINES,
+            claim=claim.redis_key if claim else "",
+            callbacks=keys.CALLBACKS,
+            action=action,
+            uploaded_images=total,
+            now_ms=int(time.time() * 1e3),
+            jobs_channel=keys.JOBS_CHANNEL,
+            id=job_id,
+            fingerprint=claim.fingerprint if claim else "",
         )
-        return bool(became == ENDED)
+        return bool(await self._client.eval(*call) == ENDED)
 
     async def _abandon(self, job_id: str, claim: Claim | None) -> None:
         if claim:

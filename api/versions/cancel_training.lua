@@ -1,9 +1,11 @@
--- Cancel a training. One that runs finds that it is no longer its trainer's, and ends.
+-- Cancel a training. The trainer of a running training sees that it has lost it, and stops.
 --
--- KEYS  trainings that are due, the training's hash
--- ARGV  id, now (unix ms)
--- Returns 0 when it is being published, which cannot be taken back; else 1, also for one that was final before.
-local state = redis.call('HMGET', KEYS[2], 'state', 'stage', 'finished_ms')
+-- `due` is the set of trainings that are due, `training` the hash of this one. `now_ms` is unix time.
+-- Returns 0 if the training is being published, which cannot be undone, and 1 otherwise, also for a final training.
+local due, training = unpack(KEYS)
+local id, now_ms = unpack(ARGV)
+
+local state = redis.call('HMGET', training, 'state', 'stage', 'finished_ms')
 
 if not state[1] or state[3] then
   return 1
@@ -11,6 +13,6 @@ end
 if state[2] == 'publish' then
   return 0
 end
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('HSET', KEYS[2], 'state', 'cancelled', 'finished_ms', ARGV[2])
+redis.call('ZREM', due, id)
+redis.call('HSET', training, 'state', 'cancelled', 'finished_ms', now_ms)
 return 1

@@ -16,9 +16,10 @@ from shared.contract.training_request import QUEUED, Parameters
 from shared.errors import Conflict, NotFound, QueueFull
 from shared.redis import keys
 from shared.redis.connection import Client
+from shared.redis.script import Script
 
-SUBMIT = Path(__file__).with_name("submit_training.lua").read_text()
-CANCEL = Path(__file__).with_name("cancel_training.lua").read_text()
+SUBMIT = Script.read(Path(__file__).with_name("submit_training.lua"))
+CANCEL = Script.read(Path(__file__).with_name("cancel_training.lua"))
 TRAINING_ID = re.compile(rf"t[0-9a-f]{{{UID_CHARS}}}")
 MOST_LISTED = 50  # of a model, the newest
 RETRY_AFTER_S = 60  # a training takes minutes
@@ -32,8 +33,6 @@ class Trainings:
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
         self._settings = settings
-        self._submit = client.register_script(SUBMIT)
-        self._cancel = client.register_script(CANCEL)
 
     async def submit(self, model: str, parameters: Parameters, key: str) -> str:
         """The id of a training that is queued now; `key` is the name of the API key. Raises QueueFull."""
@@ -46,11 +45,18 @@ class Trainings:
             "created_ms": now_ms,
             "key": key,
         }
-        accepted = await self._submit(
-            keys=[keys.TRAININGS_DUE, keys.training(training_id), keys.trainings(model)],
-            args=[most, MOST_LISTED, ttl_s, now_ms, training_id, *(part for pair in fields.items() for part in pair)],
+        call = SUBMIT(
+            due=keys.TRAININGS_DUE,
+            training=keys.training(training_id),
+            listed=keys.trainings(model),
+            max_open=most,
+            max_listed=MOST_LISTED,
+            ttl_s=ttl_s,
+            now_ms=now_ms,
+            id=training_id,
+            more_args=[part for pair in fields.items() for part in pair],
         )
-        if not accepted:
+        if not await self._client.eval(*call):
             raise QueueFull(
                 f"{most} trainings are queued or running already (MAX_TRAININGS)", RETRY_AFTER_S, "trainings"
             )
@@ -78,10 +84,8 @@ class Trainings:
         """Final at once; a final one stays as it is. Raises NotFound, and Conflict for one that is being published."""
         await self.read(model, training_id)
         now_ms = int(time.time() * 1e3)
-        cancelled = await self._cancel(
-            keys=[keys.TRAININGS_DUE, keys.training(training_id)], args=[training_id, now_ms]
-        )
-        if not cancelled:
+        call = CANCEL(due=keys.TRAININGS_DUE, training=keys.training(training_id), id=training_id, now_ms=now_ms)
+        if not await self._client.eval(*call):
             raise Conflict(f"training {training_id} is being published: too late to cancel it")
         return await self.read(model, training_id)
 

@@ -1,21 +1,20 @@
--- Accept a training, unless as many as there may be are not final yet.
+-- Accept a training, unless `max_open` trainings are not final yet.
 --
--- KEYS  trainings that are due, the training's hash, the trainings of its model
--- ARGV  most that are not final, most of a model that are listed, time to live (s), now (unix ms), id, then the hash's
---       fields and values
--- Returns 1, or 0 when there are as many as there may be.
-local due, training, listed = KEYS[1], KEYS[2], KEYS[3]
-local ttl_s, now, id = ARGV[3], ARGV[4], ARGV[5]
+-- `due` is the set of trainings that are due, `training` the hash of this one, `listed` the trainings of its model.
+-- `now_ms` is unix time. The fields and values of the hash follow the arguments.
+-- Returns 1, or 0 if the training is refused.
+local due, training, listed = unpack(KEYS)
+local max_open, max_listed, ttl_s, now_ms, id = unpack(ARGV, 1, 5)
 
-redis.call('ZREMRANGEBYSCORE', due, '-inf', now - ttl_s * 1000) -- nothing was heard of them for so long: they are gone
-if redis.call('ZCARD', due) >= tonumber(ARGV[1]) then
+redis.call('ZREMRANGEBYSCORE', due, '-inf', now_ms - ttl_s * 1000) -- silent for longer than they are kept
+if redis.call('ZCARD', due) >= tonumber(max_open) then
   return 0
 end
 redis.call('HSET', training, unpack(ARGV, 6))
 redis.call('EXPIRE', training, ttl_s)
-redis.call('ZADD', due, now, id)
+redis.call('ZADD', due, now_ms, id)
 redis.call('EXPIRE', due, ttl_s)
-redis.call('ZADD', listed, now, id)
-redis.call('ZREMRANGEBYRANK', listed, 0, -(ARGV[2] + 1))
+redis.call('ZADD', listed, now_ms, id)
+redis.call('ZREMRANGEBYRANK', listed, 0, -(max_listed + 1))
 redis.call('EXPIRE', listed, ttl_s)
 return 1

@@ -1,19 +1,17 @@
--- Finish an entry: the first to come writes its results, everyone later writes nothing.
+-- Finish an entry: the first worker writes its results, a later worker writes nothing.
 --
--- Returns 'late' for everyone later, 'cancelled' or 'expired' where the first found its job to be over, else 'written';
--- to the first whose entry was the last of a job, the job's done, failed and expired images, and when it began (unix ms).
+-- Returns 'late' to a later worker, 'cancelled' or 'expired' if the job of the entry is over, and else 'written'. If
+-- the entry was the last one of a job, returns the job's done, failed and expired images and its begin (unix ms).
 --
--- KEYS  stream, queued, client or '', result (an entry of singles) or job, job blocks or '', suspect or '', dead letters,
---       callbacks, layers (of a verbose entry) or '', the list of the layers kept
--- ARGV  group, entry id, images, bytes, shard or '', block, TTL (s), reply channel or '', uid, chunk or '',
---       done, failed, expired (images), now (unix ms), jobs channel, most dead letters, their TTL (s),
---       layers blob or '', its TTL (s), most layers kept, then header and pixels of each image that is set aside
+-- `target` is the job, or the result of an entry of singles. `client`, `blocks`, `suspect`, `layers`, `shard`,
+-- `channel` and `chunk` may be ''. Header and pixels of each dead letter follow the arguments.
 --
--- XACK answers 1 exactly once for a delivered entry, whoever holds it by then, which makes it the fence. It is also a
--- write that a Redis without memory lets through, and with it all that follows: results are written until the end.
-local stream, queued, client, target, blocks = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local group, entry_id, images, bytes, shard, block, ttl_s = unpack(ARGV, 1, 7)
-local channel, uid, chunk = ARGV[8], ARGV[9], ARGV[10]
+-- XACK returns 1 exactly once for a delivered entry, whichever worker holds it by then, so it is the fence. It is also
+-- a write that a Redis that is out of memory accepts, so that the writes after it are accepted too.
+local stream, queued, client, target, blocks, suspect, dead_letters, callbacks, layers, kept_layers = unpack(KEYS)
+local group, entry_id, images, bytes, shard, block, ttl_s, channel, uid, chunk, done_images, failed_images,
+  expired_images, now_ms, jobs_channel, max_dead_letters, dead_letter_ttl_s, layers_blob, layers_ttl_s,
+  max_kept_layers = unpack(ARGV, 1, 20)
 
 if redis.call('XACK', stream, group, entry_id) == 0 then
   return 'late'
@@ -28,20 +26,20 @@ if client ~= '' then
   redis.call('HINCRBY', client, 'images', -images)
   redis.call('EXPIRE', client, ttl_s)
 end
-if KEYS[6] ~= '' then
-  redis.call('DEL', KEYS[6])
+if suspect ~= '' then
+  redis.call('DEL', suspect)
 end
 for letter = 21, #ARGV, 2 do
-  redis.call('XADD', KEYS[7], 'MAXLEN', '~', ARGV[16], '*', 'h', ARGV[letter], 'x', ARGV[letter + 1])
-  redis.call('EXPIRE', KEYS[7], ARGV[17])
+  redis.call('XADD', dead_letters, 'MAXLEN', '~', max_dead_letters, '*', 'h', ARGV[letter], 'x', ARGV[letter + 1])
+  redis.call('EXPIRE', dead_letters, dead_letter_ttl_s)
 end
 
-if KEYS[9] ~= '' then -- before whoever waits is woken
-  redis.call('SET', KEYS[9], ARGV[18], 'EX', ARGV[19])
-  if redis.call('RPUSH', KEYS[10], KEYS[9]) > tonumber(ARGV[20]) then
-    redis.call('DEL', redis.call('LPOP', KEYS[10]))
+if layers ~= '' then -- before the waiting request is woken
+  redis.call('SET', layers, layers_blob, 'EX', layers_ttl_s)
+  if redis.call('RPUSH', kept_layers, layers) > tonumber(max_kept_layers) then
+    redis.call('DEL', redis.call('LPOP', kept_layers))
   end
-  redis.call('EXPIRE', KEYS[10], ARGV[19])
+  redis.call('EXPIRE', kept_layers, layers_ttl_s)
 end
 
 if chunk == '' then
@@ -52,7 +50,7 @@ if chunk == '' then
   return 'written'
 end
 
--- A cancelled job counted its unfinished images as cancelled; a job that is gone has nobody to tell.
+-- A cancelled job counted its unfinished images as cancelled. A job that is gone has no reader.
 local state = redis.call('HMGET', target, 'model', 'finished_ms', 'cancelled')
 if not state[1] or state[2] then
   return state[2] and not state[3] and 'expired' or 'cancelled'
@@ -62,16 +60,16 @@ if redis.call('HSETNX', blocks, chunk, block) == 0 then
 end
 redis.call('EXPIRE', blocks, ttl_s)
 redis.call('EXPIRE', target, ttl_s)
-local finished = redis.call('HINCRBY', target, 'done', ARGV[11])
-  + redis.call('HINCRBY', target, 'failed', ARGV[12])
-  + redis.call('HINCRBY', target, 'expired', ARGV[13])
+local finished = redis.call('HINCRBY', target, 'done', done_images)
+  + redis.call('HINCRBY', target, 'failed', failed_images)
+  + redis.call('HINCRBY', target, 'expired', expired_images)
 local total = redis.call('HGET', target, 'total')
 if total and finished == tonumber(total) then
-  redis.call('HSET', target, 'finished_ms', ARGV[14])
-  redis.call('PUBLISH', ARGV[15], uid)
+  redis.call('HSET', target, 'finished_ms', now_ms)
+  redis.call('PUBLISH', jobs_channel, uid)
   if redis.call('HEXISTS', target, 'callback_url') == 1 then
-    redis.call('ZADD', KEYS[8], ARGV[14], uid)
-    redis.call('EXPIRE', KEYS[8], ttl_s)
+    redis.call('ZADD', callbacks, now_ms, uid)
+    redis.call('EXPIRE', callbacks, ttl_s)
   end
   return redis.call('HMGET', target, 'done', 'failed', 'expired', 'created_ms')
 end

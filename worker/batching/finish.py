@@ -3,20 +3,20 @@
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from shared.config.settings import Settings
 from shared.contract.block import Block, encode_block
 from shared.contract.model_ref import ModelRef
 from shared.redis import keys
 from shared.redis.connection import Client
+from shared.redis.script import Call, Script
 from shared.telemetry.job_log import log_finished
 from worker.batching.suspects import dead_letter
 from worker.delivery import Delivery
 from worker.reporting.metrics import Metrics
 
 MOST_LAYERS = 32  # blobs kept; they are for whoever waits, and a large model's have megabytes
-SCRIPT = Path(__file__).with_suffix(".lua").read_text()
+FINISH = Script.read(Path(__file__).with_suffix(".lua"))
 
 
 def log_end(delivery: Delivery, done: int, failed: int, expired: int, created_ms: int) -> None:
@@ -53,8 +53,8 @@ class Finisher:
             self._metrics.count_finished(delivery, reply.decode() if isinstance(reply, bytes) else "written")
         return replies.count(b"late")
 
-    def _call(self, delivery: Delivery) -> tuple[Any, ...]:
-        """Arguments of EVAL: sent whole, so that a Redis that was restarted needs no second round trip."""
+    def _call(self, delivery: Delivery) -> Call:
+        """Return the arguments of EVAL."""
         entry = delivery.entry
         model = ModelRef.parse(entry.model).name
         faults = Counter(state for state, _ in delivery.faults.values())
@@ -64,40 +64,38 @@ class Finisher:
         letters = [
             dead_letter(delivery, position, delivery.faults[position][1], now_ms) for position in delivery.set_aside
         ]
-        return (
-            SCRIPT,
-            10,
-            delivery.stream,
-            keys.queued(model, delivery.lane),
-            keys.client(entry.client) if entry.client else "",
-            keys.result(entry.uid) if single else keys.job(entry.uid),
-            "" if single else keys.job_blocks(entry.uid),
-            keys.suspect(delivery.stream, delivery.entry_id.decode()) if delivery.is_suspect else "",
-            keys.DEAD_LETTERS,
-            keys.CALLBACKS,
-            keys.layers(entry.uid) if delivery.layers else "",
-            keys.LAYERS,
-            keys.GROUP,
-            delivery.entry_id,
-            entry.count,
-            entry.queued_bytes,
-            keys.shard_of(delivery.stream),
-            encode_block(self._block(delivery)),
-            settings.single_result_ttl_s if single else settings.result_ttl_s,
-            entry.reply,
-            entry.uid,
-            "" if single else entry.chunk,
-            entry.count - len(delivery.faults),
-            faults["failed"],
-            faults["expired"],
-            now_ms,
-            keys.JOBS_CHANNEL,
-            settings.max_dead_letters,
-            settings.result_ttl_s,
-            delivery.layers,
-            settings.single_result_ttl_s,
-            MOST_LAYERS,
-            *(part for letter in letters for part in (letter.header, letter.pixels)),
+        return FINISH(
+            stream=delivery.stream,
+            queued=keys.queued(model, delivery.lane),
+            client=keys.client(entry.client) if entry.client else "",
+            target=keys.result(entry.uid) if single else keys.job(entry.uid),
+            blocks="" if single else keys.job_blocks(entry.uid),
+            suspect=keys.suspect(delivery.stream, delivery.entry_id.decode()) if delivery.is_suspect else "",
+            dead_letters=keys.DEAD_LETTERS,
+            callbacks=keys.CALLBACKS,
+            layers=keys.layers(entry.uid) if delivery.layers else "",
+            kept_layers=keys.LAYERS,
+            group=keys.GROUP,
+            entry_id=delivery.entry_id,
+            images=entry.count,
+            bytes=entry.queued_bytes,
+            shard=keys.shard_of(delivery.stream),
+            block=encode_block(self._block(delivery)),
+            ttl_s=settings.single_result_ttl_s if single else settings.result_ttl_s,
+            channel=entry.reply,
+            uid=entry.uid,
+            chunk="" if entry.chunk is None else entry.chunk,
+            done_images=entry.count - len(delivery.faults),
+            failed_images=faults["failed"],
+            expired_images=faults["expired"],
+            now_ms=now_ms,
+            jobs_channel=keys.JOBS_CHANNEL,
+            max_dead_letters=settings.max_dead_letters,
+            dead_letter_ttl_s=settings.result_ttl_s,
+            layers_blob=delivery.layers,
+            layers_ttl_s=settings.single_result_ttl_s,
+            max_kept_layers=MOST_LAYERS,
+            more_args=[part for letter in letters for part in (letter.header, letter.pixels)],
         )
 
     def _block(self, delivery: Delivery) -> Block:

@@ -9,11 +9,12 @@ from redis.exceptions import OutOfMemoryError
 from shared.redis import keys
 from shared.redis.connection import Client
 from shared.redis.keys import Lane
+from shared.redis.script import Script
 from worker.batching.held_entries import Deliveries, RawEntry
 
 logger = logging.getLogger(__name__)
 
-RENEW_SCRIPT = Path(__file__).with_name("renew.lua").read_text()
+RENEW = Script.read(Path(__file__).with_name("renew.lua"))
 TAKEOVERS_PER_TICK = 8  # of each stream; the rest goes to the next tick, or to another worker
 STALE_CONSUMER_LEASES = 10  # a consumer that was silent for so many leases and owns nothing is forgotten
 
@@ -45,7 +46,6 @@ class Leases:
         lease_ms: int,
     ) -> None:
         self._client = client
-        self._renew = client.register_script(RENEW_SCRIPT)
         self._consumer = consumer
         self._models = models
         self._deliveries = deliveries
@@ -58,7 +58,8 @@ class Leases:
         for delivery in self._deliveries.held():
             held.setdefault(delivery.stream, []).append(delivery.entry_id)
         for stream, entry_ids in held.items():
-            self._renew(keys=[stream], args=[keys.GROUP, self._consumer, *entry_ids])
+            call = RENEW(stream=stream, group=keys.GROUP, consumer=self._consumer, more_args=entry_ids)
+            self._client.eval(*call)
 
     def take_over(self) -> None:
         """Claim entries whose lease lapsed, with their count of attempts."""

@@ -12,6 +12,7 @@ import orjson
 
 from shared.redis import keys
 from shared.redis.connection import Client
+from shared.redis.script import Script
 from shared.telemetry.logs import fields
 from worker.delivery import Delivery
 
@@ -19,30 +20,40 @@ logger = logging.getLogger(__name__)
 
 TTL_S = 86_400
 GIVE_UP_FACTOR = 10  # an entry that was delivered so many times MAX_ATTEMPTS is set aside whole
-# Whoever had an image under way and lost the entry has died of it, or so it seems. Returns the deaths of all images.
-BLAME_SCRIPT = """
-local fields = redis.call('HGETALL', KEYS[1])
+# A worker that was running an image when it lost the entry seems to have died of that image.
+# Returns the deaths of all images.
+BLAME = Script(
+    "BLAME",
+    """
+local suspect = unpack(KEYS)
+local fields = redis.call('HGETALL', suspect)
 for index = 1, #fields, 2 do
   if string.sub(fields[index], 1, 8) == 'running:' then
-    redis.call('HDEL', KEYS[1], fields[index])
-    redis.call('HINCRBY', KEYS[1], fields[index + 1], 1)
+    redis.call('HDEL', suspect, fields[index])
+    redis.call('HINCRBY', suspect, fields[index + 1], 1)
   end
 end
-return redis.call('HGETALL', KEYS[1])
-"""
+return redis.call('HGETALL', suspect)
+""",
+)
 # A worker that was only slow finds its mark gone, and takes the blame off the image that it has survived.
-# HDEL comes first of the writes: a Redis without memory lets it through, and with it what follows.
-MARK_SCRIPT = """
-local marked = redis.call('HGET', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[1], ARGV[1])
-if ARGV[2] ~= '' and not marked then
-  redis.call('HINCRBY', KEYS[1], ARGV[2], -1)
+# HDEL is the first write, because a Redis that is out of memory accepts it, and then accepts the writes after it.
+MARK = Script(
+    "MARK",
+    """
+local suspect = unpack(KEYS)
+local mark, survived, running, ttl_s = unpack(ARGV)
+local marked = redis.call('HGET', suspect, mark)
+redis.call('HDEL', suspect, mark)
+if survived ~= '' and not marked then
+  redis.call('HINCRBY', suspect, survived, -1)
 end
-if ARGV[3] ~= '' then
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+if running ~= '' then
+  redis.call('HSET', suspect, mark, running)
 end
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-"""
+redis.call('EXPIRE', suspect, ttl_s)
+""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +101,7 @@ class Suspects:
 
     def judge(self, delivery: Delivery) -> None:
         """Fail the images of a delivery that are set aside, and have its others run one by one."""
-        told = self._client.eval(BLAME_SCRIPT, 1, self._key(delivery))
+        told = self._client.eval(*BLAME(suspect=self._key(delivery)))
         deaths = {int(position): int(count) for position, count in zip(told[::2], told[1::2], strict=True)}
         for position in set_aside(delivery, deaths, self._max_attempts):
             reason = f"set aside after {deaths.get(position, 0) + 1} attempts that no worker survived"
@@ -106,8 +117,14 @@ class Suspects:
 
         `survived` is the position that this worker marked before; None: this is its first.
         """
-        told = ["" if which is None else which for which in (survived, position)]
-        self._client.eval(MARK_SCRIPT, 1, self._key(delivery), self._mark, *told, TTL_S)
+        call = MARK(
+            suspect=self._key(delivery),
+            mark=self._mark,
+            survived="" if survived is None else survived,
+            running="" if position is None else position,
+            ttl_s=TTL_S,
+        )
+        self._client.eval(*call)
 
     def _key(self, delivery: Delivery) -> str:
         return keys.suspect(delivery.stream, delivery.entry_id.decode())

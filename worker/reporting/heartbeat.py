@@ -9,17 +9,23 @@ import orjson
 
 from shared.redis import keys
 from shared.redis.connection import Client
+from shared.redis.script import Script
 from worker.reporting.batch_report import BatchReport
 from worker.reporting.metrics import Metrics, Totals
 
 LEAST_RATE_S = 0.5  # a rate over less says little: a beat may follow another at once
-# The removal comes first: a Redis without memory lets it through, and with it what follows.
-BEAT_SCRIPT = """
-redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, ARGV[3] - ARGV[4])
-redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[4])
-"""
+# The removal is the first write, because a Redis that is out of memory accepts it, and then the writes after it.
+BEAT = Script(
+    "BEAT",
+    """
+local workers, worker = unpack(KEYS)
+local name, heartbeat, now_s, ttl_s = unpack(ARGV)
+redis.call('ZREMRANGEBYSCORE', workers, 0, now_s - ttl_s)
+redis.call('ZADD', workers, now_s, name)
+redis.call('EXPIRE', workers, ttl_s)
+redis.call('SET', worker, heartbeat, 'EX', ttl_s)
+""",
+)
 
 
 class Heartbeat:
@@ -46,8 +52,15 @@ class Heartbeat:
     def beat(self, models: Mapping[str, Any], takeovers: int) -> None:
         """Write the heartbeat and keep this worker in the set of those that live; `models` is the loader's state."""
         state = orjson.dumps(self._state(takeovers) | dict(models))
-        now_s = time.time()
-        self._client.eval(BEAT_SCRIPT, 2, keys.WORKERS, keys.worker(self._name), self._name, state, now_s, self._ttl_s)
+        call = BEAT(
+            workers=keys.WORKERS,
+            worker=keys.worker(self._name),
+            name=self._name,
+            heartbeat=state,
+            now_s=time.time(),
+            ttl_s=self._ttl_s,
+        )
+        self._client.eval(*call)
 
     def leave(self) -> None:
         """Say that this worker is gone, so that nobody waits for its silence to be noticed."""

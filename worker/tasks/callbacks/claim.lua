@@ -1,10 +1,11 @@
--- Take callbacks that are due: each is due again at the end of its lease, unless it is settled before.
+-- Claim callbacks that are due. Each is due again at the end of its lease, unless it is settled before.
 --
--- KEYS  callbacks
--- ARGV  now, end of the lease (unix ms), most ids
--- Returns the ids of their jobs, the longest due first.
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
+-- Times are unix time. Returns the ids of the jobs, the longest due first.
+local callbacks = unpack(KEYS)
+local now_ms, lease_ends_ms, max_ids = unpack(ARGV)
+
+local due = redis.call('ZRANGEBYSCORE', callbacks, '-inf', now_ms, 'LIMIT', 0, max_ids)
 for _, id in ipairs(due) do
-  redis.call('ZADD', KEYS[1], ARGV[2], id)
+  redis.call('ZADD', callbacks, lease_ends_ms, id)
 end
 return due

@@ -12,9 +12,10 @@ from pathlib import Path
 from shared.contract.final_state import COUNTERS, final_state
 from shared.redis import keys
 from shared.redis.connection import Client
+from shared.redis.script import Script
 
-CLAIM = Path(__file__).with_name("claim.lua").read_text()
-RECORD = Path(__file__).with_name("record.lua").read_text()
+CLAIM = Script.read(Path(__file__).with_name("claim.lua"))
+RECORD = Script.read(Path(__file__).with_name("record.lua"))
 
 MOST_CLAIMED = 250  # at a time
 QUEUE_WAIT_S = 5  # a message that waits longer for a thread is dropped: its id is due again
@@ -42,8 +43,8 @@ class Schedule:
         """Ids of jobs whose callback is due; nobody else gets them within QUEUE_WAIT_S."""
         now_ms = _now_ms()
         lease_ms = round((QUEUE_WAIT_S + LEASE_SPARE_S) * 1e3)
-        claimed = self._client.eval(CLAIM, 1, keys.CALLBACKS, now_ms, now_ms + lease_ms, MOST_CLAIMED)
-        return [job_id.decode() for job_id in claimed]
+        call = CLAIM(callbacks=keys.CALLBACKS, now_ms=now_ms, lease_ends_ms=now_ms + lease_ms, max_ids=MOST_CLAIMED)
+        return [job_id.decode() for job_id in self._client.eval(*call)]
 
     def read(self, job_id: str) -> Callback | None:
         """None for a job that is gone or wants no callback; it is then not due any more either."""
@@ -63,7 +64,15 @@ class Schedule:
         False when the callback was settled before.
         """
         due_ms = "" if delay_s is None else _now_ms() + round(delay_s * 1e3)
-        return bool(self._client.eval(RECORD, 2, keys.CALLBACKS, keys.job(job_id), job_id, state, attempts, due_ms))
+        call = RECORD(
+            callbacks=keys.CALLBACKS,
+            job=keys.job(job_id),
+            id=job_id,
+            state=state,
+            attempts=attempts,
+            due_ms=due_ms,
+        )
+        return bool(self._client.eval(*call))
 
 
 def callback_of(job_id: str, fields: dict[bytes, bytes]) -> Callback:

@@ -1,21 +1,22 @@
--- Take a training up, or take it over, unless it is final or another trainer's lease of it has not ended.
+-- Begin a training or take it over, unless it is final or leased to another trainer.
 --
--- KEYS  trainings that are due, the training's hash
--- ARGV  id, now, end of the lease (unix ms), name of the trainer, time to live (s)
--- Returns which attempt this is, or 0.
-local due, training, id = KEYS[1], KEYS[2], ARGV[1]
+-- `due` is the set of trainings that are due, `training` the hash of this one. Times are unix time.
+-- Returns the number of this attempt, or 0.
+local due, training = unpack(KEYS)
+local id, now_ms, lease_ends_ms, trainer, ttl_s = unpack(ARGV)
+
 local known = redis.call('HMGET', training, 'state', 'finished_ms', 'lease_ms')
 
 if not known[1] or known[2] then
   redis.call('ZREM', due, id)
   return 0
 end
-if known[3] and tonumber(known[3]) > tonumber(ARGV[2]) then
+if known[3] and tonumber(known[3]) > tonumber(now_ms) then
   return 0
 end
-redis.call('HSETNX', training, 'started_ms', ARGV[2])
-redis.call('HSET', training, 'state', 'running', 'lease_ms', ARGV[3], 'trainer', ARGV[4])
-redis.call('EXPIRE', training, ARGV[5])
-redis.call('ZADD', due, ARGV[3], id)
-redis.call('EXPIRE', due, ARGV[5])
+redis.call('HSETNX', training, 'started_ms', now_ms)
+redis.call('HSET', training, 'state', 'running', 'lease_ms', lease_ends_ms, 'trainer', trainer)
+redis.call('EXPIRE', training, ttl_s)
+redis.call('ZADD', due, lease_ends_ms, id)
+redis.call('EXPIRE', due, ttl_s)
 return redis.call('HINCRBY', training, 'attempt', 1)

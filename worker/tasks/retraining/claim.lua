@@ -1,10 +1,11 @@
--- Take the training that has been due for longest: it is due again at the given time, unless somebody begins it.
+-- Claim the training that has been due for the longest time. It is due again at `due_again_ms`, unless it is begun.
 --
--- KEYS  trainings that are due
--- ARGV  now, due again (unix ms)
--- Returns its id, or nil.
-local id = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)[1]
+-- Times are unix time. Returns the id of the training, or nil.
+local due = unpack(KEYS)
+local now_ms, due_again_ms = unpack(ARGV)
+
+local id = redis.call('ZRANGEBYSCORE', due, '-inf', now_ms, 'LIMIT', 0, 1)[1]
 if id then
-  redis.call('ZADD', KEYS[1], ARGV[2], id)
+  redis.call('ZADD', due, due_again_ms, id)
 end
 return id

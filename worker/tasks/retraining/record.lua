@@ -1,12 +1,14 @@
--- Write down where a training stands, and until when it is this trainer's.
+-- Record the progress of a training, and renew the lease of its trainer.
 --
--- KEYS  trainings that are due, the training's hash
--- ARGV  id, attempt, end of the lease (unix ms) or '' when it is final, time to live (s), then the hash's fields and values
--- Returns 1, or 0 when it is another attempt's by now, or final, or gone.
-local due, training, id, lease_ms, ttl_s = KEYS[1], KEYS[2], ARGV[1], ARGV[3], ARGV[4]
+-- `due` is the set of trainings that are due, `training` the hash of this one. `lease_ms`, the end of the lease in
+-- unix time, is '' if the training is final. The fields and values of the hash follow the arguments.
+-- Returns 1, or 0 if the training belongs to another attempt, is final or is gone.
+local due, training = unpack(KEYS)
+local id, attempt, lease_ms, ttl_s = unpack(ARGV, 1, 4)
+
 local known = redis.call('HMGET', training, 'attempt', 'finished_ms')
 
-if known[1] ~= ARGV[2] or known[2] then
+if known[1] ~= attempt or known[2] then
   return 0
 end
 redis.call('HSET', training, 'lease_ms', lease_ms, unpack(ARGV, 5))

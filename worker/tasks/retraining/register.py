@@ -13,10 +13,11 @@ import orjson
 from shared.contract.training_request import CANCELLED, QUEUED, Parameters
 from shared.redis import keys
 from shared.redis.connection import Client
+from shared.redis.script import Script
 
-CLAIM = Path(__file__).with_name("claim.lua").read_text()
-BEGIN = Path(__file__).with_name("begin.lua").read_text()
-RECORD = Path(__file__).with_name("record.lua").read_text()
+CLAIM = Script.read(Path(__file__).with_name("claim.lua"))
+BEGIN = Script.read(Path(__file__).with_name("begin.lua"))
+RECORD = Script.read(Path(__file__).with_name("record.lua"))
 
 MESSAGE_WAIT_S = 10  # a message that waits longer for a trainer is dropped: its training is due again
 LEASE_S = 15  # renewed every second
@@ -59,7 +60,8 @@ class Register:
     def claim(self) -> str | None:
         """The id of a training that is due; nobody else gets it within MESSAGE_WAIT_S."""
         now_ms = _now_ms()
-        claimed = self._client.eval(CLAIM, 1, keys.TRAININGS_DUE, now_ms, now_ms + MESSAGE_WAIT_S * 1000)
+        call = CLAIM(due=keys.TRAININGS_DUE, now_ms=now_ms, due_again_ms=now_ms + MESSAGE_WAIT_S * 1000)
+        claimed = self._client.eval(*call)
         return claimed.decode() if claimed else None
 
     def read(self, training_id: str) -> Training | None:
@@ -85,8 +87,16 @@ class Register:
     def begin(self, training_id: str) -> int:
         """Which attempt of it this trainer holds now; 0: none, it is another trainer's or final."""
         now_ms = _now_ms()
-        arguments = (training_id, now_ms, now_ms + LEASE_S * 1000, self._trainer, self._ttl_s)
-        return int(self._client.eval(BEGIN, 2, keys.TRAININGS_DUE, keys.training(training_id), *arguments))
+        call = BEGIN(
+            due=keys.TRAININGS_DUE,
+            training=keys.training(training_id),
+            id=training_id,
+            now_ms=now_ms,
+            lease_ends_ms=now_ms + LEASE_S * 1000,
+            trainer=self._trainer,
+            ttl_s=self._ttl_s,
+        )
+        return int(self._client.eval(*call))
 
     def record(self, training_id: str, attempt: int, fields: Fields) -> bool:
         """Add to its hash and renew the lease. False: it is not this attempt's any more."""
@@ -104,9 +114,16 @@ class Register:
         return self.finish(training_id, attempt, CANCELLED, {})
 
     def _record(self, training_id: str, attempt: int, lease_ms: int | str, fields: Fields) -> bool:
-        pairs = [part for pair in fields.items() for part in pair]
-        arguments = (training_id, attempt, lease_ms, self._ttl_s, *pairs)
-        return bool(self._client.eval(RECORD, 2, keys.TRAININGS_DUE, keys.training(training_id), *arguments))
+        call = RECORD(
+            due=keys.TRAININGS_DUE,
+            training=keys.training(training_id),
+            id=training_id,
+            attempt=attempt,
+            lease_ms=lease_ms,
+            ttl_s=self._ttl_s,
+            more_args=[part for pair in fields.items() for part in pair],
+        )
+        return bool(self._client.eval(*call))
 
 
 def _now_ms() -> int:
