@@ -1,4 +1,4 @@
-"""Every route and every setting is documented, and what documents name is there."""
+"""Every route and every setting is documented, and the files and links in the documents exist."""
 
 import re
 from dataclasses import fields
@@ -14,6 +14,9 @@ DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+NAMED = re.compile(
+    r"`((?:api|worker|shared|training|client|deploy|docs|tests|tools|benchmarks)/(?:[a-z0-9_/.-]+\.[a-z]+|[a-z_/]*))`"
+)
 MAKE = re.compile(r"\bmake ([a-z][a-z-]*)")
 
 
@@ -41,8 +44,16 @@ def test_make_targets_and_files_that_a_document_names_are_there(document: str) -
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {target for target in MAKE.findall(text) if not target.endswith("-")}
     assert named <= targets
-    for file in re.findall(r"`((?:api|worker|shared|training|deploy|docs|tests)/[a-z_/.-]+\.[a-z]+)`", text):
+    for file in NAMED.findall(text):
         assert (ROOT / file).exists(), f"{document} names {file}"
+
+
+def test_every_room_is_explained_to_developers() -> None:
+    text = (ROOT / "docs" / "developing.md").read_text()
+    packages = (ROOT / name for name in ("api", "worker", "shared"))
+    rooms = {path.parent for package in packages for path in package.rglob("__init__.py")}
+    missing = {room for room in rooms if f"`{room.relative_to(ROOT)}/" not in text}
+    assert missing == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -55,6 +66,6 @@ def test_links_lead_somewhere_on_github_too(document: str) -> None:
 
 
 def parts_of(text: str) -> set[str]:
-    """The names that GitHub gives to a document's headings: letters, digits and hyphens of them are kept."""
+    """Return the anchors that GitHub gives to a document's headings: their letters, digits and hyphens."""
     headings = HEADING.findall(FENCED.sub("", text))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

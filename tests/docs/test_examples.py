@@ -1,4 +1,4 @@
-"""What the documents show is what one gets: every example is run against one system."""
+"""The examples in the documents print what the documents show: each of them is run against one system."""
 
 import shlex
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ SCRIPTS = ("docs/start.md", "docs/client.md", "docs/celery.md", "docs/compat.md"
 
 @pytest.fixture
 def folder(mnist: Split, tmp_path: Path) -> Path:
-    """Where the reader is: with a picture and a folder of pictures."""
+    """Return the reader's working folder, which has an image and a folder of images."""
     (tmp_path / "digits").mkdir()
     names = {"7.png": 7, "digits/1.png": 1, "digits/2.png": 2, "digits/3.png": 3}
     for name, index in names.items():
@@ -39,8 +39,8 @@ def folder(mnist: Split, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def door(system: System) -> Iterator[Process]:
-    """By the command that docs/celery.md gives."""
+def celery_worker(system: System) -> Iterator[Process]:
+    """Start the worker for Celery tasks with the command in docs/celery.md."""
     (command,) = blocks("docs/celery.md", "sh")
     process = Process(shlex.split(on_system(command, system)), environ(system) | {"DOOR_URL": system.url})
     process.wait_for_line(" ready.", READY_S)
@@ -54,7 +54,7 @@ def test_the_commands_of_a_document_print_what_it_says(document: str, system: Sy
     run_sessions(document, system, folder)
 
 
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("celery_worker")
 @pytest.mark.parametrize("document", SCRIPTS)
 def test_the_scripts_of_a_document_print_what_it_says(document: str, system: System, folder: Path) -> None:
     assert scripts(document)

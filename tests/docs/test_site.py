@@ -1,4 +1,4 @@
-"""`make docs` builds a site that is whole, and that fetches nothing from another host."""
+"""`make docs` builds a complete site, which fetches nothing from another host."""
 
 import re
 import shutil
@@ -53,7 +53,7 @@ def test_the_site_fetches_nothing_from_another_host(site: Path) -> None:
 
 
 def test_lists_are_lists(site: Path) -> None:
-    """GitHub begins a list in the middle of a paragraph, the site only after an empty line."""
+    """GitHub starts a list in the middle of a paragraph; the site needs an empty line before it."""
     for page in site.glob("*.html"):
         assert not UNFORMATTED_LIST.search(page.read_text()), page.name
 
@@ -69,7 +69,7 @@ def test_another_host_would_be_found() -> None:
 
 
 class _Fetched(HTMLParser):
-    """The addresses that a browser fetches by itself; those of links wait for a click."""
+    """Collects the addresses that a browser fetches without a click."""
 
     def __init__(self) -> None:
         super().__init__()
