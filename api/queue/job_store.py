@@ -4,12 +4,12 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from api.http.uid import UID_CHARS, new_uid
 from api.periodic import repeat
+from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, Manifest
 from api.queue.idempotency import Claim
 from api.queue.job_view import Job, chunk_items, job_from_fields
@@ -17,11 +17,10 @@ from api.queue.wakeups import Replies
 from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
-from shared.contract.entry import Entry, Origin
+from shared.contract.entry import Entry
 from shared.errors import NotFound, QueueFull
 from shared.redis import keys
 from shared.redis.connection import Client
-from shared.redis.keys import Lane
 from shared.redis.script import Script
 from shared.telemetry.job_log import log_accepted, log_finished, log_given_up
 
@@ -33,23 +32,6 @@ ABANDONED_TTL_S = 60
 EXPIRE_EVERY_S = 0.25
 JOBS_PER_SWEEP = 100
 ENDED = 2  # what end_job.lua returns to whoever has brought a job to its end
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRequest:
-    """`model` is `name@version`, `asked` what `?model=` said, which may mean another version by the next time; `client`
-    is the name of the API key; after `timeout_s` what has no answer expires. A `verbose` job has one image. `origin`
-    has an id in any case.
-    """
-
-    model: str
-    asked: str = ""
-    lane: Lane
-    client: str = ""
-    timeout_s: float | None = None
-    callback_url: str | None = None
-    verbose: bool = False
-    origin: Origin
 
 
 def new_job_id() -> str:
@@ -65,7 +47,7 @@ class Jobs:
         self._replies = replies
         self._settings = settings
 
-    async def submit(self, chunks: AsyncIterator[Chunk], wanted: JobRequest, claim: Claim | None = None) -> Job:
+    async def submit(self, chunks: AsyncIterator[Chunk], asked: ClassifyRequest, claim: Claim | None = None) -> Job:
         """Store a whole upload as a job and return it: from then on nothing of it gets lost.
 
         Whatever `chunks` raises, and QueueFull and Unavailable, ends the job that had begun: nobody knows its id.
@@ -74,18 +56,18 @@ class Jobs:
         started_s = time.monotonic()
         total = number = 0
         try:
-            shard = await self._begin(job_id, wanted)
+            shard = await self._begin(job_id, asked)
             async for chunk in chunks:
-                await self._put(job_id, wanted, shard, number, chunk)
+                await self._put(job_id, asked, shard, number, chunk)
                 number += 1
                 total += chunk.count
             ended = await self._end(job_id, "complete", total, claim)
         except BaseException as error:
-            log_given_up(job_id, wanted.origin.request_id, total, repr(error))
+            log_given_up(job_id, asked.origin.request_id, total, repr(error))
             await asyncio.shield(self._abandon(job_id, claim))
             raise
         took_s = time.monotonic() - started_s
-        log_accepted(job_id, wanted.origin.request_id, wanted.model, total, took_s, wanted.client)
+        log_accepted(job_id, asked.origin.request_id, asked.model, total, took_s, asked.caller.name)
         return await self._read_and_log(job_id, ended)
 
     async def read(self, job_id: str, caller: ApiKey) -> Job:
@@ -164,47 +146,47 @@ class Jobs:
     def _no_result(self, job_id: str) -> NotFound:
         return NotFound(f"no result {job_id!r}; results are kept for {self._settings.result_ttl_s} s")
 
-    async def _begin(self, job_id: str, wanted: JobRequest) -> int:
+    async def _begin(self, job_id: str, asked: ClassifyRequest) -> int:
         """Make the job; the shard that its entries go to."""
         now_ms = int(time.time() * 1e3)
         fields: dict[str, str | int] = {
-            "model": wanted.model,
-            "lane": wanted.lane,
-            "client": wanted.client,
-            "request_id": wanted.origin.request_id,
+            "model": asked.model,
+            "lane": asked.lane,
+            "client": asked.caller.name,
+            "request_id": asked.origin.request_id,
             "created_ms": now_ms,
             "chunk_images": self._settings.bulk_entry_images,
             "done": 0,
             "failed": 0,
             "expired": 0,
         }
-        if wanted.timeout_s is not None:
-            fields["deadline_ms"] = now_ms + round(wanted.timeout_s * 1e3)
-        if wanted.callback_url is not None:
-            fields["callback_url"] = wanted.callback_url
+        if asked.timeout_s is not None:
+            fields["deadline_ms"] = now_ms + round(asked.timeout_s * 1e3)
+        if asked.callback_url is not None:
+            fields["callback_url"] = asked.callback_url
         async with self._client.pipeline() as pipeline:
             pipeline.hset(keys.job(job_id), mapping=fields)
             pipeline.expire(keys.job(job_id), self._settings.result_ttl_s)
             await pipeline.execute()
-        return await self._enqueuer.choose_shard(wanted.model, wanted.lane, wanted.client)
+        return await self._enqueuer.choose_shard(asked.model, asked.lane, asked.caller.name)
 
-    async def _put(self, job_id: str, wanted: JobRequest, shard: int, number: int, chunk: Chunk) -> None:
+    async def _put(self, job_id: str, asked: ClassifyRequest, shard: int, number: int, chunk: Chunk) -> None:
         """The first chunk is refused at once when the lane is full; later ones wait, and the upload with them."""
         accepted_us = time.time_ns() // 1000
         entry = Entry(
             job_id,
-            wanted.model,
+            asked.model,
             chunk.pixels,
             accepted_us,
             chunk=number,
-            client=wanted.client,
-            verbose=wanted.verbose,
-            origins={0: wanted.origin},
+            client=asked.caller.name,
+            verbose=asked.verbose,
+            origins={0: asked.origin},
         )
         deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
         while True:
             try:
-                await self._enqueuer.put_chunk(entry, wanted.lane, shard, Manifest(chunk.names, chunk.errors))
+                await self._enqueuer.put_chunk(entry, asked.lane, shard, Manifest(chunk.names, chunk.errors))
                 return
             except QueueFull:
                 if time.monotonic() >= deadline_s:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from api.http.capacity import Capacity
-from api.http.parameters import Maps
 from api.http.uid import new_uid
 from api.metrics import Metrics
+from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer
 from api.queue.redis_wire import Wires
 from api.queue.wakeups import Answer, Replies
-from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.block import Block
 from shared.contract.entry import NO_ORIGIN, Entry, Origin
@@ -28,26 +27,12 @@ logger = logging.getLogger(__name__)
 LISTEN_AFTER_S = 0.1  # a request that waits for longer is listened to, whether its client is still there
 
 
-@dataclass(frozen=True, slots=True)
-class SingleRequest:
-    """One image, its 784 pixels, and what is wanted of it. `timeout_s` is None where the image has no deadline, and
-    `maps` where nobody asks for the layers.
-    """
-
-    pixels: bytes
-    model: str
-    caller: ApiKey
-    wait_s: float
-    timeout_s: float | None = None
-    maps: Maps | None = None
-    origin: Origin = NO_ORIGIN
-
-
 @dataclass(slots=True, eq=False)
 class Waiting:
     """A request that waits for its answer. `id` is given once it is part of an entry; times are unix time."""
 
-    asked: SingleRequest
+    pixels: bytes
+    asked: ClassifyRequest
     answer: Answer
     deadline_ms: int = 0
     id: str = ""
@@ -69,7 +54,7 @@ def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Wa
     """Groups of at most `entry_images`, of one model and one client each, in order of arrival; verbose ones alone."""
     groups: dict[tuple[str, str, int], list[Waiting]] = {}
     for number, one in enumerate(waiting):
-        alone = -1 if one.asked.maps is None else number
+        alone = number if one.asked.verbose else -1
         groups.setdefault((one.asked.model, one.asked.caller.name, alone), []).append(one)
     return [
         group[start : start + entry_images] for group in groups.values() for start in range(0, len(group), entry_images)
@@ -104,7 +89,9 @@ class Singles:
         if self._requests.full:
             await self._requests.refuse_late(self._enqueuer.drain_s(self.waiting))
 
-    async def classify(self, asked: SingleRequest, gone: Callable[[], Awaitable[None]]) -> tuple[Block, int, str]:
+    async def classify(
+        self, pixels: bytes, asked: ClassifyRequest, gone: Callable[[], Awaitable[None]]
+    ) -> tuple[Block, int, str]:
         """The block with the answer, the image's position in it, and its id. `gone` returns when the client has.
 
         Raises QueueFull, Unavailable, DeadlinePassed after `asked.timeout_s`, or WaitTimeout after `asked.wait_s`, when
@@ -112,7 +99,7 @@ class Singles:
         """
         started_s = time.perf_counter()
         loop = asyncio.get_running_loop()
-        waiting = Waiting(asked, loop.create_future())
+        waiting = Waiting(pixels, asked, loop.create_future())
         wait_s = asked.wait_s
         if asked.timeout_s is not None:
             waiting.deadline_ms = int((time.time() + asked.timeout_s) * 1e3)
@@ -204,11 +191,11 @@ class Singles:
         return Entry(
             uid,
             group[0].asked.model,
-            b"".join(waiting.asked.pixels for waiting in group),
+            b"".join(waiting.pixels for waiting in group),
             time.time_ns() // 1000,
             self._replies.channel,
             deadlines_ms=deadlines_ms if any(deadlines_ms) else (),
             client=group[0].asked.caller.name,
-            verbose=group[0].asked.maps is not None,
+            verbose=group[0].asked.verbose,
             origins=origins,
         )

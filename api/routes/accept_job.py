@@ -6,8 +6,9 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from api.http.responses import Json
+from api.queue.classify_request import ClassifyRequest
 from api.queue.idempotency import Claim, claim_key
-from api.queue.job_store import JobRequest, new_job_id
+from api.queue.job_store import new_job_id
 from api.queue.job_view import Job
 from api.state import State
 from api.uploads.chunk import Chunk
@@ -15,21 +16,19 @@ from shared.config.api_keys import ApiKey
 from shared.errors import Conflict, StillUploading
 
 
-async def accept_job(
-    state: State, caller: ApiKey, headers: Headers, chunks: AsyncIterator[Chunk], wanted: JobRequest
-) -> Response:
+async def accept_job(state: State, headers: Headers, chunks: AsyncIterator[Chunk], asked: ClassifyRequest) -> Response:
     """Store the whole upload, or find that an earlier request with the same `Idempotency-Key` has.
 
     Raises Conflict when the key belongs to another upload, and whatever `chunks` and `Jobs.submit` raise.
     """
     idempotency_key = headers.get("idempotency-key")
     if idempotency_key is None:
-        return accepted(await state.jobs.submit(chunks, wanted))
-    kind = f"{wanted.asked} {wanted.callback_url}{' verbose' if wanted.verbose else ''}"
-    claim = await claim_key(state.client, caller.name, idempotency_key, new_job_id(), kind)
+        return accepted(await state.jobs.submit(chunks, asked))
+    kind = f"{asked.model_query} {asked.callback_url}{' verbose' if asked.verbose else ''}"
+    claim = await claim_key(state.client, asked.caller.name, idempotency_key, new_job_id(), kind)
     if not claim.holder:
-        return accepted(await state.jobs.submit(claim.watch(chunks), wanted, claim))
-    return accepted(await _held_job(state, caller, chunks, claim))
+        return accepted(await state.jobs.submit(claim.watch(chunks), asked, claim))
+    return accepted(await _held_job(state, asked.caller, chunks, claim))
 
 
 async def _held_job(state: State, caller: ApiKey, chunks: AsyncIterator[Chunk], claim: Claim) -> Job:

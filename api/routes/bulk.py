@@ -7,13 +7,10 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from api.http.access import caller_of
-from api.http.parameters import callback_parameter, timeout_parameter, verbose_parameter
-from api.http.request_origin import origin_with_id
-from api.queue.job_store import JobRequest
 from api.routes.accept_job import accept_job
 from api.routes.classify import read_body
-from api.routes.fit_options import fit_parameter, fitted_chunks, reader, show_parameter
+from api.routes.fit_options import fitted_chunks, reader
+from api.routes.parse_request import parse_bulk
 from api.state import State, state_of
 from api.uploads import Limits, read_upload
 from api.uploads.chunk import Chunk, check_total
@@ -25,34 +22,19 @@ RANGE_BYTES = 4096  # a JSON range needs no more
 async def classify_bulk(request: Request) -> Response:
     """202 with the job's id once all of its images are in Redis."""
     state = state_of(request)
-    caller = caller_of(request.scope)
-    if verbose_parameter(request.query_params) is not None:
-        raise BadParameter("verbose=1 is for one image: POST /mnist/classify, or GET /mnist/classify/{index}")
-    asked = request.query_params.get("model")
-    wanted = JobRequest(
-        model=state.resolve(asked),
-        asked=asked or "",
-        lane="bulk",
-        client=caller.name,
-        timeout_s=timeout_parameter(request.query_params, state.settings.result_ttl_s),
-        callback_url=callback_parameter(request.query_params, state.settings),
-        origin=origin_with_id(request.scope),
-    )
+    asked = parse_bulk(state, request)
     limits = Limits.of(state.settings)
-    fit = fit_parameter(request.query_params)
-    if show_parameter(request.query_params):
-        raise BadParameter("show=fitted is for one image; a job's results have no pictures")
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() == "application/json":
         body = await read_body(request.receive, RANGE_BYTES)
         chunks = range_chunks(state, *parse_range(body, len(state.test_set.images)), limits)
-        chunks = fitted_chunks(chunks) if fit else chunks
+        chunks = fitted_chunks(chunks) if asked.fit else chunks
     else:
         check_length(request.headers.get("content-length", ""), limits.upload_bytes)
-        read = reader(fit, state.settings.max_fit_pixels)
-        chunks = read_upload(request.stream(), content_type, limits, read, fitted_chunks if fit else None)
+        read = reader(asked.fit, state.settings.max_fit_pixels)
+        chunks = read_upload(request.stream(), content_type, limits, read, fitted_chunks if asked.fit else None)
     try:
-        return await accept_job(state, caller, request.headers, chunks, wanted)
+        return await accept_job(state, request.headers, chunks, asked)
     except ClientDisconnect:
         raise BadUpload("the client went away before the end of its upload") from None
 

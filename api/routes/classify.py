@@ -5,26 +5,23 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from redis.exceptions import RedisError
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.http.access import caller_of
-from api.http.parameters import index_of, preferred_wait_s, prefers_async, timeout_parameter, verbose_parameter
-from api.http.request_origin import origin_with_id, use_result_id
+from api.http.parameters import index_of, prefers_async
+from api.http.request_origin import use_result_id
 from api.http.responses import JSON_TYPE, Json, redis_unavailable, send_body, send_problem, to_json
-from api.queue.job_store import JobRequest
-from api.queue.singles import SingleRequest
+from api.queue.classify_request import ClassifyRequest
 from api.routes.accept_job import accept_job
-from api.routes.fit_options import as_png, fit_parameter, show_parameter
+from api.routes.fit_options import as_png
+from api.routes.parse_request import parse_single
 from api.routes.results.timed_out_singles import remember_single
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
 from shared.contract.block import Block
-from shared.errors import BadParameter, BadUpload, DeadlinePassed, InferenceFailed, RequestError, TooLarge, WaitTimeout
-
-NO_QUERY = QueryParams()
+from shared.errors import BadUpload, DeadlinePassed, InferenceFailed, RequestError, TooLarge, WaitTimeout
 
 
 class ClassifyImage:
@@ -39,17 +36,13 @@ class ClassifyImage:
             if not as_job:
                 await state.singles.require_room()  # before any work: an overload is met by refusing, not by decoding
             body = await read_body(receive, state.settings.max_image_bytes)
-            beside: dict[str, str] = {}
-            if scope["query_string"]:
-                pixels, beside = await read_asked(state, QueryParams(scope["query_string"]), body, as_job)
-            else:
-                pixels = await state.decoder.decode(body)
-            asked = single_request(state, scope, headers, pixels)
+            asked = parse_single(state, scope, headers, as_job)
+            pixels = await (state.decoder.fit(body) if asked.fit else state.decoder.decode(body))
             if as_job:
-                response = await accept_single(state, scope, headers, asked)
+                response = await accept_single(state, headers, asked, pixels)
                 await response(scope, receive, send)
                 return
-            reply = await classify_single(state, asked, scope, receive, started_s) | beside
+            reply = await classify_single(state, asked, pixels, scope, receive, started_s)
         except RequestError as error:
             await send_problem(scope, receive, send, error)
         except RedisError as error:
@@ -65,72 +58,39 @@ async def classify_test_image(request: Request) -> Response:
     index = index_of(request.path_params["index"], len(state.test_set.images))
     pixels = state.test_set.images[index].tobytes()
     as_job = prefers_async(request.headers)
-    fit, show = fit_parameters(request.query_params, as_job)
-    if fit:
+    asked = parse_single(state, request.scope, request.headers, as_job)
+    if asked.fit:
         pixels = await state.decoder.fit_pixels(pixels)
-    asked = single_request(state, request.scope, request.headers, pixels)
     if as_job:
-        return await accept_single(state, request.scope, request.headers, asked)
+        return await accept_single(state, request.headers, asked, pixels)
     await state.singles.require_room()
-    reply = await classify_single(state, asked, request.scope, request.receive, started_s) | shown(pixels, show)
+    reply = await classify_single(state, asked, pixels, request.scope, request.receive, started_s)
     return Json(reply | {"dataset": state.test_set.name, "index": index})
 
 
-async def read_asked(state: State, query: QueryParams, body: bytes, as_job: bool) -> tuple[bytes, dict[str, str]]:
-    """The 784 pixels, fitted where that is asked for, and what the reply shows of them. Raises RequestError."""
-    fit, show = fit_parameters(query, as_job)
-    if not fit:
-        return await state.decoder.decode(body), {}
-    pixels = await state.decoder.fit(body)
-    return pixels, shown(pixels, show)
-
-
-def fit_parameters(query: QueryParams, as_job: bool) -> tuple[bool, bool]:
-    """Whether to fit, and whether to show what came of it. Raises BadParameter."""
-    fit, show = fit_parameter(query), show_parameter(query)
-    if show and as_job:
-        raise BadParameter("show=fitted is of the synchronous reply; with Prefer: respond-async there is none")
-    return fit, show
-
-
-def shown(pixels: bytes, show: bool) -> dict[str, str]:
-    return {"fitted": as_png(pixels)} if show else {}
-
-
-def single_request(state: State, scope: Scope, headers: Headers, pixels: bytes) -> SingleRequest:
-    """What is asked for one image, from the query and the headers. Raises NotFound or BadParameter."""
-    query_string = scope["query_string"]
-    query = QueryParams(query_string) if query_string else NO_QUERY
-    return SingleRequest(
-        pixels=pixels,
-        model=state.resolve(query.get("model")),
-        caller=caller_of(scope),
-        wait_s=preferred_wait_s(headers, state.settings.sync_wait_s),
-        timeout_s=timeout_parameter(query, state.settings.result_ttl_s),
-        maps=verbose_parameter(query),
-        origin=scope["origin"],
-    )
-
-
 async def classify_single(
-    state: State, asked: SingleRequest, scope: Scope, receive: Receive, started_s: float
+    state: State, asked: ClassifyRequest, pixels: bytes, scope: Scope, receive: Receive, started_s: float
 ) -> dict[str, Any]:
-    """The reply for one image; `started_s` is when its request came, by `time.perf_counter`."""
+    """Return the reply for one image. `started_s` is when its request arrived, by `time.perf_counter`."""
     if asked.maps is None:
-        return await _classify(state, asked, scope, receive, started_s)
-    await state.verbose.require(asked.model)
-    async with state.verbose.slot():
-        reply = await _classify(state, asked, scope, receive, started_s)
-        reply |= await state.verbose.beside(reply["id"], asked.maps)
-    return reply | {"elapsed_time_ms": elapsed_ms(started_s)}
+        reply = await _classify(state, asked, pixels, scope, receive, started_s)
+    else:
+        await state.verbose.require(asked.model)
+        async with state.verbose.slot():
+            reply = await _classify(state, asked, pixels, scope, receive, started_s)
+            reply |= await state.verbose.beside(reply["id"], asked.maps)
+        reply["elapsed_time_ms"] = elapsed_ms(started_s)
+    if asked.show:
+        reply["fitted"] = as_png(pixels)
+    return reply
 
 
 async def _classify(
-    state: State, asked: SingleRequest, scope: Scope, receive: Receive, started_s: float
+    state: State, asked: ClassifyRequest, pixels: bytes, scope: Scope, receive: Receive, started_s: float
 ) -> dict[str, Any]:
     state.workers.require()
     try:
-        block, position, single_id = await state.singles.classify(asked, lambda: disconnected(receive))
+        block, position, single_id = await state.singles.classify(pixels, asked, lambda: disconnected(receive))
     except WaitTimeout as error:
         use_result_id(scope, error.result_id)
         await remember_single(state, error.result_id, asked)
@@ -164,26 +124,18 @@ def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: f
     }
 
 
-async def accept_single(state: State, scope: Scope, headers: Headers, asked: SingleRequest) -> Response:
-    """`Prefer: respond-async`: a single asynchronous request is a job of one, in the lane of the singles. The layers of
-    a verbose one are read by its id.
+async def accept_single(state: State, headers: Headers, asked: ClassifyRequest, pixels: bytes) -> Response:
+    """Accept one image as a job in the interactive lane (`Prefer: respond-async`).
+
+    The layers of a verbose request are read by the job's id.
     """
-    if asked.maps is not None:
+    if asked.verbose:
         await state.verbose.require(asked.model)
 
     async def chunks() -> AsyncIterator[Chunk]:
-        yield Chunk(asked.pixels, 1)
+        yield Chunk(pixels, 1)
 
-    wanted = JobRequest(
-        model=asked.model,
-        asked=QueryParams(scope["query_string"]).get("model", ""),
-        lane="interactive",
-        client=asked.caller.name,
-        timeout_s=asked.timeout_s,
-        verbose=asked.maps is not None,
-        origin=origin_with_id(scope),
-    )
-    return await accept_job(state, asked.caller, headers, chunks(), wanted)
+    return await accept_job(state, headers, chunks(), asked)
 
 
 async def disconnected(receive: Receive) -> None:

@@ -12,7 +12,7 @@ from api.http.access import caller_of, require_admin
 from api.http.parameters import integer_parameter
 from api.http.request_origin import origin_with_id
 from api.http.responses import Json
-from api.queue.job_store import JobRequest
+from api.queue.classify_request import ClassifyRequest
 from api.queue.job_view import index_of_row
 from api.routes.accept_job import accepted
 from api.state import State, state_of
@@ -50,8 +50,8 @@ async def replay_dead_letter(request: Request) -> Response:
     async def chunks() -> AsyncIterator[Chunk]:
         yield Chunk(fields[b"x"], 1)
 
-    wanted = JobRequest(model=letter["model"], lane="bulk", client=caller.name, origin=origin_with_id(request.scope))
-    job = await state.jobs.submit(chunks(), wanted)
+    asked = ClassifyRequest(model=letter["model"], caller=caller, origin=origin_with_id(request.scope), lane="bulk")
+    job = await state.jobs.submit(chunks(), asked)
     await state.client.xdel(keys.DEAD_LETTERS, letter_id)
     return accepted(job)
 

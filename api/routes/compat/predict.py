@@ -3,54 +3,37 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from starlette.types import Receive
 
-from api.queue.job_store import JobRequest
-from api.queue.singles import SingleRequest
+from api.queue.classify_request import ClassifyRequest
 from api.routes.classify import disconnected
 from api.state import State
 from api.uploads.chunk import Chunk
-from shared.config.api_keys import ApiKey
-from shared.contract.entry import Origin
 from shared.errors import DeadlinePassed, InferenceFailed, WaitTimeout
 from shared.images import CLASSES, Images, Probabilities
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """`model` is `name@version`; `wait_s` bounds the wait, `timeout_s` what may become of the images."""
-
-    model: str
-    caller: ApiKey
-    wait_s: float
-    timeout_s: float | None = None
-    origin: Origin
-
-
-async def predict(state: State, images: Images, wanted: Wanted, receive: Receive) -> Probabilities:
-    """uint8[N,28,28] -> float32[N,10]; blocks for `wanted.wait_s` at most.
+async def predict(state: State, images: Images, asked: ClassifyRequest, receive: Receive) -> Probabilities:
+    """uint8[N,28,28] -> float32[N,10]; blocks for `asked.wait_s` at most.
 
     As many as fit into an entry go the way of singles, more are a job. These protocols have one answer for all images:
     raises InferenceFailed or DeadlinePassed when one has none, and QueueFull, Unavailable and WaitTimeout.
     """
     state.workers.require()
     if len(images) <= state.settings.interactive_entry_images:
-        return await _as_singles(state, images, wanted, receive)
-    return await _as_job(state, images, wanted)
+        return await _as_singles(state, images, asked, receive)
+    return await _as_job(state, images, asked)
 
 
-async def _as_singles(state: State, images: Images, wanted: Wanted, receive: Receive) -> Probabilities:
+async def _as_singles(state: State, images: Images, asked: ClassifyRequest, receive: Receive) -> Probabilities:
     await state.singles.require_room()
     gone = asyncio.ensure_future(disconnected(receive))  # one for all of them: a request has one end
 
     async def one(pixels: bytes) -> np.ndarray:
-        asked = SingleRequest(
-            pixels, wanted.model, wanted.caller, wanted.wait_s, wanted.timeout_s, origin=wanted.origin
-        )
-        block, position, _ = await state.singles.classify(asked, lambda: asyncio.shield(gone))
+        block, position, _ = await state.singles.classify(pixels, asked, lambda: asyncio.shield(gone))
         if position in block.faults:
             raise _no_answer(*block.faults[position])
         row: np.ndarray = block.probabilities[position]
@@ -62,7 +45,7 @@ async def _as_singles(state: State, images: Images, wanted: Wanted, receive: Rec
         gone.cancel()
 
 
-async def _as_job(state: State, images: Images, wanted: Wanted) -> Probabilities:
+async def _as_job(state: State, images: Images, asked: ClassifyRequest) -> Probabilities:
     size = state.settings.bulk_entry_images
 
     async def chunks() -> AsyncIterator[Chunk]:
@@ -70,18 +53,12 @@ async def _as_job(state: State, images: Images, wanted: Wanted) -> Probabilities
             part = images[start : start + size]
             yield Chunk(part.tobytes(), len(part))
 
-    asked = JobRequest(
-        model=wanted.model,
-        lane="bulk",
-        client=wanted.caller.name,
-        timeout_s=wanted.timeout_s or wanted.wait_s,
-        origin=wanted.origin,
-    )
+    asked = replace(asked, lane="bulk", timeout_s=asked.timeout_s or asked.wait_s)
     started_s = time.monotonic()
     job = await state.jobs.submit(chunks(), asked)
-    job = await state.jobs.wait(job.id, wanted.caller, wanted.wait_s - (time.monotonic() - started_s))
+    job = await state.jobs.wait(job.id, asked.caller, asked.wait_s - (time.monotonic() - started_s))
     if job.finished_ms is None:
-        raise WaitTimeout(f"no answer within {wanted.wait_s:g} s; the work goes on", job.id)
+        raise WaitTimeout(f"no answer within {asked.wait_s:g} s; the work goes on", job.id)
     probabilities = np.empty((len(images), CLASSES), np.float32)
     async for item in state.jobs.items(job, 0, len(images)):
         if item["probabilities"] is None:

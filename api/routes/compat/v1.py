@@ -14,12 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.http.access import caller_of
-from api.http.request_origin import origin_with_id
 from api.http.responses import Json, to_json
 from api.routes.compat.bodies import packed, parsed, read_unpacked
-from api.routes.compat.predict import Wanted, predict
+from api.routes.compat.predict import predict
 from api.routes.compat.tensors import images_of
+from api.routes.parse_request import compat_request
 from api.state import State, state_of
 from shared.contract.model_ref import ModelRef
 from shared.errors import BadRequest, NotFound
@@ -53,9 +52,7 @@ async def _predict(request: Request, match: re.Match[str]) -> Response:
     state = state_of(request)
     ref = _resolve(state, match)
     images, form = await parsed(parse_predict, await read_unpacked(request))
-    wait_s = state.settings.sync_wait_s
-    wanted = Wanted(model=ref, caller=caller_of(request.scope), wait_s=wait_s, origin=origin_with_id(request.scope))
-    probabilities = await predict(state, images, wanted, request.receive)
+    probabilities = await predict(state, images, compat_request(state, request, ref), request.receive)
     body, headers = packed(to_json({form: probabilities}), request.headers.get("accept-encoding", ""))
     return Response(body, 200, headers, "application/json")
 

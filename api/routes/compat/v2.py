@@ -12,12 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.http.access import caller_of, require_admin
-from api.http.request_origin import origin_with_id
 from api.http.responses import Json
 from api.routes.compat.bodies import packed, parsed, read_unpacked
-from api.routes.compat.predict import Wanted, predict
+from api.routes.compat.predict import predict
 from api.routes.compat.tensors import images_of
-from api.routes.compat.v2_tensors import INPUT, LENGTH_HEADER, OUTPUT, InferRequest, encode_reply, parse_request
+from api.routes.compat.v2_tensors import INPUT, LENGTH_HEADER, OUTPUT, encode_reply, parse_request
+from api.routes.parse_request import compat_request
 from api.state import State, state_of
 from api.versions.infer_statistics import VersionStatistics
 from shared.contract.model_ref import ModelRef
@@ -98,7 +98,8 @@ async def infer(request: Request) -> Response:
         asked = await parsed(partial(parse_request, header_length=request.headers.get(LENGTH_HEADER)), body)
         images = images_of(asked.tensor, f"input {INPUT!r}")
         parsed_s = time.perf_counter()
-        probabilities = await predict(state, images, _wanted(state, request, ref, asked), request.receive)
+        wanted = compat_request(state, request, ref, asked.timeout_us / 1e6 or None)
+        probabilities = await predict(state, images, wanted, request.receive)
     except RequestError:
         statistics.fail.add(time.perf_counter() - started_s)
         raise
@@ -110,17 +111,6 @@ async def infer(request: Request) -> Response:
     written_s = time.perf_counter()
     statistics.add(len(images), parsed_s - started_s, answered_s - parsed_s, written_s - answered_s)
     return Response(reply, 200, headers, "application/json" if split is None else "application/octet-stream")
-
-
-def _wanted(state: State, request: Request, ref: str, asked: InferRequest) -> Wanted:
-    timeout_s = asked.timeout_us / 1e6 or None
-    return Wanted(
-        model=ref,
-        caller=caller_of(request.scope),
-        wait_s=state.settings.sync_wait_s,
-        timeout_s=timeout_s,
-        origin=origin_with_id(request.scope),
-    )
 
 
 async def post_repository_index(request: Request) -> Response:

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 
 from api.http.uid import UID_CHARS
+from api.queue.classify_request import ClassifyRequest
 from api.queue.job_view import block_item, queued_item, single_json
-from api.queue.singles import SingleRequest
 from api.state import State
 from shared.config.api_keys import ApiKey
 from shared.contract.block import Block, decode_block
@@ -16,7 +16,7 @@ from shared.redis import keys
 SINGLE_ID = re.compile(rf"([0-9a-f]{{{UID_CHARS}}})-([0-9]{{1,4}})")
 
 
-async def remember_single(state: State, single_id: str, asked: SingleRequest) -> None:
+async def remember_single(state: State, single_id: str, asked: ClassifyRequest) -> None:
     """Make an id known to `read_single`."""
     waited = orjson.dumps(
         {"model": asked.model, "client": asked.caller.name, "request_id": asked.origin.request_id or single_id}

@@ -8,9 +8,10 @@ import numpy as np
 
 from api.http.parameters import Maps
 from api.metrics import Metrics
+from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer
 from api.queue.redis_wire import Wires
-from api.queue.singles import SingleRequest, Singles
+from api.queue.singles import Singles
 from api.queue.wakeups import Answer, Replies
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
@@ -111,8 +112,9 @@ class World:
         maps: Maps | None = None,
     ) -> Asked:
         """Its client goes away when `gone` is set."""
-        asked = SingleRequest(bytes([digit]) * IMAGE_BYTES, model, ApiKey(key, ""), wait_s, timeout_s, maps)
-        return asyncio.create_task(self.singles.classify(asked, self.client_gone))
+        caller = ApiKey(key, "")
+        asked = ClassifyRequest(model=model, caller=caller, wait_s=wait_s, timeout_s=timeout_s, maps=maps)
+        return asyncio.create_task(self.singles.classify(bytes([digit]) * IMAGE_BYTES, asked, self.client_gone))
 
     async def client_gone(self) -> None:
         await self.gone.wait()

@@ -4,7 +4,8 @@ from typing import cast
 import pytest
 
 from api.http.access import ANYONE
-from api.queue.singles import SingleRequest, Waiting, group_waiting
+from api.queue.classify_request import ClassifyRequest
+from api.queue.singles import Waiting, group_waiting
 from api.queue.wakeups import Answer
 from shared.errors import DeadlinePassed, QueueFull, Unavailable, WaitTimeout
 from shared.images import IMAGE_BYTES
@@ -26,11 +27,11 @@ from tests.api.queue.singles_world import World, run
 )
 def test_groups_are_of_one_model_each_no_longer_than_an_entry_and_in_order(models: str, groups: list[str]) -> None:
     waiting = [
-        Waiting(SingleRequest(bytes([number]), model, ANYONE, 1.0), cast(Answer, None))
+        Waiting(bytes([number]), ClassifyRequest(model=model, caller=ANYONE), cast(Answer, None))
         for number, model in enumerate(models)
     ]
     grouped = group_waiting(waiting, 3)
-    assert [" ".join(f"{one.asked.model}{one.asked.pixels[0]}" for one in group) for group in grouped] == groups
+    assert [" ".join(f"{one.asked.model}{one.pixels[0]}" for one in group) for group in grouped] == groups
 
 
 def test_a_verbose_image_is_an_entry_of_its_own_and_says_so() -> None:
