@@ -73,7 +73,7 @@ class LimitedProtocol(OneWriteProtocol):
         self.limits.schedule_sweep(self.loop, self.connections)
 
     def shutdown(self) -> None:
-        """Stop after the last response. Event streams would never end, so they are told to."""
+        """Stop after the last response. Event streams end now, because they would never end by themselves."""
         self.limits.event_streams.ending = True
         super().shutdown()
 

@@ -1,1 +1,1 @@
-"""Decoding: from the bytes of an image file to `uint8[28,28]`."""
+"""Decodes image files into `uint8[28,28]`."""

@@ -1,4 +1,4 @@
-"""From an image file to uint8[28,28] the way MNIST has it: white strokes on black."""
+"""Decodes an image file into uint8[28,28], with white strokes on black as in MNIST."""
 
 import asyncio
 import io
@@ -18,18 +18,19 @@ from shared.images import IMAGE_SIDE
 FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP")
 SIZE = (IMAGE_SIDE, IMAGE_SIDE)
 DARK = 128  # ink below this grey level is dark
-BEYOND_GREY = {"transparency", "exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}  # in Pillow's `info`
+# Keys of Pillow's `info`: with one of them, grey pixels may have to be composited or rotated.
+NEEDS_CONVERSION = {"transparency", "exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 
-QUICK_BYTES = 4 << 10  # an image of MNIST has some 300; Pillow reads tags, chunks and markers one by one, in Python
-PACKED = (b"iCCP", b"iTXt", b"zTXt")  # chunks of a PNG that unpack to up to a thousand times their size
+FAST_BYTES = 4 << 10  # an MNIST image has about 300. Pillow parses tags, chunks and markers in Python, which is slow
+COMPRESSED_CHUNKS = (b"iCCP", b"iTXt", b"zTXt")  # PNG chunks that can unpack to a thousand times their size
 
-PngImagePlugin.MAX_TEXT_MEMORY = 4 << 20  # bytes that the texts of a PNG may unpack to; Pillow takes 64 MiB
-warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that Pillow repairs or skips
+PngImagePlugin.MAX_TEXT_MEMORY = 4 << 20  # limit of a PNG's unpacked texts in bytes; Pillow's default is 64 MiB
+warnings.filterwarnings("ignore", module=r"PIL\.")  # warnings about metadata that Pillow repairs or skips
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One image of an upload of files: its 784 pixels, or the reason that it has none."""
+    """One image file of an upload: its 784 pixels, or the reason why it could not be decoded."""
 
     name: str
     pixels: bytes | None
@@ -39,22 +40,22 @@ class Picture:
 ReadPicture = Callable[[str, bytes], Picture]
 
 
-def is_quick(data: bytes) -> bool:
-    """Whether decoding takes at most a few milliseconds, whatever is in it; 1 MiB can be made to take seconds."""
-    return len(data) <= QUICK_BYTES and not any(name in data for name in PACKED)
+def is_fast(data: bytes) -> bool:
+    """Return whether decoding takes a few milliseconds at most. A crafted file of 1 MiB can take seconds."""
+    return len(data) <= FAST_BYTES and not any(name in data for name in COMPRESSED_CHUNKS)
 
 
 def decode_image(data: bytes) -> bytes:
-    """The 784 pixels of a 28×28 image file, row by row. The first frame, where there are several.
+    """Return the 784 pixels of a 28×28 image file, row by row. Of several frames, only the first counts.
 
-    Only the header is read before the size is checked, so that no huge picture is ever unpacked.
-    Raises BadImage with what was wrong.
+    The size is checked when only the header has been read, so that no huge picture is ever unpacked.
+    Raises BadImage with the reason.
     """
-    return plain_pixels(data) or with_image(data, _exact_pixels)
+    return plain_pixels(data) or process_image(data, _exact_pixels)
 
 
-def with_image(data: bytes, use: Callable[[Image.Image], bytes]) -> bytes:
-    """What `use` makes of the image in `data`, of which it is given the header, not unpacked yet. Raises BadImage."""
+def process_image(data: bytes, use: Callable[[Image.Image], bytes]) -> bytes:
+    """Open the image in `data` and return `use(image)`. The image is not unpacked yet. Raises BadImage."""
     if not data:
         raise BadImage("the body is empty, expected an image file")
     try:
@@ -72,16 +73,16 @@ def with_image(data: bytes, use: Callable[[Image.Image], bytes]) -> bytes:
 
 
 def read_picture(name: str, data: bytes) -> Picture:
-    """An image file of an upload, or why it is none."""
+    """Decode one image file of an upload. The result carries the error if there is one."""
     try:
         return Picture(name, decode_image(data))
     except BadImage as error:
         return Picture(name, None, error.detail)
 
 
-async def read_picture_aside(name: str, data: bytes, read: ReadPicture = read_picture) -> Picture:
-    """What `read` makes of a file, in a thread unless that is quick."""
-    if read is read_picture and is_quick(data):
+async def read_picture_in_thread(name: str, data: bytes, read: ReadPicture = read_picture) -> Picture:
+    """Return `read(name, data)`, called in a thread unless it is fast."""
+    if read is read_picture and is_fast(data):
         return read(name, data)
     return await asyncio.to_thread(read, name, data)
 
@@ -94,7 +95,7 @@ def _exact_pixels(image: Image.Image) -> bytes:
 
 
 def _grey_pixels(image: Image.Image) -> bytes:
-    if image.mode == "L" and not image.info.keys() & BEYOND_GREY:
+    if image.mode == "L" and not image.info.keys() & NEEDS_CONVERSION:
         return image.tobytes()
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
@@ -105,7 +106,7 @@ def _grey_pixels(image: Image.Image) -> bytes:
 
 
 def _composite(image: Image.Image) -> bytes:
-    """On black, as in MNIST; but where all that shows is dark, it is the ink that a person sees: it becomes white."""
+    """Composite onto black, as in MNIST. If all visible pixels are dark, they are the ink, so they become white."""
     alpha = np.asarray(image.getchannel("A"), np.float32) / 255  # float32[28,28]
     grey = np.asarray(image.convert("RGB").convert("L"), np.float32)
     dark_ink = alpha.min() < 1 and grey.max(where=alpha > 0, initial=0) < DARK
@@ -113,7 +114,7 @@ def _composite(image: Image.Image) -> bytes:
 
 
 def _scale_down(pixels: npt.NDArray[Any]) -> bytes:
-    """16 bits a pixel become the high byte; in a wider type they may be 8 or 16 bits, and floats 0 to 1 or 0 to 255."""
+    """Scale to 8 bits. 32-bit integers may hold 8 or 16 bits, floats may range from 0 to 1 or from 0 to 255."""
     if pixels.dtype.kind == "f":
         grey = np.nan_to_num(pixels)
         return _to_bytes(grey * 255 if grey.max() <= 1 else grey)

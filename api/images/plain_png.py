@@ -1,7 +1,7 @@
-"""The PNG that most clients send, 28×28 grey pixels and nothing else, read without Pillow's readers.
+"""Fast decoding of the PNG that most clients send: 28×28 grey pixels and no metadata.
 
-They read chunk by chunk in Python, and take half of what the API spends on a request. Pillow's own decoder for the
-pixels, in C, is the one part that such a file needs.
+Pillow reads chunk by chunk in Python, which is half of the API's work on a request. This file checks the chunks itself
+and uses only Pillow's decoder for the pixels, which is written in C.
 """
 
 from zlib import crc32
@@ -15,12 +15,12 @@ _IHDR = b"IHDR" + IMAGE_SIDE.to_bytes(4) * 2 + bytes((8, 0, 0, 0, 0))  # 8 bits,
 _HEAD = b"\x89PNG\r\n\x1a\n" + (len(_IHDR) - 4).to_bytes(4) + _IHDR + crc32(_IHDR).to_bytes(4)
 _IEND = b"IEND"
 _TAIL = bytes(4) + _IEND + crc32(_IEND).to_bytes(4)
-_DATA_AT = len(_HEAD) + 8  # behind the IDAT's length and name
-_AFTER_DATA = 4 + len(_TAIL)  # its checksum, and the tail
+_DATA_AT = len(_HEAD) + 8  # after the length and the name of the IDAT
+_AFTER_DATA = 4 + len(_TAIL)  # the checksum of the IDAT, and the tail
 
 
 def plain_pixels(data: bytes) -> bytes | None:
-    """The 784 pixels of such a file, row by row; None for any other, and for one that is damaged."""
+    """Return the 784 pixels of such a file, row by row. Return None for all other files and for damaged ones."""
     if not (data.startswith(_HEAD) and data.endswith(_TAIL)):
         return None
     end = len(data) - _AFTER_DATA

@@ -1,4 +1,4 @@
-"""A layer's maps as a picture: its channels side by side, black for its least value, white for its largest."""
+"""A layer's maps as a picture: the channels side by side, black for the smallest value, white for the largest."""
 
 import base64
 import io
@@ -11,19 +11,20 @@ from PIL import Image
 
 
 def tiles_of(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """float[T,height,width] of float[height,width,channels]: a tile for each channel.
+    """Return float[T,height,width], one tile per channel of float[height,width,channels].
 
-    Of several views, float[V,height,width,channels], the first one's come first; float[V,N] is one tile of a row a
-    view, and float[N] has a tile of one pixel for each number.
+    float[V,height,width,channels] holds several views, whose tiles follow each other. float[V,N] becomes one tile with
+    a row per view, and float[N] becomes N tiles of one pixel.
     """
     if values.ndim in (3, 4):
         return np.moveaxis(values, -1, -3).reshape(-1, *values.shape[-3:-1])
     return values[None] if values.ndim == 2 else values.reshape(-1, 1, 1)
 
 
-def tiled(tiles: npt.NDArray[Any], columns: int | None = None) -> npt.NDArray[Any]:
-    """[rows·height,columns·width]: the tiles row by row, zeros where none is left; without `columns` in a grid about as
-    wide as high.
+def grid_of(tiles: npt.NDArray[Any], columns: int | None = None) -> npt.NDArray[Any]:
+    """Arrange the tiles row by row in [rows·height,columns·width], with zeros after the last tile.
+
+    Without `columns` the grid has about as many columns as rows.
     """
     count, height, width = tiles.shape
     columns = columns or math.ceil(math.sqrt(count))
@@ -34,11 +35,11 @@ def tiled(tiles: npt.NDArray[Any], columns: int | None = None) -> npt.NDArray[An
 
 
 def picture(values: npt.NDArray[Any]) -> dict[str, Any]:
-    """Base64 of a grey PNG, the size of its tiles, and the values that its black and its white stand for."""
+    """Return a grey PNG in base64, the layout of its tiles, and the values that black and white stand for."""
     finite = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
     low, high = float(finite.min()), float(finite.max())
     tiles = tiles_of((finite - low) * (255 / (high - low) if high > low else 0))
-    grid = tiled(np.rint(tiles).astype(np.uint8))
+    grid = grid_of(np.rint(tiles).astype(np.uint8))
     _, height, width = tiles.shape
     return {
         "png": png_base64(grid),
@@ -48,7 +49,7 @@ def picture(values: npt.NDArray[Any]) -> dict[str, Any]:
 
 
 def png_base64(pixels: npt.NDArray[np.uint8]) -> str:
-    """Of uint8[height,width]."""
+    """Return uint8[height,width] as a PNG in base64."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.http.caching import cache_headers, etag_of, not_modified
 from api.http.parameters import integer_parameter
 from api.http.responses import Json
-from api.images.tiles import tiled
+from api.images.tiles import grid_of
 from api.routes.dataset import DATASET_HEADER
 from api.state import state_of
 from shared.errors import NotFound
@@ -51,5 +51,5 @@ async def get_sheet(request: Request) -> Response:
 
 def png_sheet(images: Images) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(tiled(images, COLUMNS)).save(file, "PNG", compress_level=EFFORT)
+    Image.fromarray(grid_of(images, COLUMNS)).save(file, "PNG", compress_level=EFFORT)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Bulk uploads: a body in any of the known formats becomes chunks, as it streams in."""
+"""Bulk uploads: a body in any supported format becomes chunks while it streams in."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -43,20 +43,18 @@ async def read_upload(
     content_type: str,
     limits: Limits,
     read: ReadPicture = read_picture,
-    of_array: ReadArray | None = None,
+    read_array: ReadArray | None = None,
 ) -> AsyncIterator[Chunk]:
-    """Chunks in input order; `read` makes a Picture of each file, `of_array` what is wanted of an array's chunks.
-    Memory holds a chunk or so, whatever comes.
+    """Yield the chunks in input order. `read` decodes each file, `read_array` may convert the chunks of an array.
 
-    Raises BadUpload, TooLarge or UnknownFormat, maybe after chunks have been given.
+    About one chunk is in memory at a time. Raises BadUpload, TooLarge or UnknownFormat, possibly after some chunks.
     """
-    told = format_of_content_type(content_type)
     packed = Body(pieces, limits.upload_bytes)
     body = await unpacked(packed, Unpacked(limits.upload_bytes, limits.unpack_ratio))
     head = await body.peek(SNIFF_BYTES)
     if not head:
         raise BadUpload("the body is empty")
-    upload_format = told or format_of(head)
+    upload_format = format_of_content_type(content_type) or format_of(head)
     if upload_format is None:
         raise UnknownFormat(
             "expected multipart/form-data, a zip or tar archive, .npy or IDX (gzipped or not), NDJSON with base64 "
@@ -66,7 +64,7 @@ async def read_upload(
     if upload_format in ("npy", "idx"):
         array_chunks = npy_chunks if upload_format == "npy" else idx_chunks
         chunks = array_chunks(body, limits.chunk_images, limits.job_images)
-        chunks = of_array(chunks) if of_array else chunks
+        chunks = read_array(chunks) if read_array else chunks
     else:
         pictures = _pictures(upload_format, body, content_type, limits, read)
         chunks = chunk_pictures(pictures, limits.chunk_images, limits.job_images)

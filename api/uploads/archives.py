@@ -1,4 +1,4 @@
-"""What uploads of zip and tar archives share: a file on disk, members read in a thread, bounds on their count."""
+"""Shared by zip and tar uploads: a temporary file, members read in a thread, and the choice of picture files."""
 
 import asyncio
 import itertools
@@ -7,24 +7,14 @@ from typing import IO
 
 from api.images.decode import Picture, ReadPicture
 from api.uploads.body import Body
-from shared.errors import TooLarge
 
-AT_A_TIME = 64  # pictures decoded in a thread before the event loop hears of them
-EXTRA_ENTRIES = 1000  # beside two for each picture: folders, and what macOS adds
+BATCH_PICTURES = 64  # unpacked and decoded in one call of a thread
 
 
 def is_picture_file(name: str) -> bool:
-    """Not a folder, nor what macOS and file managers put into archives beside the files that a person chose."""
+    """Return whether the member is a file that a person chose: no folder, and nothing that a file manager has added."""
     parts = name.split("/")
     return parts[0] != "__MACOSX" and parts[-1] != "" and not parts[-1].startswith(".")
-
-
-def check_entries(count: int, most: int) -> None:
-    """All of an archive's entries, whatever they are: `most` is of pictures."""
-    if count > 2 * most + EXTRA_ENTRIES:
-        raise TooLarge(
-            f"an archive has more than {2 * most + EXTRA_ENTRIES} entries; a job takes at most {most} images"
-        )
 
 
 def picture_of(name: str, data: bytes, image_bytes: int, read: ReadPicture) -> Picture:
@@ -34,7 +24,7 @@ def picture_of(name: str, data: bytes, image_bytes: int, read: ReadPicture) -> P
 
 
 async def spool(body: Body, file: IO[bytes]) -> int:
-    """How many bytes were put into `file`, which then stands at its start."""
+    """Write the body into `file`, seek to its start, and return its size in bytes."""
     async for piece in body.pieces():
         file.write(piece)
     size_bytes = file.tell()
@@ -43,7 +33,7 @@ async def spool(body: Body, file: IO[bytes]) -> int:
 
 
 async def in_thread(pictures: Iterator[Picture]) -> AsyncIterator[Picture]:
-    """Unpack and decode in a thread, a few at a time, so that single requests are served in between."""
-    while batch := await asyncio.to_thread(lambda: list(itertools.islice(pictures, AT_A_TIME))):
+    """Unpack and decode a few pictures at a time in a thread, so that single requests are served in between."""
+    while batch := await asyncio.to_thread(lambda: list(itertools.islice(pictures, BATCH_PICTURES))):
         for picture in batch:
             yield picture

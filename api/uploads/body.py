@@ -1,4 +1,4 @@
-"""A request body as it streams in: read, looked ahead into, bounded, unpacked."""
+"""A request body as a stream: limited in size, with lookahead, and unpacked if it is gzipped."""
 
 import zlib
 from collections.abc import AsyncIterator
@@ -7,12 +7,12 @@ from api.uploads.ratio import Unpacked
 from shared.errors import BadUpload, TooLarge
 
 GZIP_MAGIC = b"\x1f\x8b"
-UNPACK_BYTES = 1 << 18  # unpacked at a time, whatever the ratio
+UNPACK_BYTES = 1 << 18  # unpacked at a time, independent of the ratio
 GZIP_WINDOW = 31  # zlib's wbits for the gzip format
 
 
 class Body:
-    """Bytes in order, each given once. Raises TooLarge past `limit_bytes`."""
+    """A stream of bytes with lookahead. Raises TooLarge above `limit_bytes`."""
 
     def __init__(self, pieces: AsyncIterator[bytes], limit_bytes: int) -> None:
         self._pieces = pieces
@@ -22,30 +22,30 @@ class Body:
 
     @property
     def seen_bytes(self) -> int:
-        """How much has come in so far."""
+        """Return the number of bytes received so far."""
         return self._seen_bytes
 
     async def peek(self, count: int) -> bytes:
-        """The next `count` bytes, fewer at the end, without taking them."""
+        """Return the next `count` bytes without consuming them; fewer at the end."""
         await self._fill(count)
         return bytes(self._ahead[:count])
 
     async def read(self, count: int) -> bytes:
-        """The next `count` bytes, fewer at the end."""
+        """Consume and return the next `count` bytes; fewer at the end."""
         await self._fill(count)
         data = bytes(memoryview(self._ahead)[:count])
         del self._ahead[:count]
         return data
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Everything that is left, as it arrives."""
+        """Yield the rest of the body as it arrives."""
         while await self._fill(1):
             data = bytes(self._ahead)
             self._ahead.clear()
             yield data
 
     async def _fill(self, count: int) -> bool:
-        """Have `count` bytes ahead; False when the body has no byte left."""
+        """Buffer `count` bytes. Return False if the body has no bytes left."""
         while len(self._ahead) < count:
             piece = await anext(self._pieces, None)
             if piece is None:
@@ -58,14 +58,14 @@ class Body:
 
 
 async def unpacked(body: Body, bound: Unpacked) -> Body:
-    """The body without its gzip, where it has one, and within its bound."""
+    """Return the body unpacked if it is gzipped, and within `bound`."""
     if await body.peek(len(GZIP_MAGIC)) != GZIP_MAGIC:
         return body
     return Body(_gunzip(body, bound), bound.limit_bytes)
 
 
 async def _gunzip(body: Body, bound: Unpacked) -> AsyncIterator[bytes]:
-    """Members one after the other, as gzip allows. Raises BadUpload for damaged or truncated data."""
+    """Unpack all members of the gzip data. Raises BadUpload if it is damaged or truncated."""
     unpacker = zlib.decompressobj(GZIP_WINDOW)
     async for piece in body.pieces():
         packed = piece

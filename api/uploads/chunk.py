@@ -1,16 +1,16 @@
-"""The chunk: the part of an upload that becomes one entry."""
+"""The chunk: the part of an upload that becomes one stream entry."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from api.images.decode import Picture
-from api.uploads.texts import MAX_REASON_CHARS, shown
+from api.uploads.texts import MAX_REASON_CHARS, safe_text
 from shared.errors import BadUpload, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """`count` images in input order. `pixels` has 784 bytes for each that is not in `errors`."""
+    """`count` images in input order. `pixels` has 784 bytes for each image whose position is not in `errors`."""
 
     pixels: bytes
     count: int
@@ -18,14 +18,14 @@ class Chunk:
     errors: dict[int, str] = field(default_factory=dict)
 
 
-async def chunk_pictures(pictures: AsyncIterator[Picture], chunk_images: int, most: int) -> AsyncIterator[Chunk]:
-    """Chunks of `chunk_images`, the last one shorter. Raises TooLarge past `most` pictures, BadUpload without any."""
+async def chunk_pictures(pictures: AsyncIterator[Picture], chunk_images: int, max_images: int) -> AsyncIterator[Chunk]:
+    """Group pictures into chunks of `chunk_images`. Raises TooLarge above `max_images`, BadUpload if there are none."""
     gathered: list[Picture] = []
     total = 0
     async for picture in pictures:
         total += 1
-        check_total(total, most)
-        gathered.append(Picture(shown(picture.name), picture.pixels, shown(picture.error, MAX_REASON_CHARS)))
+        check_total(total, max_images)
+        gathered.append(Picture(safe_text(picture.name), picture.pixels, safe_text(picture.error, MAX_REASON_CHARS)))
         if len(gathered) == chunk_images:
             yield _chunk(gathered)
             gathered = []
@@ -35,9 +35,9 @@ async def chunk_pictures(pictures: AsyncIterator[Picture], chunk_images: int, mo
         yield _chunk(gathered)
 
 
-def check_total(total: int, most: int) -> None:
-    if total > most:
-        raise TooLarge(f"a job takes at most {most} images, this one has more")
+def check_total(total: int, max_images: int) -> None:
+    if total > max_images:
+        raise TooLarge(f"a job takes at most {max_images} images, and this one has more")
 
 
 def _chunk(pictures: Sequence[Picture]) -> Chunk:

@@ -1,4 +1,4 @@
-"""Which format a bulk body is in: told by its Content-Type, else by its first bytes."""
+"""Detects the format of a bulk body by its Content-Type, or by its first bytes."""
 
 from typing import Literal
 
@@ -21,12 +21,12 @@ _BY_CONTENT_TYPE: dict[str, Format] = {
 
 
 def format_of_content_type(content_type: str) -> Format | None:
-    """None where the type says nothing, as `application/octet-stream` or curl's own default."""
+    """Return None if the type does not identify a format, such as `application/octet-stream` or curl's default."""
     return _BY_CONTENT_TYPE.get(content_type.partition(";")[0].strip().lower())
 
 
 def format_of(head: bytes) -> Format | None:
-    """None when the first bytes are of no format that we know."""
+    """Return None if the first bytes belong to no supported format."""
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "zip"
     if head.startswith(b"\x93NUMPY"):

@@ -1,4 +1,4 @@
-"""Uploads of multipart/form-data: every part is an image file."""
+"""Uploads as multipart/form-data, where every part is an image file."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,21 +6,21 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.images.decode import Picture, ReadPicture, read_picture, read_picture_aside
+from api.images.decode import Picture, ReadPicture, read_picture, read_picture_in_thread
 from api.uploads.body import Body
-from api.uploads.texts import reason
+from api.uploads.texts import error_text
 from shared.errors import BadUpload
 
-MAX_HEADER_BYTES = 8192  # of one part
+MAX_HEADER_BYTES = 8192  # per part
 
 
 class _Parts:
-    """Collects parts from the parser's callbacks; a part past the limit is dropped as it comes, not kept."""
+    """Collects parts from the parser's callbacks. A part above the limit is not kept in memory."""
 
     def __init__(self, image_bytes: int, read: ReadPicture) -> None:
         self.read = read
         self.image_bytes = image_bytes
-        self.complete: list[tuple[str, bytes | None]] = []  # name and file, None for one past the limit
+        self.complete: list[tuple[str, bytes | None]] = []  # name and file, or None if the file is above the limit
         self.ended = False
         self._begin()
 
@@ -73,7 +73,7 @@ class _Parts:
 async def multipart_pictures(
     body: Body, content_type: str, image_bytes: int, read: ReadPicture = read_picture
 ) -> AsyncIterator[Picture]:
-    """In the order of the parts; names are file names. Raises BadUpload for what is not multipart."""
+    """Yield the pictures in the order of the parts, named by their file names. Raises BadUpload."""
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:
@@ -82,18 +82,18 @@ async def multipart_pictures(
     try:
         parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
     except FormParserError as error:
-        raise BadUpload(f"multipart/form-data with an unusable boundary: {reason(error)}") from None
+        raise BadUpload(f"multipart/form-data with an unusable boundary: {error_text(error)}") from None
     async for piece in body.pieces():
         try:
             parser.write(piece)
         except FormParserError as error:
-            raise BadUpload(f"damaged multipart body: {reason(error)}") from None
+            raise BadUpload(f"damaged multipart body: {error_text(error)}") from None
         complete, parts.complete = parts.complete, []
         for name, data in complete:
             if data is None:
                 yield Picture(name, None, f"larger than {image_bytes} bytes")
             else:
-                yield await read_picture_aside(name, data, read)
+                yield await read_picture_in_thread(name, data, read)
         await asyncio.sleep(0)
     if not parts.ended:
         raise BadUpload("the multipart body ends too early")

@@ -1,4 +1,4 @@
-"""Uploads of NDJSON: a line an image, `{"image": "<base64 of an image file>", "name": "7.png"}` or the base64 alone."""
+"""Uploads as NDJSON: a line per image, `{"image": "<base64 of an image file>", "name": "7.png"}` or only the base64."""
 
 import asyncio
 import base64
@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 
 import orjson
 
-from api.images.decode import Picture, ReadPicture, read_picture, read_picture_aside
+from api.images.decode import Picture, ReadPicture, read_picture, read_picture_in_thread
 from api.uploads.body import Body
 from shared.errors import TooLarge
 
-LINE_EXTRA_BYTES = 4096  # a line's room for what is not the image
-YIELD_EVERY = 32  # lines decoded before the event loop gets its turn
+LINE_EXTRA_BYTES = 4096  # limit for a line's bytes other than the image
+YIELD_EVERY = 32  # lines decoded before the event loop continues
 
 
 async def ndjson_pictures(body: Body, image_bytes: int, read: ReadPicture = read_picture) -> AsyncIterator[Picture]:
-    """A line that cannot be read fails alone. Raises TooLarge for a line that no allowed image needs."""
+    """Yield a picture per line. A line that cannot be read fails alone. Raises TooLarge if a line is too long."""
     number = 0
     async for line in _lines(body, image_bytes * 4 // 3 + LINE_EXTRA_BYTES):
         if not line.strip():
@@ -27,7 +27,7 @@ async def ndjson_pictures(body: Body, image_bytes: int, read: ReadPicture = read
 
 
 async def _lines(body: Body, limit_bytes: int) -> AsyncIterator[bytes]:
-    """A long line in small pieces is put together once, not with every piece."""
+    """Split the body into lines. The pieces of a line are joined once, not with every piece."""
     rest: list[bytes] = []
     rest_bytes = 0
     async for piece in body.pieces():
@@ -64,4 +64,4 @@ async def _picture(line: bytes, number: int, image_bytes: int, read: ReadPicture
         return Picture(name, None, f"not base64: {error}")
     if len(data) > image_bytes:
         return Picture(name, None, f"larger than {image_bytes} bytes")
-    return await read_picture_aside(name, data, read)
+    return await read_picture_in_thread(name, data, read)

@@ -1,12 +1,12 @@
-"""The bound on how much larger an upload may become by unpacking."""
+"""The limit of an upload's unpacked size."""
 
 from shared.errors import TooLarge
 
-FREE_BYTES = 16 << 20  # unpacked of any upload: small honest files, as of blank images, pack without bound
+FREE_BYTES = 16 << 20  # allowed at any ratio, because legitimate files such as blank images can have a high one
 
 
 class Unpacked:
-    """Counts what one upload unpacks to. Raises TooLarge beyond `limit_bytes`, or `ratio` times what was packed."""
+    """Counts the unpacked bytes of one upload. Raises TooLarge above `limit_bytes` or `ratio` times the packed size."""
 
     def __init__(self, limit_bytes: int, ratio: int) -> None:
         self.limit_bytes = limit_bytes
@@ -14,7 +14,7 @@ class Unpacked:
         self._total_bytes = 0
 
     def add(self, unpacked_bytes: int, packed_bytes: int) -> None:
-        """`packed_bytes` is how much of the upload has been read so far."""
+        """Count unpacked bytes. `packed_bytes` is the size of the upload read so far."""
         self._total_bytes += unpacked_bytes
         if self._total_bytes > self.limit_bytes:
             raise TooLarge(f"the body is larger than {self.limit_bytes} bytes")

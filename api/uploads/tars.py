@@ -1,4 +1,4 @@
-"""Uploads of tar archives: read by tarfile from a file on disk, within bounds that tarfile does not have."""
+"""Uploads of tar archives. tarfile reads them from a file on disk, within limits that tarfile itself does not have."""
 
 import os
 import re
@@ -8,35 +8,46 @@ from collections.abc import AsyncIterator, Iterator
 from typing import IO, Any
 
 from api.images.decode import Picture, ReadPicture, read_picture
-from api.uploads.archives import check_entries, in_thread, is_picture_file, picture_of, spool
+from api.uploads.archives import in_thread, is_picture_file, picture_of, spool
 from api.uploads.body import Body
-from api.uploads.texts import reason
-from shared.errors import BadUpload
+from api.uploads.texts import error_text
+from shared.errors import BadUpload, TooLarge
 
-MAX_EXTENSION_BYTES = 1 << 16  # of one of these: tarfile reads them into memory whole
-MAX_EXTENSIONS = 8  # before one member: tarfile recurses into each
-MAX_GLOBAL_HEADERS = 64  # tarfile keeps them all
+MAX_EXTRA_ENTRIES = 1000  # in addition to two for each picture: folders, and files that macOS adds
+MAX_EXTENSION_BYTES = 1 << 16  # tarfile reads an extension into memory whole
+MAX_EXTENSIONS = 8  # before one member, because tarfile recurses into each
+MAX_GLOBAL_HEADERS = 64  # tarfile keeps all of them in memory
 PAX = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 EXTENSIONS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, *PAX)
 PAX_RECORD = re.compile(rb"([0-9]{1,6}) [^=\n]{1,255}=")
-LONG_NUMBER = re.compile(rb"[0-9]{65}")  # of these, tarfile's search takes time by the square
-# tarfile's own errors, and those that it lets through for damaged headers.
+LONG_NUMBER = re.compile(rb"[0-9]{65}")  # tarfile's search takes quadratic time in the length of such numbers
+# tarfile's own errors, and those that it does not catch for damaged headers.
 DAMAGED = (tarfile.TarError, EOFError, OSError, RecursionError, ValueError, ArithmeticError, LookupError)
 
 
 async def tar_pictures(
-    body: Body, image_bytes: int, most: int, read: ReadPicture = read_picture
+    body: Body, image_bytes: int, max_images: int, read: ReadPicture = read_picture
 ) -> AsyncIterator[Picture]:
-    """In the order of the archive. An unreadable picture fails alone; a damaged archive is a BadUpload."""
+    """Yield the pictures in the order of the archive. A picture that cannot be read fails alone.
+
+    Raises TooLarge, and BadUpload if the archive is damaged.
+    """
     with tempfile.TemporaryFile() as file:
         await spool(body, file)
-        async for picture in in_thread(_members(file, image_bytes, most, read)):
+        async for picture in in_thread(_members(file, image_bytes, max_images, read)):
             yield picture
+
+
+def _check_entries(count: int, max_images: int) -> None:
+    """Limit all entries of the archive, whether they are pictures or not."""
+    limit = 2 * max_images + MAX_EXTRA_ENTRIES
+    if count > limit:
+        raise TooLarge(f"the tar archive has more than {limit} entries; a job takes at most {max_images} images")
 
 
 class _BoundedTarInfo(tarfile.TarInfo):
     def _proc_member(self, archive: Any) -> tarfile.TarInfo:
-        """The entry point that tarfile leaves to subclasses, called for every header."""
+        """Override tarfile's hook for subclasses, which is called for every header."""
         if self.type == tarfile.GNUTYPE_SPARSE:
             raise _sparse()
         if self.type in EXTENSIONS:
@@ -46,7 +57,7 @@ class _BoundedTarInfo(tarfile.TarInfo):
             archive.extensions = 0
         info: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
         if not 0 <= info.size <= os.fstat(archive.fileobj.fileobj.fileno()).st_size:  # tarfile would skip for ever
-            raise tarfile.ReadError(f"a member says that it has {info.size:.3g} bytes, more than the archive")
+            raise tarfile.ReadError(f"a member declares {info.size:.3g} bytes, more than the archive has")
         return info
 
     def _proc_gnusparse_00(self, *_: object) -> None:
@@ -76,12 +87,12 @@ def _check_extension(info: tarfile.TarInfo, archive: Any) -> None:
     if len(archive.pax_headers) > MAX_GLOBAL_HEADERS:
         raise tarfile.ReadError(f"more than {MAX_GLOBAL_HEADERS} global headers")
     if info.type in PAX:
-        file = archive.fileobj.fileobj  # under the stream, which cannot look ahead
+        file = archive.fileobj.fileobj  # the file below the stream, which cannot look ahead
         _check_pax(os.pread(file.fileno(), info.size, info.offset + tarfile.BLOCKSIZE))
 
 
 def _check_pax(data: bytes) -> None:
-    """tarfile takes records that overlap, thousands of long keys made out of the same bytes."""
+    """Refuse overlapping records. tarfile would make thousands of long keys out of the same bytes."""
     if LONG_NUMBER.search(data):
         raise tarfile.ReadError("a header with a number of more than 64 digits")
     at = 0
@@ -93,24 +104,24 @@ def _check_pax(data: bytes) -> None:
         at = end
 
 
-def _members(file: IO[bytes], image_bytes: int, most: int, read: ReadPicture) -> Iterator[Picture]:
+def _members(file: IO[bytes], image_bytes: int, max_images: int, read: ReadPicture) -> Iterator[Picture]:
     try:
         with _BoundedTar.open(fileobj=file, mode="r|") as archive:
-            yield from _pictures(archive, image_bytes, most, read)
-            file.seek(archive.offset)  # where tarfile found no further member
+            yield from _pictures(archive, image_bytes, max_images, read)
+            file.seek(archive.offset)  # the place where tarfile found no further member
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise BadUpload("the tar archive is damaged or ends too early")
     except DAMAGED as error:
-        raise BadUpload(f"not a readable tar archive: {reason(error)}") from None
+        raise BadUpload(f"not a readable tar archive: {error_text(error)}") from None
 
 
-def _pictures(archive: tarfile.TarFile, image_bytes: int, most: int, read: ReadPicture) -> Iterator[Picture]:
+def _pictures(archive: tarfile.TarFile, image_bytes: int, max_images: int, read: ReadPicture) -> Iterator[Picture]:
     for number, info in enumerate(archive, 1):
-        archive.members = []  # type: ignore[attr-defined]  # else it keeps every member it has seen
-        check_entries(number, most)
+        archive.members = []  # type: ignore[attr-defined]  # it would keep every member in memory
+        _check_entries(number, max_images)
         if info.isfile() and is_picture_file(info.name):
-            wanted_bytes = min(info.size, image_bytes + 1)
-            content = archive.fileobj.read(wanted_bytes)  # a stream, which stands there
-            if len(content) < wanted_bytes:
+            size_bytes = min(info.size, image_bytes + 1)
+            content = archive.fileobj.read(size_bytes)  # the stream is at the member's data
+            if len(content) < size_bytes:
                 raise tarfile.ReadError("unexpected end of data")
             yield picture_of(info.name, content, image_bytes, read)

@@ -16,7 +16,7 @@ from api.uploads.archives import in_thread, is_picture_file, picture_of, spool
 from api.uploads.body import Body
 from api.uploads.chunk import check_total
 from api.uploads.ratio import Unpacked
-from api.uploads.texts import reason
+from api.uploads.texts import error_text
 from shared.errors import BadUpload, TooLarge
 
 READ_BYTES = 4096
@@ -75,7 +75,7 @@ def _unreadable_is_bad_upload() -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
-        raise BadUpload(f"not a readable zip archive: {reason(error)}") from None
+        raise BadUpload(f"not a readable zip archive: {error_text(error)}") from None
 
 
 def _pictures(
@@ -90,7 +90,7 @@ def _pictures(
         try:
             data = _unpack(archive, member, image_bytes + 1)
         except Exception as error:  # zipfile and its decompressors share no error for damaged data
-            yield Picture(member.filename, None, f"cannot be unpacked: {reason(error)}")
+            yield Picture(member.filename, None, f"cannot be unpacked: {error_text(error)}")
         else:
             unpacked.add(len(data), packed_bytes)
             yield picture_of(member.filename, data, image_bytes, read)

@@ -19,7 +19,7 @@ from shared.contract.entry import decode_entry
 from shared.contract.layers_blob import decode_layers
 from shared.errors import BadImage, EntryError, RequestError
 from tests.api.images.test_decode import FILES
-from tests.api.uploads.test_uploads import TOLD, UPLOADS
+from tests.api.uploads.test_uploads import CONTENT_TYPES, UPLOADS
 from tests.shared.contract.test_block import HEADER as BLOCK_HEADER
 from tests.shared.contract.test_block import packed
 from tests.shared.contract.test_entry import HEADER, PIXELS
@@ -27,7 +27,7 @@ from tests.shared.contract.test_layers_blob import HEADER as LAYERS_HEADER
 from tests.shared.contract.test_layers_blob import packed_layers
 
 LIMITS = Limits(chunk_images=4, job_images=50, image_bytes=5000, upload_bytes=1 << 20, unpack_ratio=200)
-MOST_FIT_PIXELS = 1 << 18
+MAX_FIT_PIXELS = 1 << 18
 Target = Callable[[bytes], None]
 
 
@@ -42,7 +42,7 @@ def image(data: bytes) -> None:
 
 def fit(data: bytes) -> None:
     try:
-        pixels = fit_picture(data, MOST_FIT_PIXELS)
+        pixels = fit_picture(data, MAX_FIT_PIXELS)
     except BadImage as error:
         check_reply(error)
         return
@@ -137,7 +137,7 @@ def v2(data: bytes) -> None:
 
 
 def _of_format(name: str) -> Target:
-    return lambda data: upload(data, TOLD[name])
+    return lambda data: upload(data, CONTENT_TYPES[name])
 
 
 TARGETS: dict[str, Target] = {
@@ -169,5 +169,5 @@ SEEDS["fit"] = list(FILES.values())
 SEEDS["entry"] = [json.dumps(HEADER).encode() + b"\n" + PIXELS]
 SEEDS["block"] = [packed(BLOCK_HEADER)]
 SEEDS["layers"] = [packed_layers(LAYERS_HEADER)]
-SEEDS["any"] = [TOLD[name].encode() + b"\n" + data for name, data in UPLOADS.items()]
+SEEDS["any"] = [CONTENT_TYPES[name].encode() + b"\n" + data for name, data in UPLOADS.items()]
 SEEDS["any"] += [b"\n" + data for data in UPLOADS.values()]

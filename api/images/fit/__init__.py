@@ -1,10 +1,10 @@
-"""`?fit=digit`: a photo, scan or drawing of a digit as MNIST would have it. Pure functions, file to uint8[28,28]."""
+"""`?fit=digit`: turns a photo, scan or drawing of a digit into uint8[28,28] in the style of MNIST. Pure functions."""
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from api.images.decode import with_image
+from api.images.decode import process_image
 from api.images.fit.digit import digit_of
 from api.images.fit.grey import grey_of
 from api.images.fit.ink import Grey, ink_of
@@ -14,24 +14,24 @@ from shared.images import images_from_pixels
 
 
 def fit_grey(grey: Grey) -> npt.NDArray[np.uint8]:
-    """uint8[28,28], white on black, of the digit in `grey` (float32[H,W]). Raises BadImage where none is found."""
+    """Return the digit in `grey` (float32[H,W]) as uint8[28,28], white on black. Raises BadImage if there is none."""
     return normalised(digit_of(*ink_of(grey)))
 
 
 def fit_pixels(pixels: bytes) -> bytes:
-    """The 784 pixels of the digit in an image that is 28×28 already. Takes some 3 ms. Raises BadImage for no digit."""
+    """Return the 784 pixels of the digit in a 28×28 image. Takes about 3 ms. Raises BadImage if there is no digit."""
     return fit_grey(images_from_pixels(pixels)[0].astype(np.float32)).tobytes()
 
 
-def fit_picture(data: bytes, most_pixels: int) -> bytes:
-    """The 784 pixels of the digit that an image file of any size shows. Its size is checked before it is unpacked.
+def fit_picture(data: bytes, max_pixels: int) -> bytes:
+    """Return the 784 pixels of the digit in an image file of any size. The size is checked before unpacking.
 
-    Takes from 5 ms to about a second. Raises BadImage for no image, more than `most_pixels`, or no digit in it.
+    Takes from 5 ms to about a second. Raises BadImage for other files, more than `max_pixels`, or no digit.
     """
 
     def fitted(image: Image.Image) -> bytes:
-        if image.width * image.height > most_pixels:
-            raise BadImage(f"{image.width}×{image.height} are more than {most_pixels} pixels, the most for ?fit=digit")
+        if image.width * image.height > max_pixels:
+            raise BadImage(f"{image.width}×{image.height} are more than {max_pixels} pixels, the limit of ?fit=digit")
         return fit_grey(grey_of(image)).tobytes()
 
-    return with_image(data, fitted)
+    return process_image(data, fitted)

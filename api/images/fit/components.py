@@ -1,4 +1,4 @@
-"""Connected parts of a mask, by its runs: what hangs together in a drawing."""
+"""Connected components of a mask, found by its horizontal runs."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """`labels` is int64[H,W]: 0 where the mask is not, else 1 to C. The others have a row for each, in that order."""
+    """C components. `labels` is int64[H,W]: 0 outside the mask, 1 to C inside. The other arrays are int64[C]."""
 
     labels: Indices
     area_px: Indices
     top: Indices
-    bottom: Indices  # of the last row, as `right` of the last column
+    bottom: Indices  # index of the last row, inclusive, as `right` is for columns
     left: Indices
     right: Indices
 
@@ -30,9 +30,9 @@ class Components:
 
 
 def label(mask: Mask) -> Components:
-    """Pixels that touch, by a corner too, are of one component."""
+    """Label the components. Pixels that touch, also by a corner, belong to the same one."""
     height, width = mask.shape
-    row_px = width + 2  # an empty column at either side ends every run
+    row_px = width + 2  # an empty column on either side ends every run
     padded = np.zeros((height, row_px), np.int8)
     padded[:, 1:-1] = mask
     steps = np.diff(padded.ravel(), prepend=np.int8(0))
@@ -57,7 +57,7 @@ def label(mask: Mask) -> Components:
 
 
 def _touching(starts: Indices, ends: Indices, row_px: int) -> tuple[Indices, Indices]:
-    """Every pair of a run and one that touches it in the row below."""
+    """Return all pairs of a run and a run that touches it in the row below."""
     first = np.searchsorted(ends, starts + row_px, "left")  # ends of that row that reach this run's left corner
     last = np.searchsorted(starts, ends + row_px, "right")
     counts = np.maximum(last - first, 0)
@@ -67,7 +67,7 @@ def _touching(starts: Indices, ends: Indices, row_px: int) -> tuple[Indices, Ind
 
 
 def _joined(count: int, one: Indices, other: Indices) -> Indices:
-    """The least run of each run's component: roots are hung under lesser ones until no pair has two."""
+    """Return the first run of each run's component. Merges the roots of all pairs until every pair shares one."""
     parent = np.arange(count)
     while True:
         left, right = parent[one], parent[other]

@@ -1,4 +1,4 @@
-"""Which of the ink is the digit: not specks, not lines, not a frame, not what the picture cuts off."""
+"""Finds the digit among the ink: excludes specks, lines, frames, and what the edge of the picture cuts off."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,21 +7,22 @@ from api.images.fit.components import Components, label
 from api.images.fit.ink import NO_INK, Ink
 from shared.errors import BadImage
 
-LEAST_SIDE_PX = 5  # of a digit
-LEAST_PART = 0.03  # of the picture's shorter side, that a digit is at least high or wide
-MOST_INK = 0.6  # of the picture: more is no stroke
-LINE_ASPECT = 7.0  # a line is so many times as long as it is thick
-LINE_PART = 0.55  # of the picture's side, that a line is at least long
-RULE_PART = 0.8  # of the picture's side, that is ink in a rule
-RULE_THICK = 0.04  # of the other side, that a rule is at most thick
-PIECE_AREA = 0.04  # of the digit's largest piece, that another piece has at least
-PIECE_GAP = 0.3  # of its size, that another piece is at most away
+# Sizes are fractions of the picture's side, unless stated otherwise.
+MIN_SIDE_PX = 5  # height or width of a digit
+MIN_SIDE = 0.03  # height or width of a digit
+MAX_INK = 0.6  # fraction of the picture that may be ink
+LINE_ASPECT = 7.0  # minimal ratio of a line's length to its thickness
+MIN_LINE_LENGTH = 0.55
+MIN_RULE_INK = 0.8  # a rule is a line through the whole picture
+MAX_RULE_THICKNESS = 0.04
+MIN_PIECE_AREA = 0.04  # relative to the digit's largest piece
+MAX_PIECE_GAP = 0.3  # relative to the size of the digit's largest piece
 
 Chosen = npt.NDArray[np.bool_]  # bool[C]
 
 
 def digit_of(ink: Ink, threshold: float) -> Ink:
-    """The digit's ink, 0 to 1, all else 0. Raises BadImage where there is none."""
+    """Return the digit's ink from 0 to 1, and 0 elsewhere. Raises BadImage if there is no digit."""
     ink = _without_rules(ink, threshold)
     parts = label(ink > threshold / 2)
     sure = (ink > threshold).ravel()
@@ -34,9 +35,9 @@ def digit_of(ink: Ink, threshold: float) -> Ink:
 
 
 def _without_rules(ink: Ink, threshold: float) -> Ink:
-    """Level and upright lines through the whole picture, as of a form: two or more, for one may be a stroke."""
+    """Remove the rules of forms and squared paper. Only two or more are removed, because one may be a stroke."""
     mask = ink > threshold / 2
-    lines = [_thin_bands(mask.mean(axis) > RULE_PART) for axis in (1, 0)]
+    lines = [_thin_bands(mask.mean(axis) > MIN_RULE_INK) for axis in (1, 0)]
     if sum(count for _, count in lines) < 2:
         return ink
     rows, columns = lines[0][0], lines[1][0]
@@ -44,9 +45,11 @@ def _without_rules(ink: Ink, threshold: float) -> Ink:
 
 
 def _thin_bands(full: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], int]:
-    """Of the rows that are full, those in thin bands, with an edge of two on either side; and how many bands."""
+    """Return the rows in thin bands of `full` rows, with two more on either side, and the number of bands."""
     bounds = np.flatnonzero(np.diff(np.concatenate([[0], full.astype(np.int8), [0]])))
-    bands = [(first, last) for first, last in bounds.reshape(-1, 2) if last - first <= max(2, RULE_THICK * len(full))]
+    bands = [
+        (first, last) for first, last in bounds.reshape(-1, 2) if last - first <= max(2, MAX_RULE_THICKNESS * len(full))
+    ]
     thin = np.zeros(len(full), np.bool_)
     for first, last in bands:
         thin[max(0, first - 2) : last + 2] = True
@@ -56,38 +59,38 @@ def _thin_bands(full: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], int
 def _digit(parts: Components, certain: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Chosen:
     height, width = shape
     size = np.maximum(parts.height, parts.width)
-    real = (certain > 0) & (size >= max(LEAST_SIDE_PX, LEAST_PART * min(height, width)))
+    real = (certain > 0) & (size >= max(MIN_SIDE_PX, MIN_SIDE * min(height, width)))
     real &= ~(_lines(parts, height, width) | _frames(parts))
     inside = real & ~_cut_off(parts, height, width)
     if inside.any() and certain[inside].max() >= 0.1 * certain[real].max():
         real = inside
-    if not real.any() or parts.area_px[real].sum() > MOST_INK * height * width:
+    if not real.any() or parts.area_px[real].sum() > MAX_INK * height * width:
         raise BadImage(NO_INK)
     main = int(np.argmax(np.where(real, certain, -1)))
-    gap = PIECE_GAP * size[main]
+    gap = MAX_PIECE_GAP * size[main]
     near = (parts.top < parts.bottom[main] + gap) & (parts.bottom > parts.top[main] - gap)
     near &= (parts.left < parts.right[main] + gap) & (parts.right > parts.left[main] - gap)
-    chosen: Chosen = (real & near & (certain >= PIECE_AREA * certain[main])) | (np.arange(len(size)) == main)
+    chosen: Chosen = (real & near & (certain >= MIN_PIECE_AREA * certain[main])) | (np.arange(len(size)) == main)
     return chosen
 
 
 def _lines(parts: Components, height: int, width: int) -> Chosen:
-    """Ruled lines: long and nearly level, or nearly upright."""
-    level = (parts.width > LINE_PART * width) & (parts.width > LINE_ASPECT * parts.height)
-    upright = (parts.height > 0.9 * height) & (parts.height > 2 * LINE_ASPECT * parts.width)
-    lines: Chosen = level | upright
+    """Return which parts are ruled lines: long, and nearly horizontal or vertical."""
+    horizontal = (parts.width > MIN_LINE_LENGTH * width) & (parts.width > LINE_ASPECT * parts.height)
+    vertical = (parts.height > 0.9 * height) & (parts.height > 2 * LINE_ASPECT * parts.width)
+    lines: Chosen = horizontal | vertical
     return lines
 
 
 def _cut_off(parts: Components, height: int, width: int) -> Chosen:
-    """What reaches the picture's edge goes on beyond it: a table beside the paper, a neighbour, a frame."""
-    low, far = parts.bottom == height - 1, parts.right == width - 1
-    cut: Chosen = (parts.top == 0) | (parts.left == 0) | low | far
+    """Return which parts touch the edge of the picture, such as a table next to the paper, or a neighbouring digit."""
+    first = (parts.top == 0) | (parts.left == 0)
+    cut: Chosen = first | (parts.bottom == height - 1) | (parts.right == width - 1)
     return cut
 
 
 def _frames(parts: Components) -> Chosen:
-    """A drawn frame is hollow and has something of size in it; a nought has nothing."""
+    """Return which parts are drawn frames. A frame is hollow and holds something large, which a zero does not."""
     frames = np.zeros(len(parts.area_px), np.bool_)
     sparse = parts.area_px < 0.45 * parts.height * parts.width
     for each in np.flatnonzero(sparse & (parts.height > 12) & (parts.width > 12)):

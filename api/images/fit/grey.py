@@ -1,4 +1,4 @@
-"""From an opened image file of any size and mode to a grey picture that is large enough, and no larger."""
+"""Converts an opened image file of any size and mode into a grey picture of limited size."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,24 +6,24 @@ from PIL import Image, ImageOps
 
 from api.images.fit.ink import Grey
 
-MOST_SIDE_PX = 512  # that are worth looking at: of a digit a tenth as high there are two pixels to one of MNIST's
+MAX_SIDE_PX = 512  # enough: a digit of a tenth of this height still has twice the resolution of MNIST
 DARK = 128.0
 
 
 def grey_of(image: Image.Image) -> Grey:
-    """float32[H,W], 0 to 255, as a person sees it: upright, transparency laid on paper that lets its ink show."""
-    image.draft("L", (MOST_SIDE_PX, MOST_SIDE_PX))  # a JPEG is not unpacked in more detail than is looked at
+    """Return float32[H,W] from 0 to 255, upright. Transparency becomes paper that contrasts with the ink."""
+    image.draft("L", (MAX_SIDE_PX, MAX_SIDE_PX))  # makes a JPEG unpack only as many pixels as are needed
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         return _shrunk_wide(np.asarray(image))
     if image.has_transparency_data:
-        return _on_paper(_shrunk(image.convert("RGBA")))
+        return _composite_on_paper(_shrunk(image.convert("RGBA")))
     return np.asarray(_shrunk(image.convert("L")), np.float32)
 
 
 def _shrunk(image: Image.Image) -> Image.Image:
-    scale = MOST_SIDE_PX / max(image.size)
+    scale = MAX_SIDE_PX / max(image.size)
     if scale >= 1:
         return image
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -31,18 +31,17 @@ def _shrunk(image: Image.Image) -> Image.Image:
 
 
 def _shrunk_wide(pixels: npt.NDArray[np.generic]) -> Grey:
-    """16 bits, 32 bits or floats, of whatever scale: their own least and greatest become black and white."""
+    """Scale 16 bits, 32 bits or floats so that their minimum becomes black and their maximum white."""
     values = np.nan_to_num(pixels.astype(np.float32), posinf=0.0, neginf=0.0)
     wide = np.asarray(_shrunk(Image.fromarray(values)), np.float64)
     low, high = float(wide.min()), float(wide.max())
     return ((wide - low) * (255 / max(high - low, 1e-6))).astype(np.float32)
 
 
-def _on_paper(image: Image.Image) -> Grey:
+def _composite_on_paper(image: Image.Image) -> Grey:
     alpha = np.asarray(image.getchannel("A"), np.float32) / 255
     grey = np.asarray(image.convert("RGB").convert("L"), np.float32)
-    seen = float(alpha.mean())
-    if seen > 0.5:  # a picture with a hole or round corners: more of its own paper
+    if float(alpha.mean()) > 0.5:  # a picture with a hole or round corners: continue its own paper
         paper = float(np.median(grey[alpha > DARK / 255])) if (alpha > DARK / 255).any() else 255.0
     else:
         mean = float((grey * alpha).sum() / max(float(alpha.sum()), 1e-6))

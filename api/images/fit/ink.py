@@ -1,4 +1,4 @@
-"""From a grey picture of something written on something to how much ink there is in each pixel."""
+"""Measures the ink in each pixel of a grey picture of handwriting."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,39 +9,38 @@ from shared.errors import BadImage
 Grey = npt.NDArray[np.float32]  # float32[H,W], 0 to 255
 Ink = npt.NDArray[np.float32]  # float32[H,W], 0 (paper) to about 1 (as dark as ink can be)
 
-GLANCE_PX = 48  # longest side of the picture in which the first guess at the paper is made
-STROKE_PART = 0.3  # of the picture's shorter side, that the widest stroke may be wide
-SOFT_PART = 600  # of the longest side is the radius within which grain is evened out
-DARKEST_PAPER = 40.0  # below this grey level noise would be taken for ink
-LEAST_CONTRAST = 0.09  # of ink to its paper
-LEAST_NOISE = 0.004  # of a picture without any; JPEG leaves about as much
-CLEAR_OF_NOISE = 4.0  # times the noise's standard deviation
+THUMBNAIL_PX = 48  # longest side of the picture from which the paper is first estimated
+MAX_STROKE_WIDTH = 0.3  # fraction of the picture's shorter side
+BLUR_DIVISOR = 600  # the longest side divided by this is the radius of the blur against grain
+DARKEST_PAPER = 40.0  # below this grey level, noise would count as ink
+MIN_CONTRAST = 0.09  # between ink and paper
+MIN_NOISE = 0.004  # assumed for a picture without noise; JPEG leaves about as much
+NOISE_MARGIN = 4.0  # how many standard deviations of the noise the ink has to exceed
 NO_INK = "no digit found: the picture has nothing that stands out like ink on paper"
 
 
 def ink_of(grey: Grey) -> tuple[Ink, float]:
-    """(ink, the threshold over which it is certain). The paper's own brightness, and shadows on it, are taken out.
+    """Return the ink, and the threshold above which ink is certain. The paper's brightness and shadows are removed.
 
-    Dark on light and light on dark come out the same. Raises BadImage where nothing stands out.
+    Dark on light and light on dark give the same result. Raises BadImage if nothing stands out.
     """
-    if float(((_rough_paper(grey) - grey) ** 3).mean()) < 0:  # the rarer side is the ink
+    if float(((_estimate_paper(grey) - grey) ** 3).mean()) < 0:  # the rarer brightness is the ink
         grey = 255 - grey
-    grey = _softened(grey)
-    paper = closed(grey, max(3, round(STROKE_PART * min(grey.shape))))
-    ink = ((paper - grey) / np.maximum(paper, DARKEST_PAPER)).astype(np.float32)  # the same in a shadow
-    usual = float(np.median(ink))  # the paper's brightest grains are what `closed` goes by
-    ink -= np.float32(usual)
+    grey = _blurred(grey)
+    paper = closed(grey, max(3, round(MAX_STROKE_WIDTH * min(grey.shape))))
+    ink = ((paper - grey) / np.maximum(paper, DARKEST_PAPER)).astype(np.float32)  # relative, to cancel shadows
+    ink -= np.float32(np.median(ink))  # `closed` returns the brightest grains of the paper
     threshold = otsu(ink)
-    noise = max(LEAST_NOISE, 1.4826 * float(np.median(np.abs(ink))))
+    noise = max(MIN_NOISE, 1.4826 * float(np.median(np.abs(ink))))
     certain = ink[ink > threshold]
     level = float(np.median(certain)) if certain.size else 0.0
-    if level < max(LEAST_CONTRAST, CLEAR_OF_NOISE * noise):
+    if level < max(MIN_CONTRAST, NOISE_MARGIN * noise):
         raise BadImage(NO_INK)
-    return ink, max(threshold, CLEAR_OF_NOISE / 2 * noise)
+    return ink, max(threshold, NOISE_MARGIN / 2 * noise)
 
 
 def otsu(values: Ink) -> float:
-    """The threshold between 0 and 1 that parts the values with the largest variance between the two classes."""
+    """Return the threshold from 0 to 1 that maximizes the variance between the two classes of values."""
     counts, edges = np.histogram(values, 256, (0.0, 1.0))
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
@@ -53,12 +52,12 @@ def otsu(values: Ink) -> float:
 
 
 def closed(grey: Grey, side: int) -> Grey:
-    """Without what is dark and narrower than `side`: the paper under the strokes. Shadows stay, edges and all."""
-    return _widest(_widest(grey, side, np.maximum), side, np.minimum)
+    """Remove what is dark and narrower than `side`. The paper and its shadows remain, with sharp edges."""
+    return _extreme(_extreme(grey, side, np.maximum), side, np.minimum)
 
 
-def _widest(values: Grey, side: int, extreme: np.ufunc) -> Grey:
-    """The extreme of the square of `side` pixels around each pixel, in steps that double."""
+def _extreme(values: Grey, side: int, extreme: np.ufunc) -> Grey:
+    """Return the extreme of the square of `side` pixels around each pixel, in steps of doubling size."""
     radius = side // 2
     for axis in (0, 1):
         values = np.pad(values, [(radius, radius) if each == axis else (0, 0) for each in (0, 1)], "edge")
@@ -72,22 +71,22 @@ def _widest(values: Grey, side: int, extreme: np.ufunc) -> Grey:
     return values
 
 
-def _softened(grey: Grey) -> Grey:
-    """Less grain, where the picture is large enough that its strokes survive."""
-    radius = max(grey.shape) / SOFT_PART
+def _blurred(grey: Grey) -> Grey:
+    """Blur against grain, if the picture is large enough to keep its strokes."""
+    radius = max(grey.shape) / BLUR_DIVISOR
     if radius < 0.3:
         return grey
     image = Image.fromarray(np.rint(np.clip(grey, 0, 255)).astype(np.uint8))
     return np.asarray(image.filter(ImageFilter.GaussianBlur(radius)), np.float32)
 
 
-def _rough_paper(grey: Grey) -> Grey:
-    """The median over half of the picture around each place: strokes are in the minority everywhere."""
+def _estimate_paper(grey: Grey) -> Grey:
+    """Return the median over half of the picture around each pixel. Strokes are in the minority everywhere."""
     height, width = grey.shape
-    shrink = GLANCE_PX / max(height, width)
+    shrink = THUMBNAIL_PX / max(height, width)
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
     small = Image.fromarray(grey).resize(size, Image.Resampling.BOX, reducing_gap=None)
     median = Image.fromarray(np.asarray(small).round().astype(np.uint8)).filter(
-        ImageFilter.MedianFilter(GLANCE_PX // 2 + 1)
+        ImageFilter.MedianFilter(THUMBNAIL_PX // 2 + 1)
     )
     return np.asarray(Image.fromarray(np.asarray(median, np.float32)).resize((width, height)))

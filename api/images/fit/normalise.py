@@ -1,4 +1,4 @@
-"""The normalisation that MNIST's page describes: a box of 20×20 that keeps the aspect, centred by mass in 28×28."""
+"""MNIST's normalisation: a box of 20×20 that keeps the aspect ratio, placed in 28×28 by its centre of mass."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,20 +8,21 @@ from api.images.fit.ink import Ink
 from shared.images import IMAGE_SIDE
 
 BOX_PX = 20
-FINE = 10  # the strokes are made MNIST's in a drawing this many times as large
-CENTRE_PX = 14.0  # where MNIST's images have their centre of mass, in pixels' indices
-THIN_PX = 1.9  # MNIST's thinnest strokes, of one in twenty images; half of all have 2.1 to 3
-USUAL_PX = 2.3
-THICK_PX = 3.2  # over it, and it is type or a felt pen
-FAINT = 0.1  # of an edge that is not counted to the box
+ENLARGEMENT = 10  # strokes are widened or thinned in a drawing this many times as large
+CENTRE_PX = 14.0  # index of the centre of mass of MNIST's images
+# Stroke widths. Half of MNIST's images have 2.1 to 3.
+MIN_STROKE_PX = 1.9  # the 5th percentile
+TYPICAL_STROKE_PX = 2.3
+MAX_STROKE_PX = 3.2  # anything wider is printed, or drawn with a felt pen
+FAINT = 0.1  # fainter ink at the edges does not count for the box
 
 Canvas = npt.NDArray[np.uint8]
 
 
 def normalised(ink: Ink) -> npt.NDArray[np.uint8]:
-    """uint8[28,28] of the ink (float32[H,W], 0 to 1) of a digit and of nothing else."""
-    fine = _boxed(ink, BOX_PX * FINE)
-    drawn = _boxed(_usual_strokes(fine), BOX_PX)
+    """Return uint8[28,28] of a digit's ink (float32[H,W] from 0 to 1, without any other ink)."""
+    fine = _boxed(ink, BOX_PX * ENLARGEMENT)
+    drawn = _boxed(_with_typical_strokes(fine), BOX_PX)
     image = np.zeros((3 * IMAGE_SIDE, 3 * IMAGE_SIDE), np.float32)  # room for a centre of mass at a corner
     height, width = drawn.shape
     mass = max(float(drawn.sum()), 1e-6)
@@ -35,7 +36,7 @@ def normalised(ink: Ink) -> npt.NDArray[np.uint8]:
 
 
 def _boxed(ink: Ink, side: int) -> Ink:
-    """Cropped to where there is ink, the longer side brought to `side`."""
+    """Crop to the ink and scale its longer side to `side`."""
     rows, columns = np.flatnonzero((ink > FAINT).any(1)), np.flatnonzero((ink > FAINT).any(0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = ink.shape
@@ -47,22 +48,22 @@ def _boxed(ink: Ink, side: int) -> Ink:
 
 
 def stroke_px(ink: Ink) -> float:
-    """The mean width of the strokes: twice the area over the outline, whose steps are π/4 too long on the average."""
+    """Return the mean stroke width: twice the area divided by the outline, whose pixel steps are 4/π too long."""
     padded = np.pad(ink, 1)
     outline = (np.abs(np.diff(padded, axis=0)).sum() + np.abs(np.diff(padded, axis=1)).sum()) * np.pi / 4
     return float(2 * ink.sum() / max(outline, 1e-6))
 
 
-def _usual_strokes(fine: Ink) -> Ink:
-    """Strokes thinner or thicker than any of MNIST's are brought to its own."""
-    width_px = stroke_px(fine) / FINE
-    if width_px < THIN_PX:
-        change = USUAL_PX - width_px
-    elif width_px > THICK_PX:
-        change = THICK_PX - width_px
+def _with_typical_strokes(fine: Ink) -> Ink:
+    """Widen or thin strokes that are unusual for MNIST."""
+    width_px = stroke_px(fine) / ENLARGEMENT
+    if width_px < MIN_STROKE_PX:
+        change = TYPICAL_STROKE_PX - width_px
+    elif width_px > MAX_STROKE_PX:
+        change = MAX_STROKE_PX - width_px
     else:
         return fine
-    steps = max(1, round(abs(change) * FINE / 2))
+    steps = max(1, round(abs(change) * ENLARGEMENT / 2))
     image = Image.fromarray(np.rint(np.clip(np.pad(fine, steps), 0, 1) * 255).astype(np.uint8))
     for _ in range(steps):
         image = image.filter(ImageFilter.MaxFilter(3) if change > 0 else ImageFilter.MinFilter(3))

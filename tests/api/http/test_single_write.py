@@ -49,7 +49,7 @@ def test_writes_of_one_iteration_leave_together(do: Callable[[JoiningTransport],
 
 
 def test_nothing_is_written_to_a_lost_connection() -> None:
-    """Neither delayed nor later writes reach a lost connection."""
+    """A lost connection gets neither delayed nor later writes."""
     transport = Transport()
 
     async def iterations() -> None:

@@ -21,7 +21,7 @@ bounded = settings(max_examples=150, deadline=None, database=None)
 
 
 def drawn_digit() -> Image.Image:
-    """A seven, drawn large and made small, so that its strokes have grey edges. No symmetry maps it to itself."""
+    """Draw a seven large and shrink it, so that its strokes have grey edges. No symmetry maps it to itself."""
     large = Image.new("L", (112, 112))
     ImageDraw.Draw(large).line([(25, 30), (85, 30), (50, 95)], fill=255, width=11)
     return large.resize((28, 28), Image.Resampling.BOX)
@@ -156,7 +156,7 @@ def test_of_several_frames_the_first_one_counts(file_format: str, mode: str) -> 
 
 
 @pytest.mark.parametrize(("width", "height"), [(27, 28), (28, 29), (1, 1), (28, 56), (280, 280)])
-def test_another_size_is_refused_and_told(width: int, height: int) -> None:
+def test_another_size_is_refused_and_reported(width: int, height: int) -> None:
     with pytest.raises(BadImage, match=f"expected a 28×28 image, got {width}×{height}"):
         decode_image(file_of(Image.new("L", (width, height)), "PNG"))
 
@@ -193,7 +193,7 @@ def test_an_empty_body_is_refused_as_such() -> None:
     ],
     ids=["text", "html", "pdf", "raw pixels", "pgm", "no more than a magic number"],
 )
-def test_what_is_no_image_is_refused_with_the_formats_that_are_taken(data: bytes) -> None:
+def test_other_files_are_refused_with_the_accepted_formats(data: bytes) -> None:
     with pytest.raises(BadImage, match=rf"the body \({len(data)} bytes\) is not an image in any of PNG, JPEG, GIF"):
         decode_image(data)
 
@@ -216,7 +216,7 @@ def test_no_truncated_file_passes_as_half_a_picture(name: str) -> None:
 
 
 def pixels_or_none(data: bytes) -> bytes | None:
-    """Lets every error through but the one that is promised."""
+    """Decode. Errors other than the documented one fail the test."""
     try:
         pixels = decode_image(data)
     except BadImage:

@@ -1,4 +1,4 @@
-"""A file that takes long to decode is decoded aside: whoever comes after it is answered meanwhile."""
+"""A file that takes long to decode is decoded in a thread, and later requests are served meanwhile."""
 
 import asyncio
 import http.client
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from api.images import decode_pool
-from api.images.decode import QUICK_BYTES, decode_image, is_quick
+from api.images.decode import FAST_BYTES, decode_image, is_fast
 from api.images.decode_pool import MAX_WAITING, THREADS, Decoder
 from api.metrics import Metrics
 from shared.data.dataset import Split
@@ -19,23 +19,23 @@ from tests.support.system import System
 from tools.fuzz.corpus_images import png as png_of
 from tools.fuzz.corpus_images import png_chunk
 
-MANY_CHUNKS = png_of(png_chunk(b"aaAa", b"") * 87_000)  # takes Pillow the better part of a second
-LARGE = png_of(png_chunk(b"aaAa", bytes(QUICK_BYTES)))
+MANY_CHUNKS = png_of(png_chunk(b"aaAa", b"") * 87_000)  # takes Pillow most of a second
+LARGE = png_of(png_chunk(b"aaAa", bytes(FAST_BYTES)))
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_files_of_every_day_are_quick(name: str) -> None:
-    assert is_quick(FILES[name])
+def test_ordinary_files_are_fast(name: str) -> None:
+    assert is_fast(FILES[name])
 
 
 @pytest.mark.parametrize("packed", [b"iCCP", b"iTXt", b"zTXt"])
-def test_what_is_large_or_packed_is_not(packed: bytes) -> None:
-    assert not is_quick(LARGE)
-    assert not is_quick(png_of(png_chunk(packed, b"a\0\0")))
+def test_large_files_and_compressed_chunks_are_slow(packed: bytes) -> None:
+    assert not is_fast(LARGE)
+    assert not is_fast(png_of(png_chunk(packed, b"a\0\0")))
 
 
-class Held:
-    """In the place of `decode_image`: every file that is not quick waits for `go`."""
+class BlockingDecoder:
+    """Replaces `decode_image`. Every slow file waits for `go`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun = threading.Semaphore(0)
@@ -44,25 +44,25 @@ class Held:
         monkeypatch.setattr(decode_pool, "decode_image", self.decode)
 
     def decode(self, data: bytes) -> bytes:
-        if not is_quick(data):
+        if not is_fast(data):
             self.begun.release()
             assert self.go.wait(30)
         return self._decode(data)
 
 
-def test_quick_files_do_not_wait_for_those_that_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    held = Held(monkeypatch)
+def test_fast_files_do_not_wait_for_slow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocking = BlockingDecoder(monkeypatch)
 
     async def scenario() -> None:
         decoder = Decoder(10**6, Metrics())
         slow = [asyncio.create_task(decoder.decode(LARGE)) for _ in range(MAX_WAITING)]
         for _ in range(THREADS):
-            assert await asyncio.to_thread(held.begun.acquire, timeout=30)
+            assert await asyncio.to_thread(blocking.begun.acquire, timeout=30)
         assert len(await decoder.decode(FILES["PNG"])) == 784
         assert not any(task.done() for task in slow)
         with pytest.raises(QueueFull, match="64 large image files"):
             await decoder.decode(LARGE)
-        held.go.set()
+        blocking.go.set()
         assert {len(pixels) for pixels in await asyncio.gather(*slow)} == {784}
         assert len(await decoder.decode(LARGE)) == 784
         decoder.close()
@@ -70,19 +70,19 @@ def test_quick_files_do_not_wait_for_those_that_are_not(monkeypatch: pytest.Monk
     asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
-def test_a_large_file_that_is_no_image_is_refused_all_the_same() -> None:
+def test_a_large_file_that_is_not_an_image_is_refused() -> None:
     async def scenario() -> None:
         decoder = Decoder(10**6, Metrics())
         with pytest.raises(BadImage, match="not an image"):
-            await decoder.decode(b"hello" * QUICK_BYTES)
+            await decoder.decode(b"hello" * FAST_BYTES)
         decoder.close()
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("path", ["/mnist/classify", "/mnist/classify/bulk"])
-def test_neighbours_are_answered_while_a_crafted_image_is_decoded(system: System, test_set: Split, path: str) -> None:
-    """Its last byte is sent when all else has arrived, so that what is answered from then on is answered beside it."""
+def test_other_requests_are_served_while_a_crafted_image_is_decoded(system: System, test_set: Split, path: str) -> None:
+    """The crafted image's last bytes are sent after the rest, so that later responses overlap its decoding."""
     if path == "/mnist/classify":
         body, content_type = MANY_CHUNKS, "image/png"
     else:

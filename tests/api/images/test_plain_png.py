@@ -22,12 +22,12 @@ ROWS = arrays(np.uint8, (28, 29), elements=st.integers(0, 255))
 
 
 def file_with_data(data: bytes) -> bytes:
-    """PLAIN with other data in its IDAT."""
+    """Return PLAIN with other data in its IDAT."""
     return b"".join([PLAIN[:33], png_chunk(b"IDAT", data), PLAIN[-12:]])
 
 
 def read_by_pillow(data: bytes) -> bytes:
-    """`decode_image` as it is for every file that is not plain."""
+    """Call `decode_image` without the fast path."""
     with mock.patch("api.images.decode.plain_pixels", return_value=None):
         return decode_image(data)
 
@@ -45,7 +45,7 @@ def test_all_filters_and_levels_are_read_as_pillow_reads_them(rows: Bytes, filte
 
 
 @pytest.mark.parametrize("name", sorted(set(FILES) - {"PNG"}))
-def test_what_is_not_plain_is_left_to_pillow(name: str) -> None:
+def test_other_files_are_left_to_pillow(name: str) -> None:
     assert plain_pixels(FILES[name]) is None
 
 
@@ -62,7 +62,7 @@ def test_what_is_not_plain_is_left_to_pillow(name: str) -> None:
     ],
     ids=["wide", "colours", "transparency", "text", "cut", "no data", "empty"],
 )
-def test_neither_are_other_pixels_nor_other_chunks(data: bytes) -> None:
+def test_other_pixel_formats_and_chunks_are_left_to_pillow(data: bytes) -> None:
     assert plain_pixels(data) is None
 
 

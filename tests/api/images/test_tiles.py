@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from api.images.tiles import picture, tiled, tiles_of
+from api.images.tiles import grid_of, picture, tiles_of
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_a_channel_of_a_view_has_its_own_tile() -> None:
 @pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (5, 2, 3), (32, 6, 6), (64, 8, 8)])
 def test_the_grid_is_about_as_wide_as_high_and_its_rest_is_empty(count: int, rows: int, columns: int) -> None:
     tiles = np.arange(1, count + 1)[:, None, None] * np.ones((count, 2, 3), int)
-    grid = tiled(tiles)
+    grid = grid_of(tiles)
     assert grid.shape == (rows * 2, columns * 3)
     assert grid[::2, ::3].ravel().tolist() == [*range(1, count + 1), *[0] * (rows * columns - count)]
     assert (grid[::2] == grid[1::2]).all()
 
 
-def test_black_is_the_least_value_and_white_the_largest() -> None:
+def test_black_is_the_smallest_value_and_white_the_largest() -> None:
     drawn = picture(np.array([[[-2.0], [2.0]], [[0.0], [1.0]]], np.float16))
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(drawn["png"]))))
     assert pixels.tolist() == [[0, 255], [128, 191]]

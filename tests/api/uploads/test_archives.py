@@ -52,25 +52,25 @@ def tarred(files: Files, tar_format: int = tarfile.PAX_FORMAT) -> bytes:
 
 
 def read_zip(
-    data: bytes, most: int = 1000, image_bytes: int = IMAGE_BYTES, read: ReadPicture = read_picture
+    data: bytes, max_images: int = 1000, image_bytes: int = IMAGE_BYTES, read: ReadPicture = read_picture
 ) -> list[Picture]:
-    return collect(zip_pictures(body_of(data, 65536, 1 << 30), image_bytes, most, Unpacked(1 << 30, 200), read))
+    return collect(zip_pictures(body_of(data, 65536, 1 << 30), image_bytes, max_images, Unpacked(1 << 30, 200), read))
 
 
-def read_tar(data: bytes, image_bytes: int = IMAGE_BYTES, most: int = 1000) -> list[Picture]:
-    return collect(tar_pictures(body_of(data, 65536, 1 << 30), image_bytes, most))
+def read_tar(data: bytes, image_bytes: int = IMAGE_BYTES, max_images: int = 1000) -> list[Picture]:
+    return collect(tar_pictures(body_of(data, 65536, 1 << 30), image_bytes, max_images))
 
 
 WAYS = pytest.mark.parametrize(("pack", "read"), [(zipped, read_zip), (tarred, read_tar)], ids=["zip", "tar"])
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_zip_gives_its_files_in_their_order_however_they_are_packed(compression: int) -> None:
+def test_a_zip_yields_its_files_in_order_with_every_compression(compression: int) -> None:
     assert read_zip(zipped(FILES, compression)) == PICTURES
 
 
 @pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_a_tar_gives_its_files_in_their_order_whichever_kind_it_is(tar_format: int) -> None:
+def test_a_tar_yields_its_files_in_order_in_every_format(tar_format: int) -> None:
     assert read_tar(tarred(FILES, tar_format)) == PICTURES
 
 
@@ -82,12 +82,12 @@ def test_long_names_are_kept(tar_format: int) -> None:
 
 @WAYS
 def test_more_files_than_are_read_at_a_time_stay_in_order(pack: Pack, read: Read) -> None:
-    files = [(f"{number}.png", FILES[number % 10][1]) for number in range(archives.AT_A_TIME * 2 + 3)]
+    files = [(f"{number}.png", FILES[number % 10][1]) for number in range(archives.BATCH_PICTURES * 2 + 3)]
     assert read(pack(files)) == [Picture(name, PICTURES[at % 10].pixels) for at, (name, _) in enumerate(files)]
 
 
 @WAYS
-def test_folders_and_what_file_managers_leave_are_no_pictures(pack: Pack, read: Read) -> None:
+def test_folders_and_files_of_file_managers_are_skipped(pack: Pack, read: Read) -> None:
     assert read(pack([("digits/", b""), *RUBBISH, *FILES])) == PICTURES
 
 
@@ -103,7 +103,7 @@ def test_folders_and_what_file_managers_leave_are_no_pictures(pack: Pack, read: 
         ("__MACOSX/7.png", False),
     ],
 )
-def test_a_name_tells_whether_a_person_chose_the_file(name: str, expected: bool) -> None:
+def test_the_name_decides_whether_a_member_is_a_picture(name: str, expected: bool) -> None:
     assert is_picture_file(name) is expected
 
 
@@ -119,14 +119,14 @@ def test_an_unreadable_picture_fails_alone(pack: Pack, read: Read) -> None:
 
 
 @WAYS
-def test_a_picture_of_just_the_most_bytes_is_read(pack: Pack, read: Read) -> None:
+def test_a_picture_of_exactly_the_limit_is_read(pack: Pack, read: Read) -> None:
     size = len(FILES[0][1])
     assert read(pack(FILES[:1]), image_bytes=size) == PICTURES[:1]
     assert read(pack(FILES[:1]), image_bytes=size - 1) == [Picture(FILES[0][0], None, f"larger than {size - 1} bytes")]
 
 
 def encrypted(data: bytearray, at: int) -> None:
-    data[at + 8] |= 1  # in the directory's entry: the flags
+    data[at + 8] |= 1  # the flags in the directory's entry
 
 
 def with_another_crc(data: bytearray, at: int) -> None:
@@ -161,11 +161,11 @@ def test_a_zip_member_with_damaged_data_fails_alone(compression: int) -> None:
     assert damaged.error.startswith("cannot be unpacked: ")
 
 
-def test_only_pictures_count_towards_the_most_images_of_a_zip() -> None:
+def test_only_pictures_count_towards_the_limit_of_a_zip() -> None:
     data = zipped([("digits/", b""), *RUBBISH, *FILES])
-    assert len(read_zip(data, most=10)) == 10
+    assert len(read_zip(data, max_images=10)) == 10
     with pytest.raises(TooLarge, match="at most 9 images"):
-        read_zip(data, most=9)
+        read_zip(data, max_images=9)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no zip" * 100, zipped(FILES)[:-30], zipped(FILES)[:3000]])
@@ -175,7 +175,7 @@ def test_a_damaged_zip_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no tar", b"no tar" * 1000, bz2.compress(tarred(FILES))])
-def test_what_is_no_tar_is_refused(data: bytes) -> None:
+def test_another_file_is_refused_as_a_tar(data: bytes) -> None:
     with pytest.raises(BadUpload, match="not a readable tar archive"):
         read_tar(data)
 
@@ -197,7 +197,7 @@ def test_a_tar_with_a_damaged_header_in_the_middle_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
-def test_a_name_without_end_is_not_read_into_memory(kind: bytes) -> None:
+def test_an_endless_name_is_not_read_into_memory(kind: bytes) -> None:
     info = tarfile.TarInfo("long")
     info.type, info.size = kind, 20 << 20
     data = info.tobuf() + bytes(info.size)
@@ -210,7 +210,7 @@ def test_a_name_without_end_is_not_read_into_memory(kind: bytes) -> None:
         tracemalloc.stop()
 
 
-def test_names_upon_names_are_refused() -> None:
+def test_long_chains_of_names_are_refused() -> None:
     info = tarfile.TarInfo("long")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 1
     with pytest.raises(BadUpload, match="not a readable tar archive: more than 8 names and headers"):

@@ -13,7 +13,7 @@ from shared.errors import BadUpload, TooLarge
 
 Item = TypeVar("Item")
 
-SIZES = [1, 7, 65536]  # of the pieces that a body arrives in
+SIZES = [1, 7, 65536]  # sizes of the pieces of a body
 LIMIT_BYTES = 1 << 20
 DATA = bytes(range(256)) * 300
 
@@ -43,7 +43,7 @@ def unpack(data: bytes, size: int = 65536, limit_bytes: int = LIMIT_BYTES) -> by
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_every_byte_is_given_once_and_in_order_whichever_way_it_is_read(size: int) -> None:
+def test_every_byte_is_read_once_and_in_order(size: int) -> None:
     async def run() -> None:
         body = body_of(DATA, size)
         assert await body.peek(10) == DATA[:10]
@@ -56,7 +56,7 @@ def test_every_byte_is_given_once_and_in_order_whichever_way_it_is_read(size: in
     asyncio.run(run())
 
 
-def test_at_the_end_there_are_fewer_bytes_than_asked_for() -> None:
+def test_at_the_end_fewer_bytes_are_returned() -> None:
     async def run() -> None:
         body = body_of(b"abc", 2)
         assert await body.peek(10) == b"abc"
@@ -74,7 +74,7 @@ def test_empty_pieces_do_not_end_a_body() -> None:
     assert collect(Body(pieces(), LIMIT_BYTES).pieces()) == [b"ab", b"c"]
 
 
-def test_no_more_is_taken_from_the_client_than_was_asked_for() -> None:
+def test_no_more_than_necessary_is_read_from_the_client() -> None:
     async def run() -> None:
         pieces = in_pieces(DATA, 100)
         assert await Body(pieces, LIMIT_BYTES).peek(101) == DATA[:101]
@@ -112,7 +112,7 @@ def test_nothing_that_packs_well_is_lost_at_the_end() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\x1f", b"\x8b\x1f"])
-def test_what_does_not_begin_like_gzip_is_left_alone(data: bytes) -> None:
+def test_other_data_is_left_unchanged(data: bytes) -> None:
     assert unpack(data) == data
 
 
@@ -139,7 +139,7 @@ def test_damaged_gzip_data_is_refused(damaged: bytes) -> None:
         unpack(damaged)
 
 
-def test_a_gzip_bomb_is_stopped_at_the_limit_and_never_held() -> None:
+def test_a_gzip_bomb_is_stopped_at_the_limit_and_never_in_memory() -> None:
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
     tracemalloc.start()

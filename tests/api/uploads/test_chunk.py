@@ -17,8 +17,8 @@ async def one_by_one(pictures: Sequence[Picture]) -> AsyncIterator[Picture]:
         yield picture
 
 
-def chunks_of(pictures: Sequence[Picture], chunk_images: int = 3, most: int = 100) -> list[Chunk]:
-    return collect(chunk_pictures(one_by_one(pictures), chunk_images, most))
+def chunks_of(pictures: Sequence[Picture], chunk_images: int = 3, max_images: int = 100) -> list[Chunk]:
+    return collect(chunk_pictures(one_by_one(pictures), chunk_images, max_images))
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (2, [2]), (3, [3]), (4, [3, 1]), (9, [3, 3, 3])])
@@ -49,13 +49,13 @@ def test_an_upload_without_pictures_is_refused() -> None:
         chunks_of([])
 
 
-def test_as_many_pictures_as_allowed_pass_and_one_more_does_not() -> None:
-    assert len(chunks_of([readable(number) for number in range(5)], most=5)) == 2
+def test_the_limit_of_pictures_passes_and_one_more_does_not() -> None:
+    assert len(chunks_of([readable(number) for number in range(5)], max_images=5)) == 2
     with pytest.raises(TooLarge, match="at most 5 images"):
-        chunks_of([readable(number) for number in range(6)], most=5)
+        chunks_of([readable(number) for number in range(6)], max_images=5)
 
 
-def test_a_total_is_checked_against_the_most_that_is_allowed() -> None:
+def test_a_total_is_checked_against_the_limit() -> None:
     check_total(5, 5)
     with pytest.raises(TooLarge, match="a job takes at most 5 images"):
         check_total(6, 5)

@@ -17,7 +17,7 @@ from api.uploads.formats import SNIFF_BYTES, TAR_MAGIC_OFFSET, Format, format_of
         ("Application/ZIP ;x=y", "zip"),
     ],
 )
-def test_a_content_type_tells_the_format_whatever_its_case_and_parameters(content_type: str, expected: Format) -> None:
+def test_a_content_type_identifies_the_format_with_any_case_and_parameters(content_type: str, expected: Format) -> None:
     assert format_of_content_type(content_type) == expected
 
 
@@ -25,7 +25,7 @@ def test_a_content_type_tells_the_format_whatever_its_case_and_parameters(conten
     "content_type",
     ["", ";", "application/octet-stream", "application/x-www-form-urlencoded", "application/gzip", "image/png"],
 )
-def test_other_content_types_say_nothing(content_type: str) -> None:
+def test_other_content_types_identify_no_format(content_type: str) -> None:
     assert format_of_content_type(content_type) is None
 
 
@@ -42,7 +42,7 @@ def test_other_content_types_say_nothing(content_type: str) -> None:
         (b'\r\n "aGVsbG8="', "ndjson"),
     ],
 )
-def test_the_first_bytes_tell_the_format(head: bytes, expected: Format) -> None:
+def test_the_first_bytes_identify_the_format(head: bytes, expected: Format) -> None:
     assert len(head) <= SNIFF_BYTES
     assert format_of(head) == expected
 
@@ -51,5 +51,5 @@ def test_the_first_bytes_tell_the_format(head: bytes, expected: Format) -> None:
     "head",
     [b"", b"PK", b"\x93NUMP", b"\x89PNG\r\n\x1a\n", b"\0\0\x0d\x03", b"[1, 2]", b"--boundary\r\n", b"ustar", b" \n"],
 )
-def test_first_bytes_of_no_known_format_tell_none(head: bytes) -> None:
+def test_unknown_first_bytes_identify_no_format(head: bytes) -> None:
     assert format_of(head) is None

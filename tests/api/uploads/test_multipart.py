@@ -51,7 +51,7 @@ def test_the_name_is_the_file_name_else_the_field_name(headers: str, name: str) 
     assert read(data) == [Picture(name, PICTURES[0].pixels)]
 
 
-def test_a_boundary_may_be_quoted_and_be_like_what_is_in_the_data() -> None:
+def test_a_boundary_may_be_quoted_and_resemble_the_data() -> None:
     data = multipart([("7.png", b"\r\n--" + BOUNDARY[:-1].encode() + b"\r\n\r\n-")])
     (picture,) = read(data, 1, f'multipart/form-data; charset=utf-8; boundary="{BOUNDARY}"')
     assert picture.error.startswith(f"the body ({len(BOUNDARY) + 8} bytes) is not an image")
@@ -68,13 +68,13 @@ def test_an_unreadable_part_fails_alone(size: int) -> None:
     assert large == Picture("large.png", None, f"larger than {IMAGE_BYTES} bytes")
 
 
-def test_a_part_of_just_the_most_bytes_is_read() -> None:
+def test_a_part_of_exactly_the_limit_is_read() -> None:
     limit = len(FILES[0][1])
     assert read(multipart(FILES[:1]), image_bytes=limit) == PICTURES[:1]
     assert read(multipart(FILES[:1]), image_bytes=limit - 1)[0].error == f"larger than {limit - 1} bytes"
 
 
-def test_a_part_without_end_is_never_held() -> None:
+def test_an_endless_part_is_never_in_memory() -> None:
     data = multipart([("large.png", bytes(20 << 20)), FILES[0]])
     tracemalloc.start()
     try:

@@ -32,7 +32,7 @@ def test_lines_come_in_their_order_with_their_names(end: bytes, size: int) -> No
     assert read(ndjson(FILES) + end, size) == PICTURES
 
 
-def test_line_ends_of_windows_are_as_good() -> None:
+def test_line_ends_of_windows_are_accepted() -> None:
     assert read(ndjson(FILES).replace(b"\n", b"\r\n")) == PICTURES
 
 
@@ -56,12 +56,12 @@ def test_a_line_is_a_record_or_the_image_alone(record: Any, name: str) -> None:
     assert read(line(record)) == [Picture(name, PIXELS)]
 
 
-def test_a_name_of_lists_in_lists_is_no_name() -> None:
+def test_a_name_that_is_not_text_is_ignored() -> None:
     data = b'{"image": "%s", "name": %s}' % (IMAGE.encode(), b"[" * 1000 + b"7" + b"]" * 1000)
     assert read(data) == [Picture("line 1", PIXELS)]
 
 
-def test_blank_lines_are_neither_images_nor_counted() -> None:
+def test_blank_lines_are_skipped_and_not_counted() -> None:
     data = b"\n\r\n  \n" + line(IMAGE) + b"\n\n\n" + line(IMAGE) + b"\n \t\n"
     assert read(data) == [Picture("line 1", PIXELS), Picture("line 2", PIXELS)]
     assert read(b"\n\n") == []

@@ -14,14 +14,14 @@ from tests.api.uploads.test_uploads import LIMITS, read
 LARGE = replace(LIMITS, upload_bytes=1 << 30, job_images=10**6, image_bytes=1 << 20)
 
 
-def test_what_a_small_upload_unpacks_to_is_free() -> None:
+def test_a_small_upload_may_unpack_at_any_ratio() -> None:
     bound = Unpacked(1 << 30, 200)
     bound.add(FREE_BYTES, 1)
     with pytest.raises(TooLarge, match="unpacks to more than 200 times its size"):
         bound.add(1, 1)
 
 
-def test_beyond_that_the_ratio_counts_and_in_the_end_the_limit() -> None:
+def test_a_large_upload_is_limited_by_the_ratio_and_by_its_size() -> None:
     bound = Unpacked(40 << 20, 200)
     bound.add(20 << 20, 1 << 20)
     with pytest.raises(TooLarge, match="larger than 41943040 bytes"):

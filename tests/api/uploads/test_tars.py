@@ -1,7 +1,7 @@
 import pytest
 
 from api.images.decode import Picture
-from api.uploads.archives import EXTRA_ENTRIES
+from api.uploads.tars import MAX_EXTRA_ENTRIES
 from shared.errors import BadUpload, TooLarge
 from tests.api.uploads.test_archives import FILES, PICTURES, read_tar, tarred
 from tests.api.uploads.test_ratio import LARGE
@@ -12,15 +12,15 @@ BAD = dict(bad_tars())
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_tar_that_lies_is_refused_at_once(name: str) -> None:
+def test_a_malformed_tar_is_refused_at_once(name: str) -> None:
     with pytest.raises(BadUpload):
         read(BAD[name], "application/x-tar", limits=LARGE)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "detail"),
     [
-        ("a member of 2^80 bytes", "a member says that it has 1.21e+24 bytes"),
+        ("a member of 2^80 bytes", "a member declares 1.21e+24 bytes"),
         ("GNU sparse", "a sparse file"),
         ("GNU sparse maps without end", "a sparse file"),
         ("pax sparse 0.1", "a sparse file"),
@@ -31,18 +31,18 @@ def test_a_tar_that_lies_is_refused_at_once(name: str) -> None:
         ("a chain of 5,000 b'L'", "more than 8 names and headers before one member"),
     ],
 )
-def test_the_reason_is_told(name: str, said: str) -> None:
+def test_the_error_has_the_reason(name: str, detail: str) -> None:
     with pytest.raises(BadUpload) as refused:
         read_tar(BAD[name])
-    assert said in refused.value.detail
+    assert detail in refused.value.detail
 
 
-def test_honest_pax_headers_are_read() -> None:
+def test_valid_pax_headers_are_read() -> None:
     headers = record("mtime", "1700000000.123456789") + record("path", "é" * 300) + record("comment", "two\nlines = 2")
     assert read_tar(pax(headers) + tarred(FILES[:1], 0)) == [Picture("é" * 300, PICTURES[0].pixels)]
 
 
-def test_members_are_counted_whatever_they_are() -> None:
-    folders = [(f"{number}/", b"") for number in range(EXTRA_ENTRIES + 20)]
-    with pytest.raises(TooLarge, match=f"more than {EXTRA_ENTRIES + 20} entries"):
-        read_tar(tarred([*folders, *FILES]), most=10)
+def test_all_members_are_counted() -> None:
+    folders = [(f"{number}/", b"") for number in range(MAX_EXTRA_ENTRIES + 20)]
+    with pytest.raises(TooLarge, match=f"more than {MAX_EXTRA_ENTRIES + 20} entries"):
+        read_tar(tarred([*folders, *FILES]), max_images=10)

@@ -28,7 +28,7 @@ LIMITS = Limits(chunk_images=4, job_images=1000, image_bytes=5000, upload_bytes=
 OF_FILES: dict[str, Callable[[Files], bytes]] = {"zip": zipped, "tar": tarred, "ndjson": ndjson, "multipart": multipart}
 UPLOADS = {name: write(FILES) for name, write in OF_FILES.items()} | {"npy": npy(IMAGES), "idx": idx(IMAGES)}
 GZIPPED = gzip.compress(b"hello", mtime=0)  # the same in each process: it is a test's name
-TOLD = {
+CONTENT_TYPES = {
     "zip": "application/zip",
     "tar": "application/x-tar",
     "ndjson": "application/x-ndjson",
@@ -55,12 +55,12 @@ def expected(name: str) -> list[Chunk]:
 @pytest.mark.parametrize("name", UPLOADS)
 def test_every_format_gives_the_same_chunks_in_pieces_of_any_size(name: str, packed: bool, size: int) -> None:
     data = gzip.compress(UPLOADS[name]) if packed else UPLOADS[name]
-    assert read(data, TOLD[name], size) == expected(name)
+    assert read(data, CONTENT_TYPES[name], size) == expected(name)
 
 
 @pytest.mark.parametrize("content_type", ["", "application/octet-stream", "application/x-www-form-urlencoded"])
 @pytest.mark.parametrize("name", sorted(UPLOADS.keys() - {"multipart"}))
-def test_the_first_bytes_tell_the_format_where_the_content_type_does_not(name: str, content_type: str) -> None:
+def test_the_first_bytes_identify_the_format_if_the_content_type_does_not(name: str, content_type: str) -> None:
     assert read(UPLOADS[name], content_type) == expected(name)
     assert read(gzip.compress(UPLOADS[name]), content_type) == expected(name)
 
@@ -68,7 +68,7 @@ def test_the_first_bytes_tell_the_format_where_the_content_type_does_not(name: s
 @pytest.mark.parametrize("name", OF_FILES)
 def test_a_bad_image_in_the_middle_has_its_position_and_reason_and_no_pixels(name: str) -> None:
     files = [*FILES[:5], ("digits/notes.txt", b"hello"), *FILES[5:]]
-    first, second, third = read(OF_FILES[name](files), TOLD[name])
+    first, second, third = read(OF_FILES[name](files), CONTENT_TYPES[name])
     assert first == expected(name)[0]
     assert second.errors.keys() == {1}
     assert second.errors[1].startswith("the body (5 bytes) is not an image")
@@ -78,7 +78,7 @@ def test_a_bad_image_in_the_middle_has_its_position_and_reason_and_no_pixels(nam
 
 
 @pytest.mark.parametrize("packed", [b"", gzip.compress(b"")], ids=["plain", "gzip"])
-@pytest.mark.parametrize("content_type", ["", *TOLD.values()])
+@pytest.mark.parametrize("content_type", ["", *CONTENT_TYPES.values()])
 def test_an_empty_body_is_refused_in_every_format(content_type: str, packed: bytes) -> None:
     with pytest.raises(BadUpload, match="the body is empty"):
         read(packed, content_type)
@@ -87,20 +87,20 @@ def test_an_empty_body_is_refused_in_every_format(content_type: str, packed: byt
 @pytest.mark.parametrize("name", OF_FILES)
 def test_an_upload_without_images_is_refused(name: str) -> None:
     with pytest.raises(BadUpload, match="the upload has no images"):
-        read(OF_FILES[name]([]) + b"\n" * (name == "ndjson"), TOLD[name])
+        read(OF_FILES[name]([]) + b"\n" * (name == "ndjson"), CONTENT_TYPES[name])
 
 
 @pytest.mark.parametrize("data", [FILES[0][1], b"hello", b"[]", GZIPPED, gzip.compress(GZIPPED, mtime=0)])
-def test_another_format_is_unknown_and_the_known_ones_are_told(data: bytes) -> None:
+def test_another_format_is_unknown_and_the_error_lists_the_known_ones(data: bytes) -> None:
     with pytest.raises(UnknownFormat, match=r"zip or tar archive, .npy or IDX .* got image/png starting with b'"):
         read(data, "image/png")
 
 
 @pytest.mark.parametrize("name", sorted(UPLOADS.keys() - {"ndjson"}))
-def test_what_is_not_in_the_format_that_it_says_is_refused(name: str) -> None:
+def test_a_body_in_another_format_than_declared_is_refused(name: str) -> None:
     another = "npy" if name != "npy" else "zip"
     with pytest.raises(BadUpload):
-        read(UPLOADS[another], TOLD[name])
+        read(UPLOADS[another], CONTENT_TYPES[name])
 
 
 @pytest.mark.parametrize("name", UPLOADS)
@@ -108,15 +108,15 @@ def test_what_is_not_in_the_format_that_it_says_is_refused(name: str) -> None:
 def test_a_format_with_an_end_is_refused_when_cut_before_it(name: str, part: float) -> None:
     data = UPLOADS[name] if name != "ndjson" else gzip.compress(UPLOADS[name])
     with pytest.raises(BadUpload):
-        read(data[: int(len(data) * part)], TOLD[name])
+        read(data[: int(len(data) * part)], CONTENT_TYPES[name])
 
 
 @pytest.mark.parametrize("name", UPLOADS)
 def test_a_body_over_the_limit_is_too_large_in_every_format(name: str) -> None:
     size = len(UPLOADS[name])
-    assert read(UPLOADS[name], TOLD[name], limits=replace(LIMITS, upload_bytes=size)) == expected(name)
+    assert read(UPLOADS[name], CONTENT_TYPES[name], limits=replace(LIMITS, upload_bytes=size)) == expected(name)
     with pytest.raises(TooLarge, match=f"the body is larger than {size - 1} bytes"):
-        read(UPLOADS[name], TOLD[name], limits=replace(LIMITS, upload_bytes=size - 1))
+        read(UPLOADS[name], CONTENT_TYPES[name], limits=replace(LIMITS, upload_bytes=size - 1))
 
 
 @pytest.mark.parametrize("name", ["npy", "ndjson", "tar", "multipart"])
@@ -125,26 +125,26 @@ def test_a_gzip_bomb_is_too_large_once_unpacked(name: str) -> None:
     bomb = gzip.compress(bombs.get(name, UPLOADS["multipart"][:300] + bytes(10**7)), 1)
     assert len(bomb) < LIMITS.upload_bytes
     with pytest.raises(TooLarge, match="the body is larger than 1048576 bytes"):
-        read(bomb, TOLD[name], limits=replace(LIMITS, job_images=100_000))
+        read(bomb, CONTENT_TYPES[name], limits=replace(LIMITS, job_images=100_000))
 
 
 @pytest.mark.parametrize("name", UPLOADS)
 def test_more_images_than_a_job_may_have_are_too_large(name: str) -> None:
-    assert read(UPLOADS[name], TOLD[name], limits=replace(LIMITS, job_images=10)) == expected(name)
+    assert read(UPLOADS[name], CONTENT_TYPES[name], limits=replace(LIMITS, job_images=10)) == expected(name)
     with pytest.raises(TooLarge, match="at most 9 images"):
-        read(UPLOADS[name], TOLD[name], limits=replace(LIMITS, job_images=9))
+        read(UPLOADS[name], CONTENT_TYPES[name], limits=replace(LIMITS, job_images=9))
 
 
 @pytest.mark.parametrize("name", OF_FILES)
 def test_an_image_over_the_limit_fails_alone(name: str) -> None:
     largest = max(len(data) for _, data in FILES)
     files = [*FILES, ("large.png", FILES[0][1] + bytes(largest))]
-    last = read(OF_FILES[name](files), TOLD[name], limits=replace(LIMITS, image_bytes=largest))[-1]
+    last = read(OF_FILES[name](files), CONTENT_TYPES[name], limits=replace(LIMITS, image_bytes=largest))[-1]
     assert last.errors == {2: f"larger than {largest} bytes"}
     assert last.pixels == IMAGES[8:].tobytes()
 
 
-def test_a_zip_member_that_unpacks_to_much_fails_alone_and_is_never_held() -> None:
+def test_a_zip_member_that_unpacks_to_much_fails_alone_and_is_never_in_memory() -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.png", bytes(100 << 20))
@@ -185,7 +185,7 @@ def test_a_large_array_streams_through_little_memory() -> None:
 
 
 def read_or_refuse(data: bytes, content_type: str, size: int) -> None:
-    """Lets every error through but those that are promised."""
+    """Read the upload. Errors other than the documented ones fail the test."""
     try:
         chunks = read(data, content_type, size)
     except RequestError:
@@ -199,7 +199,7 @@ def read_or_refuse(data: bytes, content_type: str, size: int) -> None:
 @given(
     start=st.sampled_from([b"", *(data[:length] for data in UPLOADS.values() for length in (4, 60, 300))]),
     rest=st.binary(max_size=1000),
-    content_type=st.sampled_from(["", *TOLD.values()]),
+    content_type=st.sampled_from(["", *CONTENT_TYPES.values()]),
     packed=st.booleans(),
 )
 def test_random_bytes_raise_request_errors_and_nothing_else(
@@ -220,4 +220,4 @@ def test_a_damaged_upload_is_read_or_refused(name: str, changes: list[tuple[int,
     damaged = bytearray(UPLOADS[name])
     for at, change in changes:
         damaged[at % len(damaged) : at % len(damaged) + len(change)] = change
-    read_or_refuse(bytes(damaged[: len(damaged) - cut]), TOLD[name], 65536)
+    read_or_refuse(bytes(damaged[: len(damaged) - cut]), CONTENT_TYPES[name], 65536)

@@ -100,7 +100,7 @@ def test_more_pictures_than_a_job_takes_are_refused_before_one_is_unpacked() -> 
         raise AssertionError(f"{name} was unpacked")
 
     with pytest.raises(TooLarge, match="a job takes at most 9 images"):
-        read_zip(zipped(FILES), most=9, read=read)
+        read_zip(zipped(FILES), max_images=9, read=read)
 
 
 def test_a_directory_that_is_damaged_in_its_middle_is_refused() -> None:

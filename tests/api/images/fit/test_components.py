@@ -9,7 +9,7 @@ masks = hnp.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
 
 def flooded(mask: np.ndarray) -> list[set[tuple[int, int]]]:
-    """The oracle: components by walking from pixel to pixel."""
+    """Find components by walking from pixel to pixel. This is the oracle."""
     left = set(zip(*(each.tolist() for each in np.nonzero(mask)), strict=True))
     found = []
     while left:

@@ -1,4 +1,4 @@
-"""Properties of the fitting; how good it is, `python -m tools.fit_accuracy` says and the slow test at the end holds."""
+"""Properties of the fitting. `python -m tools.fit_accuracy` measures its accuracy; the last, slow test guards it."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 
 
 def drawn(at: tuple[int, int] = (200, 120)) -> Image.Image:
-    """A seven on paper, black on white."""
+    """Draw a seven on paper, black on white."""
     picture = Image.new("L", (640, 480), 255)
     points = [(at[0] + x, at[1] + y) for x, y in ((0, 0), (130, 0), (60, 200))]
     ImageDraw.Draw(picture).line(points, fill=0, width=22, joint="curve")
@@ -39,7 +39,7 @@ SEVEN = fitted(drawn())
 
 
 def alike(image: Signed) -> bool:
-    """Up to a shift by half a pixel; another digit, or a speck or a line in the box, differs by 30 and more."""
+    """Compare up to a shift by half a pixel. Another digit, a speck or a line in the box differs by 30 or more."""
     return bool(np.abs(image - SEVEN).mean() < 12)
 
 
@@ -54,12 +54,12 @@ def test_the_digit_is_in_a_box_of_20_with_its_centre_of_mass_in_the_middle() -> 
 
 
 @pytest.mark.parametrize("at", [(30, 20), (480, 250), (200, 100)])
-def test_where_it_stands_does_not_matter(at: tuple[int, int]) -> None:
+def test_the_position_does_not_matter(at: tuple[int, int]) -> None:
     assert alike(fitted(drawn(at=at)))
 
 
 @pytest.mark.parametrize("width", [120, 320, 2400, 4000])
-def test_how_large_it_is_does_not_matter(width: int) -> None:
+def test_the_size_does_not_matter(width: int) -> None:
     assert alike(fitted(drawn().resize((width, width * 3 // 4), Image.Resampling.BOX)))
 
 
@@ -74,7 +74,7 @@ def test_ink_on_transparency_is_laid_on_paper_that_lets_it_show(ink: tuple[int, 
     assert alike(fitted(layer))
 
 
-def test_specks_a_frame_rules_and_a_dark_table_are_no_part_of_it() -> None:
+def test_specks_frames_rules_and_a_dark_table_are_excluded() -> None:
     picture = drawn(at=(220, 130))
     pen = ImageDraw.Draw(picture)
     pen.rectangle((20, 20, 610, 450), outline=0, width=4)
@@ -90,7 +90,7 @@ def test_specks_a_frame_rules_and_a_dark_table_are_no_part_of_it() -> None:
     assert alike(fitted(table))
 
 
-def test_light_that_falls_off_and_the_edge_of_a_shadow_are_no_ink() -> None:
+def test_uneven_light_and_the_edge_of_a_shadow_are_not_ink() -> None:
     y, x = np.mgrid[0:480, 0:640]
     light = (1 - 0.5 * x / 640) * np.where(x + y > 500, 0.6, 1.0)
     picture = np.asarray(drawn(), float) * 0.75 + 60
@@ -132,7 +132,7 @@ def test_more_pixels_than_the_bound_are_refused_before_they_are_unpacked() -> No
 
 
 def test_a_picture_of_random_pixels_takes_bounded_work() -> None:
-    """Every second pixel is a run of its own: the most that there can be to join."""
+    """Every second pixel is a run of its own, which is the largest number of runs to join."""
     random = np.random.default_rng(1).integers(0, 2, (512, 512)) * 255
     with pytest.raises(BadImage):
         fit_grey(random.astype(np.float32))
@@ -153,7 +153,7 @@ def test_the_rendered_set_is_the_same_each_time() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_model_reads_what_was_fitted(mnist: Split) -> None:
-    """Of 150 rendered ones it is right about 99 in 100: type in a font that it never saw makes most of the misses."""
+    """About 99 % of the rendered digits are read correctly. Most errors are in a font that the model never saw."""
     command = [sys.executable, "-m", "tools.fit_accuracy", "--rendered", "150", "--frames", "150"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     parts = {line[:36].strip(): float(line[36:].split("%")[0]) for line in told.splitlines()}
