@@ -15,6 +15,7 @@ from shared.errors import ModelError
 from shared.images import CLASSES, Images, Probabilities
 from worker.batching.backlog import Backlog
 from worker.batching.finish import Finisher
+from worker.batching.hand_over import next_batch
 from worker.batching.isolate import predict_isolating
 from worker.batching.suspects import Suspects
 from worker.delivery import Delivery, Slice
@@ -68,41 +69,38 @@ class Runner:
 
     def run(self) -> None:
         while self._backlog.wait():
-            # Taken only once an engine is free: whatever arrives until then is part of the batch.
-            with self._engines.turns:
-                batch = self._backlog.take()
-                if not batch:  # another thread was first
+            with next_batch(self._backlog, self._engines) as handed_over:
+                if handed_over is None:
                     continue
-                run = self._run_model(batch)
+                batch, engine = handed_over
+                run = self._run_model(batch, engine)
             self._finish(batch, run)
 
-    def _run_model(self, batch: list[Slice]) -> "_Run":
+    def _run_model(self, batch: list[Slice], engine: Engine | ModelError) -> "_Run":
         started_s = time.time()
         live = [positions_alive(part, started_s * 1e3) for part in batch]
         images = _gather(batch, live)
         start_s = time.perf_counter()
-        probabilities, faults = self._predict(batch[0].delivery, live[0], images)
+        probabilities, faults = self._predict(engine, batch[0].delivery, live[0], images)
         model_ms = (time.perf_counter() - start_s) * 1e3
         if not batch[0].delivery.is_alone:
             self._engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
         return _Run(live, images, probabilities, faults, started_s, model_ms)
 
     def _predict(
-        self, first: Delivery, positions: Sequence[int], images: Images
+        self, engine: Engine | ModelError, first: Delivery, positions: Sequence[int], images: Images
     ) -> tuple[Probabilities, dict[int, str]]:
-        """As `predict_isolating`; images of a version that will not load all fail with the reason.
+        """Return what `predict_isolating` returns. If the version did not load, all images fail with the reason.
 
-        `first` is the batch's first delivery, `positions` are those of its images: of all, where it is a suspect.
+        `first` is the batch's first delivery. `positions` are those of its images: of all images, if it is a suspect.
         """
-        try:
-            with self._engines.engine(first.entry.model) as engine:
-                predict = partial(look_inside, engine, first) if first.entry.verbose else engine.predict
-                if first.is_suspect:
-                    return self._predict_one_by_one(predict, first, positions, images)
-                with self._in_model.busy():
-                    return predict_isolating(predict, images)
-        except ModelError as error:
-            return np.zeros((len(images), CLASSES), np.float32), dict.fromkeys(range(len(images)), str(error))
+        if isinstance(engine, ModelError):
+            return np.zeros((len(images), CLASSES), np.float32), dict.fromkeys(range(len(images)), str(engine))
+        predict = partial(look_inside, engine, first) if first.entry.verbose else engine.predict
+        if first.is_suspect:
+            return self._predict_one_by_one(predict, first, positions, images)
+        with self._in_model.busy():
+            return predict_isolating(predict, images)
 
     def _predict_one_by_one(
         self, predict: Callable[[Images], Probabilities], suspect: Delivery, positions: Sequence[int], images: Images

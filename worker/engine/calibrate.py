@@ -85,7 +85,7 @@ def _fastest_ms(run: Callable[[Images], Probabilities], size: int, pace: Pace) -
         run(images)
     times_s = []
     for _ in range(REPEATS):
-        with pace.turn():
+        with pace.timed():
             start_s = pace.clock_s()
             run(images)
             times_s.append(pace.clock_s() - start_s)

@@ -11,13 +11,13 @@ Around = Callable[[], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`step` is around what may take its time, `turn` around each run that `clock_s` times.
+    """`step` is around what may take its time, `timed` around each run that `clock_s` times.
 
     Batch sizes that take longer than `longest_ms` are left out.
     """
 
     step: Around = nullcontext
-    turn: Around = nullcontext
+    timed: Around = nullcontext
     clock_s: Callable[[], float] = time.perf_counter
     longest_ms: float = math.inf
 

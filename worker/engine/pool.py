@@ -43,8 +43,10 @@ class LoadedVersion:
 
 
 class Engines:
-    """A thread that runs models takes one of `turns`, reserves a version, then an engine of it for as long as its batch
-    needs it. Any thread may load and unload; nobody waits for that but who waits for that version.
+    """The engines of every loaded version.
+
+    A thread that runs a batch holds a permit, reserves a version, and uses one of its engines: see
+    `worker/batching/hand_over.py`. Any thread may load and unload; only batches of that version wait for it.
     """
 
     def __init__(self, settings: Settings, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -56,7 +58,7 @@ class Engines:
         self.at_a_time, self._threads_each = (threads, 1) if self.kind == "litert" else (1, threads)
         # Other threads find work for the core of one that writes results; a GPU would stand idle meanwhile.
         self.threads = self.at_a_time if self.kind == "litert" else 2
-        self.turns = threading.Semaphore(self.at_a_time)
+        self.permits = threading.Semaphore(self.at_a_time)
         self.batches = 0  # that were run until now
         self._lock = threading.Lock()
         self._loaded: dict[str, LoadedVersion] = {}
@@ -118,7 +120,7 @@ class Engines:
 
     @contextlib.contextmanager
     def engine(self, ref: str) -> Iterator[Engine]:
-        """An engine of a version that this thread has reserved, in its turn.
+        """An engine of a version that this thread has reserved, and whose permit it holds.
 
         Raises ModelError, with the reason, for one that would not load.
         """

@@ -172,7 +172,7 @@ def beside(engines: Engines, pulse: Pulse) -> Pace:
     """The pace of a load while others serve.
 
     On a CPU, time is that of the loading thread alone, so that a busy machine makes no engine look slow, and nobody has
-    to stand aside for a measurement. On a GPU a run is timed in a turn of its own.
+    to stand aside for a measurement. On a GPU a run is timed while it holds a permit.
     """
 
     @contextlib.contextmanager
@@ -184,10 +184,10 @@ def beside(engines: Engines, pulse: Pulse) -> Pace:
             time.sleep(PAUSE_STEPS * (time.perf_counter() - start_s))
 
     @contextlib.contextmanager
-    def turn() -> Iterator[None]:
-        with engines.turns, pulse.busy():
+    def timed() -> Iterator[None]:
+        with engines.permits, pulse.busy():
             yield
 
     if engines.kind == "litert":
         return Pace(step, step, time.thread_time, LONGEST_BESIDE_MS)
-    return Pace(step, turn, time.perf_counter)
+    return Pace(step, timed, time.perf_counter)

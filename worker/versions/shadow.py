@@ -89,7 +89,7 @@ class Shadows:
     def _run(self, copy: _Copy) -> None:
         start = 0
         while start < len(copy.images):
-            if not self._take_idle_turn():
+            if not self._take_idle_permit():
                 return
             try:
                 if not self._engines.reserve(copy.shadow):
@@ -97,12 +97,12 @@ class Shadows:
                     return
                 start += self._run_some(copy, start)
             finally:
-                self._engines.turns.release()
+                self._engines.permits.release()
 
-    def _take_idle_turn(self) -> bool:
+    def _take_idle_permit(self) -> bool:
         """Block until an engine is free and no batch could be formed for it; False once the worker has ended."""
         while not self._ended.is_set():
-            if self._backlog.idle and self._engines.turns.acquire(blocking=False):
+            if self._backlog.idle and self._engines.permits.acquire(blocking=False):
                 return True
             self._ended.wait(BUSY_PAUSE_S)
         return False

@@ -14,6 +14,7 @@ from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from tests.worker.support.deliveries_of import delivery, images
 from worker.batching.backlog import Backlog
+from worker.batching.hand_over import next_batch
 from worker.batching.runner import Runner
 from worker.delivery import Delivery
 from worker.reporting.batch_report import BatchReport
@@ -28,7 +29,7 @@ class FakeEngines:
 
     poison = 255
     closed = ""
-    turns = nullcontext()
+    permits = nullcontext()
 
     def __init__(self, max_batch_images: int) -> None:
         self._max_batch_images = max_batch_images
@@ -244,3 +245,17 @@ def test_an_image_with_a_fault_from_before_is_not_run() -> None:
     assert run([made])[0].images == 2
     assert made.predictions.tolist() == [4, NO_PREDICTION, 1]
     assert made.faults == {1: ("cancelled", "its client went away")}
+
+
+def test_a_batch_whose_run_raises_leaves_its_engine_and_its_permit_free() -> None:
+    engines: Any = FakeEngines(8)
+    engines.permits = threading.Semaphore(1)
+    backlog = Backlog(engines, at_a_time=1, bulk_entry_images=1000)
+    for model in ("cnn@1", "nope@1"):
+        backlog.put([delivery(3, model=model)])
+        with pytest.raises(RuntimeError), next_batch(backlog, engines):
+            raise RuntimeError
+        assert engines.reserved == []
+    with next_batch(backlog, engines) as handed_over:
+        assert handed_over is None
+        assert not engines.permits.acquire(blocking=False)

@@ -61,7 +61,7 @@ class Worker:
 
     def run_batch(self, ref: str) -> np.ndarray:
         """What `ref` answers to an image, as a runner would ask it."""
-        with self.engines.turns:
+        with self.engines.permits:
             assert self.engines.reserve(ref)
             with self.engines.engine(ref) as engine:
                 return engine.predict(images(1))

@@ -39,12 +39,12 @@ class Eager:
 
 
 class FakeEngines:
-    """`cnn@2` is loaded, `broken@1` would not load, nothing else is there. One turn."""
+    """`cnn@2` is loaded, `broken@1` would not load, nothing else is there. One permit."""
 
     def __init__(self, model: Eager, longest: int = 64) -> None:
         runtime: Any = model
         self._engine = Engine(runtime, Calibration({1: 1.0, longest: 9.0, 2 * longest: 11.0}, 2 * longest))
-        self.turns = threading.Semaphore(1)
+        self.permits = threading.Semaphore(1)
 
     def most_images(self, ref: str) -> int:
         return 64 if ref in ("cnn@1", "cnn@2", "broken@1") else 0
@@ -53,14 +53,14 @@ class FakeEngines:
 
     @contextmanager
     def engine(self, ref: str) -> Iterator[Engine]:
-        assert not self.turns.acquire(blocking=False), "a shadow is run in a turn"
+        assert not self.permits.acquire(blocking=False), "a shadow is run with a permit"
         if ref == "broken@1":
             raise ModelError(ref)
         yield self._engine
 
 
 class Counted:
-    """Shadows of `cnn@1`, with one turn; `counts` are those of one shadow once so many images were dealt with."""
+    """Shadows of `cnn@1`, with one permit; `counts` are those of one shadow once so many images were dealt with."""
 
     def __init__(self, *shadows: str) -> None:
         self.model = Eager()
@@ -146,7 +146,7 @@ def test_a_shadow_runs_in_batches_that_hold_nobody_up_for_long() -> None:
         assert counted.model.sizes == [64, 64, 64], "the last of them padded"
 
 
-def test_what_waits_for_a_turn_goes_before_a_shadow_and_what_does_not_fit_is_skipped() -> None:
+def test_what_waits_for_a_permit_goes_before_a_shadow_and_what_does_not_fit_is_skipped() -> None:
     with shadowing("cnn@2") as counted:
         counted.backlog.put([delivery(1, model="cnn@1")])
         for _ in range(3):
@@ -159,7 +159,7 @@ def test_what_waits_for_a_turn_goes_before_a_shadow_and_what_does_not_fit_is_ski
 
 def test_a_shadow_waits_for_a_free_engine() -> None:
     with shadowing("cnn@2") as counted:
-        with counted.engines.turns:
+        with counted.engines.permits:
             counted.shadows.offer("cnn@1", images(1), taken_for(5))
             assert not counted.model.ran.acquire(timeout=0.05)
         assert counted.model.ran.acquire(timeout=LONG_S)
