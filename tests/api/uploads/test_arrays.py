@@ -182,7 +182,7 @@ def test_a_damaged_header_is_refused(header: str) -> None:
 @pytest.mark.parametrize("sign", ["", "-"])
 def test_lengths_that_python_refuses_to_print_are_refused(sign: str, descr: str) -> None:
     shape = f"({sign}0x{'f' * 9000}, 27)"
-    with pytest.raises(BadUpload, match="a shape that no array can have"):
+    with pytest.raises(BadUpload, match="impossible shape"):
         read_npy(npy_with_header(f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}}}"))
 
 
