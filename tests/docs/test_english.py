@@ -6,7 +6,7 @@ import pytest
 
 from tools import english
 
-# Folders that are still to be rewritten. The list only shrinks.
+# Folders, and files, that are still to be rewritten. The list only shrinks.
 PENDING = """
     . api api/monitoring api/page api/page/assets api/queue api/routes
     api/routes/compat api/routes/models api/routes/openapi api/routes/results api/versions benchmarks
@@ -30,10 +30,11 @@ PENDING = """
 
 
 def test_what_people_read_is_in_plain_english() -> None:
+    pending = set(PENDING.split())
     found = [
         f"{name}:{finding.line}: {finding.text}"
         for file in english.files([])
-        if str((name := file.relative_to(english.ROOT)).parent) not in PENDING.split()
+        if not {str(name := file.relative_to(english.ROOT)), str(name.parent)} & pending
         for finding in english.findings(file)
     ]
     assert found == []
