@@ -19,7 +19,7 @@ EXIT_BROKEN = 70
 STDERR = 2  # the descriptor: Celery puts a logger in the place of sys.stderr
 TURNS_PER_STALL = 4
 LOCKED_STALLS = 2  # so many stalls without a turn of the watchdog, and the interpreter's lock is stuck
-LEAST_REDIS_STALL_S = 15.0  # longer than a pull blocks and a socket times out
+MIN_REDIS_STALL_S = 15.0  # longer than a pull blocks and a socket times out
 
 
 class Pulse:
@@ -44,7 +44,7 @@ class Watchdog:
 
     def __init__(self, stall_s: float, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._stall_s = stall_s
-        self._redis_stall_s = max(stall_s, LEAST_REDIS_STALL_S)
+        self._redis_stall_s = max(stall_s, MIN_REDIS_STALL_S)
         self._clock_s = clock_s
         self._in_model: list[Pulse] = []
         self._in_redis: list[Pulse] = []

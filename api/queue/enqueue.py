@@ -49,11 +49,11 @@ class Enqueuer:
         self._metrics = metrics
         self._wires = wires
         self._ttl_s = settings.result_ttl_s
-        self._most_images: dict[Lane, int] = {
+        self._max_images: dict[Lane, int] = {
             "interactive": settings.max_queued_interactive_images,
             "bulk": settings.max_queued_bulk_images,
         }
-        self._most_bytes: dict[Lane, int] = {
+        self._max_bytes: dict[Lane, int] = {
             "interactive": settings.max_queued_interactive_bytes,
             "bulk": settings.max_queued_bulk_bytes,
         }
@@ -124,8 +124,8 @@ class Enqueuer:
             images=entry.count,
             bytes=entry.queued_bytes,
             shard=shard if lane == "bulk" else "",
-            max_images=self._most_images[lane],
-            max_bytes=self._most_bytes[lane],
+            max_images=self._max_images[lane],
+            max_bytes=self._max_bytes[lane],
             header=encode_header(entry),
             pixels=entry.pixels,
             ttl_s=self._ttl_s,
@@ -146,9 +146,9 @@ class Enqueuer:
         if bound == "client":
             detail = f"the key {entry.client!r} has {stands_at} images queued, and may have {limits.max_queued_images}"
         elif bound == "bytes":
-            detail = f"{stands_at} bytes are queued in the {lane} lane, which takes {self._most_bytes[lane]}"
+            detail = f"{stands_at} bytes are queued in the {lane} lane, which takes {self._max_bytes[lane]}"
         else:
-            detail = f"{stands_at} images are queued in the {lane} lane, which takes {self._most_images[lane]}"
+            detail = f"{stands_at} images are queued in the {lane} lane, which takes {self._max_images[lane]}"
         return QueueFull(detail, self.drain_s(queued_images / 2), BOUNDS[bound])
 
     def drain_s(self, images: float) -> int:

@@ -18,7 +18,7 @@ from shared.redis.script import Script
 
 PENDING_TTL_S = 60  # of a claim whose upload still comes in; renewed while it does
 RENEW_EVERY_S = 10.0
-MOST_KEY_CHARS = 255
+MAX_KEY_CHARS = 255
 CLAIM = Script(
     "CLAIM",
     """
@@ -70,8 +70,8 @@ async def claim_key(client: Client, api_key: str, idempotency_key: str, job_id: 
 
     Raises BadParameter for a key of no use, and redis' errors.
     """
-    if not 0 < len(idempotency_key) <= MOST_KEY_CHARS:
-        raise BadParameter(f"an Idempotency-Key has 1 to {MOST_KEY_CHARS} characters")
+    if not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
+        raise BadParameter(f"an Idempotency-Key has 1 to {MAX_KEY_CHARS} characters")
     hashed = hashlib.sha256(idempotency_key.encode()).hexdigest()
     claim = Claim(client, keys.idempotency(api_key, hashed), job_id, asked_for)
     holder, fingerprint = await client.eval(*CLAIM(claim=claim.redis_key, job=job_id, ttl_s=PENDING_TTL_S))

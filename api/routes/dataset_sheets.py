@@ -17,7 +17,7 @@ from shared.errors import NotFound
 from shared.images import Images
 
 COLUMNS = 25
-MOST_IMAGES = 1000  # of one sheet
+MAX_IMAGES = 1000  # of one sheet
 EFFORT = 3  # of zlib: a tenth larger than at its best, in a sixteenth of the time
 
 
@@ -37,7 +37,7 @@ async def get_sheet(request: Request) -> Response:
     """
     split = state_of(request).test_set
     count = len(split.images)
-    limit = integer_parameter(request.query_params, "limit", MOST_IMAGES, 1, MOST_IMAGES)
+    limit = integer_parameter(request.query_params, "limit", MAX_IMAGES, 1, MAX_IMAGES)
     offset = integer_parameter(request.query_params, "offset", 0, 0, 2**31)
     if offset >= count:
         raise NotFound(f"no image {offset}: there are {count}, 0 to {count - 1}")

@@ -21,7 +21,7 @@ from shared.errors import NotFound
 from shared.redis import keys
 
 DEFAULT_LIMIT = 100
-MOST_LETTERS = 1000  # of one reply
+MAX_LETTERS = 1000  # of one reply
 LETTER_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
@@ -29,7 +29,7 @@ async def get_dead_letters(request: Request) -> Response:
     """The newest first, without their pixels. Needs an admin's key."""
     require_admin(caller_of(request))
     state = state_of(request)
-    limit = integer_parameter(request.query_params, "limit", DEFAULT_LIMIT, 1, MOST_LETTERS)
+    limit = integer_parameter(request.query_params, "limit", DEFAULT_LIMIT, 1, MAX_LETTERS)
     entries = await state.client.xrevrange(keys.DEAD_LETTERS, count=limit)
     letters = [await _letter_json(state, entry_id.decode(), orjson.loads(fields[b"h"])) for entry_id, fields in entries]
     return Json({"dead_letters": letters, "total": await state.client.xlen(keys.DEAD_LETTERS)})

@@ -35,14 +35,14 @@ def _is(query: QueryParams, name: str, only: str) -> bool:
     return text is not None
 
 
-def reader(fit: bool, most_pixels: int) -> ReadPicture:
+def reader(fit: bool, max_pixels: int) -> ReadPicture:
     """How a bulk upload's files are read; anything but `read_picture` is slow, and belongs in a thread."""
     if not fit:
         return read_picture
 
     def read_fitted(name: str, data: bytes) -> Picture:
         try:
-            return Picture(name, fit_picture(data, most_pixels))
+            return Picture(name, fit_picture(data, max_pixels))
         except BadImage as error:
             return Picture(name, None, error.detail)
 

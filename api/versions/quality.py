@@ -14,8 +14,8 @@ from shared.models.registry import CARD, Registry, parse_card, read_file
 
 REPORT = "report.json"
 REPORT_PAGE = "report.html"
-MOST_FAILURES = 20  # told of one version
-MOST_FAILURE_CHARS = 300
+MAX_FAILURES = 20  # told of one version
+MAX_FAILURE_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def judge(report: bytes, card: dict[str, Any]) -> Quality:
     failures = told.get("failures")
     if told["passed"] or not isinstance(failures, list):
         return Quality(told["passed"])
-    return Quality(False, tuple(str(failure)[:MOST_FAILURE_CHARS] for failure in failures[:MOST_FAILURES]))
+    return Quality(False, tuple(str(failure)[:MAX_FAILURE_CHARS] for failure in failures[:MAX_FAILURES]))
 
 
 def objection(ref: str, quality: Quality | None) -> str | None:

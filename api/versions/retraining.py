@@ -21,7 +21,7 @@ from shared.redis.script import Script
 SUBMIT = Script.read(Path(__file__).with_name("submit_training.lua"))
 CANCEL = Script.read(Path(__file__).with_name("cancel_training.lua"))
 TRAINING_ID = re.compile(rf"t[0-9a-f]{{{UID_CHARS}}}")
-MOST_LISTED = 50  # of a model, the newest
+MAX_LISTED = 50  # of a model, the newest
 RETRY_AFTER_S = 60  # a training takes minutes
 
 Json = dict[str, Any]
@@ -50,7 +50,7 @@ class Trainings:
             training=keys.training(training_id),
             listed=keys.trainings(model),
             max_open=most,
-            max_listed=MOST_LISTED,
+            max_listed=MAX_LISTED,
             ttl_s=ttl_s,
             now_ms=now_ms,
             id=training_id,
@@ -73,7 +73,7 @@ class Trainings:
 
     async def listed(self, model: str) -> list[Json]:
         """The newest first."""
-        ids = await self._client.zrevrange(keys.trainings(model), 0, MOST_LISTED - 1)
+        ids = await self._client.zrevrange(keys.trainings(model), 0, MAX_LISTED - 1)
         async with self._client.pipeline(transaction=False) as pipeline:
             for training_id in ids:
                 pipeline.hgetall(keys.training(training_id.decode()))

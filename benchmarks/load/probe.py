@@ -17,7 +17,7 @@ from benchmarks.system.processes import BenchmarkError
 from mnistified.http.http_wire import Incomplete, read_reply, to_request
 
 EVERY_S = 0.05
-MOST_OF_LOAD = 0.02  # more would be a load of its own on a slow system
+MAX_LOAD_SHARE = 0.02  # more would be a load of its own on a slow system
 TIMEOUT_S = 60.0
 
 
@@ -31,8 +31,8 @@ class Sample:
 
 
 def pause_s(latency_s: float, connections: int) -> float:
-    """Until the next request, so that there are few and they add at most MOST_OF_LOAD to `connections` busy ones."""
-    return max(EVERY_S - latency_s, latency_s * (1 / MOST_OF_LOAD / connections - 1))
+    """Until the next request, so that there are few and they add at most MAX_LOAD_SHARE to `connections` busy ones."""
+    return max(EVERY_S - latency_s, latency_s * (1 / MAX_LOAD_SHARE / connections - 1))
 
 
 def probe(port: int, path: str, inputs: Inputs, connections: int, running: Callable[[], bool]) -> list[Sample]:

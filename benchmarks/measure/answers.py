@@ -14,7 +14,7 @@ from benchmarks.system.processes import BenchmarkError
 from benchmarks.system.service import CLASSIFY, running
 from shared.images import Probabilities
 
-MOST_ERROR = 1e-4
+MAX_ERROR = 1e-4
 ITEMS_LIMIT = 10_000  # of one reply
 
 

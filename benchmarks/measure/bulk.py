@@ -12,7 +12,7 @@ from benchmarks.system.service import Service, running
 
 IDX = "application/x-idx"
 WAIT_S = 60
-MOST_WAITS = 20
+MAX_WAITS = 20
 WARM_IMAGES = 2_000
 
 
@@ -51,7 +51,7 @@ def submit(port: int, body: bytes, kind: str = IDX, model: str = "") -> str:
 
 def finish_job(port: int, job_id: str, images: int) -> None:
     """Block until the job is final. Raises BenchmarkError unless every image is done."""
-    for _ in range(MOST_WAITS):
+    for _ in range(MAX_WAITS):
         job = call_json(port, "GET", f"/results/{job_id}?wait={WAIT_S}", 200)
         if job["state"] not in ("queued", "running"):
             break

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.measure.answers import MOST_ERROR
+from benchmarks.measure.answers import MAX_ERROR
 from benchmarks.report.results import Job, Load, Round, Run
 from shared.contract.model_ref import ModelRef
 
@@ -68,7 +68,7 @@ def all_ratios(run: Run) -> list[Ratio]:
     ]
     for path, error in (service_errors(run) | peer_errors(run.rounds)).items():
         label = f"largest difference to the engine's own probabilities, {path}"
-        ratios.append(Ratio(label, Goal(at_most=MOST_ERROR), [error]))
+        ratios.append(Ratio(label, Goal(at_most=MAX_ERROR), [error]))
     return [ratio for ratio in ratios if ratio.values]
 
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-MOST_DETAIL_CHARS = 300  # of a body that is no problem document: a proxy's page
+MAX_DETAIL_CHARS = 300  # of a body that is no problem document: a proxy's page
 
 
 class MnistifiedError(Exception):
@@ -90,7 +90,7 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes, now_s: flo
     except ValueError:
         problem = None
     if not isinstance(problem, dict):
-        problem = {"detail": content[:MOST_DETAIL_CHARS].decode("utf-8", "replace").strip() or "no detail"}
+        problem = {"detail": content[:MAX_DETAIL_CHARS].decode("utf-8", "replace").strip() or "no detail"}
     kind = BY_STATUS.get(status, ServiceFailed if status >= 500 else Refused)
     title = str(problem.get("title", "Error"))
     detail = str(problem.get("detail", problem.get("error", "no detail")))

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from shared.config.sentinels import parse_sentinels
 
 Parse = Callable[[str], Any]
-LEAST_SECRET_CHARS = 16
+MIN_SECRET_CHARS = 16
 URL_PREFIX = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 CREDENTIALS = re.compile(r"(//)[^/]*@|((?:^|[?&])sentinel_password=)[^&]*")  # of a URL, not to be shown
 
@@ -70,8 +70,8 @@ def http_url(text: str) -> str:
 
 
 def signing_secret(text: str) -> str:
-    if len(text) < LEAST_SECRET_CHARS:
-        raise ValueError(f"expected {LEAST_SECRET_CHARS} characters or more")
+    if len(text) < MIN_SECRET_CHARS:
+        raise ValueError(f"expected {MIN_SECRET_CHARS} characters or more")
     return text
 
 

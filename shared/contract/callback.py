@@ -8,7 +8,7 @@ import re
 import socket
 from urllib.parse import urlsplit
 
-MOST_URL_CHARS = 2000
+MAX_URL_CHARS = 2000
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -20,8 +20,8 @@ _6TO4 = ipaddress.IPv6Network("2002::/16")  # leads to whatever IPv4 address is 
 
 def callback_fault(url: str, *, allow_private: bool) -> str | None:
     """Why `url` cannot be called back, for its sender to act on; None where it can. Never repeats the URL."""
-    if len(url) > MOST_URL_CHARS:
-        return f"is longer than {MOST_URL_CHARS} characters"
+    if len(url) > MAX_URL_CHARS:
+        return f"is longer than {MAX_URL_CHARS} characters"
     if not _PRINTABLE.fullmatch(url):
         return "has a character that must be percent-encoded (a host of other letters: as xn--…)"
     try:

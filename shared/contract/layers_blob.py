@@ -19,10 +19,10 @@ from shared.errors import EntryError
 from shared.images import IMAGE_BYTES
 
 FORMAT = 1
-MOST_VALUES = 2 << 20  # of all layers together
+MAX_VALUES = 2 << 20  # of all layers together
 SUMMARY = ("min", "mean", "max", "zeros")
 _DTYPES: Mapping[str, np.dtype[Any]] = {"f2": np.dtype("<f2"), "f4": np.dtype("<f4")}
-_MOST_FLOAT16 = float(np.finfo(np.float16).max)
+_MAX_FLOAT16 = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,14 +54,14 @@ def layer_output(name: str, class_name: str, values: npt.NDArray[np.float32]) ->
 
 
 def encode_layers(layers: Layers) -> bytes:
-    """Raises EntryError for more than MOST_VALUES."""
+    """Raises EntryError for more than MAX_VALUES."""
     count = sum(output.values.size for output in layers.outputs)
-    if count > MOST_VALUES:
-        raise EntryError(f"the layers have {count} values, and {MOST_VALUES} are kept at most")
+    if count > MAX_VALUES:
+        raise EntryError(f"the layers have {count} values, and {MAX_VALUES} are kept at most")
     rows: list[list[Any]] = []
     parts: list[bytes] = []
     for output in layers.outputs:
-        fits = np.abs(output.values).max(initial=0) <= _MOST_FLOAT16
+        fits = np.abs(output.values).max(initial=0) <= _MAX_FLOAT16
         dtype = "f2" if fits else "f4"
         rows.append(
             [output.name, output.class_name, output.values.shape, dtype, *(output.summary[key] for key in SUMMARY)]
@@ -95,12 +95,12 @@ def _read_output(row: Any, data: bytes | memoryview, start: int) -> LayerOutput:
     if type(row) is not list or len(row) != 4 + len(SUMMARY):
         raise TypeError(f"a layer is {reprlib.repr(row)}")
     name, class_name, shape, dtype, *summary = row
-    if type(shape) is not list or not all(type(side) is int and 0 < side <= MOST_VALUES for side in shape):
+    if type(shape) is not list or not all(type(side) is int and 0 < side <= MAX_VALUES for side in shape):
         raise TypeError(f"a shape is {reprlib.repr(shape)}")
     if not all(number is None or type(number) in (float, int) for number in summary):
         raise TypeError(f"a summary is {reprlib.repr(summary)}")
     count = math.prod(shape)
-    if count > MOST_VALUES:
+    if count > MAX_VALUES:
         raise ValueError(f"a layer of {count} values")
     values: npt.NDArray[Any] = np.frombuffer(data, _DTYPES[_string(dtype)], count, start).reshape(shape)
     return LayerOutput(_string(name), _string(class_name), values, dict(zip(SUMMARY, summary, strict=True)))

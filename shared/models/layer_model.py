@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from shared.contract.layers_blob import MOST_VALUES
+from shared.contract.layers_blob import MAX_VALUES
 from shared.images import IMAGE_SIDE
 
 # These hand on what they were given: each image's values are the same as a layer before.
@@ -27,13 +27,13 @@ class Row(NamedTuple):
 def layer_model(model: keras.Model) -> tuple[keras.Model, list[Row]] | None:
     """`model`, with the same weights, from one image to its layers' outputs in order; the last is the model's own.
 
-    The layers of a model within it are named `member/layer`, and left out where all of them are more than MOST_VALUES.
+    The layers of a model within it are named `member/layer`, and left out where all of them are more than MAX_VALUES.
     None where the outer ones alone are.
     """
     blank = np.zeros((1, IMAGE_SIDE, IMAGE_SIDE, 1), np.float32)
     for within in (True, False):
         opened, rows = _open(model, within)
-        if sum(int(np.size(output)) for output in opened(blank, training=False)) <= MOST_VALUES:
+        if sum(int(np.size(output)) for output in opened(blank, training=False)) <= MAX_VALUES:
             return opened, rows
     return None
 

@@ -18,7 +18,7 @@ from typing import Any
 from shared.config.values import CREDENTIALS
 from shared.contract.model_ref import VERSION
 from shared.errors import ModelError, SettingError
-from shared.models.registry import CARD, MOST_BYTES, NAME, Registry, bounded, parse_card
+from shared.models.registry import CARD, MAX_BYTES, NAME, Registry, bounded, parse_card
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Mirror:
         try:
             self._files.invalidate_cache()  # some answer from listings of their own, also that there is no such file
             with self._files.open(self._path(name, version, file), "rb") as opened:
-                return bounded(opened.read(MOST_BYTES + 1), path)
+                return bounded(opened.read(MAX_BYTES + 1), path)
         except FileNotFoundError:
             return None
         except ModelError:

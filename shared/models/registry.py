@@ -16,7 +16,7 @@ from shared.errors import ModelError
 
 CARD = "model.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-MOST_BYTES = 16 << 20  # of a card, or of another file that is read whole
+MAX_BYTES = 16 << 20  # of a card, or of another file that is read whole
 
 
 class Remote(Protocol):
@@ -99,14 +99,14 @@ def load_version(registry: Registry, ref: str) -> ModelVersion:
 def read_file(registry: Registry, name: str, version: int, file: str) -> bytes | None:
     """What is in a small file of a version, `model.json` or one beside it; None where there is none.
 
-    Raises ModelError for one of more than MOST_BYTES, or that cannot be read.
+    Raises ModelError for one of more than MAX_BYTES, or that cannot be read.
     """
     if not isinstance(registry, Path):
         return registry.read(name, version, file)
     path = registry / name / str(version) / file
     try:
         with path.open("rb") as opened:
-            return bounded(opened.read(MOST_BYTES + 1), path)
+            return bounded(opened.read(MAX_BYTES + 1), path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -115,8 +115,8 @@ def read_file(registry: Registry, name: str, version: int, file: str) -> bytes |
 
 def bounded(data: bytes, path: Path | str) -> bytes:
     """`data`, of which at most a byte more was read than may be. Raises ModelError."""
-    if len(data) > MOST_BYTES:
-        raise ModelError(f"{path} has more than {MOST_BYTES} bytes")
+    if len(data) > MAX_BYTES:
+        raise ModelError(f"{path} has more than {MAX_BYTES} bytes")
     return data
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.support.processes import ROOT
-from worker.watchdog import EXIT_BROKEN, LEAST_REDIS_STALL_S, Watchdog
+from worker.watchdog import EXIT_BROKEN, MIN_REDIS_STALL_S, Watchdog
 
 
 class Clock:
@@ -35,7 +35,7 @@ def test_a_thread_that_waits_for_redis_is_stuck_only_while_redis_answers_others(
     watchdog = Watchdog(2.0, clock)
     watchdog.redis_answered()
     with watchdog.redis_pulse("pull-bulk").busy():
-        clock.now_s += 2 * LEAST_REDIS_STALL_S
+        clock.now_s += 2 * MIN_REDIS_STALL_S
         assert watchdog.stuck() == "", "Redis is away for everyone"
         watchdog.redis_answered()
         assert watchdog.stuck().startswith("pull-bulk has waited for 30.0 s")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tools.check_metrics.drills import Drill, Seen
 from tools.check_metrics.rules import Query
 
-MOST_S = 5.0  # within which harm has to be seen
+MAX_S = 5.0  # within which harm has to be seen
 
 
 def queries_table(found: Sequence[tuple[Query, int]]) -> str:
@@ -36,7 +36,7 @@ def complaints(drills: Sequence[Drill], seen: Sequence[Seen]) -> list[str]:
     for drill, one in zip(drills, seen, strict=True):
         places = (("/status", drill.in_status, one.in_status_s), ("/metrics", drill.in_metrics, one.in_metrics_s))
         for where, looked_for, after_s in places:
-            if looked_for and (after_s is None or after_s > MOST_S):
+            if looked_for and (after_s is None or after_s > MAX_S):
                 found.append(f"{drill.name}: seen in {where} after {_shown(after_s)} s")
         found += [f"{drill.name}: {alert} does not fire" for alert in drill.alerts if alert not in one.firing_s]
     return found

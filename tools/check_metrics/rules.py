@@ -41,13 +41,13 @@ def seconds(duration: str) -> float:
     return int(number) * _UNITS_S[unit]
 
 
-def shortened(text: str, most_s: int) -> str:
-    """A rules file whose alerts are pending for `most_s` at most."""
+def shortened(text: str, max_s: int) -> str:
+    """A rules file whose alerts are pending for `max_s` at most."""
     told = yaml.safe_load(text)
     for group in told["groups"]:
         for rule in group["rules"]:
-            if seconds(rule["for"]) > most_s:
-                rule["for"] = f"{most_s}s"
+            if seconds(rule["for"]) > max_s:
+                rule["for"] = f"{max_s}s"
     return yaml.safe_dump(told, sort_keys=False)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from shared.images import Probabilities
 
 FINAL_STATES = frozenset({"done", "failed", "expired", "cancelled"})
-MOST_ERROR = 1e-4  # of a probability: batches of other sizes round otherwise
-MOST_NOTES = 20
+MAX_ERROR = 1e-4  # of a probability: batches of other sizes round otherwise
+MAX_NOTES = 20
 
 Item = Mapping[str, Any]  # as in `GET /results/{id}/items`
 
@@ -45,7 +45,7 @@ class Tally:
             self.note(note)
 
     def note(self, text: str) -> None:
-        if len(self.notes) < MOST_NOTES:
+        if len(self.notes) < MAX_NOTES:
             self.notes.append(text)
 
 
@@ -109,7 +109,7 @@ def complaint_of_answer(prediction: Any, probabilities: Any, expected: Probabili
     if prediction != int(expected.argmax()):
         return f"answered {prediction}, the engine alone says {int(expected.argmax())}"
     told = np.asarray(probabilities, np.float32)
-    if told.shape != expected.shape or not np.abs(told - expected).max() <= MOST_ERROR:
+    if told.shape != expected.shape or not np.abs(told - expected).max() <= MAX_ERROR:
         return f"answered {prediction} with the probabilities of another image"
     return ""
 

@@ -24,7 +24,7 @@ from tools.fit_accuracy.rendered import Hand, picture
 
 SEED = 2026
 TYPE_PART = 0.2  # of the rendered set
-MOST_PIXELS = 1 << 24
+MAX_PIXELS = 1 << 24
 Right = dict[str, list[bool]]
 
 
@@ -54,7 +54,7 @@ def rendered(predict: Callable[[Images], np.ndarray], count: int, keep: Path | N
         hand: Hand = "set in type" if random.random() < TYPE_PART else "written"
         data, kind = picture(index % 10, hand, random)
         pictures.append((index % 10, kind, hand, data))
-    fitted = fit_all((lambda data=data: fit_picture(data, MOST_PIXELS)) for *_, data in pictures)  # type: ignore[misc]
+    fitted = fit_all((lambda data=data: fit_picture(data, MAX_PIXELS)) for *_, data in pictures)  # type: ignore[misc]
     right: Right = {"rendered, all": []}
     for index, (prediction, (digit, kind, hand, data)) in enumerate(
         zip(predict(fitted).argmax(1), pictures, strict=True)

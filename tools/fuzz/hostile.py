@@ -16,7 +16,7 @@ from tools.fuzz.corpus_archives import archive_cases
 from tools.fuzz.corpus_bodies import body_cases
 from tools.fuzz.corpus_images import image_cases
 
-MOST_GROWTH_BYTES = 96 << 20  # resident, of the API: what its threads' allocators keep for themselves
+MAX_GROWTH_BYTES = 96 << 20  # resident, of the API: what its threads' allocators keep for themselves
 NEIGHBOURS = 3  # honest images after each group
 
 
@@ -37,12 +37,12 @@ class Report:
         yield "answers: " + ", ".join(f"{count} × {status}" for status, count in sorted(self.statuses.items()))
         server_errors = sum(count for status, count in self.statuses.items() if status >= 500)
         yield f"5xx {server_errors}, worker restarts {self.worker_restarts}"
-        yield f"the API's memory grew by {self.growth_bytes / (1 << 20):.0f} MiB, of {MOST_GROWTH_BYTES >> 20} allowed"
+        yield f"the API's memory grew by {self.growth_bytes / (1 << 20):.0f} MiB, of {MAX_GROWTH_BYTES >> 20} allowed"
         yield from self.wrong
 
     @property
     def passed(self) -> bool:
-        return not self.wrong and not self.worker_restarts and self.growth_bytes <= MOST_GROWTH_BYTES
+        return not self.wrong and not self.worker_restarts and self.growth_bytes <= MAX_GROWTH_BYTES
 
 
 def all_cases() -> Iterator[Case]:

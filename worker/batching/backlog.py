@@ -16,7 +16,7 @@ PARKED_IMAGES: dict[Lane, int] = {"interactive": 16_384, "bulk": 2_048}
 class Versions(Protocol):
     """What the backlog asks of the engines."""
 
-    def most_images(self, ref: str) -> int:
+    def max_images(self, ref: str) -> int:
         """Of one batch of that version now; 0 while it is not loaded, so that what waits for it waits on."""
         ...
 
@@ -48,7 +48,7 @@ class Backlog:
             for delivery in deliveries:
                 self._queues.add(delivery)
             self._ready.notify(len(deliveries))  # no more threads than there may be batches
-            return all(self._versions.most_images(ref) for ref in {delivery.entry.model for delivery in deliveries})
+            return all(self._versions.max_images(ref) for ref in {delivery.entry.model for delivery in deliveries})
 
     def wait(self) -> bool:
         """Block until something can be run. False once the backlog is closed and nothing is left."""
@@ -107,7 +107,7 @@ class Backlog:
             self._room.notify_all()
 
     def _runnable(self) -> bool:
-        return any(self._versions.most_images(ref) for ref in self._queues.in_turn())
+        return any(self._versions.max_images(ref) for ref in self._queues.in_turn())
 
     def _has_room(self, lane: Lane, model: str) -> bool:
         """Enough in hand that no engine waits for a pull, and no more: the rest is for the other workers.
@@ -118,7 +118,7 @@ class Backlog:
         for ref, count in self._queues.images(lane).items():
             if ModelRef.parse(ref).name != model:
                 continue
-            if running_images := self._at_a_time * self._versions.most_images(ref):
+            if running_images := self._at_a_time * self._versions.max_images(ref):
                 images += count
                 room_images = max(room_images, self._room_images(lane, running_images))
             else:

@@ -15,7 +15,7 @@ from worker.batching.suspects import dead_letter
 from worker.delivery import Delivery
 from worker.reporting.metrics import Metrics
 
-MOST_LAYERS = 32  # blobs kept; they are for whoever waits, and a large model's have megabytes
+MAX_LAYERS = 32  # blobs kept; they are for whoever waits, and a large model's have megabytes
 FINISH = Script.read(Path(__file__).with_suffix(".lua"))
 
 
@@ -94,7 +94,7 @@ class Finisher:
             dead_letter_ttl_s=settings.result_ttl_s,
             layers_blob=delivery.layers,
             layers_ttl_s=settings.single_result_ttl_s,
-            max_kept_layers=MOST_LAYERS,
+            max_kept_layers=MAX_LAYERS,
             more_args=[part for letter in letters for part in (letter.header, letter.pixels)],
         )
 

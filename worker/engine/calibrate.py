@@ -35,14 +35,14 @@ def calibrate(
 ) -> Calibration:
     """Warm and time powers of two up to `max_batch_images`, and choose the largest batch size from them."""
     ms_of_size: dict[int, float] = {}
-    most_ms = min(max_batch_ms, pace.longest_ms)
+    max_ms = min(max_batch_ms, pace.longest_ms)
     size = 1
     while size <= max_batch_images:
         ms_of_size[size] = _fastest_ms(run, size, pace)
-        if ms_of_size[size] > most_ms:
+        if ms_of_size[size] > max_ms:
             break
         size *= 2
-    best = choose_size(ms_of_size, most_ms)
+    best = choose_size(ms_of_size, max_ms)
     return Calibration({size: ms for size, ms in ms_of_size.items() if size <= best}, best)
 
 

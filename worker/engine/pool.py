@@ -104,15 +104,15 @@ class Engines:
         now_s = self._clock_s()
         return [ref for ref, loaded in self.loaded.items() if now_s - loaded.used_s >= idle_s]
 
-    def most_images(self, ref: str) -> int:
+    def max_images(self, ref: str) -> int:
         """Of one batch of that version now; 0 while it is not loaded. What will not load has answers too: faults."""
         with self._lock:
-            return self._most_images(ref)
+            return self._max_images(ref)
 
     def reserve(self, ref: str) -> int:
-        """As `most_images`; unless that is 0, the version stays loaded until `engine` has been entered and left."""
+        """As `max_images`; unless that is 0, the version stays loaded until `engine` has been entered and left."""
         with self._lock:
-            if images := self._most_images(ref):
+            if images := self._max_images(ref):
                 self._reserved[ref] += 1
             if loaded := self._loaded.get(ref):
                 loaded.used_s = self._clock_s()
@@ -184,7 +184,7 @@ class Engines:
             if not self._reserved[ref]:
                 self._failed.pop(ref, None)
 
-    def _most_images(self, ref: str) -> int:
+    def _max_images(self, ref: str) -> int:
         if loaded := self._loaded.get(ref):
             return loaded.limit.images
         return self._settings.max_batch_images if ref in self._failed else 0

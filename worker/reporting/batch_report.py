@@ -11,8 +11,8 @@ from shared.redis.keys import Lane
 from shared.telemetry.logs import fields
 from worker.delivery import Slice
 
-MOST_REQUEST_IDS = 8  # of a batch that are told
-MOST_LINKS = 128  # to the spans of its requests, as many as OpenTelemetry keeps
+MAX_REQUEST_IDS = 8  # of a batch that are told
+MAX_LINKS = 128  # to the spans of its requests, as many as OpenTelemetry keeps
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def report_of(
     images = {"interactive": 0, "bulk": 0}
     for part, alive in zip(batch, live, strict=True):
         images[part.delivery.lane] += len(alive)
-    told = islice(_told(batch, live, faults), MOST_REQUEST_IDS)
+    told = islice(_told(batch, live, faults), MAX_REQUEST_IDS)
     return BatchReport(
         model=batch[0].delivery.entry.model,
         images=sum(images.values()),
@@ -137,4 +137,4 @@ def _traceparents(batch: Sequence[Slice]) -> tuple[str, ...]:
         for position, origin in entry.origins.items():
             if origin.traceparent and (entry.chunk is not None or part.start <= position < part.stop):
                 found[origin.traceparent] = None
-    return tuple(islice(found, MOST_LINKS))
+    return tuple(islice(found, MAX_LINKS))

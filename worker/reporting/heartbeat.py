@@ -13,7 +13,7 @@ from shared.redis.script import Script
 from worker.reporting.batch_report import BatchReport
 from worker.reporting.metrics import Metrics, Totals
 
-LEAST_RATE_S = 0.5  # a rate over less says little: a beat may follow another at once
+MIN_RATE_S = 0.5  # a rate over less says little: a beat may follow another at once
 # The removal is the first write, because a Redis that is out of memory accepts it, and then the writes after it.
 BEAT = Script(
     "BEAT",
@@ -44,7 +44,7 @@ class Heartbeat:
         self._last: BatchReport | None = None
         self._beaten_s = time.monotonic()
         self._beaten = metrics.totals()
-        self._recent = recent(self._beaten, self._beaten, LEAST_RATE_S)
+        self._recent = recent(self._beaten, self._beaten, MIN_RATE_S)
 
     def count(self, report: BatchReport) -> None:
         self._last = report
@@ -73,7 +73,7 @@ class Heartbeat:
         last = self._last
         totals = self._metrics.totals()
         now_s = time.monotonic()
-        if now_s - self._beaten_s >= LEAST_RATE_S:
+        if now_s - self._beaten_s >= MIN_RATE_S:
             self._recent = recent(self._beaten, totals, now_s - self._beaten_s)
             self._beaten_s, self._beaten = now_s, totals
         return {

@@ -21,7 +21,7 @@ from worker.tasks.callbacks.schedule import LEASE_SPARE_S, QUEUE_WAIT_S, Schedul
 from worker.tasks.callbacks.signature import callback_headers
 
 SWEEP_EVERY_S = 1.0
-MOST_PER_RECEIVER = 4  # callbacks under way at a time, of all the worker's threads
+MAX_PER_RECEIVER = 4  # callbacks under way at a time, of all the worker's threads
 PLACE_WAIT_S = 0.2  # enough where the receiver is quick; one that hangs must not hold threads that only wait for it
 NO_PLACE_DELAY_S = 2.0
 
@@ -52,7 +52,7 @@ def make_app() -> Celery:
 
 
 app = make_app()
-places = Places(MOST_PER_RECEIVER, PLACE_WAIT_S)
+places = Places(MAX_PER_RECEIVER, PLACE_WAIT_S)
 
 
 @app.task(name="mnistified.callbacks")  # type: ignore[untyped-decorator]

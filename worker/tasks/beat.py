@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import beat, bootsteps
 
-MOST_SLEEP_S = 1  # of Beat, which ends only in between
+MAX_SLEEP_S = 1  # of Beat, which ends only in between
 EXIT_BROKEN = 1
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class BeatStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, parent: Any) -> None:
         self._service = beat.Service(
-            parent.app, max_interval=MOST_SLEEP_S, scheduler_cls="celery.beat:Scheduler", remote_control=False
+            parent.app, max_interval=MAX_SLEEP_S, scheduler_cls="celery.beat:Scheduler", remote_control=False
         )
         self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
         self._thread.start()

@@ -31,7 +31,7 @@ from worker.tasks.retraining.register import Register, Training
 from worker.tasks.retraining.step import TASK, TrainerStep, stopping
 
 QUEUE = "mnistified-training"
-MOST_ATTEMPTS = 10  # a training that was cut short more often is what ends its trainers
+MAX_ATTEMPTS = 10  # a training that was cut short more often is what ends its trainers
 
 logger = logging.getLogger(__name__)
 
@@ -107,8 +107,8 @@ def qa(self: Task, model: str, champion: str | None = None, floor: float | None 
 
 def carry_out(task: Task, training: Training, attempt: int, held: Held, client: Client) -> Outcome:
     """`failed` whatever it is that cannot be done. Raises Unwanted and Taken."""
-    if attempt > MOST_ATTEMPTS:
-        return Outcome("failed", {"reason": f"it was taken up {MOST_ATTEMPTS} times and never came to its end"})
+    if attempt > MAX_ATTEMPTS:
+        return Outcome("failed", {"reason": f"it was taken up {MAX_ATTEMPTS} times and never came to its end"})
     try:
         return Pipeline(training, attempt, held, client, app.settings, lambda told: show(task, told)).run()
     except StageFailed as failed:

@@ -21,7 +21,7 @@ from worker.engine.pool import Engines
 from worker.reporting.tallies import Tallies
 from worker.watchdog import Pulse
 
-MOST_COPIED_IMAGES = 4096  # that wait; what does not fit is skipped
+MAX_COPIED_IMAGES = 4096  # that wait; what does not fit is skipped
 LONGEST_RUN_MS = 10.0  # of a shadow: an image that comes meanwhile waits for it
 TICK_S = 1.0
 BUSY_PAUSE_S = 0.01  # until it is seen whether nothing else is to be done
@@ -68,7 +68,7 @@ class Shadows:
         """Images of a batch whose results are written, uint8[N,28,28], and these results, float32[N,10]."""
         for shadow in self._shadows().get(ref, ()):
             with self._arrived:
-                fits = self._copied_images + len(images) <= MOST_COPIED_IMAGES
+                fits = self._copied_images + len(images) <= MAX_COPIED_IMAGES
                 if fits:
                     self._copied_images += len(images)
                     self._copies.append(_Copy(ref, shadow, images.copy(), probabilities.argmax(axis=1)))
@@ -111,7 +111,7 @@ class Shadows:
         """Run and count as many images from `start` on as take no longer than LONGEST_RUN_MS; how many those were."""
         try:
             with self._engines.engine(copy.shadow) as engine, self._pulse.busy():
-                stop = min(start + _most_images(engine), len(copy.images))
+                stop = min(start + _max_images(engine), len(copy.images))
                 probabilities, faults = predict_isolating(engine.predict, copy.images[start:stop])
         except ModelError:
             self._skip(copy.version, copy.shadow, len(copy.images) - start)
@@ -137,7 +137,7 @@ def compare(answered: Predictions, shadowed: Predictions) -> dict[str, int]:
     return {"images": len(answered), "agree": int(len(answered) - differ.sum()), **counts}
 
 
-def _most_images(engine: Engine) -> int:
+def _max_images(engine: Engine) -> int:
     ms_of_size = engine.calibration.ms_of_size
     return max((size for size, ms in ms_of_size.items() if ms <= LONGEST_RUN_MS), default=min(ms_of_size))
 

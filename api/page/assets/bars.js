@@ -4,7 +4,7 @@ import { element, say } from "./dom.js";
 import { percent } from "./numbers.js";
 
 const DIGITS = 10;
-const LEAST_TOLD = 0.005; // a share below that has no number
+const MIN_SHOWN = 0.005; // a share below that has no number
 
 export class Bars {
   #rows;
@@ -29,7 +29,7 @@ export class Bars {
       const is = probabilities?.[digit] ?? 0;
       row.classList.toggle("best", digit === best);
       fill.style.transform = `scaleY(${is})`;
-      say(share, is >= LEAST_TOLD ? percent(is, is >= 0.995 ? 1 : 0) : "");
+      say(share, is >= MIN_SHOWN ? percent(is, is >= 0.995 ? 1 : 0) : "");
     });
   }
 }

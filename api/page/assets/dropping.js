@@ -2,7 +2,7 @@
 
 import { currentView } from "./views.js";
 
-const MOST_FILES = 20_000;
+const MAX_FILES = 20_000;
 
 /* Calls `taken(files)` for what is dropped anywhere while the view `name` is shown; `target` shows where it goes. */
 export function onFiles(name, target, taken) {
@@ -42,7 +42,7 @@ async function filesOf(transfer) {
 }
 
 async function collect(entry, files) {
-  if (files.length >= MOST_FILES || entry.name.startsWith(".")) return;
+  if (files.length >= MAX_FILES || entry.name.startsWith(".")) return;
   if (entry.isFile) {
     files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
     return;

@@ -1,18 +1,18 @@
 /* Pictures that people bring: small enough to be sent, and as a bitmap to be shown. */
 
-const MOST_SIDE = 1600; // pixels; a phone's photo has 4000
-const MOST_BYTES = 1_000_000; // MAX_IMAGE_BYTES is a little more, unless set
+const MAX_SIDE = 1600; // pixels; a phone's photo has 4000
+const MAX_BYTES = 1_000_000; // MAX_IMAGE_BYTES is a little more, unless set
 const QUALITY = 0.9;
 
 export const isPicture = (file) => file.type.startsWith("image/");
 
 /* The file itself where it is small, else a smaller JPEG. Raises where the browser cannot read it. */
 export async function sendable(file) {
-  if (file.size <= MOST_BYTES) return file;
+  if (file.size <= MAX_BYTES) return file;
   const bitmap = await createImageBitmap(file);
-  for (let side = MOST_SIDE; ; side /= 2) {
+  for (let side = MAX_SIDE; ; side /= 2) {
     const blob = await toJpeg(bitmap, Math.min(1, side / Math.max(bitmap.width, bitmap.height)));
-    if (blob.size <= MOST_BYTES) {
+    if (blob.size <= MAX_BYTES) {
       bitmap.close();
       return blob;
     }

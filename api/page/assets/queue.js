@@ -17,7 +17,7 @@ const TITLES = {
   batch: "Images in a batch",
   wait: "Time in the queue",
 };
-const MOST_TOLD = 8;
+const MAX_SHOWN = 8;
 const SAME_JOB_S = 10; // between two looks that find more images of an upload
 const history = { interactive: [], bulk: [], rate: [], batch: [], wait: [] };
 const figures = {};
@@ -130,7 +130,7 @@ function tellHappened({ kind, text, queued }, nowS) {
   const told = element("span", {}, queued ? queuedText(queued) : text);
   list.prepend(element("li", { className: kind }, time, told));
   newestQueued = queued ? { ...queued, atS: nowS, text: told } : null;
-  while (list.children.length > MOST_TOLD) list.lastElementChild.remove();
+  while (list.children.length > MAX_SHOWN) list.lastElementChild.remove();
 }
 
 async function load() {

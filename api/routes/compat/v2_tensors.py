@@ -33,7 +33,7 @@ DTYPES = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
-MOST_DIMENSIONS = 8
+MAX_DIMENSIONS = 8
 
 T = TypeVar("T", bool, int)
 
@@ -113,7 +113,7 @@ def _input_tensor(given: Mapping[str, Any], binary_data: bytes) -> npt.NDArray[n
         raise BadParameter(f"no input {reprlib.repr(name)}: there is {INPUT!r}")
     if not isinstance(datatype, str) or datatype not in DTYPES:
         raise BadParameter(f"input {INPUT!r} is of {reprlib.repr(datatype)}, expected one of {', '.join(DTYPES)}")
-    if not isinstance(shape, list) or not 0 < len(shape) <= MOST_DIMENSIONS or not all(map(_is_count, shape)):
+    if not isinstance(shape, list) or not 0 < len(shape) <= MAX_DIMENSIONS or not all(map(_is_count, shape)):
         raise BadParameter(f"input {INPUT!r} has shape {reprlib.repr(shape)}, expected a list of integers from 1")
     dtype = np.dtype(DTYPES[datatype])
     size_bytes = _typed(_parameters(f"input {INPUT!r}", given), "binary_data_size", int, -1)

@@ -21,9 +21,9 @@ from shared.contract.alias import CHAMPION, LATEST, NAME, Alias, make_alias
 from shared.contract.model_ref import ModelRef
 from shared.errors import BadParameter, BadRequest, Conflict, ModelError, NotFound
 
-MOST_BYTES = 4096
-MOST_REASON_CHARS = 500
-MOST_ALIASES = 64  # of one model
+MAX_BYTES = 4096
+MAX_REASON_CHARS = 500
+MAX_ALIASES = 64  # of one model
 FIELDS = ("version", "canary", "canary_percent", "shadow", "reason", "force")
 
 
@@ -44,11 +44,11 @@ async def set_alias(request: Request) -> Response:
     caller = caller_of(request)
     require_admin(caller)
     state, name, alias = state_of(request), model_of(request), _alias_of(request)
-    asked = parse_asked(await read_body(request.receive, MOST_BYTES, "a change of an alias"))
+    asked = parse_asked(await read_body(request.receive, MAX_BYTES, "a change of an alias"))
     wait_s = _wait_s(request, state)
     aliases = state.aliases.of(name)
-    if alias not in aliases and len(aliases) >= MOST_ALIASES:
-        raise Conflict(f"model {name!r} has {len(aliases)} aliases, and may have {MOST_ALIASES}")
+    if alias not in aliases and len(aliases) >= MAX_ALIASES:
+        raise Conflict(f"model {name!r} has {len(aliases)} aliases, and may have {MAX_ALIASES}")
     objections = await asyncio.to_thread(_objections, state, name, alias, asked.alias)
     if objections and not (asked.force and asked.reason):
         raise Conflict(f"{'; '.join(objections)}. To overrule the gate takes `force` true and a `reason`")
@@ -97,9 +97,9 @@ def parse_asked(body: bytes) -> Asked:
 
 def check_reason(reason: object) -> str:
     """Raises BadParameter."""
-    if not isinstance(reason, str) or len(reason) > MOST_REASON_CHARS or not reason.isprintable():
+    if not isinstance(reason, str) or len(reason) > MAX_REASON_CHARS or not reason.isprintable():
         raise BadParameter(
-            f"reason is {reprlib.repr(reason)}, expected a line of at most {MOST_REASON_CHARS} characters"
+            f"reason is {reprlib.repr(reason)}, expected a line of at most {MAX_REASON_CHARS} characters"
         )
     return reason.strip()
 

@@ -14,7 +14,7 @@ from api.state import State, state_of
 from shared.contract.training_request import Parameters, parse_parameters
 from shared.errors import BadParameter
 
-MOST_BODY_BYTES = 1 << 14
+MAX_BODY_BYTES = 1 << 14
 
 
 async def post_training(request: Request) -> Response:
@@ -54,7 +54,7 @@ async def _told(state: State, model: str, training_id: str) -> dict[str, Any]:
 
 async def _parameters(request: Request, model: str) -> Parameters:
     """Of the body; none at all is as good as `{}`."""
-    body = await read_body(request.receive, MOST_BODY_BYTES, "the parameters of a training")
+    body = await read_body(request.receive, MAX_BODY_BYTES, "the parameters of a training")
     try:
         return parse_parameters(model, orjson.loads(body) if body.strip() else {})
     except ValueError as error:

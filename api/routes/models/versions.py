@@ -18,7 +18,7 @@ from shared.errors import ModelError, NotFound
 from shared.models.registry import read_file
 
 DEFAULT_CHANGES = 100
-MOST_CHANGES = 1000  # of one reply
+MAX_CHANGES = 1000  # of one reply
 PAGE_HEADERS = {
     # The page was made from a model that somebody published: it may show, and do nothing.
     "Content-Security-Policy": "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -77,7 +77,7 @@ async def get_aliases(request: Request) -> Response:
 async def get_changes(request: Request) -> Response:
     """Who changed which alias, the newest change first."""
     state, name = state_of(request), model_of(request)
-    limit = integer_parameter(request.query_params, "limit", DEFAULT_CHANGES, 1, MOST_CHANGES)
+    limit = integer_parameter(request.query_params, "limit", DEFAULT_CHANGES, 1, MAX_CHANGES)
     return Json({"model": name, "changes": await read_changes(state.client, name, limit)})
 
 

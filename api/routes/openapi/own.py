@@ -3,11 +3,11 @@
 from typing import get_args
 
 from api.http.parameters import Maps
-from api.routes.dataset_sheets import COLUMNS, MOST_IMAGES
-from api.routes.dead_letters import MOST_LETTERS
+from api.routes.dataset_sheets import COLUMNS, MAX_IMAGES
+from api.routes.dead_letters import MAX_LETTERS
 from api.routes.openapi.operation import Content, Operation, Parameter
 from api.routes.openapi.schemas import BINARY, INTEGER, STRING, array, obj, ref
-from api.routes.results.results import MOST_ITEMS
+from api.routes.results.results import MAX_ITEMS
 from shared.errors import (
     BadImage,
     BadParameter,
@@ -131,7 +131,7 @@ OPERATIONS = {
         also={304: NOT_MODIFIED},
         parameters=[
             Parameter("offset", {"type": "integer", "minimum": 0}, "of the first image"),
-            Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST_IMAGES}, "of images"),
+            Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_IMAGES}, "of images"),
             IF_NONE_MATCH,
         ],
         errors=(NotFound, BadParameter),
@@ -155,7 +155,7 @@ OPERATIONS = {
         content=[Content(JSON, ref("Items")), Content(NDJSON, STRING)],
         parameters=[
             Parameter("offset", {"type": "integer", "minimum": 0}, "of the first item"),
-            Parameter("limit", {"type": "integer", "minimum": 1}, f"of items; as JSON at most {MOST_ITEMS}"),
+            Parameter("limit", {"type": "integer", "minimum": 1}, f"of items; as JSON at most {MAX_ITEMS}"),
         ],
         errors=(NotFound, BadParameter, Unavailable),
     ),
@@ -178,7 +178,7 @@ OPERATIONS = {
         summary="Images that were set aside because workers did not survive them; an admin's",
         tag="operating",
         content=[Content(JSON, obj({"dead_letters": array(ref("DeadLetter")), "total": INTEGER}))],
-        parameters=[Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST_LETTERS}, "of letters")],
+        parameters=[Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LETTERS}, "of letters")],
         errors=(Forbidden, BadParameter, Unavailable),
     ),
     "POST /dead-letters/{id}/replay": Operation(

@@ -17,9 +17,9 @@ def runs_of(numbers: Iterable[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def runs_text(numbers: Iterable[int], most_runs: int) -> str:
-    """The first `most_runs` of them; empty for none."""
-    return ",".join(f"{first}-{stop}" for first, stop in runs_of(numbers)[:most_runs])
+def runs_text(numbers: Iterable[int], max_runs: int) -> str:
+    """The first `max_runs` of them; empty for none."""
+    return ",".join(f"{first}-{stop}" for first, stop in runs_of(numbers)[:max_runs])
 
 
 def numbers_of(text: str, most: int) -> set[int]:

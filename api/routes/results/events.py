@@ -32,7 +32,7 @@ SLOW_TICK_S = 1.0  # … up to that
 HEARTBEAT_S = 10.0  # a comment after such a silence, for proxies and for whoever watches the connection
 LONGEST_S = 900.0  # one stream; its client comes again, and goes on where it was
 RECONNECT_MS = 1000
-MOST_RUNS = 1000  # in an id, which comes back as a header: beyond that some items may be told twice
+MAX_RUNS = 1000  # in an id, which comes back as a header: beyond that some items may be told twice
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 HEARTBEAT = b": still there\n\n"
 
@@ -122,7 +122,7 @@ async def follow(
                 tick_s, counts, sent_s = TICK_S, now.shown["counts"], time.monotonic()
                 fresh = now.chunks - told
                 told = told | fresh
-                yield event("progress", runs_text(told, MOST_RUNS), now, fresh)
+                yield event("progress", runs_text(told, MAX_RUNS), now, fresh)
         if time.monotonic() - sent_s >= heartbeat_s:
             sent_s = time.monotonic()
             yield HEARTBEAT

@@ -15,7 +15,7 @@ from api.state import State, state_of
 from shared.errors import BadParameter
 
 DEFAULT_LIMIT = 1000
-MOST_ITEMS = 10_000  # of one JSON reply; NDJSON streams as many as are asked for
+MAX_ITEMS = 10_000  # of one JSON reply; NDJSON streams as many as are asked for
 ITEMS_PER_WRITE = 256
 
 
@@ -36,7 +36,7 @@ async def get_items(request: Request) -> Response:
     result_id = request.path_params["id"]
     accept = accepts_first(request.headers.get("accept", ""), (JSON_TYPE.decode(), NDJSON_TYPE))
     as_ndjson = accept == NDJSON_TYPE
-    most = state.settings.max_job_images if as_ndjson else MOST_ITEMS
+    most = state.settings.max_job_images if as_ndjson else MAX_ITEMS
     offset = integer_parameter(request.query_params, "offset", 0, 0, state.settings.max_job_images)
     limit = integer_parameter(request.query_params, "limit", most if as_ndjson else DEFAULT_LIMIT, 1, most)
     if single := await read_single(state, result_id, caller):

@@ -91,7 +91,7 @@ def _told(load: Load, connections: int, images: int | None) -> dict[str, Any]:
     if answers:
         latencies_ms = [latency_s * 1e3 for latency_s in load.latencies_s]
         told |= {f"p{share * 100:g}_ms": round(percentile(latencies_ms, share), 3) for share in SHARES}
-        told["most_ms"] = round(max(latencies_ms), 3)
+        told["max_ms"] = round(max(latencies_ms), 3)
     return told | ({} if images is None else {"images": images})
 
 

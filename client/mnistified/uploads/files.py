@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mnistified.http.exchange import Body
-from mnistified.uploads.ndjson import MOST_BYTES, NDJSON_TYPE, line_bytes, line_pieces
+from mnistified.uploads.ndjson import MAX_BYTES, NDJSON_TYPE, line_bytes, line_pieces
 from mnistified.uploads.pieces import file_pieces, joined
 from mnistified.uploads.tars import TAR_TYPE, tar_bytes, tar_pieces
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".webp")
-MOST_PICTURE_BYTES = 64 << 20  # held in memory one at a time; what is larger is no picture of a digit
+MAX_PICTURE_BYTES = 64 << 20  # held in memory one at a time; what is larger is no picture of a digit
 ARCHIVE_HEAD = re.compile(rb"PK\x03\x04|PK\x05\x06|\x93NUMPY|\x00\x00\x08|\x1f\x8b|\s*[{\"]|.{257}ustar", re.DOTALL)
 HEAD_BYTES = 512
 
@@ -34,7 +34,7 @@ def body_of_paths(paths: Sequence[StrPath]) -> Body:
         members += folder_members(path) if os.path.isdir(path) else [(os.fspath(path), os.fspath(path))]
     sizes = [os.path.getsize(path) for _, path in members]
     named = [(name, size) for (name, _), size in zip(members, sizes, strict=True)]
-    if max(sizes) <= MOST_BYTES:
+    if max(sizes) <= MAX_BYTES:
         return Body(lambda: joined(line_pieces(_contents(members, sizes))), NDJSON_TYPE, line_bytes(named))
     return Body(lambda: joined(tar_pieces(_contents(members, sizes))), TAR_TYPE, tar_bytes(named))
 
@@ -70,7 +70,7 @@ def is_archive(path: StrPath) -> bool:
 
 def _contents(members: Sequence[tuple[str, str]], sizes: Sequence[int]) -> Iterator[tuple[str, bytes]]:
     for (name, path), size_bytes in zip(members, sizes, strict=True):
-        if size_bytes > MOST_PICTURE_BYTES:
+        if size_bytes > MAX_PICTURE_BYTES:
             raise ValueError(f"{path} has {size_bytes} bytes: no image file")
         with open(path, "rb", buffering=0) as file:
             content = file.read(size_bytes + 1)

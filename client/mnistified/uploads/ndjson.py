@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 NDJSON_TYPE = "application/x-ndjson"
-MOST_BYTES = 4096  # of a file: such a line is short enough for any service; a larger file may fail, but then alone
+MAX_BYTES = 4096  # of a file: such a line is short enough for any service; a larger file may fail, but then alone
 LINE = b'{"name": %s, "image": "%s"}\n'
 FRAME_BYTES = len(LINE) - 2 * len(b"%s")
 

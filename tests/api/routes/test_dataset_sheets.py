@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from api.routes.dataset_sheets import COLUMNS, MOST_IMAGES
+from api.routes.dataset_sheets import COLUMNS, MAX_IMAGES
 from shared.data.dataset import Split
 from tests.support.system import System
 
@@ -30,7 +30,7 @@ def test_a_sheet_has_the_images_row_by_row(system: System, test_set: Split, offs
     assert not tiles[len(images) :].any()
 
 
-@pytest.mark.parametrize("query", ["offset=-1", "offset=x", "limit=0", f"limit={MOST_IMAGES + 1}"])
+@pytest.mark.parametrize("query", ["offset=-1", "offset=x", "limit=0", f"limit={MAX_IMAGES + 1}"])
 def test_a_malformed_sheet_is_a_422(system: System, query: str) -> None:
     assert system.http.get(f"/mnist/sheet?{query}").status_code == 422
 

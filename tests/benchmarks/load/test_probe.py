@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.load.probe import MOST_OF_LOAD, Sample, parts_of, pause_s
+from benchmarks.load.probe import MAX_LOAD_SHARE, Sample, parts_of, pause_s
 
 
 def sample(client_ms: float, elapsed_ms: float = 4.0, **debug: Any) -> Sample:
@@ -33,4 +33,4 @@ def test_a_system_that_does_not_say_has_no_parts() -> None:
 @pytest.mark.parametrize("latency_s", [0.0005, 0.05, 2.0])
 def test_the_probe_adds_little_to_the_load(latency_s: float, connections: int) -> None:
     share = latency_s / (latency_s + pause_s(latency_s, connections)) / connections
-    assert share <= MOST_OF_LOAD * 1.0001
+    assert share <= MAX_LOAD_SHARE * 1.0001

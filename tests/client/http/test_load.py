@@ -54,7 +54,7 @@ def measured(mnistified: Command, *words: object) -> dict[str, Any]:
     told = mnistified("bench", *words, "--seconds", 0.5, "--json")
     assert told.returncode == 0, told.stdout + told.stderr
     document: dict[str, Any] = json.loads(told.stdout)
-    assert 0 < document["p50_ms"] <= document["p90_ms"] <= document["p99_ms"] <= document["most_ms"]
+    assert 0 < document["p50_ms"] <= document["p90_ms"] <= document["p99_ms"] <= document["max_ms"]
     return document
 
 

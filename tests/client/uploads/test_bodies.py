@@ -14,7 +14,7 @@ from PIL import Image
 
 from mnistified.uploads.bodies import body_of
 from mnistified.uploads.images import image_file
-from mnistified.uploads.ndjson import MOST_BYTES
+from mnistified.uploads.ndjson import MAX_BYTES
 from mnistified.uploads.npy import FLOAT32, UINT8, npy_header
 from mnistified.uploads.png import read_png, write_png
 from mnistified.uploads.tars import tar_bytes
@@ -55,11 +55,11 @@ def test_a_npy_head_is_numpys_own(count: int) -> None:
 def test_small_files_become_lines_of_the_size_that_was_told(tmp_path: Path) -> None:
     names = ["a.png", 'quoted ".png', "\udcff.png", "ü.png"]
     for number, name in enumerate(names):
-        (tmp_path / name).write_bytes(b"x" * number + b"y" * (MOST_BYTES - 3))
+        (tmp_path / name).write_bytes(b"x" * number + b"y" * (MAX_BYTES - 3))
     lines = [json.loads(line) for line in content(tmp_path).splitlines()]
     assert [line["name"] for line in lines] == ["a.png", 'quoted ".png', "ü.png", "\ufffd.png"]
     images = {line["name"]: base64.b64decode(line["image"]) for line in lines}
-    assert images["ü.png"] == b"xxx" + b"y" * (MOST_BYTES - 3)
+    assert images["ü.png"] == b"xxx" + b"y" * (MAX_BYTES - 3)
 
 
 def test_files_with_a_larger_one_among_them_become_a_tar_of_the_size_that_was_told(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.support.redis_group import wait_until
 from tests.support.system import System
 
 LARGE_IMAGES = 40_000  # 31 MB
-MOST_WORKER_BYTES = 16 << 20  # that a worker of nginx may grow by
+MAX_WORKER_BYTES = 16 << 20  # that a worker of nginx may grow by
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +91,7 @@ def test_an_upload_streams_through_and_leaves_nothing_behind(proxy: Proxy, syste
         assert reply.status_code == 202, reply.text
         assert list((proxy.run_dir / "body").rglob("*")) == []
         grown = {pid: resident_bytes(pid) - before for pid, before in worker_bytes.items()}
-        assert max(grown.values()) < MOST_WORKER_BYTES, grown
+        assert max(grown.values()) < MAX_WORKER_BYTES, grown
         assert http.delete(reply.headers["location"]).status_code == 200
 
 

@@ -2,7 +2,7 @@ import ipaddress
 
 import pytest
 
-from shared.contract.callback import MOST_URL_CHARS, callback_fault, is_public
+from shared.contract.callback import MAX_URL_CHARS, callback_fault, is_public
 
 PUBLIC = ["93.184.216.34", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
 PRIVATE = [
@@ -85,7 +85,7 @@ def test_a_url_that_can_be_called_has_no_fault(url: str) -> None:
         ("https://example.com/\r\nHost: x", "percent-encoded"),
         ("https://example.com\\@127.0.0.1/", "percent-encoded"),
         ("https://bücher.example/", "percent-encoded"),
-        ("https://example.com/" + "x" * MOST_URL_CHARS, "longer than"),
+        ("https://example.com/" + "x" * MAX_URL_CHARS, "longer than"),
     ],
 )
 @pytest.mark.parametrize("allow_private", [False, True])

@@ -72,7 +72,7 @@ def test_the_arrays_are_views() -> None:
 
 
 def test_more_values_than_are_kept_are_refused_with_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers_blob, "MOST_VALUES", 5)
+    monkeypatch.setattr(layers_blob, "MAX_VALUES", 5)
     with pytest.raises(EntryError, match="have 6 values, and 5 are kept"):
         encode_layers(Layers(PIXELS, [layer_output("a", "A", np.zeros(6, np.float32))]))
     with pytest.raises(EntryError, match="not a layers blob"):

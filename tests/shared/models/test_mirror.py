@@ -206,8 +206,8 @@ def test_a_report_is_read_as_it_is_now(store: fsspec.AbstractFileSystem, remote:
 def test_a_file_that_is_too_large_to_be_read_whole_is_refused(
     store: fsspec.AbstractFileSystem, remote: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.models.registry.MOST_BYTES", 4)
-    monkeypatch.setattr(mirror, "MOST_BYTES", 4)
+    monkeypatch.setattr("shared.models.registry.MAX_BYTES", 4)
+    monkeypatch.setattr(mirror, "MAX_BYTES", 4)
     store.pipe_file("/bucket/models/cnn/1/model.json", b"12345")
     with pytest.raises(ModelError, match="has more than 4 bytes"):
         load_version(remote, "cnn@1")

@@ -110,7 +110,7 @@ def test_a_file_beside_a_card_is_read_where_it_is_there(models_dir: Path) -> Non
 
 
 def test_a_file_is_read_up_to_a_bound(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "MOST_BYTES", 4)
+    monkeypatch.setattr(registry, "MAX_BYTES", 4)
     path = models_dir / "cnn" / "2" / "report.json"
     path.write_text("1234")
     assert read_file(models_dir, "cnn", 2, "report.json") == b"1234"

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tools.faults.account import MOST_NOTES, Oracle, Tally, compare, fingerprints, judge, lost
+from tools.faults.account import MAX_NOTES, Oracle, Tally, compare, fingerprints, judge, lost
 
 EXPECTED = np.eye(10, dtype=np.float32)
 ORACLE = Oracle(EXPECTED, must_fail={9: "poison"})
@@ -101,8 +101,8 @@ def test_what_changes_between_two_readings_was_answered_twice() -> None:
 
 def test_tallies_add_up_and_keep_the_first_notes() -> None:
     total = Tally()
-    for number in range(MOST_NOTES + 5):
+    for number in range(MAX_NOTES + 5):
         total.add(lost(f"j{number}", 2, "never final"))
-    assert total.lost == 2 * (MOST_NOTES + 5)
-    assert len(total.notes) == MOST_NOTES
+    assert total.lost == 2 * (MAX_NOTES + 5)
+    assert len(total.notes) == MAX_NOTES
     assert not total.clean

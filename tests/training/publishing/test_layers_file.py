@@ -98,10 +98,10 @@ def test_what_is_within_a_member_is_left_out_where_it_would_be_too_much(
 ) -> None:
     from shared.models import layer_model
 
-    monkeypatch.setattr(layer_model, "MOST_VALUES", 5000)
+    monkeypatch.setattr(layer_model, "MAX_VALUES", 5000)
     opened: Any = layer_model.layer_model(ensemble)
     assert [row.name for row in opened[1]][:5] == ["view2", "views", "member1", "member2", "answers"]
-    monkeypatch.setattr(layer_model, "MOST_VALUES", 50)
+    monkeypatch.setattr(layer_model, "MAX_VALUES", 50)
     assert layer_model.layer_model(ensemble) is None
 
 

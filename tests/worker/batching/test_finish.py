@@ -13,7 +13,7 @@ from shared.contract.entry import encode_header
 from shared.redis import keys
 from shared.redis.connection import Client
 from tests.worker.support.deliveries_of import delivery
-from worker.batching.finish import MOST_LAYERS, Finisher
+from worker.batching.finish import MAX_LAYERS, Finisher
 from worker.batching.intake import ensure_groups
 from worker.delivery import Delivery
 from worker.reporting.metrics import Metrics
@@ -198,11 +198,11 @@ def test_layers_are_written_with_the_result_by_whoever_is_first(client: Client, 
 
 
 def test_the_newest_layers_are_kept_and_no_more(client: Client, finisher: Finisher) -> None:
-    uids = [str(number) for number in range(MOST_LAYERS + 3)]
+    uids = [str(number) for number in range(MAX_LAYERS + 3)]
     finisher.finish([verbose_delivery(client, uid, uid.encode()) for uid in uids])
     kept = [client.get(keys.layers(uid)) for uid in uids]
     assert kept == [None] * 3 + [uid.encode() for uid in uids[3:]]
-    assert client.llen(keys.LAYERS) == MOST_LAYERS
+    assert client.llen(keys.LAYERS) == MAX_LAYERS
 
 
 def test_who_is_not_verbose_leaves_no_layers(client: Client, finisher: Finisher) -> None:

@@ -35,7 +35,7 @@ class FakeEngines:
         self._max_batch_images = max_batch_images
         self.reserved: list[str] = []
 
-    def most_images(self, ref: str) -> int:
+    def max_images(self, ref: str) -> int:
         return self._max_batch_images
 
     def reserve(self, ref: str) -> int:

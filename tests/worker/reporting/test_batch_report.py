@@ -6,7 +6,7 @@ from shared.contract.entry import Entry, Origin
 from shared.redis.keys import Lane, stream
 from tests.worker.support.deliveries_of import images
 from worker.delivery import Delivery, Slice
-from worker.reporting.batch_report import MOST_LINKS, MOST_REQUEST_IDS, BatchReport, log_batch, report_of
+from worker.reporting.batch_report import MAX_LINKS, MAX_REQUEST_IDS, BatchReport, log_batch, report_of
 
 TRACES = [f"00-{number:032x}-{number:016x}-01" for number in range(1, 300)]
 
@@ -54,8 +54,8 @@ def test_where_images_failed_only_theirs_are_told() -> None:
 def test_there_are_only_so_many_of_them() -> None:
     origins = {position: Origin("", trace) for position, trace in enumerate(TRACES)}
     told = report(part("a", 299, "interactive", origins))
-    assert told.request_ids == tuple(f"a-{position}" for position in range(MOST_REQUEST_IDS))
-    assert told.traceparents == tuple(TRACES[:MOST_LINKS])
+    assert told.request_ids == tuple(f"a-{position}" for position in range(MAX_REQUEST_IDS))
+    assert told.traceparents == tuple(TRACES[:MAX_LINKS])
 
 
 def test_traces_are_those_of_the_images_in_the_batch_each_once_and_a_jobs_in_every_batch() -> None:

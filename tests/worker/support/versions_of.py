@@ -8,10 +8,10 @@ class FakeVersions:
         self.sizes = {f"{name}@1": size for name, size in sizes.items()}
         self.reserved: list[str] = []
 
-    def most_images(self, ref: str) -> int:
+    def max_images(self, ref: str) -> int:
         return self.sizes.get(ref, 0)
 
     def reserve(self, ref: str) -> int:
-        if images := self.most_images(ref):
+        if images := self.max_images(ref):
             self.reserved.append(ref)
         return images

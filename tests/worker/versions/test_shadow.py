@@ -15,7 +15,7 @@ from worker.batching.backlog import Backlog
 from worker.engine import Engine
 from worker.engine.calibrate import Calibration
 from worker.reporting.tallies import Tallies
-from worker.versions.shadow import MOST_COPIED_IMAGES, Shadows, compare
+from worker.versions.shadow import MAX_COPIED_IMAGES, Shadows, compare
 from worker.watchdog import Watchdog
 
 LONG_S = 30
@@ -46,10 +46,10 @@ class FakeEngines:
         self._engine = Engine(runtime, Calibration({1: 1.0, longest: 9.0, 2 * longest: 11.0}, 2 * longest))
         self.permits = threading.Semaphore(1)
 
-    def most_images(self, ref: str) -> int:
+    def max_images(self, ref: str) -> int:
         return 64 if ref in ("cnn@1", "cnn@2", "broken@1") else 0
 
-    reserve = most_images
+    reserve = max_images
 
     @contextmanager
     def engine(self, ref: str) -> Iterator[Engine]:
@@ -150,11 +150,11 @@ def test_what_waits_for_a_permit_goes_before_a_shadow_and_what_does_not_fit_is_s
     with shadowing("cnn@2") as counted:
         counted.backlog.put([delivery(1, model="cnn@1")])
         for _ in range(3):
-            counted.shadows.offer("cnn@1", images(MOST_COPIED_IMAGES // 2), taken_for(*[5] * (MOST_COPIED_IMAGES // 2)))
-        assert counted.counts("cnn:1:2", 1) == {"skipped": MOST_COPIED_IMAGES // 2}
+            counted.shadows.offer("cnn@1", images(MAX_COPIED_IMAGES // 2), taken_for(*[5] * (MAX_COPIED_IMAGES // 2)))
+        assert counted.counts("cnn:1:2", 1) == {"skipped": MAX_COPIED_IMAGES // 2}
         assert counted.model.sizes == []
         counted.backlog.take()
-        assert counted.counts("cnn:1:2", 3 * MOST_COPIED_IMAGES // 2)["images"] == MOST_COPIED_IMAGES
+        assert counted.counts("cnn:1:2", 3 * MAX_COPIED_IMAGES // 2)["images"] == MAX_COPIED_IMAGES
 
 
 def test_a_shadow_waits_for_a_free_engine() -> None:
@@ -181,6 +181,6 @@ def test_the_counts_are_kept_under_the_versions_that_they_compare(client: Client
         counted.ended,
         Watchdog(60).model_pulse("shadow"),
     )
-    shadows.offer("cnn@1", images(MOST_COPIED_IMAGES + 1), taken_for(*[5] * (MOST_COPIED_IMAGES + 1)))
+    shadows.offer("cnn@1", images(MAX_COPIED_IMAGES + 1), taken_for(*[5] * (MAX_COPIED_IMAGES + 1)))
     tallies.write(client)
     assert client.hgetall("mnistified:shadow:cnn:1:7") == {b"skipped": b"4097"}

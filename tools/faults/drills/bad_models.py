@@ -15,7 +15,7 @@ from tools.faults.system.service import start_alone
 
 BROKEN = "broken"
 JOB_IMAGES = 20
-MOST_S = 20.0
+MAX_S = 20.0
 
 
 def with_broken_model(folder: Path) -> Mapping[str, str]:
@@ -35,7 +35,7 @@ def use_broken_model(scene: Scene) -> None:
     scene.load.send_single(client, scene.rng.randrange(HONEST), BROKEN)
     accepted = scene.load.send_job(client, scene.rng.choices(range(HONEST), k=JOB_IMAGES), BROKEN)
     if accepted is not None:
-        scene.record.wait_final(accepted, MOST_S)
+        scene.record.wait_final(accepted, MAX_S)
     client.close()
     expect_refusal(scene, {"DEFAULT_MODEL": BROKEN}, faulty=False, reason=WILL_NOT_LOAD)
 
@@ -50,7 +50,7 @@ def expect_refusal(scene: Scene, environ: Mapping[str, str], faulty: bool, reaso
     """One more worker must end by itself, in failure, and say why."""
     process = start_alone(scene.service, "worker-refused", environ, faulty)
     try:
-        status = process.wait(MOST_S)
+        status = process.wait(MAX_S)
     except subprocess.TimeoutExpired:
         scene.record.add(wrong(f"a worker with {dict(environ)} started"))
         process.signal(signal.SIGKILL)

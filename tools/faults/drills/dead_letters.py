@@ -11,13 +11,13 @@ from tools.faults.drills.scene import Scene
 from tools.faults.load.http import Client
 
 PATH = "/dead-letters"
-MOST_S = 20.0
+MAX_S = 20.0
 POLL_S = 0.05
 
 
 def read_letters(client: Client) -> dict[str, dict[str, Any]]:
     """By id. Raises httpx.HTTPStatusError where they cannot be had."""
-    deadline_s = time.monotonic() + MOST_S
+    deadline_s = time.monotonic() + MAX_S
     while (content := client.get_json(PATH)) is None:
         assert time.monotonic() < deadline_s, f"{PATH} cannot be read"
         time.sleep(POLL_S)
@@ -59,7 +59,7 @@ def complaint_of_replay(scene: Scene, client: Client, letter_id: str, numbers: S
     if reply is None or reply.status_code != 202:
         return "the connection broke" if reply is None else f"{reply.status_code}: {reply.text[:200]}"
     location = reply.headers["location"]
-    job = client.get_json(f"{location}?wait={MOST_S}")
+    job = client.get_json(f"{location}?wait={MAX_S}")
     page = client.get_json(f"{location}/items")
     if job is None or page is None or [item["state"] for item in page["items"]] != ["done"]:
         return f"ended as {job}, {page}"

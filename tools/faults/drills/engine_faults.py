@@ -14,7 +14,7 @@ from tools.faults.system.faulty_worker import HEALED_FILE
 from tools.faults.system.poison import Fault
 
 POISONED_JOB_IMAGES = 40
-MOST_S = 60.0  # of one poisoned request: three workers die of it, and three come back
+MAX_S = 60.0  # of one poisoned request: three workers die of it, and three come back
 REFUSED_PAUSE_S = 0.05
 
 
@@ -30,8 +30,8 @@ def send_poison(scene: Scene, client: Client, fault: Fault) -> tuple[str, int]:
     numbers[index] = poisoned
     while (accepted := scene.load.send_job(client, numbers)) is None:
         time.sleep(REFUSED_PAUSE_S)
-    if not scene.record.wait_final(accepted, MOST_S):
-        scene.record.add(lost(accepted.id, 0, f"its poison has no answer after {MOST_S:g} s"))
+    if not scene.record.wait_final(accepted, MAX_S):
+        scene.record.add(lost(accepted.id, 0, f"its poison has no answer after {MAX_S:g} s"))
     return accepted.id, index
 
 

@@ -22,7 +22,7 @@ JOB_STATES = frozenset({"done", "done_with_errors", "expired", "cancelled"})
 SINGLES_THREADS = 3
 JOB_THREADS = 2
 JOB_IMAGES = (1, 30, 300, 700)  # a job of one goes beside the singles, those of more than 256 are several entries
-MOST_WAITING = 40  # jobs that are sent and not final, beyond which no more are sent
+MAX_WAITING = 40  # jobs that are sent and not final, beyond which no more are sent
 SINGLES_PAUSE_S = 0.004
 JOBS_PAUSE_S = 0.2
 REFUSED_PAUSE_S = 0.02
@@ -139,7 +139,7 @@ class Load:
         self._stopping.wait(SINGLES_PAUSE_S if sent else REFUSED_PAUSE_S)
 
     def _one_job(self, client: Client, rng: random.Random) -> None:
-        if len(self._record.waiting()) >= MOST_WAITING:
+        if len(self._record.waiting()) >= MAX_WAITING:
             self._stopping.wait(JOBS_PAUSE_S)
             return
         sent = self.send_job(client, rng.choices(range(HONEST), k=rng.choice(JOB_IMAGES)))

@@ -55,7 +55,7 @@ def check_golden(labels: Labels, side: Side, champion: Side | None) -> Check:
     """Every golden image right, and with some confidence."""
     answers = side.answers.golden.argmax(axis=1)
     wrong = [f"a {label} as {answer}" for label, answer in zip(labels, answers, strict=True) if label != answer]
-    confidence = _least_of_label(side.answers, labels)
+    confidence = _min_of_label(side.answers, labels)
     sure = confidence >= bounds.GOLDEN_CONFIDENCE
     told = f"all {len(labels)} read right" + ("" if sure else ", but not all of them surely")
     return Check(
@@ -65,7 +65,7 @@ def check_golden(labels: Labels, side: Side, champion: Side | None) -> Check:
         confidence,
         bounds.GOLDEN_CONFIDENCE,
         unit="probability",
-        champion=_least_of_label(champion.answers, labels) if champion else None,
+        champion=_min_of_label(champion.answers, labels) if champion else None,
     )
 
 
@@ -104,6 +104,6 @@ def bound_of_set(name: str, champion: float | None) -> float | None:
     return bounds.ROBUSTNESS_FLOOR if champion is None else round(champion - bounds.ROBUSTNESS_LOSS, 6)
 
 
-def _least_of_label(answers: Answers, labels: Labels) -> float:
+def _min_of_label(answers: Answers, labels: Labels) -> float:
     """The lowest probability that any golden image's own label was given."""
     return float(answers.golden[np.arange(len(labels)), labels].min())

@@ -14,10 +14,10 @@ import httpx
 
 from shared.contract.callback import callback_fault, is_public
 
-MOST_BODY_BYTES = 64 << 10  # of an answer, which is read and ignored
+MAX_BODY_BYTES = 64 << 10  # of an answer, which is read and ignored
 BODY_WAIT_S = 1.0
-MOST_ADDRESSES = 3  # tried in turn while none can be connected to
-MOST_REASON_CHARS = 200
+MAX_ADDRESSES = 3  # tried in turn while none can be connected to
+MAX_REASON_CHARS = 200
 PORTS = {"http": 80, "https": 443}
 
 for chatty in ("httpx", "httpcore"):  # they log whole URLs, and a query may hold a secret of the receiver's
@@ -41,12 +41,12 @@ def post(url: str, headers: dict[str, str], body: bytes, *, timeout_s: float, al
     except TimeoutError:
         raise Refused(f"no answer within {timeout_s:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise Refused(f"{type(error).__name__}: {error}"[:MOST_REASON_CHARS]) from None
+        raise Refused(f"{type(error).__name__}: {error}"[:MAX_REASON_CHARS]) from None
 
 
 async def _post(parts: SplitResult, headers: dict[str, str], body: bytes, allow_private: bool) -> None:
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
-    addresses = (await resolve(host, port, allow_private))[:MOST_ADDRESSES]
+    addresses = (await resolve(host, port, allow_private))[:MAX_ADDRESSES]
     # Its own time-outs are off, being for each read anew: the caller's is for the whole attempt.
     async with httpx.AsyncClient(verify=_tls(), trust_env=False, follow_redirects=False, timeout=None) as client:  # noqa: S113
         for address in addresses:
@@ -98,7 +98,7 @@ async def _status(client: httpx.AsyncClient, request: httpx.Request) -> int:
             async with asyncio.timeout(BODY_WAIT_S):
                 async for part in response.aiter_raw():
                     read_bytes += len(part)
-                    if read_bytes > MOST_BODY_BYTES:
+                    if read_bytes > MAX_BODY_BYTES:
                         break
     finally:
         await response.aclose()

@@ -17,11 +17,11 @@ from shared.redis.script import Script
 CLAIM = Script.read(Path(__file__).with_name("claim.lua"))
 RECORD = Script.read(Path(__file__).with_name("record.lua"))
 
-MOST_CLAIMED = 250  # at a time
+MAX_CLAIMED = 250  # at a time
 QUEUE_WAIT_S = 5  # a message that waits longer for a thread is dropped: its id is due again
 LEASE_SPARE_S = 3  # of an attempt's lease over what the attempt may take
 FIRST_DELAY_S = 1.0
-MOST_DELAY_S = 600.0
+MAX_DELAY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Schedule:
         """Ids of jobs whose callback is due; nobody else gets them within QUEUE_WAIT_S."""
         now_ms = _now_ms()
         lease_ms = round((QUEUE_WAIT_S + LEASE_SPARE_S) * 1e3)
-        call = CLAIM(callbacks=keys.CALLBACKS, now_ms=now_ms, lease_ends_ms=now_ms + lease_ms, max_ids=MOST_CLAIMED)
+        call = CLAIM(callbacks=keys.CALLBACKS, now_ms=now_ms, lease_ends_ms=now_ms + lease_ms, max_ids=MAX_CLAIMED)
         return [job_id.decode() for job_id in self._client.eval(*call)]
 
     def read(self, job_id: str) -> Callback | None:
@@ -95,7 +95,7 @@ def retry_delay_s(attempts: int, chance: float | None = None) -> float:
 
     The jitter keeps the callbacks that one receiver's failure has put off from coming back all at once.
     """
-    longest_s = min(MOST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempts - 1, 32))
+    longest_s = min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempts - 1, 32))
     return longest_s * (1 - (random.random() if chance is None else chance) / 2)  # noqa: S311  # no secret
 
 

@@ -15,7 +15,7 @@ from worker.tasks.retraining.low_priority import EXIT_TAKEN
 TICK_S = 1.0
 END_WAIT_S = 10.0  # between asking the process to end and killing it
 READ_BYTES = 1 << 16
-MOST_LINE_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 20
 
 Stream = Literal["out", "err"]
 
@@ -86,7 +86,7 @@ def _listen(
             for key, _ in selector.select(TICK_S):
                 data = os.read(key.fd, READ_BYTES)
                 *lines, rest = (unfinished[key.data] + data).split(b"\n")
-                unfinished[key.data] = rest[:MOST_LINE_BYTES]
+                unfinished[key.data] = rest[:MAX_LINE_BYTES]
                 if not data:
                     selector.unregister(key.fileobj)
                     lines = [rest] if rest else []

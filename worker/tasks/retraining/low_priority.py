@@ -16,7 +16,7 @@ from pathlib import Path
 
 EXIT_TAKEN = 75
 LOCK = "lock"
-LEAST_NICE = 19
+MIN_NICE = 19
 _PR_SET_PDEATHSIG = 1
 
 
@@ -33,7 +33,7 @@ def main(parent: int, niceness: int, folder: Path, command: list[str]) -> int:
         return EXIT_TAKEN
     os.set_inheritable(lock, True)  # held for as long as COMMAND runs
     os.nice(niceness)
-    if niceness == LEAST_NICE and hasattr(os, "SCHED_IDLE"):
+    if niceness == MIN_NICE and hasattr(os, "SCHED_IDLE"):
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     return os.execvp(command[0], command)  # noqa: S606

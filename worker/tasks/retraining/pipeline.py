@@ -23,8 +23,8 @@ from worker.tasks.retraining.register import Fields, Training
 from worker.tasks.retraining.stages import Stage, Workplace
 
 LOG_LINES = 40  # the last ones, kept of a stage that fails
-MOST_LINE_CHARS = 300
-MOST_VERSION_TRIES = 3  # a number may be taken by somebody else while a version is on its way to it
+MAX_LINE_CHARS = 300
+MAX_VERSION_TRIES = 3  # a number may be taken by somebody else while a version is on its way to it
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -80,7 +80,7 @@ class Pipeline:
         if version is None or not self._is_published(version):
             if not self._place.record.is_file():
                 self._train()
-            for tries_left in reversed(range(MOST_VERSION_TRIES)):
+            for tries_left in reversed(range(MAX_VERSION_TRIES)):
                 version = max(versions(self._models_dir, self._training.model), default=0) + 1
                 refused = self._judge(version)
                 if refused:
@@ -179,7 +179,7 @@ class Pipeline:
             if stream == "out":
                 written.append(line)
             if line.strip():
-                log.append(line[:MOST_LINE_CHARS])
+                log.append(line[:MAX_LINE_CHARS])
 
         folder, niceness = self._place.folder, self._settings.trainer_nice
         status = run_aside(command, folder, self._environ, niceness, on_line, self._held.wanted)

@@ -11,8 +11,8 @@ from shared.contract.training_request import Parameters
 Stage = Literal["train", "export", "evaluate", "qa", "publish"]
 
 PROGRAM = (sys.executable, "-m", "training")
-MOST_CHECKS = 100
-MOST_SENTENCE_CHARS = 300
+MAX_CHECKS = 100
+MAX_SENTENCE_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,12 @@ def verdict_of(report: str, champion: str | None) -> dict[str, Any] | None:
             {
                 "name": str(check["name"]),
                 "passed": bool(check["passed"]),
-                "sentence": str(check["sentence"])[:MOST_SENTENCE_CHARS],
+                "sentence": str(check["sentence"])[:MAX_SENTENCE_CHARS],
                 "measured": check.get("measured"),
                 "bound": check.get("bound"),
                 "champion": check.get("champion"),
             }
-            for check in told["checks"][:MOST_CHECKS]
+            for check in told["checks"][:MAX_CHECKS]
         ]
         return {
             "passed": bool(told["passed"]),
