@@ -72,15 +72,15 @@ def stop_early(load: RunningLoad) -> None:
 def open_loop(port: int, path: str, files: list[Path], rate_per_s: float, seconds: float, share: float) -> OpenLoad:
     """Requests at a fixed rate; `share` is what part of the capacity that rate is."""
     command = [*client_command(port, path, files, 256, seconds), "--rate-per-s", str(rate_per_s)]
-    told = run_json(command, timeout_s=seconds + TIMEOUT_S)
+    result = run_json(command, timeout_s=seconds + TIMEOUT_S)
     return OpenLoad(
         share_of_capacity=share,
         wanted_per_s=rate_per_s,
-        achieved_per_s=told["requests"] / told["seconds"] if told["seconds"] else 0.0,
-        failed=told["failed"],
-        p50_ms=told["p50_ms"],
-        p99_ms=told["p99_ms"],
-        late_p99_ms=told["late_p99_ms"],
+        achieved_per_s=result["accepted"] / result["seconds"],
+        failed=_failures(result),
+        p50_ms=result["p50_ms"],
+        p99_ms=result["p99_ms"],
+        late_p99_ms=result["late_p99_ms"],
     )
 
 
@@ -123,9 +123,21 @@ def parse_wrk(output: str, connections: int) -> Load:
 
 
 def parse_client(output: str, connections: int) -> Load:
-    told = json.loads(output)
-    del told["late_p99_ms"]
-    return _load(**told, connections=connections, tool="benchmarks.load.client")
+    result = json.loads(output)
+    return _load(
+        requests=result["accepted"],
+        failed=_failures(result),
+        seconds=result["seconds"],
+        p50_ms=result["p50_ms"],
+        p99_ms=result["p99_ms"],
+        connections=connections,
+        tool="benchmarks.load.client",
+    )
+
+
+def _failures(result: dict[str, Any]) -> int:
+    """Return how many requests were refused or failed."""
+    return sum([*result["refused"].values(), *result["failed"].values()])
 
 
 def _load(**figures: Any) -> Load:

@@ -12,7 +12,7 @@ from mnistified.client import Client
 from mnistified.commands.exits import AWAY, OK, SOME_FAILED
 from mnistified.commands.progress import Bar
 from mnistified.errors import MnistifiedError, ServiceError
-from mnistified.http.load import LOST, Load, closed_loop, percentile
+from mnistified.http.load import CLOSED, Load, closed_loop, percentile
 from mnistified.options import query_of
 from mnistified.uploads.files import is_archive
 
@@ -40,7 +40,7 @@ def bench(client: Client, arguments: argparse.Namespace) -> int:
     print(json.dumps(told) if arguments.json else "\n".join(_lines(told)))
     if not load.latencies_s:
         return AWAY
-    return SOME_FAILED if load.others else OK
+    return SOME_FAILED if load.refused or load.failed else OK
 
 
 def _singles(client: Client, arguments: argparse.Namespace, connections: int, bar: Bar) -> Load:
@@ -50,7 +50,14 @@ def _singles(client: Client, arguments: argparse.Namespace, connections: int, ba
     query = urlencode(query_of(arguments.model, fit=arguments.fit))
     path = f"{CLASSIFY}?{query}" if query else CLASSIFY
     return closed_loop(
-        client.url, path, pngs, connections, arguments.seconds, client.key, lambda elapsed_s: bar.show(int(elapsed_s))
+        client.url,
+        path,
+        pngs,
+        connections,
+        arguments.seconds,
+        key=client.key,
+        patient=arguments.patient,
+        progress=lambda elapsed_s: bar.show(int(elapsed_s)),
     )
 
 
@@ -66,8 +73,10 @@ def _jobs(client: Client, arguments: argparse.Namespace, connections: int, bar: 
             bar.show(int(begun_s - start_s))
             try:
                 done += client.submit(path, model=arguments.model, fit=arguments.fit).wait().counts.get("done", 0)
-            except MnistifiedError as error:
-                load.others[error.status if isinstance(error, ServiceError) else LOST] += 1
+            except ServiceError as error:
+                load.count(error.status, time.perf_counter() - begun_s)
+            except MnistifiedError:
+                load.failed[CLOSED] += 1
             else:
                 load.latencies_s.append(time.perf_counter() - begun_s)
         return done
@@ -86,7 +95,8 @@ def _told(load: Load, connections: int, images: int | None) -> dict[str, Any]:
         "seconds": round(load.seconds, 3),
         "answers": answers,
         "images_per_s": round((answers if images is None else images) / load.seconds, 1) if load.seconds else 0.0,
-        "failed": {"closed" if status == LOST else str(status): count for status, count in load.others.items()},
+        "refused": dict(load.refused),
+        "failed": dict(load.failed),
     }
     if answers:
         latencies_ms = [latency_s * 1e3 for latency_s in load.latencies_s]
@@ -104,6 +114,9 @@ def _lines(told: dict[str, Any]) -> list[str]:
     times = [name for name in told if name.endswith("_ms")]
     if times:
         lines.append(", ".join(f"{name.removesuffix('_ms')} {told[name]:,.1f} ms" for name in times))
-    if told["failed"]:
-        lines.append("failed: " + ", ".join(f"{count:,} × {status}" for status, count in told["failed"].items()))
+    lines += [
+        f"{kind}: " + ", ".join(f"{count:,} × {status}" for status, count in told[kind].items())
+        for kind in ("refused", "failed")
+        if told[kind]
+    ]
     return lines

@@ -125,6 +125,8 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     text = f"at a time (default: {bench.CONNECTIONS}, of jobs 1)"
     parser.add_argument("--connections", type=int, metavar="N", help=text)
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="how long (default: 5)")
+    text = "after a refusal, wait for as long as Retry-After says; jobs always do"
+    parser.add_argument("--patient", action="store_true", help=text)
     _add_model(parser)
     parser.set_defaults(run=bench.bench)
 

@@ -1,13 +1,14 @@
-"""As much of HTTP/1.1 as a load needs: a POST of an image out, a reply with a Content-Length in."""
+"""The small part of HTTP/1.1 that a load needs: a POST of an image, and a reply with a Content-Length."""
 
 import re
 
 END_OF_HEAD = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 
 
 class Incomplete(Exception):
-    """More bytes of this reply are to come."""
+    """The rest of the reply has not arrived yet."""
 
 
 def to_request(path: str, png: bytes, host: str = "127.0.0.1", key: str = "") -> bytes:
@@ -17,7 +18,7 @@ def to_request(path: str, png: bytes, host: str = "127.0.0.1", key: str = "") ->
 
 
 def read_reply(received: bytes) -> tuple[int, bytes]:
-    """Status and body of one whole reply. Raises Incomplete, or ValueError for one without a Content-Length."""
+    """Return status and body of one whole reply. Raises Incomplete, or ValueError for one without a Content-Length."""
     head, separator, body = received.partition(END_OF_HEAD)
     if not separator:
         raise Incomplete
@@ -27,3 +28,9 @@ def read_reply(received: bytes) -> tuple[int, bytes]:
     if len(body) < int(length[1]):
         raise Incomplete
     return int(head[9:12]), body
+
+
+def retry_after_s(reply: bytes) -> float:
+    """Return the seconds of `Retry-After`, 0 if the reply has none."""
+    found = RETRY_AFTER.search(reply.partition(END_OF_HEAD)[0])
+    return float(found[1]) if found else 0.0

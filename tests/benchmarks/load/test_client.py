@@ -1,8 +1,9 @@
-"""The open loop's schedule, and what the load client makes of its times."""
+"""The open loop's schedule, and the report of the load client."""
 
-import pytest
-
-from benchmarks.load.client import Timings, schedule_s, tell
+from benchmarks.load.client import report
+from benchmarks.load.open_loop import open_loop, schedule_s
+from mnistified.http.load import CLOSED, Load
+from tests.client.http.replies import reply, serving
 
 
 def test_requests_are_due_evenly_from_the_start() -> None:
@@ -15,13 +16,24 @@ def test_the_rate_is_kept_over_any_time() -> None:
     assert due_s[-1] < 2
 
 
-def test_times_are_told_in_milliseconds() -> None:
-    told = tell(Timings(latencies_s=[0.001, 0.002, 0.003], late_s=[0.0005], failed=1), seconds=2.0)
-    assert (told.requests, told.failed, told.seconds) == (3, 1, 2.0)
-    assert told.p50_ms == pytest.approx(2)
-    assert told.p99_ms == pytest.approx(3)
-    assert told.late_p99_ms == pytest.approx(0.5)
+def test_an_open_loop_sends_every_request_that_is_due() -> None:
+    with serving(reply(200), reply(429), reply(200), b"") as server:
+        load, late_s = open_loop(server.url, [b"POST / HTTP/1.1\r\n\r\n"], 1, schedule_s(100, 0.2))
+    assert (len(load.latencies_s), dict(load.refused), dict(load.failed)) == (10, {"429": 5}, {CLOSED: 5})
+    assert len(late_s) == 20
+    assert min(late_s) >= 0
+    assert load.seconds >= 0.19
+
+
+def test_times_are_reported_in_milliseconds() -> None:
+    load = Load(seconds=2.0, latencies_s=[0.001, 0.002, 0.003], refused_s=[0.5])
+    figures = report(load, late_s=[0.0005])
+    assert (figures["accepted"], figures["p50_ms"], figures["p99_ms"]) == (3, 2.0, 3.0)
+    assert (figures["refused_p99_ms"], figures["late_p99_ms"]) == (500.0, 0.5)
 
 
 def test_a_load_without_an_answer_has_only_failures() -> None:
-    assert tell(Timings(failed=5), seconds=1.0).requests == 0
+    load = Load(seconds=1.0)
+    load.failed[CLOSED] = 5
+    figures = report(load)
+    assert (figures["accepted"], figures["p99_ms"], figures["failed"]) == (0, 0.0, {CLOSED: 5})

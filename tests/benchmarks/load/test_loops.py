@@ -1,10 +1,14 @@
 """Commands of the load tools, and what is read out of their output."""
 
+import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from benchmarks.load.client import report
 from benchmarks.load.loops import parse_client, parse_wrk, wrk_command
+from mnistified.http.load import Load
 
 WRK = """Running 1s test @ http://127.0.0.1:5000/mnist/classify
   1 threads and 16 connections
@@ -36,9 +40,10 @@ def test_a_load_in_which_all_failed_is_an_error() -> None:
 
 
 def test_our_own_clients_line_becomes_a_load() -> None:
-    line = '{"requests": 10, "failed": 0, "seconds": 2.0, "p50_ms": 1.0, "p99_ms": 2.0, "late_p99_ms": 0.1}'
-    load = parse_client(line, connections=4)
+    loop = Load(seconds=2.0, latencies_s=[0.001] * 10, refused=Counter({"429": 2}), failed=Counter(closed=1))
+    load = parse_client(json.dumps(report(loop)), connections=4)
     assert (load.connections, load.requests_per_s, load.tool) == (4, 5.0, "benchmarks.load.client")
+    assert (load.failed, load.p50_ms) == (3, 1.0)
 
 
 def test_wrk_is_asked_for_whole_seconds_and_the_files() -> None:

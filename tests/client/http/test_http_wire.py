@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnistified.http.http_wire import Incomplete, read_reply, to_request
+from mnistified.http.http_wire import Incomplete, read_reply, retry_after_s, to_request
 
 
 def test_a_request_says_how_long_it_is_and_who_asks() -> None:
@@ -20,6 +20,12 @@ def test_a_reply_is_whole_or_incomplete() -> None:
     for end in (10, len(reply) - 5, len(reply) - 1):
         with pytest.raises(Incomplete):
             read_reply(reply[:end])
+
+
+def test_a_reply_may_say_when_to_come_back() -> None:
+    head = b"HTTP/1.1 429 X\r\nRetry-After: 12\r\ncontent-length: 16\r\n\r\n"
+    assert retry_after_s(head + b"\r\nretry-after: 9") == 12
+    assert retry_after_s(b"HTTP/1.1 429 X\r\n\r\n\r\nretry-after: 9") == 0
 
 
 def test_a_reply_of_unknown_length_is_refused() -> None:

@@ -1,6 +1,8 @@
-"""The closed loop of `mnistified bench`, against a server that answers as told, and against the service."""
+"""The closed loop of `mnistified bench`, against a server of fixed replies and against the service."""
 
 import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistified import Unreachable
-from mnistified.http.load import LOST, closed_loop, percentile
+from mnistified.http.load import CLOSED, NO_ANSWER, NOT_CONNECTED, Load, closed_loop, percentile
 from shared.data.dataset import Split
 from tests.client.command import Command
-from tests.client.flaky import HANG_UP, flaky
+from tests.client.http.replies import reply, serving
+
+SECONDS = 0.3
 
 
 def test_a_percentile_is_one_of_the_values_and_enough_are_not_above_it() -> None:
@@ -34,15 +38,64 @@ def test_no_values_have_no_percentile() -> None:
         percentile([], 0.5)
 
 
-def test_answers_are_timed_and_whatever_else_is_counted_until_every_connection_is_closed() -> None:
-    replies: list[tuple[int, dict[str, str], bytes]] = [(200, {}, b"{}"), (429, {}, b"busy"), (HANG_UP, {}, b"")]
-    with flaky(replies) as server:
-        load = closed_loop(server.url, "/classify?model=cnn", [b"one", b"two"], 1, 30.0, key="s3cret")
-    assert len(load.latencies_s) == 1
-    assert load.others == {429: 1, LOST: 1}
+def load_of(*replies: bytes, connections: int = 4, patient: bool = False, drain_s: float = 0.0) -> Load:
+    with serving(*replies) as server:
+        return closed_loop(server.url, "/", [b"one"], connections, SECONDS, patient=patient, drain_s=drain_s)
+
+
+def test_answers_refusals_and_failures_are_counted_apart() -> None:
+    load = load_of(reply(200), reply(429), reply(503), reply(500))
+    assert len(load.latencies_s) >= 4
+    assert set(load.refused) == {"429", "503"}
+    assert set(load.failed) == {"500"}
+    assert len(load.refused_s) == load.refused.total()
+    assert load.seconds == pytest.approx(SECONDS, rel=0.5)
+
+
+def test_the_images_are_sent_in_turn_with_the_key() -> None:
+    with serving(reply(200)) as server:
+        closed_loop(server.url, "/classify?model=cnn", [b"one", b"two"], 1, 0.1, key="s3cret")
+    assert [request[-3:] for request in server.received[:3]] == [b"one", b"two", b"one"]
+    assert server.received[0].startswith(b"POST /classify?model=cnn HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer s3cret\r\n" in server.received[0]
+
+
+def test_a_connection_that_breaks_is_a_failure_and_is_replaced() -> None:
+    load = load_of(reply(200), b"")
+    assert set(load.failed) == {CLOSED}
+    assert len(load.latencies_s) > 4
+
+
+def test_a_loop_ends_early_once_no_connection_can_be_opened() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as threads:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        threads.submit(answer_once_and_leave, listening)
+        load = closed_loop(url, "/", [b"one"], 1, 30.0)
+    assert (len(load.latencies_s), dict(load.failed)) == (1, {CLOSED: 1, NOT_CONNECTED: 1})
     assert load.seconds < 30
-    assert server.bodies == [b"one", b"two", b"one"], "the images in turn"
-    assert server.headers[0]["authorization"] == "Bearer s3cret"
+
+
+def answer_once_and_leave(listening: socket.socket) -> None:
+    connection, _ = listening.accept()
+    with connection:
+        listening.close()
+        connection.recv(65536)
+        connection.sendall(reply(200))
+        connection.recv(65536)
+
+
+def test_a_patient_connection_waits_for_as_long_as_retry_after_says() -> None:
+    assert load_of(reply(429, "retry-after: 60\r\n"), patient=True).refused == {"429": 4}
+    assert load_of(reply(429, "retry-after: 1\r\n")).refused["429"] > 4
+
+
+def test_answers_that_arrive_after_the_end_count_if_the_loop_waits_for_them() -> None:
+    half = reply(200)[:-2]
+    assert load_of(half, connections=2).failed == {}
+    assert load_of(half, connections=2, drain_s=0.1).failed == {NO_ANSWER: 2}
+    load = load_of(reply(200), connections=2, drain_s=30)
+    assert load.failed == {}
+    assert load.seconds < 30
 
 
 def test_where_nobody_listens_is_told_so() -> None:
@@ -62,7 +115,7 @@ def test_bench_measures_singles_of_the_services_own_or_of_ones_own(mnistified: C
     (mnistified.cwd / "0.png").write_bytes(pngs[0])
     for words in ((), ("0.png", "--fit")):
         document = measured(mnistified, *words, "--connections", 2)
-        assert (document["connections"], document["failed"]) == (2, {})
+        assert (document["connections"], document["refused"], document["failed"]) == (2, {}, {})
         assert document["images_per_s"] == pytest.approx(document["answers"] / document["seconds"], rel=0.01)
 
 
@@ -94,6 +147,6 @@ def test_what_bench_cannot_measure_is_told(mnistified: Command, words: list[str]
 
 def test_what_is_refused_under_load_ends_bench_with_an_exit_code_of_its_own(mnistified: Command) -> None:
     (mnistified.cwd / "bad.png").write_bytes(b"no image")
-    told = mnistified("bench", "bad.png", "--seconds", 0.2, "--connections", 1)
+    told = mnistified("bench", "bad.png", "--seconds", 1, "--connections", 1)
     assert told.returncode == 4
     assert b" \xc3\x97 400" in told.stdout
