@@ -11,13 +11,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
+import msgspec
 import redis
 
 from benchmarks.load.http_call import call
 from benchmarks.system.machine import describe_machine
 from benchmarks.system.processes import BenchmarkError
 from benchmarks.system.service import Service, running
+from shared.contract.heartbeat import HEARTBEAT_CODEC
 from shared.errors import MnistifiedError
 from shared.redis import keys
 from worker.reporting.heartbeat import BEAT
@@ -116,12 +117,12 @@ def write_heartbeats(service: Service, workers: int) -> tuple[int, float]:
     """(bytes, µs of Redis) of each."""
     with client_of(service) as client:
         name = client.zrange(keys.WORKERS, 0, 0)[0].decode()
-        beat = orjson.loads(client.get(keys.worker(name)))
+        heartbeat = HEARTBEAT_CODEC.decode(client.get(keys.worker(name)))
         before_s, state = service.processes["redis"].cpu_s(), b""
         for number in range(workers):
             copy = f"copy-{number}"
-            state = orjson.dumps(beat | {"name": copy})
-            beat = BEAT(
+            state = HEARTBEAT_CODEC.encode(msgspec.structs.replace(heartbeat, name=copy))
+            call = BEAT(
                 workers=keys.WORKERS,
                 worker=keys.worker(copy),
                 name=copy,
@@ -129,7 +130,7 @@ def write_heartbeats(service: Service, workers: int) -> tuple[int, float]:
                 now_s=time.time() + KEPT_S,
                 ttl_s=2 * KEPT_S,
             )
-            client.eval(*beat)
+            client.eval(*call)
         return len(state), (service.processes["redis"].cpu_s() - before_s) / workers * 1e6
 
 

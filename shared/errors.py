@@ -5,6 +5,7 @@ MnistifiedError
 ├── DatasetError      dataset files that are missing or damaged
 ├── ModelError        a model or version that is not there or will not load
 ├── EntryError        bytes on a stream that are no entry of ours
+├── ContractError     another value in Redis that has not the structure that it should have
 └── RequestError      what a client sent cannot be served; carries its HTTP status
     ├── BadRequest          400  bytes that are no HTTP request
     ├── BadImage            400  not an image, or not 28×28
@@ -67,6 +68,10 @@ class ModelError(MnistifiedError):
 
 class EntryError(MnistifiedError):
     """Bytes that should be an entry or a block are not. The message says why."""
+
+
+class ContractError(MnistifiedError):
+    """A value in Redis does not have the structure that `shared/contract/` defines. The message says why."""
 
 
 class RequestError(MnistifiedError):

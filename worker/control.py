@@ -5,6 +5,7 @@ Importing this file makes the commands known, to a worker and to `celery -A work
 
 from typing import Any
 
+import msgspec
 from celery.worker.control import control_command, inspect_command, nok, ok
 
 from shared.errors import ModelError
@@ -15,7 +16,7 @@ REF = {"args": [("ref", str)], "signature": "<name@version>"}
 @inspect_command()  # type: ignore[untyped-decorator]
 def models(state: Any, **_: Any) -> Any:
     """Versions that are loaded, loading, wanted, or would not load."""
-    return _loader(state).state()
+    return msgspec.to_builtins(_loader(state).state())
 
 
 @control_command(**REF)  # type: ignore[untyped-decorator]

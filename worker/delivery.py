@@ -7,8 +7,8 @@ import numpy as np
 
 from shared.contract.block import NO_PREDICTION, FinalState
 from shared.contract.entry import Entry
+from shared.contract.lane import Lane
 from shared.images import CLASSES, Images, Probabilities
-from shared.redis.keys import Lane
 
 
 @dataclass(slots=True, eq=False)

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from shared.config.settings import Settings
+from shared.contract.lane import LANES
 from shared.images import Images, Probabilities
 from shared.models.registry import list_models
 from shared.redis import keys
@@ -28,7 +29,7 @@ from worker.batching.suspects import Suspects
 from worker.engine.pool import Engines
 from worker.reporting.batch_report import BatchReport, log_batch
 from worker.reporting.drift import Drift
-from worker.reporting.heartbeat import Heartbeat
+from worker.reporting.heartbeat import HeartbeatWriter
 from worker.reporting.metrics import Metrics
 from worker.reporting.metrics_port import serve_metrics
 from worker.reporting.tallies import Tallies
@@ -93,10 +94,10 @@ class BatchingService(Collector):
         self._leases = Leases(
             self._keeper_client, self._consumer, lambda: self._turns, self._deliveries, settings.lease_ms
         )
-        self._heartbeat = Heartbeat(
+        self._heartbeat = HeartbeatWriter(
             self._keeper_client, self._name, settings.worker_ttl_s, self._metrics, serve_metrics(self, settings)
         )
-        self._heartbeat.beat(self.loader.state(), 0)
+        self._heartbeat.write(self.loader.state(), 0)
         self._read_new_models()
         self._runners = [
             start_thread(name, self._runner(name).run)
@@ -205,7 +206,7 @@ class BatchingService(Collector):
         for model in sorted(set(self.loader.models) - set(self._models)):
             ensure_groups(self._keeper_client, [model])
             self._models.append(model)
-            for lane in keys.LANES:
+            for lane in LANES:
                 name = f"pull-{lane}-{model}"
                 intake = Intake(
                     self._patient_client(),
@@ -244,10 +245,10 @@ class BatchingService(Collector):
             self._turns = take_turns(self._keeper_client, self._models, round(self._keep_s * 1e3 / TURNS_PER_KEEP))
             self._leases.take_over()
             self._leases.forget_stale_consumers()
-        self._heartbeat.beat(self.loader.state(), self._leases.takeovers)
+        self._heartbeat.write(self.loader.state(), self._leases.takeovers)
         with self._keeper_client.pipeline(transaction=False) as pipeline:
             for model in self._turns:
-                for lane in keys.LANES:
+                for lane in LANES:
                     for key in (*keys.streams(model, lane), keys.queued(model, lane)):
                         pipeline.expire(key, self._settings.result_ttl_s)
             pipeline.execute()

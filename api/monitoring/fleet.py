@@ -17,6 +17,7 @@ from api.monitoring.queue_depths import LaneDepth, is_stalled, read_queues
 from api.monitoring.shadows import read_shadows
 from api.state import State
 from shared.config.settings import Settings
+from shared.contract.heartbeat import LiveWorker
 from shared.redis import keys
 from shared.redis.connection import Client
 from shared.telemetry.prometheus import counter, gauge
@@ -28,7 +29,7 @@ COMPARED = ("agree", "differ", "failed", "skipped")
 class Fleet:
     """`workers` are heartbeats; `drift` and `shadows` as `/status` tells them; `memory` is Redis's, in bytes."""
 
-    workers: list[dict[str, Any]]
+    workers: list[LiveWorker]
     queues: dict[str, dict[str, LaneDepth]]
     stalled: bool
     lost_workers: int
@@ -130,7 +131,7 @@ def _queue_families(
 
 
 def _worker_families(fleet: Fleet) -> Iterable[Metric]:
-    late = sum(worker["late"] for worker in fleet.workers)
+    late = sum(worker.late for worker in fleet.workers)
     yield gauge(
         "mnistified_fleet_workers",
         "How many workers live? beating, or late: not heard of when they should have been",

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from shared.contract.heartbeat import LiveWorker
+from shared.contract.lane import LANES
 from shared.redis import keys
 from shared.redis.connection import Client
 from shared.redis.script import Script
@@ -23,7 +24,7 @@ class LaneDepth:
 
 async def read_queues(client: Client, models: Sequence[str]) -> dict[str, dict[str, LaneDepth]]:
     """Model -> lane -> depth. Raises redis' errors."""
-    lanes = [(model, lane) for model in models for lane in keys.LANES]
+    lanes = [(model, lane) for model in models for lane in LANES]
     async with client.pipeline(transaction=False) as pipeline:
         for model, lane in lanes:
             streams = keys.streams(model, lane)
@@ -36,9 +37,9 @@ async def read_queues(client: Client, models: Sequence[str]) -> dict[str, dict[s
 
 
 def is_stalled(
-    depths: Mapping[str, Mapping[str, LaneDepth]], workers: Sequence[Mapping[str, Any]], stall_s: float, now_s: float
+    depths: Mapping[str, Mapping[str, LaneDepth]], workers: Sequence[LiveWorker], stall_s: float, now_s: float
 ) -> bool:
     """Whether something has been queued for longer than `stall_s` while no worker finished a batch."""
     oldest_s = max((depth.oldest_s for lanes in depths.values() for depth in lanes.values()), default=0.0)
-    ends_s = [worker["last_batch"]["finished_s"] for worker in workers if worker["last_batch"]]
+    ends_s = [worker.last_batch.finished_s for worker in workers if worker.last_batch]
     return oldest_s > stall_s and now_s - max(ends_s, default=0.0) > stall_s

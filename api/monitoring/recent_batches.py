@@ -1,26 +1,27 @@
 """What the workers did lately, all of them together, as `/status` tells it: from their last heartbeats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from shared.redis.keys import LANES
+from shared.contract.heartbeat import LiveWorker
+from shared.contract.lane import LANES
 from shared.telemetry.prometheus import BATCH_IMAGES, SECONDS, quantile
 
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
-def describe_recent(workers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def describe_recent(workers: Sequence[LiveWorker]) -> dict[str, Any]:
     """Between the last two heartbeats of each worker, which are seconds apart. Times are null where there was nothing.
 
     `queue_ms` counts images, `model_ms` batches; both are read out of buckets (shared/telemetry/prometheus.py).
     """
-    told = [worker["recent"] for worker in workers if "recent" in worker]  # not of one of an older version
+    told = [worker.recent for worker in workers if worker.recent is not None]
     return {
-        "images_per_s": round(sum(one["images"] / one["seconds"] for one in told), 1),
-        "batches_per_s": round(sum(one["batches"] / one["seconds"] for one in told), 1),
-        "batch_images": _by_size(_added_up([one["batch_images"] for one in told])),
-        "queue_ms": {lane: _quantiles_ms([one["queue_s"][lane] for one in told]) for lane in LANES},
-        "model_ms": _quantiles_ms([one["model_s"] for one in told]),
+        "images_per_s": round(sum(one.images / one.seconds for one in told), 1),
+        "batches_per_s": round(sum(one.batches / one.seconds for one in told), 1),
+        "batch_images": _by_size(_added_up([one.batch_images for one in told])),
+        "queue_ms": {lane: _quantiles_ms([one.queue_s[lane] for one in told]) for lane in LANES},
+        "model_ms": _quantiles_ms([one.model_s for one in told]),
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from api.http.parameters import Maps
 from shared.config.api_keys import ApiKey
 from shared.contract.entry import NO_ORIGIN, Origin
-from shared.redis.keys import Lane
+from shared.contract.lane import Lane
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,12 @@ from api.queue.redis_wire import Wires
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.entry import Entry, encode_header
+from shared.contract.lane import Lane
 from shared.contract.model_ref import ModelRef
 from shared.errors import QueueFull, Reason
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.connection import Client
-from shared.redis.keys import Lane
 from shared.redis.script import Call, Script
 
 ENQUEUE = Script.read(Path(__file__).with_suffix(".lua"))

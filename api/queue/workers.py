@@ -1,45 +1,46 @@
-"""Which workers live, as the API sees it: their heartbeats, read on a slow tick."""
+"""The live workers, from their heartbeats, which the API reads once per second."""
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import orjson
+import msgspec
 
 from api.periodic import repeat
 from api.queue.enqueue import Enqueuer
-from shared.errors import Unavailable
+from shared.contract.heartbeat import LIVE_WORKER_CODEC, LiveWorker
+from shared.errors import ContractError, Unavailable
 from shared.redis import keys
 from shared.redis.connection import Client
+
+logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 LATE_SHARE = 0.35  # of the time to live; a worker beats four times in that: it has missed one
 BUSY_SHARE = 0.1  # of what they can do, beyond which workers count as busy
 
 
-def drain_rate(workers: Sequence[Mapping[str, Any]]) -> float:
+def drain_rate(workers: Sequence[LiveWorker]) -> float:
     """Images/s that the workers do together: what they did lately where that was much, else what they can do.
 
     Idle workers did little lately, which says nothing of how fast a queue would drain.
     """
-    able = sum(max((model["images_per_s"] for model in worker["models"].values()), default=0.0) for worker in workers)
-    lately = float(sum(worker["recent_images_per_s"] for worker in workers))
+    able = sum(max((model.images_per_s for model in worker.models.values()), default=0.0) for worker in workers)
+    lately = float(sum(worker.recent_images_per_s for worker in workers))
     return lately if lately >= BUSY_SHARE * able else able
 
 
-def lost_workers(
-    before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], since_s: float, ttl_s: float
-) -> int:
+def lost_workers(before: Sequence[LiveWorker], now: Sequence[LiveWorker], since_s: float, ttl_s: float) -> int:
     """How many of `before`, as they were `since_s` ago, ended without a word: silent for long, or started anew while
     they still counted as alive. None where so much time has passed that silence was ours, as while Redis is away.
     """
     if since_s > ttl_s / 2:
         return 0
-    started = {worker["name"]: worker.get("started_s") for worker in now}
+    started = {worker.name: worker.started_s for worker in now}
     return sum(
-        worker["silent_s"] + since_s > ttl_s / 2
-        if worker["name"] not in started
-        else worker.get("started_s") != started[worker["name"]]
+        worker.silent_s + since_s > ttl_s / 2
+        if worker.name not in started
+        else worker.started_s != started[worker.name]
         for worker in before
     )
 
@@ -52,7 +53,7 @@ class Workers:
         self._enqueuer = enqueuer
         self._ttl_s = ttl_s
         self._alive = False
-        self._before: list[dict[str, Any]] = []  # the workers as `watch` last read them, at `_before_s`
+        self._before: list[LiveWorker] = []  # the workers as `watch` last read them, at `_before_s`
         self._before_s = time.monotonic()
         self.lost = 0  # that ended without a word while `watch` ran
 
@@ -61,7 +62,7 @@ class Workers:
         if not self._alive:
             raise Unavailable(f"no worker has been heard of in the last {self._ttl_s} s", "workers")
 
-    async def refresh(self) -> list[dict[str, Any]]:
+    async def refresh(self) -> list[LiveWorker]:
         """The last heartbeat of each live worker, by name, and how long ago it was; from here on `require` goes by
         them.
         """
@@ -70,21 +71,26 @@ class Workers:
         self._enqueuer.images_per_s = drain_rate(workers)
         return workers
 
-    async def _read(self) -> list[dict[str, Any]]:
+    async def _read(self) -> list[LiveWorker]:
         now_s = time.time()
         heard = await self._client.zrangebyscore(keys.WORKERS, now_s - self._ttl_s, "+inf", withscores=True)
         if not heard:
             return []
         heard.sort()
         beats = await self._client.mget([keys.worker(name.decode()) for name, _ in heard])
-        return [
-            orjson.loads(beat) | self._silence(now_s - beaten_s)
-            for (_, beaten_s), beat in zip(heard, beats, strict=True)
-            if beat is not None
-        ]
-
-    def _silence(self, silent_s: float) -> dict[str, Any]:
-        return {"silent_s": round(max(0.0, silent_s), 3), "late": silent_s > LATE_SHARE * self._ttl_s}
+        workers = []
+        for (name, beaten_s), beat in zip(heard, beats, strict=True):
+            if beat is None:
+                continue
+            try:
+                worker = LIVE_WORKER_CODEC.decode(beat)
+            except ContractError as error:
+                logger.error("worker %s is ignored: %s", name.decode(), error)
+                continue
+            silent_s = now_s - beaten_s
+            late = silent_s > LATE_SHARE * self._ttl_s
+            workers.append(msgspec.structs.replace(worker, silent_s=round(max(0.0, silent_s), 3), late=late))
+        return workers
 
     async def watch(self) -> None:
         """Read the heartbeats forever. While Redis is unreachable, the workers count as they were last read."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -15,6 +15,7 @@ from api.http.responses import Json
 from api.monitoring.fleet import Fleet, fleet_families, read_fleet
 from api.state import State, state_of
 from shared.config.settings import Settings
+from shared.contract.heartbeat import LiveWorker
 from shared.telemetry.prometheus import Families, gauge, process_families
 
 logger = logging.getLogger(__name__)
@@ -59,10 +60,6 @@ def present_families(redis_up: bool, waiting: int, settings: Settings) -> Iterab
     )
 
 
-def targets(workers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def targets(workers: Sequence[LiveWorker]) -> list[dict[str, Any]]:
     """Of each worker that serves metrics, where it does, and its name as a label."""
-    return [
-        {"targets": [worker["metrics"]], "labels": {"worker": worker["name"]}}
-        for worker in workers
-        if worker.get("metrics")
-    ]
+    return [{"targets": [worker.metrics], "labels": {"worker": worker.name}} for worker in workers if worker.metrics]

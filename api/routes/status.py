@@ -5,6 +5,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,6 +14,7 @@ from api.monitoring.fleet import lane_limits, read_fleet
 from api.monitoring.queue_depths import is_stalled, read_queues
 from api.monitoring.recent_batches import describe_recent
 from api.state import State, state_of
+from shared.contract.heartbeat import LiveWorker
 from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError, Unavailable
 
@@ -29,7 +31,7 @@ async def get_status(request: Request) -> Response:
             "model": await _default_model(state),
             "models": state.catalog.models,
             "aliases": state.aliases.table,
-            "workers": [{name: of for name, of in worker.items() if name != "recent"} for worker in fleet.workers],
+            "workers": [_worker_json(worker) for worker in fleet.workers],
             "recent": describe_recent(fleet.workers),
             "trainers": await state.trainings.trainers(),
             "queues": {
@@ -39,7 +41,7 @@ async def get_status(request: Request) -> Response:
             "refusals": state.metrics.refusals,
             "drift": fleet.drift,
             "shadows": fleet.shadows,
-            "takeovers": sum(worker["takeovers"] for worker in fleet.workers),
+            "takeovers": sum(worker.takeovers for worker in fleet.workers),
             "dead_letters": fleet.dead_letters,
             "dataset": {"name": state.test_set.name, "images": len(state.test_set.images)},
         }
@@ -64,6 +66,13 @@ async def get_readyz(request: Request) -> Response:
             f"images have been queued for more than {stall_s:g} s, and no worker finishes a batch", "not_ready"
         )
     return Json({"status": "ok", "workers": len(workers)})
+
+
+def _worker_json(worker: LiveWorker) -> dict[str, Any]:
+    """Return a worker's heartbeat without its histograms, which `recent` sums up."""
+    described: dict[str, Any] = msgspec.to_builtins(worker)
+    del described["recent"]
+    return described
 
 
 async def _default_model(state: State) -> dict[str, Any]:

@@ -5,7 +5,7 @@ switches, and who did it is recorded in the same step. Entries that are queued h
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import orjson
 
 from api.queue.workers import Workers
 from shared.contract.alias import Alias, decode_alias, encode_alias
+from shared.contract.heartbeat import LiveWorker
 from shared.errors import ModelError, NotFound, Unavailable
 from shared.redis import keys
 from shared.redis.connection import Client
@@ -64,17 +65,17 @@ async def prepare(client: Client, workers: Workers, refs: Iterable[str], wait_s:
         await asyncio.sleep(POLL_S)
 
 
-def unready(workers: Sequence[Mapping[str, Any]], refs: Sequence[str]) -> str:
+def unready(workers: Sequence[LiveWorker], refs: Sequence[str]) -> str:
     """Who has not loaded what, by the workers' heartbeats; empty when all have everything."""
     if not workers:
         return f"no worker is there to load {', '.join(refs)}"
     faults: list[str] = []
     for worker in workers:
-        reasons = worker.get("failed_models", {})
+        reasons = worker.failed_models
         faults += [
-            f"{worker['name']} has not loaded {ref}" + (f" ({reasons[ref]})" if ref in reasons else "")
+            f"{worker.name} has not loaded {ref}" + (f" ({reasons[ref]})" if ref in reasons else "")
             for ref in refs
-            if ref not in worker["models"]
+            if ref not in worker.models
         ]
     return "; ".join(faults)
 

@@ -21,7 +21,7 @@ up), `trainer`, `started_ms`, `lease_ms` (unix time until which nobody else take
 lines) as they come about; `finished_ms` once it is final.
 """
 
-from typing import Literal
+from shared.contract.lane import Lane
 
 PREFIX = "mnistified:"
 GROUP = "workers"
@@ -41,9 +41,6 @@ TRAININGS_DUE = (
 TRAINERS = PREFIX + "trainers"  # sorted set: trainer name -> unix time (s) of its last heartbeat
 WANTED = PREFIX + "wanted"  # sorted set: `name@version` that workers shall have loaded -> unix time (s) until which
 LAYERS = PREFIX + "layers"  # list, bounded: the keys of layers blobs, oldest first; beyond the bound they go
-
-Lane = Literal["interactive", "bulk"]
-LANES: tuple[Lane, Lane] = ("interactive", "bulk")
 
 
 def stream(model: str, lane: Lane, shard: int = 0) -> str:

@@ -12,6 +12,7 @@ from api.monitoring.fleet import Fleet, fleet_families
 from api.routes.metrics import present_families
 from shared.config.settings import Settings
 from shared.errors import Reason
+from tests.support.heartbeats import NOTHING_LOADED
 from tests.support.processes import ROOT
 from worker.reporting.metrics import Metrics as WorkerMetrics
 
@@ -19,7 +20,7 @@ NO_FLEET = Fleet(workers=[], queues={}, stalled=False, lost_workers=0, dead_lett
 FAMILIES: list[Metric] = [
     *present_families(True, 0, Settings()),
     *ApiMetrics().families(),
-    *WorkerMetrics().families(0, {"models": {}, "failed_models": {}}),
+    *WorkerMetrics().families(0, NOTHING_LOADED),
     *fleet_families(NO_FLEET, Settings()),
 ]
 DOCUMENT = (ROOT / "docs" / "metrics.md").read_text()

@@ -9,8 +9,10 @@ from pathlib import Path
 import orjson
 import redis
 
+from shared.contract.heartbeat import HEARTBEAT_CODEC
 from shared.models.registry import load_version
 from shared.redis import keys
+from tests.support.heartbeats import live_worker
 from tests.support.processes import ROOT
 
 DEFAULT = load_version(ROOT / "models", "cnn")  # what answers where a request names no model
@@ -35,13 +37,5 @@ def copy_version(models_dir: Path, version: int, passed: bool | None = True, nam
 
 def beat(client: "redis.Redis", worker: str, *refs: str, age_s: float = 0.0) -> None:
     """A heartbeat of a worker that is nowhere, with `refs` loaded."""
-    engine = {"engine": "litert", "batch_images": 32, "images_per_s": 1000, "batch_ms": {}}
-    state = {
-        "name": worker,
-        "models": dict.fromkeys(refs, engine),
-        "recent_images_per_s": 0.0,
-        "takeovers": 0,
-        "last_batch": None,
-    }
     client.zadd(keys.WORKERS, {worker: time.time() - age_s})
-    client.set(keys.worker(worker), orjson.dumps(state), ex=60)
+    client.set(keys.worker(worker), HEARTBEAT_CODEC.encode(live_worker(worker, *refs)), ex=60)

@@ -3,8 +3,8 @@
 import threading
 from typing import Protocol
 
+from shared.contract.lane import Lane
 from shared.contract.model_ref import ModelRef
-from shared.redis.keys import Lane
 from worker.batching.order import Queues
 from worker.delivery import Delivery, Slice
 

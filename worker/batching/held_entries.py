@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from shared.contract.entry import OVERHEAD_BYTES, PIXELS_FIELD, decode_entry
+from shared.contract.lane import Lane
 from shared.errors import EntryError
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.connection import Client
-from shared.redis.keys import Lane
 from worker.batching.backlog import Backlog
 from worker.batching.finish import Finisher
 from worker.batching.suspects import Suspects

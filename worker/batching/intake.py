@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
+from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.connection import Client
-from shared.redis.keys import Lane
 from worker.batching.backlog import Backlog
 from worker.batching.held_entries import Deliveries
 from worker.watchdog import Pulse
@@ -26,7 +26,7 @@ ENTRIES_PER_PULL: dict[Lane, int] = {"interactive": 8, "bulk": 1}
 def ensure_groups(client: Client, models: Sequence[str]) -> None:
     """Make the streams and the consumer group of each model, where they are not there."""
     for model in models:
-        for lane in keys.LANES:
+        for lane in LANES:
             for stream in keys.streams(model, lane):
                 try:
                     client.xgroup_create(stream, keys.GROUP, id="0", mkstream=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from redis.exceptions import OutOfMemoryError
 
+from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.connection import Client
-from shared.redis.keys import Lane
 from shared.redis.script import Script
 from worker.batching.held_entries import Deliveries, RawEntry
 
@@ -86,9 +86,7 @@ class Leases:
                     self._client.xgroup_delconsumer(stream, keys.GROUP, consumer["name"])
 
     def _streams(self) -> list[tuple[str, Lane]]:
-        return [
-            (stream, lane) for model in self._models() for lane in keys.LANES for stream in keys.streams(model, lane)
-        ]
+        return [(stream, lane) for model in self._models() for lane in LANES for stream in keys.streams(model, lane)]
 
     def _attempt(self, stream: str, entry_id: bytes) -> int:
         pending = self._client.xpending_range(stream, keys.GROUP, entry_id, entry_id, 1)

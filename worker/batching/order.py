@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Mapping
 
-from shared.redis.keys import LANES, Lane
+from shared.contract.lane import LANES, Lane
 from worker.delivery import Delivery, Slice
 
 

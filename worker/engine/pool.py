@@ -11,9 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from shared.config.settings import Settings, engine_threads
+from shared.contract.heartbeat import VersionState
 from shared.errors import ModelError
 from shared.models.mirror import open_registry
 from shared.models.registry import ModelVersion, load_version
@@ -77,20 +77,20 @@ class Engines:
         with self._lock:
             return {ref: reason for ref, (reason, _) in self._failed.items()}
 
-    def state(self) -> dict[str, dict[str, Any]]:
-        """Of each loaded version. `images_per_s` is of all the engines that run at a time, `batch_ms` of one alone."""
+    def state(self) -> dict[str, VersionState]:
+        """Describe each loaded version."""
         now_s = self._clock_s()
         return {
-            ref: {
-                "engine": loaded.first.kind,
-                "batch_images": loaded.first.best_batch_images,
-                "batch_limit_images": loaded.limit.images,
-                "images_per_s": round(self.at_a_time * loaded.first.calibration.images_per_s),
-                "batch_ms": {str(size): round(ms, 3) for size, ms in loaded.first.calibration.ms_of_size.items()},
-                "measured_as": loaded.like or ref,
-                "idle_s": round(now_s - loaded.used_s, 1),
-                "memory_bytes": loaded.memory_bytes,
-            }
+            ref: VersionState(
+                engine=loaded.first.kind,
+                batch_images=loaded.first.best_batch_images,
+                batch_limit_images=loaded.limit.images,
+                images_per_s=round(self.at_a_time * loaded.first.calibration.images_per_s),
+                batch_ms={str(size): round(ms, 3) for size, ms in loaded.first.calibration.ms_of_size.items()},
+                measured_as=loaded.like or ref,
+                idle_s=round(now_s - loaded.used_s, 1),
+                memory_bytes=loaded.memory_bytes,
+            )
             for ref, loaded in self.loaded.items()
         }
 

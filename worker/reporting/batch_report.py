@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from shared.contract.entry import Entry
-from shared.redis.keys import Lane
+from shared.contract.lane import Lane
 from shared.telemetry.logs import fields
 from worker.delivery import Slice
 

@@ -1,19 +1,17 @@
-"""What a worker tells of itself, every few seconds, for `/status`, `/readyz` and the API's own judgement."""
+"""Writes the heartbeat of a worker, from which the API knows that the worker lives and what it does."""
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import orjson
-
+from shared.contract.heartbeat import HEARTBEAT_CODEC, Heartbeat, LastBatch, LoaderState, Recent
 from shared.redis import keys
 from shared.redis.connection import Client
 from shared.redis.script import Script
 from worker.reporting.batch_report import BatchReport
 from worker.reporting.metrics import Metrics, Totals
 
-MIN_RATE_S = 0.5  # a rate over less says little: a beat may follow another at once
+MIN_RATE_S = 0.5  # a rate over less time says little, and two heartbeats may follow each other at once
 # The removal is the first write, because a Redis that is out of memory accepts it, and then the writes after it.
 BEAT = Script(
     "BEAT",
@@ -28,10 +26,10 @@ redis.call('SET', worker, heartbeat, 'EX', ttl_s)
 )
 
 
-class Heartbeat:
-    """Hears of batches (from the threads that run models) and tells of them (from the keeper's).
+class HeartbeatWriter:
+    """Counts batches for the threads that run models, and writes heartbeats for the keeper's thread.
 
-    `metrics_at` is where this worker serves its metrics, empty where it does not.
+    `metrics_at` is the address of this worker's metrics, empty if it serves none.
     """
 
     def __init__(self, client: Client, worker_name: str, ttl_s: int, metrics: Metrics, metrics_at: str) -> None:
@@ -49,65 +47,69 @@ class Heartbeat:
     def count(self, report: BatchReport) -> None:
         self._last = report
 
-    def beat(self, models: Mapping[str, Any], takeovers: int) -> None:
-        """Write the heartbeat and keep this worker in the set of those that live; `models` is the loader's state."""
-        state = orjson.dumps(self._state(takeovers) | dict(models))
+    def write(self, models: LoaderState, takeovers: int) -> None:
+        """Write the heartbeat and keep this worker in the set of live workers."""
         call = BEAT(
             workers=keys.WORKERS,
             worker=keys.worker(self._name),
             name=self._name,
-            heartbeat=state,
+            heartbeat=HEARTBEAT_CODEC.encode(self._heartbeat(models, takeovers)),
             now_s=time.time(),
             ttl_s=self._ttl_s,
         )
         self._client.eval(*call)
 
     def leave(self) -> None:
-        """Say that this worker is gone, so that nobody waits for its silence to be noticed."""
+        """Remove this worker from the live workers, so that the API need not wait for its heartbeats to stop."""
         with self._client.pipeline() as pipeline:
             pipeline.delete(keys.worker(self._name))
             pipeline.zrem(keys.WORKERS, self._name)
             pipeline.execute()
 
-    def _state(self, takeovers: int) -> dict[str, Any]:
+    def _heartbeat(self, models: LoaderState, takeovers: int) -> Heartbeat:
         last = self._last
         totals = self._metrics.totals()
         now_s = time.monotonic()
         if now_s - self._beaten_s >= MIN_RATE_S:
             self._recent = recent(self._beaten, totals, now_s - self._beaten_s)
             self._beaten_s, self._beaten = now_s, totals
-        return {
-            "name": self._name,
-            "pid": os.getpid(),
-            "started_s": round(self._started_s, 3),
-            "recent_images_per_s": round(self._recent["images"] / self._recent["seconds"], 1),
-            "recent": self._recent,
-            "batches": totals.batches,
-            "images": totals.images,
-            "failed": totals.failed,
-            "takeovers": takeovers,
-            "metrics": self._metrics_at,
-            "last_batch": None
+        return Heartbeat(
+            name=self._name,
+            pid=os.getpid(),
+            started_s=round(self._started_s, 3),
+            recent_images_per_s=round(self._recent.images / self._recent.seconds, 1),
+            recent=self._recent,
+            batches=totals.batches,
+            images=totals.images,
+            failed=totals.failed,
+            takeovers=takeovers,
+            metrics=self._metrics_at,
+            last_batch=None
             if last is None
-            else {
-                "model": last.model,
-                "images": last.images,
-                "finished_s": round(last.finished_s, 3),
-                "took_ms": round(last.took_ms, 3),
-            },
-        }
+            else LastBatch(
+                model=last.model,
+                images=last.images,
+                finished_s=round(last.finished_s, 3),
+                took_ms=round(last.took_ms, 3),
+            ),
+            engines=models.engines,
+            models=models.models,
+            loading_model=models.loading_model,
+            failed_models=models.failed_models,
+            wanted_models=models.wanted_models,
+        )
 
 
-def recent(before: Totals, now: Totals, seconds: float) -> dict[str, Any]:
-    """What was done in between; lists are counts by bucket of shared/telemetry/prometheus.py."""
-    return {
-        "seconds": round(seconds, 3),
-        "batches": now.batches - before.batches,
-        "images": now.images - before.images,
-        "batch_images": _difference(before.batch_images, now.batch_images),
-        "model_s": _difference(before.model_s, now.model_s),
-        "queue_s": {lane: _difference(before.queue_s[lane], counts) for lane, counts in now.queue_s.items()},
-    }
+def recent(before: Totals, now: Totals, seconds: float) -> Recent:
+    """Return the work between two totals."""
+    return Recent(
+        seconds=round(seconds, 3),
+        batches=now.batches - before.batches,
+        images=now.images - before.images,
+        batch_images=_difference(before.batch_images, now.batch_images),
+        model_s=_difference(before.model_s, now.model_s),
+        queue_s={lane: _difference(before.queue_s[lane], counts) for lane, counts in now.queue_s.items()},
+    )
 
 
 def _difference(before: Sequence[int], now: Sequence[int]) -> list[int]:

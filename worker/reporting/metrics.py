@@ -2,13 +2,13 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
-from shared.redis.keys import LANES, Lane
+from shared.contract.heartbeat import LoaderState
+from shared.contract.lane import LANES, Lane
 from shared.telemetry.prometheus import BATCH_IMAGES, SECONDS, Histogram, counter, gauge, histogram
 from worker.delivery import Delivery
 from worker.reporting.batch_report import BatchReport
@@ -82,8 +82,8 @@ class Metrics:
                 },
             )
 
-    def families(self, takeovers: int, models: Mapping[str, Any]) -> Iterable[Metric]:
-        """For Prometheus; `models` is the loader's state."""
+    def families(self, takeovers: int, models: LoaderState) -> Iterable[Metric]:
+        """Yield the metrics for Prometheus."""
         with self._lock:
             return [
                 *self._measured(),
@@ -135,38 +135,37 @@ class Metrics:
         )
 
 
-def version_families(models: Mapping[str, Any]) -> Iterable[Metric]:
-    """`models` is the loader's state."""
-    loaded = models["models"]
+def version_families(state: LoaderState) -> Iterable[Metric]:
+    loaded = state.models
     yield gauge(
         "mnistified_loaded_version",
         "Which versions does this worker have loaded, in which engine? Always 1",
         ("version", "engine"),
-        {(ref, one["engine"]): 1 for ref, one in loaded.items()},
+        {(ref, one.engine): 1 for ref, one in loaded.items()},
     )
     yield gauge(
         "mnistified_batch_limit_images",
         "How large may batches be? What was calibrated, less while MAX_BATCH_MS would not be kept",
         ("version",),
-        {(ref,): one["batch_limit_images"] for ref, one in loaded.items()},
+        {(ref,): one.batch_limit_images for ref, one in loaded.items()},
     )
     yield gauge(
         "mnistified_calibrated_images_per_second",
         "How much could this worker do? All of its engines together, as measured when the version was loaded",
         ("version",),
-        {(ref,): one["images_per_s"] for ref, one in loaded.items()},
+        {(ref,): one.images_per_s for ref, one in loaded.items()},
     )
     yield gauge(
         "mnistified_version_bytes",
         "How much memory does a version take? What the process grew by when it was loaded",
         ("version",),
-        {(ref,): one["memory_bytes"] for ref, one in loaded.items() if one["memory_bytes"] is not None},
+        {(ref,): one.memory_bytes for ref, one in loaded.items() if one.memory_bytes is not None},
     )
     yield gauge(
         "mnistified_failed_version",
         "Which versions would not load? Always 1; /status has the reason",
         ("version",),
-        dict.fromkeys(((ref,) for ref in models["failed_models"]), 1),
+        dict.fromkeys(((ref,) for ref in state.failed_models), 1),
     )
 
 

@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from shared.config.settings import Settings
+from shared.contract.heartbeat import LoaderState
 from shared.errors import ModelError
 from shared.models.registry import list_models
 from worker.batching.backlog import Backlog
@@ -95,18 +95,18 @@ class Loader:
             while (ref := self._next()) is not None and not self._ended.is_set():
                 self._load(ref)
 
-    def state(self) -> dict[str, Any]:
-        """What is loaded and what is to be, for the heartbeat and for `inspect models`."""
+    def state(self) -> LoaderState:
+        """Describe the versions that are loaded or should be, for the heartbeat and for `inspect models`."""
         most = self._settings.max_loaded_models
         crowded_out = self._residency().crowded_out(self._engines.least_recently_used(), most)
         no_room = f"MAX_LOADED_MODELS={most} others are loaded and needed"
-        return {
-            "engines": self._engines.at_a_time,
-            "models": self._engines.state(),
-            "loading_model": self._loading,
-            "failed_models": dict.fromkeys(crowded_out, no_room) | self._engines.failed,
-            "wanted_models": sorted(self._wishes().wanted),
-        }
+        return LoaderState(
+            engines=self._engines.at_a_time,
+            models=self._engines.state(),
+            loading_model=self._loading,
+            failed_models=dict.fromkeys(crowded_out, no_room) | self._engines.failed,
+            wanted_models=sorted(self._wishes().wanted),
+        )
 
     def _read_registry(self) -> None:
         names = set(self.models)

@@ -9,7 +9,9 @@ from api.monitoring.queue_depths import LaneDepth
 from api.queue.workers import lost_workers
 from api.routes.metrics import targets
 from shared.config.settings import Settings
+from shared.contract.heartbeat import LiveWorker
 from shared.telemetry.prometheus import Families
+from tests.support.heartbeats import live_worker
 
 SETTINGS = Settings(max_queued_bulk_images=1000, max_queued_bulk_bytes=10_000)
 
@@ -46,7 +48,7 @@ def test_a_lane_is_as_full_as_the_nearer_of_its_limits(depth: tuple[int, int], s
 
 
 def test_late_workers_are_told_from_those_that_beat() -> None:
-    told = fleet(workers=[{"late": False}, {"late": True}, {"late": False}])
+    told = fleet(workers=[live_worker(late=late) for late in (False, True, False)])
     assert values(told, "mnistified_fleet_workers") == {("beating",): 2, ("late",): 1}
 
 
@@ -76,8 +78,8 @@ def test_a_shadows_images_are_told_by_outcome() -> None:
     }
 
 
-def seen(name: str, silent_s: float = 0.5, started_s: float = 100.0) -> dict[str, Any]:
-    return {"name": name, "silent_s": silent_s, "started_s": started_s}
+def seen(name: str, silent_s: float = 0.5, started_s: float = 100.0) -> LiveWorker:
+    return live_worker(name, silent_s=silent_s, started_s=started_s)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def seen(name: str, silent_s: float = 0.5, started_s: float = 100.0) -> dict[str
     ],
 )
 def test_a_worker_is_lost_when_it_ends_without_a_word(
-    before: list[dict[str, Any]], now: list[dict[str, Any]], lost: int
+    before: list[LiveWorker], now: list[LiveWorker], lost: int
 ) -> None:
     assert lost_workers(before, now, since_s=1.0, ttl_s=10) == lost
 
@@ -102,9 +104,5 @@ def test_nobody_is_lost_while_it_was_us_who_did_not_listen() -> None:
 
 
 def test_workers_are_found_where_they_serve_metrics() -> None:
-    workers = [
-        {"name": "a@x", "metrics": "127.0.0.1:5002"},
-        {"name": "b@x", "metrics": ""},
-        {"name": "of an old version"},
-    ]
+    workers = [live_worker("a@x", metrics="127.0.0.1:5002"), live_worker("b@x", metrics="")]
     assert targets(workers) == [{"targets": ["127.0.0.1:5002"], "labels": {"worker": "a@x"}}]

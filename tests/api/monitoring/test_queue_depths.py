@@ -1,11 +1,11 @@
 """What counts as progress: pure."""
 
-from typing import Any
-
 import pytest
 
 from api.monitoring.queue_depths import LaneDepth, is_stalled
 from api.queue.workers import drain_rate
+from shared.contract.heartbeat import LastBatch, LiveWorker
+from tests.support.heartbeats import live_worker
 
 
 def depths(oldest_s: float) -> dict[str, dict[str, LaneDepth]]:
@@ -13,8 +13,10 @@ def depths(oldest_s: float) -> dict[str, dict[str, LaneDepth]]:
     return {"cnn": {"interactive": idle, "bulk": LaneDepth(5, 5000, oldest_s)}, "other": {"interactive": idle}}
 
 
-def worker(finished_s: float | None) -> dict[str, Any]:
-    return {"last_batch": None if finished_s is None else {"finished_s": finished_s}}
+def worker(finished_s: float | None) -> LiveWorker:
+    if finished_s is None:
+        return live_worker()
+    return live_worker(last_batch=LastBatch(model="cnn@1", images=1, finished_s=finished_s, took_ms=1.0))
 
 
 @pytest.mark.parametrize(
@@ -39,13 +41,13 @@ def test_a_queue_is_stalled_when_it_is_old_and_nobody_finishes_anything(
 
 @pytest.mark.parametrize(
     ("able", "lately", "rate"),
-    [([], [], 0.0), ([1000.0], [0.0], 1000.0), ([1000.0], [400.0], 400.0), ([1000.0, 1000.0], [90.0, 90.0], 2000.0)],
+    [([], [], 0.0), ([1000], [0.0], 1000.0), ([1000], [400.0], 400.0), ([1000, 1000], [90.0, 90.0], 2000.0)],
 )
 def test_busy_workers_are_as_fast_as_they_were_lately_and_idle_ones_as_they_can_be(
-    able: list[float], lately: list[float], rate: float
+    able: list[int], lately: list[float], rate: float
 ) -> None:
     workers = [
-        {"models": {"cnn@1": {"images_per_s": most}}, "recent_images_per_s": recent}
+        live_worker("w1", "cnn@1", images_per_s=most, recent_images_per_s=recent)
         for most, recent in zip(able, lately, strict=True)
     ]
     assert drain_rate(workers) == rate

@@ -1,30 +1,29 @@
 """What all workers did lately, out of their heartbeats."""
 
-from typing import Any
-
 import pytest
 
 from api.monitoring.recent_batches import describe_recent
+from shared.contract.heartbeat import LiveWorker, Recent
 from shared.telemetry.prometheus import BATCH_IMAGES, SECONDS, Histogram
+from tests.support.heartbeats import live_worker
 
 
-def worker(images: int, seconds: float, queue_s: float, batch_images: int) -> dict[str, Any]:
+def worker(images: int, seconds: float, queue_s: float, batch_images: int) -> LiveWorker:
     """Batches of `batch_images`, all interactive."""
     batches = images // batch_images
     sizes, waited, model = Histogram(BATCH_IMAGES), Histogram(SECONDS), Histogram(SECONDS)
     sizes.add(batch_images, batches)
     waited.add(queue_s, images)
     model.add(0.002, batches)
-    return {
-        "recent": {
-            "seconds": seconds,
-            "batches": batches,
-            "images": images,
-            "batch_images": sizes.counts,
-            "model_s": model.counts,
-            "queue_s": {"interactive": waited.counts, "bulk": Histogram(SECONDS).counts},
-        }
-    }
+    recent = Recent(
+        seconds=seconds,
+        batches=batches,
+        images=images,
+        batch_images=sizes.counts,
+        model_s=model.counts,
+        queue_s={"interactive": waited.counts, "bulk": Histogram(SECONDS).counts},
+    )
+    return live_worker(recent=recent)
 
 
 def test_rates_are_added_up_whenever_each_worker_told_its_own() -> None:
@@ -48,7 +47,11 @@ def test_quantiles_are_of_all_workers_images() -> None:
 
 def test_nothing_has_no_times() -> None:
     idle = worker(0, 2.5, 0.001, 1)
-    for told in (describe_recent([]), describe_recent([idle]), describe_recent([{"name": "of an older version"}])):
+    for told in (
+        describe_recent([]),
+        describe_recent([idle]),
+        describe_recent([live_worker("of an older version", recent=None)]),
+    ):
         assert told == {
             "images_per_s": 0.0,
             "batches_per_s": 0.0,

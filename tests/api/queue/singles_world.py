@@ -17,9 +17,9 @@ from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.block import Block
 from shared.contract.entry import Entry
+from shared.contract.lane import Lane
 from shared.errors import QueueFull
 from shared.images import IMAGE_BYTES
-from shared.redis.keys import Lane
 
 Asked: TypeAlias = "asyncio.Task[tuple[Block, int, str]]"
 

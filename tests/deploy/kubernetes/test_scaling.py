@@ -6,6 +6,7 @@ import pytest
 
 from api.app import ROUTES
 from shared.config.settings import Settings
+from shared.contract.lane import LANES
 from shared.redis import keys
 from tests.deploy.kubernetes.manifests import KEDA, MANIFESTS, OURS, PROGRAMS, Manifest, one
 from tests.support.system import System
@@ -22,7 +23,7 @@ def test_keda_looks_at_every_stream_of_the_default_model_and_adds_them_up() -> N
     spec = one("ScaledObject", "worker")["spec"]
     streams = [trigger["metadata"]["stream"] for trigger in spec["triggers"]]
     model = Settings().default_model
-    assert streams == [stream for lane in keys.LANES for stream in keys.streams(model, lane)]
+    assert streams == [stream for lane in LANES for stream in keys.streams(model, lane)]
     modifiers = spec["advanced"]["scalingModifiers"]
     assert set(modifiers) == {"formula", "target", "metricType"}
     assert modifiers["formula"].split(" + ") == [trigger["name"] for trigger in spec["triggers"]]

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from shared.redis.keys import Lane
+from shared.contract.lane import Lane
 from tests.worker.support.deliveries_of import delivery
 from tests.worker.support.versions_of import FakeVersions
 from worker.batching.backlog import PARKED_IMAGES, Backlog

@@ -10,6 +10,7 @@ import pytest
 from shared.config.settings import Settings
 from shared.contract.block import decode_block
 from shared.contract.entry import encode_header
+from shared.contract.lane import Lane
 from shared.redis import keys
 from shared.redis.connection import Client
 from tests.worker.support.deliveries_of import delivery
@@ -42,7 +43,7 @@ def count_queued(client: Client, made: Delivery) -> None:
         client.hincrby(keys.queued("cnn", made.lane), field, count)
 
 
-def queued(client: Client, lane: keys.Lane) -> tuple[int, int]:
+def queued(client: Client, lane: Lane) -> tuple[int, int]:
     """Images and bytes that count as queued."""
     images, size_bytes = client.hmget(keys.queued("cnn", lane), "images", "bytes")
     return int(images), int(size_bytes)

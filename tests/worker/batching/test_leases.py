@@ -7,6 +7,7 @@ import pytest
 from shared.config.settings import Settings
 from shared.contract.block import decode_block
 from shared.contract.entry import Entry, encode_header
+from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.connection import Client
 from tests.worker.support.deliveries_of import images
@@ -39,7 +40,7 @@ class Worker:
         stopping = threading.Event()
         self.intakes = [
             Intake(client, lane, "cnn", name, self.backlog, self.deliveries, stopping, Watchdog(1).redis_pulse(lane))
-            for lane in keys.LANES
+            for lane in LANES
         ]
 
     def pull(self) -> None:
@@ -53,7 +54,7 @@ class Worker:
 
 
 def put(client: Client, uid: str, chunk: int | None = None, count: int = 2, shard: int = 0) -> None:
-    lane: keys.Lane = "interactive" if chunk is None else "bulk"
+    lane: Lane = "interactive" if chunk is None else "bulk"
     entry = Entry(uid, "cnn@1", images(count).tobytes(), 0, chunk=chunk)
     client.xadd(keys.stream("cnn", lane, shard), {"h": encode_header(entry), "x": bytes(entry.pixels)})
     client.hincrby(keys.queued("cnn", lane), "images", count)

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.redis.keys import LANES, Lane
+from shared.contract.lane import LANES, Lane
 from tests.worker.support.deliveries_of import delivery
 from worker.batching.order import Queues
 from worker.delivery import Delivery

@@ -3,7 +3,8 @@ import logging
 import pytest
 
 from shared.contract.entry import Entry, Origin
-from shared.redis.keys import Lane, stream
+from shared.contract.lane import Lane
+from shared.redis.keys import stream
 from tests.worker.support.deliveries_of import images
 from worker.delivery import Delivery, Slice
 from worker.reporting.batch_report import MAX_LINKS, MAX_REQUEST_IDS, BatchReport, log_batch, report_of

@@ -56,10 +56,10 @@ def test_recent_is_what_came_since() -> None:
     before = metrics.totals()
     metrics.count(batch(interactive=1, bulk=0))
     told = recent(before, metrics.totals(), 2.5)
-    assert (told["seconds"], told["batches"], told["images"]) == (2.5, 1, 1)
-    assert told["batch_images"] == counts_of(BATCH_IMAGES, (1, 1))
-    assert told["queue_s"]["interactive"] == counts_of(SECONDS, (0.004, 1))
-    assert sum(told["queue_s"]["bulk"]) == 0
+    assert (told.seconds, told.batches, told.images) == (2.5, 1, 1)
+    assert told.batch_images == counts_of(BATCH_IMAGES, (1, 1))
+    assert told.queue_s["interactive"] == counts_of(SECONDS, (0.004, 1))
+    assert sum(told.queue_s["bulk"]) == 0
 
 
 @pytest.mark.timeout(10)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from shared.contract.entry import Entry
-from shared.redis.keys import Lane, stream
+from shared.contract.lane import Lane
+from shared.redis.keys import stream
 from worker.delivery import Delivery
 
 

@@ -103,9 +103,9 @@ def test_a_wanted_version_is_loaded_with_an_engine_for_each_turn(models_dir: Pat
         assert len(worker.engines.loaded["cnn@2"].idle) == 2
         np.testing.assert_array_equal(worker.run_batch("cnn@2"), worker.run_batch("cnn@1"))
         state = worker.loader.state()
-        assert state["wanted_models"] == ["cnn@2"]
-        assert state["loading_model"] is None
-        assert set(state["models"]) == {"cnn@1", "cnn@2"}
+        assert state.wanted_models == ["cnn@2"]
+        assert state.loading_model is None
+        assert set(state.models) == {"cnn@1", "cnn@2"}
 
 
 def test_a_like_version_is_not_measured_anew_and_another_one_is(models_dir: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_like_version_is_not_measured_anew_and_another_one_is(models_dir: Path
             worker.wish(ref)
             worker.wait_for(ref)
             assert (worker.engines.loaded[ref].first.calibration is known) == (like == "cnn@1")
-            assert worker.loader.state()["models"][ref]["measured_as"] == like
+            assert worker.loader.state().models[ref].measured_as == like
 
 
 def test_batches_of_other_versions_run_while_one_is_loaded(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_batches_of_other_versions_run_while_one_is_loaded(models_dir: Path, mon
         worker.backlog.put([delivery(3, "interactive", model="cnn@2")])
         worker.loader.wake()
         assert begun.wait(LONG_S)
-        assert worker.loader.state()["loading_model"] == "cnn@2"
+        assert worker.loader.state().loading_model == "cnn@2"
         assert worker.run_batch("cnn@1").shape == (1, 10)
         assert worker.backlog.take() == []
         go_on.set()
@@ -219,7 +219,7 @@ def test_a_version_that_will_not_load_is_told_and_what_waits_for_it_is_run_to_fa
         worker.backlog.put([delivery(2, model="broken@1")])
         worker.loader.wake()
         assert worker.backlog.wait()
-        assert "broken@1 will not load" in worker.loader.state()["failed_models"]["broken@1"]
+        assert "broken@1 will not load" in worker.loader.state().failed_models["broken@1"]
         assert sum(part.count for part in worker.backlog.take()) == 2
         with pytest.raises(ModelError, match="will not load"), worker.engines.engine("broken@1"):
             raise AssertionError("there is no engine to run")

@@ -1,0 +1,88 @@
+"""The heartbeat: what a worker reports about itself every few seconds, as JSON under `keys.worker`."""
+
+import msgspec
+
+from shared.contract.json_codec import JsonCodec
+from shared.contract.lane import Lane
+
+
+class VersionState(msgspec.Struct, frozen=True, kw_only=True):
+    """One version in a worker's memory.
+
+    `images_per_s` is the rate of all its engines together, `batch_ms` the time of one engine by batch size.
+    """
+
+    engine: str
+    batch_images: int
+    batch_limit_images: int
+    images_per_s: int
+    batch_ms: dict[str, float]
+    measured_as: str
+    idle_s: float
+    memory_bytes: int | None
+
+
+class LoaderState(msgspec.Struct, frozen=True, kw_only=True):
+    """The versions of a worker, each as `name@version`. `failed_models` holds the reason for each failure."""
+
+    engines: int
+    models: dict[str, VersionState]
+    loading_model: str | None
+    failed_models: dict[str, str] = {}
+    wanted_models: list[str]
+
+
+class Recent(msgspec.Struct, frozen=True, kw_only=True):
+    """The work between two heartbeats. Lists are counts by bucket of `shared/telemetry/prometheus.py`.
+
+    `queue_s` counts images, `model_s` and `batch_images` count batches.
+    """
+
+    seconds: float
+    batches: int
+    images: int
+    batch_images: list[int]
+    model_s: list[int]
+    queue_s: dict[Lane, list[int]]
+
+
+class LastBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """The last batch of a worker. `finished_s` is unix time."""
+
+    model: str
+    images: int
+    finished_s: float
+    took_ms: float
+
+
+class Heartbeat(LoaderState, frozen=True, kw_only=True):
+    """A heartbeat. `started_s` is unix time, `metrics` the address of the worker's metrics or ''.
+
+    `batches`, `images` and `failed` count from the start of the worker.
+    """
+
+    name: str
+    pid: int
+    started_s: float = 0.0
+    recent_images_per_s: float
+    recent: Recent | None = None  # an older worker reports none
+    batches: int
+    images: int
+    failed: int
+    takeovers: int
+    metrics: str = ""
+    last_batch: LastBatch | None
+
+
+class LiveWorker(Heartbeat, frozen=True, kw_only=True):
+    """The last heartbeat of a worker and its age, which the reader of the heartbeat adds.
+
+    A `late` worker has missed a heartbeat.
+    """
+
+    silent_s: float = 0.0
+    late: bool = False
+
+
+HEARTBEAT_CODEC: JsonCodec[Heartbeat] = JsonCodec(Heartbeat, "a heartbeat")
+LIVE_WORKER_CODEC: JsonCodec[LiveWorker] = JsonCodec(LiveWorker, "a heartbeat")

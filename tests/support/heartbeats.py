@@ -1,0 +1,50 @@
+"""Heartbeats of workers that do not exist."""
+
+from typing import Any
+
+from shared.contract.heartbeat import LiveWorker, LoaderState, Recent, VersionState
+from shared.contract.lane import LANES
+from shared.telemetry.prometheus import BATCH_IMAGES, SECONDS
+
+NOTHING_LOADED = LoaderState(engines=1, models={}, loading_model=None, failed_models={}, wanted_models=[])
+
+
+def live_worker(name: str = "w1", *refs: str, images_per_s: int = 1000, **fields: Any) -> LiveWorker:
+    """An idle worker with `refs` loaded; `fields` replace those of its heartbeat."""
+    version = VersionState(
+        engine="litert",
+        batch_images=32,
+        batch_limit_images=32,
+        images_per_s=images_per_s,
+        batch_ms={},
+        measured_as="",
+        idle_s=0.0,
+        memory_bytes=None,
+    )
+    no_times = [0] * (len(SECONDS) + 1)
+    idle: dict[str, Any] = {
+        "name": name,
+        "pid": 1,
+        "started_s": 0.0,
+        "recent_images_per_s": 0.0,
+        "recent": Recent(
+            seconds=2.5,
+            batches=0,
+            images=0,
+            batch_images=[0] * (len(BATCH_IMAGES) + 1),
+            model_s=no_times,
+            queue_s=dict.fromkeys(LANES, no_times),
+        ),
+        "batches": 0,
+        "images": 0,
+        "failed": 0,
+        "takeovers": 0,
+        "metrics": "",
+        "last_batch": None,
+        "engines": 1,
+        "models": dict.fromkeys(refs, version),
+        "loading_model": None,
+        "failed_models": {},
+        "wanted_models": [],
+    }
+    return LiveWorker(**(idle | fields))
