@@ -86,7 +86,7 @@ ROUTES = [
 ]
 
 
-class HotRoute:
+class FastPath:
     """One path straight to its endpoint, everything else through the framework, which costs as much again."""
 
     def __init__(self, app: Starlette, path: str, endpoint: ASGIApp) -> None:
@@ -123,8 +123,8 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
         tasks = [
             asyncio.create_task(forever())
             for forever in (
-                state.replies.listen,
-                state.replies.sweep,
+                state.wakeups.listen,
+                state.wakeups.sweep,
                 state.workers.watch,
                 state.catalog.watch,
                 state.aliases.watch,
@@ -149,7 +149,7 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
         },
     )
     app.state.service = state
-    gate = Gate(HotRoute(app, CLASSIFY_PATH, CLASSIFY_IMAGE), Access(settings.api_keys))
+    gate = Gate(FastPath(app, CLASSIFY_PATH, CLASSIFY_IMAGE), Access(settings.api_keys))
     if tracing is None:
         return ObservingMiddleware(gate, settings.log_slow_ms, metrics)
     from api.http.request_spans import Spans

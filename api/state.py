@@ -10,16 +10,16 @@ from api.http.event_streams import EventStreams
 from api.images.decode_pool import Decoder
 from api.metrics import Metrics
 from api.queue.enqueue import Enqueuer
-from api.queue.job_store import Jobs
+from api.queue.job_store import JobStore
 from api.queue.redis_wire import Wires
 from api.queue.singles import Singles
-from api.queue.wakeups import Replies
+from api.queue.wakeups import Wakeups
 from api.queue.workers import Workers
 from api.versions.alias_table import NO_ALIASES, NO_CANARY, Aliases, choose_version, needs_aliases
 from api.versions.catalog import Catalog
 from api.versions.infer_statistics import VersionStatistics
 from api.versions.layers import Verbose
-from api.versions.retraining import Trainings
+from api.versions.retraining import Retraining
 from shared.config.settings import Settings
 from shared.contract.model_ref import ModelRef
 from shared.data.dataset import Split, find_mnist_dir, load_split
@@ -37,13 +37,13 @@ class State:
     test_set: Split
     catalog: Catalog
     aliases: Aliases
-    replies: Replies
+    wakeups: Wakeups
     singles: Singles
-    jobs: Jobs
+    jobs: JobStore
     workers: Workers
     verbose: Verbose
     decoder: Decoder
-    trainings: Trainings
+    retraining: Retraining
     event_streams: EventStreams
     metrics: Metrics
     statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
@@ -70,7 +70,7 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
     catalog = Catalog(open_registry(settings.models_dir, settings.models_cache_dir))
     require_default(catalog, settings.default_model)
     client = api_client(settings)
-    replies = Replies(client)
+    wakeups = Wakeups(client)
     wires = Wires(client)
     enqueuer = Enqueuer(client, wires, metrics, settings)
     return State(
@@ -79,14 +79,14 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
         wires=wires,
         test_set=load_split("test", find_mnist_dir(settings.mnist_dir)),
         catalog=catalog,
-        aliases=Aliases(client, replies.aliases_changed),
-        replies=replies,
-        singles=Singles(wires, enqueuer, replies, metrics, settings),
-        jobs=Jobs(client, enqueuer, replies, settings),
+        aliases=Aliases(client, wakeups.aliases_changed),
+        wakeups=wakeups,
+        singles=Singles(wires, enqueuer, wakeups, metrics, settings),
+        jobs=JobStore(client, enqueuer, wakeups, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
         decoder=Decoder(settings.max_fit_pixels, metrics),
         verbose=Verbose(client, catalog),
-        trainings=Trainings(client, settings),
+        retraining=Retraining(client, settings),
         event_streams=event_streams,
         metrics=metrics,
     )

@@ -21,7 +21,7 @@ from benchmarks.system.service import Service, running
 from shared.contract.heartbeat import HEARTBEAT_CODEC
 from shared.errors import MnistifiedError
 from shared.redis import keys
-from worker.reporting.heartbeat import BEAT
+from worker.reporting.heartbeat import WRITE_HEARTBEAT
 
 REAL_WORKERS = (6, 12)  # the difference is what one more costs
 SETTLE_S = 3.0
@@ -122,7 +122,7 @@ def write_heartbeats(service: Service, workers: int) -> tuple[int, float]:
         for number in range(workers):
             copy = f"copy-{number}"
             state = HEARTBEAT_CODEC.encode(msgspec.structs.replace(heartbeat, name=copy))
-            call = BEAT(
+            call = WRITE_HEARTBEAT(
                 workers=keys.WORKERS,
                 worker=keys.worker(copy),
                 name=copy,

@@ -32,7 +32,7 @@ def main() -> None:
     add_options(parser)
     arguments = parser.parse_args()
     try:
-        sys.exit(run(arguments.workers, trainer=arguments.trainer, door=arguments.door))
+        sys.exit(run(arguments.workers, trainer=arguments.trainer, celery_api=arguments.celery_api))
     except MnistifiedError as error:
         sys.exit(f"run: {error}")
 
@@ -40,10 +40,12 @@ def main() -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes (default: 1)")
     parser.add_argument("--trainer", action="store_true", help="with a trainer, which trains what the API is asked for")
-    parser.add_argument("--door", action="store_true", help="also the worker of the Celery door: docs/celery.md")
+    parser.add_argument(
+        "--door", action="store_true", dest="celery_api", help="also the worker of the Celery API: docs/celery.md"
+    )
 
 
-def run(workers: int, *, trainer: bool = False, door: bool = False) -> int:
+def run(workers: int, *, trainer: bool = False, celery_api: bool = False) -> int:
     """Start everything, say where it is, and block until it is stopped by INT or TERM. Returns the exit status.
 
     Raises MnistifiedError before anything is started: a bad setting, a port in use, no Redis to be had.
@@ -67,7 +69,7 @@ def run(workers: int, *, trainer: bool = False, door: bool = False) -> int:
         del programs["redis"]
     if not trainer:
         del programs["trainer"]
-    if not door:
+    if not celery_api:
         del programs["door"]
     CONFIG_FILE.write_text(supervisor_config(programs, workers, RUN_DIR))
     REDIS_URL_FILE.unlink(missing_ok=True)

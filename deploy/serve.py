@@ -36,7 +36,7 @@ def serve(arguments: argparse.Namespace) -> int:
         )  # what is relative in the settings' defaults lies there; and no module of a user's folder is ours
         if not os.environ.get("MODELS_DIR"):
             add_models(MODELS, Path(settings.models_dir))
-        return run(arguments.workers, trainer=arguments.trainer, door=arguments.door)
+        return run(arguments.workers, trainer=arguments.trainer, celery_api=arguments.celery_api)
     except MnistifiedError as error:
         raise ValueError(f"serve: {error}") from error
 

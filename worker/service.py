@@ -21,12 +21,12 @@ from shared.telemetry.prometheus import process_families
 from shared.telemetry.tracing import open_tracing
 from worker.batching.backlog import Backlog
 from worker.batching.finish import Finisher
-from worker.batching.held_entries import Deliveries
+from worker.batching.held_entries import HeldEntries
 from worker.batching.intake import BLOCK_MS, Intake, ensure_groups
-from worker.batching.leases import Leases, take_turns
+from worker.batching.leases import Leases, take_duties
 from worker.batching.runner import Runner
 from worker.batching.suspects import Suspects
-from worker.engine.pool import Engines
+from worker.engine.pool import EnginePool
 from worker.reporting.batch_report import BatchReport, log_batch
 from worker.reporting.drift import Drift
 from worker.reporting.heartbeat import HeartbeatWriter
@@ -34,7 +34,7 @@ from worker.reporting.metrics import Metrics
 from worker.reporting.metrics_port import serve_metrics
 from worker.reporting.tallies import Tallies
 from worker.threads import start_thread
-from worker.versions.desired import Listener, Wishes, read_wishes
+from worker.versions.desired import DesiredVersions, Listener, read_desired
 from worker.versions.loader import Loader
 from worker.versions.residency import default_version
 from worker.versions.shadow import Shadows
@@ -43,7 +43,7 @@ from worker.watchdog import Watchdog
 logger = logging.getLogger(__name__)
 
 DRIFT_WINDOWS_KEPT = 3  # two are read, and the last of them is still written while the next begins
-TURNS_PER_KEEP = 4  # so that a worker that dies in its turn is not waited for
+DUTIES_PER_KEEP = 4  # so that a worker that dies in its turn is not waited for
 WARM_STOP_S = 30.0  # for what is in hand when a worker is told to stop; what is left is taken over
 SWITCH_INTERVAL_S = 1e-4  # the thread that has the model's turn must not wait for one that writes results
 
@@ -66,7 +66,7 @@ class BatchingService(Collector):
         self._shadow_tallies = Tallies(settings.result_ttl_s)
         self._keep_s = min(settings.lease_ms / 4e3, settings.worker_ttl_s / 4)
         self._models: list[str] = []
-        self._turns: list[str] = []  # of them, those whose streams are ours to look after now
+        self._duties: list[str] = []  # of them, those whose streams are ours to look after now
         self._pullers: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -79,20 +79,20 @@ class BatchingService(Collector):
         self._open_tracing()
         # First, and not patiently: a worker that waited here for a Redis that is away would not hear TERM.
         self._keeper_client = worker_client(settings, patient=False)
-        wishes = read_wishes(self._keeper_client, time.time())
-        self._engines = Engines(settings)
+        desired = read_desired(self._keeper_client, time.time())
+        self._engines = EnginePool(settings)
         registry = self._engines.registry
-        self._engines.load(default_version(settings.default_model, list_models(registry), registry, wishes))
+        self._engines.load(default_version(settings.default_model, list_models(registry), registry, desired))
         client = self._patient_client()
 
         self._backlog = Backlog(self._engines, self._engines.at_a_time, settings.bulk_entry_images)
-        self._listener = self._make_listener(wishes)
+        self._listener = self._make_listener(desired)
         self.loader = self._make_loader()
         self._shadows = self._make_shadows()
         suspects = Suspects(client, self._consumer, settings.max_attempts)
-        self._deliveries = Deliveries(client, self._backlog, self._finisher(client), suspects, self.loader.wake)
+        self._deliveries = HeldEntries(client, self._backlog, self._finisher(client), suspects, self.loader.wake)
         self._leases = Leases(
-            self._keeper_client, self._consumer, lambda: self._turns, self._deliveries, settings.lease_ms
+            self._keeper_client, self._consumer, lambda: self._duties, self._deliveries, settings.lease_ms
         )
         self._heartbeat = HeartbeatWriter(
             self._keeper_client, self._name, settings.worker_ttl_s, self._metrics, serve_metrics(self, settings)
@@ -147,19 +147,19 @@ class BatchingService(Collector):
     def _finisher(self, client: Client) -> Finisher:
         return Finisher(client, self._name, self._metrics, self._settings)
 
-    def _make_listener(self, wishes: Wishes) -> Listener:
+    def _make_listener(self, desired: DesiredVersions) -> Listener:
         def changed() -> None:
-            self.loader.wishes_changed()
+            self.loader.desired_changed()
 
         pulse = self._watchdog.redis_pulse("listen")
-        return Listener(lambda: worker_client(self._settings, patient=False), wishes, changed, self._stopping, pulse)
+        return Listener(lambda: worker_client(self._settings, patient=False), desired, changed, self._stopping, pulse)
 
     def _make_loader(self) -> Loader:
         return Loader(
             self._settings,
             self._engines,
             self._backlog,
-            wishes=lambda: self._listener.wishes,
+            desired=lambda: self._listener.desired,
             changed=self._keep_soon.set,
             ended=self._ended,
             pulse=self._watchdog.model_pulse("load"),
@@ -169,7 +169,7 @@ class BatchingService(Collector):
         return Shadows(
             self._engines,
             self._backlog,
-            shadows=lambda: self._listener.wishes.shadows,
+            shadows=lambda: self._listener.desired.shadows,
             tallies=self._shadow_tallies,
             ended=self._ended,
             pulse=self._watchdog.model_pulse("shadow"),
@@ -242,12 +242,12 @@ class BatchingService(Collector):
         self._leases.renew()
         if not self._stopping.is_set():
             self._read_new_models()
-            self._turns = take_turns(self._keeper_client, self._models, round(self._keep_s * 1e3 / TURNS_PER_KEEP))
+            self._duties = take_duties(self._keeper_client, self._models, round(self._keep_s * 1e3 / DUTIES_PER_KEEP))
             self._leases.take_over()
             self._leases.forget_stale_consumers()
         self._heartbeat.write(self.loader.state(), self._leases.takeovers)
         with self._keeper_client.pipeline(transaction=False) as pipeline:
-            for model in self._turns:
+            for model in self._duties:
                 for lane in LANES:
                     for key in (*keys.streams(model, lane), keys.queued(model, lane)):
                         pipeline.expire(key, self._settings.result_ttl_s)

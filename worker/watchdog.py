@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 EXIT_BROKEN = 70
 STDERR = 2  # the descriptor: Celery puts a logger in the place of sys.stderr
-TURNS_PER_STALL = 4
+CHECKS_PER_STALL = 4
 LOCKED_STALLS = 2  # so many stalls without a turn of the watchdog, and the interpreter's lock is stuck
 MIN_REDIS_STALL_S = 15.0  # longer than a pull blocks and a socket times out
 
@@ -82,7 +82,7 @@ class Watchdog:
         """Until `stopping` is set; ends the process when a thread is stuck."""
         while True:
             faulthandler.dump_traceback_later(LOCKED_STALLS * self._stall_s, exit=True, file=STDERR)
-            if stopping.wait(self._stall_s / TURNS_PER_STALL):
+            if stopping.wait(self._stall_s / CHECKS_PER_STALL):
                 faulthandler.cancel_dump_traceback_later()
                 return
             if stuck := self.stuck():

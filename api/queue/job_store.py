@@ -13,7 +13,7 @@ from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, Manifest
 from api.queue.idempotency import Claim
 from api.queue.job_view import Job, chunk_items, job_from_fields
-from api.queue.wakeups import Replies
+from api.queue.wakeups import Wakeups
 from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
@@ -38,13 +38,13 @@ def new_job_id() -> str:
     return f"j{new_uid()}"
 
 
-class Jobs:
+class JobStore:
     """Every method raises redis' errors while Redis is away."""
 
-    def __init__(self, client: Client, enqueuer: Enqueuer, replies: Replies, settings: Settings) -> None:
+    def __init__(self, client: Client, enqueuer: Enqueuer, wakeups: Wakeups, settings: Settings) -> None:
         self._client = client
         self._enqueuer = enqueuer
-        self._replies = replies
+        self._wakeups = wakeups
         self._settings = settings
 
     async def submit(self, chunks: AsyncIterator[Chunk], asked: ClassifyRequest, claim: Claim | None = None) -> Job:
@@ -79,7 +79,7 @@ class Jobs:
 
     async def wait(self, job_id: str, caller: ApiKey, wait_s: float) -> Job:
         """The job once it is final, or as it is after `wait_s`."""
-        with self._replies.job_end(job_id) as ended:
+        with self._wakeups.job_end(job_id) as ended:
             deadline_s = time.monotonic() + wait_s
             while True:
                 ended.clear()

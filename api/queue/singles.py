@@ -15,7 +15,7 @@ from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer
 from api.queue.redis_wire import Wires
-from api.queue.wakeups import Answer, Replies
+from api.queue.wakeups import Answer, Wakeups
 from shared.config.settings import Settings
 from shared.contract.block import Block
 from shared.contract.entry import NO_ORIGIN, Entry, Origin
@@ -65,12 +65,12 @@ class Singles:
     """No waiting time is added: a lone image is written at once, and only a write in flight lets others gather."""
 
     def __init__(
-        self, wires: Wires, enqueuer: Enqueuer, replies: Replies, metrics: Metrics, settings: Settings
+        self, wires: Wires, enqueuer: Enqueuer, wakeups: Wakeups, metrics: Metrics, settings: Settings
     ) -> None:
         self._wires = wires
         self._metrics = metrics
         self._enqueuer = enqueuer
-        self._replies = replies
+        self._wakeups = wakeups
         self._entry_images = settings.interactive_entry_images
         self._result_ttl_s = settings.single_result_ttl_s
         detail = "{} requests wait for their answers in this process"
@@ -173,7 +173,7 @@ class Singles:
             refusals = [Unavailable(f"the queue failed: {error!r}", "redis")] * len(entries)
         for entry, group, refusal in zip(entries, groups, refusals, strict=True):
             if refusal is not None:
-                self._replies.forget(entry.uid)
+                self._wakeups.forget(entry.uid)
                 for waiting in group:
                     if not waiting.answer.done():
                         waiting.answer.set_exception(refusal)
@@ -186,14 +186,14 @@ class Singles:
             waiting.id = f"{uid}-{position}"
             if waiting.asked.origin is not NO_ORIGIN:
                 origins[position] = waiting.asked.origin
-        self._replies.expect(uid, [waiting.answer for waiting in group])
+        self._wakeups.expect(uid, [waiting.answer for waiting in group])
         deadlines_ms = tuple(waiting.deadline_ms for waiting in group)
         return Entry(
             uid,
             group[0].asked.model,
             b"".join(waiting.pixels for waiting in group),
             time.time_ns() // 1000,
-            self._replies.channel,
+            self._wakeups.channel,
             deadlines_ms=deadlines_ms if any(deadlines_ms) else (),
             client=group[0].asked.caller.name,
             verbose=group[0].asked.verbose,

@@ -21,7 +21,7 @@ RECONNECT_S = 0.2
 Answer = asyncio.Future[tuple[Block, int]]  # the block, and the position of one's image in it
 
 
-class Replies:
+class Wakeups:
     """`channel` goes into every entry; `listen` and `sweep` run as tasks as long as the process does."""
 
     def __init__(self, client: Client) -> None:

@@ -16,7 +16,7 @@ from shared.redis.connection import Client
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
-LATE_SHARE = 0.35  # of the time to live; a worker beats four times in that: it has missed one
+LATE_SHARE = 0.35  # of the time to live; a worker writes four heartbeats in that: it has missed one
 BUSY_SHARE = 0.1  # of what they can do, beyond which workers count as busy
 
 
@@ -77,17 +77,17 @@ class Workers:
         if not heard:
             return []
         heard.sort()
-        beats = await self._client.mget([keys.worker(name.decode()) for name, _ in heard])
+        heartbeats = await self._client.mget([keys.worker(name.decode()) for name, _ in heard])
         workers = []
-        for (name, beaten_s), beat in zip(heard, beats, strict=True):
-            if beat is None:
+        for (name, written_s), heartbeat in zip(heard, heartbeats, strict=True):
+            if heartbeat is None:
                 continue
             try:
-                worker = LIVE_WORKER_CODEC.decode(beat)
+                worker = LIVE_WORKER_CODEC.decode(heartbeat)
             except ContractError as error:
                 logger.error("worker %s is ignored: %s", name.decode(), error)
                 continue
-            silent_s = now_s - beaten_s
+            silent_s = now_s - written_s
             late = silent_s > LATE_SHARE * self._ttl_s
             workers.append(msgspec.structs.replace(worker, silent_s=round(max(0.0, silent_s), 3), late=late))
         return workers

@@ -19,7 +19,7 @@ from shared.errors import Conflict, StillUploading
 async def accept_job(state: State, headers: Headers, chunks: AsyncIterator[Chunk], asked: ClassifyRequest) -> Response:
     """Store the whole upload, or find that an earlier request with the same `Idempotency-Key` has.
 
-    Raises Conflict when the key belongs to another upload, and whatever `chunks` and `Jobs.submit` raise.
+    Raises Conflict when the key belongs to another upload, and whatever `chunks` and `JobStore.submit` raise.
     """
     idempotency_key = headers.get("idempotency-key")
     if idempotency_key is None:

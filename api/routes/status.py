@@ -33,7 +33,7 @@ async def get_status(request: Request) -> Response:
             "aliases": state.aliases.table,
             "workers": [_worker_json(worker) for worker in fleet.workers],
             "recent": describe_recent(fleet.workers),
-            "trainers": await state.trainings.trainers(),
+            "trainers": await state.retraining.trainers(),
             "queues": {
                 name: {lane: asdict(depth) for lane, depth in lanes.items()} for name, lanes in fleet.queues.items()
             },

@@ -20,7 +20,7 @@ from shared.redis.connection import Client
 
 logger = logging.getLogger(__name__)
 
-KEEP_WANTED_S = 60  # after the wait: whoever asks again finds loaded what was loaded meanwhile
+KEEP_DESIRED_S = 60  # after the wait: whoever asks again finds loaded what was loaded meanwhile
 POLL_S = 0.1
 CHANGES_KEPT = 10_000
 CHANGES_PER_READ = 1000
@@ -50,9 +50,9 @@ async def prepare(client: Client, workers: Workers, refs: Iterable[str], wait_s:
     refs = sorted(refs)
     now_s = time.time()
     async with client.pipeline() as pipeline:
-        pipeline.zremrangebyscore(keys.WANTED, 0, now_s)
-        pipeline.zadd(keys.WANTED, dict.fromkeys(refs, now_s + wait_s + KEEP_WANTED_S), gt=True)
-        pipeline.expire(keys.WANTED, round(wait_s) + 2 * KEEP_WANTED_S)
+        pipeline.zremrangebyscore(keys.DESIRED, 0, now_s)
+        pipeline.zadd(keys.DESIRED, dict.fromkeys(refs, now_s + wait_s + KEEP_DESIRED_S), gt=True)
+        pipeline.expire(keys.DESIRED, round(wait_s) + 2 * KEEP_DESIRED_S)
         pipeline.publish(keys.ALIASES_CHANNEL, subject)
         await pipeline.execute()
     deadline_s = time.monotonic() + wait_s

@@ -27,7 +27,7 @@ RETRY_AFTER_S = 60  # a training takes minutes
 Json = dict[str, Any]
 
 
-class Trainings:
+class Retraining:
     """Every method raises redis' errors while Redis is away."""
 
     def __init__(self, client: Client, settings: Settings) -> None:

@@ -38,7 +38,7 @@ def measure_overload(plan: Plan, inputs: Inputs, log_dir: Path) -> Overload:
 
 def flood(service: Service, inputs: Inputs, connections: int, seconds: float, patient: bool = False) -> Flooded:
     """One closed loop, then the rest until the service is as before it."""
-    before_mib = service.resident_mib()
+    before_mib = service.rss_mib()
     service.reset_peaks()
     command = [sys.executable, "-m", "benchmarks.load.client", "--port", str(service.port), "--path", CLASSIFY]
     command += ["--seconds", str(seconds), "--connections", str(connections), "--drain-s", str(DRAIN_S)]
@@ -54,7 +54,7 @@ def flood(service: Service, inputs: Inputs, connections: int, seconds: float, pa
         normal_s=normal_s,
         before_mib=before_mib,
         peak_mib=peak_mib,
-        after_mib=service.resident_mib(),
+        after_mib=service.rss_mib(),
         **answers,
     )
 

@@ -76,7 +76,7 @@ class Process:
         """The most memory that it has held at once."""
         return self._memory_mib("VmHWM:")
 
-    def resident_mib(self) -> float:
+    def rss_mib(self) -> float:
         """Memory that it holds now."""
         return self._memory_mib("VmRSS:")
 

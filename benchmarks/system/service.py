@@ -36,8 +36,8 @@ class Service:
     def peaks_mib(self) -> dict[str, float]:
         return {name: round(process.peak_mib(), 1) for name, process in self.processes.items()}
 
-    def resident_mib(self) -> dict[str, float]:
-        return {name: round(process.resident_mib(), 1) for name, process in self.processes.items()}
+    def rss_mib(self) -> dict[str, float]:
+        return {name: round(process.rss_mib(), 1) for name, process in self.processes.items()}
 
     def cpu_s(self) -> dict[str, float]:
         return {name: process.cpu_s() for name, process in self.processes.items()}

@@ -39,7 +39,7 @@ TRAININGS_DUE = (
     PREFIX + "trainings-due"
 )  # sorted set: id of a training that is not final -> unix time (ms) from which it may be taken up
 TRAINERS = PREFIX + "trainers"  # sorted set: trainer name -> unix time (s) of its last heartbeat
-WANTED = PREFIX + "wanted"  # sorted set: `name@version` that workers shall have loaded -> unix time (s) until which
+DESIRED = PREFIX + "wanted"  # sorted set: `name@version` that workers shall have loaded -> unix time (s) until which
 LAYERS = PREFIX + "layers"  # list, bounded: the keys of layers blobs, oldest first; beyond the bound they go
 
 
@@ -60,7 +60,7 @@ def shard_of(stream_key: str) -> str:
     return shard if shard.isdecimal() else ""
 
 
-def turn(model: str) -> str:
+def duty(model: str) -> str:
     """String: there while a worker has just looked after the model's streams."""
     return f"{PREFIX}turn:{model}"
 
@@ -92,7 +92,7 @@ def layers(uid: str) -> str:
     return f"{PREFIX}layers:{uid}"
 
 
-def waited(single_id: str) -> str:
+def timed_out_single(single_id: str) -> str:
     """String: JSON of a single whose synchronous wait ran out, its model and whose it is, so that its id can be asked
     for.
     """

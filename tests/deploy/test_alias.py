@@ -13,7 +13,7 @@ from deploy.local import free_port
 from mnistified.http.calls import SPARE_S
 from shared.redis import keys
 from tests.support.receiver import receiving
-from tests.support.registries import beat, copy_version
+from tests.support.registries import copy_version, write_heartbeat
 from tests.support.system import RedisServer, System, running
 
 KEY = "the-key-of-ops"
@@ -28,7 +28,7 @@ def guarded(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory)
     environ = {"MODELS_DIR": str(models_dir), "API_KEYS": api_keys, "WORKER_TTL_S": "60"}
     with running(redis_server.new_url(), 0, environ) as system:
         system.http.headers["X-API-Key"] = KEY
-        beat(system.redis, "w1", "cnn@1", "cnn@2", "cnn@3")
+        write_heartbeat(system.redis, "w1", "cnn@1", "cnn@2", "cnn@3")
         yield system
 
 
@@ -92,7 +92,7 @@ def test_what_the_service_refuses_is_told(
 
 
 def test_workers_that_are_not_ready_are_another_status(api: System, capsys: pytest.CaptureFixture[str]) -> None:
-    beat(api.redis, "w2")
+    write_heartbeat(api.redis, "w2")
     assert alias.main(["set", "cnn", "champion", "1", "--wait", "0"]) == 3
     assert "alias: 503: w2 has not loaded cnn@1 after 0 s; nothing is changed" in capsys.readouterr().err
     api.redis.zrem(keys.WORKERS, "w2")

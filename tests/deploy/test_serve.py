@@ -10,7 +10,7 @@ from shared.models.registry import list_models
 
 
 def words(workers: int = 1, trainer: bool = False) -> argparse.Namespace:
-    return argparse.Namespace(workers=workers, trainer=trainer, door=False)
+    return argparse.Namespace(workers=workers, trainer=trainer, celery_api=False)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ class Process:
             return "\n".join(self._lines)
 
     @property
-    def resident_bytes(self) -> int:
+    def rss_bytes(self) -> int:
         """Memory that the process holds now."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")

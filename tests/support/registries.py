@@ -35,7 +35,7 @@ def copy_version(models_dir: Path, version: int, passed: bool | None = True, nam
     return staged.rename(target)
 
 
-def beat(client: "redis.Redis", worker: str, *refs: str, age_s: float = 0.0) -> None:
+def write_heartbeat(client: "redis.Redis", worker: str, *refs: str, age_s: float = 0.0) -> None:
     """A heartbeat of a worker that is nowhere, with `refs` loaded."""
     client.zadd(keys.WORKERS, {worker: time.time() - age_s})
     client.set(keys.worker(worker), HEARTBEAT_CODEC.encode(live_worker(worker, *refs)), ex=60)

@@ -62,9 +62,9 @@ def wait_until_gone(system: System, ref: str) -> None:
 
 def want(system: System, *refs: str) -> None:
     """As the API does before it changes an alias."""
-    system.redis.delete(keys.WANTED)
+    system.redis.delete(keys.DESIRED)
     for ref in refs:
-        system.redis.zadd(keys.WANTED, {ref: FAR_S})
+        system.redis.zadd(keys.DESIRED, {ref: FAR_S})
     system.redis.publish(keys.ALIASES_CHANNEL, "cnn/champion")
 
 

@@ -54,12 +54,12 @@ def try_all(system: System, test_set: Split) -> Report:
     report = Report()
     check_neighbours(system, test_set, report, "before")
     api_pid, workers = system.api.pid, {name: worker.pid for name, worker in system.workers.items()}
-    before_bytes = system.api.resident_bytes
+    before_bytes = system.api.rss_bytes
     for group, group_cases in itertools.groupby(all_cases(), lambda case: case.group):
         for case in group_cases:
             try_one(system, case, report)
         check_neighbours(system, test_set, report, group)
-    report.growth_bytes = max(0, system.api.resident_bytes - before_bytes)
+    report.growth_bytes = max(0, system.api.rss_bytes - before_bytes)
     report.worker_restarts = sum(not alive(system.workers[name].pid, pid) for name, pid in workers.items())
     if not alive(system.api.pid, api_pid):
         report.wrong.append("the API is another process than before")

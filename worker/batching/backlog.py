@@ -60,7 +60,7 @@ class Backlog:
         """The next batch, of a version that is reserved for it; empty where there is nothing to run now."""
         with self._ready:
             batch: list[Slice] = []
-            for ref in self._queues.in_turn():
+            for ref in self._queues.in_order():
                 if max_images := self._versions.reserve(ref):
                     batch = self._queues.next_batch(ref, max_images)
                     break
@@ -86,7 +86,7 @@ class Backlog:
     def waiting(self) -> list[str]:
         """Versions of which entries wait, loaded or not, in the order of their turns."""
         with self._ready:
-            return self._queues.in_turn()
+            return self._queues.in_order()
 
     def wait_for_room(self, lane: Lane, model: str) -> bool:
         """Block until a model has room in the lane; False once the backlog is closed."""
@@ -107,7 +107,7 @@ class Backlog:
             self._room.notify_all()
 
     def _runnable(self) -> bool:
-        return any(self._versions.max_images(ref) for ref in self._queues.in_turn())
+        return any(self._versions.max_images(ref) for ref in self._queues.in_order())
 
     def _has_room(self, lane: Lane, model: str) -> bool:
         """Enough in hand that no engine waits for a pull, and no more: the rest is for the other workers.

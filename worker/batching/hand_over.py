@@ -2,11 +2,11 @@
 
 Lock order: a thread that holds one of these may wait only for those after it.
 
-1. a permit of `Engines.permits`, one for each engine that may run at a time
+1. a permit of `EnginePool.permits`, one for each engine that may run at a time
 2. the lock of `Backlog`
-3. the lock of `Engines`
+3. the lock of `EnginePool`
 
-The locks of `Deliveries` and of a `Delivery` are held for a few statements, in which no other lock is taken.
+The locks of `HeldEntries` and of a `Delivery` are held for a few statements, in which no other lock is taken.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ from shared.errors import ModelError
 from worker.batching.backlog import Backlog
 from worker.delivery import Slice
 from worker.engine import Engine
-from worker.engine.pool import Engines
+from worker.engine.pool import EnginePool
 
 HandOver = tuple[list[Slice], Engine | ModelError]  # the error is that of a version that did not load
 
 
 @contextlib.contextmanager
-def next_batch(backlog: Backlog, engines: Engines) -> Iterator[HandOver | None]:
+def next_batch(backlog: Backlog, engines: EnginePool) -> Iterator[HandOver | None]:
     """Yield the next batch and an engine of its version. Both, and the permit, are released in every case.
 
     Blocks until an engine is free: images that arrive until then still join the batch. Yields None if there is no

@@ -22,7 +22,7 @@ ASK_AFTER_US = 100_000  # about what an API waits before it listens whether a cl
 RawEntry = tuple[bytes, Mapping[bytes, bytes], int]  # entry id, fields, attempt
 
 
-class Deliveries:
+class HeldEntries:
     """Every entry pulled or taken over comes in by `deliver`; all methods may be called from any thread.
 
     `load` is called when an entry waits for a version that is not loaded.
@@ -93,18 +93,18 @@ class Deliveries:
     def _drop_unwanted(self, deliveries: list[Delivery]) -> None:
         """Singles whose clients went away are not run. Asked only of entries that had the time for it."""
         now_us = time.time_ns() // 1000
-        waited = [
+        old = [
             delivery
             for delivery in deliveries
             if delivery.entry.chunk is None and now_us - delivery.entry.accepted_us > ASK_AFTER_US
         ]
-        if not waited:
+        if not old:
             return
         with self._client.pipeline(transaction=False) as pipeline:
-            for delivery in waited:
+            for delivery in old:
                 pipeline.smembers(keys.dropped(delivery.entry.uid))
             dropped = pipeline.execute()
-        for delivery, positions in zip(waited, dropped, strict=True):
+        for delivery, positions in zip(old, dropped, strict=True):
             for position in map(int, positions):
                 delivery.faults[position] = ("cancelled", "its client went away")
 

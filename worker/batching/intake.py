@@ -13,7 +13,7 @@ from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.connection import Client
 from worker.batching.backlog import Backlog
-from worker.batching.held_entries import Deliveries
+from worker.batching.held_entries import HeldEntries
 from worker.watchdog import Pulse
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Intake:
         model: str,
         consumer: str,
         backlog: Backlog,
-        deliveries: Deliveries,
+        deliveries: HeldEntries,
         stopping: threading.Event,
         pulse: Pulse,
     ) -> None:

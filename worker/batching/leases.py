@@ -10,7 +10,7 @@ from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.connection import Client
 from shared.redis.script import Script
-from worker.batching.held_entries import Deliveries, RawEntry
+from worker.batching.held_entries import HeldEntries, RawEntry
 
 logger = logging.getLogger(__name__)
 
@@ -19,17 +19,17 @@ TAKEOVERS_PER_TICK = 8  # of each stream; the rest goes to the next tick, or to 
 STALE_CONSUMER_LEASES = 10  # a consumer that was silent for so many leases and owns nothing is forgotten
 
 
-def take_turns(client: Client, models: Sequence[str], turn_ms: int) -> list[str]:
-    """Those of `models` whose streams are this worker's to look after now: of all workers, one in `turn_ms`.
+def take_duties(client: Client, models: Sequence[str], duty_ms: int) -> list[str]:
+    """Those of `models` whose streams are this worker's to look after now: of all workers, one in `duty_ms`.
 
     Each looking at each stream would cost Redis more, with hundreds of workers, than their work. Raises redis' errors.
     """
     with client.pipeline(transaction=False) as pipeline:
         for model in models:
-            pipeline.set(keys.turn(model), 1, nx=True, px=turn_ms)
+            pipeline.set(keys.duty(model), 1, nx=True, px=duty_ms)
         try:
             taken = pipeline.execute()
-        except OutOfMemoryError:  # a full Redis drains by what is finished: nobody's turn may be missed then
+        except OutOfMemoryError:  # a full Redis drains by what is finished: nobody's duty may be missed then
             return list(models)
     return [model for model, mine in zip(models, taken, strict=True) if mine]
 
@@ -42,7 +42,7 @@ class Leases:
         client: Client,
         consumer: str,
         models: Callable[[], Sequence[str]],
-        deliveries: Deliveries,
+        deliveries: HeldEntries,
         lease_ms: int,
     ) -> None:
         self._client = client

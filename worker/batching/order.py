@@ -13,8 +13,8 @@ class Queues:
     def __init__(self) -> None:
         self._waiting: dict[Lane, dict[str, deque[Delivery]]] = {lane: {} for lane in LANES}
         self._images: dict[Lane, Counter[str]] = {lane: Counter() for lane in LANES}
-        self._last_turn: dict[str, int] = {}
-        self._turns = 0
+        self._last_round: dict[str, int] = {}
+        self._rounds = 0
 
     def __bool__(self) -> bool:
         return any(self._waiting.values())
@@ -28,11 +28,11 @@ class Queues:
         """How many wait, of each version of which any do."""
         return {ref: self._images[lane][ref] for ref in self._waiting[lane]}
 
-    def in_turn(self) -> list[str]:
+    def in_order(self) -> list[str]:
         """Versions that wait: those with interactive images first, then by their last turn."""
         refs: dict[str, None] = {}
         for lane in LANES:
-            refs |= dict.fromkeys(sorted(self._waiting[lane], key=lambda ref: self._last_turn.get(ref, 0)))
+            refs |= dict.fromkeys(sorted(self._waiting[lane], key=lambda ref: self._last_round.get(ref, 0)))
         return list(refs)
 
     def next_batch(self, ref: str, max_images: int) -> list[Slice]:
@@ -41,8 +41,8 @@ class Queues:
         Every image is taken once, in order within its entry. A suspect or verbose entry is a batch of its own,
         whole.
         """
-        self._turns += 1
-        self._last_turn[ref] = self._turns
+        self._rounds += 1
+        self._last_round[ref] = self._rounds
         first = next(self._waiting[lane][ref][0] for lane in LANES if ref in self._waiting[lane])
         batch = self._take_alone(first) if first.is_alone else self._fill(ref, max_images)
         for part in batch:

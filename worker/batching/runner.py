@@ -20,7 +20,7 @@ from worker.batching.isolate import predict_isolating
 from worker.batching.suspects import Suspects
 from worker.delivery import Delivery, Slice
 from worker.engine import Engine
-from worker.engine.pool import Engines
+from worker.engine.pool import EnginePool
 from worker.reporting.batch_report import BatchPart, BatchReport, report_of
 from worker.watchdog import Pulse
 
@@ -48,7 +48,7 @@ class Runner:
     def __init__(
         self,
         backlog: Backlog,
-        engines: Engines,
+        engines: EnginePool,
         finisher: Finisher,
         report: Callable[[BatchReport], None],
         finished: Callable[[list[Delivery]], None],

@@ -6,7 +6,7 @@ from pathlib import Path
 STATM = Path("/proc/self/statm")
 
 
-def resident_bytes() -> int | None:
+def rss_bytes() -> int | None:
     """None where the system does not say, as any but Linux."""
     try:
         pages = int(STATM.read_text().split()[1])

@@ -20,7 +20,7 @@ from shared.models.registry import ModelVersion, load_version
 from worker.engine import Engine, choose_kind, load_engine, replicate
 from worker.engine.batch_limit import BatchLimit
 from worker.engine.calibrate import Calibration
-from worker.engine.memory import resident_bytes
+from worker.engine.memory import rss_bytes
 from worker.engine.pace import FULL_SPEED, Pace
 
 logger = logging.getLogger(__name__)
@@ -39,10 +39,10 @@ class LoadedVersion:
     limit: BatchLimit
     memory_bytes: int | None
     like: str
-    used_s: float  # of the clock of Engines
+    used_s: float  # of the clock of EnginePool
 
 
-class Engines:
+class EnginePool:
     """The engines of every loaded version.
 
     A thread that runs a batch holds a permit, reserves a version, and uses one of its engines: see
@@ -191,7 +191,7 @@ class Engines:
 
     def _load(self, version: ModelVersion, pace: Pace) -> LoadedVersion:
         settings = self._settings
-        before_bytes = resident_bytes()
+        before_bytes = rss_bytes()
         try:
             like, known = self._known(version)
             first = load_engine(
@@ -215,7 +215,7 @@ class Engines:
             calibration.best_size,
             calibration.images_per_s,
         )
-        after_bytes = resident_bytes()
+        after_bytes = rss_bytes()
         return LoadedVersion(
             version=version,
             first=first,

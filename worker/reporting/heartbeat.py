@@ -13,8 +13,8 @@ from worker.reporting.metrics import Metrics, Totals
 
 MIN_RATE_S = 0.5  # a rate over less time says little, and two heartbeats may follow each other at once
 # The removal is the first write, because a Redis that is out of memory accepts it, and then the writes after it.
-BEAT = Script(
-    "BEAT",
+WRITE_HEARTBEAT = Script(
+    "WRITE_HEARTBEAT",
     """
 local workers, worker = unpack(KEYS)
 local name, heartbeat, now_s, ttl_s = unpack(ARGV)
@@ -40,16 +40,16 @@ class HeartbeatWriter:
         self._metrics = metrics
         self._metrics_at = metrics_at
         self._last: BatchReport | None = None
-        self._beaten_s = time.monotonic()
-        self._beaten = metrics.totals()
-        self._recent = recent(self._beaten, self._beaten, MIN_RATE_S)
+        self._written_s = time.monotonic()
+        self._written = metrics.totals()
+        self._recent = recent(self._written, self._written, MIN_RATE_S)
 
     def count(self, report: BatchReport) -> None:
         self._last = report
 
     def write(self, models: LoaderState, takeovers: int) -> None:
         """Write the heartbeat and keep this worker in the set of live workers."""
-        call = BEAT(
+        call = WRITE_HEARTBEAT(
             workers=keys.WORKERS,
             worker=keys.worker(self._name),
             name=self._name,
@@ -70,9 +70,9 @@ class HeartbeatWriter:
         last = self._last
         totals = self._metrics.totals()
         now_s = time.monotonic()
-        if now_s - self._beaten_s >= MIN_RATE_S:
-            self._recent = recent(self._beaten, totals, now_s - self._beaten_s)
-            self._beaten_s, self._beaten = now_s, totals
+        if now_s - self._written_s >= MIN_RATE_S:
+            self._recent = recent(self._written, totals, now_s - self._written_s)
+            self._written_s, self._written = now_s, totals
         return Heartbeat(
             name=self._name,
             pid=os.getpid(),

@@ -21,11 +21,11 @@ TICK_S = 1.0  # between two looks, should a message be lost
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """`aliases` by `name/alias`; `wanted` are versions as `name@version`."""
+class DesiredVersions:
+    """`aliases` by `name/alias`; `requested` are versions as `name@version`."""
 
     aliases: Mapping[str, Alias] = field(default_factory=dict)
-    wanted: frozenset[str] = frozenset()
+    requested: frozenset[str] = frozenset()
 
     @property
     def named(self) -> frozenset[str]:
@@ -52,28 +52,28 @@ class Wishes:
         return None if alias is None else str(ModelRef(wanted.name, alias.version))
 
 
-def read_wishes(client: Client, now_s: float) -> Wishes:
+def read_desired(client: Client, now_s: float) -> DesiredVersions:
     """As they stand at `now_s` (unix time). An alias that cannot be read counts as none. Raises redis' errors."""
     with client.pipeline(transaction=False) as pipeline:
         pipeline.hgetall(keys.ALIASES)
-        pipeline.zrangebyscore(keys.WANTED, now_s, "+inf")
-        stored, wanted = pipeline.execute()
+        pipeline.zrangebyscore(keys.DESIRED, now_s, "+inf")
+        stored, requested = pipeline.execute()
     aliases: dict[str, Alias] = {}
     for key, value in stored.items():
         try:
             aliases[key.decode()] = decode_alias(value)
         except ModelError as error:
             logger.error("alias %r: %s", key, error)
-    return Wishes(aliases, frozenset(ref.decode() for ref in wanted))
+    return DesiredVersions(aliases, frozenset(ref.decode() for ref in requested))
 
 
 class Listener:
-    """`listen` is a thread's: `wishes` are the last ones that it read, `changed` is called after each change."""
+    """`listen` is a thread's: `desired` are the last ones that it read, `changed` is called after each change."""
 
     def __init__(
         self,
         connect: Callable[[], Client],
-        wishes: Wishes,
+        desired: DesiredVersions,
         changed: Callable[[], None],
         stopping: threading.Event,
         pulse: Pulse,
@@ -82,7 +82,7 @@ class Listener:
         self._changed = changed
         self._stopping = stopping
         self._pulse = pulse
-        self.wishes = wishes
+        self.desired = desired
 
     def listen(self) -> None:
         """Until `stopping` is set, whatever happens to Redis."""
@@ -98,9 +98,9 @@ class Listener:
             pubsub.subscribe(keys.ALIASES_CHANNEL)
             while not self._stopping.is_set():
                 with self._pulse.busy():
-                    wishes = read_wishes(client, time.time())
-                if wishes != self.wishes:
-                    self.wishes = wishes
+                    desired = read_desired(client, time.time())
+                if desired != self.desired:
+                    self.desired = desired
                     self._changed()
                 pubsub.get_message(timeout=TICK_S)
 

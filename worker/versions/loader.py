@@ -13,8 +13,8 @@ from shared.errors import ModelError
 from shared.models.registry import list_models
 from worker.batching.backlog import Backlog
 from worker.engine.pace import Pace
-from worker.engine.pool import Engines
-from worker.versions.desired import Wishes
+from worker.engine.pool import EnginePool
+from worker.versions.desired import DesiredVersions
 from worker.versions.residency import Models, Residency, default_version, find_version, latest_versions
 from worker.watchdog import Pulse
 
@@ -35,9 +35,9 @@ class Loader:
     def __init__(
         self,
         settings: Settings,
-        engines: Engines,
+        engines: EnginePool,
         backlog: Backlog,
-        wishes: Callable[[], Wishes],
+        desired: Callable[[], DesiredVersions],
         changed: Callable[[], None],
         ended: threading.Event,
         pulse: Pulse,
@@ -45,23 +45,23 @@ class Loader:
         self._settings = settings
         self._engines = engines
         self._backlog = backlog
-        self._wishes = wishes
+        self._desired = desired
         self._changed = changed
         self._ended = ended
         self._pace = beside(engines, pulse)
         self._asked: dict[str, None] = {}
         self._wake = threading.Event()
         self.models: Models = list_models(engines.registry)
-        self._default = default_version(settings.default_model, self.models, engines.registry, wishes())
+        self._default = default_version(settings.default_model, self.models, engines.registry, desired())
         self._loading: str | None = None
 
     def wake(self) -> None:
         """Look at once: entries wait for a version."""
         self._wake.set()
 
-    def wishes_changed(self) -> None:
+    def desired_changed(self) -> None:
         """Look at once, and try again what would not load before and is wanted now."""
-        for ref in self._wishes().wanted:
+        for ref in self._desired().requested:
             self._engines.forget_failure(ref)
         self.wake()
 
@@ -105,7 +105,7 @@ class Loader:
             models=self._engines.state(),
             loading_model=self._loading,
             failed_models=dict.fromkeys(crowded_out, no_room) | self._engines.failed,
-            wanted_models=sorted(self._wishes().wanted),
+            wanted_models=sorted(self._desired().requested),
         )
 
     def _read_registry(self) -> None:
@@ -113,7 +113,7 @@ class Loader:
         try:
             registry = self._engines.registry
             self.models = list_models(registry)
-            self._default = default_version(self._settings.default_model, self.models, registry, self._wishes())
+            self._default = default_version(self._settings.default_model, self.models, registry, self._desired())
         except (ModelError, OSError) as error:
             logger.warning("the default stays %s: %s", self._default, error)
         if set(self.models) - names:
@@ -122,7 +122,7 @@ class Loader:
     def _residency(self) -> Residency:
         return Residency(
             default=self._default,
-            wishes=self._wishes(),
+            desired=self._desired(),
             latest=latest_versions(self.models),
             waiting=self._backlog.waiting(),
             asked=list(self._asked),
@@ -168,7 +168,7 @@ class Loader:
         return gone
 
 
-def beside(engines: Engines, pulse: Pulse) -> Pace:
+def beside(engines: EnginePool, pulse: Pulse) -> Pace:
     """The pace of a load while others serve.
 
     On a CPU, time is that of the loading thread alone, so that a busy machine makes no engine look slow, and nobody has

@@ -7,7 +7,7 @@ from shared.contract.alias import LATEST
 from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.models.registry import Registry
-from worker.versions.desired import Wishes
+from worker.versions.desired import DesiredVersions
 
 Models = Mapping[str, Sequence[int]]  # the versions of each name, oldest first, as the registry lists them
 
@@ -27,13 +27,13 @@ def find_version(ref: str, models: Models, registry: Registry) -> str:
     return str(ModelRef(wanted.name, wanted.label or numbers[-1]))
 
 
-def default_version(default_model: str, models: Models, registry: Registry, wishes: Wishes) -> str:
+def default_version(default_model: str, models: Models, registry: Registry, desired: DesiredVersions) -> str:
     """What requests mean that name no model, as `name@version`.
 
     `default_model` is `name`, `name@version` or `name@alias`; a name alone means its champion, or its latest version
     where there is none. An alias is believed. Raises ModelError where none says it and it is not in the registry.
     """
-    return wishes.meaning(default_model) or find_version(default_model.removesuffix(f"@{LATEST}"), models, registry)
+    return desired.meaning(default_model) or find_version(default_model.removesuffix(f"@{LATEST}"), models, registry)
 
 
 def latest_versions(models: Models) -> frozenset[str]:
@@ -45,7 +45,7 @@ class Residency:
     """All versions as `name@version`; `waiting` are those of which entries wait, in the order of their turns."""
 
     default: str
-    wishes: Wishes = field(default_factory=Wishes)
+    desired: DesiredVersions = field(default_factory=DesiredVersions)
     latest: frozenset[str] = frozenset()
     waiting: Sequence[str] = ()
     asked: Sequence[str] = ()
@@ -54,9 +54,9 @@ class Residency:
         """Why a version would be loaded again if it were unloaded; empty where it would not."""
         if ref == self.default:
             return "is the default"
-        if ref in self.wishes.wanted:
+        if ref in self.desired.requested:
             return "is wanted"
-        if ref in self.wishes.named:
+        if ref in self.desired.named:
             return "is named by an alias"
         if ref in self.waiting:
             return "has entries that wait for it"
@@ -69,17 +69,17 @@ class Residency:
         there is room.
         """
         has_room = len(least_recently_used) < most
-        for ref in [*self.waiting, self.default, *sorted(self.wishes.wanted), *self.asked]:
+        for ref in [*self.waiting, self.default, *sorted(self.desired.requested), *self.asked]:
             if ref not in there and (has_room or self.may_go_for(ref, least_recently_used)):
                 return ref
-        ahead = sorted(self.wishes.named) if has_room else []
+        ahead = sorted(self.desired.named) if has_room else []
         return next((ref for ref in ahead if ref not in there), None)
 
     def crowded_out(self, least_recently_used: Sequence[str], most: int) -> list[str]:
         """Versions that are wanted and have no room, because what is loaded has a better right to it."""
         if len(least_recently_used) < most:
             return []
-        needed = sorted(self.wishes.wanted | set(self.asked))
+        needed = sorted(self.desired.requested | set(self.asked))
         return [
             ref for ref in needed if ref not in least_recently_used and not self.may_go_for(ref, least_recently_used)
         ]
@@ -94,10 +94,10 @@ class Residency:
         Last come those that aliases name and the latest ones; what is wanted goes only for a version that entries wait
         for, and the default never.
         """
-        kept = self.wishes.named | self.latest
+        kept = self.desired.named | self.latest
         others = [other for other in least_recently_used if other not in (self.default, ref)]
-        unwanted = [other for other in others if other not in self.wishes.wanted]
+        unwanted = [other for other in others if other not in self.desired.requested]
         going = [other for other in unwanted if other not in kept] + [other for other in unwanted if other in kept]
         if ref == self.default or ref in self.waiting:
-            going += [other for other in others if other in self.wishes.wanted]
+            going += [other for other in others if other in self.desired.requested]
         return going

@@ -17,7 +17,7 @@ from shared.redis import keys
 from worker.batching.backlog import Backlog
 from worker.batching.isolate import predict_isolating
 from worker.engine import Engine
-from worker.engine.pool import Engines
+from worker.engine.pool import EnginePool
 from worker.reporting.tallies import Tallies
 from worker.watchdog import Pulse
 
@@ -47,7 +47,7 @@ class Shadows:
 
     def __init__(
         self,
-        engines: Engines,
+        engines: EnginePool,
         backlog: Backlog,
         shadows: Callable[[], Mapping[str, Sequence[str]]],
         tallies: Tallies,

@@ -23,7 +23,7 @@ async def post_training(request: Request) -> Response:
     require_admin(caller)
     state = state_of(request)
     model = model_of(request)
-    training_id = await state.trainings.submit(model, await _parameters(request, model), caller.name)
+    training_id = await state.retraining.submit(model, await _parameters(request, model), caller.name)
     reply = await _told(state, model, training_id)
     return Json(reply, 202, {"Location": reply["links"]["self"]})
 
@@ -32,8 +32,8 @@ async def list_trainings(request: Request) -> Response:
     """The newest first."""
     require_admin(caller_of(request))
     state = state_of(request)
-    trainings = await state.trainings.listed(model_of(request))
-    return Json({"trainings": trainings, "trainers": await state.trainings.trainers()})
+    trainings = await state.retraining.listed(model_of(request))
+    return Json({"trainings": trainings, "trainers": await state.retraining.trainers()})
 
 
 async def get_training(request: Request) -> Response:
@@ -45,11 +45,11 @@ async def cancel_training(request: Request) -> Response:
     """Also while it runs: its trainer ends it within seconds."""
     require_admin(caller_of(request))
     state = state_of(request)
-    return Json(await state.trainings.cancel(request.path_params["name"], request.path_params["id"]))
+    return Json(await state.retraining.cancel(request.path_params["name"], request.path_params["id"]))
 
 
 async def _told(state: State, model: str, training_id: str) -> dict[str, Any]:
-    return {**await state.trainings.read(model, training_id), "trainers": await state.trainings.trainers()}
+    return {**await state.retraining.read(model, training_id), "trainers": await state.retraining.trainers()}
 
 
 async def _parameters(request: Request, model: str) -> Parameters:

@@ -84,7 +84,7 @@ async def get_events(request: Request) -> Response:
         raise BadParameter(f"Last-Event-ID is no id of these events: {error}") from None
 
     async def events() -> AsyncIterator[bytes]:
-        with state.replies.job_end(result_id) as ended:
+        with state.wakeups.job_end(result_id) as ended:
             async for event in follow(read, told, ended, state.event_streams):
                 yield event
 

@@ -18,10 +18,10 @@ SINGLE_ID = re.compile(rf"([0-9a-f]{{{UID_CHARS}}})-([0-9]{{1,4}})")
 
 async def remember_single(state: State, single_id: str, asked: ClassifyRequest) -> None:
     """Make an id known to `read_single`."""
-    waited = orjson.dumps(
+    timed_out = orjson.dumps(
         {"model": asked.model, "client": asked.caller.name, "request_id": asked.origin.request_id or single_id}
     )
-    await state.client.set(keys.waited(single_id), waited, ex=state.settings.single_result_ttl_s)
+    await state.client.set(keys.timed_out_single(single_id), timed_out, ex=state.settings.single_result_ttl_s)
 
 
 async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -29,10 +29,10 @@ async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dic
     match = SINGLE_ID.fullmatch(single_id)
     if match is None:
         return None
-    data, waited = await state.client.mget(keys.result(match[1]), keys.waited(single_id))
+    data, timed_out = await state.client.mget(keys.result(match[1]), keys.timed_out_single(single_id))
     block: Block | None = decode_block(data) if data is not None else None
     position = int(match[2])
-    asked = orjson.loads(waited) if waited is not None else {}
+    asked = orjson.loads(timed_out) if timed_out is not None else {}
     request_id = asked.get("request_id", single_id)
     if block is None:
         if asked.get("client") != caller.name:

@@ -12,7 +12,7 @@ from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer
 from api.queue.redis_wire import Wires
 from api.queue.singles import Singles
-from api.queue.wakeups import Answer, Replies
+from api.queue.wakeups import Answer, Wakeups
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.block import Block
@@ -24,7 +24,7 @@ from shared.images import IMAGE_BYTES
 Asked: TypeAlias = "asyncio.Task[tuple[Block, int, str]]"
 
 
-class FakeReplies:
+class FakeWakeups:
     channel = "replies:here"
 
     def __init__(self) -> None:
@@ -48,8 +48,8 @@ class FakeReplies:
 class FakeEnqueuer:
     """Holds every write until it is told how it ended; `writes` has what was written, `begun` says when."""
 
-    def __init__(self, replies: FakeReplies) -> None:
-        self.replies = replies
+    def __init__(self, wakeups: FakeWakeups) -> None:
+        self.wakeups = wakeups
         self.writes: list[list[Entry]] = []
         self.begun = asyncio.Event()
         self.ends: asyncio.Queue[list[QueueFull | None] | Exception | None] = asyncio.Queue()
@@ -57,7 +57,7 @@ class FakeEnqueuer:
     async def put(self, entries: Sequence[Entry], lane: Lane) -> list[QueueFull | None]:
         assert lane == "interactive"
         for entry in entries:
-            assert entry.uid in self.replies.expected, "an answer may come before the write's reply"
+            assert entry.uid in self.wakeups.expected, "an answer may come before the write's reply"
         self.writes.append(list(entries))
         self.begun.set()
         end = await self.ends.get()
@@ -90,14 +90,14 @@ class FakeWires:
 
 class World:
     def __init__(self, entry_images: int = 4) -> None:
-        self.replies = FakeReplies()
-        self.enqueuer = FakeEnqueuer(self.replies)
+        self.wakeups = FakeWakeups()
+        self.enqueuer = FakeEnqueuer(self.wakeups)
         self.wires = FakeWires()
         self.gone = asyncio.Event()
         self.singles = Singles(
             cast(Wires, self.wires),
             cast(Enqueuer, self.enqueuer),
-            cast(Replies, self.replies),
+            cast(Wakeups, self.wakeups),
             Metrics(),
             Settings(interactive_entry_images=entry_images, max_waiting_singles=12),
         )

@@ -17,7 +17,7 @@ def test_more_requests_than_may_wait_are_refused_until_one_is_answered() -> None
         with pytest.raises(QueueFull, match="12 requests wait") as refused:
             await world.singles.require_room()
         assert refused.value.retry_after_s == 3
-        world.replies.answer(world.enqueuer.writes[0][0])
+        world.wakeups.answer(world.enqueuer.writes[0][0])
         await asked[0]
         await world.singles.require_room()
         for each in asked:

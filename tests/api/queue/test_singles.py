@@ -47,7 +47,7 @@ def test_a_verbose_image_is_an_entry_of_its_own_and_says_so() -> None:
             (True, b"\4"),
         ]
         for entry in (*world.enqueuer.writes[0], *entries):
-            world.replies.answer(entry)
+            world.wakeups.answer(entry)
         answers = await asyncio.gather(*asked)
         assert [int(block.predictions[position]) for block, position, _ in answers] == [0, 1, 2, 3, 4]
 
@@ -61,7 +61,7 @@ def test_a_lone_image_leaves_at_once_and_is_answered() -> None:
         (entry,) = await world.enqueuer.next_write()
         assert (entry.model, entry.count, entry.reply) == ("cnn@1", 1, "replies:here")
         assert bytes(entry.pixels) == b"\x07" * IMAGE_BYTES
-        world.replies.answer(entry)  # before the write has ended
+        world.wakeups.answer(entry)  # before the write has ended
         block, position, single_id = await asked
         assert (block.predictions[position], position, single_id) == (7, 0, f"{entry.uid}-0")
 
@@ -77,7 +77,7 @@ def test_those_that_arrive_while_a_write_is_in_flight_leave_together() -> None:
         assert [entry.count for entry in await world.enqueuer.next_write()] == [4, 4, 1]
         for write in world.enqueuer.writes:
             for entry in write:
-                world.replies.answer(entry)
+                world.wakeups.answer(entry)
         answers = await asyncio.gather(*asked)
         assert [int(block.predictions[position]) for block, position, _ in answers] == list(range(10))
         assert len({single_id for _, _, single_id in answers}) == 10
@@ -94,7 +94,7 @@ def test_images_of_several_models_leave_in_one_write_but_in_entries_of_their_own
         entries = await world.enqueuer.next_write()
         assert [(entry.model, entry.count) for entry in entries] == [("cnn@1", 2), ("cnn@2", 1)]
         for entry in (*world.enqueuer.writes[0], *entries):
-            world.replies.answer(entry)
+            world.wakeups.answer(entry)
         assert [block.model for block, _, _ in await asyncio.gather(*asked)] == ["cnn@1", "cnn@1", "cnn@2", "cnn@1"]
 
     run(scenario())
@@ -107,7 +107,7 @@ def test_after_a_write_has_ended_the_next_image_leaves_at_once_again() -> None:
             asked = world.ask(digit)
             (entry,) = await world.enqueuer.next_write()
             world.end()
-            world.replies.answer(entry)
+            world.wakeups.answer(entry)
             block, position, _ = await asked
             assert block.predictions[position] == digit
 
@@ -127,9 +127,9 @@ def test_a_refusal_reaches_those_of_its_entry_and_nobody_else() -> None:
         for refused in asked[2:4]:
             with pytest.raises(QueueFull, match="full"):
                 await refused
-        assert entries[1].uid not in world.replies.expected
+        assert entries[1].uid not in world.wakeups.expected
         for entry in (*world.enqueuer.writes[0], entries[0], entries[2]):
-            world.replies.answer(entry)
+            world.wakeups.answer(entry)
         answered = await asyncio.gather(first, *asked[:2], asked[4])
         assert [int(block.predictions[position]) for block, position, _ in answered] == [0, 1, 2, 5]
 
@@ -146,12 +146,12 @@ def test_when_redis_is_away_everyone_of_that_write_hears_of_it_and_later_ones_go
             await first
         entries = await world.enqueuer.next_write()
         assert [entry.count for entry in entries] == [2, 1]
-        assert world.replies.expected.keys() == {entry.uid for entry in entries}
+        assert world.wakeups.expected.keys() == {entry.uid for entry in entries}
         world.end(Unavailable("still away"))
         for asked in later:
             with pytest.raises(Unavailable, match="still away"):
                 await asked
-        assert not world.replies.expected
+        assert not world.wakeups.expected
 
     run(scenario())
 
@@ -164,7 +164,7 @@ def test_a_wait_that_runs_out_names_the_id_under_which_the_answer_will_be() -> N
         with pytest.raises(WaitTimeout, match=r"no answer within 0\.01 s; the work goes on") as late:
             await asked
         assert late.value.result_id == f"{entry.uid}-0"
-        world.replies.answer(entry)  # nobody waits any more, and nothing breaks
+        world.wakeups.answer(entry)  # nobody waits any more, and nothing breaks
 
     run(scenario())
 
@@ -189,7 +189,7 @@ def test_a_wait_that_runs_out_before_the_image_was_written_is_an_unavailable_que
         (first,) = await world.begin()
         with pytest.raises(Unavailable, match=r"the queue took nothing within 0\.01 s"):
             await world.ask(1, wait_s=0.01)
-        world.replies.answer(world.enqueuer.writes[0][0])
+        world.wakeups.answer(world.enqueuer.writes[0][0])
         await first
 
     run(scenario())
@@ -204,7 +204,7 @@ def test_images_of_several_keys_leave_in_entries_of_their_own_that_name_them() -
         entries = await world.enqueuer.next_write()
         assert [(entry.client, entry.count) for entry in entries] == [("alice", 2), ("bob", 1)]
         for entry in (*world.enqueuer.writes[0], *entries):
-            world.replies.answer(entry)
+            world.wakeups.answer(entry)
         await asyncio.gather(*asked)
 
     run(scenario())
@@ -220,7 +220,7 @@ def test_a_deadline_travels_with_its_image_and_ends_the_wait() -> None:
         assert 0 < after_ms - entry.accepted_us / 1e3 <= 10
         with pytest.raises(DeadlinePassed, match=r"no answer within 0\.01 s; the image is dropped"):
             await hasty
-        world.replies.answer(entry)
+        world.wakeups.answer(entry)
         await patient
 
     run(scenario())

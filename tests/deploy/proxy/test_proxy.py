@@ -73,7 +73,7 @@ def test_a_certificate_that_is_given_is_used_and_one_that_was_made_is_kept(
 def test_an_upload_streams_through_and_leaves_nothing_behind(proxy: Proxy, system: System) -> None:
     """The first half is queued while the second has not been sent, and nginx holds neither on disk nor in memory."""
     body = array_of(LARGE_IMAGES)
-    worker_bytes = {pid: resident_bytes(pid) for pid in proxy.worker_pids()}
+    worker_bytes = {pid: rss_bytes(pid) for pid in proxy.worker_pids()}
     done_before = finished_images(system)
 
     def first_half_came_through() -> bool:
@@ -90,7 +90,7 @@ def test_an_upload_streams_through_and_leaves_nothing_behind(proxy: Proxy, syste
         reply = http.post("/mnist/classify/bulk", content=halves(), headers=headers)
         assert reply.status_code == 202, reply.text
         assert list((proxy.run_dir / "body").rglob("*")) == []
-        grown = {pid: resident_bytes(pid) - before for pid, before in worker_bytes.items()}
+        grown = {pid: rss_bytes(pid) - before for pid, before in worker_bytes.items()}
         assert max(grown.values()) < MAX_WORKER_BYTES, grown
         assert http.delete(reply.headers["location"]).status_code == 200
 
@@ -99,7 +99,7 @@ def finished_images(system: System) -> int:
     return sum(worker["images"] for worker in system.http.get("/status").json()["workers"])
 
 
-def resident_bytes(pid: int) -> int:
+def rss_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
 
 

@@ -69,7 +69,7 @@ def calls_of_scripts(folder: Path) -> Iterator[tuple[str, Script, set[str]]]:
     """Yield the place of each call, its script, and the names that it passes."""
     for file in folder.rglob("*.py"):
         text = file.read_text()
-        if "redis.script import" not in text and "import BEAT" not in text:
+        if "redis.script import" not in text and "import WRITE_HEARTBEAT" not in text:
             continue
         module = import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
         for node in ast.walk(ast.parse(text)):

@@ -14,9 +14,9 @@ from tests.worker.support.deliveries_of import images
 from tests.worker.support.versions_of import FakeVersions
 from worker.batching.backlog import Backlog
 from worker.batching.finish import Finisher
-from worker.batching.held_entries import Deliveries
+from worker.batching.held_entries import HeldEntries
 from worker.batching.intake import Intake, ensure_groups
-from worker.batching.leases import Leases, take_turns
+from worker.batching.leases import Leases, take_duties
 from worker.batching.suspects import GIVE_UP_FACTOR, Suspects
 from worker.reporting.metrics import Metrics
 from worker.watchdog import Watchdog
@@ -35,7 +35,7 @@ class Worker:
         self.backlog = Backlog(FakeVersions(cnn=500), at_a_time=1, bulk_entry_images=1000)
         self.finisher = Finisher(client, name, Metrics(), Settings(result_ttl_s=1000, single_result_ttl_s=1000))
         self.suspects = Suspects(client, name, max_attempts)
-        self.deliveries = Deliveries(client, self.backlog, self.finisher, self.suspects, lambda: None)
+        self.deliveries = HeldEntries(client, self.backlog, self.finisher, self.suspects, lambda: None)
         self.leases = Leases(client, name, lambda: ["cnn"], self.deliveries, LEASE_MS)
         stopping = threading.Event()
         self.intakes = [
@@ -245,18 +245,18 @@ def wait_until_idle(client: Client) -> None:
 
 
 def test_however_many_workers_there_are_one_looks_after_a_models_streams_at_a_time(client: Client) -> None:
-    assert take_turns(client, ["cnn", "seed"], 60_000) == ["cnn", "seed"]
-    assert take_turns(client, ["cnn", "seed", "new"], 60_000) == ["new"]
+    assert take_duties(client, ["cnn", "seed"], 60_000) == ["cnn", "seed"]
+    assert take_duties(client, ["cnn", "seed", "new"], 60_000) == ["new"]
 
 
 def test_a_turn_passes_by_itself(client: Client) -> None:
-    assert take_turns(client, ["cnn"], 60_000) == ["cnn"]
-    assert 0 < client.pttl(keys.turn("cnn")) <= 60_000
+    assert take_duties(client, ["cnn"], 60_000) == ["cnn"]
+    assert 0 < client.pttl(keys.duty("cnn")) <= 60_000
 
 
 def test_while_redis_is_full_everyone_looks(client: Client) -> None:
     client.config_set("maxmemory", 1)
     try:
-        assert take_turns(client, ["cnn", "seed"], 60_000) == ["cnn", "seed"]
+        assert take_duties(client, ["cnn", "seed"], 60_000) == ["cnn", "seed"]
     finally:
         client.config_set("maxmemory", 0)

@@ -20,7 +20,7 @@ def queues(*deliveries: Delivery) -> Queues:
 
 def take(waiting: Queues, max_images: int = 64) -> Cuts:
     """The batch of the version whose turn it is."""
-    return [(part.delivery, part.start, part.stop) for part in waiting.next_batch(waiting.in_turn()[0], max_images)]
+    return [(part.delivery, part.start, part.stop) for part in waiting.next_batch(waiting.in_order()[0], max_images)]
 
 
 def test_interactive_goes_first_and_bulk_fills_the_batch() -> None:
@@ -64,7 +64,7 @@ def test_versions_take_turns_however_much_of_one_waits() -> None:
 
 def test_an_interactive_image_of_one_version_goes_before_the_bulk_of_all_others() -> None:
     waiting = queues(delivery(9, model="a@1"), delivery(9, model="b@1"), delivery(1, "interactive", model="c@1"))
-    assert waiting.in_turn() == ["c@1", "a@1", "b@1"]
+    assert waiting.in_order() == ["c@1", "a@1", "b@1"]
 
 
 def test_a_suspect_is_a_batch_of_its_own() -> None:

@@ -21,7 +21,7 @@ from worker.reporting.batch_report import BatchReport
 from worker.watchdog import Watchdog
 
 
-class FakeEngines:
+class FakeEnginePool:
     """Answers with a one-hot row at each image's first pixel modulo 10; `poison` raises; `nope@1` will not load.
 
     `closed` says why its layers are not shown.
@@ -93,7 +93,7 @@ def run(deliveries: list[Delivery], max_batch_images: int = 64, threads: int = 1
 def run_marked(
     deliveries: list[Delivery], suspects: FakeSuspects, max_batch_images: int = 64, threads: int = 1
 ) -> list[BatchReport]:
-    engines: Any = FakeEngines(max_batch_images)
+    engines: Any = FakeEnginePool(max_batch_images)
     backlog = Backlog(engines, at_a_time=1, bulk_entry_images=1000)
     backlog.put(deliveries)
     backlog.close()
@@ -214,7 +214,7 @@ def test_a_verbose_image_keeps_its_layers_beside_its_answer() -> None:
 
 
 def test_layers_that_are_not_to_be_had_keep_nobody_from_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeEngines, "closed", "no layers to show")
+    monkeypatch.setattr(FakeEnginePool, "closed", "no layers to show")
     made = with_first_pixels([7], verbose=True)
     run([made])
     assert (made.predictions.tolist(), made.faults) == ([7], {})
@@ -248,7 +248,7 @@ def test_an_image_with_a_fault_from_before_is_not_run() -> None:
 
 
 def test_a_batch_whose_run_raises_leaves_its_engine_and_its_permit_free() -> None:
-    engines: Any = FakeEngines(8)
+    engines: Any = FakeEnginePool(8)
     engines.permits = threading.Semaphore(1)
     backlog = Backlog(engines, at_a_time=1, bulk_entry_images=1000)
     for model in ("cnn@1", "nope@1"):

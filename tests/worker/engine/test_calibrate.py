@@ -82,10 +82,10 @@ def test_beside_engines_that_serve_no_long_run_is_measured_and_each_step_is_kept
 
         return around_it
 
-    pace = Pace(noted("step"), noted("turn"), timed.clock_s, longest_ms=3.0)
+    pace = Pace(noted("step"), noted("timed"), timed.clock_s, longest_ms=3.0)
     assert calibrate(timed.run, 1024, 20.0, pace).best_size == 2
     assert max(timed.sizes) == 4
-    assert around == ["step of 1", *["turn of 1"] * REPEATS] * 3, "of sizes 1, 2 and 4"
+    assert around == ["step of 1", *["timed of 1"] * REPEATS] * 3, "of sizes 1, 2 and 4"
 
 
 @pytest.mark.parametrize(("ms_per_image", "holds"), [(1.0, True), (1.4, True), (1.6, False), (0.5, False)])

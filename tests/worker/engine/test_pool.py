@@ -26,7 +26,7 @@ def test_litert_gets_an_engine_a_thread_and_tensorflow_one_engine_of_all(
 
     monkeypatch.setattr(pool, "load_engine", load)
     monkeypatch.setattr(pool, "replicate", lambda first, model_dir, count, pace: [first] * count)
-    made = pool.Engines(Settings(engine=kind, engine_threads=3, models_dir=ROOT / "models"))
+    made = pool.EnginePool(Settings(engine=kind, engine_threads=3, models_dir=ROOT / "models"))
     made.load("cnn@1")
     assert made.reserve("cnn@1")
     with made.engine("cnn@1") as engine:

@@ -23,17 +23,17 @@ from worker.tasks.classify import retry_delay_s
 CLIENT = ROOT / "tests/worker/support/celery_client.py"
 
 
-def start_door(system: System, redelivery_s: int = 300) -> Process:
+def start_celery_api(system: System, redelivery_s: int = 300) -> Process:
     command = [str(BIN / "celery"), "-A", "worker.tasks.classify", "worker", "--pool", "threads", "--concurrency", "4"]
     command += ["--queues", "mnistified.classify", "--hostname", "door@%h", "--loglevel", "info"]
-    door = Process(command, system.environ | {"DOOR_URL": system.url, "DOOR_REDELIVERY_S": str(redelivery_s)})
-    door.wait_for_line(" ready.", READY_S)
-    return door
+    celery_api = Process(command, system.environ | {"DOOR_URL": system.url, "DOOR_REDELIVERY_S": str(redelivery_s)})
+    celery_api.wait_for_line(" ready.", READY_S)
+    return celery_api
 
 
 @pytest.fixture(scope="module")
-def door(system: System) -> Iterator[Process]:
-    process = start_door(system)
+def celery_api(system: System) -> Iterator[Process]:
+    process = start_celery_api(system)
     yield process
     process.stop()
 
@@ -84,7 +84,7 @@ def agree(results: list[dict[str, Any]], items: list[dict[str, Any]]) -> None:
 
 
 def test_a_group_of_100_images_in_three_forms_gets_the_answers_of_http(
-    system: System, door: Process, test_set: Split
+    system: System, celery_api: Process, test_set: Split
 ) -> None:
     forms = (
         lambda image: image.tolist(),
@@ -95,15 +95,15 @@ def test_a_group_of_100_images_in_three_forms_gets_the_answers_of_http(
     agree(ask(system, "group", images), over_http(system, test_set, 100))
 
 
-def test_a_chain_ends_with_the_answers_of_its_last_task(system: System, door: Process, test_set: Split) -> None:
+def test_a_chain_ends_with_the_answers_of_its_last_task(system: System, celery_api: Process, test_set: Split) -> None:
     agree(ask(system, "chain", test_set.images[:3].tolist()), over_http(system, test_set, 3))
     accepted = [json.loads(line) for line in system.api.output.splitlines() if '"job accepted"' in line]
-    named = [line["request_id"] for line in accepted if f"[{line['request_id']}] received" in door.output]
+    named = [line["request_id"] for line in accepted if f"[{line['request_id']}] received" in celery_api.output]
     assert named, "requests go by the ids of their tasks"
 
 
 def test_pictures_of_any_size_are_fitted_where_that_is_asked_for(
-    system: System, door: Process, test_set: Split
+    system: System, celery_api: Process, test_set: Split
 ) -> None:
     frames = mnist_frames(test_set.images[:3], 1)
     images = [base64.b64encode(file_of(frame.astype(np.uint8), "PNG")).decode() for frame in frames]
@@ -120,7 +120,7 @@ def test_pictures_of_any_size_are_fitted_where_that_is_asked_for(
         ([], "a list of 1 to 1000 images"),
     ],
 )
-def test_an_error_is_readable_in_the_client(system: System, door: Process, images: Any, said: str) -> None:
+def test_an_error_is_readable_in_the_client(system: System, celery_api: Process, images: Any, said: str) -> None:
     name, message = ask(system, "error", images)
     assert name == "BadImages"
     assert said in message
@@ -133,7 +133,7 @@ def test_a_task_whose_worker_is_killed_in_the_middle_is_answered_by_the_next(
 ) -> None:
     with running(redis_server.new_url()) as own:
         own.workers["worker-1"].signal(signal.SIGSTOP)
-        killed = start_door(own, redelivery_s=1)
+        killed = start_celery_api(own, redelivery_s=1)
         images = json.dumps(test_set.images[:3].tolist())
         command = [str(BIN / "python"), str(CLIENT), own.redis_url, "chain"]
         with subprocess.Popen(
@@ -146,9 +146,9 @@ def test_a_task_whose_worker_is_killed_in_the_middle_is_answered_by_the_next(
             killed.signal(signal.SIGKILL)
             killed.wait()
             own.workers["worker-1"].signal(signal.SIGCONT)
-            next_door = start_door(own, redelivery_s=1)
+            next_api = start_celery_api(own, redelivery_s=1)
             try:
                 assert client.stdout is not None
                 agree(json.loads(client.stdout.read()), over_http(own, test_set, 3))
             finally:
-                next_door.stop()
+                next_api.stop()

@@ -1,4 +1,4 @@
-"""What Redis wishes is read as it stands, and heard of at once, whatever happens to the connection."""
+"""The desired versions are read from Redis as they stand, and heard of at once, whatever happens to the connection."""
 
 import queue
 import threading
@@ -9,7 +9,7 @@ from shared.config.settings import Settings
 from shared.contract.alias import Alias, encode_alias
 from shared.redis import keys
 from shared.redis.connection import Client, worker_client
-from worker.versions.desired import Listener, Wishes, read_wishes
+from worker.versions.desired import DesiredVersions, Listener, read_desired
 from worker.watchdog import Watchdog
 
 LONG_S = 30
@@ -17,20 +17,20 @@ LONG_S = 30
 
 def test_aliases_and_what_is_wanted_now_are_read(client: Client) -> None:
     client.hset(keys.ALIASES, "cnn/champion", encode_alias(Alias(2, shadow=3)))
-    client.zadd(keys.WANTED, {"cnn@4": 1000.0, "cnn@5": 2000.0})
-    wishes = read_wishes(client, now_s=1500.0)
-    assert wishes == Wishes({"cnn/champion": Alias(2, shadow=3)}, frozenset({"cnn@5"}))
-    assert wishes.named == {"cnn@2", "cnn@3"}
-    assert [wishes.meaning(ref) for ref in ("cnn", "cnn@champion", "cnn@2", "big")] == ["cnn@2", "cnn@2", None, None]
+    client.zadd(keys.DESIRED, {"cnn@4": 1000.0, "cnn@5": 2000.0})
+    desired = read_desired(client, now_s=1500.0)
+    assert desired == DesiredVersions({"cnn/champion": Alias(2, shadow=3)}, frozenset({"cnn@5"}))
+    assert desired.named == {"cnn@2", "cnn@3"}
+    assert [desired.meaning(ref) for ref in ("cnn", "cnn@champion", "cnn@2", "big")] == ["cnn@2", "cnn@2", None, None]
 
 
 def test_an_alias_that_cannot_be_read_counts_as_none(client: Client) -> None:
     client.hset(keys.ALIASES, mapping={"cnn/champion": b"garbage", "cnn/candidate": encode_alias(Alias(7))})
-    assert read_wishes(client, 0).aliases == {"cnn/candidate": Alias(7)}
+    assert read_desired(client, 0).aliases == {"cnn/candidate": Alias(7)}
 
 
 def test_a_version_has_the_shadows_of_every_alias_of_it_and_is_none_of_itself() -> None:
-    wishes = Wishes(
+    desired = DesiredVersions(
         {
             "cnn/champion": Alias(1, canary=2, canary_percent=5.0, shadow=3),
             "cnn/candidate": Alias(1, shadow=4),
@@ -38,24 +38,24 @@ def test_a_version_has_the_shadows_of_every_alias_of_it_and_is_none_of_itself() 
             "big/champion": Alias(1, shadow=1),
         }
     )
-    assert wishes.shadows == {"cnn@1": ("cnn@4", "cnn@3")}
+    assert desired.shadows == {"cnn@1": ("cnn@4", "cnn@3")}
 
 
 @contextmanager
-def listening(client: Client, scratch_url: str) -> Iterator["queue.Queue[Wishes]"]:
-    """The wishes after each change, from a listener that has seen that there are none."""
-    heard: queue.Queue[Wishes] = queue.Queue()
+def listening(client: Client, scratch_url: str) -> Iterator["queue.Queue[DesiredVersions]"]:
+    """The desired versions after each change, from a listener that has seen that there are none."""
+    heard: queue.Queue[DesiredVersions] = queue.Queue()
     stopping = threading.Event()
     listener = Listener(
         lambda: worker_client(Settings(redis_url=scratch_url), patient=False),
-        Wishes(wanted=frozenset({"not yet read"})),
-        lambda: heard.put(listener.wishes),
+        DesiredVersions(requested=frozenset({"not yet read"})),
+        lambda: heard.put(listener.desired),
         stopping,
         Watchdog(60).redis_pulse("listen"),
     )
     thread = threading.Thread(target=listener.listen, daemon=True)
     thread.start()
-    assert heard.get(timeout=LONG_S) == Wishes()
+    assert heard.get(timeout=LONG_S) == DesiredVersions()
     try:
         yield heard
     finally:
@@ -70,8 +70,8 @@ def test_a_change_is_heard_of_whether_it_is_published_or_not(client: Client, scr
         client.hset(keys.ALIASES, "cnn/champion", encode_alias(Alias(2)))
         client.publish(keys.ALIASES_CHANNEL, "cnn/champion")
         assert heard.get(timeout=LONG_S).named == {"cnn@2"}
-        client.zadd(keys.WANTED, {"cnn@3": 1e12})
-        assert heard.get(timeout=LONG_S).wanted == {"cnn@3"}
+        client.zadd(keys.DESIRED, {"cnn@3": 1e12})
+        assert heard.get(timeout=LONG_S).requested == {"cnn@3"}
 
 
 def test_a_listener_survives_its_connections(client: Client, scratch_url: str) -> None:
@@ -80,16 +80,16 @@ def test_a_listener_survives_its_connections(client: Client, scratch_url: str) -
         for connection in client.client_list():  # of every database: the other ones' are other tests'
             if int(connection["db"]) == own["db"] and int(connection["id"]) != own["id"]:
                 client.client_kill_filter(_id=connection["id"])
-        client.zadd(keys.WANTED, {"cnn@3": 1e12})
-        assert heard.get(timeout=LONG_S).wanted == {"cnn@3"}
+        client.zadd(keys.DESIRED, {"cnn@3": 1e12})
+        assert heard.get(timeout=LONG_S).requested == {"cnn@3"}
 
 
 def test_what_is_wished_wakes_nobody_twice(client: Client, scratch_url: str) -> None:
     with listening(client, scratch_url) as heard:
-        client.zadd(keys.WANTED, {"cnn@3": 1e12})
+        client.zadd(keys.DESIRED, {"cnn@3": 1e12})
         heard.get(timeout=LONG_S)
-        client.zadd(keys.WANTED, {"cnn@3": 2e12})
+        client.zadd(keys.DESIRED, {"cnn@3": 2e12})
         client.publish(keys.ALIASES_CHANNEL, "")
-        client.zadd(keys.WANTED, {"cnn@4": 1e12})
+        client.zadd(keys.DESIRED, {"cnn@4": 1e12})
         client.publish(keys.ALIASES_CHANNEL, "")
-        assert heard.get(timeout=LONG_S).wanted == {"cnn@3", "cnn@4"}
+        assert heard.get(timeout=LONG_S).requested == {"cnn@3", "cnn@4"}

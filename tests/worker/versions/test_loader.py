@@ -18,8 +18,8 @@ from tests.worker.support.registry_of import publish, publish_broken
 from worker.batching.backlog import Backlog
 from worker.engine import load_engine
 from worker.engine import pool as engines_module
-from worker.engine.pool import Engines
-from worker.versions.desired import Wishes
+from worker.engine.pool import EnginePool
+from worker.versions.desired import DesiredVersions
 from worker.versions.loader import Loader
 from worker.watchdog import Watchdog
 
@@ -32,27 +32,27 @@ class Worker:
 
     settings: Settings
     now_s: float = 0.0
-    wishes: Wishes = field(default_factory=Wishes)
+    desired: DesiredVersions = field(default_factory=DesiredVersions)
     ended: threading.Event = field(default_factory=threading.Event)
     changes: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def __post_init__(self) -> None:
-        self.engines = Engines(self.settings, lambda: self.now_s)
+        self.engines = EnginePool(self.settings, lambda: self.now_s)
         self.engines.load("cnn@1")
         self.backlog = Backlog(self.engines, self.engines.at_a_time, 256)
         self.loader = Loader(
             self.settings,
             self.engines,
             self.backlog,
-            lambda: self.wishes,
+            lambda: self.desired,
             self.changes.release,
             self.ended,
             Watchdog(60).model_pulse("load"),
         )
 
-    def wish(self, *wanted: str) -> None:
-        self.wishes = Wishes(wanted=frozenset(wanted))
-        self.loader.wishes_changed()
+    def desire(self, *refs: str) -> None:
+        self.desired = DesiredVersions(requested=frozenset(refs))
+        self.loader.desired_changed()
 
     def wait_for(self, ref: str) -> None:
         """Until a version is loaded, or it was tried in vain."""
@@ -98,7 +98,7 @@ def models_dir(tmp_path: Path) -> Path:
 
 def test_a_wanted_version_is_loaded_with_an_engine_for_each_turn(models_dir: Path) -> None:
     with working(models_dir) as worker:
-        worker.wish("cnn@2")
+        worker.desire("cnn@2")
         worker.wait_for("cnn@2")
         assert len(worker.engines.loaded["cnn@2"].idle) == 2
         np.testing.assert_array_equal(worker.run_batch("cnn@2"), worker.run_batch("cnn@1"))
@@ -113,7 +113,7 @@ def test_a_like_version_is_not_measured_anew_and_another_one_is(models_dir: Path
     with working(models_dir) as worker:
         known = worker.engines.loaded["cnn@1"].first.calibration
         for ref, like in (("cnn@2", "cnn@1"), ("cnn@3", "cnn@3")):
-            worker.wish(ref)
+            worker.desire(ref)
             worker.wait_for(ref)
             assert (worker.engines.loaded[ref].first.calibration is known) == (like == "cnn@1")
             assert worker.loader.state().models[ref].measured_as == like
@@ -149,7 +149,7 @@ def held_up(monkeypatch: pytest.MonkeyPatch, begun: threading.Event, go_on: thre
 def test_a_version_that_nobody_uses_is_freed_after_its_time(models_dir: Path) -> None:
     publish(models_dir, "cnn@3")
     with working(models_dir, model_idle_s=600) as worker:
-        worker.wish("cnn@2")
+        worker.desire("cnn@2")
         worker.wait_for("cnn@2")
         runtimes = [weakref.ref(engine.runtime) for engine in worker.engines.loaded["cnn@2"].idle]
         interpreters = [
@@ -158,7 +158,7 @@ def test_a_version_that_nobody_uses_is_freed_after_its_time(models_dir: Path) ->
             for interpreter, _, _ in runtime()._interpreters.values()  # type: ignore[union-attr]
         ]
         assert len(interpreters) >= 2
-        worker.wish()
+        worker.desire()
         worker.now_s = 599.0
         worker.run_batch("cnn@1")
         assert "cnn@2" in worker.engines.loaded
@@ -173,12 +173,12 @@ def test_a_version_that_nobody_uses_is_freed_after_its_time(models_dir: Path) ->
 
 def test_the_latest_version_stays_however_long_it_idles(models_dir: Path) -> None:
     with working(models_dir) as worker:
-        worker.wish("cnn@2")
+        worker.desire("cnn@2")
         worker.wait_for("cnn@2")
-        worker.wish()
+        worker.desire()
         worker.now_s = 1e6
         publish(models_dir, "other@1")
-        worker.wish("other@1")
+        worker.desire("other@1")
         worker.wait_for("other@1")
         assert set(worker.engines.loaded) == {"cnn@1", "cnn@2", "other@1"}
 
@@ -194,7 +194,7 @@ def test_beyond_the_most_loaded_versions_the_least_recently_used_goes(models_dir
             worker.backlog.take()
             with worker.engines.engine(ref):
                 pass
-        worker.wish("cnn@2")
+        worker.desire("cnn@2")
         worker.wait_for("cnn@2")
         assert set(worker.engines.loaded) == {"cnn@1", "big@1", "cnn@2"}
 
@@ -227,11 +227,11 @@ def test_a_version_that_will_not_load_is_told_and_what_waits_for_it_is_run_to_fa
 
 def test_a_version_that_would_not_load_is_tried_again_when_it_is_wanted_anew(models_dir: Path) -> None:
     with working(models_dir) as worker:
-        worker.wish("later@1")
+        worker.desire("later@1")
         worker.wait_for("later@1")
         assert "later" in worker.engines.failed["later@1"]
         publish(models_dir, "later@1")
-        worker.wish("later@1", "cnn@2")
+        worker.desire("later@1", "cnn@2")
         for ref in ("cnn@2", "later@1"):
             worker.wait_for(ref)
         assert set(worker.engines.loaded) == {"cnn@1", "cnn@2", "later@1"}

@@ -6,10 +6,10 @@ import pytest
 
 from shared.contract.alias import Alias
 from shared.errors import ModelError
-from worker.versions.desired import Wishes
+from worker.versions.desired import DesiredVersions
 from worker.versions.residency import Residency, default_version, latest_versions
 
-CHAMPION = Wishes({"cnn/champion": Alias(1, canary=2, canary_percent=5.0, shadow=3)})
+CHAMPION = DesiredVersions({"cnn/champion": Alias(1, canary=2, canary_percent=5.0, shadow=3)})
 
 
 REGISTRY = Path("/srv/models")
@@ -17,14 +17,14 @@ MODELS = {"cnn": [1, 2, 10], "small": [3]}
 
 
 def test_the_default_is_the_champion_and_the_latest_where_there_is_none() -> None:
-    assert default_version("cnn", MODELS, REGISTRY, Wishes()) == "cnn@10"
+    assert default_version("cnn", MODELS, REGISTRY, DesiredVersions()) == "cnn@10"
     assert default_version("cnn", MODELS, REGISTRY, CHAMPION) == "cnn@1"
     assert default_version("cnn@2", MODELS, REGISTRY, CHAMPION) == "cnn@2", (
         "a setting that names a version means that one"
     )
     assert default_version("cnn@latest", MODELS, REGISTRY, CHAMPION) == "cnn@10"
     assert default_version("cnn@champion", MODELS, REGISTRY, CHAMPION) == "cnn@1"
-    assert default_version("new", MODELS, REGISTRY, Wishes({"new/champion": Alias(7)})) == "new@7", (
+    assert default_version("new", MODELS, REGISTRY, DesiredVersions({"new/champion": Alias(7)})) == "new@7", (
         "an alias is believed"
     )
 
@@ -40,8 +40,8 @@ def test_the_latest_versions_are_the_last_of_each_name() -> None:
 
 
 def test_what_entries_wait_for_is_loaded_first_then_what_is_wanted_then_what_aliases_name() -> None:
-    wishes = Wishes(CHAMPION.aliases, frozenset({"cnn@7"}))
-    residency = Residency("cnn@1", wishes, waiting=["big@2"], asked=["big@3"])
+    desired = DesiredVersions(CHAMPION.aliases, frozenset({"cnn@7"}))
+    residency = Residency("cnn@1", desired, waiting=["big@2"], asked=["big@3"])
     order = []
     there: list[str] = []
     while (ref := residency.next_to_load(there, there, most=100)) is not None:
@@ -68,14 +68,14 @@ def test_the_least_recently_used_goes_first_and_what_is_named_or_latest_last() -
 
 
 def test_what_is_wanted_goes_only_for_what_entries_wait_for_and_the_default_never() -> None:
-    wishes = Wishes(wanted=frozenset({"cnn@2", "cnn@3"}))
+    desired = DesiredVersions(requested=frozenset({"cnn@2", "cnn@3"}))
     used = ["cnn@1", "cnn@2"]
-    assert Residency("cnn@1", wishes).may_go_for("cnn@3", used) == []
-    assert Residency("cnn@1", wishes, waiting=["big@1"]).may_go_for("big@1", used) == ["cnn@2"]
+    assert Residency("cnn@1", desired).may_go_for("cnn@3", used) == []
+    assert Residency("cnn@1", desired, waiting=["big@1"]).may_go_for("big@1", used) == ["cnn@2"]
 
 
 def test_what_is_wanted_and_finds_no_room_is_told() -> None:
-    residency = Residency("cnn@1", Wishes(wanted=frozenset({"cnn@2", "cnn@3"})))
+    residency = Residency("cnn@1", DesiredVersions(requested=frozenset({"cnn@2", "cnn@3"})))
     assert residency.crowded_out(["cnn@1", "cnn@2"], most=2) == ["cnn@3"]
     assert residency.next_to_load(["cnn@1", "cnn@2"], ["cnn@1", "cnn@2"], most=2) is None
     assert residency.crowded_out(["cnn@1", "cnn@2"], most=3) == []
@@ -96,8 +96,8 @@ def test_what_is_wanted_and_finds_no_room_is_told() -> None:
     ],
 )
 def test_what_is_in_use_does_not_idle_out(ref: str, why: str, idles_out: bool) -> None:
-    wishes = Wishes(CHAMPION.aliases, frozenset({"cnn@7"}))
-    residency = Residency("cnn@9", wishes, latest=frozenset({"big@2"}), waiting=["big@1"])
+    desired = DesiredVersions(CHAMPION.aliases, frozenset({"cnn@7"}))
+    residency = Residency("cnn@9", desired, latest=frozenset({"big@2"}), waiting=["big@1"])
     assert why in residency.why_kept(ref)
     assert bool(why) == bool(residency.why_kept(ref))
     assert residency.may_idle_out(ref) == idles_out

@@ -38,7 +38,7 @@ class Eager:
         return taken_for(*[5] * len(batch))
 
 
-class FakeEngines:
+class FakeEnginePool:
     """`cnn@2` is loaded, `broken@1` would not load, nothing else is there. One permit."""
 
     def __init__(self, model: Eager, longest: int = 64) -> None:
@@ -64,7 +64,7 @@ class Counted:
 
     def __init__(self, *shadows: str) -> None:
         self.model = Eager()
-        engines: Any = FakeEngines(self.model)
+        engines: Any = FakeEnginePool(self.model)
         self.engines = engines
         self.backlog = Backlog(self.engines, 1, 256)
         self.ended = threading.Event()

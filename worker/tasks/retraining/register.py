@@ -45,7 +45,7 @@ class Register:
         self._ttl_s = ttl_s
         self._beat_ttl_s = beat_ttl_s
 
-    def beat(self) -> None:
+    def write_heartbeat(self) -> None:
         """This trainer lives."""
         now_s = time.time()
         with self._client.pipeline() as pipeline:

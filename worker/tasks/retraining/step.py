@@ -66,7 +66,7 @@ class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def _sweep(self, register: Register) -> None:
         """One training at a time: a message that had to wait here would keep its training from idle trainers."""
-        register.beat()
+        register.write_heartbeat()
         if self._quiet_sweeps or worker_state.reserved_requests:
             self._quiet_sweeps = max(0, self._quiet_sweeps - 1)
             return

@@ -15,7 +15,7 @@ from api.routes.models.aliases import check_reason, parse_asked
 from shared.contract.alias import Alias, decode_alias
 from shared.errors import BadParameter, BadRequest
 from shared.redis import keys
-from tests.support.registries import beat, copy_version
+from tests.support.registries import copy_version, write_heartbeat
 from tests.support.system import RedisServer, System, running
 
 ADMINS, ALICES = "the-key-of-ops", "alices-key"
@@ -106,7 +106,7 @@ def champion(api: System) -> Alias | None:
 
 
 def test_an_alias_means_what_it_was_set_to_and_who_did_it_is_known(api: System) -> None:
-    beat(api.redis, "w1", "cnn@1", "cnn@2")
+    write_heartbeat(api.redis, "w1", "cnn@1", "cnn@2")
     began_ms = int(time.time() * 1e3)
     reply = api.http.post(CHAMPION, json={"version": 1, "reason": "the first"})
     assert reply.status_code == 200
@@ -136,8 +136,8 @@ def test_an_alias_means_what_it_was_set_to_and_who_did_it_is_known(api: System) 
 
 
 def test_what_the_change_will_need_is_announced_and_nothing_changes_until_it_is_there(api: System) -> None:
-    beat(api.redis, "w1", "cnn@1", "cnn@2")
-    beat(api.redis, "w2", "cnn@1")
+    write_heartbeat(api.redis, "w1", "cnn@1", "cnn@2")
+    write_heartbeat(api.redis, "w2", "cnn@1")
     replies: list[httpx.Response] = []
     asked = {"version": 1, "canary": 2, "canary_percent": 5}
     with api.redis.pubsub() as pubsub:  # type: ignore[no-untyped-call]
@@ -146,12 +146,12 @@ def test_what_the_change_will_need_is_announced_and_nothing_changes_until_it_is_
         asking = threading.Thread(target=lambda: replies.append(api.http.post(CHAMPION, json=asked)))
         asking.start()
         assert next_message(pubsub, "message")["data"] == b"cnn/champion"
-        wanted = dict(api.redis.zrange(keys.WANTED, 0, -1, withscores=True))  # type: ignore[arg-type]
+        wanted = dict(api.redis.zrange(keys.DESIRED, 0, -1, withscores=True))  # type: ignore[arg-type]
         assert wanted.keys() == {b"cnn@1", b"cnn@2"}
         assert all(time.time() + 60 < until_s < time.time() + 120 for until_s in wanted.values())
-        assert 60 < api.redis.ttl(keys.WANTED) <= 200
+        assert 60 < api.redis.ttl(keys.DESIRED) <= 200
         assert champion(api) is None
-        beat(api.redis, "w2", "cnn@1", "cnn@2")
+        write_heartbeat(api.redis, "w2", "cnn@1", "cnn@2")
         assert next_message(pubsub, "message")["data"] == b"cnn/champion"
         asking.join()
     assert replies[0].status_code == 200
@@ -167,19 +167,19 @@ def next_message(pubsub: Any, kind: str) -> dict[str, Any]:
 
 
 def test_a_worker_that_is_not_ready_in_time_is_named_and_nothing_is_changed(api: System) -> None:
-    beat(api.redis, "w1", "cnn@1", "cnn@2")
-    beat(api.redis, "w2", "cnn@1")
+    write_heartbeat(api.redis, "w1", "cnn@1", "cnn@2")
+    write_heartbeat(api.redis, "w2", "cnn@1")
     assert api.http.post(CHAMPION, json={"version": 1}).status_code == 200
     reply = api.http.post(CHAMPION, params={"wait": 0.2}, json={"version": 2})
     assert refusal(reply, 503) == "w2 has not loaded cnn@2 after 0.2 s; nothing is changed"
     assert reply.headers["retry-after"] == "1"
     assert champion(api) == Alias(1)
     assert len(api.http.get("/models/cnn/changes").json()["changes"]) == 1
-    assert api.redis.zscore(keys.WANTED, "cnn@2"), "it goes on loading, for whoever asks again"
+    assert api.redis.zscore(keys.DESIRED, "cnn@2"), "it goes on loading, for whoever asks again"
 
 
 def test_a_worker_that_cannot_load_a_version_says_why(api: System) -> None:
-    beat(api.redis, "w1", "cnn@1")
+    write_heartbeat(api.redis, "w1", "cnn@1")
     state = orjson.loads(api.redis.get(keys.worker("w1")))  # type: ignore[arg-type]
     api.redis.set(keys.worker("w1"), orjson.dumps(state | {"failed_models": {"cnn@2": "it is damaged"}}))
     reply = api.http.post(CHAMPION, params={"wait": 0}, json={"version": 2})
@@ -187,7 +187,7 @@ def test_a_worker_that_cannot_load_a_version_says_why(api: System) -> None:
 
 
 def test_with_no_worker_alive_nothing_is_changed(api: System) -> None:
-    beat(api.redis, "w1", "cnn@1", age_s=61)
+    write_heartbeat(api.redis, "w1", "cnn@1", age_s=61)
     reply = api.http.post(CHAMPION, params={"wait": 0.1}, json={"version": 1})
     assert "no worker is there to load cnn@1" in refusal(reply, 503)
     assert champion(api) is None
@@ -209,13 +209,13 @@ def test_with_no_worker_alive_nothing_is_changed(api: System) -> None:
 def test_a_version_that_has_not_passed_is_not_served_to_everyone(
     api: System, alias: str, asked: dict[str, object], reason: str
 ) -> None:
-    beat(api.redis, "w1", "cnn@1", "cnn@3", "cnn@4")
+    write_heartbeat(api.redis, "w1", "cnn@1", "cnn@3", "cnn@4")
     assert reason in refusal(api.http.post(f"/models/cnn/aliases/{alias}", json=asked), 409)
-    assert api.redis.exists(keys.ALIASES, keys.CHANGES, keys.WANTED) == 0
+    assert api.redis.exists(keys.ALIASES, keys.CHANGES, keys.DESIRED) == 0
 
 
 def test_the_gate_is_overruled_with_a_reason_and_both_are_recorded(api: System) -> None:
-    beat(api.redis, "w1", "cnn@3")
+    write_heartbeat(api.redis, "w1", "cnn@3")
     asked = {"version": 3, "force": True, "reason": "for a demonstration"}
     assert api.http.post(CHAMPION, json=asked).status_code == 200
     (change,) = api.http.get("/models/cnn/changes").json()["changes"]
@@ -224,7 +224,7 @@ def test_the_gate_is_overruled_with_a_reason_and_both_are_recorded(api: System) 
 
 @pytest.mark.parametrize("asked", [{"version": 4}, {"version": 1, "shadow": 3}])
 def test_what_nobody_is_served_unasked_needs_no_report(api: System, asked: dict[str, object]) -> None:
-    beat(api.redis, "w1", "cnn@1", "cnn@3", "cnn@4")
+    write_heartbeat(api.redis, "w1", "cnn@1", "cnn@3", "cnn@4")
     assert api.http.post("/models/cnn/aliases/candidate", json=asked).json()["forced"] is False
 
 
@@ -245,7 +245,7 @@ def test_what_nobody_is_served_unasked_needs_no_report(api: System, asked: dict[
 def test_what_cannot_be_is_refused_with_the_reason(
     api: System, path: str, asked: dict[str, object], status: int, reason: str
 ) -> None:
-    beat(api.redis, "w1", "cnn@1")
+    write_heartbeat(api.redis, "w1", "cnn@1")
     assert reason in refusal(api.http.post(path, json=asked), status)
 
 
@@ -262,14 +262,14 @@ def test_an_alias_that_is_not_there_cannot_be_deleted(api: System) -> None:
 
 
 def test_an_alias_is_deleted_without_any_worker_unless_its_name_then_means_another_version(api: System) -> None:
-    beat(api.redis, "w1", "cnn@2")
+    write_heartbeat(api.redis, "w1", "cnn@2")
     for alias in ("candidate", "champion"):
         assert api.http.post(f"/models/cnn/aliases/{alias}", json={"version": 2}).status_code == 200
     reply = api.http.delete("/models/cnn/aliases/candidate", params={"reason": "done"})
     assert (reply.json()["from"]["version"], reply.json()["to"], reply.json()["reason"]) == (2, None, "done")
     assert "cnn@4" in refusal(api.http.delete(CHAMPION, params={"wait": 0}), 503)
     assert champion(api) == Alias(2)
-    beat(api.redis, "w1", "cnn@2", "cnn@4")
+    write_heartbeat(api.redis, "w1", "cnn@2", "cnn@4")
     assert api.http.delete(CHAMPION).status_code == 200
     assert api.http.get("/models/cnn").json()["serves"] == "cnn@4"
     assert [each["alias"] for each in api.http.get("/models/cnn/changes").json()["changes"]][:2] == [
@@ -279,7 +279,7 @@ def test_an_alias_is_deleted_without_any_worker_unless_its_name_then_means_anoth
 
 
 def test_a_model_has_so_many_aliases_at_most(api: System) -> None:
-    beat(api.redis, "w1", "cnn@1")
+    write_heartbeat(api.redis, "w1", "cnn@1")
     for number in range(64):
         assert api.http.post(f"/models/cnn/aliases/a{number}", json={"version": 1}).status_code == 200
     assert "may have 64" in refusal(api.http.post("/models/cnn/aliases/a64", json={"version": 1}), 409)
@@ -295,7 +295,7 @@ def test_changes_of_other_models_are_passed_over_and_old_ones_read_on(api: Syste
 
 
 def test_another_api_process_follows(api: System) -> None:
-    beat(api.redis, "w1", "cnn@1", "cnn@2")
+    write_heartbeat(api.redis, "w1", "cnn@1", "cnn@2")
     assert api.http.post(CHAMPION, json={"version": 2}).status_code == 200
     environ = {name: value for name, value in api.environ.items() if name not in ("API_PORT", "REDIS_URL")}
     with running(api.redis_url, 0, environ) as other:

@@ -105,7 +105,7 @@ def test_what_is_let_go_is_due_at_once_for_any_trainer(client: Redis, register: 
 
 def test_a_trainer_that_lives_says_so_and_one_that_leaves_too(client: Redis, register: Register) -> None:
     client.zadd(keys.TRAINERS, {"long-silent": 5})
-    register.beat()
+    register.write_heartbeat()
     assert client.zrange(keys.TRAINERS, 0, -1) == [b"a"]
     assert 0 < client.ttl(keys.TRAINERS) <= 10
     register.leave()
