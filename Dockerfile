@@ -1,7 +1,7 @@
-# One image per program, none with more in it than that program needs:
+# One image per program, each with only what that program needs:
 #   docker build --target api .    worker    worker-gpu    tasks    trainer    flower    proxy
-# All of them run on a read-only file system with a writable /tmp, as a user who owns nothing in them (the trainer and the proxy: what they
-# write, on volumes).
+# All images run on a read-only file system with a writable /tmp, as a user who owns no files in them.
+# The trainer and the proxy own the volumes that they write to.
 
 FROM python:3.11-slim AS base
 ENV PYTHONDONTWRITEBYTECODE=1 \
@@ -12,7 +12,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
     MODELS_DIR=/app/models
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin mnistified
-# Dependencies go into layers of their own: TensorFlow is not fetched again because a line of ours changed.
+# Dependencies have separate layers, so that a change of our code does not download TensorFlow again.
 WORKDIR /requirements
 COPY requirements ./
 RUN pip install -c constraints.txt -r api.txt -r otel.txt
@@ -32,14 +32,14 @@ COPY worker worker/
 RUN pip wheel --no-deps --wheel-dir /wheels .
 
 FROM base AS api
-# No dependencies: the layer below has this program's. No index: no stranger's "mnistified" can be picked up.
+# No dependencies: the layer below has them. No index: a foreign package named "mnistified" cannot be installed.
 COPY --from=package /wheels /wheels
 RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
 COPY models models/
 USER 10001
 ENV API_HOST=0.0.0.0 API_PORT=5000
 EXPOSE 5000
-# Past any proxy: Docker passes its own proxy settings into containers, and urllib heeds them.
+# Bypass proxies: Docker passes its own proxy settings into containers, and urllib uses them.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['API_PORT'] + '/healthz', timeout=3)"]
 CMD ["python", "-m", "api"]
@@ -48,7 +48,7 @@ FROM base AS worker-base
 ENV CELERY_WORKER_LOGLEVEL=info METRICS_HOST=0.0.0.0
 RUN pip install -c /requirements/constraints.txt -r /requirements/worker.txt
 
-# No HEALTHCHECK for workers: one that cannot go on ends by itself, and the API hears their heartbeats.
+# No HEALTHCHECK for workers: a worker that cannot continue exits, and the API receives the heartbeats.
 FROM worker-base AS worker
 COPY --from=package /wheels /wheels
 RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
@@ -78,7 +78,7 @@ RUN pip install -c /requirements/constraints.txt -r /requirements/train.txt
 COPY --from=package /wheels /wheels
 RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
 COPY models models/
-# Volumes in its container, and made with these owners: they are what it writes.
+# The trainer writes to these volumes, which are created with these owners.
 RUN mkdir /trainings && chown -R mnistified /trainings models
 USER 10001
 CMD ["celery", "-A", "worker.tasks.trainer", "worker", "--pool", "threads", "--concurrency", "1", "--hostname", "trainer@%h", "--without-mingle", "--without-gossip"]
@@ -92,7 +92,7 @@ EXPOSE 5555
 CMD ["celery", "-A", "worker.app", "flower", "--address=0.0.0.0", "--port=5555", "--tasks-columns=name,args,result,state,runtime,received,worker,uuid"]
 
 FROM nginx:1.28-alpine AS proxy
-# For the certificate that is made where none is given, and kept on a volume.
+# The proxy creates a certificate if it gets none, and keeps it on a volume.
 RUN apk add --no-cache openssl && install -d -o nginx -g nginx /certificate
 COPY deploy/nginx /proxy/
 USER nginx

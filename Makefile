@@ -18,66 +18,66 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c requi
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/$(if $(filter 1,$(TRAINER)),.trainer,.run)-installed ## start Redis, the API, a worker (WORKERS=3: three), callbacks, Flower (TRAINER=1: a trainer; TASKS=1: the Celery door)
+run: $(VENV)/$(if $(filter 1,$(TRAINER)),.trainer,.run)-installed ## start Redis, the API, a worker (WORKERS=3: three), callbacks, Flower (TRAINER=1: a trainer; TASKS=1: the worker for Celery tasks)
 	@$(PY) -m deploy.local --workers $(WORKERS) $(if $(filter 1,$(TRAINER)),--trainer) $(if $(filter 1,$(TASKS)),--door)
 
-test: $(VENV)/.all-installed ## all tests, with a coverage report
+test: $(VENV)/.all-installed ## run all tests, with a coverage report
 	$(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
-check: $(VENV)/.all-installed ## lint, types, the fast tests, and the audit
+check: $(VENV)/.all-installed ## run lint, types, the fast tests, and the audit
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(PY) -m pytest -q -m "not slow" -n $(TESTS_AT_ONCE) --dist loadfile
 	$(PY) -m tools.audit
 
-audit: $(VENV)/.all-installed ## known vulnerabilities among the pinned dependencies, where the registry has advisories
+audit: $(VENV)/.all-installed ## list known vulnerabilities of the pinned dependencies, if the registry has advisories
 	$(PY) -m tools.audit
 
-fuzz: $(VENV)/.all-installed ## fuzz every parser of what comes from outside for SECONDS (60) in all
+fuzz: $(VENV)/.all-installed ## fuzz every parser of external input, for SECONDS (60) in total
 	$(PY) -m tools.fuzz --seconds $(SECONDS)
 
-train: $(VENV)/.all-installed ## train the default model anew (60 epochs) and export it as build/models/cnn/1
+train: $(VENV)/.all-installed ## train a new default model (60 epochs) and export it as build/models/cnn/1
 	$(PY) -m training train --weights build/cnn.keras
 	$(PY) -m training export --weights build/cnn.keras --models-dir build/models --version 1 --force
 
 fast-train: $(VENV)/.all-installed ## train for one epoch
 	$(PY) -m training train --weights build/cnn-fast.keras --num-epochs 1
 
-evaluate: $(VENV)/.all-installed ## accuracy of the served model on the MNIST test set
+evaluate: $(VENV)/.all-installed ## measure the accuracy of the served model on the MNIST test set
 	$(PY) -m training evaluate --model cnn
 
-qa: $(VENV)/.all-installed ## judge MODEL (cnn: its latest version) beside the champion, and leave the report beside it
+qa: $(VENV)/.all-installed ## compare MODEL (cnn: its latest version) with the champion, and write the report next to it
 	$(PY) -m training qa $(MODEL)
 
-bench: $(VENV)/.all-installed ## measure this machine; beside the peers where `make bench-peers` has installed them
+bench: $(VENV)/.all-installed ## measure this machine, and the other servers if `make bench-peers` has installed them
 	$(PY) -m benchmarks --peers-venv $(PEERS_VENV)
 
-bench-peers: ## install the peers that the benchmark compares with, in an environment of their own
+bench-peers: ## install the other servers that the benchmark compares with, in a separate environment
 	$(PYTHON) -m venv $(PEERS_VENV)
 	$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check '.[peers]'
 
-faults: $(VENV)/.all-installed ## do harm to a running service, again and again, and account for every image it accepted
+faults: $(VENV)/.all-installed ## cause faults in a running service, and account for every image that it accepted
 	$(PY) -m tools.faults $(FAULTS)
 
-check-metrics: $(VENV)/.all-installed ## alerts and dashboard on a running service, a real Prometheus, and harm (FIGURE=file.svg: a picture)
+check-metrics: $(VENV)/.all-installed ## test alerts and dashboard on a running service with faults and a real Prometheus (FIGURE=file.svg: a picture)
 	$(PY) -m tools.check_metrics $(if $(FIGURE),--figure $(FIGURE))
 
-hostile: $(VENV)/.all-installed ## send every bad input that we have to a running service, and count the answers
+hostile: $(VENV)/.all-installed ## send every known bad input to a running service, and count the responses
 	$(PY) -m tools.fuzz --hostile
 
-wheel: $(VENV)/.all-installed ## build the packages, dist/mnistified-*.whl, which `pip install` takes anywhere, and its client alone
+wheel: $(VENV)/.all-installed ## build the wheels in dist/: the whole package, and the client alone
 	$(PY) -m build --outdir dist .
 	$(PY) -m build --outdir dist client
 
-docs: $(VENV)/.docs-installed ## build the documentation as a site, build/site/index.html
+docs: $(VENV)/.docs-installed ## build the documentation as a site: build/site/index.html
 	@$(PY) -m properdocs build --quiet --strict
 	@echo build/site/index.html
 
 data: $(VENV)/.run-installed ## download MNIST into data/mnist
 	$(PY) -m training data --dir data/mnist
 
-clean: ## remove what the other targets made, the virtual environment included
+clean: ## remove everything that the other targets created, including the virtual environment
 	rm -rf $(VENV) $(PEERS_VENV) .run .bench build dist *.egg-info .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
