@@ -1,4 +1,4 @@
-"""The networks, by name: rows of layers, all from float32[N,28,28,1] of raw pixels to float32[N,10] probabilities."""
+"""The network architectures, by name. All map raw pixels float32[N,28,28,1] to probabilities float32[N,10]."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,22 +8,22 @@ import numpy as np
 
 from shared.images import CLASSES, IMAGE_SIDE
 
-# float32[3,3], a gentle blur of what is served. Distortion resamples the training images and so blurs them: a pixel
-# drawn from between two others, at any share of the way, has a variance of 1/6 along an axis, this one 1/4. A network
-# that never saw a sharp image reads it worse than a blurred one.
+# float32[3,3], a slight blur of the images that the service classifies. Augmentation resamples the training images,
+# which blurs them: bilinear sampling between two pixels has an average variance of 1/6 along an axis, this kernel 1/4.
+# A network that was trained on blurred images is more accurate on blurred images than on sharp ones.
 SMOOTHING = np.outer((1, 6, 1), (1, 6, 1)).astype(np.float32) / 64
-SMOOTH = "smooth"  # the layer's name
-NORM_MOMENTUM = 0.95  # forgets in 20 steps, so that runs of a few dozen steps get usable statistics too
+SMOOTH = "smooth"  # name of the layer that applies SMOOTHING
+NORM_MOMENTUM = 0.95  # averages over about 20 steps, so that even runs of a few dozen steps get usable statistics
 
 
 @dataclass(frozen=True, slots=True)
 class Smooth:
-    """Blurs the image by SMOOTHING, which no training changes; `set_smoothing` turns it off and on."""
+    """A fixed blur with the kernel SMOOTHING. `set_smoothing` turns it on and off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """A square convolution with ReLU, by default behind a batch normalisation in place of a bias."""
+    """A square convolution with ReLU, by default with batch normalisation instead of a bias."""
 
     filters: int
     kernel: int
@@ -34,7 +34,7 @@ class Conv:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The largest of each `side`×`side` square."""
+    """Max pooling over squares of `side`×`side`."""
 
     side: int
 
@@ -46,7 +46,7 @@ class Dropout:
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """A dense layer with ReLU; the images' maps are flattened before the first one."""
+    """A dense layer with ReLU. The feature maps are flattened before the first one."""
 
     units: int
 
@@ -56,14 +56,14 @@ Layer = Smooth | Conv | Pool | Dropout | Dense
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """`layers` come between the scaling of the pixels and the dense layer of the ten classes."""
+    """An architecture: `layers` lie between the scaling of the pixels and the dense layer of the ten classes."""
 
     description: str
     layers: tuple[Layer, ...]
 
 
 NETWORKS = {
-    # Filters in multiples of 32: the CPU engine's kernels compute as many anyway.
+    # The numbers of filters are multiples of 32, because the CPU kernels compute 32 at a time anyway.
     "cnn": Network(
         "5 convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
         (Smooth(), Conv(32, 5, 2), Conv(32, 3), Conv(64, 3, 2), Conv(64, 3), Conv(64, 3, 1, "valid"), Dropout(0.3)),
@@ -113,7 +113,7 @@ NETWORKS = {
 
 
 def build(name: str) -> keras.Model:
-    """Return the untrained network of that name. Scaling is its first layer, so that nobody outside has to know of it.
+    """Return the untrained network of that name, with the scaling of pixels as its first layer.
 
     Raises KeyError for a name that is not in NETWORKS.
     """
@@ -129,8 +129,10 @@ def build(name: str) -> keras.Model:
 
 
 def set_smoothing(model: keras.Model, on: bool) -> None:
-    """Turn the model's smoothing on, as it is served, or off, for images that distortion has smoothed; without such a
-    layer nothing happens."""
+    """Turn the model's smoothing on (for serving) or off (for images that distortion has blurred already).
+
+    Does nothing for a model without a smoothing layer.
+    """
     for layer in model.layers:
         if layer.name == SMOOTH:
             layer.set_weights([_along_rows(SMOOTHING if on else np.outer((0, 1, 0), (0, 1, 0)))])
@@ -152,10 +154,10 @@ def _add(x: keras.KerasTensor, layer: Layer, number: int) -> keras.KerasTensor:
 
 
 def smooth(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Blur float32[N,28,28,1] by SMOOTHING.
+    """Blur float32[N,28,28,1] with SMOOTHING.
 
-    An image is taken for 28 steps of 28 channels: engines are made for many channels, and need three times as long for
-    a convolution of one.
+    Treats an image as a sequence of 28 steps with 28 channels, because a convolution of a single channel takes the
+    engines three times as long.
     """
     rows = keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE), name="rows")(x)
     blur = keras.layers.Conv1D(IMAGE_SIDE, len(SMOOTHING), padding="same", use_bias=False, trainable=False, name=SMOOTH)
@@ -165,10 +167,10 @@ def smooth(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _along_rows(kernel: np.ndarray) -> np.ndarray:
-    """float32[3,28,28] of float32[3,3]: row of the kernel, column that is read, column that is written."""
+    """Return a 3×3 kernel as Conv1D weights float32[3,28,28]: kernel row, input column, output column."""
     shifted = [np.eye(IMAGE_SIDE, k=1 - column) for column in range(len(kernel))]
-    along: np.ndarray = np.einsum("rc,cio->rio", kernel, shifted).astype(np.float32)
-    return along
+    weights: np.ndarray = np.einsum("rc,cio->rio", kernel, shifted).astype(np.float32)
+    return weights
 
 
 def _convolve(x: keras.KerasTensor, layer: Conv, number: int) -> keras.KerasTensor:

@@ -1,4 +1,4 @@
-"""The state of a run that was cut short: which run it was, and how many of its epochs are done."""
+"""Checkpoints of training runs: which run it is, and how many of its epochs are done."""
 
 import json
 import shutil
@@ -12,19 +12,19 @@ from shared.errors import ModelError
 
 IDENTITY = "run.json"
 KERAS_STATE = "state"
-KERAS_RECORD = "training_metadata.json"  # BackupAndRestore's own
+KERAS_RECORD = "training_metadata.json"  # written by keras.callbacks.BackupAndRestore
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A folder of one run, written after each of its epochs and removed at its end."""
+    """The checkpoint folder of one run, written after each epoch and removed at the end of the run."""
 
     folder: Path
     epochs_done: int
 
     @property
     def callback(self) -> keras.callbacks.Callback:
-        """Writes the state, and reads it when the training begins."""
+        """A callback that saves the state after each epoch and restores it when training begins."""
         return keras.callbacks.BackupAndRestore(self.folder / KERAS_STATE)
 
     def remove(self) -> None:
@@ -32,9 +32,9 @@ class Checkpoint:
 
 
 def open_checkpoint(folder: Path, identity: dict[str, Any], resume: bool) -> Checkpoint:
-    """The checkpoint of the run that `identity` (JSON-able) describes; without `resume` it starts empty.
+    """Return the checkpoint of the run that `identity` describes, an empty one unless `resume`.
 
-    Raises ModelError when the one that is there is of another run.
+    `identity` must be serialisable as JSON. Raises ModelError if the existing checkpoint belongs to another run.
     """
     if resume and folder.exists():
         return Checkpoint(folder, _epochs_done(folder, identity))
@@ -48,7 +48,7 @@ def _epochs_done(folder: Path, identity: dict[str, Any]) -> int:
     try:
         found = json.loads((folder / IDENTITY).read_text())
         if found != identity:
-            raise ModelError(f"{folder} is of another run, {found}: train without --resume to replace it")
+            raise ModelError(f"{folder} belongs to another run, {found}: train without --resume to replace it")
         record = folder / KERAS_STATE / KERAS_RECORD
         return int(json.loads(record.read_text())["epoch"]) if record.exists() else 0
     except (OSError, ValueError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""The `ensemble` command: several trained networks, each looking at several views of the image, as one model."""
+"""The `ensemble` command: combine trained networks, each applied to several views of the image, into one model."""
 
 import math
 from argparse import Namespace
@@ -14,14 +14,14 @@ from training import weights
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The image turned by `angle_deg` and drawn at `scale` of its size."""
+    """The image rotated by `angle_deg` and scaled by `scale`."""
 
     angle_deg: float = 0.0
     scale: float = 1.0
 
     @property
     def matrix(self) -> np.ndarray:
-        """float32[784,784]: flat image times matrix is the flat view, sampled bilinearly; nothing outside but paper."""
+        """The view as float32[784,784]: flat image × matrix = flat view, sampled bilinearly, 0 outside the image."""
         last = IMAGE_SIDE - 1
         rows, columns = np.mgrid[:IMAGE_SIDE, :IMAGE_SIDE].reshape(2, -1) - last / 2
         cos, sin = (turn(math.radians(self.angle_deg)) / self.scale for turn in (math.cos, math.sin))
@@ -37,19 +37,18 @@ class View:
         return matrix
 
 
-VIEWS = (View(), View(scale=0.93), View(scale=1.07))  # of --views
+VIEWS = (View(), View(scale=0.93), View(scale=1.07))  # for --views
 
 
 def run(options: Namespace, command: str) -> None:
-    """Write the model that `options` of `training/__main__.py` describe. Raises what `weights.load` raises."""
+    """Run the command with `options` from `training/__main__.py`. Raises ModelError like `weights.load`."""
     members = [weights.load(path) for path in options.member]
     views = VIEWS if options.views else VIEWS[:1]
     model = build([model for model, _ in members], views)
+    views_text = f", {len(views)} views of the image each" if options.views else ""
     record = {
         "command": command,
-        "architecture": f"{len(members)} networks"
-        + (f", {len(views)} views of the image each" if options.views else "")
-        + ", averaged",
+        "architecture": f"{len(members)} networks{views_text}, averaged",
         "members": [weights.origin(path) for path in options.member],
     }
     weights.save(model, options.weights, record)
@@ -57,21 +56,21 @@ def run(options: Namespace, command: str) -> None:
 
 
 def build(members: Sequence[keras.Model], views: Sequence[View]) -> keras.Model:
-    """float32[N,28,28,1] of raw pixels → float32[N,10]: the mean of what each member says of each view.
+    """Return a model from raw pixels float32[N,28,28,1] to the mean answer float32[N,10] of all members to all views.
 
-    The views go through a member as one batch, so that its weights are in the exported file once.
+    A member gets all views as one batch, so that the exported file holds its weights only once.
     """
     inputs = keras.Input((IMAGE_SIDE, IMAGE_SIDE, 1), name="image")
-    seen = keras.layers.Concatenate(axis=0, name="views")([_view(inputs, view, n) for n, view in enumerate(views, 1)])
+    batch = keras.layers.Concatenate(axis=0, name="views")([_view(inputs, view, n) for n, view in enumerate(views, 1)])
     answers = []
     for number, member in enumerate(members, start=1):
         renamed = keras.models.clone_model(member)
         renamed.set_weights(member.get_weights())
         renamed.name = f"member{number}"
         renamed.trainable = False
-        answers.append(keras.ops.reshape(renamed(seen), (len(views), -1, member.output.shape[-1])))
-    together = answers[0] if len(answers) == 1 else keras.layers.Concatenate(axis=0, name="answers")(answers)
-    return keras.Model(inputs, keras.ops.mean(together, axis=0), name="ensemble")
+        answers.append(keras.ops.reshape(renamed(batch), (len(views), -1, member.output.shape[-1])))
+    joined = answers[0] if len(answers) == 1 else keras.layers.Concatenate(axis=0, name="answers")(answers)
+    return keras.Model(inputs, keras.ops.mean(joined, axis=0), name="ensemble")
 
 
 def _view(inputs: keras.KerasTensor, view: View, number: int) -> keras.KerasTensor:
@@ -79,6 +78,6 @@ def _view(inputs: keras.KerasTensor, view: View, number: int) -> keras.KerasTens
         return inputs
     flat = keras.layers.Flatten(name=f"view{number}_flatten")(inputs)
     resample = keras.layers.Dense(IMAGE_SIDE**2, use_bias=False, trainable=False, name=f"view{number}")
-    seen = resample(flat)
+    resampled = resample(flat)
     resample.set_weights([view.matrix])
-    return keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE, 1), name=f"view{number}_reshape")(seen)
+    return keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE, 1), name=f"view{number}_reshape")(resampled)

@@ -1,4 +1,4 @@
-"""The `evaluate` command: accuracy on the test set in the very engine that serves."""
+"""The `evaluate` command: measure accuracy on the test set in the engine that serves."""
 
 import os
 from argparse import Namespace
@@ -16,22 +16,21 @@ from shared.models.mirror import open_registry
 from training.publishing import card
 from worker.engine import Engine, load_engine
 
-AT_ONCE_IMAGES = 4096
+BATCH_IMAGES = 4096
 
 
 def run(options: Namespace, command: str) -> None:
-    """Print a version's accuracy and, with `--write`, put what was measured on its card.
+    """Print a version's accuracy. With `--write`, write the measurements to its card.
 
-    Raises ModelError for a version that is not there, and for a URL with `--write`; DatasetError when `--write` has but
-    the sample.
+    Raises ModelError for a missing version and for a URL with `--write`, DatasetError for `--write` without MNIST.
     """
     if options.write and not isinstance(options.models_dir, Path):
-        raise ModelError("--write takes a registry that is a folder")
+        raise ModelError("--write needs a registry that is a folder, not a URL")
     models = open_registry(options.models_dir, load_settings(os.environ).models_cache_dir)
     version = registry.load_version(models, options.model)
     split = dataset.load_split("test", dataset.find_mnist_dir(options.mnist_dir))
     if options.write and split.name != "mnist":
-        raise DatasetError("a card records accuracy on MNIST, which is not here: fetch it with `make data`")
+        raise DatasetError("--write records the accuracy on MNIST, which is missing: download it with `make data`")
     engine = load_engine(options.engine, version.directory, threads=os.cpu_count() or 1)
     quality = measure(engine, split)
     accuracy = quality["accuracy"]
@@ -46,15 +45,15 @@ def run(options: Namespace, command: str) -> None:
 
 
 def measure(engine: Engine, split: dataset.Split) -> dict[str, Any]:
-    """Return the fields of a card that say how good it is, by the likeliest class of each of the images."""
+    """Return the fields of a card that `card.describe_quality` computes from the engine's answers on `split`."""
     return card.describe_quality(engine.predict(split.images), split, engine.kind)
 
 
 def reference(engine: Engine, split: dataset.Split) -> dict[str, list[float]]:
-    """Return the card's `reference`, which the service tells drift by: what is usual in `split`, and in the answers."""
+    """Return the card's `reference`: histograms of `split` and of the answers, with which the service detects drift."""
     counts: dict[str, Counts] = {name: np.zeros(bins, np.int64) for name, bins in BINS.items()}
-    for start in range(0, len(split.images), AT_ONCE_IMAGES):
-        images = split.images[start : start + AT_ONCE_IMAGES]
-        for name, some in histograms(images, engine.predict(images)).items():
-            counts[name] += some
+    for start in range(0, len(split.images), BATCH_IMAGES):
+        images = split.images[start : start + BATCH_IMAGES]
+        for name, batch_counts in histograms(images, engine.predict(images)).items():
+            counts[name] += batch_counts
     return shares(counts)

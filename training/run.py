@@ -1,4 +1,4 @@
-"""The `train` command: choose the data, train, save the weights with the record of how they came about."""
+"""The `train` command: choose the data, train, and save the weights with a record of the run."""
 
 import time
 from argparse import Namespace
@@ -11,15 +11,15 @@ import tensorflow as tf
 from shared.data import dataset
 from training import architecture, train, weights
 from training.checkpoint import open_checkpoint
-from training.data.choose import choose_split
+from training.data.splits import choose_split
 from training.progress import JsonLines
 
 
 def run(options: Namespace, command: str) -> None:
-    """Train as `options` of `training/__main__.py` say. `command` is recorded beside the weights.
+    """Train with `options` from `training/__main__.py` and record `command` next to the weights.
 
-    Raises DatasetError when only the drawn sample is there and `--sample` does not ask for it, ModelError
-    for a weights file of unknown ending or that will not load, or a checkpoint of something else.
+    Raises DatasetError if MNIST is missing and `--sample` is not given. Raises ModelError for a weights file with an
+    unknown suffix, for weights that cannot be loaded, and for the checkpoint of another run.
     """
     weights.check_name(options.weights)
     split = choose_split(options.mnist_dir, options.sample, options.limit_images)
@@ -46,10 +46,16 @@ def run(options: Namespace, command: str) -> None:
     }
     checkpoint = open_checkpoint(weights.checkpoint_path(options.weights), identity, options.resume)
     started_s = time.monotonic()
-    lines = options.progress == "json"
-    also = [JsonLines()] if lines else []
+    json_lines = options.progress == "json"
     trained = train.fit(
-        split, plan, teachers=teachers, curves=curves, checkpoint=checkpoint, start=start, also=also, verbose=not lines
+        split,
+        plan,
+        teachers=teachers,
+        curves=curves,
+        checkpoint=checkpoint,
+        start=start,
+        extra_callbacks=[JsonLines()] if json_lines else [],
+        verbose=not json_lines,
     )
     record = {
         "command": command,

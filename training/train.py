@@ -1,4 +1,4 @@
-"""One training run: from a split of the dataset to a model with averaged weights."""
+"""A training run: from a split of the dataset to a model with averaged weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from shared.images import CLASSES
 from training import architecture
 from training.checkpoint import Checkpoint
 from training.data import augment, typeset
-from training.data.held_out import hold_out
+from training.data.splits import hold_out
 
 WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.05
-TEACHERS_SHARE = 0.75  # of a student's targets; the rest are the labels
-WARMUP = 0.05  # share of all steps
-AVERAGED_STEPS = 500  # of the weights' moving average; shorter runs average over a tenth of themselves
+TEACHER_SHARE = 0.75  # weight of the teachers' answers in a student's targets; the labels have the rest
+WARMUP_SHARE = 0.05  # share of all steps
+AVERAGED_STEPS = 500  # length of the weights' moving average; shorter runs average over a tenth of their steps
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one run does. The same plan on the same images ends in the same weights on the same machine."""
+    """The parameters of a run. On one machine, the same plan and images always give the same weights."""
 
     network: str
     epochs: int
@@ -34,13 +34,13 @@ class Plan:
     augment: bool
     distortion: float = 1.0  # strength of the augmentation
     learning_rate: float = 3e-3
-    hold_out: bool = True  # of all images some, to choose by; without, nothing tells how good the model is
-    typeset: int = 0  # so many digits set in type, beside the dataset's
+    hold_out: bool = True  # hold out some images for validation; otherwise train on all images without validation
+    typeset: int = 0  # number of typeset digits in addition to the dataset
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A model with its averaged weights in place and no optimizer; the loss and accuracies epoch by epoch."""
+    """The result of a run: a model with averaged weights and no optimizer, and loss and accuracies per epoch."""
 
     model: keras.Model
     history: dict[str, list[float]]
@@ -54,61 +54,62 @@ def fit(
     curves: Path | None = None,
     checkpoint: Checkpoint | None = None,
     start: keras.Model | None = None,
-    also: Sequence[keras.callbacks.Callback] = (),
+    extra_callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: bool = True,
 ) -> Trained:
-    """Carry out one run, or what a `checkpoint` of it has left to do.
+    """Train a network, or resume its training from `checkpoint`.
 
-    With `teachers` the network learns from what they say, on the average, of each distorted image: distillation after
-    Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015), at temperature 1, since labels are
-    smoothed for teachers. Of digits set in type it learns the labels alone: teachers may never have seen any.
-    `start` is a trained model of the same network whose weights are tuned further.
-    Shows Keras's progress bar, with the accuracy on held-out training images, when `verbose`. `curves` names a CSV file
-    that receives a row per epoch; `also` runs beside the training. `history` has only the epochs since the checkpoint.
+    `teachers` are distilled: the network learns their average answer to each distorted image, following Hinton,
+    Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015). The temperature is 1 because teachers are
+    trained with label smoothing. For typeset digits only the labels count, because teachers may not know typefaces.
+
+    `start` is a trained model of the same network to fine-tune. `curves` is a CSV file that gets a row per epoch.
+    `verbose` shows Keras's progress bar. The returned history has only the epochs since the checkpoint.
     """
     keras.utils.set_random_seed(plan.seed)
-    tf.config.experimental.enable_op_determinism()  # threads would otherwise add up in any order
+    tf.config.experimental.enable_op_determinism()  # otherwise threads add numbers in any order
     rows, validation = hold_out(len(split.images)) if plan.hold_out else (np.arange(len(split.images)), None)
-    learnt = material(split, rows, plan)
-    batch_size = min(plan.batch_size, len(learnt.images))
-    steps_per_epoch = len(learnt.images) // batch_size
+    examples = training_set(split, rows, plan)
+    batch_size = min(plan.batch_size, len(examples.images))
+    steps_per_epoch = len(examples.images) // batch_size
     model = architecture.build(plan.network)
     if start is not None:
-        take_weights(model, start)
+        copy_weights(model, start)
     model.compile(
         optimizer=make_optimizer(steps_per_epoch * plan.epochs, plan.learning_rate),
-        # Smoothing is for labels; what a teacher says is smooth already.
+        # Only labels are smoothed. The answers of teachers are smooth already.
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.0 if teachers else LABEL_SMOOTHING),
         metrics=["accuracy"],
     )
     epochs_done = checkpoint.epochs_done if checkpoint else 0
     for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout):  # draws once a step; its place in the draws is in no checkpoint
+        if isinstance(layer, keras.layers.Dropout):  # draws once per step; the checkpoint lacks its random state
             layer.seed_generator.state.assign_add([0, epochs_done * steps_per_epoch])
     history = model.fit(
-        batches(learnt, batch_size, plan, teachers, epochs_done),
+        batches(examples, batch_size, plan, teachers, epochs_done),
         steps_per_epoch=steps_per_epoch,
         epochs=plan.epochs,
-        shuffle=False,  # `batches` has shuffled
+        shuffle=False,  # `batches` shuffles
         validation_data=None if validation is None else _validation_data(split, validation),
         validation_batch_size=500,
-        callbacks=[*callbacks(plan, curves, checkpoint), *also],
+        callbacks=[*callbacks(plan, curves, checkpoint), *extra_callbacks],
         verbose="auto" if verbose else 0,
     )
-    bare = architecture.build(plan.network)  # saves without the optimizer's state, twice the weights' size
-    bare.set_weights(model.get_weights())
-    return Trained(bare, history.history)
+    # A fresh model has no optimizer state, which would make the saved file three times as large.
+    without_optimizer = architecture.build(plan.network)
+    without_optimizer.set_weights(model.get_weights())
+    return Trained(without_optimizer, history.history)
 
 
-def take_weights(model: keras.Model, start: keras.Model) -> None:
-    """Give `model` the weights of `start`, layer by layer, but for smoothing, which was never trained."""
+def copy_weights(model: keras.Model, start: keras.Model) -> None:
+    """Copy the weights of each layer of `start` to `model`, except smoothing, which is never trained."""
     for layer in start.layers:
         if layer.weights and layer.name != architecture.SMOOTH:
             model.get_layer(layer.name).set_weights(layer.get_weights())
 
 
-class SharpOnly(keras.callbacks.Callback):  # type: ignore[misc]
-    """Has the network smooth what it is validated on, and will be served, but not what distortion has smoothed."""
+class SmoothOutsideTraining(keras.callbacks.Callback):  # type: ignore[misc]
+    """A callback that turns smoothing off for distorted training images and on for validation and serving."""
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         architecture.set_smoothing(self.model, on=False)
@@ -124,14 +125,14 @@ class SharpOnly(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def callbacks(plan: Plan, curves: Path | None, checkpoint: Checkpoint | None) -> list[keras.callbacks.Callback]:
-    """What runs beside the training: averaged weights for each validation, the curves, the checkpoint."""
+    """Return the callbacks of a run: averaged weights for validation, the curves, the checkpoint, smoothing."""
     chosen: list[keras.callbacks.Callback] = [keras.callbacks.SwapEMAWeights()]
     if curves is not None:
         chosen.append(keras.callbacks.CSVLogger(curves, append=bool(checkpoint and checkpoint.epochs_done)))
     if checkpoint is not None:
         chosen.append(checkpoint.callback)
     if plan.augment:
-        chosen.append(SharpOnly())  # after the checkpoint's, which sets all weights when a training goes on
+        chosen.append(SmoothOutsideTraining())  # after the checkpoint's callback, which restores all weights
     return chosen
 
 
@@ -140,48 +141,50 @@ def _validation_data(split: Split, rows: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def one_hot(labels: np.ndarray) -> np.ndarray:
-    """uint8[N] -> float32[N,10]."""
+    """Return labels uint8[N] as float32[N,10]."""
     return np.eye(CLASSES, dtype=np.float32).take(labels, axis=0)
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """What is learnt from: images uint8[N,28,28,1], labels float32[N,10], and `taught` float32[N,1], the share of each
-    one's target that is the teachers', where there are any.
+class TrainingSet:
+    """Training examples: images uint8[N,28,28,1], labels float32[N,10], and teacher_shares float32[N,1].
+
+    `teacher_shares` is the weight of the teachers' answers in each target, if there are teachers.
     """
 
     images: np.ndarray
     labels: np.ndarray
-    taught: np.ndarray
+    teacher_shares: np.ndarray
 
 
-def material(split: Split, rows: np.ndarray, plan: Plan) -> Material:
-    """Of `split` these rows, and the plan's digits set in type."""
+def training_set(split: Split, rows: np.ndarray, plan: Plan) -> TrainingSet:
+    """Return the given rows of `split` and the typeset digits of the plan."""
     images, labels = split.images[rows], split.labels[rows]
-    taught = np.full((len(images), 1), TEACHERS_SHARE, np.float32)
+    teacher_shares = np.full((len(images), 1), TEACHER_SHARE, np.float32)
     if plan.typeset:
         set_images, set_labels = typeset.draw(plan.typeset, plan.seed)
         images, labels = np.concatenate([images, set_images]), np.concatenate([labels, set_labels])
-        taught = np.concatenate([taught, np.zeros((plan.typeset, 1), np.float32)])
-    return Material(images[..., None], one_hot(labels), taught)
+        teacher_shares = np.concatenate([teacher_shares, np.zeros((plan.typeset, 1), np.float32)])
+    return TrainingSet(images[..., None], one_hot(labels), teacher_shares)
 
 
 def batches(
-    learnt: Material,
+    examples: TrainingSet,
     batch_size: int,
     plan: Plan,
     teachers: Sequence[keras.Model] = (),
     first_epoch: int = 0,
 ) -> tf.data.Dataset:
-    """Yield (float32[batch,28,28,1], float32[batch,10]) from `first_epoch` to the plan's last, each in its own order.
+    """Return batches (float32[batch,28,28,1], float32[batch,10]) of the epochs from `first_epoch` on.
 
-    With teachers, the targets are mostly what they say.
+    Each epoch has its own order. With teachers, the targets are a weighted mean of their answers and the labels.
     """
-    count = len(learnt.images)
+    count = len(examples.images)
     steps_per_epoch = count // batch_size
     seed = tf.constant(plan.seed, tf.int64)
-    # Captured as they are, not copied into the graph.
-    images, labels, taught = tf.constant(learnt.images), tf.constant(learnt.labels), tf.constant(learnt.taught)
+    # Constants outside `prepare` are captured by the graph and not copied into it.
+    images, labels = tf.constant(examples.images), tf.constant(examples.labels)
+    teacher_shares = tf.constant(examples.teacher_shares)
     for teacher in teachers:
         architecture.set_smoothing(teacher, on=not plan.augment)
 
@@ -192,12 +195,12 @@ def batches(
     def prepare(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pixels, targets = tf.cast(tf.gather(images, rows), tf.float32), tf.gather(labels, rows)
         if plan.augment:
-            # The seed is a function of the step, not of a stateful generator: parallel calls may overtake.
+            # The seed depends on the step and not on a stateful generator, because parallel calls run in any order.
             pixels = augment.distort(pixels, tf.stack([seed, step]), plan.distortion)
         if teachers:
-            said = tf.add_n([teacher(pixels, training=False) for teacher in teachers]) / len(teachers)
-            share = tf.gather(taught, rows)
-            targets = share * said + (1 - share) * targets
+            answers = tf.add_n([teacher(pixels, training=False) for teacher in teachers]) / len(teachers)
+            share = tf.gather(teacher_shares, rows)
+            targets = share * answers + (1 - share) * targets
         return pixels, targets
 
     steps = tf.data.Dataset.range(first_epoch, plan.epochs).flat_map(rows_of).enumerate(first_epoch * steps_per_epoch)
@@ -206,8 +209,8 @@ def batches(
 
 
 def make_optimizer(steps: int, learning_rate: float) -> keras.optimizers.Optimizer:
-    """AdamW with a short warm-up, then a cosine down to zero over `steps`, and averaged weights."""
-    warmup_steps = max(1, int(WARMUP * steps))
+    """Return AdamW with averaged weights; its learning rate warms up, then follows a cosine to zero over `steps`."""
+    warmup_steps = max(1, int(WARMUP_SHARE * steps))
     optimizer = keras.optimizers.AdamW(
         keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0,

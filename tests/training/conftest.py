@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let pass what Keras, with TensorFlow's variables, does not do in NumPy 2's way."""
+    """Ignore the warning that Keras causes because TensorFlow variables lack NumPy 2's `__array__` signature."""
     for item in items:
-        if item.path.parent == Path(__file__).parent:
+        if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"))
 
 
 @pytest.fixture(scope="session")
 def handful() -> dataset.Split:
-    """100 drawn images: enough to see a loss fall."""
+    """100 drawn images: enough for the loss to fall."""
     split = dataset.load_split("train", None)
     return dataset.Split("sample", split.images[:100], split.labels[:100])
 
@@ -34,7 +34,7 @@ def plan() -> Plan:
 
 @pytest.fixture(scope="session")
 def trained(handful: dataset.Split, plan: Plan) -> Trained:
-    """One short run that every test of what comes after it shares."""
+    """A short run that all tests share."""
     from training.train import fit
 
     return fit(handful, plan, verbose=False)

@@ -20,11 +20,11 @@ def test_a_network_takes_raw_pixels_and_gives_probabilities(name: str, handful: 
     answers = architecture.build(name)(handful.images[..., None].astype(np.float32)).numpy()
     assert (answers.shape, answers.dtype.name) == ((100, 10), "float32")
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
-    assert answers.max() < 0.999  # pixels up to 255, taken for 0 to 1, would saturate it
+    assert answers.max() < 0.999  # pixels up to 255 without scaling would saturate it
 
 
 @pytest.mark.parametrize("name", NETWORK_NAMES)
-def test_every_layer_has_a_name_of_its_own(name: str) -> None:
+def test_layer_names_are_unique(name: str) -> None:
     from training import architecture
 
     names = [layer.name for layer in architecture.build(name).layers]
@@ -34,7 +34,7 @@ def test_every_layer_has_a_name_of_its_own(name: str) -> None:
     assert len(set(names)) == len(names)
 
 
-def test_the_networks_cost_what_their_purpose_allows() -> None:
+def test_the_networks_need_few_enough_multiplications() -> None:
     from training import architecture
     from training.publishing import card
 
@@ -44,7 +44,7 @@ def test_the_networks_cost_what_their_purpose_allows() -> None:
     assert millions["cnn-small"] <= millions["seed"] / 5
 
 
-def test_smoothing_keeps_the_ink_and_leaves_flat_areas_as_they_are() -> None:
+def test_smoothing_keeps_the_sum_and_uniform_areas() -> None:
     from training import architecture
 
     assert architecture.SMOOTHING.sum() == pytest.approx(1)
@@ -53,18 +53,18 @@ def test_smoothing_keeps_the_ink_and_leaves_flat_areas_as_they_are() -> None:
     smoothed = np.asarray(architecture.smooth(images))[0, ..., 0]
     assert np.allclose(smoothed[2:10, 2:10], 7)
     assert np.allclose(smoothed[11:14, 19:22] - 7, 64 * architecture.SMOOTHING)
-    assert np.allclose(smoothed[0, 5], 7 * 7 / 8)  # beyond the edge lies paper
+    assert np.allclose(smoothed[0, 5], 7 * 7 / 8)  # pixels outside the image are 0
 
 
-def test_smoothing_is_a_convolution_of_two_dimensions(monkeypatch: pytest.MonkeyPatch, handful: Split) -> None:
+def test_smoothing_equals_a_two_dimensional_convolution(monkeypatch: pytest.MonkeyPatch, handful: Split) -> None:
     import keras
 
     from training import architecture
 
-    lopsided = np.arange(9, dtype=np.float32).reshape(3, 3)
-    monkeypatch.setattr(architecture, "SMOOTHING", lopsided)
+    asymmetric = np.arange(9, dtype=np.float32).reshape(3, 3)
+    monkeypatch.setattr(architecture, "SMOOTHING", asymmetric)
     pixels = handful.images[:5, ..., None].astype(np.float32)
-    expected = keras.ops.conv(pixels, lopsided[..., None, None], padding="same")
+    expected = keras.ops.conv(pixels, asymmetric[..., None, None], padding="same")
     assert np.allclose(architecture.smooth(pixels), expected, atol=1e-2)
 
 

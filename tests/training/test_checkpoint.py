@@ -8,15 +8,15 @@ from shared.errors import ModelError
 pytestmark = pytest.mark.slow
 
 
-def test_a_checkpoint_of_another_run_is_refused_with_what_it_is(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_run_is_refused_and_described(tmp_path: Path) -> None:
     from training.checkpoint import open_checkpoint
 
     open_checkpoint(tmp_path / "c", {"seed": 1}, resume=True)
-    with pytest.raises(ModelError, match=r"of another run, \{'seed': 1\}"):
+    with pytest.raises(ModelError, match=r"belongs to another run, \{'seed': 1\}"):
         open_checkpoint(tmp_path / "c", {"seed": 2}, resume=True)
 
 
-def test_without_resume_what_is_there_is_begun_anew(tmp_path: Path) -> None:
+def test_without_resume_the_run_starts_again(tmp_path: Path) -> None:
     from training.checkpoint import open_checkpoint
 
     (tmp_path / "state").mkdir()

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-def test_a_view_that_changes_nothing_is_the_image(handful: Split) -> None:
+def test_the_default_view_is_the_image(handful: Split) -> None:
     from training.ensemble import View
 
     flat = handful.images.reshape(100, -1).astype(np.float32)
     assert np.allclose(flat @ View().matrix, flat)
 
 
-def test_a_quarter_turn_is_a_quarter_turn(handful: Split) -> None:
+def test_a_view_can_rotate_the_image_by_90_degrees(handful: Split) -> None:
     from training.ensemble import View
 
     flat = handful.images.reshape(100, -1).astype(np.float32)
@@ -30,7 +30,7 @@ def test_a_quarter_turn_is_a_quarter_turn(handful: Split) -> None:
     assert np.allclose(turned, np.rot90(handful.images, axes=(1, 2)), atol=1e-2)
 
 
-def test_a_view_at_half_the_scale_is_a_quarter_of_the_area(handful: Split) -> None:
+def test_a_view_at_half_the_scale_has_a_quarter_of_the_area(handful: Split) -> None:
     from training.ensemble import View
 
     square = np.zeros((28, 28), np.float32)
@@ -38,7 +38,7 @@ def test_a_view_at_half_the_scale_is_a_quarter_of_the_area(handful: Split) -> No
     assert (square.ravel() @ View(scale=0.5).matrix).sum() == pytest.approx(square.sum() / 4, rel=0.05)
 
 
-def test_the_members_answers_to_all_views_are_averaged(trained: Trained, handful: Split) -> None:
+def test_the_answers_of_all_members_to_all_views_are_averaged(trained: Trained, handful: Split) -> None:
     from training import architecture
     from training.ensemble import View, build
 
@@ -49,7 +49,7 @@ def test_the_members_answers_to_all_views_are_averaged(trained: Trained, handful
     assert np.allclose(build(members, views)(pixels), expected, atol=1e-5)
 
 
-def test_an_ensemble_is_exported_and_answers_as_in_keras(trained: Trained, handful: Split, tmp_path: Path) -> None:
+def test_an_exported_ensemble_answers_like_in_keras(trained: Trained, handful: Split, tmp_path: Path) -> None:
     from training import ensemble, weights
     from training.publishing.litert import convert
     from worker.engine.litert import LiteRTRuntime

@@ -15,12 +15,12 @@ from training import evaluate
 from training.__main__ import main, make_parser
 
 MNIST = dataset.find_mnist_dir(None)
-needs_mnist = pytest.mark.skipif(MNIST is None, reason="MNIST is not here: `make data` fetches it")
+needs_mnist = pytest.mark.skipif(MNIST is None, reason="MNIST is missing: `make data` downloads it")
 MODELS = dataset.REPOSITORY / "models"
 
 
-class Threes:
-    """An engine that takes every image for a 3."""
+class AlwaysThree:
+    """An engine that classifies every image as a 3."""
 
     kind = "litert"
 
@@ -30,9 +30,9 @@ class Threes:
         return probabilities
 
 
-def test_accuracy_is_the_share_of_images_whose_label_was_the_likeliest() -> None:
+def test_accuracy_is_the_share_of_images_whose_likeliest_class_is_the_label() -> None:
     split = dataset.load_split("test", None)
-    measured = evaluate.measure(Threes(), split)  # type: ignore[arg-type]
+    measured = evaluate.measure(AlwaysThree(), split)  # type: ignore[arg-type]
     assert measured == {
         "accuracy": {
             "dataset": "sample",
@@ -47,9 +47,9 @@ def test_accuracy_is_the_share_of_images_whose_label_was_the_likeliest() -> None
     }
 
 
-def test_the_reference_has_the_shares_of_what_was_given_and_answered() -> None:
+def test_the_reference_has_histograms_of_images_and_answers() -> None:
     split = dataset.load_split("test", None)
-    reference = evaluate.reference(Threes(), split)  # type: ignore[arg-type]
+    reference = evaluate.reference(AlwaysThree(), split)  # type: ignore[arg-type]
     assert {name: len(shares) for name, shares in reference.items()} == BINS
     assert reference["predictions"] == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
     assert reference["confidence"] == [*[0] * 9, 1]
@@ -62,7 +62,7 @@ def test_accuracy_on_the_sample_is_not_recorded(monkeypatch: pytest.MonkeyPatch)
         evaluate.run(make_parser().parse_args(["evaluate", "--write", "--models-dir", str(MODELS)]), "")
 
 
-def test_a_version_is_evaluated_where_its_registry_is_a_url(
+def test_a_version_in_a_registry_at_a_url_is_evaluated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(dataset, "find_mnist_dir", lambda setting: None)
@@ -72,10 +72,10 @@ def test_a_version_is_evaluated_where_its_registry_is_a_url(
     assert "cnn@1 on the 200 test images of sample, in litert: " in capsys.readouterr().out
     assert list(tmp_path.glob("*/cnn/1/model.tflite"))
     assert main([*arguments, "--write"]) == 1
-    assert capsys.readouterr().err == "evaluate: --write takes a registry that is a folder\n"
+    assert capsys.readouterr().err == "evaluate: --write needs a registry that is a folder, not a URL\n"
 
 
-def test_the_published_files_are_those_of_the_card() -> None:
+def test_the_published_files_have_the_hashes_on_the_card() -> None:
     version = registry.load_version(MODELS, "cnn@1")
     for name, digest in version.card["files"].items():
         assert hashlib.sha256((version.directory / name).read_bytes()).hexdigest() == digest

@@ -30,13 +30,13 @@ def test_the_options_of_the_original_project_still_work() -> None:
 
 @pytest.mark.parametrize("option", ["--num-epochs", "--batch-size", "--limit-images"])
 @pytest.mark.parametrize("value", ["0", "-1", "x"])
-def test_a_count_that_is_none_is_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_count_is_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         make_parser().parse_args(["train", option, value])
     assert option in capsys.readouterr().err
 
 
-def test_what_a_command_refuses_is_a_sentence_and_not_a_traceback(
+def test_an_error_is_printed_as_a_sentence_without_a_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", "--model", "cnn@7", "--models-dir", str(tmp_path)]) == 1
@@ -46,7 +46,7 @@ def test_what_a_command_refuses_is_a_sentence_and_not_a_traceback(
 @pytest.mark.parametrize(
     "arguments", [["export", "--version", "2"], ["qa", "cnn@2"], ["publish", "cnn@2"], ["layers", "cnn@2"]]
 )
-def test_a_command_that_writes_takes_no_url_for_a_folder(
+def test_a_command_that_writes_refuses_a_url(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MODELS_DIR", "s3://bucket/models")
@@ -55,7 +55,7 @@ def test_a_command_that_writes_takes_no_url_for_a_folder(
     assert "-dir: expected a folder, not a URL" in capsys.readouterr().err
 
 
-def test_a_command_that_reads_takes_both(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_reads_accepts_folders_and_urls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELS_DIR", "s3://bucket/models")
     assert make_parser().parse_args(["evaluate"]).models_dir == "s3://bucket/models"
     assert make_parser().parse_args(["evaluate", "--models-dir", "m"]).models_dir == Path("m")

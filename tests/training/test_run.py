@@ -16,22 +16,22 @@ def no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_mnist")
-def test_the_sample_is_trained_on_only_when_asked_for() -> None:
-    from training.data import choose
+def test_the_sample_is_used_only_on_request() -> None:
+    from training.data import splits
 
     with pytest.raises(DatasetError, match="make data"):
-        choose.choose_split(None, sample=False, limit_images=None)
-    assert choose.choose_split(None, sample=True, limit_images=None).name == "sample"
+        splits.choose_split(None, sample=False, limit_images=None)
+    assert splits.choose_split(None, sample=True, limit_images=None).name == "sample"
 
 
-def test_the_sample_is_taken_when_asked_for_even_with_mnist_there() -> None:
-    from training.data import choose
+def test_the_sample_is_used_on_request_even_if_mnist_exists() -> None:
+    from training.data import splits
 
-    split = choose.choose_split(None, sample=True, limit_images=7)
+    split = splits.choose_split(None, sample=True, limit_images=7)
     assert (split.name, len(split.images), len(split.labels)) == ("sample", 7, 7)
 
 
-def test_a_run_leaves_weights_curves_and_a_record(tmp_path: Path) -> None:
+def test_a_run_writes_weights_curves_and_a_record(tmp_path: Path) -> None:
     from training import run, weights
 
     path = tmp_path / "deep" / "cnn.keras"
@@ -47,7 +47,7 @@ def test_a_run_leaves_weights_curves_and_a_record(tmp_path: Path) -> None:
     assert float(rows[-1].split(",")[2]) == pytest.approx(record["final"]["loss"], abs=1e-5)
 
 
-def test_a_name_that_cannot_be_saved_is_refused_before_the_training(tmp_path: Path) -> None:
+def test_an_unknown_suffix_is_refused_before_the_training(tmp_path: Path) -> None:
     from training import run
 
     options = make_parser().parse_args(["train", "--weights", str(tmp_path / "cnn.onnx"), "--sample"])

@@ -22,7 +22,7 @@ def test_the_loss_falls(trained: Trained) -> None:
     assert len(history["val_accuracy"]) == 8
 
 
-def test_a_seed_repeats(trained: Trained, handful: Split, plan: Plan) -> None:
+def test_the_same_seed_gives_the_same_weights(trained: Trained, handful: Split, plan: Plan) -> None:
     from training.train import fit
 
     again = fit(handful, plan, verbose=False)
@@ -31,16 +31,14 @@ def test_a_seed_repeats(trained: Trained, handful: Split, plan: Plan) -> None:
     assert all(np.array_equal(a, b) for a, b in pairs)
 
 
-def test_another_seed_is_another_run(trained: Trained, handful: Split, plan: Plan) -> None:
+def test_another_seed_gives_other_losses(trained: Trained, handful: Split, plan: Plan) -> None:
     from training.train import fit
 
     other = fit(handful, replace(plan, epochs=1, seed=plan.seed + 1), verbose=False)
     assert other.history["loss"][0] != trained.history["loss"][0]
 
 
-def test_a_run_that_was_cut_short_goes_on_to_the_same_end(
-    trained: Trained, handful: Split, plan: Plan, tmp_path: Path
-) -> None:
+def test_a_resumed_run_ends_with_the_same_weights(trained: Trained, handful: Split, plan: Plan, tmp_path: Path) -> None:
     import keras
 
     from training.checkpoint import open_checkpoint
@@ -53,7 +51,7 @@ def test_a_run_that_was_cut_short_goes_on_to_the_same_end(
 
     first = open_checkpoint(tmp_path, {}, resume=False)
     with pytest.raises(KeyboardInterrupt):
-        fit(handful, plan, checkpoint=first, verbose=False, also=[PowerCut()])
+        fit(handful, plan, checkpoint=first, verbose=False, extra_callbacks=[PowerCut()])
     second = open_checkpoint(tmp_path, {}, resume=True)
     assert second.epochs_done == 3
     rest = fit(handful, plan, checkpoint=second, verbose=False)
@@ -62,7 +60,7 @@ def test_a_run_that_was_cut_short_goes_on_to_the_same_end(
     assert all(np.allclose(a, b, atol=1e-6) for a, b in pairs)
 
 
-def test_a_network_is_validated_and_served_with_the_smoothing_that_it_is_not_trained_with(
+def test_smoothing_is_off_in_training_and_on_in_validation_and_serving(
     trained: Trained, handful: Split, plan: Plan
 ) -> None:
     import keras
@@ -83,27 +81,27 @@ def test_a_network_is_validated_and_served_with_the_smoothing_that_it_is_not_tra
     on, off = architecture.build(plan.network), architecture.build(plan.network)
     architecture.set_smoothing(off, on=False)
     watch = Watch()
-    tuned = fit(handful, replace(plan, epochs=1), start=trained.model, also=[watch], verbose=False)
+    tuned = fit(handful, replace(plan, epochs=1), start=trained.model, extra_callbacks=[watch], verbose=False)
     assert np.array_equal(watch.in_training, kernel_of(off))
     assert np.array_equal(watch.in_validation, kernel_of(on))
     assert np.array_equal(kernel_of(tuned.model), kernel_of(on))
-    undistorted = fit(handful, replace(plan, epochs=1, augment=False), also=[watch], verbose=False)
+    undistorted = fit(handful, replace(plan, epochs=1, augment=False), extra_callbacks=[watch], verbose=False)
     assert np.array_equal(watch.in_training, kernel_of(on))
     assert np.array_equal(kernel_of(undistorted.model), kernel_of(on))
 
 
-def test_a_student_learns_what_its_teachers_say_of_the_image_that_it_sees(
+def test_a_student_learns_the_answers_of_its_teachers_to_the_distorted_images(
     trained: Trained, handful: Split, plan: Plan
 ) -> None:
     from training import architecture, train
 
     teachers = [trained.model, architecture.build("cnn-small")]
-    learnt = train.material(handful, np.arange(100), plan)
-    pixels, targets = next(iter(train.batches(learnt, 100, plan, teachers)))
-    said = np.mean([teacher(pixels) for teacher in teachers], axis=0)
-    labels = targets - train.TEACHERS_SHARE * said
-    assert np.allclose(np.max(labels, axis=1), 1 - train.TEACHERS_SHARE, atol=1e-5)
-    architecture.set_smoothing(trained.model, on=True)  # others use it
+    examples = train.training_set(handful, np.arange(100), plan)
+    pixels, targets = next(iter(train.batches(examples, 100, plan, teachers)))
+    answers = np.mean([teacher(pixels) for teacher in teachers], axis=0)
+    labels = targets - train.TEACHER_SHARE * answers
+    assert np.allclose(np.max(labels, axis=1), 1 - train.TEACHER_SHARE, atol=1e-5)
+    architecture.set_smoothing(trained.model, on=True)  # other tests use the model
 
     student = train.fit(handful, replace(plan, network="cnn-small"), teachers=teachers, verbose=False)
     architecture.set_smoothing(trained.model, on=True)
@@ -111,25 +109,25 @@ def test_a_student_learns_what_its_teachers_say_of_the_image_that_it_sees(
     assert student.model.name == "cnn-small"
 
 
-def test_of_type_only_the_labels_are_learnt_whatever_teachers_say(trained: Trained, handful: Split, plan: Plan) -> None:
+def test_teachers_do_not_change_the_targets_of_typeset_digits(trained: Trained, handful: Split, plan: Plan) -> None:
     from training import architecture, train
 
-    learnt = train.material(handful, np.arange(50), replace(plan, typeset=30))
-    _, targets = next(iter(train.batches(learnt, 80, plan, [trained.model])))
-    architecture.set_smoothing(trained.model, on=True)  # others use it
+    examples = train.training_set(handful, np.arange(50), replace(plan, typeset=30))
+    _, targets = next(iter(train.batches(examples, 80, plan, [trained.model])))
+    architecture.set_smoothing(trained.model, on=True)  # other tests use the model
     hard = np.sort(targets, axis=1)[:, -1] == 1
     assert hard.sum() == 30
     assert sorted(np.argmax(targets[hard], axis=1)) == sorted(np.arange(30) % 10)
 
 
-def test_with_nothing_held_out_all_images_are_trained_on(handful: Split, plan: Plan) -> None:
+def test_without_held_out_images_there_is_no_validation(handful: Split, plan: Plan) -> None:
     from training.train import fit
 
     everything = fit(handful, replace(plan, epochs=1, batch_size=100, hold_out=False), verbose=False)
     assert set(everything.history) == {"loss", "accuracy"}
 
 
-def test_tuning_starts_from_what_was_trained(trained: Trained, handful: Split, plan: Plan) -> None:
+def test_fine_tuning_starts_from_the_given_weights(trained: Trained, handful: Split, plan: Plan) -> None:
     from training.train import fit
 
     gentle = replace(plan, epochs=1, distortion=0.5, learning_rate=1e-4)

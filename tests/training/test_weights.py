@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", ["cnn.keras", "cnn.h5", "cnn.hdf5", "cnn.weights.h5"])
-def test_what_is_loaded_answers_as_what_was_saved(name: str, trained: Trained, handful: Split, tmp_path: Path) -> None:
+def test_a_loaded_model_answers_like_the_saved_one(name: str, trained: Trained, handful: Split, tmp_path: Path) -> None:
     from training import weights
 
     weights.save(trained.model, tmp_path / name, {"seed": 7})
@@ -27,7 +27,7 @@ def test_what_is_loaded_answers_as_what_was_saved(name: str, trained: Trained, h
     assert {path.name for path in tmp_path.iterdir()} == {name, f"{name}.json"}
 
 
-def test_weights_without_a_record_load_without_one(trained: Trained, tmp_path: Path) -> None:
+def test_weights_without_a_record_can_be_loaded(trained: Trained, tmp_path: Path) -> None:
     from training import weights
 
     weights.save(trained.model, tmp_path / "cnn.h5", {"seed": 7})
@@ -35,14 +35,14 @@ def test_weights_without_a_record_load_without_one(trained: Trained, tmp_path: P
     assert weights.load(tmp_path / "cnn.h5")[1] == {}
 
 
-def test_weights_that_are_missing_are_named_with_the_way_to_make_them(tmp_path: Path) -> None:
+def test_the_error_about_missing_weights_names_the_command_that_creates_them(tmp_path: Path) -> None:
     from training import weights
 
-    with pytest.raises(ModelError, match=r"gone\.keras is missing: `python -m training train"):
+    with pytest.raises(ModelError, match=r"gone\.keras is missing: create it with `python -m training train"):
         weights.load(tmp_path / "gone.keras")
 
 
-def test_a_published_versions_record_is_on_its_card(trained: Trained, tmp_path: Path) -> None:
+def test_the_record_of_a_published_version_is_on_its_card(trained: Trained, tmp_path: Path) -> None:
     from training import weights
 
     trained.model.save(tmp_path / "model.keras")
@@ -50,7 +50,7 @@ def test_a_published_versions_record_is_on_its_card(trained: Trained, tmp_path: 
     assert weights.load(tmp_path / "model.keras")[1] == {"seed": 7}
 
 
-def test_a_member_of_an_ensemble_is_loaded_by_its_number_with_its_own_record(
+def test_a_member_of_an_ensemble_is_loaded_by_number_with_its_record(
     trained: Trained, handful: Split, tmp_path: Path
 ) -> None:
     from training import architecture, ensemble, weights
@@ -63,20 +63,20 @@ def test_a_member_of_an_ensemble_is_loaded_by_its_number_with_its_own_record(
     assert (record, second.trainable) == ({"seed": 2}, True)
     origin = weights.origin(tmp_path / "all.keras:2")
     assert (origin["file"], origin["training"]) == ("all.keras:2", {"seed": 2})
-    with pytest.raises(ModelError, match=r"all\.keras will not load"):
+    with pytest.raises(ModelError, match=r"all\.keras cannot be loaded"):
         weights.load(tmp_path / "all.keras:3")
 
 
 @pytest.mark.parametrize("name", ["bad.keras", "bad.h5"])
-def test_a_file_that_holds_no_weights_is_refused_by_name(name: str, tmp_path: Path) -> None:
+def test_a_file_without_weights_is_refused(name: str, tmp_path: Path) -> None:
     from training import weights
 
     (tmp_path / name).write_bytes(b"no weights")
-    with pytest.raises(ModelError, match=f"{name} will not load"):
+    with pytest.raises(ModelError, match=f"{name} cannot be loaded"):
         weights.load(tmp_path / name)
 
 
-# Keras warns first, and raises then.
+# Keras warns before it raises.
 @pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     import keras
@@ -85,5 +85,5 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
 
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     weights.save(other, tmp_path / "other.h5", {})
-    with pytest.raises(ModelError, match=r"other\.h5 will not load"):
+    with pytest.raises(ModelError, match=r"other\.h5 cannot be loaded"):
         weights.load(tmp_path / "other.h5")

@@ -1,7 +1,7 @@
-"""Random distortions of training images, a whole batch in one operation: affine, and elastic on top.
+"""Random affine and elastic distortions of training images, a whole batch in one operation.
 
-Elastic distortion after Simard, Steinkraus and Platt, "Best Practices for Convolutional Neural Networks" (2003); their
-smoothed noise is here a coarse grid of it, drawn out to the image's size.
+The elastic distortion follows Simard, Steinkraus and Platt, "Best Practices for Convolutional Neural Networks" (2003).
+Instead of smoothing noise of the image's size, it enlarges a coarse grid of noise to that size.
 """
 
 import math
@@ -11,27 +11,27 @@ import tensorflow as tf
 from shared.images import IMAGE_SIDE
 
 MAX_ROTATION_RAD = math.radians(15)
-MAX_SCALE = 0.17  # each axis by 0.83 to 1.17
+MAX_SCALE = 0.17  # each axis is scaled by 0.83 to 1.17
 MAX_SHEAR = 0.18
 MAX_SHIFT_PX = 2.2
-ELASTIC_GRID = 5  # points along a side
-ELASTIC_PX = 0.6  # standard deviation of a point's shift
+ELASTIC_GRID = 5  # points per side
+ELASTIC_PX = 0.6  # standard deviation of the shift of a point
 _LAST = IMAGE_SIDE - 1.0
 
 
 def distort(images: tf.Tensor, seed: tf.Tensor, strength: float = 1.0) -> tf.Tensor:
-    """Rotate, scale, shear, shift and bend each of float32[N,28,28,1] by its own random amounts, with one resampling.
+    """Rotate, scale, shear, shift and bend each image of float32[N,28,28,1] by random amounts, in one resampling.
 
-    `seed` int64[2] decides all of them: the same seed distorts the same way. `strength` scales all amounts.
+    The same `seed` int64[2] gives the same distortions. `strength` scales all amounts.
     """
     count = tf.shape(images)[0]
-    x, y = _affine_places(count, seed, strength)
+    x, y = _affine_positions(count, seed, strength)
     bend = strength * _elastic_shifts(count, seed + tf.constant([0, 1 << 32], tf.int64))
     return _sample(images, x + bend[..., 0], y + bend[..., 1])
 
 
-def _affine_places(count: tf.Tensor, seed: tf.Tensor, strength: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where each output pixel comes from: x and y float32[count,28,28], about the image's centre."""
+def _affine_positions(count: tf.Tensor, seed: tf.Tensor, strength: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the source position of each output pixel, as x and y float32[count,28,28]."""
     draws = tf.random.stateless_uniform((6, count, 1, 1), seed, -strength, strength)
     angle, shear, scale_x, scale_y, shift_x, shift_y = tf.unstack(draws)
     angle, shear = angle * MAX_ROTATION_RAD, shear * MAX_SHEAR
@@ -46,13 +46,13 @@ def _affine_places(count: tf.Tensor, seed: tf.Tensor, strength: float) -> tuple[
 
 
 def _elastic_shifts(count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """float32[count,28,28,2]: smooth shifts in pixels."""
+    """Return smooth shifts in pixels, float32[count,28,28,2]."""
     coarse = tf.random.stateless_normal((count, ELASTIC_GRID, ELASTIC_GRID, 2), seed, stddev=ELASTIC_PX)
     return tf.image.resize(coarse, (IMAGE_SIDE, IMAGE_SIDE), "bicubic")
 
 
 def _sample(images: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """float32[N,28,28,1] of bilinear samples at x and y float32[N,28,28]; nothing but paper lies outside."""
+    """Return bilinear samples float32[N,28,28,1] at x and y float32[N,28,28]. Pixels outside the image are 0."""
     padded = tf.pad(images[..., 0], ((0, 0), (1, 1), (1, 1)))
     side = IMAGE_SIDE + 2
     x = tf.clip_by_value(x + 1, 0.0, side - 1.001)

@@ -1,4 +1,4 @@
-"""The `data` command: fetch MNIST's four files from public mirrors, resume, and check them."""
+"""The `data` command: download MNIST's four files from public mirrors and verify them."""
 
 import os
 from argparse import Namespace
@@ -15,21 +15,20 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 )
-TIMEOUT_S = 30.0  # for connecting and between two pieces, not for a whole file
+TIMEOUT_S = 30.0  # for connecting and between two chunks, not for a whole file
 
 
 def run(options: Namespace, command: str) -> None:
-    """Fetch into `--dir`. Raises DatasetError where `fetch_all` does."""
+    """Download MNIST into `--dir`. Raises DatasetError like `fetch_all`."""
     fetch_all(options.dir)
     print(f"{options.dir} holds MNIST: {len(dataset.SHA256)} files, all as published")
 
 
 def fetch_all(directory: Path, mirrors: Sequence[str] = MIRRORS, sha256: Mapping[str, str] = dataset.SHA256) -> None:
-    """Leave `<name>.gz` in `directory` for every name in `sha256` (the hashes of their uncompressed bytes).
+    """Download `<name>.gz` into `directory` for every name in `sha256` (hashes of the uncompressed bytes).
 
-    What is there and intact is not fetched again. A broken-off file stays as `<name>.gz.part`; the next
-    mirror, or the next call, goes on from its end. Raises DatasetError, with every mirror's reason, when
-    none has a file.
+    Skips files that are intact. An interrupted download stays as `<name>.gz.part`, and the next mirror or the next
+    call resumes it. Raises DatasetError with the reason of every mirror if no mirror has a file.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True) as client:
@@ -52,7 +51,7 @@ def _fetch(client: httpx.Client, mirrors: Sequence[str], target: Path, expected:
     reasons = []
     for mirror in mirrors:
         url = mirror.rstrip("/") + "/" + target.name
-        # Mirrors may have compressed the same file differently: a part that does not fit is begun again.
+        # Mirrors may compress the same file differently. A part that does not fit is downloaded again from the start.
         for _ in range(2 if part.exists() else 1):
             try:
                 _download(client, url, part)
@@ -61,7 +60,7 @@ def _fetch(client: httpx.Client, mirrors: Sequence[str], target: Path, expected:
                 reasons.append(f"{url}: {error or type(error).__name__}")
                 break
             except DatasetError:
-                reasons.append(f"{url}: what came is not the published file")
+                reasons.append(f"{url}: the download is not the published file")
                 part.unlink()
             else:
                 os.replace(part, target)
@@ -70,19 +69,16 @@ def _fetch(client: httpx.Client, mirrors: Sequence[str], target: Path, expected:
 
 
 def _download(client: httpx.Client, url: str, part: Path) -> None:
-    """Bring `part` to its full length, from where it ends.
-
-    Raises httpx.HTTPError; what came until then stays.
-    """
+    """Append the missing bytes to `part`. Raises httpx.HTTPError, but keeps the bytes received until then."""
     offset = part.stat().st_size if part.exists() else 0
-    # As stored: a server that unpacks on the way would shift every byte range.
+    # Request the file as stored: a server that decompresses it would shift every byte range.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
     with client.stream("GET", url, headers=headers) as response:
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # nothing beyond what is here: its hash decides
+            return  # the part is complete: the caller checks its hash
         response.raise_for_status()
         if response.status_code != httpx.codes.PARTIAL_CONTENT:
-            offset = 0  # this server sends all or nothing
+            offset = 0  # the server does not support ranges and sends the whole file
         length = response.headers.get("Content-Length")
         with (
             part.open("ab" if offset else "wb") as file,
@@ -95,6 +91,6 @@ def _download(client: httpx.Client, url: str, part: Path) -> None:
                 disable=None,  # shown on a terminal only
             ) as bar,
         ):
-            for piece in response.iter_raw():
-                file.write(piece)
-                bar.update(len(piece))
+            for chunk in response.iter_raw():
+                file.write(chunk)
+                bar.update(len(chunk))

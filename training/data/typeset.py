@@ -1,4 +1,4 @@
-"""Digits set in type, to train on beside handwriting: scans and forms have them, MNIST has none."""
+"""Typeset digits for training, in addition to handwriting: scans and forms contain them, MNIST does not."""
 
 from functools import cache
 from importlib import import_module
@@ -11,30 +11,31 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shared.images import CLASSES, IMAGE_SIDE, Images
 
-# Open fonts, each a package of the registry with its files in `font_directory`. Pillow's own is not among them: the
-# project's drawn digits are set in it, and are to tell how well type is read that was never seen.
+# Open fonts, each a Python package that names its folder in `font_directory`. Pillow's own font is left out: the drawn
+# sample uses it to measure the accuracy on a typeface that was never trained on.
 FONTS = ("font_source_sans_pro", "font_source_serif_pro", "font_caladea", "font_manrope", "font_hanken_grotesk")
-GLYPH_PX = 240  # a digit is drawn so large before it is brought to MNIST's size
-BOX_PX = 20  # as MNIST's page has it: in a box of 20×20, centred by its mass
+GLYPH_PX = 240  # size at which a digit is drawn before it is reduced to MNIST's size
+BOX_PX = 20  # MNIST digits fit a box of 20×20 pixels and are centred by their mass
 
 
 def draw(count: int, seed: int) -> tuple[Images, npt.NDArray[np.uint8]]:
-    """Draw (images uint8[count,28,28], labels uint8[count]), white on black; row i shows digit i % 10."""
-    random = Random(seed)  # noqa: S311, nothing secret: it has to repeat
+    """Return images uint8[count,28,28], white on black, and labels uint8[count]. Row i shows digit i % 10."""
+    random = Random(seed)  # noqa: S311, must be repeatable, not secret
     files = font_files()
     labels = (np.arange(count) % CLASSES).astype(np.uint8)
-    return np.stack([_set(str(label), random.choice(files)) for label in labels]), labels
+    return np.stack([_render(str(label), random.choice(files)) for label in labels]), labels
 
 
 def font_files() -> list[Path]:
-    """Every style of every font, always in the same order."""
+    """Return the files of all styles of all fonts, always in the same order."""
     folders = [Path(import_module(font).font_directory) for font in FONTS]
     files = [sorted(file for file in folder.iterdir() if file.suffix in (".otf", ".ttf")) for folder in folders]
-    return [file for each in files for file in {file.stem: file for file in each}.values()]  # some come as both
+    # Keep one file of a style that comes in both formats.
+    return [file for each in files for file in {file.stem: file for file in each}.values()]
 
 
 @cache
-def _set(digit: str, file: Path) -> npt.NDArray[np.uint8]:
+def _render(digit: str, file: Path) -> npt.NDArray[np.uint8]:
     font = ImageFont.truetype(file, GLYPH_PX)
     canvas = Image.new("L", (2 * GLYPH_PX, 2 * GLYPH_PX))
     ImageDraw.Draw(canvas).text((GLYPH_PX, GLYPH_PX), digit, fill=255, font=font, anchor="mm")

@@ -1,1 +1,1 @@
-"""From trained weights to a version in a registry."""
+"""The conversion of trained weights into a version in a registry."""

@@ -1,6 +1,6 @@
-"""`model.json`, the card of a published version: what it is, where it came from, how good it is.
+"""`model.json`, the card of a version: its description, origin and quality.
 
-No runtime is imported here: `evaluate` writes cards where there is no TensorFlow.
+This module imports no runtime, because `evaluate` also writes cards on machines without TensorFlow.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def describe_model(model: "keras.Model") -> dict[str, Any]:
-    """Return the part of a card that follows from the model alone."""
+    """Return the part of a card that describes the model."""
     return {
         "input": {"shape": [IMAGE_SIDE, IMAGE_SIDE], "dtype": "uint8", "range": [0, 255]},
         "labels": [str(digit) for digit in range(CLASSES)],
@@ -32,7 +32,7 @@ def describe_model(model: "keras.Model") -> dict[str, Any]:
 
 
 def describe_layer(layer: "keras.layers.Layer") -> dict[str, Any]:
-    """Return one row of the card's `layers`; `output_shape` is one image's, without the batch."""
+    """Return one row of the card's `layers`. `output_shape` has no batch dimension."""
     return {
         "name": layer.name,
         "class": type(layer).__name__,
@@ -42,26 +42,26 @@ def describe_layer(layer: "keras.layers.Layer") -> dict[str, Any]:
 
 
 def multiply_adds(model: "keras.Model") -> int:
-    """Return the multiplications by a weight for one image: a kernel's weights times the places it is put.
+    """Return the number of multiplications by a weight for one image: the size of each kernel times its positions.
 
-    Layers without a kernel count as none: exporting folds scaling and normalisation into the kernels. A model inside
-    counts as often as there are views of the image in the batch that it is given.
+    Layers without a kernel count 0, because exporting folds scaling and normalisation into the kernels. A nested model
+    counts once for each view of the image in its batch.
     """
     total, views = 0, 1
     for layer in model.layers:
         if hasattr(layer, "layers"):
             total += views * multiply_adds(layer)
         elif hasattr(layer, "kernel"):
-            places: int = math.prod(layer.output.shape[1:-1])
+            positions: int = math.prod(layer.output.shape[1:-1])
             weights: int = math.prod(layer.kernel.shape)
-            total += views * places * weights
-        elif getattr(layer, "axis", None) == 0:  # images laid one behind the other
+            total += views * positions * weights
+        elif getattr(layer, "axis", None) == 0:  # joins the views of an image to a batch
             views = len(layer.input)
     return total
 
 
 def describe_quality(probabilities: Probabilities, split: Split, engine: str) -> dict[str, Any]:
-    """Return the part of a card that says how well the images of `split` were read. probabilities float32[N,10]."""
+    """Return the part of a card that describes the accuracy on `split`, given its answers float32[N,10]."""
     matrix = statistics.confusion(probabilities.argmax(axis=1), split.labels)
     correct, images = sum(row[digit] for digit, row in enumerate(matrix)), len(split.images)
     low, high = statistics.wilson_interval(correct, images)
@@ -81,12 +81,12 @@ def describe_quality(probabilities: Probabilities, split: Split, engine: str) ->
 
 
 def hash_files(paths: Iterable[Path]) -> dict[str, str]:
-    """Return each file's SHA-256 by its name, in the names' order."""
+    """Return the SHA-256 of each file by file name, sorted by path."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
 
 
 def write(directory: Path, card: dict[str, Any]) -> None:
-    """Put the card into a version's directory; a reader sees the old one or the new one, never half."""
+    """Write the card to a version's directory atomically."""
     partial = directory / f"{registry.CARD}.partial"
     partial.write_text(json.dumps(card, indent=2) + "\n")
     os.replace(partial, directory / registry.CARD)

@@ -1,4 +1,4 @@
-"""The `export` command: from trained weights to a version that the service can load."""
+"""The `export` command: convert trained weights into a version that the service can load."""
 
 import shutil
 from argparse import Namespace
@@ -15,7 +15,7 @@ from training.publishing.litert import convert
 
 
 def run(options: Namespace, command: str) -> None:
-    """Export as `options` of `training/__main__.py` say. Raises what `weights.load` and `export` raise."""
+    """Export with `options` from `training/__main__.py`. Raises ModelError like `weights.load` and `export`."""
     model, training = weights.load(options.weights)
     curves = weights.curves_path(options.weights)
     version = export(
@@ -40,10 +40,9 @@ def export(
     curves: Path | None = None,
     force: bool = False,
 ) -> registry.ModelVersion:
-    """Write `models/<name>/<version>/` whole or not at all, and return it.
+    """Write `<models_dir>/<name>/<version>/` atomically and return the version.
 
-    Raises ModelError when that version is there already, unless `force` replaces it, and when the registry
-    would not find it under that name and version.
+    Raises ModelError if the version exists, unless `force` replaces it, and for a name that the registry refuses.
     """
     with staging.staged(models_dir, name, version, replace=force) as directory:
         _write_files(directory, model, curves)

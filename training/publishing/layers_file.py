@@ -1,4 +1,4 @@
-"""`layers.tflite`: a version's model with an output for each layer, for `?verbose=1`; and the command that adds it."""
+"""The `layers` command and `layers.tflite`: a version's model with an output for each layer, for `?verbose=1`."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -17,45 +17,48 @@ from training.publishing import card
 from training.publishing.litert import convert
 
 FILE = "layers.tflite"
-DIGITS = 5
-SAME_PROBABILITY = 1e-5
-SAME_SHARE = 1e-4  # of a layer's largest value: a convolution adds up in another order
+CHECKED_IMAGES = 5
+PROBABILITY_TOLERANCE = 1e-5
+LAYER_TOLERANCE = 1e-4  # relative to a layer's largest value: LiteRT adds in another order than Keras
 
 
 def run(options: Namespace, command: str) -> None:
-    """Give a published version its `layers.tflite`, made of its model.keras, and note it on its card.
+    """Add `layers.tflite` to a published version and to its card, converted from its model.keras.
 
-    Raises ModelError for a version that is not there, and what `write` raises.
+    Raises ModelError for a missing version, and like `write`.
     """
     version = registry.load_version(options.models_dir, options.model)
     model, _ = weights.load(version.directory / "model.keras")
     outputs = write(version.directory, model)
     files = version.card["files"] | card.hash_files(version.directory.glob(FILE))
     card.write(version.directory, version.card | {"layer_outputs": outputs, "files": dict(sorted(files.items()))})
-    told = f"Wrote {version.directory / FILE}, {len(outputs)} layers" if outputs else "its layers are too much to show"
-    print(f"{version.ref}: {told}")
+    result = (
+        f"Wrote {version.directory / FILE}, {len(outputs)} layers" if outputs else "too many values to write layers"
+    )
+    print(f"{version.ref}: {result}")
 
 
 def write(directory: Path, model: keras.Model) -> list[dict[str, Any]] | None:
-    """Put `layers.tflite` beside the model.tflite there, and return the card's `layer_outputs`: a row for each of the
-    file's outputs `output_0`, `output_1`…, of which the last is the probabilities.
+    """Write `layers.tflite` next to the model.tflite in `directory` and return the card's `layer_outputs`.
 
-    None, and no file, where there would be too many values. Raises ModelError when the file's answers are not those of
-    `model` and of model.tflite.
+    `layer_outputs` has a row for each output `output_0`, `output_1`… of the file; the last one is the probabilities.
+    Writes no file and returns None if the layers have too many values. Raises ModelError if the answers of the file
+    differ from those of `model` or of model.tflite.
     """
-    opened = layer_model(model)
-    if opened is None:
+    model_and_rows = layer_model(model)
+    if model_and_rows is None:
         return None
-    inside, rows = opened
-    flatbuffer = convert(inside)
-    file, plain = _File(flatbuffer), _File((directory / "model.tflite").read_bytes())
+    layered, rows = model_and_rows
+    flatbuffer = convert(layered)
+    layers_file, model_file = _LiteRTModel(flatbuffer), _LiteRTModel((directory / "model.tflite").read_bytes())
     outputs: list[dict[str, Any]] = []
-    for digit in draw("test")[0][:DIGITS]:
+    for digit in draw("test")[0][:CHECKED_IMAGES]:
         pixels = digit[None, ..., None].astype(np.float32)
-        answers = file(pixels)
-        for row, answer, truth in zip(rows, answers, inside(pixels, training=False), strict=True):
-            _check(row.name, answer, np.asarray(truth), SAME_SHARE * max(1.0, float(np.abs(truth).max())))
-        _check("probabilities", answers[-1], plain(pixels)[0], SAME_PROBABILITY)
+        answers = layers_file(pixels)
+        for row, answer, expected in zip(rows, answers, layered(pixels, training=False), strict=True):
+            tolerance = LAYER_TOLERANCE * max(1.0, float(np.abs(expected).max()))
+            _check(row.name, answer, np.asarray(expected), tolerance)
+        _check("probabilities", answers[-1], model_file(pixels)[0], PROBABILITY_TOLERANCE)
         outputs = [
             {"name": row.name, "class": row.class_name, "shape": list(row.of_one_image(answer).shape)}
             for row, answer in zip(rows, answers, strict=True)
@@ -64,8 +67,8 @@ def write(directory: Path, model: keras.Model) -> list[dict[str, Any]] | None:
     return outputs
 
 
-class _File:
-    """A LiteRT file as a function from float32[1,28,28,1] to its outputs in order."""
+class _LiteRTModel:
+    """A LiteRT model as a function from float32[1,28,28,1] to the list of its outputs."""
 
     def __init__(self, flatbuffer: bytes) -> None:
         self._interpreter = Interpreter(model_content=flatbuffer, num_threads=1)
@@ -77,9 +80,9 @@ class _File:
         return [answers[f"output_{number}"] for number in range(len(answers))]
 
 
-def _check(name: str, answer: np.ndarray, truth: np.ndarray, tolerance: float) -> None:
-    if answer.shape != truth.shape:
-        raise ModelError(f"{FILE} has {list(answer.shape)} for {name}, expected {list(truth.shape)}")
-    far = float(np.abs(answer - truth).max())
-    if not far <= tolerance:
-        raise ModelError(f"{FILE} is {far:g} off for {name}, more than {tolerance:g}")
+def _check(name: str, answer: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
+    if answer.shape != expected.shape:
+        raise ModelError(f"{FILE} has shape {list(answer.shape)} for {name}, expected {list(expected.shape)}")
+    difference = float(np.abs(answer - expected).max())
+    if not difference <= tolerance:
+        raise ModelError(f"{FILE} is {difference:g} off for {name}, more than {tolerance:g}")

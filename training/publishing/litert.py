@@ -1,4 +1,4 @@
-"""From a Keras model to a LiteRT file."""
+"""The conversion of a Keras model to a LiteRT file."""
 
 import tempfile
 
@@ -7,9 +7,9 @@ import tensorflow as tf
 
 
 def convert(model: keras.Model) -> bytes:
-    """Return `model` as a float32 LiteRT file whose batch size is open.
+    """Return `model` as a float32 LiteRT file with a variable batch size.
 
-    The converter folds scaling and batch normalisation into the convolutions, and ReLU too.
+    The converter folds scaling, batch normalisation and ReLU into the convolutions.
     """
     with tempfile.TemporaryDirectory() as directory:
         model.export(directory, verbose=False)

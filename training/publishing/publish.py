@@ -1,4 +1,4 @@
-"""The `publish` command: from the registry where versions are made to the one that serves, through the gate."""
+"""The `publish` command: copy a version that has passed the quality gate into another registry."""
 
 import shutil
 from argparse import Namespace
@@ -14,51 +14,49 @@ from training.qa.report import report
 
 
 def run(options: Namespace, command: str) -> None:
-    """Publish as `options` of `training/__main__.py` say. Raises what `publish` raises."""
+    """Publish with `options` from `training/__main__.py`. Raises ModelError like `publish`."""
     if options.force != (options.reason is not None):
-        raise ModelError("--force and --reason go together: what is forced needs a reason, for its card")
+        raise ModelError("--force and --reason go together: the reason is recorded on the version's card")
     source = registry.load_version(options.source_dir, options.model)
     published = publish(source, options.models_dir, options.reason)
-    why_not = obstacle(source)
-    print(f"Wrote {published.directory}: " + (f"forced, though {why_not}" if why_not else "it has passed the gate"))
+    refusal = refusal_reason(source)
+    print(f"Wrote {published.directory}: " + (f"forced, although {refusal}" if refusal else "it has passed the gate"))
 
 
 def publish(source: ModelVersion, models_dir: Path, forced_reason: str | None = None) -> ModelVersion:
-    """Copy `source` into the registry `models_dir`, whole or not at all, and return the copy.
+    """Copy `source` into the registry `models_dir` atomically and return the copy.
 
-    `forced_reason` lets a version through that has not passed, and goes on the copy's card, as `forced`. Raises
-    ModelError for one that has not passed without it, for damaged files even with it, and where that version is there
-    already.
+    With a `forced_reason`, copies a version that has not passed and records the reason as `forced` on the copy's card.
+    Raises ModelError for a version that has not passed if there is no reason, for damaged files, and if the version
+    exists in `models_dir`.
     """
     if forced_reason is not None and not forced_reason.strip():
-        raise ModelError("the reason is empty: say why, for its card")
+        raise ModelError("the reason is empty: explain why the version is published anyway")
     files = soundness.check_files(source)
     if not files.passed:
         raise ModelError(f"{source.ref} is not published: {files.sentence}")
-    why_not = obstacle(source)
-    if why_not and forced_reason is None:
-        raise ModelError(f"{source.ref} is not published: {why_not}")
+    refusal = refusal_reason(source)
+    if refusal and forced_reason is None:
+        raise ModelError(f"{source.ref} is not published: {refusal}")
     with staging.staged(models_dir, source.name, source.version) as directory:
         names = [*source.card["files"], registry.CARD, report.REPORT, report.PAGE]
         for path in (source.directory / name for name in names):
             if path.is_file():
                 shutil.copyfile(path, directory / path.name)
-        if why_not:
+        if refusal:
             at = datetime.now(UTC).isoformat(timespec="seconds")
             card.write(directory, source.card | {"forced": {"reason": forced_reason, "at": at}})
     return registry.load_version(models_dir, source.ref)
 
 
-def obstacle(version: ModelVersion) -> str | None:
-    """What the gate has against `version`, None where it has passed."""
+def refusal_reason(version: ModelVersion) -> str | None:
+    """Return why the gate refuses `version`, or None if it has passed."""
     found = report.read(version.directory)
     if found is None:
         return f"it has no {report.REPORT}: judge it with `python -m training qa {version.ref}`"
     if not report.covers(found, version.card):
-        return f"its {report.REPORT} is about other files: judge it anew"
-    if not found["passed"]:
-        failed = "; ".join(
-            f"{each['name']}: {each['sentence']}" for each in found.get("checks", []) if not each["passed"]
-        )
-        return f"it failed the gate ({failed})"
-    return None
+        return f"its {report.REPORT} is about other files: judge it again"
+    if found["passed"]:
+        return None
+    failed = [f"{check['name']}: {check['sentence']}" for check in found.get("checks", []) if not check["passed"]]
+    return f"it failed the gate ({'; '.join(failed)})"

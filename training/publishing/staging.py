@@ -1,4 +1,4 @@
-"""Versions come into a registry whole or not at all."""
+"""Atomic creation of a version in a registry."""
 
 import os
 import tempfile
@@ -13,16 +13,16 @@ from shared.models import registry
 
 @contextmanager
 def staged(models_dir: Path, name: str, version: int, *, replace: bool = False) -> Iterator[Path]:
-    """Yield an empty directory to fill; at the end of the block it becomes `models_dir/<name>/<version>/`.
+    """Yield an empty directory to fill. At the end of the block it becomes `models_dir/<name>/<version>/`.
 
-    If the block raises, nothing is left of it. Raises ModelError when that version is there already, unless `replace`,
-    and when the registry would not find what was made under that name and version.
+    If the block raises, the directory is removed. Raises ModelError if the version exists, unless `replace`, and if the
+    registry cannot load what was written.
     """
     target = models_dir / name / str(version)
     if target.exists() and not replace:
-        raise ModelError(f"{target} is there already: choose another version; only `export` replaces one, with --force")
+        raise ModelError(f"{target} exists: choose another version; only `export --force` replaces a version")
     models_dir.mkdir(parents=True, exist_ok=True)
-    # A registry of its own, on the same disk: the registry's reader checks it before anyone can see it.
+    # A separate registry on the same disk: load_version checks the version before it becomes visible.
     with tempfile.TemporaryDirectory(prefix=".staging-", dir=models_dir) as staging:
         directory = Path(staging, name, str(version))
         directory.mkdir(parents=True)
@@ -34,4 +34,4 @@ def staged(models_dir: Path, name: str, version: int, *, replace: bool = False) 
         try:
             os.rename(directory, target)
         except OSError as error:
-            raise ModelError(f"{target} cannot be made: {error}") from error
+            raise ModelError(f"{target} cannot be created: {error}") from error

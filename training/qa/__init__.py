@@ -1,1 +1,1 @@
-"""The QA gate: whether a version is fit to serve. `gate.judge` is its door, `command.run` its command."""
+"""The quality gate decides whether a version may serve. Entry points: `gate.judge` and the command `command.run`."""

@@ -1,4 +1,4 @@
-"""Whom a version is compared with."""
+"""The choice of the champion: the version that a candidate is compared with."""
 
 from pathlib import Path
 
@@ -11,18 +11,18 @@ from training.qa.report import report
 NONE = "none"
 
 
-def find(models_dir: Path, version: ModelVersion, wanted: str | None) -> ModelVersion | None:
-    """The version that `wanted` names, none for NONE, and else the latest other one of the same name that has passed.
+def find(models_dir: Path, version: ModelVersion, requested: str | None) -> ModelVersion | None:
+    """Return the requested champion, by default the latest other version of the same name that has passed.
 
-    Raises ModelError for one that is not there, or that is `version` itself.
+    Returns None if NONE is requested. Raises ModelError for a champion that is missing or is `version` itself.
     """
-    if wanted == NONE:
+    if requested == NONE:
         return None
-    if wanted is not None:
-        named = registry.load_version(models_dir, wanted)
-        if named.directory.resolve() == version.directory.resolve():
-            raise ModelError(f"{version.ref} cannot be its own champion: name another, or {NONE}")
-        return named
+    if requested is not None:
+        champion = registry.load_version(models_dir, requested)
+        if champion.directory.resolve() == version.directory.resolve():
+            raise ModelError(f"{version.ref} cannot be its own champion: name another version, or {NONE}")
+        return champion
     for number in reversed(registry.versions(models_dir, version.name)):
         other = registry.load_version(models_dir, str(ModelRef(version.name, number)))
         if other.directory.resolve() != version.directory.resolve() and has_passed(other):
@@ -31,6 +31,6 @@ def find(models_dir: Path, version: ModelVersion, wanted: str | None) -> ModelVe
 
 
 def has_passed(version: ModelVersion) -> bool:
-    """Whether the report beside it says so, and is about the files that are there."""
+    """Return whether the version has a report that covers its present files and says that it passed."""
     found = report.read(version.directory)
     return found is not None and found["passed"] and report.covers(found, version.card)

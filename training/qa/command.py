@@ -1,4 +1,4 @@
-"""The `qa` command: judge a version, leave the report beside it, and say in the exit status whether it passed."""
+"""The `qa` command: judge a version and write the report next to it. The exit status is 0 if it passed."""
 
 import sys
 from argparse import Namespace
@@ -7,40 +7,40 @@ from shared.data import dataset
 from shared.errors import DatasetError, ModelError
 from shared.models import registry
 from training.qa import champion, gate
-from training.qa.bounds import THROUGHPUT, Bounds, floor_of
+from training.qa.bounds import MIN_THROUGHPUT, Bounds, floor_of
 from training.qa.report import page, report, table
 
 
 def run(options: Namespace, command: str) -> None:
-    """Judge as `options` of `training/__main__.py` say. Progress goes to stderr, the table or the report to stdout.
+    """Judge with `options` from `training/__main__.py`. Progress goes to stderr, the table or report to stdout.
 
-    Raises ModelError for a version that fails, naming in what, and for one or a champion that is not there;
-    DatasetError where MNIST is not.
+    Raises ModelError for a version that fails, with the failed checks, and for a missing version or champion. Raises
+    DatasetError if MNIST is missing.
     """
     version = registry.load_version(options.models_dir, options.model)
     mnist_dir = dataset.find_mnist_dir(options.mnist_dir)
     if mnist_dir is None:
-        raise DatasetError("the gate judges on MNIST's test set, which is not here: fetch it with `make data`")
-    rival = champion.find(options.champion_dir, version, options.champion)
+        raise DatasetError("the gate judges on MNIST's test set, which is missing: download it with `make data`")
+    opponent = champion.find(options.champion_dir, version, options.champion)
     limits = Bounds(
         floor_of(version.card) if options.floor is None else options.floor,
-        None if options.allow_slower else THROUGHPUT,
+        None if options.allow_slower else MIN_THROUGHPUT,
         options.memory_mib,
     )
     test = dataset.load_split("test", mnist_dir)
-    judged = gate.judge(version, rival, test, limits, options.engine, _tell)
-    # The page first: where there is a new verdict, there is its page, or none of an older one.
-    beside = version.directory / report.PAGE
-    html = options.html or beside
-    beside.unlink(missing_ok=True)
+    judged = gate.judge(version, opponent, test, limits, options.engine, _print_progress)
+    # Write the page before the report, so that a new report never lies next to an old page.
+    default_html = version.directory / report.PAGE
+    html = options.html or default_html
+    default_html.unlink(missing_ok=True)
     html.parent.mkdir(parents=True, exist_ok=True)
     report.write(html, page.render(judged, test))
     report.write(version.directory / report.REPORT, judged.encode())
-    _tell(f"wrote {version.directory / report.REPORT} and {html}")
+    _print_progress(f"wrote {version.directory / report.REPORT} and {html}")
     print(judged.encode() if options.json else table.render(judged), end="" if options.json else "\n", flush=True)
     if not judged.passed:
         raise ModelError(f"{judged.model} failed: {', '.join(check.name for check in judged.failed)}")
 
 
-def _tell(line: str) -> None:
+def _print_progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The gate itself: shows a version everything, beside the champion, and reports what it found."""
+"""The quality gate: classify all inputs with a version and its champion, run the checks, and return the report."""
 
 import os
 import time
@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from shared.data.dataset import Split
 from shared.errors import ModelError
 from shared.models.registry import ModelVersion
-from training.qa import exam
+from training.qa import evaluation
 from training.qa.bounds import Bounds
 from training.qa.checks import accuracy, comparison, memory, soundness, speed
-from training.qa.exam import Exam, Side
+from training.qa.evaluation import Answers, Evaluation, Inputs
 from training.qa.report.report import Check, Report
 from worker.engine import Engine, EngineKind, load_engine
 
@@ -26,30 +26,32 @@ def judge(
     kind: EngineKind = "litert",
     progress: Progress = lambda line: None,
 ) -> Report:
-    """Judge `version` beside `champion` on `test`. Writes nothing; blocks for half a minute or more.
+    """Judge `version` on `test` and compare it with `champion`. Writes nothing. Blocks for half a minute or more.
 
-    `progress` is told each step. What is wrong with `version` is in the report; ModelError is raised for a champion
-    that will not load.
+    Calls `progress` before each step. The report names all faults of `version`. Raises ModelError for a champion that
+    cannot be loaded.
     """
     start_s = time.monotonic()
-    checks, engine = _start(version, kind, progress)
-    side = rival = None
+    checks, engine = _load_candidate(version, kind, progress)
+    candidate_result = champion_result = None
     if engine is not None:
-        rival_engine = _load_champion(champion, kind, progress) if champion else None
+        champion_engine = _load_champion(champion, kind, progress) if champion else None
         progress("distorting the test images")
-        paper = exam.make_exam(test)
-        progress(f"{version.ref} reads {len(test.images)} test images, and some of them distorted")
-        answers = exam.take(engine, paper)
+        inputs = evaluation.make_inputs(test)
+        progress(f"classifying {len(test.images)} test images, and some of them distorted, with {version.ref}")
+        answers = evaluation.predict_all(engine, inputs)
         checks.append(soundness.check_probabilities(answers))
         if checks[-1].passed:
-            side = Side(version.ref, answers, exam.summarize(answers.test, test.labels))
-            if champion and rival_engine:
-                progress(f"{champion.ref} reads the same")
-                answers = exam.take(rival_engine, paper)
-                rival = Side(champion.ref, answers, exam.summarize(answers.test, test.labels))
-            checks += _check_answers(paper, side, rival, limits)
-        checks += _check_engine(version, engine, rival_engine, test, limits, progress)
-    gained, lost = comparison.differences(test.labels, side, rival) if side and rival else ([], [])
+            candidate_result = _summarize(version, answers, test)
+            if champion and champion_engine:
+                progress(f"classifying the same images with {champion.ref}")
+                champion_result = _summarize(champion, evaluation.predict_all(champion_engine, inputs), test)
+            checks += _check_answers(inputs, candidate_result, champion_result, limits)
+        checks += _check_engine(version, engine, champion_engine, test, limits, progress)
+    gained: list[int] = []
+    lost: list[int] = []
+    if candidate_result and champion_result:
+        gained, lost = comparison.differences(test.labels, candidate_result, champion_result)
     return Report(
         version.ref,
         champion.ref if champion else None,
@@ -59,54 +61,57 @@ def judge(
         round(time.monotonic() - start_s, 1),
         version.card.get("files", {}),
         checks,
-        side.reading if side else None,
-        rival.reading if rival else None,
+        candidate_result.reading if candidate_result else None,
+        champion_result.reading if champion_result else None,
         gained,
         lost,
     )
 
 
-def _start(version: ModelVersion, kind: EngineKind, progress: Progress) -> tuple[list[Check], Engine | None]:
-    """A version whose files are damaged is not even loaded."""
+def _summarize(version: ModelVersion, answers: Answers, test: Split) -> Evaluation:
+    return Evaluation(version.ref, answers, evaluation.summarize(answers.test, test.labels))
+
+
+def _load_candidate(version: ModelVersion, kind: EngineKind, progress: Progress) -> tuple[list[Check], Engine | None]:
+    """Check the files and load the version. A version with damaged files is not loaded."""
     files = soundness.check_files(version)
     if not files.passed:
         return [files], None
     progress(f"loading {version.ref}")
     try:
         engine = _load(version, kind)
-    except Exception as error:  # each runtime raises its own
-        return [files, Check("loads", False, f"{kind} will not load it: {error}")], None
-    told = f"{kind} loads it, and answers each image of a batch in its place"
-    return [files, Check("loads", True, told)], engine
+    except Exception as error:  # each runtime has its own exceptions
+        return [files, Check("loads", False, f"{kind} cannot load it: {error}")], None
+    return [files, Check("loads", True, f"{kind} loads it and returns the answers of a batch in order")], engine
 
 
 def _load_champion(champion: ModelVersion, kind: EngineKind, progress: Progress) -> Engine:
     files = soundness.check_files(champion)
     if not files.passed:
-        raise ModelError(f"the champion {champion.ref} is not fit to compare with: {files.sentence}")
-    progress(f"loading {champion.ref}, to compare with")
+        raise ModelError(f"the champion {champion.ref} is damaged: {files.sentence}")
+    progress(f"loading the champion {champion.ref}")
     try:
         return _load(champion, kind)
     except Exception as error:
-        raise ModelError(f"the champion {champion.ref} will not load: {error}") from error
+        raise ModelError(f"the champion {champion.ref} cannot be loaded: {error}") from error
 
 
 def _load(version: ModelVersion, kind: EngineKind) -> Engine:
     return load_engine(kind, version.directory, threads=os.cpu_count() or 1)
 
 
-def _check_answers(paper: Exam, side: Side, rival: Side | None, limits: Bounds) -> list[Check]:
-    checks = accuracy.check_all(paper, side, rival, limits)
-    return checks + comparison.check_all(paper.test.labels, side, rival) if rival else checks
+def _check_answers(inputs: Inputs, candidate: Evaluation, champion: Evaluation | None, limits: Bounds) -> list[Check]:
+    checks = accuracy.check_all(inputs, candidate, champion, limits)
+    return checks + comparison.check_all(inputs.test.labels, candidate, champion) if champion else checks
 
 
 def _check_engine(
-    version: ModelVersion, engine: Engine, rival: Engine | None, test: Split, limits: Bounds, progress: Progress
+    version: ModelVersion, engine: Engine, champion: Engine | None, test: Split, limits: Bounds, progress: Progress
 ) -> list[Check]:
     progress("measuring throughput")
-    throughput = speed.check_throughput(engine, rival, test.images, limits)
+    throughput = speed.check_throughput(engine, champion, test.images, limits)
     progress("measuring memory")
     used = memory.check_memory(version, engine.kind, os.cpu_count() or 1, limits)
-    # Last, since it starts TensorFlow, whose threads would be in the way of what is measured.
-    progress("asking Keras and the other engine")
-    return [*soundness.check_ways_of_asking(engine, version, test.images), throughput, used]
+    # Compare last, because it starts TensorFlow, whose threads would distort the measurements.
+    progress("comparing with Keras and the other engine")
+    return [*soundness.check_consistency(engine, version, test.images), throughput, used]

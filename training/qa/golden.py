@@ -1,7 +1,6 @@
-"""Golden images: digits plainly written, drawn here stroke by stroke, that no version may misread.
+"""The golden images: clearly written digits, drawn stroke by stroke, that every version must classify correctly.
 
-`shared/data/sample.py` draws printed digits; a good model of handwriting takes some of its printed 1s and 6s for
-others.
+The drawn sample in `shared/data/sample.py` is printed, and good models of handwriting misread some of its 1s and 6s.
 """
 
 import math
@@ -13,7 +12,7 @@ from PIL import Image, ImageDraw
 from shared.data.dataset import Labels
 from shared.images import CLASSES, IMAGE_SIDE, Images
 
-# Strokes of each digit as a pen draws them, through points (x, y) in a box 14 wide and 20 high, y down.
+# The pen strokes of each digit, as points (x, y) in a box 14 wide and 20 high, with y pointing down.
 STROKES: tuple[tuple[tuple[tuple[float, float], ...], ...], ...] = (
     (((7, 0), (2, 4), (0, 10), (2, 17), (7, 20), (12, 17), (14, 10), (12, 3), (7, 0)),),
     (((7, 0), (7, 10), (7, 20)),),
@@ -26,41 +25,41 @@ STROKES: tuple[tuple[tuple[tuple[float, float], ...], ...], ...] = (
     (((12, 3), (7, 0), (2, 3), (4, 8), (10, 12), (12, 17), (7, 20), (2, 17), (4, 12), (10, 8), (12, 3)),),
     (((12, 4), (7, 0), (2, 3), (2, 8), (7, 10), (12, 5)), ((12, 3), (12, 11), (10, 20))),
 )
-HANDS = ((0.0, 2.2), (0.0, 3.2), (0.15, 2.6))  # slant to the right, and width of the pen in pixels
-HEIGHT_PX = 16.5  # of the pen's way; with the pen's width it fits a box of 20, as MNIST's digits do
+STYLES = ((0.0, 2.2), (0.0, 3.2), (0.15, 2.6))  # (slant to the right, width of the pen in pixels)
+HEIGHT_PX = 16.5  # height of the strokes; with the width of the pen, digits fit MNIST's box of 20 pixels
 OVERSAMPLING = 8
-_STEPS = 12  # straight pieces between two points of a curve
+_STEPS = 12  # straight lines between two points of a curve
 
 Point = tuple[float, float]
 
 
 def draw() -> tuple[Images, Labels]:
-    """Images uint8[30,28,28] and labels uint8[30]: each digit in three hands. Row i shows digit i % 10."""
-    labels = (np.arange(len(HANDS) * CLASSES) % CLASSES).astype(np.uint8)
-    images = [_draw_digit(digit, slant, width_px) for slant, width_px in HANDS for digit in range(CLASSES)]
+    """Return images uint8[30,28,28] and labels uint8[30]: each digit in three styles. Row i shows digit i % 10."""
+    labels = (np.arange(len(STYLES) * CLASSES) % CLASSES).astype(np.uint8)
+    images = [_draw_digit(digit, slant, width_px) for slant, width_px in STYLES for digit in range(CLASSES)]
     return np.stack(images), labels
 
 
 def _draw_digit(digit: int, slant: float, width_px: float) -> Images:
-    """uint8[28,28], the ink's centre of mass in the middle, as MNIST's is."""
+    """Return uint8[28,28] with the centre of mass in the middle, like MNIST."""
     side = IMAGE_SIDE * OVERSAMPLING
     canvas = Image.new("L", (side, side))
     pen = ImageDraw.Draw(canvas)
     width = width_px * OVERSAMPLING
     for stroke in STROKES[digit]:
-        curve = [_place(point, slant) for point in _smooth(stroke)]
+        curve = [_to_canvas(point, slant) for point in _smooth(stroke)]
         for start, end in pairwise(curve):
             pen.line((*start, *end), fill=255, width=round(width))
-        for x, y in curve:  # a round pen: no gaps where pieces meet
+        for x, y in curve:  # round joints, so that there are no gaps between lines
             pen.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
     ink = np.asarray(canvas, np.float64)
-    places = np.arange(side) + 0.5
-    shift_x, shift_y = (side / 2 - (ink.sum(axis=axis) @ places) / ink.sum() for axis in (0, 1))
+    positions = np.arange(side) + 0.5
+    shift_x, shift_y = (side / 2 - (ink.sum(axis=axis) @ positions) / ink.sum() for axis in (0, 1))
     centred = canvas.rotate(0, translate=(round(shift_x), round(shift_y)))
     return np.asarray(centred.resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.BOX), np.uint8)
 
 
-def _place(point: Point, slant: float) -> Point:
+def _to_canvas(point: Point, slant: float) -> Point:
     scale = HEIGHT_PX * OVERSAMPLING / 20
     middle = IMAGE_SIDE * OVERSAMPLING / 2
     x, y = point[0] - 7, point[1] - 10
@@ -68,7 +67,7 @@ def _place(point: Point, slant: float) -> Point:
 
 
 def _smooth(points: tuple[Point, ...]) -> list[Point]:
-    """A curve through all points (Catmull-Rom); two points stay a line."""
+    """Return a Catmull-Rom spline through all points. Two points give a straight line."""
     padded = (points[0], *points, points[-1])
     curve = [points[0]]
     for before, start, end, after in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):

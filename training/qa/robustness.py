@@ -1,4 +1,4 @@
-"""The test images as they might come in: noisy, shifted, turned, blurred, faded, inverted; always the same way."""
+"""Reproducible distortions of the test images: noise, shift, rotation, blur, lower contrast and inversion."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,33 +7,33 @@ from PIL import Image
 from shared.images import IMAGE_SIDE, Images
 
 SEED = 20
-NOISE_SD = 20.0  # of 255
+NOISE_SD = 20.0  # standard deviation; pixels go up to 255
 MAX_SHIFT_PX = 3
 MAX_ROTATION_DEG = 20.0
 BLUR_SD_PX = 1.0
-FADED = 0.6  # of the contrast
+FADED_CONTRAST = 0.6
 
 DESCRIPTIONS = {
     "noise": f"with noise (standard deviation {NOISE_SD:g} of 255)",
     "shift": f"shifted by up to {MAX_SHIFT_PX} pixels each way",
-    "rotation": f"turned by up to {MAX_ROTATION_DEG:g} degrees",
+    "rotation": f"rotated by up to {MAX_ROTATION_DEG:g} degrees",
     "blur": f"blurred (standard deviation {BLUR_SD_PX:g} pixel)",
-    "faded": f"at {FADED:.0%} of the contrast",
+    "faded": f"at {FADED_CONTRAST:.0%} of the contrast",
     "inverted": "inverted to black on white",
 }
 
 
 def make_sets(images: Images) -> dict[str, Images]:
-    """One set uint8[N,28,28] per name of DESCRIPTIONS, row i made from row i of `images` uint8[N,28,28].
+    """Return one set uint8[N,28,28] per name in DESCRIPTIONS. Row i is made from row i of `images` uint8[N,28,28].
 
-    Every set draws from a generator of its own, so that one more changes none of the others.
+    Each set has its own random generator, so that adding a set does not change the others.
     """
     return {
         "noise": add_noise(images, _generator(0)),
         "shift": shift(images, _generator(1)),
         "rotation": rotate(images, _generator(2)),
         "blur": blur(images),
-        "faded": _to_pixels(images * np.float32(FADED)),
+        "faded": _to_pixels(images * np.float32(FADED_CONTRAST)),
         "inverted": 255 - images,
     }
 
@@ -44,11 +44,11 @@ def add_noise(images: Images, random: np.random.Generator) -> Images:
 
 
 def shift(images: Images, random: np.random.Generator) -> Images:
-    """Moves each image by its own whole pixels; what comes in from outside is paper."""
+    """Shift each image by a random number of whole pixels. Pixels from outside the image are 0."""
     right, down = random.integers(-MAX_SHIFT_PX, MAX_SHIFT_PX, (2, len(images), 1), endpoint=True)
     padded = np.pad(images, ((0, 0), (MAX_SHIFT_PX, MAX_SHIFT_PX), (MAX_SHIFT_PX, MAX_SHIFT_PX)))
-    places = np.arange(IMAGE_SIDE) + MAX_SHIFT_PX
-    rows, columns = places - down, places - right
+    positions = np.arange(IMAGE_SIDE) + MAX_SHIFT_PX
+    rows, columns = positions - down, positions - right
     shifted: Images = padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
     return shifted
 
@@ -62,16 +62,15 @@ def rotate(images: Images, random: np.random.Generator) -> Images:
 
 
 def blur(images: Images) -> Images:
-    """A Gaussian, row by row and then column by column; nothing but paper lies outside."""
-    reach = round(3 * BLUR_SD_PX)
-    kernel = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * BLUR_SD_PX**2)).astype(np.float32)
+    """Apply a Gaussian blur, separately along rows and columns. Pixels outside the image are 0."""
+    radius = round(3 * BLUR_SD_PX)
+    kernel = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * BLUR_SD_PX**2)).astype(np.float32)
     kernel /= kernel.sum()
     blurred: npt.NDArray[np.float32] = images.astype(np.float32)
     for axis in (1, 2):
-        ends = [(reach, reach) if each == axis else (0, 0) for each in range(3)]
-        padded = np.pad(blurred, ends)
-        parts = (padded.take(range(start, start + IMAGE_SIDE), axis) for start in range(2 * reach + 1))
-        blurred = np.sum([weight * part for weight, part in zip(kernel, parts, strict=True)], axis=0)
+        padded = np.pad(blurred, [(radius, radius) if each == axis else (0, 0) for each in range(3)])
+        shifted = (padded.take(range(start, start + IMAGE_SIDE), axis) for start in range(2 * radius + 1))
+        blurred = np.sum([weight * part for weight, part in zip(kernel, shifted, strict=True)], axis=0)
     return _to_pixels(blurred)
 
 

@@ -1,4 +1,4 @@
-"""The statistics behind the checks; plain functions of counts and probabilities."""
+"""The statistics behind the checks, as functions of counts and probabilities."""
 
 import math
 from collections.abc import Sequence
@@ -10,30 +10,31 @@ import numpy.typing as npt
 from shared.data.dataset import Labels
 from shared.images import CLASSES, Probabilities
 
-Z_95 = 1.959963984540054  # of the normal distribution, 95 % lies within so many standard deviations
-BINS = 15  # as in Guo et al.
+Z_95 = 1.959963984540054  # 95 % of a normal distribution lies within this many standard deviations
+BINS = 15  # the number in Guo et al.
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share of which `correct` of `total` were seen; (0, 1) where nothing was.
+    """Return the 95 % confidence interval of a proportion of `correct` in `total`, or (0, 1) if `total` is 0.
 
     E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927). Unlike the
-    usual one it stays within 0 and 1 and holds near 1 (Brown, Cai and DasGupta, Statistical Science 16, 2001).
+    usual interval, it stays within 0 and 1 and is accurate near 1 (Brown, Cai and DasGupta, Statistical Science 16,
+    2001).
     """
     if total == 0:
         return 0.0, 1.0
     share, weight = correct / total, Z_95**2 / total
-    middle = (share + weight / 2) / (1 + weight)
-    half = Z_95 / (1 + weight) * math.sqrt(share * (1 - share) / total + weight / (4 * total))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    centre = (share + weight / 2) / (1 + weight)
+    half_width = Z_95 / (1 + weight) * math.sqrt(share * (1 - share) / total + weight / (4 * total))
+    return max(0.0, centre - half_width), min(1.0, centre + half_width)
 
 
 def mcnemar_p(only_first: int, only_second: int) -> float:
-    """How probable so uneven a split is, or a more uneven one, if both read the same images equally well.
+    """Return the two-sided p-value of McNemar's exact test for two classifiers on the same images.
 
-    `only_first` images are read right by the first alone, `only_second` by the second alone; what both read or both
-    miss says nothing. Q. McNemar, Psychometrika 12 (1947), by the binomial distribution itself, two-sided; for its use
-    on classifiers: T. G. Dietterich, Neural Computation 10 (1998).
+    Only the first classifier is correct on `only_first` images, only the second on `only_second`. The p-value is the
+    probability of a split at least this uneven if both are equally good. Q. McNemar, Psychometrika 12 (1947), with the
+    exact binomial distribution. For its use on classifiers: T. G. Dietterich, Neural Computation 10 (1998).
     """
     total = only_first + only_second
     tail = sum(math.comb(total, count) for count in range(min(only_first, only_second) + 1))
@@ -42,7 +43,10 @@ def mcnemar_p(only_first: int, only_second: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Images whose likeliest class had a probability in (low, high]: its mean, and how many of them were read right."""
+    """A bin of a reliability diagram: the images whose highest probability lies in (low, high].
+
+    `confidence` is the mean of these probabilities, `accuracy` the share of the images with a correct answer.
+    """
 
     low: float
     high: float
@@ -52,7 +56,7 @@ class Bin:
 
 
 def reliability(probabilities: Probabilities, labels: Labels) -> list[Bin]:
-    """The bins of a reliability diagram that have images, in order. probabilities float32[N,10], labels uint8[N]."""
+    """Return the non-empty bins of a reliability diagram of answers float32[N,10] to images with labels uint8[N]."""
     confidences = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     numbers = np.clip(np.ceil(confidences * BINS).astype(int) - 1, 0, BINS - 1)
@@ -67,21 +71,21 @@ def reliability(probabilities: Probabilities, labels: Labels) -> list[Bin]:
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Expected calibration error: how far confidence is from accuracy, on the average image.
+    """Return the expected calibration error: the mean difference between confidence and accuracy.
 
-    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. 0.0 where there are no images.
+    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. Returns 0.0 if there are no images.
     """
     images = sum(each.images for each in bins)
     return sum(each.images * abs(each.accuracy - each.confidence) for each in bins) / max(images, 1)
 
 
 def confusion(predictions: npt.NDArray[np.integer], labels: Labels) -> list[list[int]]:
-    """Row: the label, column: what was read; counts."""
+    """Return the confusion matrix of counts: a row per label, a column per predicted digit."""
     matrix = np.zeros((CLASSES, CLASSES), int)
     np.add.at(matrix, (labels, predictions), 1)
     return [[int(count) for count in row] for row in matrix]
 
 
 def recalls(matrix: Sequence[Sequence[int]]) -> list[float]:
-    """Of each class's images, the share read right; 1.0 for a class without images."""
+    """Return the recall of each class from a confusion matrix, 1.0 for a class without images."""
     return [row[digit] / sum(row) if sum(row) else 1.0 for digit, row in enumerate(matrix)]

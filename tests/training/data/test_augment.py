@@ -27,7 +27,7 @@ def test_every_image_is_distorted_in_its_own_way(handful: Split) -> None:
     assert len(np.unique(distort(same, 0), axis=0)) == 50
 
 
-def test_shape_and_range_stay(handful: Split) -> None:
+def test_distortion_keeps_shape_and_range(handful: Split) -> None:
     distorted = distort(handful, 0)
     assert distorted.shape == (100, 28, 28, 1)
     assert distorted.min() >= 0
@@ -41,7 +41,7 @@ def test_digits_stay_about_the_middle_and_about_as_large() -> None:
     areas = distorted.sum(axis=(1, 2))
     places = np.arange(28)
     centres = np.stack([distorted.sum(axis=axis) @ places / areas for axis in (1, 2)])
-    # 100 px scaled by 0.83 to 1.17 along each axis, shifted by at most 2.2 px, sheared, rotated and bent meanwhile
+    # 100 px, scaled by 0.83 to 1.17 along each axis, shifted by at most 2.2 px, and sheared, rotated and bent
     assert areas.min() > 100 * 0.83**2 * 0.75
     assert areas.max() < 100 * 1.17**2 * 1.25
     assert np.median(areas) == pytest.approx(100, abs=10)
@@ -54,10 +54,10 @@ def test_a_straight_line_is_bent() -> None:
     line[:, 4:24, 13:15] = 255
     distorted = distort(Split("sample", line, np.zeros(50, np.uint8)), 1)[:, 8:20, :, 0]
     middles = distorted @ np.arange(28) / distorted.sum(axis=2)  # float32[50,12]: x of the line in each row
-    assert np.abs(np.diff(middles, n=2, axis=1)).mean(axis=1).min() > 0.005  # 0 for anything affine
+    assert np.abs(np.diff(middles, n=2, axis=1)).mean(axis=1).min() > 0.005  # 0 for an affine distortion
 
 
-def test_no_strength_changes_nothing(handful: Split) -> None:
+def test_strength_0_changes_nothing(handful: Split) -> None:
     import tensorflow as tf
 
     from training.data import augment

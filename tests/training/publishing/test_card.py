@@ -15,7 +15,7 @@ CONVOLUTION = SimpleNamespace(kernel=np.empty((5, 5, 1, 32)), output=np.empty((1
 DENSE = SimpleNamespace(kernel=np.empty((1400, 10)), output=np.empty((1, 10)))
 
 
-def test_a_convolution_puts_its_kernel_at_every_place_of_its_output() -> None:
+def test_a_convolution_applies_its_kernel_at_every_position_of_its_output() -> None:
     assert card.multiply_adds(model_of(CONVOLUTION)) == 14 * 14 * 5 * 5 * 32
 
 
@@ -27,7 +27,7 @@ def test_a_layer_without_a_kernel_multiplies_nothing() -> None:
     assert card.multiply_adds(model_of(SimpleNamespace(output=np.empty((1, 14, 14, 32))))) == 0
 
 
-def test_a_model_inside_counts_once_for_each_view_of_the_image() -> None:
+def test_a_nested_model_counts_once_for_each_view_of_the_image() -> None:
     views = SimpleNamespace(axis=0, input=[None, None, None])
     assert card.multiply_adds(model_of(DENSE, views, model_of(CONVOLUTION, DENSE))) == 14_000 + 3 * (156_800 + 14_000)
 

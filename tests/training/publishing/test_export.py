@@ -25,7 +25,7 @@ def flatbuffer(trained: Trained) -> bytes:
 
 
 @pytest.mark.parametrize("count", [1, 7, 64])
-def test_litert_answers_as_keras_does_whatever_the_batch(
+def test_litert_answers_like_keras_for_every_batch_size(
     count: int, flatbuffer: bytes, trained: Trained, handful: Split
 ) -> None:
     from ai_edge_litert.interpreter import Interpreter
@@ -47,14 +47,14 @@ def test_normalisation_and_relu_are_folded_into_builtin_operations(flatbuffer: b
     assert interpreter.get_input_details()[0]["shape_signature"].tolist() == [-1, 28, 28, 1]
     names = [operation["op_name"] for operation in interpreter._get_ops_details()]
     assert names.count("CONV_2D") == 1 + 5
-    # what scaling, taking an image for its rows, and flattening an open batch take, and no more
+    # The rest are scaling, the reshapes around smoothing, and flattening with a variable batch size.
     assert set(names) <= {
         *("MUL", "EXPAND_DIMS", "CONV_2D", "SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE", "FULLY_CONNECTED", "SOFTMAX"),
         "DELEGATE",
     }
 
 
-def test_an_exported_version_is_found_with_all_of_its_card(trained: Trained, tmp_path: Path) -> None:
+def test_an_exported_version_has_a_complete_card(trained: Trained, tmp_path: Path) -> None:
     from training.publishing import export
 
     curves = tmp_path / "some.csv"
@@ -62,21 +62,11 @@ def test_an_exported_version_is_found_with_all_of_its_card(trained: Trained, tmp
     version = export.export(trained.model, tmp_path / "models", "cnn", 3, training={"seed": 7}, curves=curves)
     card = version.card
     assert version.ref == "cnn@3"
-    assert (card["name"], card["version"], card["accuracy"], card["training"]) == (
-        "cnn",
-        3,
-        None,
-        {"seed": 7},
-    )
+    assert (card["name"], card["version"], card["accuracy"], card["training"]) == ("cnn", 3, None, {"seed": 7})
     assert card["input"] == {"shape": [28, 28], "dtype": "uint8", "range": [0, 255]}
     assert card["labels"] == list("0123456789")
     assert card["parameters"] == sum(layer["parameters"] for layer in card["layers"])
-    assert card["layers"][5] == {
-        "name": "conv1",
-        "class": "Conv2D",
-        "output_shape": [14, 14, 32],
-        "parameters": 800,
-    }
+    assert card["layers"][5] == {"name": "conv1", "class": "Conv2D", "output_shape": [14, 14, 32], "parameters": 800}
     assert set(card["files"]) == {"model.keras", "model.tflite", "layers.tflite", "curves.csv"}
     for name, digest in card["files"].items():
         assert hashlib.sha256((version.directory / name).read_bytes()).hexdigest() == digest
@@ -86,14 +76,14 @@ def test_a_version_is_replaced_only_by_force(trained: Trained, tmp_path: Path) -
     from training.publishing import export
 
     export.export(trained.model, tmp_path, "cnn", 1, training={"run": "first"})
-    with pytest.raises(ModelError, match="is there already"):
+    with pytest.raises(ModelError, match="cnn/1 exists"):
         export.export(trained.model, tmp_path, "cnn", 1, training={"run": "second"})
     replaced = export.export(trained.model, tmp_path, "cnn", 1, training={"run": "third"}, force=True)
     assert replaced.card["training"] == {"run": "third"}
     assert [path.name for path in tmp_path.iterdir()] == ["cnn"]
 
 
-def test_an_export_that_fails_leaves_the_old_version_and_no_trace(
+def test_an_export_that_fails_keeps_the_old_version_and_leaves_no_files(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from training.publishing import export
@@ -109,7 +99,7 @@ def test_an_export_that_fails_leaves_the_old_version_and_no_trace(
     assert [path.name for path in tmp_path.iterdir()] == ["cnn"]
 
 
-def test_a_name_that_the_registry_would_not_find_is_not_exported(trained: Trained, tmp_path: Path) -> None:
+def test_a_name_that_the_registry_refuses_is_not_exported(trained: Trained, tmp_path: Path) -> None:
     from training.publishing import export
 
     with pytest.raises(ModelError, match="Not A Name"):
@@ -117,7 +107,7 @@ def test_a_name_that_the_registry_would_not_find_is_not_exported(trained: Traine
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_takes_record_and_curves_from_beside_the_weights(trained: Trained, tmp_path: Path) -> None:
+def test_the_command_reads_the_record_and_curves_next_to_the_weights(trained: Trained, tmp_path: Path) -> None:
     from shared.models import registry
     from training import weights
     from training.publishing import export

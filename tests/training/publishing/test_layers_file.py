@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def version_dir(trained: Trained, tmp_path: Path) -> Path:
-    """With a model.tflite, as it is when the layers are written."""
+    """A directory with the model.tflite that `write` expects."""
     from training.publishing.litert import convert
 
     (tmp_path / "model.tflite").write_bytes(convert(trained.model))
@@ -31,7 +31,7 @@ def version_dir(trained: Trained, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def ensemble(trained: Trained) -> keras.Model:
-    """Two networks, two views: the outputs of its insides have the two views of an image side by side."""
+    """Two networks and two views: outputs inside the networks hold both views of an image."""
     from training.architecture import build as build_network
     from training.ensemble import View, build
 
@@ -39,7 +39,7 @@ def ensemble(trained: Trained) -> keras.Model:
 
 
 def outputs_of(file: Path, image: np.ndarray) -> list[np.ndarray]:
-    """What a LiteRT file makes of uint8[28,28], output by output."""
+    """Return the outputs of a LiteRT file for uint8[28,28]."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_path=str(file), num_threads=1).get_signature_runner()
@@ -47,7 +47,9 @@ def outputs_of(file: Path, image: np.ndarray) -> list[np.ndarray]:
     return [answers[f"output_{number}"] for number in range(len(answers))]
 
 
-def test_each_output_is_what_keras_makes_in_that_layer(trained: Trained, version_dir: Path, handful: Split) -> None:
+def test_each_output_equals_the_output_of_that_layer_in_keras(
+    trained: Trained, version_dir: Path, handful: Split
+) -> None:
     import keras
 
     from training.publishing import layers_file
@@ -66,7 +68,7 @@ def test_each_output_is_what_keras_makes_in_that_layer(trained: Trained, version
             np.testing.assert_allclose(answer, truth, atol=1e-4, err_msg=row["name"])
 
 
-def test_an_ensembles_members_show_their_layers_for_each_view(
+def test_the_members_of_an_ensemble_have_outputs_for_each_view(
     ensemble: keras.Model, tmp_path: Path, handful: Split
 ) -> None:
     import keras
@@ -84,16 +86,16 @@ def test_an_ensembles_members_show_their_layers_for_each_view(
     assert rows[-1]["shape"] == [10]
 
     pixels = handful.images[3]
-    seen = dict(zip(shapes, outputs_of(tmp_path / layers_file.FILE, pixels), strict=True))
+    outputs = dict(zip(shapes, outputs_of(tmp_path / layers_file.FILE, pixels), strict=True))
     member = ensemble.get_layer("member2")
     oracle = keras.Model(member.inputs[0], member.get_layer("relu2").output)
-    np.testing.assert_allclose(seen["member2/relu2"], oracle(seen["views"]), atol=1e-4)
-    answers = np.concatenate([ensemble.get_layer(f"member{number}")(seen["views"]) for number in (1, 2)])
-    np.testing.assert_allclose(seen["answers"][:, 0], answers, atol=1e-5)
-    np.testing.assert_allclose(list(seen.values())[-1][0], answers.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(outputs["member2/relu2"], oracle(outputs["views"]), atol=1e-4)
+    answers = np.concatenate([ensemble.get_layer(f"member{number}")(outputs["views"]) for number in (1, 2)])
+    np.testing.assert_allclose(outputs["answers"][:, 0], answers, atol=1e-5)
+    np.testing.assert_allclose(list(outputs.values())[-1][0], answers.mean(axis=0), atol=1e-5)
 
 
-def test_what_is_within_a_member_is_left_out_where_it_would_be_too_much(
+def test_layers_inside_members_are_left_out_if_they_have_too_many_values(
     ensemble: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from shared.models import layer_model
@@ -105,7 +107,7 @@ def test_what_is_within_a_member_is_left_out_where_it_would_be_too_much(
     assert layer_model.layer_model(ensemble) is None
 
 
-def test_a_file_that_answers_other_than_the_model_beside_it_is_refused(version_dir: Path, trained: Trained) -> None:
+def test_a_file_whose_answers_differ_from_the_model_is_refused(version_dir: Path, trained: Trained) -> None:
     from training import architecture
     from training.publishing import layers_file
 
@@ -114,7 +116,7 @@ def test_a_file_that_answers_other_than_the_model_beside_it_is_refused(version_d
     assert not (version_dir / layers_file.FILE).exists()
 
 
-def test_a_version_that_was_published_without_gets_its_layers(trained: Trained, tmp_path: Path) -> None:
+def test_the_command_adds_layers_to_a_published_version(trained: Trained, tmp_path: Path) -> None:
     from training.publishing import card, export, layers_file
 
     published = export.export(trained.model, tmp_path, "cnn", 1, training={"seed": 7})

@@ -26,35 +26,35 @@ def test_a_version_that_has_passed_is_copied_whole(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["cnn"]
 
 
-def test_what_has_not_passed_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    for version, passed, why in (
+def test_a_version_that_has_not_passed_is_refused_and_leaves_no_files(tmp_path: Path) -> None:
+    for version, passed, reason in (
         (1, None, r"it has no report\.json: judge it with `python -m training qa cnn@1`"),
-        (2, False, r"it failed the gate \(recall: only 88\.00% of the 5s read right; champion: "),
+        (2, False, r"it failed the gate \(recall: only 88\.00% of the 5s are classified correctly; champion: "),
     ):
         source = make_version(tmp_path / "build", f"cnn@{version}", passed)
-        with pytest.raises(ModelError, match=rf"cnn@{version} is not published: {why}"):
+        with pytest.raises(ModelError, match=rf"cnn@{version} is not published: {reason}"):
             publish(source, tmp_path / "models")
     assert not (tmp_path / "models").exists()
 
 
-def test_a_report_on_other_files_lets_nothing_through(tmp_path: Path) -> None:
+def test_a_report_about_other_files_does_not_count(tmp_path: Path) -> None:
     source = make_version(tmp_path / "build", "cnn@2")
     report.write(source.directory / report.REPORT, judged(True, {"model.keras": "0" * 64}).encode())
-    with pytest.raises(ModelError, match=r"its report\.json is about other files: judge it anew"):
+    with pytest.raises(ModelError, match=r"its report\.json is about other files: judge it again"):
         publish(source, tmp_path / "models")
 
 
-def test_what_is_forced_carries_the_reason_on_its_card(tmp_path: Path) -> None:
+def test_a_forced_version_has_the_reason_on_its_card(tmp_path: Path) -> None:
     source = make_version(tmp_path / "build", "cnn@2", passed=False)
     published = publish(source, tmp_path / "models", "the baseline to compare with")
     forced = published.card.pop("forced")
     assert forced["reason"] == "the baseline to compare with"
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", forced["at"])
-    assert published.card == source.card  # the rest of the card is as it was, and the source's is as a whole
+    assert published.card == source.card
     assert "forced" not in json.loads((source.directory / "model.json").read_text())
 
 
-def test_force_that_was_not_needed_is_not_recorded(tmp_path: Path) -> None:
+def test_force_is_not_recorded_for_a_version_that_has_passed(tmp_path: Path) -> None:
     source = make_version(tmp_path / "build", "cnn@2", passed=True)
     assert publish(source, tmp_path / "models", "to be safe").card == source.card
 
@@ -67,10 +67,10 @@ def test_a_damaged_file_is_refused_even_by_force(tmp_path: Path) -> None:
     assert not (tmp_path / "models").exists()
 
 
-def test_a_version_that_is_there_stays(tmp_path: Path) -> None:
+def test_an_existing_version_is_not_replaced(tmp_path: Path) -> None:
     make_version(tmp_path / "models", "cnn@2", floor=0.9)
     source = make_version(tmp_path / "build", "cnn@2", passed=True)
-    with pytest.raises(ModelError, match="cnn/2 is there already"):
+    with pytest.raises(ModelError, match="cnn/2 exists"):
         publish(source, tmp_path / "models", "all the same")
     assert registry.load_version(tmp_path / "models", "cnn@2").card["floor"] == 0.9
 
@@ -84,11 +84,11 @@ def test_force_and_reason_go_together(options: list[str], tmp_path: Path, capsys
     assert not (tmp_path / "models").exists()
 
 
-def test_the_command_says_how_the_version_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_whether_the_version_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_version(tmp_path / "build", "cnn@1", passed=True)
     make_version(tmp_path / "build", "cnn@2", passed=False)
     folders = ["--from", str(tmp_path / "build"), "--models-dir", str(tmp_path / "models")]
     assert main(["publish", "cnn@1", *folders]) == 0
     assert capsys.readouterr().out == f"Wrote {tmp_path}/models/cnn/1: it has passed the gate\n"
     assert main(["publish", "cnn@2", *folders, "--force", "--reason", "baseline"]) == 0
-    assert ": forced, though it failed the gate (recall: " in capsys.readouterr().out
+    assert ": forced, although it failed the gate (recall: " in capsys.readouterr().out

@@ -23,15 +23,15 @@ def champion() -> ModelVersion:
 
 @pytest.fixture
 def registry_dir(tmp_path: Path) -> Path:
-    """A registry with a copy of the published version, without what the gate has said of it."""
-    said = shutil.ignore_patterns("report.*")
-    shutil.copytree(ROOT / "models/cnn/1", tmp_path / "models/cnn/1", ignore=said)
+    """A registry with a copy of the published version, without its reports."""
+    reports = shutil.ignore_patterns("report.*")
+    shutil.copytree(ROOT / "models/cnn/1", tmp_path / "models/cnn/1", ignore=reports)
     return tmp_path / "models"
 
 
 @pytest.fixture(scope="session")
 def shuffled(mnist: Split, tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
-    """cnn@2: the published model after some more training, with the labels of the 5s shuffled."""
+    """cnn@2: the published model after more training with shuffled labels of the 5s."""
     import keras
 
     from training.publishing import export

@@ -1,4 +1,4 @@
-"""Reports and versions made up for the tests of what is done with them."""
+"""Made-up reports and versions."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.models import registry
 from shared.models.registry import ModelVersion
-from tests.training.qa.answers import LABELS, misread, side
+from tests.training.qa.answers import LABELS, evaluated, misread
 from training.qa.bounds import Bounds
 from training.qa.checks import accuracy, comparison
 from training.qa.report import report
@@ -15,38 +15,25 @@ from training.qa.report.report import Check, Report
 
 
 def judged(passed: bool, files: dict[str, str] | None = None) -> Report:
-    """cnn@2 beside cnn@1; when not passed, because of its 5s."""
-    mine = side(misread(3, 1) if passed else misread(5, 12), ref="cnn@2", sets={"noise": 0.98})
-    champion = side(misread(7, 1), sets={"noise": 0.98})
+    """Return a report on cnn@2 compared with cnn@1. It fails because of its 5s."""
+    candidate = evaluated(misread(3, 1) if passed else misread(5, 12), ref="cnn@2", sets={"noise": 0.98})
+    champion = evaluated(misread(7, 1), sets={"noise": 0.98})
     limits = Bounds(floor=0.98)
     checks = [
         Check("files", True, "all <whole>"),
-        accuracy.check_floor(mine.reading, champion.reading, limits),
-        accuracy.check_recall(mine.reading, champion.reading, limits),
-        *accuracy.check_sets(mine, champion),
-        *comparison.check_all(LABELS, mine, champion),
+        accuracy.check_floor(candidate.reading, champion.reading, limits),
+        accuracy.check_recall(candidate.reading, champion.reading, limits),
+        *accuracy.check_sets(candidate, champion),
+        *comparison.check_all(LABELS, candidate, champion),
         Check("throughput", True, "in batches of 64", 12345.6, unit="images/s"),
     ]
-    gained, lost = comparison.differences(LABELS, mine, champion)
-    now = "2026-11-24T04:17:10+00:00"
-    return Report(
-        "cnn@2",
-        "cnn@1",
-        "litert",
-        "sample",
-        now,
-        12.3,
-        files or {},
-        checks,
-        mine.reading,
-        champion.reading,
-        gained,
-        lost,
-    )
+    gained, lost = comparison.differences(LABELS, candidate, champion)
+    now, readings = "2026-11-24T04:17:10+00:00", (candidate.reading, champion.reading)
+    return Report("cnn@2", "cnn@1", "litert", "sample", now, 12.3, files or {}, checks, *readings, gained, lost)
 
 
 def make_version(models_dir: Path, ref: str, passed: bool | None = None, **card: Any) -> ModelVersion:
-    """A version of two little files; with a report where `passed` says how it ended."""
+    """Write a version with two small files, and with a report unless `passed` is None."""
     name, _, version = ref.partition("@")
     directory = models_dir / name / version
     directory.mkdir(parents=True)

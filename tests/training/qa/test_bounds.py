@@ -4,13 +4,13 @@ from shared.errors import ModelError
 from training.qa.bounds import Bounds, floor_of
 
 
-def test_the_floor_is_the_cards_own_where_it_has_one() -> None:
+def test_the_card_can_set_the_floor() -> None:
     assert floor_of({}) == 0.995
     assert floor_of({"floor": 0.98}) == 0.98
 
 
 @pytest.mark.parametrize("floor", ["0.99", None, True, 0, 1.5, float("nan")])
-def test_a_floor_that_is_no_share_is_refused(floor: object) -> None:
+def test_an_invalid_floor_is_refused(floor: object) -> None:
     with pytest.raises(ModelError, match=r"cnn@3 has floor=.*: expected 0 to 1"):
         floor_of({"name": "cnn", "version": 3, "floor": floor})
 

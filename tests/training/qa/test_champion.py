@@ -9,8 +9,8 @@ from tests.training.qa.reports import make_version
 from training.qa import champion
 
 
-def find(models_dir: Path, ref: str, wanted: str | None = None) -> str | None:
-    found = champion.find(models_dir, registry.load_version(models_dir, ref), wanted)
+def find(models_dir: Path, ref: str, requested: str | None = None) -> str | None:
+    found = champion.find(models_dir, registry.load_version(models_dir, ref), requested)
     return found.ref if found else None
 
 
@@ -23,7 +23,7 @@ def test_the_champion_is_the_latest_other_version_that_has_passed(tmp_path: Path
     assert find(tmp_path, "other@9") is None
 
 
-def test_one_may_be_named_whether_it_has_passed_or_not_or_nobody(tmp_path: Path) -> None:
+def test_any_version_or_none_can_be_requested(tmp_path: Path) -> None:
     for version in (1, 2):
         make_version(tmp_path, f"cnn@{version}", passed=version == 1)
     make_version(tmp_path, "seed@1")
@@ -35,7 +35,7 @@ def test_one_may_be_named_whether_it_has_passed_or_not_or_nobody(tmp_path: Path)
         find(tmp_path, "cnn@2", "cnn@7")
 
 
-def test_the_version_of_the_same_number_in_another_registry_may_be_its_champion(tmp_path: Path) -> None:
+def test_the_same_version_in_another_registry_can_be_the_champion(tmp_path: Path) -> None:
     make_version(tmp_path / "models", "cnn@1", True)
     candidate = make_version(tmp_path / "build", "cnn@1", True)
     found = champion.find(tmp_path / "models", candidate, None)
@@ -43,7 +43,7 @@ def test_the_version_of_the_same_number_in_another_registry_may_be_its_champion(
     assert found.directory == tmp_path / "models/cnn/1"
 
 
-def test_a_report_on_other_files_makes_no_champion(tmp_path: Path) -> None:
+def test_a_version_whose_report_is_about_other_files_is_not_the_champion(tmp_path: Path) -> None:
     make_version(tmp_path, "cnn@2")
     card = make_version(tmp_path, "cnn@1", True).directory / registry.CARD
     card.write_text(json.dumps(json.loads(card.read_text()) | {"files": {"model.keras": "0" * 64}}))

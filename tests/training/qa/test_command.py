@@ -18,7 +18,7 @@ def qa(registry_dir: Path, *options: str) -> int:
 
 @pytest.fixture
 def candidate(registry_dir: Path) -> Path:
-    """cnn@2, as good as cnn@1, which has passed."""
+    """cnn@2, a copy of cnn@1, which has passed."""
     passed = {"passed": True, "files": json.loads((registry_dir / "cnn/1/model.json").read_text())["files"]}
     (registry_dir / "cnn/1/report.json").write_text(json.dumps(passed))
     return shutil.copytree(registry_dir / "cnn/1", registry_dir / "cnn/2", ignore=lambda *_: {"report.json"})
@@ -34,14 +34,14 @@ def test_without_mnist_nothing_is_judged(
 
 
 @pytest.mark.usefixtures("mnist")
-def test_a_refusal_is_written_down_printed_and_told_by_the_exit_status(
+def test_a_failure_is_written_printed_and_sets_the_exit_status(
     candidate: Path, registry_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (candidate / "model.keras").write_bytes(b"other")
     assert qa(registry_dir) == 1
     printed = capsys.readouterr()
-    assert "cnn@2 failed 1 of 1 checks, beside cnn@1" in printed.out
-    assert "files: model.keras is damaged: its hash is not the card's" in printed.out
+    assert "cnn@2 failed 1 of 1 checks, compared with cnn@1" in printed.out
+    assert "files: model.keras is damaged: its hash is not the one on the card" in printed.out
     assert printed.err.endswith("qa: cnn@2 failed: files\n")
     found = report.read(candidate)
     assert found is not None
@@ -50,7 +50,7 @@ def test_a_refusal_is_written_down_printed_and_told_by_the_exit_status(
 
 
 @pytest.mark.usefixtures("mnist")
-def test_floor_champion_and_page_are_as_the_options_say(
+def test_options_set_the_bounds_the_champion_and_the_page(
     candidate: Path, registry_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, object] = {}
@@ -60,7 +60,7 @@ def test_floor_champion_and_page_are_as_the_options_say(
         return report.Report("cnn@2", None, "litert", "mnist", "", 0.0, {}, [])
 
     monkeypatch.setattr(gate, "judge", judge)
-    (candidate / report.PAGE).write_text("of an older verdict")
+    (candidate / report.PAGE).write_text("an older page")
     page = tmp_path / "deep/page.html"
     options = ("--floor", "0.9", "--champion", "none", "--allow-slower", "--memory-mib", "99", "--html", str(page))
     assert qa(registry_dir, *options) == 0
@@ -71,11 +71,10 @@ def test_floor_champion_and_page_are_as_the_options_say(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_version_of_equal_quality_passes(
     candidate: Path, registry_dir: Path, mnist: Split, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And its report is all that goes to stdout with `--json`."""
+    """With `--json`, stdout has only the report."""
     assert qa(registry_dir, "--json", "--allow-slower") == 0
     printed = capsys.readouterr()
     judged = json.loads(printed.out)

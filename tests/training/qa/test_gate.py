@@ -16,7 +16,7 @@ from training.qa.bounds import Bounds
 from training.qa.report import report
 from training.qa.report.report import Report
 
-# This machine's speed is no property of the versions here.
+# The speed of this machine does not matter here.
 LIMITS = Bounds(throughput=None)
 SAMPLE = load_split("test", None)
 
@@ -24,28 +24,28 @@ SAMPLE = load_split("test", None)
 def test_a_damaged_file_is_refused_before_it_is_loaded(registry_dir: Path, champion: ModelVersion) -> None:
     path = registry_dir / "cnn/1/model.tflite"
     path.write_bytes(path.read_bytes()[:-1] + b"!")
-    told: list[str] = []
-    judged = gate.judge(registry.load_version(registry_dir, "cnn@1"), champion, SAMPLE, LIMITS, progress=told.append)
+    steps: list[str] = []
+    judged = gate.judge(registry.load_version(registry_dir, "cnn@1"), champion, SAMPLE, LIMITS, progress=steps.append)
     assert not judged.passed
     assert [check.name for check in judged.checks] == ["files"]
-    assert judged.failed[0].sentence == "model.tflite is damaged: its hash is not the card's"
-    assert (judged.reading, told) == (None, [])
+    assert judged.failed[0].sentence == "model.tflite is damaged: its hash is not the one on the card"
+    assert (judged.reading, steps) == (None, [])
 
 
-def test_a_model_that_will_not_load_is_refused(registry_dir: Path) -> None:
+def test_a_model_that_cannot_be_loaded_is_refused(registry_dir: Path) -> None:
     path = registry_dir / "cnn/1/model.tflite"
-    path.write_bytes(b"whole, but no model")
+    path.write_bytes(b"intact, but not a model")
     version = registry.load_version(registry_dir, "cnn@1")
     version.card["files"] |= hash_files([path])
     judged = gate.judge(version, None, SAMPLE, LIMITS)
     assert [(check.name, check.passed) for check in judged.checks] == [("files", True), ("loads", False)]
-    assert judged.failed[0].sentence.startswith("litert will not load it: ")
+    assert judged.failed[0].sentence.startswith("litert cannot load it: ")
 
 
-def test_a_champion_that_is_damaged_is_an_error_and_no_verdict(registry_dir: Path, champion: ModelVersion) -> None:
+def test_a_damaged_champion_is_an_error(registry_dir: Path, champion: ModelVersion) -> None:
     (registry_dir / "cnn/1/model.tflite").write_bytes(b"")
     damaged = registry.load_version(registry_dir, "cnn@1")
-    with pytest.raises(ModelError, match=r"the champion cnn@1 is not fit to compare with: model\.tflite is damaged"):
+    with pytest.raises(ModelError, match=r"the champion cnn@1 is damaged: model\.tflite is damaged"):
         gate.judge(champion, damaged, SAMPLE, LIMITS)
 
 
@@ -57,25 +57,23 @@ def verdict(shuffled: ModelVersion, champion: ModelVersion, mnist: Split) -> Rep
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_a_version_that_learned_shuffled_labels_of_one_class_is_refused_and_the_class_named(verdict: Report) -> None:
+def test_a_version_trained_on_shuffled_labels_of_a_class_is_refused_and_the_class_named(verdict: Report) -> None:
     failed = {check.name: check.sentence for check in verdict.failed}
     assert {"recall", "champion by class"} <= failed.keys()
-    assert "of the 5s read right" in failed["recall"]
-    assert failed["champion by class"].startswith("misses ")
-    assert "of the 5s that cnn@1 reads" in failed["champion by class"]
+    assert "of the 5s are classified correctly" in failed["recall"]
+    assert failed["champion by class"].startswith("loses ")
+    assert "of the 5s that cnn@1 classifies correctly" in failed["champion by class"]
     assert verdict.reading is not None
     assert verdict.reading.recall.index(min(verdict.reading.recall)) == 5
     assert sum(verdict.reading.confusion[5]) > 400
-    # It is whole and sound all the same: what is wrong with it is what it learned.
+    # The version works in all other respects.
     sound = {"files", "loads", "probabilities", "batched = single", "batched = Keras", "engines agree", "memory"}
     assert sound <= {check.name for check in verdict.checks if check.passed}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_what_was_refused_is_not_published(verdict: Report, shuffled: ModelVersion, tmp_path: Path) -> None:
+def test_a_refused_version_is_not_published(verdict: Report, shuffled: ModelVersion, tmp_path: Path) -> None:
     copy = shutil.copytree(shuffled.directory, tmp_path / "build/cnn/2")
     report.write(copy / report.REPORT, verdict.encode())
     with pytest.raises(ModelError, match=r"cnn@2 is not published: it failed the gate .*of the 5s"):

@@ -5,7 +5,7 @@ import numpy as np
 from training.qa import golden
 
 
-def test_there_are_three_hands_of_each_digit_and_they_are_always_the_same() -> None:
+def test_each_digit_is_drawn_in_three_styles_reproducibly() -> None:
     images, labels = golden.draw()
     assert (images.shape, images.dtype.name) == ((30, 28, 28), "uint8")
     assert labels.tolist() == list(range(10)) * 3
@@ -23,7 +23,7 @@ def test_the_ink_is_centred_and_touches_no_edge() -> None:
             assert abs(image.sum(axis=axis) @ places / image.sum() - 13.5) < 0.3
 
 
-def test_the_published_model_reads_them_all_surely(model_dir: Path) -> None:
+def test_the_published_model_classifies_all_of_them_confidently(model_dir: Path) -> None:
     from worker.engine.litert import LiteRTRuntime
 
     images, labels = golden.draw()

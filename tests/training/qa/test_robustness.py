@@ -8,7 +8,7 @@ IMAGES = sample.draw("test")[0][:20]
 SETS = robustness.make_sets(IMAGES)
 
 
-def test_the_sets_are_the_same_each_time_and_leave_the_images_alone() -> None:
+def test_the_sets_are_reproducible_and_do_not_change_the_images() -> None:
     again = robustness.make_sets(IMAGES.copy())
     assert SETS.keys() == again.keys() == robustness.DESCRIPTIONS.keys()
     for name, images in SETS.items():
@@ -18,23 +18,23 @@ def test_the_sets_are_the_same_each_time_and_leave_the_images_alone() -> None:
     assert np.array_equal(IMAGES, sample.draw("test")[0][:20])
 
 
-def test_noise_is_as_strong_as_it_says() -> None:
+def test_noise_has_the_stated_standard_deviation() -> None:
     grey = np.full((200, 28, 28), 128, np.uint8)
     noise = robustness.add_noise(grey, np.random.default_rng(1)).astype(float)
     assert noise.mean() == pytest.approx(128, abs=0.5)
     assert noise.std() == pytest.approx(robustness.NOISE_SD, rel=0.02)
 
 
-def test_a_shift_moves_the_image_and_brings_in_paper() -> None:
+def test_a_shift_moves_the_image_and_fills_with_0() -> None:
     dot = np.zeros((500, 28, 28), np.uint8)
     dot[:, 0, 27] = 200
     shifted = robustness.shift(dot, np.random.default_rng(1))
     places = {tuple(place) for place in np.argwhere(shifted)[:, 1:]}
     assert places == {(row, column) for row in range(4) for column in range(24, 28)}
-    assert set(shifted.sum(axis=(1, 2))) == {0, 200}  # gone from the image, never round to the other side
+    assert set(shifted.sum(axis=(1, 2))) == {0, 200}  # pixels leave the image and never wrap around
 
 
-def test_a_blur_is_as_wide_as_it_says_and_keeps_the_ink() -> None:
+def test_a_blur_has_the_stated_width_and_keeps_the_sum() -> None:
     dot = np.zeros((1, 28, 28), np.uint8)
     dot[0, 14, 10] = 255
     blurred = robustness.blur(dot)[0] / 255
@@ -43,7 +43,7 @@ def test_a_blur_is_as_wide_as_it_says_and_keeps_the_ink() -> None:
     assert blurred.sum() == pytest.approx(1, abs=0.05)
 
 
-def test_rotations_turn_about_the_middle_within_their_bounds() -> None:
+def test_rotations_are_about_the_centre_and_within_their_bounds() -> None:
     needle = np.zeros((300, 28, 28), np.uint8)
     needle[:, 2:14, 13:15] = 255
     rotated = robustness.rotate(needle, np.random.default_rng(1))
@@ -54,6 +54,6 @@ def test_rotations_turn_about_the_middle_within_their_bounds() -> None:
     assert angles_deg.max() > 15
 
 
-def test_faded_and_inverted_are_arithmetic() -> None:
+def test_faded_and_inverted_images_are_computed_per_pixel() -> None:
     assert np.array_equal(SETS["faded"], np.rint(IMAGES * 0.6))
     assert np.array_equal(SETS["inverted"], 255 - IMAGES)

@@ -10,18 +10,18 @@ from training.qa import statistics
 @pytest.mark.parametrize(
     ("correct", "total", "low", "high"),
     [
-        (8, 10, 0.49016, 0.94332),  # as R's binom.confint gives it
+        (8, 10, 0.49016, 0.94332),  # from R's binom.confint
         (0, 10, 0.0, 3.841459 / 13.841459),  # z² / (n + z²)
         (10, 10, 10 / 13.841459, 1.0),
         (0, 0, 0.0, 1.0),
     ],
 )
-def test_wilsons_interval_is_that_of_the_books(correct: int, total: int, low: float, high: float) -> None:
+def test_wilsons_interval_has_known_values(correct: int, total: int, low: float, high: float) -> None:
     assert statistics.wilson_interval(correct, total) == pytest.approx((low, high), abs=1e-5)
 
 
-def test_wilsons_interval_solves_the_equation_that_it_is_the_solution_of() -> None:
-    """At either end, what was seen lies 1.96 standard errors of *that* share away."""
+def test_wilsons_interval_solves_its_equation() -> None:
+    """The observed proportion is 1.96 standard errors away from each end, by the standard error at that end."""
     for end in statistics.wilson_interval(9967, 10_000):
         assert abs(0.9967 - end) == pytest.approx(1.959964 * math.sqrt(end * (1 - end) / 10_000), rel=1e-5)
 
@@ -36,18 +36,18 @@ def test_wilsons_interval_solves_the_equation_that_it_is_the_solution_of() -> No
         (15, 5, 2 * 21_700 / 2**20),
     ],
 )
-def test_mcnemars_p_is_that_of_coins_counted_by_hand(first: int, second: int, p: float) -> None:
+def test_mcnemars_p_equals_values_calculated_by_hand(first: int, second: int, p: float) -> None:
     assert statistics.mcnemar_p(first, second) == pytest.approx(p)
 
 
-def test_mcnemars_p_holds_for_thousands_of_images() -> None:
-    # the normal approximation, with its correction for continuity
+def test_mcnemars_p_is_close_to_the_normal_approximation_for_many_images() -> None:
+    # with the correction for continuity
     z = (abs(4_900 - 5_100) - 1) / math.sqrt(10_000)
     assert statistics.mcnemar_p(4_900, 5_100) == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-3)
 
 
-def test_the_calibration_error_is_that_worked_out_by_hand() -> None:
-    probabilities = said([(0.9, 0), (0.9, 0), (0.63, 1), (0.63, 1)])
+def test_the_calibration_error_equals_a_value_calculated_by_hand() -> None:
+    probabilities = answers([(0.9, 0), (0.9, 0), (0.63, 1), (0.63, 1)])
     labels = np.array([0, 3, 1, 1], np.uint8)
     bins = statistics.reliability(probabilities, labels)
     assert [(each.images, each.accuracy) for each in bins] == [(2, 1.0), (2, 0.5)]
@@ -56,8 +56,8 @@ def test_the_calibration_error_is_that_worked_out_by_hand() -> None:
     assert statistics.calibration_error(bins) == pytest.approx((2 * 0.37 + 2 * 0.4) / 4)
 
 
-def test_being_always_right_and_sure_is_no_calibration_error() -> None:
-    bins = statistics.reliability(said([(1.0, 4)] * 3), np.full(3, 4, np.uint8))
+def test_confident_correct_answers_have_no_calibration_error() -> None:
+    bins = statistics.reliability(answers([(1.0, 4)] * 3), np.full(3, 4, np.uint8))
     assert [each.high for each in bins] == [1.0]
     assert statistics.calibration_error(bins) == 0
 
@@ -70,9 +70,9 @@ def test_the_confusion_matrix_has_a_row_per_label_and_recall_is_its_diagonal() -
     assert statistics.recalls(matrix)[:3] == [1.0, pytest.approx(2 / 3), 1.0]
 
 
-def said(answers: list[tuple[float, int]]) -> npt.NDArray[np.float32]:
-    """float32[N,10] with this probability for this class, the rest spread over the others."""
-    probabilities = np.array([[(1 - p) / 9] * 10 for p, _ in answers], np.float32)
-    for row, (p, digit) in zip(probabilities, answers, strict=True):
+def answers(likeliest: list[tuple[float, int]]) -> npt.NDArray[np.float32]:
+    """Return answers float32[N,10] from pairs (probability, class). The other classes share the rest."""
+    probabilities = np.array([[(1 - p) / 9] * 10 for p, _ in likeliest], np.float32)
+    for row, (p, digit) in zip(probabilities, likeliest, strict=True):
         row[digit] = p
     return probabilities

@@ -1,109 +1,118 @@
-"""Checks of what was read right, how surely, and in what condition."""
+"""Checks of accuracy, confidence and robustness."""
 
 import numpy as np
 
 from shared.data.dataset import Labels
 from training.qa import bounds
 from training.qa.bounds import Bounds
-from training.qa.exam import Answers, Exam, Side
+from training.qa.evaluation import Answers, Evaluation, Inputs
 from training.qa.report.report import Check, Reading
 from training.qa.robustness import DESCRIPTIONS
 
 
-def check_all(exam: Exam, side: Side, champion: Side | None, limits: Bounds) -> list[Check]:
-    """All of this file's."""
-    reading, its = side.reading, champion.reading if champion else None
+def check_all(inputs: Inputs, candidate: Evaluation, champion: Evaluation | None, limits: Bounds) -> list[Check]:
+    """Run all checks in this file."""
+    reading, champion_reading = candidate.reading, champion.reading if champion else None
     return [
-        check_floor(reading, its, limits),
-        check_recall(reading, its, limits),
-        check_golden(exam.golden_labels, side, champion),
-        check_calibration(reading, its),
-        *check_sets(side, champion),
+        check_floor(reading, champion_reading, limits),
+        check_recall(reading, champion_reading, limits),
+        check_golden(inputs.golden_labels, candidate, champion),
+        check_calibration(reading, champion_reading),
+        *check_sets(candidate, champion),
     ]
 
 
 def check_floor(reading: Reading, champion: Reading | None, limits: Bounds) -> Check:
+    """Check the accuracy on the test set."""
     low, high = reading.interval_95
-    accuracy = reading.correct / reading.images
     return Check(
         "accuracy",
-        accuracy >= limits.floor,
-        f"{reading.correct} of {reading.images} test images read right, {limits.floor:.2%} expected; "
+        reading.accuracy >= limits.floor,
+        f"{reading.correct} of {reading.images} test images are classified correctly, {limits.floor:.2%} expected; "
         f"95 % interval {low:.2%} to {high:.2%}",
-        accuracy,
+        reading.accuracy,
         limits.floor,
-        champion=champion.correct / champion.images if champion else None,
+        champion=champion.accuracy if champion else None,
     )
 
 
 def check_recall(reading: Reading, champion: Reading | None, limits: Bounds) -> Check:
-    """The lowest of the classes counts; all that are too low are named."""
+    """Check the lowest recall of the classes. The sentence names every class below the bound."""
     lowest = min(reading.recall)
-    below = [digit for digit, recall in enumerate(reading.recall) if recall < limits.recall]
-    told = ", ".join(f"{reading.recall[digit]:.2%} of the {digit}s" for digit in below)
+    below = [f"{recall:.2%} of the {n}s" for n, recall in enumerate(reading.recall) if recall < limits.recall]
     return Check(
         "recall",
         not below,
-        f"only {told} read right" if below else f"the class read worst is that of the {reading.recall.index(lowest)}s",
+        f"only {', '.join(below)} are classified correctly"
+        if below
+        else f"the {reading.recall.index(lowest)}s have the lowest recall",
         lowest,
         limits.recall,
         champion=min(champion.recall) if champion else None,
     )
 
 
-def check_golden(labels: Labels, side: Side, champion: Side | None) -> Check:
-    """Every golden image right, and with some confidence."""
-    answers = side.answers.golden.argmax(axis=1)
+def check_golden(labels: Labels, candidate: Evaluation, champion: Evaluation | None) -> Check:
+    """Check that every golden image is classified correctly and with enough confidence."""
+    answers = candidate.answers.golden.argmax(axis=1)
     wrong = [f"a {label} as {answer}" for label, answer in zip(labels, answers, strict=True) if label != answer]
-    confidence = _min_of_label(side.answers, labels)
-    sure = confidence >= bounds.GOLDEN_CONFIDENCE
-    told = f"all {len(labels)} read right" + ("" if sure else ", but not all of them surely")
+    confidence = _min_label_probability(candidate.answers, labels)
+    confident = confidence >= bounds.MIN_GOLDEN_CONFIDENCE
+    correct = f"all {len(labels)} are classified correctly" + ("" if confident else ", but some with low confidence")
     return Check(
         "golden images",
-        not wrong and sure,
-        f"reads {', '.join(wrong)}" if wrong else told,
+        not wrong and confident,
+        f"classifies {', '.join(wrong)}" if wrong else correct,
         confidence,
-        bounds.GOLDEN_CONFIDENCE,
+        bounds.MIN_GOLDEN_CONFIDENCE,
         unit="probability",
-        champion=_min_of_label(champion.answers, labels) if champion else None,
+        champion=_min_label_probability(champion.answers, labels) if champion else None,
     )
 
 
 def check_calibration(reading: Reading, champion: Reading | None) -> Check:
-    accuracy = reading.correct / reading.images
+    """Check how far the confidence of the answers is from their accuracy."""
     confidence = sum(each.images * each.confidence for each in reading.reliability) / reading.images
     return Check(
         "calibration",
-        reading.calibration_error <= bounds.CALIBRATION_ERROR,
-        f"says {confidence:.2%} on the average and is right {accuracy:.2%} of the time",
+        reading.calibration_error <= bounds.MAX_CALIBRATION_ERROR,
+        f"the mean confidence is {confidence:.2%}, and {reading.accuracy:.2%} of the answers are correct",
         reading.calibration_error,
-        bounds.CALIBRATION_ERROR,
+        bounds.MAX_CALIBRATION_ERROR,
         "at_most",
         "difference",
         champion.calibration_error if champion else None,
     )
 
 
-def check_sets(side: Side, champion: Side | None) -> list[Check]:
-    """A check per robustness set: against the champion where there is one, else against a floor."""
+def check_sets(candidate: Evaluation, champion: Evaluation | None) -> list[Check]:
+    """Check the accuracy on each robustness set."""
     checks = []
-    for name, correct in side.answers.sets.items():
+    for name, correct in candidate.answers.sets.items():
         accuracy = float(correct.mean())
-        its = float(champion.answers.sets[name].mean()) if champion else None
-        bound = bound_of_set(name, its)
+        champion_accuracy = float(champion.answers.sets[name].mean()) if champion else None
+        bound = bound_of_set(name, champion_accuracy)
         expected = "" if bound is None else f", {bound:.2%} expected"
-        told = f"{accuracy:.2%} of {len(correct)} test images {DESCRIPTIONS[name]} read right{expected}"
-        checks.append(Check(name, bound is None or accuracy >= bound, told, accuracy, bound, champion=its))
+        sentence = (
+            f"{accuracy:.2%} of {len(correct)} test images {DESCRIPTIONS[name]} are classified correctly{expected}"
+        )
+        passed = bound is None or accuracy >= bound
+        checks.append(Check(name, passed, sentence, accuracy, bound, champion=champion_accuracy))
     return checks
 
 
-def bound_of_set(name: str, champion: float | None) -> float | None:
-    """None for images that nobody promised to read: inverted ones, unless the champion reads them."""
-    if name == "inverted" and (champion is None or champion < bounds.HANDLED):
+def bound_of_set(name: str, champion_accuracy: float | None) -> float | None:
+    """Return the minimum accuracy on a robustness set, relative to the champion's if there is one.
+
+    Returns None for inverted images, which no model has to support, unless the champion supports them.
+    """
+    if name == "inverted" and (champion_accuracy is None or champion_accuracy < bounds.MIN_INVERTED_ACCURACY):
         return None
-    return bounds.ROBUSTNESS_FLOOR if champion is None else round(champion - bounds.ROBUSTNESS_LOSS, 6)
+    if champion_accuracy is None:
+        return bounds.ROBUSTNESS_FLOOR
+    return round(champion_accuracy - bounds.MAX_ROBUSTNESS_LOSS, 6)
 
 
-def _min_of_label(answers: Answers, labels: Labels) -> float:
-    """The lowest probability that any golden image's own label was given."""
+def _min_label_probability(answers: Answers, labels: Labels) -> float:
+    """Return the lowest probability of the correct label among the golden images."""
     return float(answers.golden[np.arange(len(labels)), labels].min())

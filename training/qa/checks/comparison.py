@@ -1,4 +1,4 @@
-"""Checks against the champion, image by image: both have read the same ones."""
+"""Checks that compare a version with the champion, image by image."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,67 +6,68 @@ import numpy.typing as npt
 from shared.data.dataset import Labels
 from shared.images import CLASSES
 from training.qa import bounds, statistics
-from training.qa.exam import Side
+from training.qa.evaluation import Evaluation
 from training.qa.report.report import Check
 
-MAX_INDICES = 100  # of a report
+MAX_INDICES = 100  # per report
 
-Right = npt.NDArray[np.bool_]  # bool[N]: test image i was read right
-
-
-def check_all(labels: Labels, side: Side, champion: Side) -> list[Check]:
-    """All of this file's."""
-    correct, its_correct = right(side, labels), right(champion, labels)
-    return [
-        check_champion(correct, its_correct, champion.ref),
-        check_champion_by_class(correct, its_correct, labels, champion.ref),
-    ]
+Mask = npt.NDArray[np.bool_]  # bool[N], one value per test image
 
 
-def differences(labels: Labels, side: Side, champion: Side) -> tuple[list[int], list[int]]:
-    """Indices of the first test images that `side` alone reads, and that the champion alone reads."""
-    correct, its_correct = right(side, labels), right(champion, labels)
-    gained, lost = np.flatnonzero(correct & ~its_correct), np.flatnonzero(its_correct & ~correct)
-    return gained[:MAX_INDICES].tolist(), lost[:MAX_INDICES].tolist()
+def check_all(labels: Labels, candidate: Evaluation, champion: Evaluation) -> list[Check]:
+    """Run all checks in this file."""
+    gained, lost = gained_and_lost(labels, candidate, champion)
+    return [check_champion(gained, lost, champion.ref), check_champion_by_class(gained, lost, labels, champion.ref)]
 
 
-def right(side: Side, labels: Labels) -> Right:
-    correct: Right = side.answers.test.argmax(axis=1) == labels
-    return correct
+def differences(labels: Labels, candidate: Evaluation, champion: Evaluation) -> tuple[list[int], list[int]]:
+    """Return the first indices of `gained_and_lost`."""
+    gained, lost = gained_and_lost(labels, candidate, champion)
+    return np.flatnonzero(gained)[:MAX_INDICES].tolist(), np.flatnonzero(lost)[:MAX_INDICES].tolist()
 
 
-def check_champion(correct: Right, its_correct: Right, champion: str) -> Check:
-    """Only a version that is significantly worse fails, not one that is not significantly better."""
-    gained, lost = int((correct & ~its_correct).sum()), int((its_correct & ~correct).sum())
-    p = statistics.mcnemar_p(gained, lost)
+def gained_and_lost(labels: Labels, candidate: Evaluation, champion: Evaluation) -> tuple[Mask, Mask]:
+    """Return the test images that only the candidate, and that only the champion classifies correctly."""
+    candidate_correct: Mask = candidate.answers.test.argmax(axis=1) == labels
+    champion_correct: Mask = champion.answers.test.argmax(axis=1) == labels
+    return candidate_correct & ~champion_correct, champion_correct & ~candidate_correct
+
+
+def check_champion(gained: Mask, lost: Mask, champion: str) -> Check:
+    """Fail a version that is significantly worse than the champion. It need not be significantly better."""
+    gains, losses = int(gained.sum()), int(lost.sum())
+    p = statistics.mcnemar_p(gains, losses)
     return Check(
         "champion",
-        p >= bounds.SIGNIFICANCE or lost <= gained,
-        f"reads {gained} test images that {champion} misses, and misses {lost} that it reads; McNemar's exact test",
+        p >= bounds.SIGNIFICANCE or losses <= gains,
+        f"gains {gains} test images that {champion} misclassifies, and loses {losses} that {champion} classifies "
+        "correctly; McNemar's exact test",
         p,
         bounds.SIGNIFICANCE,
         unit="p",
     )
 
 
-def check_champion_by_class(correct: Right, its_correct: Right, labels: Labels, champion: str) -> Check:
-    """Ten tests at once, each held to a tenth of the significance (Bonferroni): or one sound version in five failed."""
+def check_champion_by_class(gained: Mask, lost: Mask, labels: Labels, champion: str) -> Check:
+    """Run the test for each of the ten classes, each at a tenth of the significance level (Bonferroni correction).
+
+    Without the correction, one in five equally good versions would fail.
+    """
     bound = bounds.SIGNIFICANCE / CLASSES
-    worse: dict[int, str] = {}
+    worse: list[str] = []
     lowest_p = 1.0
     for digit in range(CLASSES):
-        mine, its = correct[labels == digit], its_correct[labels == digit]
-        gained, lost = int((mine & ~its).sum()), int((its & ~mine).sum())
-        if lost <= gained:
+        gains, losses = int(gained[labels == digit].sum()), int(lost[labels == digit].sum())
+        if losses <= gains:
             continue
-        p = statistics.mcnemar_p(gained, lost)
+        p = statistics.mcnemar_p(gains, losses)
         lowest_p = min(lowest_p, p)
         if p < bound:
-            worse[digit] = f"misses {lost} of the {digit}s that {champion} reads and gains {gained}"
+            worse.append(f"loses {losses} of the {digit}s that {champion} classifies correctly, and gains {gains}")
     return Check(
         "champion by class",
         not worse,
-        "; ".join(worse.values()) or f"no class is read significantly worse than by {champion}",
+        "; ".join(worse) or f"no class is significantly worse than in {champion}",
         lowest_p,
         bound,
         unit="p",

@@ -1,6 +1,6 @@
-"""What loading a version adds to a process's memory, measured in a process of its own.
+"""The check of the memory that loading a version takes, measured in a separate process.
 
-Run as `python -m training.qa.checks.memory DIRECTORY ENGINE THREADS`, it prints that in MiB.
+`python -m training.qa.checks.memory DIRECTORY ENGINE THREADS` is that process. It prints the memory in MiB.
 """
 
 import re
@@ -21,19 +21,19 @@ TIMEOUT_S = 300.0
 
 
 def check_memory(version: ModelVersion, kind: EngineKind, threads: int, limits: Bounds) -> Check:
-    """Blocks for the seconds that starting an interpreter and loading an engine take."""
+    """Measure the memory in a new process. Blocks for the seconds that starting it and loading the engine take."""
     command = [sys.executable, "-m", __name__, str(version.directory.resolve()), kind, str(threads)]
     try:
-        told = subprocess.run(  # noqa: S603, our own interpreter and module
+        finished = subprocess.run(  # noqa: S603, our own interpreter and module
             command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=TIMEOUT_S
         )
     except subprocess.SubprocessError as error:
-        return Check("memory", False, f"loading it in a process of its own failed: {error}")
-    mib = float(told.stdout)
+        return Check("memory", False, f"loading it in a separate process failed: {error}")
+    mib = float(finished.stdout)
     return Check(
         "memory",
         mib <= limits.memory_mib,
-        f"loading it and warming every batch size adds {mib:.0f} MiB to a fresh process",
+        f"loading it and warming up every batch size adds {mib:.0f} MiB to a new process",
         mib,
         limits.memory_mib,
         "at_most",
@@ -42,17 +42,18 @@ def check_memory(version: ModelVersion, kind: EngineKind, threads: int, limits: 
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had so far. On Linux `getrusage` would count its parent's."""
+    """Return the peak memory of this process. On Linux, `getrusage` would include the parent's memory."""
     status = Path("/proc/self/status")
     if status.is_file():
         return int(re.findall(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)[0]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS gives bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
 
 
 def main() -> None:
+    """Print how many MiB loading a version adds."""
     directory, kind, threads = sys.argv[1:]
     runtime: EngineKind = "tensorflow" if kind == "tensorflow" else "litert"
-    # The runtime's own library is there whatever version is loaded.
+    # Import the runtime before measuring: its library does not count as memory of the version.
     import_module(f"worker.engine.{runtime}")
     before = peak_bytes()
     load_engine(runtime, Path(directory), int(threads))

@@ -1,4 +1,4 @@
-"""Checks that the program is the program: whole files, real probabilities, the same answer whichever way one asks."""
+"""Checks that a version works: intact files, valid probabilities, and consistent answers."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,18 +8,18 @@ import numpy as np
 
 from shared.images import Images, Probabilities
 from shared.models.registry import ModelVersion
-from training.qa.exam import Answers
+from training.qa.evaluation import Answers
 from training.qa.report.report import Check
 from worker.engine import Engine
 from worker.engine.check import TOLERANCE as ENGINE_TOLERANCE
 
 FILES = ("model.keras", "model.tflite")
 SAMPLE_IMAGES = 256
-TOLERANCE = 1e-3  # of a probability: what adding up float32 in another order makes of it, and some
+TOLERANCE = 1e-3  # between probabilities; adding float32 numbers in another order makes less than this
 
 
 def check_files(version: ModelVersion) -> Check:
-    """Every file that the card lists is there, with the hash that the card gives."""
+    """Check that every file on the card exists and has the hash on the card."""
     listed = version.card.get("files")
     if not isinstance(listed, dict) or not set(FILES) <= set(listed):
         return Check("files", False, f"the card lists no hashes of {' and '.join(FILES)}")
@@ -29,40 +29,49 @@ def check_files(version: ModelVersion) -> Check:
         if path.parent != version.directory or not path.is_file():
             wrong.append(f"{name} is missing")
         elif hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-            wrong.append(f"{name} is damaged: its hash is not the card's")
-    return Check("files", not wrong, "; ".join(wrong) or f"{', '.join(sorted(listed))} are those of the card")
+            wrong.append(f"{name} is damaged: its hash is not the one on the card")
+    return Check("files", not wrong, "; ".join(wrong) or f"{', '.join(sorted(listed))} have the hashes on the card")
 
 
 def check_probabilities(answers: Answers) -> Check:
-    every = np.concatenate([answers.test, answers.golden])
-    bad = ~np.isfinite(every).all(axis=1)
-    bad |= ~np.isclose(every.sum(axis=1), 1, atol=TOLERANCE)
-    told = f"{bad.sum()} of {len(every)} answers are no probabilities: they are not finite, or do not sum to one"
-    return Check("probabilities", not bad.any(), told if bad.any() else "finite, and every answer sums to one")
+    """Check that all answers are finite and sum to 1."""
+    probabilities = np.concatenate([answers.test, answers.golden])
+    bad = ~np.isfinite(probabilities).all(axis=1)
+    bad |= ~np.isclose(probabilities.sum(axis=1), 1, atol=TOLERANCE)
+    if bad.any():
+        sentence = f"{bad.sum()} of {len(bad)} answers are not probabilities: not finite, or their sum is not 1"
+    else:
+        sentence = "every answer is finite and sums to 1"
+    return Check("probabilities", not bad.any(), sentence)
 
 
-def check_ways_of_asking(engine: Engine, version: ModelVersion, images: Images) -> list[Check]:
-    """Batched, alone, in Keras and in the other runtime, on a sample of `images`. Imports TensorFlow: seconds."""
+def check_consistency(engine: Engine, version: ModelVersion, images: Images) -> list[Check]:
+    """Compare answers in batches with answers to single images, of Keras and of the other runtime.
+
+    Uses a sample of `images`. Imports TensorFlow, which takes seconds.
+    """
     sample = images[:: max(1, len(images) // SAMPLE_IMAGES)][:SAMPLE_IMAGES]
     batched = engine.predict(sample)
     return [
-        _compare("batched = single", batched, partial(_one_by_one, engine, sample), TOLERANCE),
-        _compare("batched = Keras", batched, partial(_ask_keras, version, sample), _tolerance(engine)),
-        _compare("engines agree", batched, partial(_ask_other_engine, engine, version, sample), ENGINE_TOLERANCE),
+        _compare("batched = single", batched, partial(_predict_singly, engine, sample), TOLERANCE),
+        _compare("batched = Keras", batched, partial(_predict_in_keras, version, sample), _keras_tolerance(engine)),
+        _compare(
+            "engines agree", batched, partial(_predict_in_other_engine, engine, version, sample), ENGINE_TOLERANCE
+        ),
     ]
 
 
-def _compare(name: str, batched: Probabilities, ask: Callable[[], Probabilities], tolerance: float) -> Check:
+def _compare(name: str, batched: Probabilities, predict: Callable[[], Probabilities], tolerance: float) -> Check:
     try:
-        difference = float(np.abs(batched - ask()).max())
-    except Exception as error:  # of a file that will not load, each runtime raises its own
-        return Check(name, False, f"no answer to compare with: {error}")
-    told = f"on {len(batched)} test images no probability differs by more than {difference:.2g}"
-    return Check(name, difference <= tolerance, told, difference, tolerance, "at_most", "difference")
+        difference = float(np.abs(batched - predict()).max())
+    except Exception as error:  # each runtime has its own exceptions for files that it cannot load
+        return Check(name, False, f"there is no answer to compare with: {error}")
+    sentence = f"on {len(batched)} test images, no probability differs by more than {difference:.2g}"
+    return Check(name, difference <= tolerance, sentence, difference, tolerance, "at_most", "difference")
 
 
-def _tolerance(engine: Engine) -> float:
-    """Keras is asked on the CPU; a GPU multiplies in TensorFloat-32, and differs from it as from anything."""
+def _keras_tolerance(engine: Engine) -> float:
+    """Return the tolerance to Keras on the CPU. A GPU multiplies in TensorFloat-32, which is less precise."""
     if engine.kind == "tensorflow":
         from worker.engine.tensorflow import sees_gpu
 
@@ -70,11 +79,11 @@ def _tolerance(engine: Engine) -> float:
     return TOLERANCE
 
 
-def _one_by_one(engine: Engine, images: Images) -> Probabilities:
+def _predict_singly(engine: Engine, images: Images) -> Probabilities:
     return np.concatenate([engine.runtime.run(images[row : row + 1]) for row in range(len(images))])
 
 
-def _ask_keras(version: ModelVersion, images: Images) -> Probabilities:
+def _predict_in_keras(version: ModelVersion, images: Images) -> Probabilities:
     import keras
     import tensorflow as tf
 
@@ -84,7 +93,7 @@ def _ask_keras(version: ModelVersion, images: Images) -> Probabilities:
     return answer
 
 
-def _ask_other_engine(engine: Engine, version: ModelVersion, images: Images) -> Probabilities:
+def _predict_in_other_engine(engine: Engine, version: ModelVersion, images: Images) -> Probabilities:
     if engine.kind == "tensorflow":
         from worker.engine.litert import LiteRTRuntime
 

@@ -16,16 +16,16 @@ MARGIN_PX = 44
 
 
 def picture(image: Images) -> str:
-    """Return uint8[28,28] as the data: URI of a PNG."""
+    """Return uint8[28,28] as the `data:` URI of a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(np.asarray(image)).save(buffer, "PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def reliability(bins: Sequence[Bin], champion: Sequence[Bin] | None) -> str:
-    """Draw how often the model was right, by how sure it was. On the diagonal, its confidence is exact.
+    """Return a diagram of accuracy by confidence, as SVG. On the diagonal, they are equal.
 
-    The area of a dot is the logarithm of its images, because most of them lie in one bin.
+    The area of a dot grows with the logarithm of its number of images, because most images lie in one bin.
     """
     size = SIDE_PX + 2 * MARGIN_PX
     diagonal = svg.element("line", class_="even", x1=_x(0), y1=_y(0), x2=_x(1), y2=_y(1))
@@ -40,18 +40,18 @@ def _axes() -> Iterator[str]:
         yield svg.text(_x(share), _y(0) + 16, f"{share:g}", text_anchor="middle")
         yield svg.text(_x(0) - 6, _y(share) + 4, f"{share:g}", text_anchor="end")
     middle = MARGIN_PX + SIDE_PX / 2
-    yield svg.text(middle, _y(0) + 34, "probability of the answer", text_anchor="middle")
-    yield svg.text(0, 0, "share read right", transform=f"translate(12 {middle}) rotate(-90)", text_anchor="middle")
+    yield svg.text(middle, _y(0) + 34, "confidence", text_anchor="middle")
+    yield svg.text(0, 0, "accuracy", transform=f"translate(12 {middle}) rotate(-90)", text_anchor="middle")
 
 
 def _curve(bins: Sequence[Bin], name: str) -> Iterator[str]:
     if bins:
         yield svg.polyline(((_x(each.confidence), _y(each.accuracy)) for each in bins), class_=name)
     for each in bins:
-        title = f"{each.images} images: said {each.confidence:.3f}, right {each.accuracy:.3f}"
+        title = f"{each.images} images: confidence {each.confidence:.3f}, accuracy {each.accuracy:.3f}"
         radius = 2 + float(np.sqrt(np.log(each.images)))
-        place = {"cx": _x(each.confidence), "cy": _y(each.accuracy), "r": radius}
-        yield svg.element("circle", svg.element("title", title), class_=name, **place)
+        geometry = {"cx": _x(each.confidence), "cy": _y(each.accuracy), "r": radius}
+        yield svg.element("circle", svg.element("title", title), class_=name, **geometry)
 
 
 def _x(share: float) -> float:

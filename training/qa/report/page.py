@@ -1,6 +1,6 @@
-"""The report as a page that needs nothing else: no script, no other host, and under the strictest policy that shows it.
+"""The report as a self-contained HTML page without scripts, with a strict Content-Security-Policy.
 
-It has pictures of test images in it, so it stays out of the repository.
+The page contains test images of MNIST, so it must not be committed.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from training.qa.report import charts, table
 from training.qa.report.report import Mistake, Reading, Report
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-MAX_PICTURES = 40  # of each kind
+MAX_PICTURES = 40  # per section
 
 STYLE = """
 :root { color-scheme: light dark; --good: #1a7f37; --bad: #c62828; --ink: #1f2328; --paper: #fff; --line: #d0d7de;
@@ -48,7 +48,7 @@ circle.own { fill: var(--own); } circle.champion { fill: var(--champion); }
 
 
 def render(report: Report, test: Split) -> str:
-    """HTML. `test` has the images that the report's indices mean."""
+    """Return the page as HTML. The indices in the report refer to the images of `test`."""
     state = "passed" if report.passed else "failed"
     parts = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -70,10 +70,10 @@ def _checks(report: Report) -> str:
     champion = f"<th>{escape(report.champion)}</th>" if report.champion else ""
     rows = []
     for check in report.checks:
-        name, measured, bound, its, outcome = (escape(cell) for cell in table.cells(check))
-        beside = f"<td>{its}</td>" if report.champion else ""
+        name, measured, bound, champions, outcome = (escape(cell) for cell in table.cells(check))
+        champion_cell = f"<td>{champions}</td>" if report.champion else ""
         rows.append(
-            f"<tr><td>{name}</td><td>{measured}</td><td>{bound}</td>{beside}"
+            f"<tr><td>{name}</td><td>{measured}</td><td>{bound}</td>{champion_cell}"
             f'<td class="{outcome.lower()}">{outcome}</td><td>{escape(check.sentence)}</td></tr>'
         )
     head = f"<tr><th>check</th><th>measured</th><th>bound</th>{champion}<th></th><th></th></tr>"
@@ -87,36 +87,36 @@ def _reading(report: Report, reading: Reading, images: Images) -> list[str]:
     key = f'<p><span class="key-own">● {escape(report.model)}</span>'
     if champion:
         key += f' <span class="key-champion">● {escape(report.champion or "")}</span>'
-    misread = reading.images - reading.correct
+    mistakes = reading.images - reading.correct
     return [
         '<div class="columns">',
-        f"<section><h2>What was read as what</h2>\n{_confusion(reading, champion)}</section>",
-        f"<section><h2>How sure, how right</h2>\n{key}</p>",
+        f"<section><h2>Confusion matrix</h2>\n{_confusion(reading, champion)}</section>",
+        f"<section><h2>Confidence and accuracy</h2>\n{key}</p>",
         charts.reliability(reading.reliability, champion.reliability if champion else None),
         "</section>\n</div>",
-        f"<h2>Worst mistakes</h2>\n<p>{misread} of {reading.images} misread; the surest of them first.</p>",
+        f"<h2>Worst mistakes</h2>\n<p>{mistakes} mistakes on {reading.images} images, by falling confidence.</p>",
         _mistakes(reading.mistakes[:MAX_PICTURES], images),
     ]
 
 
 def _confusion(reading: Reading, champion: Reading | None) -> str:
-    """Rows are labels. The shade of a cell grows with the logarithm of its count."""
+    """Return the confusion matrix with a row per label. The shade of a cell grows with the logarithm of its count."""
     largest = max(max(row) for row in reading.confusion)
     rows = []
     for digit, counts in enumerate(reading.confusion):
         cells = "".join(_cell(count, largest, digit == answer) for answer, count in enumerate(counts))
-        beside = f"<td>{champion.recall[digit]:.2%}</td>" if champion else ""
-        rows.append(f"<tr><th>{digit}</th>{cells}<td>{reading.recall[digit]:.2%}</td>{beside}</tr>")
+        champion_cell = f"<td>{champion.recall[digit]:.2%}</td>" if champion else ""
+        rows.append(f"<tr><th>{digit}</th>{cells}<td>{reading.recall[digit]:.2%}</td>{champion_cell}</tr>")
     answers = "".join(f"<th>{digit}</th>" for digit in range(CLASSES))
     head = f"<tr><th></th>{answers}<th>recall</th>{'<th>champion’s</th>' if champion else ''}</tr>"
     return f'<div class="scroll"><table class="confusion">\n{head}\n' + "\n".join(rows) + "\n</table></div>"
 
 
-def _cell(count: int, largest: int, right: bool) -> str:
+def _cell(count: int, largest: int, correct: bool) -> str:
     if not count:
         return "<td></td>"
     percent = 10 + 50 * np.log1p(count) / np.log1p(largest)
-    colour = f"color-mix(in srgb, var(--{'good' if right else 'bad'}) {percent:.0f}%, transparent)"
+    colour = f"color-mix(in srgb, var(--{'good' if correct else 'bad'}) {percent:.0f}%, transparent)"
     return f'<td style="background: {colour}">{count}</td>'
 
 
@@ -129,19 +129,19 @@ def _mistakes(mistakes: Sequence[Mistake], images: Images) -> str:
 def _differences(report: Report, test: Split) -> str:
     champion, model = escape(report.champion or ""), escape(report.model)
     return "\n".join(
-        f"<h2>Read by {one} and not by {other}</h2>\n"
+        f"<h2>Correct in {one}, wrong in {other}</h2>\n"
         + _pictures([(index, f"{test.labels[index]}") for index in indices], test.images)
         for one, other, indices in ((model, champion, report.gained), (champion, model, report.lost))
     )
 
 
 def _pictures(captions: Sequence[tuple[int, str]], images: Images) -> str:
-    """(index, caption) of each; the first MAX_PICTURES of them."""
+    """Return the first MAX_PICTURES pictures of `captions`, which are pairs (image index, caption)."""
     if not captions:
         return "<p>None.</p>"
     items = [
         f'<li><img src="{charts.picture(images[index])}" alt="test image {index}">#{index}<br>{escape(caption)}</li>'
         for index, caption in captions[:MAX_PICTURES]
     ]
-    more = f"\n<p>The first {len(items)} of more.</p>" if len(captions) > len(items) else ""
+    more = f"\n<p>Only the first {len(items)} are shown.</p>" if len(captions) > len(items) else ""
     return f'<ul class="pictures">\n{"".join(items)}\n</ul>{more}'

@@ -1,4 +1,4 @@
-"""What the gate found about one version: `report.json` beside it, and the page made of it."""
+"""The report of the quality gate on a version: `report.json`, written next to the version."""
 
 import json
 import os
@@ -11,14 +11,17 @@ from shared.errors import ModelError
 from training.qa.statistics import Bin
 
 REPORT = "report.json"
-PAGE = "report.html"  # has pictures of test images in it: .gitignore keeps it out of the repository
+PAGE = "report.html"  # contains test images, so .gitignore keeps it out of the repository
 
 Unit = Literal["share", "p", "probability", "difference", "images/s", "MiB"]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question and its answer. A `bound` of None: told, not judged; `champion` is what was measured of it."""
+    """The result of a check. Without a `bound`, the value is reported but not judged.
+
+    `champion` is the champion's value.
+    """
 
     name: str
     passed: bool
@@ -32,7 +35,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Test image `index`, misread with this confidence."""
+    """A wrong answer to test image `index`."""
 
     index: int
     label: int
@@ -42,7 +45,10 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the test images were read. `confusion[label][prediction]` counts them; `mistakes` is the worst first."""
+    """A summary of the answers to the test images.
+
+    `confusion[label][prediction]` counts images. `mistakes` are ordered by falling confidence.
+    """
 
     images: int
     correct: int
@@ -53,11 +59,16 @@ class Reading:
     reliability: list[Bin]
     mistakes: list[Mistake]
 
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.images
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`reading` is None for a version that was not fit to be shown an image. `gained` and `lost` are the indices of
-    test images that it alone reads, and that the champion alone reads.
+    """The result of the gate. `reading` is None if the version cannot be loaded or returns invalid probabilities.
+
+    `gained` are the indices of test images that only the version classifies correctly, `lost` those of the champion.
     """
 
     model: str
@@ -66,7 +77,7 @@ class Report:
     dataset: str
     finished: str
     wall_s: float
-    files: dict[str, str]  # as on its card: another model's report is not this one's
+    files: dict[str, str]  # SHA-256 by name, as on the card: a report is valid only for these files
     checks: list[Check]
     reading: Reading | None = None
     champion_reading: Reading | None = None
@@ -82,7 +93,7 @@ class Report:
         return not self.failed
 
     def encode(self) -> str:
-        """JSON, as `read` reads it and as clients see it; a line for each innermost list or object."""
+        """Return the report as JSON, with one line for each innermost list or object."""
         failures = [f"{check.name}: {check.sentence}" for check in self.failed]
         fields = {"model": self.model, "passed": self.passed, "failures": failures} | asdict(self)
         text = json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False)
@@ -90,16 +101,16 @@ class Report:
 
 
 def write(path: Path, text: str) -> None:
-    """Whole or not at all: a reader sees the old file or the new one."""
+    """Write a file atomically: a reader sees the old file or the new one."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text)
     os.replace(partial, path)
 
 
 def read(directory: Path) -> dict[str, Any] | None:
-    """The report of the version in `directory`, None where there is none.
+    """Return the report of the version in `directory`, or None if there is none.
 
-    Raises ModelError, naming the file, for one that is not the gate's.
+    Raises ModelError for a file that is not a report.
     """
     path = directory / REPORT
     if not path.is_file():
@@ -109,10 +120,10 @@ def read(directory: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from None
     if not isinstance(report, dict) or not isinstance(report.get("passed"), bool):
-        raise ModelError(f"{path} is no report of the gate: judge the version anew with `python -m training qa`")
+        raise ModelError(f"{path} is not a report of the gate: judge the version again with `python -m training qa`")
     return report
 
 
 def covers(report: dict[str, Any], card: dict[str, Any]) -> bool:
-    """Whether the report is about the very files that the card lists."""
+    """Return whether the report is about the files on the card."""
     return bool(card.get("files")) and report.get("files") == card.get("files")

@@ -1,4 +1,4 @@
-"""The report for a terminal."""
+"""The report as a table for a terminal."""
 
 from training.qa.report.report import Check, Report, Unit
 
@@ -6,24 +6,25 @@ HEAD = ("check", "measured", "bound", "champion", "")
 
 
 def render(report: Report) -> str:
-    """A line per check, and the verdict with what every failed check has to say."""
+    """Return a line per check, then the verdict and the sentences of the failed checks."""
     rows = [HEAD, *(cells(check) for check in report.checks)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [
         "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(parts))
         for parts in (list(zip(row, widths, strict=True)) for row in rows)
     ]
-    return "\n".join([*lines, "", verdict(report), *(f"  {each.name}: {each.sentence}" for each in report.failed)])
+    return "\n".join([*lines, "", verdict(report), *(f"  {check.name}: {check.sentence}" for check in report.failed)])
 
 
 def verdict(report: Report) -> str:
-    beside = f"beside {report.champion}" if report.champion else "without a champion"
-    told = f"failed {len(report.failed)} of {len(report.checks)} checks" if report.failed else "passed"
-    return f"{report.model} {told}, {beside}, in {report.engine} on {report.dataset}"
+    """Return the result of the report in one sentence."""
+    champion = f"compared with {report.champion}" if report.champion else "without a champion"
+    result = f"failed {len(report.failed)} of {len(report.checks)} checks" if report.failed else "passed"
+    return f"{report.model} {result}, {champion}, in {report.engine} on {report.dataset}"
 
 
 def cells(check: Check) -> tuple[str, str, str, str, str]:
-    """One row: name, measured, bound, the champion's, and how it ended."""
+    """Return the cells of a row, in the order of HEAD."""
     return (
         check.name,
         show(check.measured, check.unit),
@@ -43,11 +44,11 @@ def _bound(check: Check) -> str:
 def outcome(check: Check) -> str:
     if not check.passed:
         return "FAILED"
-    return "told" if check.measured is not None and check.bound is None else "passed"
+    return "not judged" if check.measured is not None and check.bound is None else "passed"
 
 
 def show(value: float | None, unit: Unit) -> str:
-    """A number as a person would write it; nothing for None."""
+    """Return a number formatted for its unit, or an empty text for None."""
     if value is None:
         return ""
     match unit:

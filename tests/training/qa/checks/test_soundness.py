@@ -9,19 +9,19 @@ from tests.support.registries import DEFAULT
 from tests.training.qa.answers import GOLDEN_LABELS, LABELS, answer
 from tests.training.qa.reports import make_version
 from training.qa.checks import soundness
-from training.qa.exam import Answers
+from training.qa.evaluation import Answers
 
 
-def test_whole_files_pass(tmp_path: Path) -> None:
+def test_intact_files_pass(tmp_path: Path) -> None:
     check = soundness.check_files(make_version(tmp_path, "cnn@1"))
-    assert (check.passed, check.sentence) == (True, "model.keras, model.tflite are those of the card")
+    assert (check.passed, check.sentence) == (True, "model.keras, model.tflite have the hashes on the card")
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     version = make_version(tmp_path, "cnn@1")
     (version.directory / "model.tflite").write_text("other")
     check = soundness.check_files(version)
-    assert (check.passed, check.sentence) == (False, "model.tflite is damaged: its hash is not the card's")
+    assert (check.passed, check.sentence) == (False, "model.tflite is damaged: its hash is not the one on the card")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("files", [None, {}, [], {"model.keras": ""}])
-def test_a_card_that_vouches_for_no_model_fails(files: object, tmp_path: Path) -> None:
+def test_a_card_without_hashes_of_the_model_fails(files: object, tmp_path: Path) -> None:
     check = soundness.check_files(make_version(tmp_path, "cnn@1", files=files))
     assert (check.passed, check.sentence) == (False, "the card lists no hashes of model.keras and model.tflite")
 
@@ -45,17 +45,17 @@ def test_a_card_cannot_name_files_elsewhere(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.5])
-def test_answers_that_are_no_probabilities_fail(bad: float) -> None:
+def test_answers_that_are_not_probabilities_fail(bad: float) -> None:
     answers = Answers(answer(LABELS, {}), answer(GOLDEN_LABELS, {}), {})
     assert soundness.check_probabilities(answers).passed
     answers.test[7, 2] = bad
     check = soundness.check_probabilities(answers)
     assert not check.passed
-    assert check.sentence.startswith("1 of 1030 answers are no probabilities")
+    assert check.sentence.startswith("1 of 1030 answers are not probabilities")
 
 
-class Moody:
-    """An engine that answers otherwise when it is asked about one image alone."""
+class InconsistentEngine:
+    """An engine whose answer to a single image differs from its answer in a batch."""
 
     kind = "litert"
     runtime = SimpleNamespace(run=lambda images: answer(np.zeros(len(images), np.uint8), {}, 0.9))
@@ -65,22 +65,21 @@ class Moody:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_every_way_of_asking_is_compared(model_dir: Path, tmp_path: Path) -> None:
+def test_batches_single_images_keras_and_the_other_engine_are_compared(model_dir: Path, tmp_path: Path) -> None:
     from worker.engine import load_engine
 
     version = DEFAULT
     images = np.random.default_rng(1).integers(0, 256, (300, 28, 28)).astype(np.uint8)
-    checks = soundness.check_ways_of_asking(load_engine("litert", model_dir, 1), version, images)
+    checks = soundness.check_consistency(load_engine("litert", model_dir, 1), version, images)
     assert [(check.name, check.passed) for check in checks] == [
         ("batched = single", True),
         ("batched = Keras", True),
         ("engines agree", True),
     ]
-    single, keras, engines = soundness.check_ways_of_asking(Moody(), version, images)  # type: ignore[arg-type]
+    single, keras, engines = soundness.check_consistency(InconsistentEngine(), version, images)  # type: ignore[arg-type]
     assert single.measured == pytest.approx(0.02, abs=1e-6)
     assert not any(check.passed for check in (single, keras, engines))
     other = make_version(tmp_path, "cnn@1")
-    _, keras, engines = soundness.check_ways_of_asking(Moody(), other, images)  # type: ignore[arg-type]
+    _, keras, engines = soundness.check_consistency(InconsistentEngine(), other, images)  # type: ignore[arg-type]
     assert not keras.passed
-    assert keras.sentence.startswith("no answer to compare with: ")
+    assert keras.sentence.startswith("there is no answer to compare with: ")

@@ -18,7 +18,7 @@ SPLIT = Split("sample", (np.arange(len(LABELS))[:, None, None] % 251 * np.ones((
 
 
 class Elements(HTMLParser):
-    """Collects what a browser would fetch or run, and that every tag is closed."""
+    """A parser that collects all elements and asserts that every tag is closed."""
 
     VOID = ("meta", "img", "br", "line", "rect", "circle", "polyline")
 
@@ -44,7 +44,7 @@ def report(request: pytest.FixtureRequest) -> Report:
     return judged(request.param)
 
 
-def test_the_page_needs_nothing_else(report: Report) -> None:
+def test_the_page_fetches_and_runs_nothing(report: Report) -> None:
     html = page.render(report, SPLIT)
     elements = Elements(html).found
     policy = [each["content"] for tag, each in elements if tag == "meta" and "http-equiv" in each]
@@ -58,17 +58,17 @@ def test_the_page_needs_nothing_else(report: Report) -> None:
     assert "@import" not in html
 
 
-def test_a_failure_is_told_with_its_reason_and_beside_the_champions() -> None:
+def test_a_failure_is_shown_with_its_reason_and_the_champions_values() -> None:
     html = page.render(judged(passed=False), SPLIT)
     assert '<h1>cnn@2 <span class="failed">failed</span></h1>' in html
-    assert "only 88.00% of the 5s read right" in html
+    assert "only 88.00% of the 5s are classified correctly" in html
     assert "<th>cnn@1</th>" in html
     assert re.search(r"<th>5</th>.*>88<.*>12<.*<td>88.00%</td><td>100.00%</td></tr>", html)
 
 
-def test_mistakes_are_pictures_of_the_very_images() -> None:
+def test_mistakes_are_shown_with_their_images() -> None:
     html = page.render(judged(passed=False), SPLIT)
-    section = html[html.index("Worst mistakes") : html.index("Read by")]
+    section = html[html.index("Worst mistakes") : html.index("Correct in")]
     pictures = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="test image (\d+)">', section)
     assert [int(index) for _, index in pictures] == list(range(500, 512))
     for data, index in pictures:
@@ -77,15 +77,15 @@ def test_mistakes_are_pictures_of_the_very_images() -> None:
     assert "#500<br>5, read as 6 (0.96)" in section
 
 
-def test_what_one_reads_and_the_other_does_not_is_shown() -> None:
+def test_images_that_only_one_version_classifies_correctly_are_shown() -> None:
     html = page.render(judged(passed=False), SPLIT)
-    gained = html.index("Read by cnn@2 and not by cnn@1")
-    lost = html.index("Read by cnn@1 and not by cnn@2")
+    gained = html.index("Correct in cnn@2, wrong in cnn@1")
+    lost = html.index("Correct in cnn@1, wrong in cnn@2")
     assert re.findall(r'alt="test image (\d+)"', html[gained:lost]) == ["700"]
     assert re.findall(r'alt="test image (\d+)"', html[lost:]) == [str(index) for index in range(500, 512)]
 
 
-def test_a_version_that_was_shown_no_image_has_a_page_too() -> None:
+def test_a_version_that_was_not_loaded_has_a_page_too() -> None:
     damaged = replace(
         judged(passed=False),
         checks=[Check("files", False, "model.tflite is <damaged> & gone")],

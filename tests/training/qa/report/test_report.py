@@ -12,13 +12,13 @@ from tests.training.qa.reports import judged, make_version
 from training.qa.report import report
 
 
-def test_a_report_says_first_whose_it_is_and_how_it_ended() -> None:
+def test_a_report_starts_with_the_model_and_the_result() -> None:
     failed = judged(passed=False)
     text = failed.encode()
     assert text.startswith('{\n "model": "cnn@2",\n "passed": false,\n "failures": [')
-    told = json.loads(text)
-    assert told.pop("failures")[0] == "recall: only 88.00% of the 5s read right"
-    assert told == {"passed": False, **json.loads(json.dumps(asdict(failed)))}
+    fields = json.loads(text)
+    assert fields.pop("failures")[0] == "recall: only 88.00% of the 5s are classified correctly"
+    assert fields == {"passed": False, **json.loads(json.dumps(asdict(failed)))}
     assert [check.name for check in failed.failed] == ["recall", "champion", "champion by class"]
     assert judged(passed=True).passed
 
@@ -30,13 +30,13 @@ def test_the_api_reads_what_the_gate_writes(tmp_path: Path) -> None:
         assert (found.passed, len(found.failures)) == (passed, 0 if passed else 3)
 
 
-def test_a_report_takes_a_line_per_check() -> None:
+def test_a_report_has_a_line_per_check() -> None:
     text = judged(passed=True).encode()
     assert '\n  { "name": "files", "passed": true, "sentence": "all <whole>", "measured": null,' in text
     assert len(text.splitlines()) < 150
 
 
-def test_a_report_that_is_written_again_replaces_the_old_one_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_writing_replaces_the_report_and_leaves_no_other_file(tmp_path: Path) -> None:
     for passed in (True, False):
         report.write(tmp_path / report.REPORT, judged(passed).encode())
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
@@ -50,13 +50,13 @@ def test_a_version_without_a_report_has_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"passed": "yes"}'])
-def test_what_is_no_report_is_named(text: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_report_is_named_in_the_error(text: str, tmp_path: Path) -> None:
     (tmp_path / report.REPORT).write_text(text)
     with pytest.raises(ModelError, match=r"report\.json"):
         report.read(tmp_path)
 
 
-def test_a_report_covers_the_files_that_it_is_about_and_no_others(tmp_path: Path) -> None:
+def test_a_report_covers_only_the_files_that_were_judged(tmp_path: Path) -> None:
     card = make_version(tmp_path, "cnn@2", passed=True).card
     found = report.read(tmp_path / "cnn/2")
     assert found is not None
@@ -67,9 +67,9 @@ def test_a_report_covers_the_files_that_it_is_about_and_no_others(tmp_path: Path
 
 def test_pages_with_pictures_of_mnist_cannot_be_committed() -> None:
     ignored = ["git", "check-ignore", "--no-index", "models/cnn/1/report.html", "build/report.html"]
-    told = subprocess.run(ignored, cwd=ROOT, capture_output=True, text=True, check=False)
-    if told.returncode == 128:
+    finished = subprocess.run(ignored, cwd=ROOT, capture_output=True, text=True, check=False)
+    if finished.returncode == 128:
         pytest.skip("no git repository")
-    assert told.stdout.splitlines() == ignored[3:]
+    assert finished.stdout.splitlines() == ignored[3:]
     kept = ["git", "check-ignore", "--no-index", "models/cnn/1/report.json"]
     assert subprocess.run(kept, cwd=ROOT, capture_output=True, check=False).returncode == 1

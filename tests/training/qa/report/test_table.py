@@ -10,24 +10,24 @@ def test_the_table_has_a_line_per_check_and_ends_with_the_reasons() -> None:
     assert lines[2].split() == ["accuracy", "98.80%", "≥", "98.00%", "99.90%", "passed"]
     assert lines[3].split() == ["recall", "88.00%", "≥", "92.00%", "99.00%", "FAILED"]
     verdict = lines.index("")
-    assert lines[verdict + 1] == "cnn@2 failed 3 of 7 checks, beside cnn@1, in litert on sample"
-    assert "  recall: only 88.00% of the 5s read right" in lines[verdict + 2 :]
+    assert lines[verdict + 1] == "cnn@2 failed 3 of 7 checks, compared with cnn@1, in litert on sample"
+    assert "  recall: only 88.00% of the 5s are classified correctly" in lines[verdict + 2 :]
 
 
-def test_a_version_that_passed_needs_no_reasons() -> None:
+def test_a_version_that_passed_has_no_reasons() -> None:
     text = table.render(judged(passed=True))
-    assert text.endswith("\n\ncnn@2 passed, beside cnn@1, in litert on sample")
+    assert text.endswith("\n\ncnn@2 passed, compared with cnn@1, in litert on sample")
     assert "FAILED" not in text
 
 
-def test_what_is_told_and_not_judged_says_so() -> None:
-    assert table.outcome(Check("a", True, "", 0.5)) == "told"
+def test_a_value_without_a_bound_is_not_judged() -> None:
+    assert table.outcome(Check("a", True, "", 0.5)) == "not judged"
     assert table.outcome(Check("a", True, "", 0.5, 0.4)) == "passed"
     assert table.outcome(Check("a", True, "")) == "passed"
     assert table.outcome(Check("a", False, "")) == "FAILED"
 
 
-def test_the_bound_of_a_p_value_says_whom_it_binds() -> None:
+def test_the_bound_of_a_p_value_holds_only_for_worse_versions() -> None:
     assert table.cells(Check("champion", True, "", 0.001, 0.05, unit="p"))[2] == "≥ 0.05 if worse"
     assert table.cells(Check("memory", True, "", 10, 512, "at_most", "MiB"))[2] == "≤ 512 MiB"
 
@@ -43,5 +43,5 @@ def test_the_bound_of_a_p_value_says_whom_it_binds() -> None:
         (0.942, "probability", "0.94"),
     ],
 )
-def test_numbers_are_written_as_a_person_would(value: float | None, unit: Unit, text: str) -> None:
+def test_numbers_are_formatted_for_their_unit(value: float | None, unit: Unit, text: str) -> None:
     assert table.show(value, unit) == text

@@ -1,4 +1,4 @@
-"""What an engine is shown, and what it said."""
+"""The images that the gate classifies with a version, and the answers of that version."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from training.qa import golden, robustness, statistics
 from training.qa.report.report import Mistake, Reading
 from worker.engine import Engine
 
-SET_IMAGES = 2_000  # of the test set, evenly spread: enough to see a loss of 2 %, and large models take minutes
-MAX_MISTAKES = 100  # of a report; a bad version makes thousands
+SET_IMAGES = 2_000  # test images per robustness set: enough to detect a loss of 2 %; all would take minutes
+MAX_MISTAKES = 100  # per report; a bad version makes thousands
 
 
 @dataclass(frozen=True, slots=True)
-class Exam:
-    """The same for every version: the test set, the golden images, and by name the sets made of some test images."""
+class Inputs:
+    """The images for every version: the test set, the golden images, and the robustness sets by name."""
 
     test: Split
     golden: Images
@@ -28,7 +28,7 @@ class Exam:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """float32[N,10] for the test set and the golden images; bool[S], read right, for each of the sets."""
+    """Answers float32[N,10] to the test set and the golden images; correctness bool[S] for each robustness set."""
 
     test: Probabilities
     golden: Probabilities
@@ -36,31 +36,32 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """A version and what it made of the exam."""
+class Evaluation:
+    """A version with its answers and their summary."""
 
     ref: str
     answers: Answers
     reading: Reading
 
 
-def make_exam(test: Split) -> Exam:
+def make_inputs(test: Split) -> Inputs:
+    """Return the inputs that are derived from the test set."""
     images, labels = golden.draw()
-    some = slice(None, None, max(1, len(test.images) // SET_IMAGES))
-    return Exam(test, images, labels, robustness.make_sets(test.images[some]), test.labels[some])
+    sampled = slice(None, None, max(1, len(test.images) // SET_IMAGES))
+    return Inputs(test, images, labels, robustness.make_sets(test.images[sampled]), test.labels[sampled])
 
 
-def take(engine: Engine, exam: Exam) -> Answers:
-    """Show `engine` everything. Blocks for as long as it takes to read the test set twice or so."""
+def predict_all(engine: Engine, inputs: Inputs) -> Answers:
+    """Classify all inputs. Blocks about twice as long as classifying the test set."""
     return Answers(
-        engine.predict(exam.test.images),
-        engine.predict(exam.golden),
-        {name: engine.predict(images).argmax(axis=1) == exam.set_labels for name, images in exam.sets.items()},
+        engine.predict(inputs.test.images),
+        engine.predict(inputs.golden),
+        {name: engine.predict(images).argmax(axis=1) == inputs.set_labels for name, images in inputs.sets.items()},
     )
 
 
 def summarize(probabilities: Probabilities, labels: Labels) -> Reading:
-    """How the test images were read. probabilities float32[N,10], labels uint8[N]."""
+    """Summarize the answers float32[N,10] to images with the labels uint8[N]."""
     predictions = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predictions != labels)
     worst = wrong[np.argsort(-probabilities[wrong, predictions[wrong]], kind="stable")][:MAX_MISTAKES]
