@@ -7,7 +7,7 @@ import numpy as np
 from shared.data import dataset
 from shared.errors import DatasetError
 
-VALIDATION_IMAGES = 5_000  # of MNIST's 60,000 images; a tenth of smaller datasets
+VALIDATION_IMAGES = 5_000  # for MNIST's 60,000 images; a tenth of smaller datasets
 VALIDATION_SEED = 0  # not the seed of the run, so that runs with different seeds stay comparable
 
 

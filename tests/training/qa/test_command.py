@@ -74,7 +74,7 @@ def test_options_set_the_bounds_the_champion_and_the_page(
 def test_a_version_of_equal_quality_passes(
     candidate: Path, registry_dir: Path, mnist: Split, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With `--json`, stdout has only the report."""
+    """The option `--json` prints only the report to stdout."""
     assert qa(registry_dir, "--json", "--allow-slower") == 0
     printed = capsys.readouterr()
     judged = json.loads(printed.out)

@@ -1,4 +1,4 @@
-"""The pictures of the page: the reliability diagram as SVG, images as data: URIs."""
+"""The graphics of the page: the reliability diagram as SVG, and images as `data:` URIs."""
 
 import base64
 import io
