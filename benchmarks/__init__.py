@@ -1,1 +1,1 @@
-"""Load and ratio measurements: `python -m benchmarks`. Everything on loopback, fixed inputs, ratios first."""
+"""Load and ratio measurements: `python -m benchmarks`. Inputs are fixed, and all traffic is on loopback."""

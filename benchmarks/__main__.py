@@ -26,6 +26,7 @@ from benchmarks.report.figure import stacked_picture, typical_parts
 from benchmarks.report.results import Round, Run, to_json_content
 from benchmarks.system.machine import busy_cores, describe_machine
 from benchmarks.system.processes import BenchmarkError
+from mnistified import MnistifiedError as ClientError
 from shared.errors import MnistifiedError
 
 QUIET_CORES = 0.1
@@ -39,7 +40,7 @@ def main() -> None:
         run = measure(arguments)
     except KeyboardInterrupt:
         sys.exit("benchmarks: interrupted, everything is stopped")
-    except (BenchmarkError, MnistifiedError, OSError, subprocess.SubprocessError) as error:
+    except (BenchmarkError, ClientError, MnistifiedError, OSError, subprocess.SubprocessError) as error:
         sys.exit(f"benchmarks: {error}")
     text = report(run)
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -52,30 +53,34 @@ def main() -> None:
 
 def parse_arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default: 3)")
-    parser.add_argument("--sections", type=sections, default=USUAL, help=f"some of {','.join(SECTIONS)}")
-    parser.add_argument("--quick", action="store_true", help="a smoke run of seconds: its figures mean nothing")
-    parser.add_argument("--out", type=Path, default=Path(".bench"), help="folder for what is written")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of all sections (default: 3)")
+    parser.add_argument(
+        "--sections", type=sections, default=USUAL, help=f"comma-separated, out of {','.join(SECTIONS)}"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="run for seconds as a smoke test: its figures mean nothing"
+    )
+    parser.add_argument("--out", type=Path, default=Path(".bench"), help="output folder")
     parser.add_argument("--peers-venv", type=Path, default=Path(".venv-peers"), help="where the peers are installed")
     return parser.parse_args(words)
 
 
 def sections(text: str) -> tuple[str, ...]:
-    asked = tuple(text.split(","))
-    if unknown := set(asked) - set(SECTIONS):
-        raise argparse.ArgumentTypeError(f"no section {', '.join(sorted(unknown))}; there: {', '.join(SECTIONS)}")
-    return asked
+    names = tuple(text.split(","))
+    if unknown := set(names) - set(SECTIONS):
+        raise argparse.ArgumentTypeError(f"no section {', '.join(sorted(unknown))}; expected {', '.join(SECTIONS)}")
+    return names
 
 
 def interrupt_once(signum: int, frame: object) -> None:
-    """The first one stops everything; a second one does not disturb the stopping."""
+    """Stop everything at the first signal, and ignore further signals while stopping."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def measure(arguments: argparse.Namespace) -> Run:
-    """Raises BenchmarkError; whatever was started is stopped by then."""
+    """Measure all rounds. Every process that was started has stopped when this returns or raises BenchmarkError."""
     plan = QUICK if arguments.quick else Plan()
     inputs = make_inputs(arguments.out / "inputs")
     log_dir = arguments.out / "logs"
@@ -90,10 +95,10 @@ def measure(arguments: argparse.Namespace) -> Run:
 
 
 def measure_round(title: str, arguments: argparse.Namespace, plan: Plan, inputs: Inputs) -> Round:
-    """Every section once: what is compared with each other is measured within a round."""
+    """Measure every section once: figures are only compared within a round."""
     one = Round(foreign_cores=round(busy_cores(), 2))
     if one.foreign_cores > QUIET_CORES:
-        say(f"{title}: others keep {one.foreign_cores:g} cores of this machine busy")
+        say(f"{title}: other processes keep {one.foreign_cores:g} cores busy")
     log_dir = arguments.out / "logs"
     for section in arguments.sections:
         say(f"{title}: {section}")

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.fleet`: what workers cost that do nothing, and what a thousand of them would.
+"""`python -m benchmarks.fleet`: the cost of idle workers, and of a thousand of them.
 
-Idle services with few and with more workers tell what one more of them keeps open and asks for. For `--workers` more
-only their heartbeats are written, each a copy of a real one: every API process reads them all, each second.
+The cost of one more worker is the difference between an idle service with few workers and one with more. For
+`--workers` more, only heartbeats are written, copies of a real one: every API process reads all of them each second.
 """
 
 import argparse
@@ -23,15 +23,15 @@ from shared.errors import MnistifiedError
 from shared.redis import keys
 from worker.reporting.heartbeat import WRITE_HEARTBEAT
 
-REAL_WORKERS = (6, 12)  # the difference is what one more costs
+REAL_WORKERS = (6, 12)  # the difference gives the cost of one more worker
 SETTLE_S = 3.0
-KEPT_S = 3600  # the copies stay for as long as this takes
+KEPT_S = 3600  # the copies must outlive the measurement
 REQUESTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """What a service does in a second while nobody asks it for anything."""
+    """The work of a service without requests."""
 
     connections: float
     commands_per_s: float
@@ -39,7 +39,7 @@ class Idle:
     api_cores: float
 
     def less(self, other: "Idle", workers: int) -> "Idle":
-        """Of each of `workers` that are the difference."""
+        """Return the difference to `other`, per worker."""
         return Idle(
             (self.connections - other.connections) / workers,
             (self.commands_per_s - other.commands_per_s) / workers,
@@ -50,8 +50,8 @@ class Idle:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
-    parser.add_argument("--workers", type=int, default=1000, help="heartbeats that are written (default: 1000)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="length of each look (default: 20)")
+    parser.add_argument("--workers", type=int, default=1000, help="heartbeats to write (default: 1000)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of each measurement (default: 20)")
     arguments = parser.parse_args()
     try:
         print("\n".join(measure(arguments.workers, arguments.seconds)))
@@ -60,24 +60,24 @@ def main() -> None:
 
 
 def measure(workers: int, seconds: float) -> list[str]:
-    """The lines of a report. Raises BenchmarkError."""
+    """Return the lines of a report. Raises BenchmarkError."""
     environ = {"ENGINE_THREADS": "1", "METRICS_PORT": "0"}
     with tempfile.TemporaryDirectory(prefix="bench-fleet-") as folder:
         few, many = REAL_WORKERS
         with running(Path(folder), few, environ) as service:
-            with_few = look(service, seconds)
+            with_few = observe(service, seconds)
         with running(Path(folder), many, environ) as service:
-            together = look(service, seconds)
+            together = observe(service, seconds)
             each = together.less(with_few, many - few)
             beat_bytes, beat_us = write_heartbeats(service, workers)
-            crowded = look(service, seconds)
+            crowded = observe(service, seconds)
             replies = {path: reply(service, path) for path in ("/status", "/metrics")}
     reading = crowded.less(together, 1)
     machine = describe_machine()
     return [
         f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, {machine['date']}.",
         "",
-        f"| one more idle worker | each | of {workers:,} |",
+        f"| one more idle worker | each | {workers:,} workers |",
         "| --- | --: | --: |",
         f"| connections to Redis | {each.connections:.0f} | {each.connections * workers:,.0f} |",
         f"| commands/s | {each.commands_per_s:.1f} | {each.commands_per_s * workers:,.0f} |",
@@ -93,7 +93,7 @@ def measure(workers: int, seconds: float) -> list[str]:
     ]
 
 
-def look(service: Service, seconds: float) -> Idle:
+def observe(service: Service, seconds: float) -> Idle:
     time.sleep(SETTLE_S)
     with client_of(service) as client:
         commands, cpu_s, started_s = commands_of(client), service.cpu_s(), time.monotonic()
@@ -114,7 +114,7 @@ def commands_of(client: "redis.Redis") -> int:
 
 
 def write_heartbeats(service: Service, workers: int) -> tuple[int, float]:
-    """(bytes, µs of Redis) of each."""
+    """Write the heartbeats; return the bytes and the µs of Redis for each."""
     with client_of(service) as client:
         name = client.zrange(keys.WORKERS, 0, 0)[0].decode()
         heartbeat = HEARTBEAT_CODEC.decode(client.get(keys.worker(name)))
@@ -135,7 +135,7 @@ def write_heartbeats(service: Service, workers: int) -> tuple[int, float]:
 
 
 def reply(service: Service, path: str) -> tuple[float, float]:
-    """(ms, KiB): the quickest of a few."""
+    """Return (ms, KiB) of the quickest of a few requests."""
     took_s = []
     for _ in range(REQUESTS):
         started_s = time.perf_counter()

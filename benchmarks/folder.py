@@ -1,8 +1,8 @@
-"""`python -m benchmarks.folder`: a folder of PNG files by one command line, beside one zip of the same files.
+"""`python -m benchmarks.folder`: upload a folder of PNG files by one command, and a zip of the same files.
 
-The command runs as it does for a person, on a terminal, so that it draws its progress bars; its time is that of its
-process. The zip is made before and sent by one HTTP request, from its first byte to the job's final state. Both in
-turn, on one service.
+The command runs on a terminal, as it does for a person, and draws its progress bars. Its time is that of its process.
+The zip exists before. Its time is from the first byte of the request to the job's final state. Both run in turn on one
+service.
 """
 
 import argparse
@@ -19,19 +19,19 @@ from statistics import median
 import numpy as np
 
 from benchmarks.load.inputs import Inputs, load_test_set, to_png, to_zip
-from benchmarks.measure.bulk import finish_job, submit, warm_up
+from benchmarks.measure.bulk import ZIP, finish_job, submit, warm_up
 from benchmarks.system.machine import describe_machine
 from benchmarks.system.processes import ROOT, BenchmarkError
 from benchmarks.system.service import Service, running
+from mnistified import MnistifiedError
 
-ZIP = "application/zip"
 READ_BYTES = 65536
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.folder", description=__doc__)
     parser.add_argument("--images", type=int, default=10_000, help="files in the folder (default: 10000)")
-    parser.add_argument("--rounds", type=int, default=5, help="of both, in turn (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of both (default: 5)")
     arguments = parser.parse_args()
     split = load_test_set()
     pngs = [to_png(split.images[index % len(split.images)]) for index in range(arguments.images)]
@@ -54,12 +54,12 @@ def main() -> None:
 
 def time_zip(service: Service, archive: bytes, images: int) -> float:
     start_s = time.perf_counter()
-    finish_job(service.port, submit(service.port, archive, ZIP), images)
+    finish_job(submit(service.client, archive, ZIP), images)
     return time.perf_counter() - start_s
 
 
 def time_folder(service: Service, folder: Path, images: int) -> float:
-    """Raises BenchmarkError unless each image has a row, and bars were drawn."""
+    """Return the seconds. Raises BenchmarkError unless each image has a row and the bars were drawn."""
     out = folder.with_name("results.csv")
     command = [sys.executable, "-m", "mnistified", "bulk", str(folder), "--out", str(out)]
     url = f"http://127.0.0.1:{service.port}"
@@ -74,7 +74,7 @@ def time_folder(service: Service, folder: Path, images: int) -> float:
 
 
 def on_a_terminal(command: list[str], environ: dict[str, str]) -> bytes:
-    """What the command shows on a terminal of its own, once it has ended. Raises BenchmarkError when it fails."""
+    """Run the command on a terminal and return its output. Raises BenchmarkError if the command fails."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))  # without a size, no bar has room
     with subprocess.Popen(command, env=environ, stdout=theirs, stderr=theirs) as process:  # noqa: S603  # our own command
@@ -84,7 +84,7 @@ def on_a_terminal(command: list[str], environ: dict[str, str]) -> bytes:
             while data := os.read(ours, READ_BYTES):
                 shown += data
         except OSError:
-            pass  # how Linux says that nobody has the other end any more
+            pass  # on Linux: the other end is closed
         os.close(ours)
     if process.returncode:
         raise BenchmarkError(
@@ -96,5 +96,5 @@ def on_a_terminal(command: list[str], environ: dict[str, str]) -> bytes:
 if __name__ == "__main__":
     try:
         main()
-    except BenchmarkError as error:
+    except (BenchmarkError, MnistifiedError) as error:
         sys.exit(f"folder: {error}")

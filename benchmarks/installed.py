@@ -1,7 +1,7 @@
-"""`python -m benchmarks.installed`: from nothing to an answer: install the wheel, `mnistified serve`, classify a digit.
+"""`python -m benchmarks.installed`: install the wheel, run `mnistified serve`, classify a digit, and time each step.
 
-In an environment and an empty folder of its own, by one Python or several; each step is timed. The dependencies come
-from the package registry, or from pip's cache.
+Each Python runs in an empty folder with a fresh environment. The dependencies come from the package registry or from
+pip's cache.
 """
 
 import argparse
@@ -24,7 +24,7 @@ READY_S = 120.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.installed", description=__doc__)
-    parser.add_argument("--python", action="append", help="an interpreter; may be given again (default: this one)")
+    parser.add_argument("--python", action="append", help="an interpreter; repeatable (default: this one)")
     arguments = parser.parse_args()
     print(f"# {describe_machine()}")
     with tempfile.TemporaryDirectory(prefix="bench-installed-") as name:
@@ -44,7 +44,7 @@ def build_wheel(out: Path) -> Path:
 
 
 def transcript(python: str, wheel: Path, folder: Path) -> None:
-    """Prints each command, what it says, and how long it took. Raises BenchmarkError when one fails."""
+    """Print each command, its output and its time. Raises BenchmarkError if a command fails."""
     port = free_port()
     here = folder / "empty"
     here.mkdir()

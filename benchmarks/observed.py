@@ -1,4 +1,4 @@
-"""`python -m benchmarks.observed`: what ids, logs, counts and spans cost a request, in microseconds of CPU time."""
+"""`python -m benchmarks.observed`: the CPU time of ids, logs, metrics and spans per request, in microseconds."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ ID = (b"x-request-id", b"5f0c7a52-3f6e-4a7e-9d0a-0d2a4b1f9c11")
 
 
 async def reply(scope: Scope, receive: Receive, send: Send) -> None:
-    """As much as the hot route sends, and the id that it gives a request."""
+    """Send as much as the fast path does, and give the request an id."""
     scope["request_id"] = scope.get("request_id") or "5f4ccd1f854fef08-0"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": b"{}"})
@@ -45,7 +45,7 @@ async def send(message: Message) -> None:
 
 
 def us_per_request(app: ASGIApp, headers: list[tuple[bytes, bytes]]) -> float:
-    async def ask() -> float:
+    async def run() -> float:
         started_s = time.thread_time()
         for _ in range(REQUESTS):
             scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/mnist/classify", "query_string": b""}
@@ -53,7 +53,7 @@ def us_per_request(app: ASGIApp, headers: list[tuple[bytes, bytes]]) -> float:
             await app(scope, receive, send)
         return (time.thread_time() - started_s) / REQUESTS * 1e6
 
-    return asyncio.run(ask())
+    return asyncio.run(run())
 
 
 def us_per_header(entry: Entry) -> float:
@@ -84,7 +84,7 @@ def main() -> None:
     }
     rounds = [
         {name: measure() for name, measure in ways.items()} for _ in range(ROUNDS)
-    ]  # in turn, and the best counts: others use the cores
+    ]  # in turn; the best round counts, because other processes use the cores too
     provider.shutdown()
     for name in ways:
         print(f"{name:40} {min(each[name] for each in rounds):6.2f} µs")

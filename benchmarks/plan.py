@@ -1,14 +1,14 @@
-"""How long and how much: the full measurement, and a smoke run of seconds."""
+"""Durations and sizes of the full measurement and of a smoke run of seconds."""
 
 from dataclasses import dataclass
 
 USUAL = ("ceiling", "bulk", "single", "mixed", "workers", "peers")
-SECTIONS = (*USUAL, "overload", "published", "switch")  # only where they are asked for
+SECTIONS = (*USUAL, "overload", "published", "switch")  # the last three run only on request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one round measures. Sizes in images, times in seconds."""
+    """The durations and sizes of one round."""
 
     ceiling_s: float = 3.0
     warm_s: float = 1.0
@@ -17,11 +17,11 @@ class Plan:
     connections: tuple[int, ...] = (1, 16, 64, 256)
     shares_of_capacity: tuple[float, ...] = (0.5, 0.8)
     bulk_images: tuple[int, ...] = (1_000, 10_000, 100_000)
-    bulk_jobs: tuple[int, ...] = (9, 3, 1)  # jobs of each size in a round, of which the median counts
+    bulk_jobs: tuple[int, ...] = (9, 3, 1)  # jobs of each size per round; the median counts
     mixed_connections: int = 8
     mixed_images: int = 100_000
     worker_images: tuple[int, ...] = (10_000, 50_000)
-    full_connections: int = 256  # that keep the service busy; ten times as many are its overload
+    full_connections: int = 256  # enough to keep the service busy; the overload has ten times as many
     overload_s: float = 60.0
 
 

@@ -1,4 +1,4 @@
-"""What every system is given: the MNIST test images (or the drawn sample), as PNG files and as one IDX upload.
+"""The inputs of every system: the MNIST test images (or the drawn sample), as PNG files and as one IDX upload.
 
 `python -m benchmarks.load.inputs FILE` writes the engine's own answers to all of them, float32[N,10], as `.npy`.
 """
@@ -21,14 +21,14 @@ from shared.config.settings import load_settings
 from shared.data.dataset import Split, find_mnist_dir, load_split
 from shared.images import IMAGE_SIDE, Images, Probabilities
 
-PNGS = 64  # sent in turn; enough that no system profits from seeing one image again and again
+PNGS = 64  # sent in turn; enough that no system profits from repetition
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """`images` is uint8[N,28,28], `expected` what the engine alone answers to them, float32[N,10].
+    """`images` is uint8[N,28,28], `expected` the engine's own answers, float32[N,10].
 
-    `png_files` show the first PNGS images, `pngs` has their content.
+    `png_files` are the first PNGS images, and `pngs` has the content of these files.
     """
 
     dataset: str
@@ -39,9 +39,9 @@ class Inputs:
 
 
 def make_inputs(folder: Path) -> Inputs:
-    """The same for every run on the same dataset."""
+    """Return the same inputs in every run on the same dataset."""
     folder.mkdir(parents=True, exist_ok=True)
-    answers = folder / "expected.npy"  # by a process of its own: this one runs no model beside what it measures
+    answers = folder / "expected.npy"  # by a process of its own: this process must not run a model while it measures
     subprocess.run([sys.executable, "-m", "benchmarks.load.inputs", str(answers)], cwd=ROOT, check=True)  # noqa: S603
     split = load_test_set()
     pngs = [to_png(split.images[index]) for index in range(PNGS)]
@@ -56,14 +56,14 @@ def load_test_set() -> Split:
 
 
 def to_png(image: Images) -> bytes:
-    """A grey PNG of uint8[28,28]."""
+    """Return a grey PNG of uint8[28,28]."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
 
 
 def to_zip(pngs: list[bytes]) -> bytes:
-    """A zip of PNG files, in order."""
+    """Return a zip of PNG files, in order."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for index, png in enumerate(pngs):
@@ -72,7 +72,7 @@ def to_zip(pngs: list[bytes]) -> bytes:
 
 
 def idx_of(images: Images, count: int) -> bytes:
-    """An IDX file of `count` images, uint8[count,28,28], the given ones over and over."""
+    """Return an IDX file of `count` images, uint8[count,28,28], which repeats the given images."""
     rows = np.arange(count) % len(images)
     return struct.pack(">HBBIII", 0, 8, 3, count, IMAGE_SIDE, IMAGE_SIDE) + images[rows].tobytes()
 

@@ -1,4 +1,4 @@
-"""Load on one route: a closed loop by `wrk` where it is installed, else by our own client; an open loop by our own."""
+"""Load on one route: closed loops by `wrk`, or by our own client if `wrk` is missing, and open loops by our own."""
 
 import json
 import shutil
@@ -14,13 +14,13 @@ from benchmarks.report.results import Load, OpenLoad
 from benchmarks.system.processes import ROOT, BenchmarkError
 
 SCRIPT = Path(__file__).parent / "wrk.lua"
-WRK_THREADS = 1  # more would take cores from what is measured
-TIMEOUT_S = 60  # of one request
+WRK_THREADS = 1  # more would take cores from the service
+TIMEOUT_S = 60  # per request
 MARK = "RESULT "
 
 
 class RunningLoad:
-    """A closed loop under way in a process of its own."""
+    """A closed loop that runs in a process of its own."""
 
     def __init__(self, port: int, path: str, files: list[Path], connections: int, seconds: float) -> None:
         self._connections = connections
@@ -40,21 +40,19 @@ class RunningLoad:
         return self.process.poll() is None
 
     def finish(self) -> Load:
-        """Its figures, once it has ended. Raises BenchmarkError when it measured nothing."""
-        output, complaints = self.process.communicate()
+        """Wait for the end and return the figures. Raises BenchmarkError if the loop measured nothing."""
+        output, errors = self.process.communicate()
         try:
             if self.tool == "wrk":
                 return parse_wrk(output, self._connections)
             return parse_client(output, self._connections)
         except (ValueError, KeyError) as error:
-            raise BenchmarkError(
-                f"{self.tool}, {self._connections} connections: {error}\n{output}{complaints}"
-            ) from error
+            raise BenchmarkError(f"{self.tool}, {self._connections} connections: {error}\n{output}{errors}") from error
 
 
 @contextmanager
 def closed_loop(port: int, path: str, files: list[Path], connections: int, seconds: float) -> Iterator[RunningLoad]:
-    """Started on entering; ended with the `with`, at the latest."""
+    """Start a loop on entering, and end it on leaving at the latest."""
     load = RunningLoad(port, path, files, connections, seconds)
     try:
         yield load
@@ -65,12 +63,12 @@ def closed_loop(port: int, path: str, files: list[Path], connections: int, secon
 
 
 def stop_early(load: RunningLoad) -> None:
-    """End a loop before its time; what it has measured until now counts."""
+    """End a loop before its time. The answers until now count."""
     load.process.send_signal(signal.SIGINT)
 
 
 def open_loop(port: int, path: str, files: list[Path], rate_per_s: float, seconds: float, share: float) -> OpenLoad:
-    """Requests at a fixed rate; `share` is what part of the capacity that rate is."""
+    """Send requests at a fixed rate, which is `share` of the capacity."""
     command = [*client_command(port, path, files, 256, seconds), "--rate-per-s", str(rate_per_s)]
     result = run_json(command, timeout_s=seconds + TIMEOUT_S)
     return OpenLoad(
@@ -85,7 +83,7 @@ def open_loop(port: int, path: str, files: list[Path], rate_per_s: float, second
 
 
 def run_json(command: list[str], timeout_s: float) -> Any:
-    """The JSON that a process of ours prints. Raises BenchmarkError when it fails."""
+    """Run a command of ours and return the JSON that it prints. Raises BenchmarkError if the command fails."""
     done = subprocess.run(  # noqa: S603  # our own command
         command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False
     )
@@ -106,17 +104,17 @@ def client_command(port: int, path: str, files: list[Path], connections: int, se
 
 
 def parse_wrk(output: str, connections: int) -> Load:
-    """The line of `wrk.lua`. Raises ValueError where there is none, or no request was answered."""
+    """Read the line of `wrk.lua`. Raises ValueError if the line is missing or no request was answered."""
     line = next((line for line in output.splitlines() if line.startswith(MARK)), None)
     if line is None:
-        raise ValueError("it told no result")
-    told = json.loads(line.removeprefix(MARK))
+        raise ValueError("it printed no result")
+    result = json.loads(line.removeprefix(MARK))
     return _load(
-        requests=told["requests"] - told["status"],
-        failed=told["status"] + told["socket"] + told["timeout"],
-        seconds=told["duration_us"] / 1e6,
-        p50_ms=told["p50_us"] / 1e3,
-        p99_ms=told["p99_us"] / 1e3,
+        requests=result["requests"] - result["status"],
+        failed=result["status"] + result["socket"] + result["timeout"],
+        seconds=result["duration_us"] / 1e6,
+        p50_ms=result["p50_us"] / 1e3,
+        p99_ms=result["p99_us"] / 1e3,
         connections=connections,
         tool="wrk",
     )

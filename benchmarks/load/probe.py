@@ -1,4 +1,4 @@
-"""A few requests a second beside a load: what a reply says of where its time went, and whether it is right."""
+"""A few requests per second during a load. Their replies say where the time went, and are compared with the engine."""
 
 import socket
 import statistics
@@ -17,13 +17,13 @@ from benchmarks.system.processes import BenchmarkError
 from mnistified.http.http_wire import Incomplete, read_reply, to_request
 
 EVERY_S = 0.05
-MAX_LOAD_SHARE = 0.02  # more would be a load of its own on a slow system
+MAX_LOAD_SHARE = 0.02  # a larger share would load a slow system noticeably
 TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One reply, and how long its client waited for it."""
+    """One reply and the time that its client waited."""
 
     client_ms: float
     reply: dict[str, Any]
@@ -31,12 +31,12 @@ class Sample:
 
 
 def pause_s(latency_s: float, connections: int) -> float:
-    """Until the next request, so that there are few and they add at most MAX_LOAD_SHARE to `connections` busy ones."""
+    """Return the pause before the next request: the probe adds at most MAX_LOAD_SHARE to `connections` busy ones."""
     return max(EVERY_S - latency_s, latency_s * (1 / MAX_LOAD_SHARE / connections - 1))
 
 
 def probe(port: int, path: str, inputs: Inputs, connections: int, running: Callable[[], bool]) -> list[Sample]:
-    """One request after the other, with pauses, while `running()`; at least one."""
+    """Send one request after the other, with pauses, while `running()`; at least one."""
     samples: list[Sample] = []
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -56,9 +56,9 @@ def probe(port: int, path: str, inputs: Inputs, connections: int, running: Calla
 
 
 def parts_of(samples: list[Sample], decode_ms: float) -> Parts | None:
-    """The mean of each part over the middle half of the samples by time, so that they add up; None where unsaid.
+    """Return the mean of each part over the middle half of the samples by time, or None if replies have no parts.
 
-    Replies do not carry the time of decoding: `decode_ms` is what it takes alone.
+    Means add up, medians do not. Replies do not carry the time of decoding: `decode_ms` was measured alone.
     """
     rows = [_row(sample, decode_ms) for sample in samples if "queue_ms" in sample.reply["debug"]]
     if not rows:
@@ -68,7 +68,7 @@ def parts_of(samples: list[Sample], decode_ms: float) -> Parts | None:
 
 
 def _row(sample: Sample, decode_ms: float) -> tuple[float, ...]:
-    """Total, then the parts in the order of `Parts`."""
+    """Return the total, then the parts in the order of `Parts`."""
     elapsed_ms, debug = sample.reply["elapsed_time_ms"], sample.reply["debug"]
     known_ms = decode_ms + debug["queue_ms"] + debug["model_ms"]
     reply_ms = max(0.0, elapsed_ms - known_ms)

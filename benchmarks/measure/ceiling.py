@@ -1,7 +1,7 @@
-"""`python -m benchmarks.measure.ceiling`: what the engine does alone, in this process, as suits it best.
+"""`python -m benchmarks.measure.ceiling`: the engine alone, in this process, in its best arrangement.
 
-The same engine, model and threads as a worker's, and the same settings: one engine of all threads, or one of a thread
-each side by side, whichever is faster, at the fastest batch size. Prints one line of JSON.
+Engine, model, threads and settings are those of a worker. The arrangement is one engine with all threads, or one engine
+per thread, whichever is faster, with the fastest batch size. Prints one line of JSON.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from benchmarks.system.engine import engines_alone
 from shared.images import Images, Probabilities
 
 SIZES = (16, 32, 64, 128, 256, 512)
-SWEEP_SHARE = 0.05  # of the time asked for, per size
+SWEEP_SHARE = 0.05  # part of the time, per batch size
 TIMEOUT_S = 120
 
 
 def measure_ceiling(seconds: float) -> Ceiling:
-    """In a process of its own."""
+    """Measure in a process of its own."""
     return Ceiling(
         **run_json([sys.executable, "-m", "benchmarks.measure.ceiling", "--seconds", str(seconds)], TIMEOUT_S)
     )
@@ -36,7 +36,7 @@ Run = Callable[[Images], Probabilities]
 
 
 def images_per_s(runs: Sequence[Run], images: Images, size: int, seconds: float) -> float:
-    """Batches of `size` out of `images` for so long, by each of `runs` in a thread of its own."""
+    """Classify batches of `size` for so many seconds, each of `runs` in its own thread; return the rate."""
     batches = [images[start : start + size] for start in range(0, len(images) - size + 1, size)]
     for run in runs:
         run(batches[0])

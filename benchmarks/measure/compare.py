@@ -1,4 +1,4 @@
-"""The peers, on the same closed loops as our own route."""
+"""The peers, under the same closed loops as our own route."""
 
 import shutil
 from pathlib import Path
@@ -14,12 +14,12 @@ from benchmarks.system.processes import BenchmarkError, Process
 
 
 def measure_peers(plan: Plan, inputs: Inputs, log_dir: Path, venv: Path) -> list[PeerRun]:
-    """One after the other, each alone on the machine. One that fails says why and stops no other."""
+    """Measure one peer after the other. A peer that fails is reported with its error and stops no other."""
     return [measure_peer(peer, plan, inputs, log_dir, venv) for peer in installed_peers(venv)]
 
 
 def measure_peer(peer: Peer, plan: Plan, inputs: Inputs, log_dir: Path, venv: Path) -> PeerRun:
-    """Where it fails under some load, what it did under lighter ones still counts."""
+    """Measure one peer. If it fails under some load, its results under lighter loads still count."""
     folder = log_dir / peer.name.replace(" ", "-")
     shutil.rmtree(folder, ignore_errors=True)
     errors, singles, failure = [0.0], [], ""

@@ -1,4 +1,4 @@
-"""Singles while a job runs, against each of them alone; and small jobs that come behind a large one."""
+"""Singles while a job runs, compared with each alone, and small jobs queued behind a large job."""
 
 import time
 from pathlib import Path
@@ -10,14 +10,14 @@ from benchmarks.plan import Plan
 from benchmarks.report.results import Mixed
 from benchmarks.system.service import CLASSIFY, running
 
-LEAD_S = 0.3  # the singles are there before the job comes
+LEAD_S = 0.3  # the singles start before the job
 LONGEST_S = 600.0
 SMALL_IMAGES = 10
 SMALL_JOBS = 5
 
 
 def measure_mixed(plan: Plan, inputs: Inputs, log_dir: Path) -> Mixed:
-    """The job alone, the singles alone, then both, the singles as long as the job; then small jobs behind it."""
+    """Measure the job alone, the singles alone, both at once for as long as the job, then small jobs behind it."""
     body = idx_of(inputs.images, plan.mixed_images)
     files, connections = inputs.png_files, plan.mixed_connections
     with running(log_dir / "mixed") as service:
@@ -32,9 +32,9 @@ def measure_mixed(plan: Plan, inputs: Inputs, log_dir: Path) -> Mixed:
             job_beside = run_job(service, body, plan.mixed_images)
             stop_early(loop)
             singles_beside = loop.finish()
-        large = submit(service.port, body)
+        large = submit(service.client, body)
         small = [run_job(service, idx_of(inputs.images, SMALL_IMAGES), SMALL_IMAGES) for _ in range(SMALL_JOBS)]
-        finish_job(service.port, large, plan.mixed_images)
+        finish_job(large, plan.mixed_images)
     return Mixed(
         singles_alone=singles_alone,
         job_alone=job_alone,

@@ -1,19 +1,19 @@
-"""Ten times the load that fills the service: what is still answered, and how soon all is as before."""
+"""Ten times the load that fills the service: how much is still answered, and how soon the service recovers."""
 
 import sys
 import time
 from pathlib import Path
 
-from benchmarks.load.http_call import call
 from benchmarks.load.inputs import Inputs
 from benchmarks.load.loops import run_json
 from benchmarks.plan import Plan
 from benchmarks.report.results import Flooded, Overload
 from benchmarks.system.processes import BenchmarkError
 from benchmarks.system.service import CLASSIFY, Service, running
+from mnistified import MnistifiedError
 
 TIMES = 10
-NORMAL_MS = 100.0  # a single within that is answered normally
+NORMAL_MS = 100.0  # a single that is faster than this is answered normally
 COME_BACK_S = 60.0
 REST_S = 3.0
 DRAIN_S = 40.0  # for answers that are late: longer than a request waits in the service
@@ -21,7 +21,7 @@ SPARE_S = 20.0  # for the client to start and end
 
 
 def measure_overload(plan: Plan, inputs: Inputs, log_dir: Path) -> Overload:
-    """Full load, then ten times its connections: once each sends again at once, once it heeds `Retry-After`."""
+    """Measure full load, then ten times its connections: first without patience, then heeding `Retry-After`."""
     with running(log_dir / "overload") as service:
         flood(service, inputs, plan.full_connections, plan.warm_s)
         full = flood(service, inputs, plan.full_connections, plan.closed_s)
@@ -37,7 +37,7 @@ def measure_overload(plan: Plan, inputs: Inputs, log_dir: Path) -> Overload:
 
 
 def flood(service: Service, inputs: Inputs, connections: int, seconds: float, patient: bool = False) -> Flooded:
-    """One closed loop, then the rest until the service is as before it."""
+    """Run one closed loop, then wait until the service is as before."""
     before_mib = service.rss_mib()
     service.reset_peaks()
     command = [sys.executable, "-m", "benchmarks.load.client", "--port", str(service.port), "--path", CLASSIFY]
@@ -60,14 +60,14 @@ def flood(service: Service, inputs: Inputs, connections: int, seconds: float, pa
 
 
 def seconds_until_normal(service: Service, inputs: Inputs) -> float:
-    """From the last answer of the flood to the first single that is answered within NORMAL_MS."""
+    """Return the time until a single is answered within NORMAL_MS."""
     start_s = time.perf_counter()
     while (sent_s := time.perf_counter()) < start_s + COME_BACK_S:
         try:
-            status, _ = call(service.port, "POST", CLASSIFY, inputs.pngs[0], {"Content-Type": "image/png"})
-        except OSError:
+            service.client.classify(inputs.pngs[0])
+        except MnistifiedError:
             continue
         answered_s = time.perf_counter()
-        if status == 200 and answered_s - sent_s <= NORMAL_MS / 1e3:
+        if answered_s - sent_s <= NORMAL_MS / 1e3:
             return answered_s - start_s
     raise BenchmarkError(f"no single is answered within {NORMAL_MS:g} ms, {COME_BACK_S:g} s after the overload")

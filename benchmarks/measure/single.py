@@ -1,4 +1,4 @@
-"""Single images: closed loops of several widths on `POST /mnist/classify`, then open loops at parts of its capacity."""
+"""Single images: closed loops of several widths on `POST /mnist/classify`, then open loops at parts of the capacity."""
 
 import time
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from benchmarks.plan import Plan
 from benchmarks.report.results import OpenLoad, Single
 from benchmarks.system.service import CLASSIFY, running
 
-CpuSeconds = Callable[[], dict[str, float]]  # of each process, so far
+CpuSeconds = Callable[[], dict[str, float]]  # CPU time by process
 
 
 def measure_single(plan: Plan, inputs: Inputs, log_dir: Path) -> tuple[list[Single], list[OpenLoad]]:
-    """All of it on one fresh service, in which all may wait, the probe beside the widest loop as well."""
+    """Measure all loops on one fresh service, whose waiting room fits the widest loop and the probe."""
     decode_ms = time_decoding(inputs)
     with running(log_dir / "single", environ={"MAX_WAITING_SINGLES": str(max(plan.connections) + 1)}) as service:
         singles = [
@@ -40,7 +40,7 @@ def measure_loop(
     cpu_s: CpuSeconds,
     decode_ms: float = 0.0,
 ) -> Single:
-    """One closed loop after a warm-up of its own, with the probe beside it: the same for every system."""
+    """Warm up, then measure one closed loop together with the probe. All systems are measured this way."""
     with closed_loop(port, path, inputs.png_files, connections, plan.warm_s) as warming:
         warming.finish()
     before_s, start_s = cpu_s(), time.perf_counter()
@@ -59,7 +59,7 @@ def measure_loop(
 
 
 def time_decoding(inputs: Inputs) -> float:
-    """ms that the API's own decoding of one PNG takes with nothing beside it."""
+    """Return the ms that the API's own decoding of one PNG takes alone."""
     repeats = 10
     start_s = time.perf_counter()
     for _ in range(repeats):

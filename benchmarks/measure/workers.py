@@ -1,4 +1,4 @@
-"""Jobs with one worker and with two, one engine thread each: what a second worker adds."""
+"""Jobs with one worker and with two, one engine thread each: the gain of a second worker."""
 
 from pathlib import Path
 

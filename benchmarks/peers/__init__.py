@@ -1,1 +1,1 @@
-"""What users would otherwise pick, each as good as it gets: one file per server, run by the interpreter of its venv."""
+"""Alternatives to this service, each with its best settings: one file per server, run by the Python of its venv."""

@@ -15,7 +15,7 @@ CHOSEN = tuning()
 
 
 class RawBody:
-    """A request's body as a batch of one: `[(when it came, its bytes)]`. BentoML itself makes a file of raw bytes."""
+    """A request's body as a batch of one: `[(arrival time, bytes)]`. BentoML itself makes a file of raw bytes."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(lambda body: [(time.perf_counter(), body)])
@@ -25,7 +25,7 @@ class RawBody:
 
 
 Pngs = Annotated[list[Any], RawBody()]
-Replies = Annotated[list[Any], PlainSerializer(lambda replies: replies[0])]  # a batch of one again: the reply itself
+Replies = Annotated[list[Any], PlainSerializer(lambda replies: replies[0])]  # a batch of one: the reply itself
 
 
 @bentoml.service(
@@ -51,10 +51,10 @@ class Classify:
 
 
 def main() -> None:
-    """In this process' place: `bentoml serve`."""
+    """Replace this process by `bentoml serve`."""
     command = [sys.executable, "-m", "bentoml", "serve", "benchmarks.peers.bentoml_server:Classify"]
     command += ["--host", "127.0.0.1", "--port", str(CHOSEN.port)]
-    os.execv(command[0], command)  # noqa: S606  # no shell is wanted
+    os.execv(command[0], command)  # noqa: S606  # no shell
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which peers there are, how each is started, and the settings that it runs with."""
+"""The peers: how each is started, and its settings."""
 
 import os
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ READY_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`module` in this folder serves it; one with a `package` needs that, in the peers' own environment.
+    """`module` is its file in this folder, `package` what the peers' own environment must have.
 
-    `batches` tells whether it joins requests into batches, as this service does.
+    `batches` says whether it joins requests into batches, as this service does.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Peer:
 
 
 # Chosen by hand on 2 cores from runs of 2 s, not from every combination.
-# Mosec: 1 and 2 workers, 1 and 2 threads, batches of 1 to 128, waits from 1 ms, its least, to 5 ms. It waits for a
-# batch to fill, so that small batches suit few connections.
+# Mosec: 1 and 2 workers, 1 and 2 threads, batches of 1 to 128, waits from 1 ms, its minimum, to 5 ms. It waits until a
+# batch is full, so small batches suit few connections.
 # LitServe: 1 and 2 workers, 1 and 2 API servers, batches of 16 to 64, waits of 0 to 5 ms.
-# BentoML: 1 and 2 workers and threads, latency bounds of 100 ms, where it refuses requests, to 10,000 ms.
+# BentoML: 1 and 2 workers and threads, latency bounds of 100 ms, which makes it refuse requests, to 10,000 ms.
 # Ray Serve: 1 and 2 replicas, with and without its setting for throughput, waits of 0 and 5 ms.
-# Celery: 2 processes; nothing else was tried.
+# Celery: 2 processes only.
 PEERS = (
     Peer("Mosec, batches of 16", "mosec_server", "mosec", 2, 1, 16, 1),
     Peer("Mosec, batches of 8", "mosec_server", "mosec", 2, 1, 8, 1),
@@ -54,13 +54,13 @@ PEERS = (
 
 
 def installed_peers(venv: Path) -> list[Peer]:
-    """Those that can run here: the plain alternatives, and what is installed in `venv`."""
+    """Return the peers that can run: the plain alternatives, and the packages that `venv` has."""
     return [peer for peer in PEERS if not peer.package or any(venv.glob(f"lib/python3*/site-packages/{peer.package}"))]
 
 
 @contextmanager
 def serving(peer: Peer, venv: Path, png: bytes, log_dir: Path) -> Iterator[tuple[int, dict[str, Process]]]:
-    """(port, processes) of a peer that has answered `png`; stopped at the end. Raises BenchmarkError."""
+    """Start a peer, wait until it answers `png`, and yield (port, processes). Raises BenchmarkError."""
     with ExitStack() as stack:
         scratch = TemporaryDirectory(prefix="peer-", ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(scratch))
@@ -77,7 +77,7 @@ def serving(peer: Peer, venv: Path, png: bytes, log_dir: Path) -> Iterator[tuple
 
 
 def peer_environ(peer: Peer, port: int, folder: Path) -> dict[str, str]:
-    """Its settings; what it writes for its user or for a while goes to `folder`."""
+    """Return the peer's environment. Its home and temporary files go to `folder`."""
     return {
         **os.environ,
         "HOME": str(folder),
@@ -89,7 +89,7 @@ def peer_environ(peer: Peer, port: int, folder: Path) -> dict[str, str]:
         "PEER_THREADS": str(peer.threads),
         "PEER_BATCH_IMAGES": str(peer.batch_images),
         "PEER_WAIT_MS": str(peer.wait_ms),
-        # Nothing needs the network, and nothing is reported to anyone.
+        # No network, no usage reports.
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOME": str(folder / "bentoml"),
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -101,7 +101,7 @@ def peer_environ(peer: Peer, port: int, folder: Path) -> dict[str, str]:
 def start_celery(
     stack: ExitStack, peer: Peer, environ: dict[str, str], folder: Path, log_dir: Path
 ) -> dict[str, Process]:
-    """A Redis of its own and the worker; puts the address into `environ`."""
+    """Start a Redis and the worker; put the address into `environ`."""
     redis_port = free_port()
     environ["PEER_REDIS_URL"] = f"redis://127.0.0.1:{redis_port}/0"
     commands = {

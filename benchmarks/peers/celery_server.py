@@ -15,12 +15,12 @@ from starlette.routing import Route
 from benchmarks.peers.celery_tasks import classify_one
 from benchmarks.peers.digits import ROUTE, tuning
 
-THREADS = 256  # as many as connections: every request holds one while it waits
+THREADS = 256  # one per connection: every request holds a thread while it waits
 TIMEOUT_S = 60
 
 
 def run_task(png: bytes) -> dict[str, Any]:
-    """Blocks until the result is there."""
+    """Block until the result arrives."""
     started_s = time.perf_counter()
     pending = classify_one.delay(png)
     reply: dict[str, Any] = pending.get(timeout=TIMEOUT_S)

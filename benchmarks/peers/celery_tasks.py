@@ -15,7 +15,7 @@ app.conf.update(result_expires=60)
 
 @cache
 def engine() -> Engine:
-    """Loaded by the first task of a process, after the fork."""
+    """Load the engine in the first task of a process, after the fork."""
     return load_digits()
 
 

@@ -1,4 +1,4 @@
-"""What every peer shares with us: the model on the same engine, and with each other: the decoding and the reply.
+"""The part that all peers share: the model on our own engine, the decoding and the reply.
 
 Runs in the peers' own environment, which has numpy, Pillow and ai-edge-litert.
 """
@@ -21,7 +21,7 @@ ROUTE = "/classify"
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What a peer is run with; the choices are in `catalog.py`."""
+    """The settings of a peer, which `catalog.py` chooses."""
 
     port: int
     model_dir: Path
@@ -32,7 +32,7 @@ class Tuning:
 
 
 def tuning() -> Tuning:
-    """From the environment."""
+    """Read the settings from the environment."""
     environ = os.environ
     return Tuning(
         port=int(environ["PEER_PORT"]),
@@ -45,13 +45,13 @@ def tuning() -> Tuning:
 
 
 def load_digits() -> Engine:
-    """Our own engine: every batch size warmed and measured."""
+    """Return our own engine, with every batch size warmed up and measured."""
     chosen = tuning()
     return load_engine("litert", chosen.model_dir, chosen.threads, chosen.batch_images)
 
 
 def decode_png(data: bytes) -> Images:
-    """uint8[28,28]. Raises ValueError for another size, and what Pillow raises for no image."""
+    """Return uint8[28,28]. Raises ValueError for another size, and Pillow's errors for a bad image."""
     with Image.open(io.BytesIO(data)) as image:
         if image.size != (IMAGE_SIDE, IMAGE_SIDE):
             raise ValueError(f"expected a 28×28 image, got {image.width}×{image.height}")
@@ -59,7 +59,7 @@ def decode_png(data: bytes) -> Images:
 
 
 def classify(engine: Engine, pngs: list[bytes], started_s: list[float]) -> list[dict[str, Any]]:
-    """The replies to a batch, in order; `started_s` is when each came, by `time.perf_counter`."""
+    """Return the replies to a batch, in order. `started_s` are the arrival times, by `time.perf_counter`."""
     probabilities = engine.predict(np.stack([decode_png(png) for png in pngs]))  # float32[N,10]
     predictions = probabilities.argmax(axis=1).tolist()
     now_s = time.perf_counter()

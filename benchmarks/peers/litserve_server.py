@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from benchmarks.peers.digits import ROUTE, classify, load_digits, tuning
 
 Png = tuple[float, bytes]
-API_SERVERS = 2  # one answers less
+API_SERVERS = 2  # a single server is slower
 
 
 async def read_png(request: Request) -> bytes:

@@ -1,4 +1,4 @@
-"""Mosec, one stage: a worker decodes, predicts and encodes whole batches; its Rust front end forms them."""
+"""Mosec, one stage: a worker decodes, predicts and encodes batches that the Rust front end has formed."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ class Classify(Worker):
         return time.perf_counter(), data
 
     def forward(self, data: Any) -> Any:
-        """A list of them, but with batches of at most one, one by itself."""
+        """Classify a list of images. With a maximum batch size of one, Mosec passes the image itself."""
         if isinstance(data, tuple):
             return classify(self.engine, [data[1]], [data[0]])[0]
         started_s, pngs = zip(*data, strict=True)

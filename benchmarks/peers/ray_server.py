@@ -1,4 +1,4 @@
-"""Ray Serve: its HTTP proxy, a replica with its dynamic batching, in its setting for throughput."""
+"""Ray Serve: its HTTP proxy and a replica with dynamic batching, with its setting for throughput."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ CHOSEN = tuning()
 @serve.deployment(
     num_replicas=CHOSEN.workers,
     max_ongoing_requests=1024,
-    ray_actor_options={"num_cpus": 0.1},  # what the scheduler counts, not a limit
+    ray_actor_options={"num_cpus": 0.1},  # a number for the scheduler, not a limit
 )
 class Classify:
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Classify:
 
 
 def listen_on_loopback() -> None:
-    """In each process of Ray: a replica's own port is open on every interface otherwise."""
+    """Runs in each process of Ray: otherwise a replica's port is open on every interface."""
     import ray.serve._private.replica as replica
 
     add_port = replica.add_port_to_grpc_server
@@ -48,7 +48,7 @@ def listen_on_loopback() -> None:
 
 
 def main() -> None:
-    # Ray replaces a loopback address by one that others reach, and then listens there; it must not here.
+    # Ray would replace the loopback address by a public one and listen there.
     ray._private.services.resolve_ip_for_localhost = lambda host: host
     ray.init(
         num_cpus=len(os.sched_getaffinity(0)),

@@ -1,1 +1,1 @@
-"""From raw figures to ratios and a Markdown report."""
+"""Turns raw figures into ratios and a Markdown report."""

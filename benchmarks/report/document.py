@@ -1,10 +1,10 @@
-"""One run as Markdown: the ratios with their goals first, then what they were made of. Pure."""
+"""One run as Markdown: the ratios with their goals first, then the figures behind them. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 
-from benchmarks.report.markdown import Row, number, table, told
+from benchmarks.report.markdown import Row, number, summary, table
 from benchmarks.report.quantiles import spread
 from benchmarks.report.ratios import Ratio, all_ratios
 from benchmarks.report.results import Flooded, Job, OpenLoad, Published, Round, Run, Single
@@ -14,7 +14,7 @@ OURS = "MNISTified"
 
 
 def report(run: Run) -> str:
-    """All tables; a section that was not measured is left out."""
+    """Return all tables. Sections that were not measured are left out."""
     sections = [
         ("", describe(run)),
         ("Ratios", ratio_table(all_ratios(run))),
@@ -38,7 +38,7 @@ def describe(run: Run) -> str:
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_mib']} MiB, {machine['system']}, "
         f"Python {machine['python']}, {machine['date']}. Client and servers share the machine, over loopback. "
         f"{machine['dataset_images']} images of {machine['dataset']}. "
-        f"Medians of {len(run.rounds)} rounds (least–most); before a round, others kept at most "
+        f"Medians of {len(run.rounds)} rounds (min–max); before a round, other processes kept at most "
         f"{max(one.foreign_cores for one in run.rounds):g} cores busy.\n\n{packages}."
     )
 
@@ -48,12 +48,12 @@ def ratio_table(ratios: list[Ratio]) -> str:
     for ratio in ratios:
         goal = ratio.goal
         verdict = "" if goal is None else "met" if goal.met_by(spread(ratio.values).median) else "**missed**"
-        rows.append((ratio.label, told(ratio.values), "" if goal is None else str(goal), verdict))
+        rows.append((ratio.label, summary(ratio.values), "" if goal is None else str(goal), verdict))
     return table(("figure", "measured", "goal", ""), rows)
 
 
 def single_table(rounds: list[Round]) -> str:
-    """Ours and each peer, by connections."""
+    """Compare our service and each peer, by connections."""
     cells: dict[tuple[int, str], list[Single]] = {}
     for one in rounds:
         for name, singles in [(OURS, one.single), *((peer.name, peer.singles) for peer in one.peers)]:
@@ -63,9 +63,9 @@ def single_table(rounds: list[Round]) -> str:
         (
             str(connections),
             name,
-            told([single.load.requests_per_s for single in singles]),
-            told([single.load.p50_ms for single in singles]),
-            told([single.load.p99_ms for single in singles]),
+            summary([single.load.requests_per_s for single in singles]),
+            summary([single.load.p50_ms for single in singles]),
+            summary([single.load.p99_ms for single in singles]),
             str(sum(single.load.failed for single in singles)),
             batches([size for single in singles for size in single.batch_images]),
             cores(singles),
@@ -82,7 +82,7 @@ def parts_table(rounds: list[Round]) -> str:
     for connections, group in groupby(sorted(parts, key=lambda part: part[0]), key=lambda part: part[0]):
         measured = [part for _, part in group]
         names = ("socket_ms", "decode_ms", "queue_ms", "model_ms", "reply_ms")
-        rows.append((str(connections), *(told([getattr(part, name) for part in measured]) for name in names)))
+        rows.append((str(connections), *(summary([getattr(part, name) for part in measured]) for name in names)))
     return table(("connections", "sockets and HTTP", "decode", "queue", "model", "results and reply"), rows)
 
 
@@ -96,22 +96,22 @@ def open_table(rounds: list[Round]) -> str:
 def open_row(share: float, loads: list[OpenLoad]) -> Row:
     return (
         f"{share:.0%}",
-        told([load.wanted_per_s for load in loads]),
-        told([load.achieved_per_s for load in loads]),
-        told([load.p50_ms for load in loads]),
-        told([load.p99_ms for load in loads]),
+        summary([load.wanted_per_s for load in loads]),
+        summary([load.achieved_per_s for load in loads]),
+        summary([load.p50_ms for load in loads]),
+        summary([load.p99_ms for load in loads]),
         str(sum(load.failed for load in loads)),
-        told([load.late_p99_ms for load in loads]),
+        summary([load.late_p99_ms for load in loads]),
     )
 
 
 def job_table(rounds: list[Round]) -> str:
-    """The ceiling, jobs with the service as it comes, and jobs with one engine thread a worker."""
+    """List the ceiling, jobs with default settings, and jobs with one engine thread per worker."""
     rows: list[Row] = []
     if ceilings := [one.ceiling for one in rounds if one.ceiling]:
         label = f"the engine alone, {ceilings[0].threads} threads ({ceilings[0].engines} engines)"
         sizes = "/".join(sorted({str(ceiling.batch_images) for ceiling in ceilings}))
-        rows.append((label, f"batches of {sizes}", told([ceiling.images_per_s for ceiling in ceilings]), "", ""))
+        rows.append((label, f"batches of {sizes}", summary([ceiling.images_per_s for ceiling in ceilings]), "", ""))
     rows += job_rows("a job", [job for one in rounds for job in one.bulk])
     for workers in (1, 2):
         jobs = [job for one in rounds for job in one.workers if job.workers == workers]
@@ -122,9 +122,9 @@ def job_table(rounds: list[Round]) -> str:
 def job_rows(label: str, jobs: list[Job]) -> Iterable[Row]:
     for images, group in groupby(sorted(jobs, key=lambda job: job.images), key=lambda job: job.images):
         same = list(group)
-        memory = ", ".join(f"{name} {told([job.peak_mib[name] for job in same])}" for name in same[0].peak_mib)
-        cpu = ", ".join(f"{name} {told([job.cpu_s[name] for job in same])}" for name in same[0].cpu_s)
-        yield (label, str(images), told([job.images_per_s for job in same]), memory, cpu)
+        memory = ", ".join(f"{name} {summary([job.peak_mib[name] for job in same])}" for name in same[0].peak_mib)
+        cpu = ", ".join(f"{name} {summary([job.cpu_s[name] for job in same])}" for name in same[0].cpu_s)
+        yield (label, str(images), summary([job.images_per_s for job in same]), memory, cpu)
 
 
 def mixed_table(rounds: list[Round]) -> str:
@@ -136,10 +136,10 @@ def mixed_table(rounds: list[Round]) -> str:
     rows = [
         (
             when,
-            told([load.requests_per_s for load in loads[when]]),
-            told([load.p50_ms for load in loads[when]]),
-            told([load.p99_ms for load in loads[when]]),
-            told([job.images_per_s for job in jobs[when]]),
+            summary([load.requests_per_s for load in loads[when]]),
+            summary([load.p50_ms for load in loads[when]]),
+            summary([load.p99_ms for load in loads[when]]),
+            summary([job.images_per_s for job in jobs[when]]),
         )
         for when in loads
     ]
@@ -150,7 +150,7 @@ def overload_table(rounds: list[Round]) -> str:
     overloads = [one.overload for one in rounds if one.overload]
     kinds = {
         "full load": [each.full for each in overloads],
-        "tenfold, at once again": [each.impatient for each in overloads],
+        "tenfold, without patience": [each.impatient for each in overloads],
         "tenfold, heeding Retry-After": [each.patient for each in overloads],
     }
     rows = [overload_row(label, loads, kinds["full load"]) for label, loads in kinds.items() if loads]
@@ -162,33 +162,33 @@ def overload_row(label: str, loads: list[Flooded], full: list[Flooded]) -> Row:
     return (
         label,
         str(loads[0].connections),
-        told([load.accepted_per_s for load in loads]),
-        told([load.p50_ms for load in loads]),
-        told([load.p99_ms for load in loads]),
-        told([load.p99_ms / alone.p99_ms for load, alone in zip(loads, full, strict=True)]),
+        summary([load.accepted_per_s for load in loads]),
+        summary([load.p50_ms for load in loads]),
+        summary([load.p99_ms for load in loads]),
+        summary([load.p99_ms / alone.p99_ms for load, alone in zip(loads, full, strict=True)]),
         by_kind([load.refused for load in loads]),
-        told([load.refused_p99_ms for load in loads]),
+        summary([load.refused_p99_ms for load in loads]),
         by_kind([load.failed for load in loads]),
-        told([load.normal_s for load in loads]),
+        summary([load.normal_s for load in loads]),
         ", ".join(memory(name, loads) for name in loads[0].peak_mib),
     )
 
 
 def by_kind(counts: list[dict[str, int]]) -> str:
-    """Of all rounds together: "429: 12,345"."""
+    """Return the sums over all rounds, as "429: 12,345"."""
     total: Counter[str] = sum(map(Counter, counts), Counter())
     return ", ".join(f"{kind}: {count:,}" for kind, count in sorted(total.items())) or "0"
 
 
 def memory(name: str, loads: list[Flooded]) -> str:
-    """Of one process: before, peak and after, each the median of the rounds."""
+    """Return before, peak and after of one process, each the median of the rounds."""
     parts = ([load.before_mib[name] for load in loads], [load.peak_mib[name] for load in loads])
     figures = (*parts, [load.after_mib[name] for load in loads])
     return f"{name} {' / '.join(f'{spread(figure).median:.0f}' for figure in figures)}"
 
 
 def published_table(rounds: list[Round]) -> str:
-    """The answers of a version are the same in each round; its rate is not."""
+    """List the versions. Their answers are the same in each round, their rates are not."""
     rows: dict[tuple[str, str], list[Published]] = {}
     for one in rounds:
         for each in one.published:
@@ -202,7 +202,7 @@ def published_table(rounds: list[Round]) -> str:
                 "/".join(sorted({f"{each.correct:,}" for each in runs})),
                 f"{runs[0].images:,}",
                 "/".join(sorted({f"{each.accuracy:.2%}" for each in runs})),
-                told([each.images_per_s for each in runs]),
+                summary([each.images_per_s for each in runs]),
             )
             for key, runs in rows.items()
         ],
@@ -230,12 +230,12 @@ def switch_table(rounds: list[Round]) -> str:
 
 
 def errors(rounds: list[Round]) -> str:
-    told_errors = {peer.name: peer.error for one in rounds for peer in one.peers if peer.error}
-    return "\n\n".join(f"{name}:\n```\n{error}\n```" for name, error in told_errors.items())
+    by_peer = {peer.name: peer.error for one in rounds for peer in one.peers if peer.error}
+    return "\n\n".join(f"{name}:\n```\n{error}\n```" for name, error in by_peer.items())
 
 
 def batches(sizes: list[int]) -> str:
-    """The batches that requests were in: middle and largest."""
+    """Return the median and the largest size of the batches that requests were in."""
     return f"{percentile(sizes, 0.5):g}, at most {max(sizes)}" if sizes else ""
 
 

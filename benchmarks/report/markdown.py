@@ -7,23 +7,23 @@ from benchmarks.report.quantiles import spread
 Row = Sequence[str]
 
 
-def told(values: Sequence[float]) -> str:
-    """Median (least–most)."""
-    of = spread(values)
+def summary(values: Sequence[float]) -> str:
+    """Return "median (min–max)"."""
+    over = spread(values)
     if len(values) == 1:
-        return number(of.median)
-    return f"{number(of.median)} ({number(of.least)}–{number(of.most)})"
+        return number(over.median)
+    return f"{number(over.median)} ({number(over.min)}–{number(over.max)})"
 
 
 def number(value: float) -> str:
-    """Three digits that count, or all of a large one's."""
+    """Return three significant digits, or all digits of a large number."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
 
 def table(head: Row, rows: Sequence[Row]) -> str:
-    """Markdown; nothing for no rows."""
+    """Return a Markdown table, or nothing if there are no rows."""
     if not rows:
         return ""
     lines = [head, ["---"] * len(head), *rows]

@@ -7,11 +7,11 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of several rounds, with the least and the most."""
+    """The median of several rounds, with the smallest and the largest value."""
 
     median: float
-    least: float
-    most: float
+    min: float
+    max: float
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -22,7 +22,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def middle_half(values: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
-    """The rows between the quartiles of their first column: what a typical one looks like, without the tails."""
+    """Return the rows between the quartiles of their first column: typical rows, without the tails."""
     ordered = sorted(values)
     quarter = len(ordered) // 4
     return ordered[quarter : len(ordered) - quarter]

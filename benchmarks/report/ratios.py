@@ -1,4 +1,4 @@
-"""The ratios that this service is held to, worked out round by round. Pure."""
+"""The ratios with goals, computed round by round. Pure."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ LoadFigure = Callable[[Load], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """A bound to keep: at least so much, or at most."""
+    """A lower or an upper bound."""
 
     at_least: float | None = None
     at_most: float | None = None
@@ -31,7 +31,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One figure: its value in each round that has it. Without a goal it is told for comparison."""
+    """One figure: its value in each round that has it. A figure without a goal is listed for comparison."""
 
     label: str
     goal: Goal | None
@@ -46,7 +46,7 @@ def p50_ms(load: Load) -> float:
     return load.p50_ms
 
 
-# connections, label, what makes a peer the best, the figure compared, the goal
+# (connections, label, merit that selects the best peer, figure to compare, goal)
 COMPARED: tuple[tuple[int, str, LoadFigure, LoadFigure, Goal], ...] = (
     (1, "1 connection: p50 over the best peer's", lambda load: -load.p50_ms, p50_ms, Goal(at_most=0.25)),
     *(
@@ -55,11 +55,15 @@ COMPARED: tuple[tuple[int, str, LoadFigure, LoadFigure, Goal], ...] = (
     ),
 )
 
-ACCURACY = {"cnn": 0.9975, "cnn-small": 0.996, "cnn-accurate": 0.9985}  # of the newest version of each, in LiteRT
+ACCURACY = {
+    "cnn": 0.9975,
+    "cnn-small": 0.996,
+    "cnn-accurate": 0.9985,
+}  # goals for the newest version of each, in LiteRT
 
 
 def all_ratios(run: Run) -> list[Ratio]:
-    """Every figure with a goal that this run has measured."""
+    """Return every ratio that this run has measured."""
     ratios = [
         *bulk_ratios(run.rounds),
         *single_ratios(run.rounds),
@@ -73,9 +77,9 @@ def all_ratios(run: Run) -> list[Ratio]:
 
 
 def service_errors(run: Run) -> dict[str, float]:
-    """By path, the largest difference to the engine's own probabilities."""
-    beside = [single.max_error for one in run.rounds for single in one.single]
-    return run.max_error | ({"singles under load": max(beside)} if beside else {})
+    """Return the largest difference to the engine's own probabilities, by path."""
+    loaded = [single.max_error for one in run.rounds for single in one.single]
+    return run.max_error | ({"singles under load": max(loaded)} if loaded else {})
 
 
 def peer_errors(rounds: list[Round]) -> dict[str, float]:
@@ -97,23 +101,23 @@ def bulk_ratios(rounds: list[Round]) -> list[Ratio]:
 
 
 def single_ratios(rounds: list[Round]) -> list[Ratio]:
-    """Against the best peer that batches, and, without a goal, against the best of all where that is another."""
+    """Compare with the best peer that batches, and, without a goal, with the best peer of all if it is another."""
     ratios = []
     for connections, label, merit, figure, goal in COMPARED:
         batching = best_peer(rounds, connections, merit)
         best = best_peer(rounds, connections, merit, batching_only=False)
         for name, bound in ((batching, goal), (best, None)):
             if name and (bound or name != batching):
-                told = f"single, {label} ({name})"
-                ratios.append(_ratio(told, bound, rounds, _over_peer(name, connections, figure)))
+                full_label = f"single, {label} ({name})"
+                ratios.append(_ratio(full_label, bound, rounds, _over_peer(name, connections, figure)))
     return ratios
 
 
 def other_ratios(rounds: list[Round]) -> list[Ratio]:
     sizes = sorted({job.images for one in rounds for job in one.workers})
     return [
-        _ratio("mixed: singles' p99 beside a job over their own", Goal(at_most=5), rounds, _mixed_p99),
-        _ratio("mixed: a job's images/s beside singles over its own", Goal(at_least=0.75), rounds, _mixed_rate),
+        _ratio("mixed: singles' p99 during a job over singles' p99 alone", Goal(at_most=5), rounds, _mixed_p99),
+        _ratio("mixed: a job's images/s during singles over the job alone", Goal(at_least=0.75), rounds, _mixed_rate),
         _ratio("mixed: a job of 10 images behind that job, seconds", Goal(at_most=1), rounds, _small_behind_s),
         *(
             _ratio(f"bulk {size // 1000}k, two workers over one", Goal(at_least=1.6), rounds, _second_worker(size))
@@ -127,8 +131,8 @@ def other_ratios(rounds: list[Round]) -> list[Ratio]:
 def version_ratios(rounds: list[Round]) -> list[Ratio]:
     return [
         *(
-            _ratio(f"accuracy of the newest {name}", Goal(at_least=least), rounds, _newest_accuracy(name))
-            for name, least in ACCURACY.items()
+            _ratio(f"accuracy of the newest {name}", Goal(at_least=goal), rounds, _newest_accuracy(name))
+            for name, goal in ACCURACY.items()
         ),
         _ratio("promotion under load: failed requests", Goal(at_most=0), rounds, _of_switch("failed")),
         _ratio("promotion under load: answers of another version", Goal(at_most=0), rounds, _of_switch("misnamed")),
@@ -138,7 +142,7 @@ def version_ratios(rounds: list[Round]) -> list[Ratio]:
 
 
 def best_peer(rounds: list[Round], connections: int, merit: LoadFigure, batching_only: bool = True) -> str:
-    """The peer with the highest median `merit` over all rounds; "" where none was measured."""
+    """Return the peer with the highest median `merit` over all rounds, "" if no peer was measured."""
     merits: dict[str, list[float]] = {}
     for one in rounds:
         for peer in one.peers:
@@ -151,7 +155,7 @@ def best_peer(rounds: list[Round], connections: int, merit: LoadFigure, batching
 
 
 def median_rate(jobs: list[Job], images: int, workers: int = 1) -> float | None:
-    """images/s of the jobs of this size in one round."""
+    """Return the median images/s of the jobs of this size in one round."""
     rates = [job.images_per_s for job in jobs if job.images == images and job.workers == workers]
     return median(rates) if rates else None
 
@@ -197,12 +201,12 @@ def _over_peer(name: str, connections: int, figure: LoadFigure) -> PerRound:
 
 
 def _small_behind_s(one: Round) -> float | None:
-    """Of several small jobs, the slowest."""
+    """Return the time of the slowest small job."""
     return max(job.seconds for job in one.mixed.small_behind) if one.mixed else None
 
 
 def _overload_p99(one: Round) -> float | None:
-    """The worse one of the two crowds."""
+    """Return the worse ratio of the two overloads."""
     if one.overload is None:
         return None
     crowds = (one.overload.impatient, one.overload.patient)
@@ -245,7 +249,7 @@ def _switch_p99(one: Round) -> float | None:
 
 
 def _canary_off(one: Round) -> float | None:
-    """Of the binomial that chance draws the answers from."""
+    """Return the distance from the expected share, in standard deviations of the binomial."""
     if one.switch is None:
         return None
     requests, share = one.switch.canary_requests, one.switch.canary_percent / 100

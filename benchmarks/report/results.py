@@ -1,4 +1,4 @@
-"""What a run measured, as it goes into the JSON file. Times are wall times, memory is MiB (2**20 bytes)."""
+"""The results of a run, as the JSON file holds them. Times are wall times, memory is in MiB (2**20 bytes)."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceiling:
-    """The engine alone in a process of its own: `engines` side by side, sharing `threads`, with the fastest batches."""
+    """The engine alone in a process of its own: `engines` share `threads`, with the fastest batch size."""
 
     images_per_s: float
     batch_images: int
@@ -51,9 +51,9 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenLoad:
-    """Requests at a fixed rate, each timed from when it was due, so that what a slow answer delays is counted.
+    """Requests at a fixed rate, each timed from when it was due, which counts the delays of slow answers.
 
-    `late_p99_ms` is how late the client itself was in sending: it is part of `p50_ms` and `p99_ms`.
+    `late_p99_ms` is the delay of the client itself, which is part of `p50_ms` and `p99_ms`.
     """
 
     share_of_capacity: float
@@ -67,7 +67,7 @@ class OpenLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Where the time of a request went, in order; they add up to what the client saw."""
+    """The parts of a request's time, in order. Their sum is the time that the client saw."""
 
     socket_ms: float  # client to endpoint and back: sockets, HTTP, waiting for the event loop
     decode_ms: float
@@ -78,22 +78,22 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
-    """One closed loop on `POST /mnist/classify`, with what a slow probe beside it saw.
+    """One closed loop on `POST /mnist/classify`, and the observations of the slow probe during the loop.
 
-    `batch_images` are the sizes of the batches that the probe's images were in; empty where a system does not say.
-    `max_error` is the largest difference between a probability that the probe got and the engine's own.
+    `batch_images` are the sizes of the batches that the probe's images were in, empty if a system does not report them.
+    `max_error` is the largest difference between the probe's probabilities and the engine's own.
     """
 
     load: Load
     parts: Parts | None
     batch_images: list[int]
     max_error: float
-    cpu_cores: dict[str, float]  # of each process, in cores kept busy
+    cpu_cores: dict[str, float]  # busy cores by process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixed:
-    """Singles and a job, each alone and both at once; and small jobs, one after the other, behind such a job."""
+    """Singles and a job, each alone and both at once, and small jobs, one after the other, behind such a job."""
 
     singles_alone: Load
     job_alone: Job
@@ -104,16 +104,16 @@ class Mixed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flooded:
-    """A closed loop that tells answers from refusals. `refused` is by status, `failed` by status or by what broke.
+    """A closed loop under overload. `refused` is by status, `failed` by status or by the kind of failure.
 
-    `normal_s` is from its end to the first single answered normally. Memory is that of each process.
+    `normal_s` is the time from its end to the first single that is answered normally. Memory is by process.
     """
 
     connections: int
-    patient: bool  # waited for Retry-After where it was refused
+    patient: bool  # waited for Retry-After after a refusal
     seconds: float
     accepted: int
-    p50_ms: float  # of what was accepted
+    p50_ms: float  # for accepted requests
     p99_ms: float
     refused_p99_ms: float
     refused: dict[str, int]
@@ -130,7 +130,7 @@ class Flooded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overload:
-    """Full load, and ten times its connections: sending again at once, and heeding Retry-After."""
+    """Full load, and ten times its connections: without patience, and heeding Retry-After."""
 
     full: Flooded
     impatient: Flooded
@@ -155,10 +155,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """`changes` of which version a model means, under load. `during` is from the first until a second after the last.
+    """`changes` of an alias under load. `during` is from the first change until a second after the last.
 
-    `misnamed` answers name another version than the one that was promoted before they were asked for. Of
-    `canary_requests` after a canary was set to `canary_percent`, it answered `canary_answers`.
+    `misnamed` answers name another version than the one that was promoted before the request. The canary answered
+    `canary_answers` of the `canary_requests` after it was set to `canary_percent`.
     """
 
     changes: int
@@ -177,20 +177,20 @@ class Switch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerRun:
-    """One peer in one round; `error` says why where it has no figures."""
+    """One peer in one round. `error` says why figures are missing."""
 
     name: str
     batches: bool  # joins requests into batches
     singles: list[Single] = field(default_factory=list)
-    max_error: float = 0.0  # of its probabilities against our engine's
+    max_error: float = 0.0  # largest difference to the probabilities of our engine
     error: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
 class Round:
-    """One round; a section that did not run left its field empty.
+    """One round. The fields of sections that did not run are empty.
 
-    `foreign_cores` were kept busy by others before it began: figures of a busy machine mean little.
+    `foreign_cores` were busy with other processes before the round: figures of a busy machine mean little.
     """
 
     foreign_cores: float
@@ -217,5 +217,5 @@ class Run:
 
 
 def to_json_content(run: Run) -> dict[str, Any]:
-    """Every round as it was measured."""
+    """Return the raw figures of every round."""
     return asdict(run)

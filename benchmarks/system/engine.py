@@ -1,4 +1,4 @@
-"""The engine as a worker with this environment loads it, for what measures it or compares with it."""
+"""The engine as a worker with this environment loads it."""
 
 import os
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from worker.engine import Engine, choose_kind, load_engine, replicate
 
 
 def engine_alone() -> tuple[Engine, int]:
-    """The engine of the default model with all of a worker's threads, and how many those are."""
+    """Return the engine of the default model with all of a worker's threads, and the number of threads."""
     settings = load_settings(os.environ)
     threads = engine_threads(settings)
     return load_engine(choose_kind(settings.engine), default_model_dir(), threads), threads
 
 
 def engines_alone() -> tuple[list[list[Callable[[Images], Probabilities]]], int]:
-    """The ways to use a worker's threads, each as what runs side by side; and how many threads those are."""
+    """Return the arrangements of a worker's threads, each a list of engines in parallel, and the number of threads."""
     engine, threads = engine_alone()
     arrangements: list[list[Callable[[Images], Probabilities]]] = [[engine.runtime.run]]
     if engine.kind == "litert" and threads > 1:
@@ -28,6 +28,6 @@ def engines_alone() -> tuple[list[list[Callable[[Images], Probabilities]]], int]
 
 
 def default_model_dir() -> Path:
-    """Of the version that a request without `?model=` gets."""
+    """Return the folder of the version that answers requests without `?model=`."""
     settings = load_settings(os.environ)
     return load_version(open_registry(settings.models_dir, settings.models_cache_dir), settings.default_model).directory

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine that the figures were measured on."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 
 def describe_machine() -> dict[str, Any]:
-    """CPU, cores, memory, Python, versions of what the service is made of, the date."""
+    """Return CPU, cores, memory, Python, package versions and the date."""
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
@@ -26,7 +26,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def busy_cores(seconds: float = 1.0) -> float:
-    """How many cores are busy, or taken by the host of a virtual machine, over so long from now."""
+    """Return how many cores are busy, or taken by the host of a virtual machine, during the next `seconds`."""
     before_s = _busy_s()
     time.sleep(seconds)
     return (_busy_s() - before_s) / seconds

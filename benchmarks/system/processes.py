@@ -1,4 +1,4 @@
-"""Processes that a measurement starts: their output in a file, their use of memory and CPU, and their certain end."""
+"""Processes of a measurement: their output goes to a file, their memory and CPU are read, and they always end."""
 
 import os
 import signal
@@ -20,12 +20,14 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class BenchmarkError(Exception):
-    """A measurement that cannot be made. The message says why."""
+    """A measurement is not possible. The message says why."""
 
 
 class Process:
-    """A child in a session of its own, so that Ctrl-C reaches it through us alone. Leaving the `with` ends it, and
-    whatever it has started."""
+    """A child in a session of its own, so that Ctrl-C does not reach it directly.
+
+    Leaving the `with` ends it with all of its descendants.
+    """
 
     def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str], log_dir: Path) -> None:
         self.name = name
@@ -53,7 +55,7 @@ class Process:
         return self._popen.pid
 
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
-        """Raises BenchmarkError, with the end of its output, when it ends before or is never ready."""
+        """Wait until `ready()`. Raises BenchmarkError with the last lines if the process ends or is too slow."""
         deadline_s = time.monotonic() + timeout_s
         while not ready():
             ended = self._popen.poll() is not None
@@ -62,36 +64,36 @@ class Process:
             time.sleep(POLL_S)
 
     def tail(self) -> str:
-        """The last lines of its output."""
+        """Return the last lines of the output."""
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-TAIL_LINES:])
 
     def reset_peak(self) -> None:
-        """Count the peak of its memory anew from here, where the kernel permits that."""
+        """Start to measure the memory peak again from here, if the kernel permits that."""
         try:
             Path(f"/proc/{self.pid}/clear_refs").write_text("5")
         except PermissionError:
             return
 
     def peak_mib(self) -> float:
-        """The most memory that it has held at once."""
-        return self._memory_mib("VmHWM:")
+        """Return the peak memory (RSS)."""
+        return self._status_mib("VmHWM:")
 
     def rss_mib(self) -> float:
-        """Memory that it holds now."""
-        return self._memory_mib("VmRSS:")
+        """Return the current memory (RSS)."""
+        return self._status_mib("VmRSS:")
 
-    def _memory_mib(self, field: str) -> float:
+    def _status_mib(self, field: str) -> float:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith(field):
                 return int(line.split()[1]) * 1024 / MIB
         raise BenchmarkError(f"{self.name} has ended:\n{self.tail()}")
 
     def cpu_s(self) -> float:
-        """CPU time of it and of all that descends from it and still runs."""
+        """Return the CPU time of the process and of its running descendants."""
         return sum(_cpu_ticks(pid) for pid, _ in [(self.pid, ""), *descendants(self.pid)]) / TICKS_PER_S
 
     def stop(self) -> None:
-        """TERM, then wait; KILL what does not go, and what it leaves behind."""
+        """Send TERM and wait, then KILL the process if it still runs, and its descendants."""
         family = descendants(self.pid)
         if self._popen.poll() is None:
             self._popen.terminate()
@@ -101,12 +103,12 @@ class Process:
             self._popen.kill()
             self._popen.wait()
         for pid, started in family:
-            if _started(pid) == started:  # still the same process, not another with its number
+            if _started(pid) == started:  # still the same process, not another one with this pid
                 os.kill(pid, signal.SIGKILL)
 
 
 def descendants(pid: int) -> list[tuple[int, str]]:
-    """(pid, start time) of every process that descends from `pid`, in whatever session."""
+    """Return (pid, start time) of every descendant of `pid`, in any session."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and (fields := _stat(int(entry.name))):
@@ -121,7 +123,7 @@ def descendants(pid: int) -> list[tuple[int, str]]:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on (`man 5 proc`); empty for a process that has ended."""
+    """Return the fields of /proc/PID/stat from the third on (`man 5 proc`), none for a process that has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The service as it is run: Redis, the API and workers as real processes on ports of their own."""
+"""The real service: Redis, the API and workers, on free ports."""
 
 import os
 import tempfile
@@ -12,6 +12,7 @@ from benchmarks.load.http_call import call
 from benchmarks.system.processes import BIN, ROOT, Process
 from deploy.local import free_port
 from deploy.redis_server import find_redis_server, redis_command
+from mnistified import Client
 
 CLASSIFY = "/mnist/classify"
 READY_S = 60.0
@@ -20,10 +21,11 @@ READY_S = 60.0
 class Service:
     """`processes` by name: redis, api, worker-1, …"""
 
-    def __init__(self, port: int, redis_port: int, processes: dict[str, Process]) -> None:
+    def __init__(self, port: int, redis_port: int, processes: dict[str, Process], client: Client) -> None:
         self.port = port
         self.redis_port = redis_port
         self.processes = processes
+        self.client = client
 
     @property
     def workers(self) -> int:
@@ -45,9 +47,9 @@ class Service:
 
 @contextmanager
 def running(log_dir: Path, workers: int = 1, environ: Mapping[str, str] | None = None) -> Iterator[Service]:
-    """Ready on entering: the API has heard of every worker. All of it is stopped at the end.
+    """Start the service, yield it once the API knows every worker, and stop it at the end.
 
-    `environ` are settings beyond those of this process. Raises BenchmarkError when something does not start.
+    `environ` adds settings to those of this process. Raises BenchmarkError if a process does not start.
     """
     with ExitStack() as stack:
         data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-redis-")))
@@ -70,17 +72,18 @@ def running(log_dir: Path, workers: int = 1, environ: Mapping[str, str] | None =
             processes[name] = stack.enter_context(Process(name, command, settings, log_dir))
         for process in processes.values():
             process.wait_until(lambda: _workers_ready(api_port) == workers, READY_S)
-        yield Service(api_port, redis_port, processes)
+        client = Client(f"http://127.0.0.1:{api_port}", key="", timeout_s=120.0, retries=0, trust_env=False)
+        yield Service(api_port, redis_port, processes, stack.enter_context(client))
 
 
 def worker_command(name: str) -> list[str]:
-    """As in the Procfile."""
+    """Return the command of the Procfile."""
     command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo", "--hostname", f"{name}@%h"]
     return [*command, "--loglevel", "warning", "--without-mingle", "--without-gossip"]
 
 
 def _workers_ready(port: int) -> int:
-    """How many workers the API has heard of; none while it does not answer."""
+    """Return how many workers the API knows, 0 while it does not answer."""
     try:
         status, content = call(port, "GET", "/readyz", timeout_s=5)
     except OSError:

@@ -1,4 +1,4 @@
-"""What every system is sent."""
+"""The inputs of every system."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""Where the time of a request went, out of what its reply says."""
+"""The parts of a request's time, read from the reply."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def test_the_slowest_and_the_fastest_quarter_do_not_count() -> None:
     assert parts.socket_ms == pytest.approx(2.0)
 
 
-def test_a_system_that_does_not_say_has_no_parts() -> None:
+def test_a_reply_without_times_has_no_parts() -> None:
     assert parts_of([sample(5.0)], decode_ms=0.1) is None
 
 

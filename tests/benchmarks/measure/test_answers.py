@@ -22,15 +22,15 @@ def test_the_same_answer_has_no_error() -> None:
     assert single_error(reply(3, 3), expected(3)) == 0.0
 
 
-def test_another_images_answer_is_found_out() -> None:
+def test_the_answer_to_another_image_is_an_error() -> None:
     assert single_error(reply(4, 4), expected(3)) > 0.8
 
 
-def test_a_prediction_that_its_probabilities_belie_is_wrong_without_bound() -> None:
+def test_a_prediction_that_contradicts_its_probabilities_is_an_infinite_error() -> None:
     assert single_error(reply(3, 5), expected(3)) == math.inf
 
 
-def test_missing_answers_are_wrong_without_bound() -> None:
+def test_missing_answers_are_an_infinite_error() -> None:
     two = np.stack([expected(1), expected(2)])
     assert largest_error(two[:1], two) == math.inf
     assert largest_error([[math.nan] * 10, two[1]], two) == math.inf

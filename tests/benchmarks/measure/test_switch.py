@@ -1,4 +1,4 @@
-"""What counts as an answer of the wrong version, and the two versions that are switched between."""
+"""Answers of the wrong version are counted; both versions are copies of one."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from shared.models import registry
 CHANGES = [Change(0.0, 1.0, OLD), Change(5.0, 6.0, NEW)]
 
 
-def test_after_a_change_was_told_and_before_the_next_only_its_version_is_right() -> None:
+def test_between_two_changes_only_one_version_is_right() -> None:
     assert misnamed([Answer(1.5, 2.0, "cnn@1"), Answer(6.5, 7.0, "cnn@2")], CHANGES) == 0
     assert misnamed([Answer(1.5, 2.0, "cnn@2"), Answer(6.5, 7.0, "cnn@1"), Answer(6.5, 7.0, "other@2")], CHANGES) == 3
 
 
-def test_during_a_change_either_version_is_right_and_what_failed_is_counted_elsewhere() -> None:
+def test_during_a_change_both_versions_are_right_and_failures_do_not_count() -> None:
     answers = [Answer(4.0, 5.5, "cnn@1"), Answer(4.0, 5.5, "cnn@2"), Answer(5.5, 6.5, "cnn@1"), Answer(7.0, 8.0, "")]
     assert misnamed(answers, CHANGES) == 0
 

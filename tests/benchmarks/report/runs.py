@@ -1,4 +1,4 @@
-"""Runs as they could have been measured, made up."""
+"""Made-up runs."""
 
 from benchmarks.report.results import (
     Ceiling,
@@ -19,7 +19,7 @@ from benchmarks.report.results import (
 
 
 def load(connections: int, requests: int = 1000, p50_ms: float = 1.0, p99_ms: float = 3.0) -> Load:
-    """Of one second."""
+    """Return a load that lasted one second."""
     return Load(
         connections=connections,
         requests=requests,
@@ -52,7 +52,7 @@ def job(images: int, images_per_s: float = 10_000, workers: int = 1, peak_mib: f
 
 
 def flooded(connections: int, p99_ms: float = 10.0, failed: int = 0) -> Flooded:
-    """Of two seconds."""
+    """Return a load that lasted two seconds."""
     return Flooded(
         connections=connections,
         patient=False,
@@ -77,7 +77,7 @@ def published(model: str, correct: int, engine: str = "litert") -> Published:
 
 
 def one_round(ours_per_s: int = 3000, bulk_per_s: float = 9_500) -> Round:
-    """Every section; of the peers, `slow` (100/s) and `fast` (1,000/s) batch, `direct` does not."""
+    """Return a round with every section. The peers `slow` (100/s) and `fast` (1,000/s) batch, `direct` does not."""
     return Round(
         foreign_cores=0.0,
         ceiling=Ceiling(images_per_s=10_000, batch_images=64, threads=2, engines=2),

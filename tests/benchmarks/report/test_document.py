@@ -1,9 +1,9 @@
-"""The report: ratios first, what was not measured left out."""
+"""The report: ratios first, without the sections that were not measured."""
 
 import pytest
 
 from benchmarks.report.document import report
-from benchmarks.report.markdown import number, told
+from benchmarks.report.markdown import number, summary
 from benchmarks.report.results import Round, to_json_content
 from tests.benchmarks.report.runs import one_round, run_of
 
@@ -16,10 +16,10 @@ def test_the_machine_comes_first_then_the_ratios() -> None:
     assert len(headings) == 10
 
 
-def test_a_goal_is_told_met_or_missed_with_the_spread() -> None:
+def test_a_goal_is_met_or_missed_and_has_the_spread() -> None:
     text = report(run_of(one_round(bulk_per_s=9_500), one_round(bulk_per_s=8_000), one_round(bulk_per_s=8_500)))
     assert "| bulk 10k, images/s over the ceiling | 0.85 (0.8–0.95) | ≥ 0.9 | **missed** |" in text
-    assert "| mixed: singles' p99 beside a job over their own | 4 (4–4) | ≤ 5 | met |" in text
+    assert "| mixed: singles' p99 during a job over singles' p99 alone | 4 (4–4) | ≤ 5 | met |" in text
 
 
 def test_every_system_has_a_row_for_each_number_of_connections() -> None:
@@ -29,9 +29,9 @@ def test_every_system_has_a_row_for_each_number_of_connections() -> None:
     assert "broken:\n```\nwas never ready\n```" in text
 
 
-def test_an_overload_tells_what_was_refused_and_what_failed() -> None:
+def test_an_overload_lists_refusals_and_failures() -> None:
     text = report(run_of(one_round(), one_round()))
-    row = next(line for line in text.splitlines() if line.startswith("| tenfold, at once again | 2560 |"))
+    row = next(line for line in text.splitlines() if line.startswith("| tenfold, without patience | 2560 |"))
     assert "| 2,000 (2,000–2,000) |" in row
     assert "| 3 (3–3) | 429: 3,000 |" in row
     assert "| closed: 4 |" in row
@@ -40,13 +40,13 @@ def test_an_overload_tells_what_was_refused_and_what_failed() -> None:
     assert "| overload: p99 of what is accepted over full load's | 3 (3–3) |" in text
 
 
-def test_versions_are_told_by_engine_and_the_newest_in_litert_is_held_to_the_goal() -> None:
+def test_versions_are_listed_by_engine_and_the_newest_in_litert_has_the_goal() -> None:
     text = report(run_of(one_round(), one_round()))
     assert "| cnn@10 | tensorflow | 5,600,000 | 9,990 | 10,000 | 99.90% | 15,000 (15,000–15,000) |" in text
     assert "| accuracy of the newest cnn | 0.997 (0.997–0.997) | ≥ 0.9975 | **missed** |" in text
 
 
-def test_a_switch_tells_what_it_cost_and_how_far_the_canary_was_off_its_share() -> None:
+def test_a_switch_lists_its_cost_and_the_canarys_distance_from_its_share() -> None:
     text = report(run_of(one_round()))
     assert "| 4 | 20,000 | 0 | 1 | 2 / 2.5 | 5 / 7.5 | 11 | 399 of 7,600: 5.25% for 5 % |" in text
     assert "| promotion under load: p99 during over before | 1.5 | ≤ 2 | met |" in text
@@ -73,13 +73,13 @@ def test_all_tables_are_tables() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(12345.6, "12,346"), (99.96, "100"), (0.1234, "0.123"), (5, "5"), (2.98e-8, "2.98e-08")]
 )
-def test_numbers_have_the_digits_that_count(value: float, text: str) -> None:
+def test_numbers_have_their_significant_digits(value: float, text: str) -> None:
     assert number(value) == text
 
 
 def test_one_value_has_no_spread() -> None:
-    assert told([5.0]) == "5"
-    assert told([5.0, 7.0, 6.0]) == "6 (5–7)"
+    assert summary([5.0]) == "5"
+    assert summary([5.0, 7.0, 6.0]) == "6 (5–7)"
 
 
 def test_the_json_has_every_round() -> None:

@@ -5,9 +5,9 @@ import pytest
 from benchmarks.report.quantiles import middle_half, spread
 
 
-def test_a_spread_has_median_least_and_most() -> None:
+def test_a_spread_has_median_minimum_and_maximum() -> None:
     of = spread([3.0, 1.0, 2.0])
-    assert (of.median, of.least, of.most) == (2, 1, 3)
+    assert (of.median, of.min, of.max) == (2, 1, 3)
 
 
 def test_no_values_have_no_spread() -> None:

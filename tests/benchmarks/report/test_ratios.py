@@ -1,4 +1,4 @@
-"""Each goal of the service, worked out round by round."""
+"""The ratios and goals, computed round by round."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_the_best_peer_is_best_by_its_median() -> None:
     assert best_peer([one_round()], 64, lambda load: load.requests_per_s) == ""
 
 
-def test_a_faster_peer_that_does_not_batch_is_told_too_without_a_goal() -> None:
+def test_a_faster_peer_that_does_not_batch_is_listed_without_a_goal() -> None:
     found = ratio("single, 1 connection: p50 over the best peer's (direct)", one_round())
     assert found.values == [pytest.approx(1.25)]
     assert found.goal is None

@@ -1,4 +1,4 @@
-"""Whatever a measurement starts ends with it."""
+"""Every process that a measurement starts ends with it."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ def python(code: str, log_dir: Path) -> Process:
     return Process("python", [sys.executable, "-c", code], os.environ, log_dir)
 
 
-def test_what_a_process_has_started_ends_with_it_even_in_a_session_of_its_own(tmp_path: Path) -> None:
+def test_descendants_end_with_their_process_even_in_sessions_of_their_own(tmp_path: Path) -> None:
     with python(PARENT_OF_A_DAEMON, tmp_path) as process:
         process.wait_until(lambda: process.tail() != "", timeout_s=10)
         child = int(process.tail())
@@ -33,14 +33,14 @@ def test_what_a_process_has_started_ends_with_it_even_in_a_session_of_its_own(tm
 
 
 def alive(pid: int) -> bool:
-    """Not a zombie either, that waits for somebody to take note."""
+    """Return whether the process runs. A zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
 
-def test_one_that_ends_before_it_is_ready_tells_its_last_lines(tmp_path: Path) -> None:
+def test_the_error_for_a_process_that_ends_before_it_is_ready_has_its_last_lines(tmp_path: Path) -> None:
     with (
         python("raise SystemExit('no such setting')", tmp_path) as process,
         pytest.raises(BenchmarkError, match="python ended:\nno such setting"),
