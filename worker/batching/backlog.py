@@ -1,4 +1,4 @@
-"""The entries a worker holds that wait for their batch, and who waits for them."""
+"""The queue of held entries that wait for a batch, and the threads that wait for it."""
 
 import threading
 from typing import Protocol
@@ -8,28 +8,28 @@ from shared.contract.model_ref import ModelRef
 from worker.batching.order import Queues
 from worker.delivery import Delivery, Slice
 
-# Of a model that wait for a version to be loaded; then no more are pulled. Of jobs, less: other workers are to have a
-# part, and whoever cancels a job, or stops this worker, does not wait for what is parked here.
+# Maximum images of a model that wait for a version to load. Beyond it no more are pulled. The limit for jobs is lower,
+# so that other workers get a share, and cancelling a job or stopping this worker does not wait for parked images.
 PARKED_IMAGES: dict[Lane, int] = {"interactive": 16_384, "bulk": 2_048}
 
 
 class Versions(Protocol):
-    """What the backlog asks of the engines."""
+    """The part of the engine pool that the backlog uses."""
 
     def max_images(self, ref: str) -> int:
-        """Of one batch of that version now; 0 while it is not loaded, so that what waits for it waits on."""
+        """Return the current batch size limit of a version. It is 0 while the version is not loaded."""
         ...
 
     def reserve(self, ref: str) -> int:
-        """The same, for a batch that is formed now: until it has run, the version stays loaded."""
+        """Return `max_images` and keep the version loaded until the batch that is formed now has run."""
         ...
 
 
 class Backlog:
-    """The deliveries that no batch has taken whole, shared by the threads that pull and those that run models.
+    """The deliveries with images that no batch has taken, shared by the threads that pull and those that run models.
 
-    What waits for a version that is not loaded is passed over, and counts apart: it holds up nobody else until it is
-    very much.
+    Deliveries of a version that is not loaded are skipped and counted separately. They delay no other version until
+    there are PARKED_IMAGES of them.
     """
 
     def __init__(self, versions: Versions, at_a_time: int, bulk_entry_images: int) -> None:
@@ -43,21 +43,21 @@ class Backlog:
         self._closed = False
 
     def put(self, deliveries: list[Delivery]) -> bool:
-        """Whether the versions of all of them are loaded."""
+        """Add deliveries. Returns whether the versions of all of them are loaded."""
         with self._ready:
             for delivery in deliveries:
                 self._queues.add(delivery)
-            self._ready.notify(len(deliveries))  # no more threads than there may be batches
+            self._ready.notify(len(deliveries))  # there are at most as many batches as deliveries
             return all(self._versions.max_images(ref) for ref in {delivery.entry.model for delivery in deliveries})
 
     def wait(self) -> bool:
-        """Block until something can be run. False once the backlog is closed and nothing is left."""
+        """Block until a batch can be formed. Returns False once the backlog is closed and empty."""
         with self._ready:
             self._ready.wait_for(lambda: self._runnable() or (self._closed and not self._queues))
             return bool(self._queues)
 
     def take(self) -> list[Slice]:
-        """The next batch, of a version that is reserved for it; empty where there is nothing to run now."""
+        """Return the next batch and reserve its version. The batch is empty if nothing can run now."""
         with self._ready:
             batch: list[Slice] = []
             for ref in self._queues.in_order():
@@ -72,35 +72,35 @@ class Backlog:
             return batch
 
     def loaded(self) -> None:
-        """Some version is loaded now, or never will be: what waits for it can be run."""
+        """Wake the waiting threads because a version was loaded, or failed to load."""
         with self._ready:
             self._ready.notify_all()
             self._room.notify_all()
 
     @property
     def idle(self) -> bool:
-        """Whether no batch could be formed now."""
+        """Return whether no batch can be formed now."""
         with self._ready:
             return not self._runnable()
 
     def waiting(self) -> list[str]:
-        """Versions of which entries wait, loaded or not, in the order of their turns."""
+        """Return the versions that entries wait for, loaded or not, in the order of their next batches."""
         with self._ready:
             return self._queues.in_order()
 
     def wait_for_room(self, lane: Lane, model: str) -> bool:
-        """Block until a model has room in the lane; False once the backlog is closed."""
+        """Block until a model has room in the lane. Returns False once the backlog is closed."""
         with self._room:
             self._room.wait_for(lambda: self._closed or self._has_room(lane, model))
             return not self._closed
 
     def has_room(self, lane: Lane, model: str) -> bool:
-        """Whether fewer images of a model wait than keep every engine busy until the next pull."""
+        """Return whether more images of a model are needed to keep every engine busy until the next pull."""
         with self._room:
             return self._has_room(lane, model)
 
     def close(self) -> None:
-        """Let what waits be taken, and nobody wait any longer."""
+        """End all waits. Deliveries that are in the backlog can still be taken."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()
@@ -110,9 +110,9 @@ class Backlog:
         return any(self._versions.max_images(ref) for ref in self._queues.in_order())
 
     def _has_room(self, lane: Lane, model: str) -> bool:
-        """Enough in hand that no engine waits for a pull, and no more: the rest is for the other workers.
+        """Return whether to pull more. Enough so that no engine waits for a pull; the rest is for other workers.
 
-        What waits for a version that is being loaded counts apart: it keeps no engine busy.
+        Images of a version that is being loaded count separately, because they keep no engine busy.
         """
         images = parked_images = room_images = 0
         for ref, count in self._queues.images(lane).items():

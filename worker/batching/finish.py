@@ -1,4 +1,7 @@
-"""Write the results of whole entries, acknowledge them, wake whoever waits: a script each, one pipeline a batch."""
+"""Writes results of whole entries, acknowledges the entries and wakes waiting requests.
+
+One script runs per entry, and one pipeline per batch.
+"""
 
 import time
 from collections import Counter
@@ -15,19 +18,19 @@ from worker.batching.suspects import dead_letter
 from worker.delivery import Delivery
 from worker.reporting.metrics import Metrics
 
-MAX_LAYERS = 32  # blobs kept; they are for whoever waits, and a large model's have megabytes
+MAX_LAYERS = 32  # blobs kept, for clients that wait for them: those of a large model have megabytes
 FINISH = Script.read(Path(__file__).with_suffix(".lua"))
 
 
 def log_end(delivery: Delivery, done: int, failed: int, expired: int, created_ms: int) -> None:
-    """Of a job whose last entry this was."""
+    """Log the end of a job. `delivery` was its last entry."""
     entry = delivery.entry
     counts = {"done": done, "failed": failed, "expired": expired}
     log_finished(entry.uid, entry.request_id(0), counts, time.time() - created_ms / 1e3)
 
 
 class Finisher:
-    """Blocks while Redis is away, as its client retries; writing twice is harmless."""
+    """Writes results. Blocks while Redis is unreachable, because its client retries: writing twice is harmless."""
 
     def __init__(self, client: Client, worker_name: str, metrics: Metrics, settings: Settings) -> None:
         self._client = client
@@ -36,7 +39,7 @@ class Finisher:
         self._settings = settings
 
     def finish(self, deliveries: list[Delivery]) -> int:
-        """Write complete deliveries; returns how many of them another worker had finished before."""
+        """Write complete deliveries. Returns how many of them another worker had already finished."""
         if not deliveries:
             return 0
         calls = list(map(self._call, deliveries))

@@ -18,12 +18,12 @@ from worker.delivery import Delivery
 
 logger = logging.getLogger(__name__)
 
-ASK_AFTER_US = 100_000  # about what an API waits before it listens whether a client is still there
+ASK_AFTER_US = 100_000  # about the time after which the API checks whether the client of a request is still connected
 RawEntry = tuple[bytes, Mapping[bytes, bytes], int]  # entry id, fields, attempt
 
 
 class HeldEntries:
-    """Every entry pulled or taken over comes in by `deliver`; all methods may be called from any thread.
+    """The entries that were pulled or taken over and have no result yet. Any thread may call any method.
 
     `load` is called when an entry waits for a version that is not loaded.
     """
@@ -44,9 +44,9 @@ class HeldEntries:
             return list(self._held.values())
 
     def deliver(self, stream: str, lane: Lane, entries: Iterable[RawEntry]) -> None:
-        """Put entries into the backlog, but for what nobody waits for and what is set aside.
+        """Put entries into the backlog, except cancelled entries and images that go to the dead letters.
 
-        Blocks while Redis is away. An entry that is held already is left alone.
+        Blocks while Redis is unreachable. Skips entries that are already held.
         """
         delivered = []
         for entry_id, fields, attempt in entries:
@@ -83,7 +83,7 @@ class HeldEntries:
             return _key(delivery) in self._held
 
     def _is_over(self, delivery: Delivery) -> bool:
-        """Whether the chunk's job is cancelled, expired or gone, so that running it would be for nobody."""
+        """Return whether the chunk's job is cancelled, expired or gone, so that nobody needs its results."""
         if delivery.entry.chunk is None:
             return False
         job = keys.job(delivery.entry.uid)
@@ -91,7 +91,7 @@ class HeldEntries:
         return model is None or finished_ms is not None
 
     def _drop_unwanted(self, deliveries: list[Delivery]) -> None:
-        """Singles whose clients went away are not run. Asked only of entries that had the time for it."""
+        """Mark the singles whose clients disconnected. Only entries older than ASK_AFTER_US can have some."""
         now_us = time.time_ns() // 1000
         old = [
             delivery
@@ -111,7 +111,7 @@ class HeldEntries:
     def _discard(
         self, stream: str, lane: Lane, entry_id: bytes, fields: Mapping[bytes, bytes], error: EntryError
     ) -> None:
-        """What is no entry names nobody to tell: it is logged, and taken off the stream and its count."""
+        """Log an invalid entry and remove it from the stream and its counts. It names no client to notify."""
         logger.error("discarding %s of %s: %s", entry_id.decode(), stream, error)
         model = stream.removeprefix(keys.PREFIX).split(":")[1]
         images = len(fields.get(PIXELS_FIELD, b"")) // IMAGE_BYTES

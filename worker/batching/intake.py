@@ -1,6 +1,6 @@
-"""Pulling entries from the streams, so that the next pull overlaps the running batch.
+"""Pulls entries from the streams, while the previous batch runs.
 
-A thread for each model and lane: one that has no room, or nothing, holds up no other.
+Each model and lane has its own thread, so that one without room or without entries delays no other.
 """
 
 import logging
@@ -19,12 +19,12 @@ from worker.watchdog import Pulse
 logger = logging.getLogger(__name__)
 
 BLOCK_MS = 1000  # below the client's socket time-out, and the longest that a stop waits for a pull
-# Of each stream: where several shards have something, a pull brings an entry of each, which is their turns.
+# Per stream: if several shards have entries, a pull takes one of each, so that shards are served evenly.
 ENTRIES_PER_PULL: dict[Lane, int] = {"interactive": 8, "bulk": 1}
 
 
 def ensure_groups(client: Client, models: Sequence[str]) -> None:
-    """Make the streams and the consumer group of each model, where they are not there."""
+    """Create the missing streams and consumer groups of models."""
     for model in models:
         for lane in LANES:
             for stream in keys.streams(model, lane):
@@ -36,7 +36,7 @@ def ensure_groups(client: Client, models: Sequence[str]) -> None:
 
 
 class Intake:
-    """`pull_forever` blocks in Redis while there is nothing, and in the backlog while there is no room."""
+    """Pulls the entries of one model and lane. Blocks in Redis for entries, and in the backlog for room."""
 
     def __init__(
         self,
@@ -67,11 +67,11 @@ class Intake:
             except ResponseError as error:
                 if "NOGROUP" not in str(error):
                     raise
-                logger.warning("the streams are gone, making them anew")
+                logger.warning("the streams are gone, creating them again")
                 ensure_groups(self._client, [self._model])
 
     def pull(self, block_ms: int) -> None:
-        """Read the lane's streams once. Blocks for up to `block_ms`, and while Redis is away."""
+        """Read the lane's streams once. Blocks for up to `block_ms`, and while Redis is unreachable."""
         reply = self._client.execute_command(
             *("XREADGROUP", "GROUP", keys.GROUP, self._consumer),
             *("COUNT", ENTRIES_PER_PULL[self.lane], "BLOCK", block_ms),

@@ -1,4 +1,4 @@
-"""One bad image fails alone, never its batch."""
+"""Isolates a bad image, so that it fails alone and not with its batch."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ from shared.images import CLASSES, Images, Probabilities
 def predict_isolating(
     predict: Callable[[Images], Probabilities], images: Images
 ) -> tuple[Probabilities, dict[int, str]]:
-    """float32[N,10], and the reason for each position that got no answer (its row is zeros).
+    """Return float32[N,10], and the reason for each position without an answer, whose row is zeros.
 
-    A batch that raises is tried again in halves until the image that raises stands alone; a row that is not finite is a
-    fault of its image.
+    A batch that raises is run again in halves until the image that raises is alone. A row that is not finite is a fault
+    of its image.
     """
     try:
         probabilities = predict(images)

@@ -1,4 +1,4 @@
-"""Leases: an entry belongs to the worker that it was delivered to until it goes unrenewed for the lease's length."""
+"""Leases on entries: an entry belongs to its worker until the worker has not renewed the lease for LEASE_MS."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,27 +15,28 @@ from worker.batching.held_entries import HeldEntries, RawEntry
 logger = logging.getLogger(__name__)
 
 RENEW = Script.read(Path(__file__).with_name("renew.lua"))
-TAKEOVERS_PER_TICK = 8  # of each stream; the rest goes to the next tick, or to another worker
-STALE_CONSUMER_LEASES = 10  # a consumer that was silent for so many leases and owns nothing is forgotten
+TAKEOVERS_PER_TICK = 8  # per stream; the rest is left to the next tick or to another worker
+STALE_CONSUMER_LEASES = 10  # a consumer that is silent for this many leases and owns nothing is deleted
 
 
 def take_duties(client: Client, models: Sequence[str], duty_ms: int) -> list[str]:
-    """Those of `models` whose streams are this worker's to look after now: of all workers, one in `duty_ms`.
+    """Return the models whose expired leases this worker should reclaim now. One worker per model does in `duty_ms`.
 
-    Each looking at each stream would cost Redis more, with hundreds of workers, than their work. Raises redis' errors.
+    If each of hundreds of workers checked every stream, Redis would spend more time on checks than on their work.
+    Raises redis' errors.
     """
     with client.pipeline(transaction=False) as pipeline:
         for model in models:
             pipeline.set(keys.duty(model), 1, nx=True, px=duty_ms)
         try:
             taken = pipeline.execute()
-        except OutOfMemoryError:  # a full Redis drains by what is finished: nobody's duty may be missed then
+        except OutOfMemoryError:  # entries must be reclaimed, because a full Redis drains by finishing them
             return list(models)
     return [model for model, mine in zip(models, taken, strict=True) if mine]
 
 
 class Leases:
-    """Renews what this worker holds and takes over what another let lapse. Used by one thread."""
+    """Renews the leases of this worker's entries and takes over entries whose lease expired. For one thread."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class Leases:
         self.takeovers = 0
 
     def renew(self) -> None:
-        """Must run several times a lease."""
+        """Renew the leases of all held entries. Call it several times per lease."""
         held: dict[str, list[bytes]] = {}
         for delivery in self._deliveries.held():
             held.setdefault(delivery.stream, []).append(delivery.entry_id)
@@ -62,7 +63,7 @@ class Leases:
             self._client.eval(*call)
 
     def take_over(self) -> None:
-        """Claim entries whose lease lapsed, with their count of attempts."""
+        """Claim entries whose lease expired, with their number of attempts."""
         for stream, lane in self._streams():
             _, claimed, *_ = self._client.xautoclaim(
                 stream, keys.GROUP, self._consumer, self._lease_ms, count=TAKEOVERS_PER_TICK
@@ -78,7 +79,7 @@ class Leases:
                 self._deliveries.deliver(stream, lane, lapsed)
 
     def forget_stale_consumers(self) -> None:
-        """Consumers are named after processes: drop those that are long gone and own nothing."""
+        """Delete the consumers of processes that ended long ago and own nothing."""
         for stream, _ in self._streams():
             for consumer in self._client.xinfo_consumers(stream, keys.GROUP):
                 silent = consumer["idle"] > STALE_CONSUMER_LEASES * self._lease_ms

@@ -1,4 +1,4 @@
-"""The order in which batches form: versions in turn, interactive images first, bulk fills up."""
+"""The order in which batches form: one version per round, interactive images first, bulk images fill up."""
 
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from worker.delivery import Delivery, Slice
 
 
 class Queues:
-    """Deliveries by lane and version. A version whose last batch is the longest ago has its turn first."""
+    """Deliveries by lane and version. The version that was least recently in a batch comes first."""
 
     def __init__(self) -> None:
         self._waiting: dict[Lane, dict[str, deque[Delivery]]] = {lane: {} for lane in LANES}
@@ -25,11 +25,11 @@ class Queues:
         self._images[delivery.lane][ref] += delivery.entry.count
 
     def images(self, lane: Lane) -> Mapping[str, int]:
-        """How many wait, of each version of which any do."""
+        """Return the number of waiting images of each version that has any."""
         return {ref: self._images[lane][ref] for ref in self._waiting[lane]}
 
     def in_order(self) -> list[str]:
-        """Versions that wait: those with interactive images first, then by their last turn."""
+        """Return the versions that wait: those with interactive images first, then by their last round."""
         refs: dict[str, None] = {}
         for lane in LANES:
             refs |= dict.fromkeys(sorted(self._waiting[lane], key=lambda ref: self._last_round.get(ref, 0)))

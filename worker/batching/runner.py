@@ -1,4 +1,4 @@
-"""Running the model: a batch out of the backlog, one pass, the answers back to where they came from."""
+"""Runs batches: takes a batch from the backlog, runs the model, and writes each answer to its entry."""
 
 import logging
 import time
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What came of a batch: `images` and `probabilities` have a row for each position in `live`, slice by slice."""
+    """The result of a batch. `images` and `probabilities` have a row for each position in `live`, slice by slice."""
 
     live: list[Sequence[int]]
     images: Images
@@ -40,9 +40,9 @@ class _Run:
 
 
 class Runner:
-    """One thread's: `run` until the backlog is closed and empty. No batch ends it, short of ending the process.
+    """Runs batches in one thread until the backlog is closed and empty. No error of a batch ends the thread.
 
-    `answered` is told of each batch whose results are written: its version, and its images and answers but for faults.
+    `answered` is called after the results of a batch are written, with its version, images and answers, without faults.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Runner:
     def _predict_one_by_one(
         self, predict: Callable[[Images], Probabilities], suspect: Delivery, positions: Sequence[int], images: Images
     ) -> tuple[Probabilities, dict[int, str]]:
-        """Redis knows which image is under way, so that a death is the fault of that one alone."""
+        """Tell Redis before each image which one runs, so that only that image is blamed if the worker dies."""
         probabilities = np.zeros((len(images), CLASSES), np.float32)
         faults: dict[int, str] = {}
         survived: int | None = None
@@ -139,7 +139,7 @@ class Runner:
 
 
 def positions_alive(part: Slice, now_ms: float) -> Sequence[int]:
-    """Positions in the entry that have no fault yet and whose deadline has not passed."""
+    """Return the positions in the entry that have no fault yet and whose deadline has not passed."""
     deadlines_ms, faults = part.delivery.entry.deadlines_ms, part.delivery.faults
     alive = range(part.start, part.stop)
     if not deadlines_ms and not faults:
@@ -152,9 +152,9 @@ def positions_alive(part: Slice, now_ms: float) -> Sequence[int]:
 
 
 def look_inside(engine: Engine, delivery: Delivery, images: Images) -> Probabilities:
-    """`engine.predict` for a verbose entry; what its layers made of the image stays with the delivery.
+    """Run a verbose entry. Stores the outputs of the layers in the delivery.
 
-    Layers that cannot be had keep nobody from an answer: their reason is kept instead.
+    If the layers fail, the image still gets its answer, and the reason is stored instead.
     """
     if not len(images):
         return engine.predict(images)
@@ -170,7 +170,7 @@ def look_inside(engine: Engine, delivery: Delivery, images: Images) -> Probabili
 
 
 def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
-    """uint8[N,28,28] of all images still alive; a lone whole slice is not copied."""
+    """Return uint8[N,28,28] of the images in `live`. A single whole slice is not copied."""
     parts = [
         part.images if len(alive) == part.count else part.delivery.entry.images[alive]
         for part, alive in zip(batch, live, strict=True)
@@ -179,7 +179,7 @@ def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
 
 
 def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
-    """Write each answer to its own delivery and position; returns the deliveries that this made complete."""
+    """Write each answer to its delivery and position. Returns the deliveries that are complete now."""
     predictions = run.probabilities.argmax(axis=1).astype(np.uint8)
     complete = []
     row = 0
@@ -199,7 +199,7 @@ def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
 def _answer(
     part: Slice, alive: Sequence[int], predictions: npt.NDArray[np.uint8], probabilities: Probabilities
 ) -> None:
-    """Who was not alive, and had no fault before, expired."""
+    """Write the answers of a slice. Images that are not in `alive` and have no fault have expired."""
     delivery = part.delivery
     positions = slice(part.start, part.stop) if len(alive) == part.count else alive
     delivery.predictions[positions] = predictions
@@ -215,7 +215,7 @@ def _fail(delivery: Delivery, position: int, reason: str) -> None:
 
 
 def _account(part: Slice, run: _Run) -> None:
-    """An entry cut over several batches tells the model's time for all of them, and the size of the largest."""
+    """Add a batch to its entry: an entry in several batches has the sum of their times, and the largest size."""
     delivery = part.delivery
     if not delivery.answered:
         delivery.queue_ms = _queue_ms(part, run)

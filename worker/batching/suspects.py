@@ -1,7 +1,7 @@
-"""Entries that were delivered again: maybe one of their images killed the worker that had them.
+"""Entries that were delivered again, because one of their images may have killed the worker that had them.
 
-Such an entry is run image by image, and Redis knows which one is under way. When the worker dies then, the next one
-counts that death against that image alone. An image that has killed as often as it may is set aside.
+Such an entry is run image by image, and Redis knows which image runs. If the worker dies, the next worker blames that
+image alone. An image that was blamed MAX_ATTEMPTS times is moved to the dead-letter stream.
 """
 
 import logging
@@ -19,7 +19,7 @@ from worker.delivery import Delivery
 logger = logging.getLogger(__name__)
 
 TTL_S = 86_400
-GIVE_UP_FACTOR = 10  # an entry that was delivered so many times MAX_ATTEMPTS is set aside whole
+GIVE_UP_FACTOR = 10  # after this many times MAX_ATTEMPTS, all images of an entry become dead letters
 # A worker that was running an image when it lost the entry seems to have died of that image.
 # Returns the deaths of all images.
 BLAME = Script(
@@ -58,14 +58,14 @@ redis.call('EXPIRE', suspect, ttl_s)
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """An image that was set aside, as it goes onto its stream."""
+    """An image for the dead-letter stream."""
 
     header: bytes
     pixels: bytes
 
 
 def set_aside(delivery: Delivery, deaths: dict[int, int], max_attempts: int) -> list[int]:
-    """Positions that have killed as often as they may; the first death, in company, counts for all of the entry."""
+    """Return the positions that become dead letters. The first death counts for all images of the entry."""
     if delivery.attempt > GIVE_UP_FACTOR * max_attempts:
         return [position for position in range(delivery.entry.count) if position not in delivery.faults]
     alone = max(1, max_attempts - 1)
@@ -92,7 +92,7 @@ def dead_letter(delivery: Delivery, position: int, reason: str, now_ms: int) -> 
 
 
 class Suspects:
-    """Blocks while Redis is away, as its client retries. Raises redis' errors otherwise."""
+    """Blames images for the deaths of workers. Blocks while Redis is unreachable, because its client retries."""
 
     def __init__(self, client: Client, consumer: str, max_attempts: int) -> None:
         self._client = client
@@ -100,22 +100,22 @@ class Suspects:
         self._max_attempts = max_attempts
 
     def judge(self, delivery: Delivery) -> None:
-        """Fail the images of a delivery that are set aside, and have its others run one by one."""
+        """Fail the images of a delivery that become dead letters."""
         told = self._client.eval(*BLAME(suspect=self._key(delivery)))
         deaths = {int(position): int(count) for position, count in zip(told[::2], told[1::2], strict=True)}
         for position in set_aside(delivery, deaths, self._max_attempts):
-            reason = f"set aside after {deaths.get(position, 0) + 1} attempts that no worker survived"
+            reason = f"moved to the dead letters after {deaths.get(position, 0) + 1} attempts that no worker survived"
             if delivery.attempt > GIVE_UP_FACTOR * self._max_attempts:
-                reason = f"set aside: its entry was delivered {delivery.attempt} times, which no worker survived"
+                reason = f"moved to the dead letters: no worker survived {delivery.attempt} deliveries of its entry"
             about = fields(request_id=delivery.entry.request_id(position))
             logger.error("image %d of entry %s: %s", position, delivery.entry.uid, reason, extra=about)
             delivery.faults[position] = ("failed", reason)
             delivery.set_aside.append(position)
 
     def mark(self, delivery: Delivery, survived: int | None, position: int | None) -> None:
-        """Must be called before the image at `position` is run, and after the last one, with None for it.
+        """Store which image runs. Call it before each image, and with `position` None after the last one.
 
-        `survived` is the position that this worker marked before; None: this is its first.
+        `survived` is the position that this worker marked before, or None for its first.
         """
         call = MARK(
             suspect=self._key(delivery),

@@ -1,4 +1,4 @@
-"""What waits is run when its version is loaded, nobody is let wait for long, and no more is pulled than can be run."""
+"""Entries run when their version is loaded, nobody waits for long, and no more is pulled than can be run."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Results are written once, whoever comes first, together with what they count."""
+"""Results are written once, by the first worker that finishes, together with their counts."""
 
 import logging
 import time

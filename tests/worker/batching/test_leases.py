@@ -1,4 +1,4 @@
-"""Leases against a real Redis: what lapses is taken over, what is renewed is not, what keeps failing is given up."""
+"""Leases in a real Redis: expired ones are taken over, renewed ones are not, images that kill workers are failed."""
 
 import threading
 
@@ -130,7 +130,7 @@ def test_an_image_that_killed_three_workers_is_set_aside_and_its_neighbours_are_
     worker = taken_over(client, worker, "worker-4")
     (delivery,) = worker.deliveries.held()
     assert delivery.set_aside == [1]
-    assert delivery.faults == {1: ("failed", "set aside after 3 attempts that no worker survived")}
+    assert delivery.faults == {1: ("failed", "moved to the dead letters after 3 attempts that no worker survived")}
 
 
 def test_a_worker_that_was_only_slow_takes_the_blame_off_the_image_that_it_survived(client: Client) -> None:
@@ -239,7 +239,7 @@ def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: C
 
 
 def wait_until_idle(client: Client) -> None:
-    """Until every consumer has been silent for a millisecond of Redis's own clock."""
+    """Wait until every consumer has been silent for a millisecond of Redis's own clock."""
     while min(consumer["idle"] for consumer in client.xinfo_consumers(STREAM, keys.GROUP)) < 1:
         client.ping()
 

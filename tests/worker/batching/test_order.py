@@ -1,4 +1,4 @@
-"""How batches form: interactive first, bulk fills up, one version each, versions in turn, nothing twice."""
+"""Batches form in order: interactive first, bulk fills up, one version each, one version per round, nothing twice."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ def queues(*deliveries: Delivery) -> Queues:
 
 
 def take(waiting: Queues, max_images: int = 64) -> Cuts:
-    """The batch of the version whose turn it is."""
+    """Return the batch of the version that is next."""
     return [(part.delivery, part.start, part.stop) for part in waiting.next_batch(waiting.in_order()[0], max_images)]
 
 
