@@ -7,13 +7,16 @@ WORKERS ?= 1
 TRAINER ?= 0
 SECONDS ?= 60
 TESTS_AT_ONCE ?= 2
+PYTEST = $(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
+# Collecting these takes seconds, and none of their tests is fast.
+NOT_COLLECTED := --ignore=tests/browser --ignore=tests/api/routes/openapi/test_schemathesis.py -p no:schemathesis
 MODEL ?= cnn
 comma := ,
 GPU := $(if $(wildcard /dev/nvidia0),gpu)
 REQUIREMENTS := pyproject.toml requirements/constraints.txt $(wildcard requirements/*.txt client/requirements*.txt)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt
 
-.PHONY: help run test check audit train fast-train data evaluate qa bench bench-peers faults check-metrics hostile fuzz wheel docs clean
+.PHONY: help run check lint fast-tests test test-all coverage audit train fast-train data evaluate qa bench bench-peers faults check-metrics hostile fuzz wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,15 +24,25 @@ help: ## list the targets
 run: $(VENV)/$(if $(filter 1,$(TRAINER)),.trainer,.run)-installed ## start Redis, the API, a worker (WORKERS=3: three), callbacks, Flower (TRAINER=1: a trainer; TASKS=1: the worker for Celery tasks)
 	@$(PY) -m deploy.local --workers $(WORKERS) $(if $(filter 1,$(TRAINER)),--trainer) $(if $(filter 1,$(TASKS)),--door)
 
-test: $(VENV)/.all-installed ## run all tests, with a coverage report
-	$(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+check: $(VENV)/.all-installed ## run lint, types and the fast tests
+	@$(MAKE) --no-print-directory -j 2 lint fast-tests
 
-check: $(VENV)/.all-installed ## run lint, types, the fast tests, and the audit
+lint: $(VENV)/.all-installed ## check format, lint and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(PY) -m pytest -q -m "not slow" -n $(TESTS_AT_ONCE) --dist loadfile
-	$(PY) -m tools.audit
+
+fast-tests: $(VENV)/.all-installed ## run only the tests of `make check`
+	$(PYTEST) -q -m "not slow and not long" $(NOT_COLLECTED)
+
+test: $(VENV)/.all-installed ## run all tests except the long ones
+	$(PYTEST) -m "not long"
+
+test-all: $(VENV)/.all-installed ## run all tests, including the long ones, and every example of the property tests
+	WIDE_TESTS=1 $(PYTEST)
+
+coverage: $(VENV)/.all-installed ## report which lines `make test` runs in pytest's own process (not in the API and the workers)
+	$(PYTEST) -m "not long" --cov --cov-report=term:skip-covered
 
 audit: $(VENV)/.all-installed ## list known vulnerabilities of the pinned dependencies, if the registry has advisories
 	$(PY) -m tools.audit

@@ -1,22 +1,58 @@
-"""What every test may ask for: a Redis, a running system, the MNIST test set."""
+"""Fixtures for every test: a Redis, a running system, the MNIST test set. Also the order of tests, and the final check
+that no test has left a process running."""
 
 import os
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from xdist.scheduler import LoadFileScheduling
 
 from shared.config.settings import load_settings
 from shared.data.dataset import Split, find_mnist_dir, load_split
+from tests.support.leftovers import MARK, find_leftovers
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
 
+# These tests load TensorFlow, which takes seconds and hundreds of megabytes in each process that does.
+TENSORFLOW_TESTS = ("tests/training/", "tests/worker/engine/", "tests/api/versions/test_layers.py")
+LEFTOVER_GRACE_S = 10
+
+
+class TensorFlowInOneProcess(LoadFileScheduling):  # type: ignore[misc]
+    """Runs each file of tests in one process, and every file that loads TensorFlow in the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tensorflow" if nodeid.startswith(TENSORFLOW_TESTS) else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> TensorFlowInOneProcess:
+    return TensorFlowInOneProcess(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # xdist's worker processes inherit the mark
+        os.environ[MARK] = str(uuid.uuid4())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if a process that a test started outlives it."""
+    if hasattr(session.config, "workerinput"):
+        return
+    leftovers = find_leftovers(os.environ[MARK], LEFTOVER_GRACE_S)
+    if leftovers:
+        print("\nTests left these processes running:", *leftovers, sep="\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow ones first: begun last, a file of them would keep one process busy while the others have no work."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Put slow tests first: a slow file that starts last would keep one process busy while the others are idle."""
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, not item.nodeid.startswith(TENSORFLOW_TESTS)))
 
 
 @pytest.fixture(scope="session", autouse=True)

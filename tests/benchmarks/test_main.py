@@ -15,6 +15,7 @@ def benchmarks(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=55)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_quick_run_measures_and_reports(tmp_path: Path) -> None:
     done = benchmarks("--quick", "--rounds", "1", "--sections", "ceiling,bulk,single", "--out", str(tmp_path))
@@ -37,6 +38,7 @@ def test_an_unknown_section_is_refused_by_name() -> None:
     assert "no section speed" in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_promotion_and_a_canary_are_measured_on_request(tmp_path: Path) -> None:
     done = benchmarks("--quick", "--rounds", "1", "--sections", "switch", "--out", str(tmp_path))

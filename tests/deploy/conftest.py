@@ -6,17 +6,15 @@ from pathlib import Path
 import pytest
 
 from deploy.local import free_port
-from tests.support.processes import Process
-from tests.support.proxy import Proxy, start_api
+from tests.support.proxy import Proxy, another_api
 from tests.support.system import System
 
 
 @pytest.fixture(scope="session")
 def other_api(system: System) -> Iterator[int]:
     port = free_port()
-    process: Process = start_api(system, port)
-    yield port
-    process.stop()
+    with another_api(system, port):
+        yield port
 
 
 @pytest.fixture(scope="session")

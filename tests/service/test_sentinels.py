@@ -116,6 +116,7 @@ def test_the_master_is_killed_under_load_and_nothing_that_was_replicated_is_lost
         assert secret not in system.api.output + system.workers["worker-1"].output
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_a_master_that_falls_silent_is_left_and_takes_nothing_back_when_it_returns(group: RedisGroup) -> None:
     """As one whose machine was cut off: no connection of it is closed."""
@@ -139,6 +140,7 @@ def test_a_master_that_falls_silent_is_left_and_takes_nothing_back_when_it_retur
         assert system.workers["worker-1"].status is None
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_a_master_without_its_replica_takes_nothing_and_its_workers_wait(group: RedisGroup) -> None:
     """`min-replicas-to-write`: what would be lost with the master is not accepted."""

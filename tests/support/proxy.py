@@ -3,15 +3,14 @@
 import contextlib
 import io
 import os
-import shutil
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
-import pytest
 
 from deploy.local import free_port
 from tests.support.processes import BIN, ROOT, Process
@@ -23,11 +22,9 @@ READY_S = 20
 
 
 class Proxy:
-    """nginx in front of `api_ports`; `environ` is start.sh's. Skips the test where there is no nginx."""
+    """nginx in front of `api_ports`; `environ` is start.sh's."""
 
     def __init__(self, folder: Path, api_ports: list[int], environ: dict[str, str] | None = None) -> None:
-        if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
-            pytest.skip("no nginx on this machine")
         self.run_dir = folder / "run"
         self.certificate_dir = folder / "certificate"
         self.certificate_dir.mkdir(parents=True, exist_ok=True)
@@ -72,11 +69,15 @@ class Proxy:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
-def start_api(system: System, port: int) -> Process:
-    """One more API process of the same system."""
+@contextlib.contextmanager
+def another_api(system: System, port: int) -> Iterator[Process]:
+    """Run one more API process of the same system."""
     process = Process([str(BIN / "python"), "-m", "api"], {**system.environ, "API_PORT": str(port)})
-    process.wait_for_line("Application startup complete", API_READY_S)
-    return process
+    try:
+        process.wait_for_line("Application startup complete", API_READY_S)
+        yield process
+    finally:
+        process.stop()
 
 
 def array_of(images: int) -> bytes:

@@ -14,10 +14,11 @@ from PIL import Image, ImageDraw, PngImagePlugin
 from api.images.decode import Picture, decode_image, read_picture
 from shared.errors import BadImage
 from shared.images import Images
+from tests.support.thoroughness import examples
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")  # as in service: pytest takes the module's own filter away
 
-bounded = settings(max_examples=150, deadline=None, database=None)
+bounded = settings(max_examples=examples(150), deadline=None, database=None)
 
 
 def drawn_digit() -> Image.Image:
@@ -231,7 +232,7 @@ def test_random_bytes_raise_bad_image_and_nothing_else(start: bytes, rest: bytes
     assert pixels_or_none(start + rest) is None
 
 
-@settings(bounded, max_examples=600)
+@settings(bounded, max_examples=examples(600))
 @given(
     data=st.sampled_from(list(FILES.values())),
     changes=st.lists(st.tuples(st.integers(0, 999), st.binary(min_size=1, max_size=4)), min_size=1, max_size=6),

@@ -12,6 +12,7 @@ from api.images.decode import decode_image
 from api.images.plain_png import plain_pixels
 from shared.errors import BadImage
 from tests.api.images.test_decode import DIGIT, FILES, PIXELS, file_of
+from tests.support.thoroughness import examples
 from tools.fuzz.corpus_images import png as png_of
 from tools.fuzz.corpus_images import png_chunk
 
@@ -36,7 +37,7 @@ def test_a_file_as_pillow_writes_it_is_plain() -> None:
     assert plain_pixels(PLAIN) == PIXELS.tobytes()
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=examples(200), deadline=None, database=None)
 @given(ROWS, arrays(np.uint8, 28, elements=st.integers(0, 4)), st.integers(0, 9))
 def test_all_filters_and_levels_are_read_as_pillow_reads_them(rows: Bytes, filters: Bytes, level: int) -> None:
     rows[:, 0] = filters

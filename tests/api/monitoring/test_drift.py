@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from api.monitoring.drift import added_up, chance, describe, distance, reference_of
 from shared.contract.drift_histograms import BINS
+from tests.support.thoroughness import examples
 
 EVEN = [0.1] * 10
 STEEP = [0.0, 0.0, 0.0, 0.001, 0.002, 0.003, 0.006, 0.018, 0.07, 0.9]
@@ -23,7 +24,7 @@ def test_the_distance_is_the_square_root_of_the_divergence_in_bits() -> None:
     assert distance([3, 0], [0.5, 0.5]) == pytest.approx(np.sqrt(divergence))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(*[st.lists(st.integers(0, 1000), min_size=4, max_size=4).filter(any) for _ in range(3)])
 def test_the_distance_is_a_metric(one: list[int], two: list[int], three: list[int]) -> None:
     shares = [[count / sum(each) for count in each] for each in (one, two, three)]

@@ -20,6 +20,7 @@ from shared.data.dataset import Split
 from shared.errors import BadParameter, BadUpload, NotFound
 from tests.api.routes.test_classify import png
 from tests.support.system import System
+from tests.support.thoroughness import examples
 
 Request = dict[str, Any]
 
@@ -27,7 +28,7 @@ Request = dict[str, Any]
 NUMBERS = st.none() | st.booleans() | st.floats() | st.text() | st.integers(-20, 20) | st.integers()
 
 
-@settings(max_examples=300, deadline=None, database=None, derandomize=True)
+@settings(max_examples=examples(300), deadline=None, database=None, derandomize=True)
 @given(st.binary(max_size=50) | st.dictionaries(st.sampled_from(["start", "stop", "step"]), NUMBERS))
 def test_a_range_is_within_the_test_set_or_refused(asked: bytes | dict[str, Any]) -> None:
     body = asked if isinstance(asked, bytes) else json.dumps(asked).encode()

@@ -19,10 +19,11 @@ from tests.api.uploads.test_arrays import IMAGES, idx, npy, npy_of_shape
 from tests.api.uploads.test_body import SIZES, collect, in_pieces
 from tests.api.uploads.test_multipart import CONTENT_TYPE, multipart
 from tests.api.uploads.test_ndjson import ndjson
+from tests.support.thoroughness import examples
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL", "ignore:::numpy")
 
-bounded = settings(max_examples=200, deadline=None, database=None)
+bounded = settings(max_examples=examples(200), deadline=None, database=None)
 
 LIMITS = Limits(chunk_images=4, job_images=1000, image_bytes=5000, upload_bytes=1 << 20, unpack_ratio=200)
 OF_FILES: dict[str, Callable[[Files], bytes]] = {"zip": zipped, "tar": tarred, "ndjson": ndjson, "multipart": multipart}
@@ -210,7 +211,7 @@ def test_random_bytes_raise_request_errors_and_nothing_else(
 
 
 @pytest.mark.slow
-@settings(bounded, max_examples=500)
+@settings(bounded, max_examples=examples(500))
 @given(
     name=st.sampled_from(sorted(UPLOADS)),
     changes=st.lists(st.tuples(st.integers(-1500, 1500), st.binary(min_size=1, max_size=4)), max_size=6),

@@ -15,7 +15,8 @@ import pytest
 import trustme
 
 from deploy.local import free_port
-from tests.support.proxy import Proxy, array_of, start_api
+from tests.support.processes import Process
+from tests.support.proxy import Proxy, another_api, array_of
 from tests.support.redis_group import wait_until
 from tests.support.system import System
 
@@ -125,8 +126,16 @@ def test_while_one_api_process_is_killed_requests_go_on_on_the_other(
 ) -> None:
     """Reads that were under way, and whatever had not been sent yet; both kinds find the one that lives."""
     port = free_port()
-    mortal = start_api(system, port)
-    proxy = start_proxy([system.port, port])
+    with another_api(system, port) as mortal:
+        proxy = start_proxy([system.port, port])
+        check_reads_go_on(proxy, mortal)
+    with proxy.client() as http:
+        picture = http.get("/mnist/image/3", headers={"Accept": "image/png"}).content
+        assert {http.post("/mnist/classify", content=picture).status_code for _ in range(50)} == {200}
+    check_back_in_turn(proxy, system, port)
+
+
+def check_reads_go_on(proxy: Proxy, mortal: Process) -> None:
     statuses: Counter[int] = Counter()
     stopping = threading.Event()
 
@@ -149,15 +158,10 @@ def test_while_one_api_process_is_killed_requests_go_on_on_the_other(
         for reader in readers:
             reader.join()
     assert set(statuses) == {200}
-    with proxy.client() as http:
-        picture = http.get("/mnist/image/3", headers={"Accept": "image/png"}).content
-        assert {http.post("/mnist/classify", content=picture).status_code for _ in range(50)} == {200}
-    check_back_in_turn(proxy, system, port)
 
 
 def check_back_in_turn(proxy: Proxy, system: System, port: int) -> None:
     """A process that is started anew on its port is used again."""
-    again = start_api(system, port)
     answered = f'"status":200,.*"api":"127.0.0.1:{port}"'
     before = len(re.findall(answered, proxy.process.output))
 
@@ -166,8 +170,8 @@ def check_back_in_turn(proxy: Proxy, system: System, port: int) -> None:
             assert http.get("/mnist/label/3").status_code == 200
         return len(re.findall(answered, proxy.process.output)) > before
 
-    wait_until(asked_again, "asked again")
-    again.stop()
+    with another_api(system, port):
+        wait_until(asked_again, "asked again")
 
 
 def test_with_no_api_process_left_it_says_so_in_the_apis_own_form(start_proxy: Callable[..., Proxy]) -> None:

@@ -9,8 +9,9 @@ from hypothesis.extra import numpy as arrays
 
 from shared.contract.block import NO_PREDICTION, Block, FinalState, decode_block, encode_block
 from shared.errors import EntryError
+from tests.support.thoroughness import examples
 
-bounded = settings(max_examples=200, deadline=None, database=None, derandomize=True)
+bounded = settings(max_examples=examples(200), deadline=None, database=None, derandomize=True)
 
 HEADER: dict[str, Any] = {
     "n": 2,
@@ -189,7 +190,7 @@ def test_random_bytes_are_no_block(data: bytes) -> None:
         decode_block(data)
 
 
-@settings(bounded, max_examples=500)
+@settings(bounded, max_examples=examples(500))
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 255)), min_size=1, max_size=5))
 def test_a_damaged_block_is_a_block_or_an_entry_error(changes: list[tuple[int, int]]) -> None:
     damaged = bytearray(packed(HEADER))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from shared.contract.drift_histograms import BINS, INK_EDGES, OFFSET_EDGES, histograms, shares
 from shared.images import Images, Probabilities
+from tests.support.thoroughness import examples
 
 
 def dot(row: int, column: int, value: int = 255) -> np.ndarray:
@@ -63,7 +64,7 @@ def test_an_image_without_ink_is_as_far_off_as_can_be() -> None:
     assert bin_of("offset", np.zeros((28, 28), np.uint8)) == len(OFFSET_EDGES)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 40))
 def test_the_counts_of_a_batch_are_the_sums_of_its_images(seed: int, count: int) -> None:
     random = np.random.default_rng(seed)

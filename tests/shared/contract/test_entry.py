@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from shared.contract.entry import Entry, Origin, decode_entry, encode_header
 from shared.errors import EntryError
+from tests.support.thoroughness import examples
 
-bounded = settings(max_examples=200, deadline=None, database=None, derandomize=True)
+bounded = settings(max_examples=examples(200), deadline=None, database=None, derandomize=True)
 
 FROM_ZERO = st.integers(0, 2**53)
 HEADER = {"v": 1, "uid": "ab12", "model": "cnn@1", "at": 1_700_000_000_000_000, "n": 2}

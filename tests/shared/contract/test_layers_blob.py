@@ -11,8 +11,9 @@ from shared.contract import layers_blob
 from shared.contract.layers_blob import LayerOutput, Layers, decode_layers, encode_layers, layer_output
 from shared.errors import EntryError
 from shared.images import IMAGE_BYTES
+from tests.support.thoroughness import examples
 
-bounded = settings(max_examples=200, deadline=None, database=None, derandomize=True)
+bounded = settings(max_examples=examples(200), deadline=None, database=None, derandomize=True)
 
 PIXELS = (bytes(range(256)) * 4)[:IMAGE_BYTES]
 ROW = ["relu1", "ReLU", [2, 1, 3], "f2", 0.0, 0.5, 1.0, 0.25]

@@ -13,7 +13,7 @@ from tools.faults.load.images import Pictures, make_pictures
 
 SEED = 1
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,12 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from tests.support.processes import ROOT
+from tests.support.thoroughness import examples
 from tools.fuzz.targets import SEEDS, TARGETS, upload
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL", "ignore:::numpy")
 
-bounded = settings(max_examples=100, deadline=None, database=None, derandomize=True)
+bounded = settings(max_examples=examples(100), deadline=None, database=None, derandomize=True)
 
 
 @st.composite
@@ -60,6 +61,7 @@ def test_any_content_type_is_taken_or_refused(data: bytes, content_type: str) ->
     upload(data, content_type)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_fuzzing_finds_nothing_in_a_few_seconds() -> None:

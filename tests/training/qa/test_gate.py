@@ -55,6 +55,7 @@ def verdict(shuffled: ModelVersion, champion: ModelVersion, mnist: Split) -> Rep
     return gate.judge(shuffled, champion, first, LIMITS)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_version_trained_on_shuffled_labels_of_a_class_is_refused_and_the_class_named(verdict: Report) -> None:
@@ -71,6 +72,7 @@ def test_a_version_trained_on_shuffled_labels_of_a_class_is_refused_and_the_clas
     assert sound <= {check.name for check in verdict.checks if check.passed}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_refused_version_is_not_published(verdict: Report, shuffled: ModelVersion, tmp_path: Path) -> None:

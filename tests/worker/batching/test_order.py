@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contract.lane import LANES, Lane
+from tests.support.thoroughness import examples
 from tests.worker.support.deliveries_of import delivery
 from worker.batching.order import Queues
 from worker.delivery import Delivery
@@ -83,7 +84,7 @@ def test_the_images_that_wait_are_counted_by_lane_and_version() -> None:
     assert (waiting.images("interactive"), waiting.images("bulk")) == ({}, {"cnn@1": 6, "big@1": 5})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     counts=st.lists(
         st.tuples(st.sampled_from(LANES), st.integers(1, 40), st.sampled_from(["a@1", "b@1"])), max_size=12

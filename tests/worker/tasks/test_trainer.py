@@ -82,6 +82,7 @@ def gone(folder: Path) -> None:
         pause.wait(0.1)
 
 
+@pytest.mark.long
 def test_a_training_of_a_few_images_shows_its_progress_and_is_refused_by_the_gate(lab: System) -> None:
     path = ask(lab, SMALL)
     waiting = lab.http.get(path).json()
@@ -118,6 +119,7 @@ def test_one_that_runs_is_cancelled_and_its_process_with_it(lab: System) -> None
     assert trainer.stop() == 0
 
 
+@pytest.mark.long
 def test_a_trainer_that_is_killed_takes_its_processes_along_and_the_next_goes_on_after_the_last_epoch(
     lab: System,
 ) -> None:
@@ -141,6 +143,7 @@ def test_a_trainer_that_is_killed_takes_its_processes_along_and_the_next_goes_on
     gone(folder)
 
 
+@pytest.mark.long
 def test_a_trainer_that_is_told_to_stop_lets_its_training_go_to_the_next(lab: System) -> None:
     first = lab.start_trainer()
     path = ask(lab, LONG)
@@ -155,6 +158,7 @@ def test_a_trainer_that_is_told_to_stop_lets_its_training_go_to_the_next(lab: Sy
     gone(folder_of(lab, path))
 
 
+@pytest.mark.long
 def test_what_passes_is_published_as_the_candidate_and_by_rule_promoted(lab: System) -> None:
     """Its weights lie there already, as after a training whose trainer died with the last epoch."""
     lab.start_worker("worker-1")

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from api.images.fit.components import label
+from tests.support.thoroughness import examples
 
 masks = hnp.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
@@ -25,7 +26,7 @@ def flooded(mask: np.ndarray) -> list[set[tuple[int, int]]]:
     return found
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=examples(200), deadline=None, database=None)
 @given(masks)
 def test_components_are_what_walking_from_pixel_to_pixel_finds(mask: np.ndarray) -> None:
     parts = label(mask)
@@ -37,7 +38,7 @@ def test_components_are_what_walking_from_pixel_to_pixel_finds(mask: np.ndarray)
     assert (parts.labels > 0).sum() == mask.sum()
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=examples(100), deadline=None, database=None)
 @given(masks)
 def test_areas_and_bounds_are_those_of_the_labels(mask: np.ndarray) -> None:
     parts = label(mask)

@@ -1,0 +1,10 @@
+"""How many examples a property test tries: a tenth by default, and every one when WIDE_TESTS=1 (`make test-all`)."""
+
+import os
+
+WIDE = os.environ.get("WIDE_TESTS") == "1"
+
+
+def examples(wide: int) -> int:
+    """Return the number of examples to try where a wide run tries `wide`."""
+    return wide if WIDE else max(10, wide // 10)
