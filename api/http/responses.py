@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,8 +21,8 @@ RETRY_AFTER_S = 1  # used if the time until the next attempt can succeed is unkn
 
 
 def to_json(content: Any) -> bytes:
-    """Serialize `content`, which may hold numpy numbers and arrays. A float32 gets as few digits as identify it."""
-    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    """Serialize `content`, which may hold structs and numpy arrays. A float32 gets as few digits as identify it."""
+    return orjson.dumps(content, default=msgspec.to_builtins, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 class Json(Response):

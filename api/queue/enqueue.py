@@ -2,10 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
 from redis.exceptions import RedisError
 
 from api.http.responses import RETRY_AFTER_S, redis_unavailable
@@ -14,6 +12,7 @@ from api.queue.redis_wire import Wires
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.entry import Entry, encode_header
+from shared.contract.job import MANIFEST_CODEC, Manifest
 from shared.contract.lane import Lane
 from shared.contract.model_ref import ModelRef
 from shared.errors import QueueFull, Reason
@@ -24,21 +23,9 @@ from shared.redis.script import Call, Script
 
 ENQUEUE = Script.read(Path(__file__).with_suffix(".lua"))
 NO_LIMITS = ApiKey("", "")
+NO_MANIFEST = Manifest()
 # What enqueue.lua calls a bound -> what the metrics call a refusal by it.
 BOUNDS: dict[str, Reason] = {"images": "lane_images", "bytes": "lane_bytes", "client": "key_images", "rate": "key_rate"}
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What a chunk of a job has beside its pixels: a name for each image, and a reason for each unreadable one."""
-
-    names: Sequence[str] | None
-    errors: dict[int, str]
-
-    def encode(self) -> bytes:
-        if not self.names and not self.errors:
-            return b""
-        return orjson.dumps({"names": self.names, "errors": list(self.errors.items())})
 
 
 class Enqueuer:
@@ -65,7 +52,7 @@ class Enqueuer:
 
         Raises Unavailable when Redis is away; then none is known to be stored.
         """
-        calls = [("EVAL", *self._call(entry, lane, 0, b"", 0)) for entry in entries]
+        calls = [("EVAL", *self._call(entry, lane)) for entry in entries]
         try:
             replies = await self._wires.call(*calls)
             for reply in replies:
@@ -87,7 +74,7 @@ class Enqueuer:
 
         Raises QueueFull, or Unavailable when Redis is away.
         """
-        call = self._call(entry, lane, shard, manifest.encode(), len(manifest.errors))
+        call = self._call(entry, lane, shard, manifest)
         try:
             bound, stands_at, pass_ms = await self._client.eval(*call)
         except RedisError as error:
@@ -110,7 +97,7 @@ class Enqueuer:
         waiting = await self._client.hmget(keys.queued(ModelRef.parse(model).name, lane), range(keys.SHARDS))
         return min(range(keys.SHARDS), key=lambda shard: int(waiting[shard] or 0))
 
-    def _call(self, entry: Entry, lane: Lane, shard: int, manifest: bytes, unreadable: int) -> Call:
+    def _call(self, entry: Entry, lane: Lane, shard: int = 0, manifest: Manifest = NO_MANIFEST) -> Call:
         """Return the arguments of EVAL."""
         model = ModelRef.parse(entry.model).name
         chunk = entry.chunk is not None
@@ -130,8 +117,8 @@ class Enqueuer:
             pixels=entry.pixels,
             ttl_s=self._ttl_s,
             chunk="" if entry.chunk is None else entry.chunk,
-            manifest=manifest,
-            unreadable_images=unreadable,
+            manifest=MANIFEST_CODEC.encode(manifest) if manifest.names or manifest.errors else b"",
+            unreadable_images=len(manifest.errors),
             max_client_images=limits.max_queued_images,
             client_images_per_s=limits.images_per_s,
         )

@@ -7,17 +7,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from api.http.uid import UID_CHARS, new_uid
 from api.periodic import repeat
 from api.queue.classify_request import ClassifyRequest
-from api.queue.enqueue import Enqueuer, Manifest
+from api.queue.enqueue import Enqueuer
 from api.queue.idempotency import Claim
-from api.queue.job_view import Job, chunk_items, job_from_fields
+from api.queue.job_view import chunk_items
 from api.queue.wakeups import Wakeups
 from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.entry import Entry
+from shared.contract.job import JOB_CODEC, Job, Manifest
 from shared.errors import NotFound, QueueFull
 from shared.redis import keys
 from shared.redis.connection import Client
@@ -134,13 +137,14 @@ class JobStore:
         fields = await self._client.hgetall(keys.job(job_id)) if JOB_ID.fullmatch(job_id) else {}
         if b"model" not in fields:
             raise self._no_result(job_id)
-        return job_from_fields(job_id, fields)
+        return JOB_CODEC.decode(job_id, fields)
 
     async def _read_and_log(self, job_id: str, ended: bool) -> Job:
         """`ended`: it has just come to its end, by us."""
         job = await self._read(job_id)
         if ended and job.finished_ms is not None:
-            log_finished(job_id, job.request_id, job.counts, (job.finished_ms - job.created_ms) / 1e3)
+            counts = msgspec.structs.asdict(job.counts)
+            log_finished(job_id, job.request_id, counts, (job.finished_ms - job.created_ms) / 1e3)
         return job
 
     def _no_result(self, job_id: str) -> NotFound:
@@ -149,23 +153,19 @@ class JobStore:
     async def _begin(self, job_id: str, asked: ClassifyRequest) -> int:
         """Make the job; the shard that its entries go to."""
         now_ms = int(time.time() * 1e3)
-        fields: dict[str, str | int] = {
-            "model": asked.model,
-            "lane": asked.lane,
-            "client": asked.caller.name,
-            "request_id": asked.origin.request_id,
-            "created_ms": now_ms,
-            "chunk_images": self._settings.bulk_entry_images,
-            "done": 0,
-            "failed": 0,
-            "expired": 0,
-        }
-        if asked.timeout_s is not None:
-            fields["deadline_ms"] = now_ms + round(asked.timeout_s * 1e3)
-        if asked.callback_url is not None:
-            fields["callback_url"] = asked.callback_url
+        job = Job(
+            id=job_id,
+            model=asked.model,
+            lane=asked.lane,
+            client=asked.caller.name,
+            request_id=asked.origin.request_id,
+            created_ms=now_ms,
+            chunk_images=self._settings.bulk_entry_images,
+            deadline_ms=None if asked.timeout_s is None else now_ms + round(asked.timeout_s * 1e3),
+            callback_url=asked.callback_url,
+        )
         async with self._client.pipeline() as pipeline:
-            pipeline.hset(keys.job(job_id), mapping=fields)
+            pipeline.hset(keys.job(job_id), mapping=JOB_CODEC.encode(job))
             pipeline.expire(keys.job(job_id), self._settings.result_ttl_s)
             await pipeline.execute()
         return await self._enqueuer.choose_shard(asked.model, asked.lane, asked.caller.name)
@@ -186,7 +186,9 @@ class JobStore:
         deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
         while True:
             try:
-                await self._enqueuer.put_chunk(entry, asked.lane, shard, Manifest(chunk.names, chunk.errors))
+                await self._enqueuer.put_chunk(
+                    entry, asked.lane, shard, Manifest(chunk.names, list(chunk.errors.items()))
+                )
                 return
             except QueueFull:
                 if time.monotonic() >= deadline_s:

@@ -1,77 +1,11 @@
 """A job as its client sees it, worked out from what Redis holds: pure, no I/O."""
 
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
 from shared.contract.block import Block, decode_block
-from shared.contract.final_state import COUNTERS, final_state
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackState:
-    """`state` is `waiting`, `delivered` or `failed`; `attempts` are those begun."""
-
-    url: str
-    state: str
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Counts are in images. `total` is None while the upload still runs."""
-
-    id: str
-    model: str
-    client: str
-    created_ms: int
-    chunk_images: int
-    total: int | None
-    counts: dict[str, int]
-    finished_ms: int | None
-    request_id: str = ""
-    callback: CallbackState | None = None
-
-    @property
-    def finished(self) -> int:
-        return sum(self.counts.values())
-
-    @property
-    def state(self) -> str:
-        """`queued`, `running`; finally `done`, `done_with_errors`, `expired` or `cancelled`."""
-        if self.finished_ms is None:
-            return "running" if self.finished else "queued"
-        return final_state(self.counts, self.total or 0)
-
-
-def job_from_fields(job_id: str, fields: Mapping[bytes, bytes]) -> Job:
-    """Read the hash `job:{id}`; see `shared/redis/keys.py`."""
-
-    def integer(name: str) -> int | None:
-        return int(fields[name.encode()]) if name.encode() in fields else None
-
-    return Job(
-        id=job_id,
-        model=fields[b"model"].decode(),
-        client=fields.get(b"client", b"").decode(),
-        created_ms=int(fields[b"created_ms"]),
-        chunk_images=int(fields[b"chunk_images"]),
-        total=integer("total"),
-        counts={counter: integer(counter) or 0 for counter in COUNTERS},
-        finished_ms=integer("finished_ms"),
-        request_id=fields.get(b"request_id", b"").decode(),
-        callback=_callback_from_fields(fields),
-    )
-
-
-def _callback_from_fields(fields: Mapping[bytes, bytes]) -> CallbackState | None:
-    if b"callback_url" not in fields:
-        return None
-    state = fields.get(b"callback_state", b"waiting").decode()
-    return CallbackState(fields[b"callback_url"].decode(), state, int(fields.get(b"callback_attempts", 0)))
+from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Manifest
 
 
 def job_json(job: Job, now_ms: float) -> dict[str, Any]:
@@ -93,7 +27,7 @@ def job_json(job: Job, now_ms: float) -> dict[str, Any]:
         "elapsed_s": round(elapsed_s, 3),
         "eta_s": eta_s,
         "request_id": job.request_id,
-        "callback": job.callback and asdict(job.callback),
+        "callback": job.callback,
         "links": {"self": f"/results/{job.id}", "items": f"/results/{job.id}/items"},
     }
 
@@ -101,8 +35,8 @@ def job_json(job: Job, now_ms: float) -> dict[str, Any]:
 def single_json(single_id: str, model: str, request_id: str, block: Block | None, position: int) -> dict[str, Any]:
     """The reply of `GET /results/{id}` for a synchronous request whose wait ran out."""
     state = "queued" if block is None else block.faults.get(position, ("done", ""))[0]
-    counts = {counter: int(counter == state) for counter in COUNTERS}
-    final = {"done": "done", "failed": "done_with_errors"}.get(state, state)
+    counts = Counts() if state == "queued" else Counts(**{state: 1})
+    final: JobState = "done_with_errors" if state == "failed" else state
     return {
         "id": single_id,
         "state": final,
@@ -122,9 +56,9 @@ def chunk_items(
     """The items of one chunk, in input order; what has no result is `queued`, or as its job ended."""
     start = chunk * job.chunk_images
     count = min(job.chunk_images, (job.total or 0) - start)
-    manifest = orjson.loads(manifest_data) if manifest_data else {"names": None, "errors": []}
-    unreadable: dict[int, str] = dict(manifest["errors"])
-    names = manifest["names"]
+    manifest = MANIFEST_CODEC.decode(manifest_data) if manifest_data else Manifest()
+    unreadable = dict(manifest.errors)
+    names = manifest.names
     block = decode_block(block_data) if block_data else None
     unanswered = job.state if job.state in ("cancelled", "expired") else "queued"
     row = 0
@@ -141,7 +75,7 @@ def chunk_items(
 
 def index_of_row(chunk: int, chunk_images: int, manifest_data: bytes | None, row: int) -> int:
     """The item that a chunk's row belongs to: images that could not be read have no row."""
-    unreadable = {position for position, _ in orjson.loads(manifest_data)["errors"]} if manifest_data else set()
+    unreadable = {position for position, _ in MANIFEST_CODEC.decode(manifest_data).errors} if manifest_data else set()
     readable = (position for position in itertools.count() if position not in unreadable)
     return chunk * chunk_images + next(itertools.islice(readable, row, None))
 

@@ -9,10 +9,10 @@ from api.http.responses import Json
 from api.queue.classify_request import ClassifyRequest
 from api.queue.idempotency import Claim, claim_key
 from api.queue.job_store import new_job_id
-from api.queue.job_view import Job
 from api.state import State
 from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey
+from shared.contract.job import Job
 from shared.errors import Conflict, StillUploading
 
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +16,7 @@ from api.queue.job_view import index_of_row
 from api.routes.accept_job import accepted
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
+from shared.contract.dead_letter import DEAD_LETTER_CODEC, DeadLetter
 from shared.errors import NotFound
 from shared.redis import keys
 
@@ -31,7 +31,10 @@ async def get_dead_letters(request: Request) -> Response:
     state = state_of(request)
     limit = integer_parameter(request.query_params, "limit", DEFAULT_LIMIT, 1, MAX_LETTERS)
     entries = await state.client.xrevrange(keys.DEAD_LETTERS, count=limit)
-    letters = [await _letter_json(state, entry_id.decode(), orjson.loads(fields[b"h"])) for entry_id, fields in entries]
+    letters = [
+        await _letter_json(state, entry_id.decode(), DEAD_LETTER_CODEC.decode(fields[b"h"]))
+        for entry_id, fields in entries
+    ]
     return Json({"dead_letters": letters, "total": await state.client.xlen(keys.DEAD_LETTERS)})
 
 
@@ -45,36 +48,36 @@ async def replay_dead_letter(request: Request) -> Response:
     if not found:
         raise NotFound(f"no dead letter {letter_id!r}")
     ((_, fields),) = found
-    letter = orjson.loads(fields[b"h"])
+    letter = DEAD_LETTER_CODEC.decode(fields[b"h"])
 
     async def chunks() -> AsyncIterator[Chunk]:
         yield Chunk(fields[b"x"], 1)
 
-    asked = ClassifyRequest(model=letter["model"], caller=caller, origin=origin_with_id(request.scope), lane="bulk")
+    asked = ClassifyRequest(model=letter.model, caller=caller, origin=origin_with_id(request.scope), lane="bulk")
     job = await state.jobs.submit(chunks(), asked)
     await state.client.xdel(keys.DEAD_LETTERS, letter_id)
     return accepted(job)
 
 
-async def _letter_json(state: State, letter_id: str, letter: dict[str, Any]) -> dict[str, Any]:
+async def _letter_json(state: State, letter_id: str, letter: DeadLetter) -> dict[str, Any]:
     """`job` and `index` are null for a single, `index` also when the job is gone."""
-    job_id, index = letter.get("job"), None
-    if job_id is not None:
-        chunk_images = await state.client.hget(keys.job(job_id), "chunk_images")
+    index = None
+    if letter.job is not None and letter.chunk is not None:
+        chunk_images = await state.client.hget(keys.job(letter.job), "chunk_images")
         if chunk_images is not None:
-            manifest = await state.client.hget(keys.job_manifests(job_id), str(letter["chunk"]))
-            index = index_of_row(letter["chunk"], int(chunk_images), manifest, letter["position"])
+            manifest = await state.client.hget(keys.job_manifests(letter.job), str(letter.chunk))
+            index = index_of_row(letter.chunk, int(chunk_images), manifest, letter.position)
     return {
         "id": letter_id,
-        "model": letter["model"],
-        "reason": letter["reason"],
-        "attempts": letter["attempts"],
-        "at_ms": letter["at_ms"],
-        "key": letter["client"] or None,
-        "lane": letter["lane"],
-        "single": letter.get("single"),
-        "request_id": letter.get("request_id"),
-        "job": job_id,
+        "model": letter.model,
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "at_ms": letter.at_ms,
+        "key": letter.client or None,
+        "lane": letter.lane,
+        "single": letter.single,
+        "request_id": letter.request_id,
+        "job": letter.job,
         "index": index,
         "links": {"replay": f"/dead-letters/{letter_id}/replay"},
     }

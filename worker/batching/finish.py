@@ -98,7 +98,7 @@ class Finisher:
             layers_blob=delivery.layers,
             layers_ttl_s=settings.single_result_ttl_s,
             max_kept_layers=MAX_LAYERS,
-            more_args=[part for letter in letters for part in (letter.header, letter.pixels)],
+            more_args=[part for letter in letters for part in letter],
         )
 
     def _block(self, delivery: Delivery) -> Block:

@@ -5,11 +5,8 @@ image alone. An image that was blamed MAX_ATTEMPTS times is moved to the dead-le
 """
 
 import logging
-from dataclasses import dataclass
-from typing import Any
 
-import orjson
-
+from shared.contract.dead_letter import DEAD_LETTER_CODEC, DeadLetter
 from shared.redis import keys
 from shared.redis.connection import Client
 from shared.redis.script import Script
@@ -56,14 +53,6 @@ redis.call('EXPIRE', suspect, ttl_s)
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """An image for the dead-letter stream."""
-
-    header: bytes
-    pixels: bytes
-
-
 def set_aside(delivery: Delivery, deaths: dict[int, int], max_attempts: int) -> list[int]:
     """Return the positions that become dead letters. The first death counts for all images of the entry."""
     if delivery.attempt > GIVE_UP_FACTOR * max_attempts:
@@ -72,23 +61,24 @@ def set_aside(delivery: Delivery, deaths: dict[int, int], max_attempts: int) -> 
     return [position for position, count in sorted(deaths.items()) if count >= alone]
 
 
-def dead_letter(delivery: Delivery, position: int, reason: str, now_ms: int) -> DeadLetter:
+def dead_letter(delivery: Delivery, position: int, reason: str, now_ms: int) -> tuple[bytes, bytes]:
+    """Return header and pixels of an image that is moved to the dead-letter stream."""
     entry = delivery.entry
-    header: dict[str, Any] = {
-        "model": entry.model,
-        "lane": delivery.lane,
-        "client": entry.client,
-        "reason": reason,
-        "attempts": delivery.attempt,
-        "at_ms": now_ms,
-        "position": position,
-        "request_id": entry.request_id(position),
-    }
-    if entry.chunk is None:
-        header["single"] = f"{entry.uid}-{position}"
-    else:
-        header |= {"job": entry.uid, "chunk": entry.chunk}
-    return DeadLetter(orjson.dumps(header), entry.images[position].tobytes())
+    single = entry.chunk is None
+    letter = DeadLetter(
+        model=entry.model,
+        lane=delivery.lane,
+        client=entry.client,
+        reason=reason,
+        attempts=delivery.attempt,
+        at_ms=now_ms,
+        position=position,
+        request_id=entry.request_id(position),
+        single=f"{entry.uid}-{position}" if single else None,
+        job=None if single else entry.uid,
+        chunk=entry.chunk,
+    )
+    return DEAD_LETTER_CODEC.encode(letter), entry.images[position].tobytes()
 
 
 class Suspects:

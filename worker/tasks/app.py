@@ -8,10 +8,10 @@ import os
 import time
 from urllib.parse import urlsplit
 
-import orjson
 from celery import Celery
 
 from shared.config.settings import load_settings
+from shared.contract.job import CALLBACK_BODY_CODEC
 from shared.redis.connection import worker_client
 from worker.celery_app import make_celery
 from worker.tasks.beat import BeatStep
@@ -77,7 +77,8 @@ def send_callback(job_id: str) -> None:
                 return
             attempts = callback.attempts + 1
             if schedule.record(job_id, "waiting", attempts, app.settings.webhook_timeout_s + LEASE_SPARE_S):
-                settle(schedule, job_id, attempts, attempt(job_id, callback.url, orjson.dumps(callback.body)))
+                body = CALLBACK_BODY_CODEC.encode(callback.body)
+                settle(schedule, job_id, attempts, attempt(job_id, callback.url, body))
 
 
 def attempt(job_id: str, url: str, body: bytes) -> str | None:

@@ -1,28 +1,25 @@
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from api.queue.job_view import (
-    CallbackState,
-    Job,
     block_item,
     chunk_items,
-    job_from_fields,
     job_json,
     queued_item,
     single_json,
 )
 from shared.contract.block import NO_PREDICTION, Block, FinalState, encode_block
+from shared.contract.job import JOB_CODEC, CallbackStatus, Counts, Job
 
-NONE = {"done": 0, "failed": 0, "expired": 0, "cancelled": 0}
-RUNNING = Job("j1", "cnn@1", client="", created_ms=1000, chunk_images=4, total=10, counts=NONE, finished_ms=None)
+RUNNING = Job(id="j1", model="cnn@1", created_ms=1000, chunk_images=4, total=10)
 
 
 def counted(total: int | None, finished_ms: int | None, **counts: int) -> Job:
-    return replace(RUNNING, total=total, finished_ms=finished_ms, counts=NONE | counts)
+    return replace(RUNNING, total=total, finished_ms=finished_ms, **counts)
 
 
 def block_of(predictions: list[int], faults: dict[int, tuple[FinalState, str]] | None = None) -> Block:
@@ -54,9 +51,9 @@ def test_the_state_follows_from_the_counts(job: Job, state: str) -> None:
 
 def test_a_job_is_read_from_its_hash() -> None:
     fields = {b"model": b"cnn@1", b"created_ms": b"1000", b"chunk_images": b"4", b"done": b"3", b"lane": b"bulk"}
-    assert job_from_fields("j1", fields) == counted(None, None, done=3)
+    assert JOB_CODEC.decode("j1", fields) == counted(None, None, done=3)
     fields |= {b"total": b"10", b"finished_ms": b"5000", b"failed": b"1", b"expired": b"2", b"cancelled": b"4"}
-    assert job_from_fields("j1", fields) == counted(10, 5000, done=3, failed=1, expired=2, cancelled=4)
+    assert JOB_CODEC.decode("j1", fields) == counted(10, 5000, done=3, failed=1, expired=2, cancelled=4)
 
 
 @pytest.mark.parametrize(
@@ -82,15 +79,13 @@ def test_progress_and_what_is_left_are_told_where_they_are_known(
 
 def test_the_reply_says_where_the_callback_stands() -> None:
     fields = {b"model": b"cnn@1", b"created_ms": b"1000", b"chunk_images": b"4"}
-    assert job_json(job_from_fields("j1", fields), now_ms=3000)["callback"] is None
+    assert job_json(JOB_CODEC.decode("j1", fields), now_ms=3000)["callback"] is None
     fields |= {b"callback_url": b"https://example.com/"}
-    assert job_from_fields("j1", fields).callback == CallbackState("https://example.com/", "waiting", 0)
+    assert JOB_CODEC.decode("j1", fields).callback == CallbackStatus("https://example.com/", "waiting", 0)
     fields |= {b"callback_state": b"delivered", b"callback_attempts": b"2"}
-    assert job_json(job_from_fields("j1", fields), now_ms=3000)["callback"] == {
-        "url": "https://example.com/",
-        "state": "delivered",
-        "attempts": 2,
-    }
+    assert job_json(JOB_CODEC.decode("j1", fields), now_ms=3000)["callback"] == CallbackStatus(
+        "https://example.com/", "delivered", 2
+    )
 
 
 def test_the_reply_names_the_job_and_where_its_items_are() -> None:
@@ -100,7 +95,7 @@ def test_the_reply_names_the_job_and_where_its_items_are() -> None:
         "request_id": "of-mine",
         "state": "running",
         "total": 10,
-        "counts": NONE | {"done": 3},
+        "counts": Counts(done=3),
         "model": "cnn@1",
     }
     assert reply["links"] == {"self": "/results/j1", "items": "/results/j1/items"}
@@ -123,7 +118,7 @@ def test_a_single_is_a_job_of_one(block: Block | None, state: str, counts: dict[
         "id": "ab-1",
         "state": state,
         "total": 1,
-        "counts": NONE | counts,
+        "counts": Counts(**counts),
         "model": "cnn@1",
         "progress": progress,
         "eta_s": 0.0 if block else None,

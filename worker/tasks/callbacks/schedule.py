@@ -6,10 +6,11 @@ is killed, costs the time until a lease ends.
 
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.contract.final_state import COUNTERS, final_state
+from shared.contract.job import JOB_CODEC, CallbackBody, CallbackState
 from shared.redis import keys
 from shared.redis.connection import Client
 from shared.redis.script import Script
@@ -26,11 +27,11 @@ MAX_DELAY_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A final job, and where its callback stands. `body` is what is sent, before it is JSON."""
+    """The callback of a final job, and the number of its attempts."""
 
     url: str
     attempts: int
-    body: dict[str, object]
+    body: CallbackBody
 
 
 class Schedule:
@@ -50,7 +51,7 @@ class Schedule:
         """None for a job that is gone or wants no callback; it is then not due any more either."""
         fields = self._client.hgetall(keys.job(job_id))
         if b"callback_url" in fields and b"finished_ms" in fields:
-            return callback_of(job_id, fields)
+            return _callback_of(job_id, fields)
         self._client.zrem(keys.CALLBACKS, job_id)
         return None
 
@@ -58,10 +59,10 @@ class Schedule:
         """Due again after `delay_s`; no attempt was made."""
         self._client.zadd(keys.CALLBACKS, {job_id: _now_ms() + round(delay_s * 1e3)}, xx=True)
 
-    def record(self, job_id: str, state: str, attempts: int, delay_s: float | None = None) -> bool:
-        """`state` is `waiting`, `delivered` or `failed`; due again after `delay_s`, None: never.
+    def record(self, job_id: str, state: CallbackState, attempts: int, delay_s: float | None = None) -> bool:
+        """Record the state of a callback, which is due again after `delay_s`, or never if that is None.
 
-        False when the callback was settled before.
+        Returns False if the callback was settled before.
         """
         due_ms = "" if delay_s is None else _now_ms() + round(delay_s * 1e3)
         call = RECORD(
@@ -75,19 +76,12 @@ class Schedule:
         return bool(self._client.eval(*call))
 
 
-def callback_of(job_id: str, fields: dict[bytes, bytes]) -> Callback:
-    """Out of the hash of a final job; see `shared/redis/keys.py`."""
-    counts = {counter: int(fields.get(counter.encode(), 0)) for counter in COUNTERS}
-    total = int(fields[b"total"])
-    body: dict[str, object] = {
-        "id": job_id,
-        "state": final_state(counts, total),
-        "total": total,
-        "counts": counts,
-        "model": fields[b"model"].decode(),
-        "finished_ms": int(fields[b"finished_ms"]),
-    }
-    return Callback(fields[b"callback_url"].decode(), int(fields.get(b"callback_attempts", 0)), body)
+def _callback_of(job_id: str, fields: Mapping[bytes, bytes]) -> Callback:
+    job = JOB_CODEC.decode(job_id, fields)
+    assert job.callback is not None
+    assert job.finished_ms is not None
+    body = CallbackBody(job_id, job.state, job.total or 0, job.counts, job.model, job.finished_ms)
+    return Callback(job.callback.url, job.callback.attempts, body)
 
 
 def retry_delay_s(attempts: int, chance: float | None = None) -> float:

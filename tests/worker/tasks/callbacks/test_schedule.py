@@ -1,14 +1,18 @@
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from redis import Redis
 
+from shared.contract.job import CallbackState
 from shared.redis import keys
 from worker.tasks.callbacks.schedule import Schedule, retry_delay_s
 
 JOB: dict[Any, Any] = {
     "model": "cnn@1",
+    "created_ms": 1000,
+    "chunk_images": 256,
     "total": 3,
     "done": 2,
     "failed": 1,
@@ -57,7 +61,7 @@ def test_a_callback_tells_what_the_jobs_own_route_tells(schedule: Schedule) -> N
     callback = schedule.read("j1")
     assert callback is not None
     assert (callback.url, callback.attempts) == ("https://example.com/hook", 0)
-    assert callback.body == {
+    assert msgspec.to_builtins(callback.body) == {
         "id": "j1",
         "state": "done_with_errors",
         "total": 3,
@@ -87,7 +91,7 @@ def test_an_attempt_that_is_to_be_made_again_is_due_later(client: Redis, schedul
 
 @pytest.mark.parametrize("state", ["delivered", "failed"])
 def test_a_settled_callback_is_not_due_any_more_and_a_late_attempt_changes_nothing(
-    state: str, client: Redis, schedule: Schedule
+    state: CallbackState, client: Redis, schedule: Schedule
 ) -> None:
     assert schedule.record("j1", state, 2)
     assert not schedule.record("j1", "waiting", 2, 1.0)

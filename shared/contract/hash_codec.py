@@ -1,0 +1,35 @@
+"""Reading and writing the structures that are stored as Redis hashes."""
+
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+
+from shared.errors import ContractError
+
+T = TypeVar("T")
+
+
+class HashCodec(Generic[T]):
+    """Writes values of one type as the fields of a hash, and validates what it reads.
+
+    The type has an `id`, which is part of the key and no field of the hash.
+    """
+
+    def __init__(self, kind: type[T], noun: str) -> None:
+        """`noun` is the name of the structure in an error."""
+        self._kind = kind
+        self._noun = noun
+
+    def encode(self, value: T) -> dict[str, str | int]:
+        """Return the fields of the hash, without those that are None."""
+        fields = msgspec.to_builtins(value)
+        return {name: field for name, field in fields.items() if field is not None and name != "id"}
+
+    def decode(self, key_id: str, fields: Mapping[bytes, bytes]) -> T:
+        """Raises ContractError if the fields are not those of such a structure."""
+        try:
+            texts = {name.decode(): field.decode() for name, field in fields.items()}
+            return msgspec.convert({**texts, "id": key_id}, self._kind, strict=False)
+        except (msgspec.ValidationError, UnicodeDecodeError) as error:
+            raise ContractError(f"{key_id} is not {self._noun}: {error}") from None

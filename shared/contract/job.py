@@ -1,0 +1,105 @@
+"""A job: its hash `keys.job`, the manifests of its chunks, and what its callback tells."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from shared.contract.hash_codec import HashCodec
+from shared.contract.json_codec import JsonCodec
+from shared.contract.lane import Lane
+
+JobState = Literal["queued", "running", "done", "done_with_errors", "expired", "cancelled"]
+CallbackState = Literal["waiting", "delivered", "failed"]
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """The images of a job that are in a final state."""
+
+    done: int = 0
+    failed: int = 0
+    expired: int = 0
+    cancelled: int = 0
+
+
+class CallbackStatus(msgspec.Struct, frozen=True):
+    """The progress of a callback. `attempts` are those that were begun."""
+
+    url: str
+    state: CallbackState
+    attempts: int
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as its hash has it. Counters are in images, times are unix time.
+
+    `total` is None until the upload is complete, `finished_ms` until every image is in a final state. `cancelled` is
+    None unless the job was cancelled.
+    """
+
+    id: str
+    model: str
+    lane: Lane = "bulk"
+    client: str = ""
+    request_id: str = ""
+    created_ms: int
+    chunk_images: int
+    done: int = 0
+    failed: int = 0
+    expired: int = 0
+    cancelled: int | None = None
+    total: int | None = None
+    finished_ms: int | None = None
+    deadline_ms: int | None = None
+    callback_url: str | None = None
+    callback_state: CallbackState | None = None
+    callback_attempts: int | None = None
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(self.done, self.failed, self.expired, self.cancelled or 0)
+
+    @property
+    def finished(self) -> int:
+        """Return the number of images in a final state."""
+        return self.done + self.failed + self.expired + (self.cancelled or 0)
+
+    @property
+    def state(self) -> JobState:
+        """Return the state that `GET /results/{id}` and the callback report."""
+        if self.finished_ms is None:
+            return "running" if self.finished else "queued"
+        if self.cancelled:
+            return "cancelled"
+        if self.expired:
+            return "expired"
+        return "done" if self.done == (self.total or 0) else "done_with_errors"
+
+    @property
+    def callback(self) -> CallbackStatus | None:
+        if self.callback_url is None:
+            return None
+        return CallbackStatus(self.callback_url, self.callback_state or "waiting", self.callback_attempts or 0)
+
+
+class CallbackBody(msgspec.Struct, frozen=True):
+    """The JSON that a callback posts once the job is final."""
+
+    id: str
+    state: JobState
+    total: int
+    counts: Counts
+    model: str
+    finished_ms: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a chunk of a job holds besides pixels: the name of each image, and a reason for each unreadable image."""
+
+    names: Sequence[str] | None = None
+    errors: list[tuple[int, str]] = []
+
+
+JOB_CODEC = HashCodec(Job, "a job")
+CALLBACK_BODY_CODEC = JsonCodec(CallbackBody, "the body of a callback")
+MANIFEST_CODEC = JsonCodec(Manifest, "a manifest")
