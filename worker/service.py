@@ -194,7 +194,7 @@ class BatchingService(Collector):
         self._heartbeat.count(report)
         log_batch(report, self._settings.log_slow_ms)
         if self._spans is not None:
-            self._spans.tell(report)
+            self._spans.record(report)
         self._on_batch(report)
 
     def _answered(self, ref: str, images: Images, probabilities: Probabilities) -> None:

@@ -1,4 +1,4 @@
-"""What runs a model: `predict(uint8[N,28,28]) -> float32[N,10]`, the same answers from either runtime."""
+"""Engines, which run a model: `predict(uint8[N,28,28]) -> float32[N,10]`. Both runtimes give the same answers."""
 
 import os
 from importlib.util import find_spec
@@ -17,19 +17,19 @@ EngineKind = Literal["litert", "tensorflow"]
 
 
 class Runtime(Protocol):
-    """A loaded model that takes batches of the sizes it is asked for; a first run of a size may be slow."""
+    """A loaded model that runs batches of any size. The first run of a size may be slow."""
 
     @property
     def kind(self) -> EngineKind: ...
 
     def run(self, images: Images) -> Probabilities:
-        """uint8[S,28,28] -> float32[S,10], in order. Not thread-safe."""
+        """Run uint8[S,28,28] -> float32[S,10], in order. Not thread-safe."""
         ...
 
     def look_inside(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
-        """uint8[1,28,28] -> float32[1,10], and what each layer made of the image, in one pass. Not thread-safe.
+        """Run uint8[1,28,28] -> float32[1,10] and return the output of each layer too. Not thread-safe.
 
-        Raises ModelError for a version without layers to show, and whatever the runtime raises.
+        Raises ModelError for a version without layers to show, and the errors of the runtime.
         """
         ...
 
@@ -52,9 +52,9 @@ class Engine:
         return self.calibration.best_size
 
     def predict(self, images: Images) -> Probabilities:
-        """uint8[N,28,28] -> float32[N,10], row i for image i, whatever N; padding never reaches the answer.
+        """Run uint8[N,28,28] -> float32[N,10] for any N. Row i is the answer to image i, and padding is removed.
 
-        Raises ValueError for another shape or dtype, and whatever the runtime raises.
+        Raises ValueError for another shape or dtype, and the errors of the runtime.
         """
         if images.dtype != np.uint8 or images.shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
             raise ValueError(f"expected uint8[N,28,28], got {images.dtype}{list(images.shape)}")
@@ -69,9 +69,9 @@ class Engine:
         return np.concatenate(parts) if parts else np.empty((0, CLASSES), np.float32)
 
     def look_inside(self, images: Images) -> tuple[Probabilities, list[LayerOutput]]:
-        """As `Runtime.look_inside`. What it needs is loaded by its first call, and lives as long as this engine.
+        """Do what `Runtime.look_inside` does. The first call loads the layers, and the engine keeps them.
 
-        Raises ValueError for another number of images than one.
+        Raises ValueError unless there is exactly one image.
         """
         if images.dtype != np.uint8 or images.shape != (1, IMAGE_SIDE, IMAGE_SIDE):
             raise ValueError(f"expected uint8[1,28,28], got {images.dtype}{list(images.shape)}")
@@ -98,7 +98,7 @@ class Engine:
 
 
 def choose_kind(setting: str) -> EngineKind:
-    """Resolve ENGINE=auto: TensorFlow where it is installed and sees a GPU, else LiteRT."""
+    """Resolve ENGINE=auto: TensorFlow if it is installed and sees a GPU, else LiteRT."""
     if setting == "litert":
         return "litert"
     if setting == "tensorflow":
@@ -119,12 +119,12 @@ def load_engine(
     pace: Pace = FULL_SPEED,
     known: Calibration | None = None,
 ) -> Engine:
-    """Load a published version, warm every batch size it will use, and measure them. Blocks for up to seconds.
+    """Load a published version, then warm and measure every batch size it will use. Blocks for up to seconds.
 
-    `known` is the calibration of an engine of the same architecture, taken over where a run of its best size takes as
+    `known` is the calibration of an engine of the same architecture. It is reused if a run of its best size takes as
     long here.
 
-    Raises EngineFault for answers in the wrong order, and whatever the runtime raises for files that will not load.
+    Raises EngineFault for answers in the wrong order, and the errors of the runtime for files that do not load.
     """
     runtime: Runtime
     with pace.step():
@@ -148,7 +148,7 @@ def _load_runtime(kind: EngineKind, model_dir: Path, threads: int) -> Runtime:
 
 
 def replicate(engine: Engine, model_dir: Path, count: int, pace: Pace = FULL_SPEED) -> list[Engine]:
-    """`count` more LiteRT engines like `engine`, warmed, of one thread each."""
+    """Return `count` more LiteRT engines like `engine`, warmed, with one thread each."""
     from worker.engine.litert import LiteRTRuntime
 
     replicas = []
@@ -160,7 +160,7 @@ def replicate(engine: Engine, model_dir: Path, count: int, pace: Pace = FULL_SPE
 
 
 def _nvidia_device() -> bool:
-    """Whether a GPU could be there, without the seconds that importing TensorFlow takes."""
+    """Return whether a GPU may be present, without importing TensorFlow, which takes seconds."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return False
     return any(Path("/dev").glob("nvidia[0-9]*"))

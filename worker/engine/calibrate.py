@@ -1,4 +1,4 @@
-"""Which batch sizes an engine uses, from how long each took on this machine."""
+"""Chooses the batch sizes of an engine from measured times."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from shared.images import IMAGE_SIDE, Images, Probabilities
 from worker.engine.pace import FULL_SPEED, Pace
 
 REPEATS = 5
-SAME_WITHIN = 1.5  # so many times longer or shorter, and a known time is not that of this engine
+SAME_WITHIN = 1.5  # a known time that differs by a larger factor is not reused
 WITHIN_BEST = 0.95
-STEP_MS = 1.0  # what a batch costs the worker beside the model: taken, scattered, written
+STEP_MS = 1.0  # cost of a batch outside the model: take it, scatter its answers, write them
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`ms_of_size` has the time of one run of each batch size up to `best_size`; none is larger."""
+    """Measured batch sizes. `ms_of_size` has the time of a run of each size up to `best_size`, which is the largest."""
 
     ms_of_size: dict[int, float]
     best_size: int
 
     @property
     def images_per_s(self) -> float:
-        """Throughput at the best size."""
+        """Return the throughput at the best size."""
         return self.best_size / self.ms_of_size[self.best_size] * 1e3
 
 
@@ -47,16 +47,16 @@ def calibrate(
 
 
 def still_holds(run: Callable[[Images], Probabilities], known: Calibration, pace: Pace = FULL_SPEED) -> bool:
-    """Whether a run of the best size takes about as long as the calibration of a like engine says."""
+    """Return whether a run of the best size takes about as long as the calibration of a similar engine says."""
     known_ms = known.ms_of_size[known.best_size]
     return known_ms / SAME_WITHIN <= _fastest_ms(run, known.best_size, pace) <= known_ms * SAME_WITHIN
 
 
 def choose_size(ms_of_size: dict[int, float], max_batch_ms: float) -> int:
-    """The smallest size within 5 % of the best throughput among those that keep a batch under `max_batch_ms`.
+    """Return the smallest size within 5 % of the best throughput, among sizes that keep a batch under `max_batch_ms`.
 
-    Where none does, the smallest size there is. Throughput counts the step around the model too: on a CPU the model
-    alone can be as fast one by one, and batches of one would leave half of the time to the step.
+    Returns the smallest size if no size does. Throughput includes the step around the model: on a CPU, the model alone
+    can be as fast with single images, but then the step would take half of the time.
     """
     rates = {size: size / (ms + STEP_MS) for size, ms in ms_of_size.items() if ms <= max_batch_ms}
     if not rates:
@@ -65,9 +65,9 @@ def choose_size(ms_of_size: dict[int, float], max_batch_ms: float) -> int:
 
 
 def cheapest_runs(ms_of_size: dict[int, float]) -> list[list[int]]:
-    """For each count from 0 to the largest size, the batch sizes to run, the last one padded, that take the least time.
+    """Return the batch sizes that take the least time, for each count from 0 to the largest size. The last is padded.
 
-    A batch of 33 may be cheaper as 32 and 1 than padded to 64; the measured times decide.
+    A batch of 33 may be cheaper as 32 and 1 than padded to 64. The measured times decide.
     """
     costs_ms = [0.0]
     runs: list[list[int]] = [[]]
@@ -79,7 +79,7 @@ def cheapest_runs(ms_of_size: dict[int, float]) -> list[list[int]]:
 
 
 def _fastest_ms(run: Callable[[Images], Probabilities], size: int, pace: Pace) -> float:
-    """The least of a few runs: what disturbs a measurement only ever makes it longer."""
+    """Return the shortest of a few runs: disturbances only make a measurement longer."""
     images = np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
     with pace.step():
         run(images)

@@ -1,4 +1,4 @@
-"""Whether an engine answers each image in its own place: the same alone and in a batch of any size."""
+"""Checks that an engine gives each image the same answer alone and in a batch of any size, in the right order."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -10,7 +10,7 @@ from shared.images import Images, Probabilities
 from worker.engine.pace import FULL_SPEED, Pace
 
 DIGITS = 10
-TOLERANCE = 0.02  # of a probability; half precision on a GPU adds up differently in batches
+TOLERANCE = 0.02  # allowed difference of a probability: half precision on a GPU adds up differently in batches
 
 
 class EngineFault(Exception):
@@ -42,5 +42,5 @@ def check_answers(run: Callable[[Images], Probabilities], sizes: Iterable[int], 
 
 @cache
 def _digits() -> Images:
-    """Drawn once: it takes longer than the check, and a version is loaded beside others that serve."""
+    """Draw the digits once. Drawing takes longer than the check, and other versions serve during a load."""
     return draw("test")[0][:DIGITS]

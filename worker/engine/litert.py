@@ -12,7 +12,7 @@ from worker.engine.litert_layers import LiteRTLayers
 
 
 class LiteRTRuntime:
-    """One interpreter per batch size: resizing a tensor plans memory anew, which costs more than a small batch."""
+    """One interpreter per batch size: resizing a tensor plans its memory again, which costs more than a small batch."""
 
     kind: Final = "litert"
 
@@ -24,7 +24,7 @@ class LiteRTRuntime:
         self._interpreters: dict[int, tuple[Interpreter, int, int]] = {}
 
     def run(self, images: Images) -> Probabilities:
-        """uint8[S,28,28] -> float32[S,10]. The first run of a size allocates its interpreter."""
+        """Run uint8[S,28,28] -> float32[S,10]. The first run of a size allocates its interpreter."""
         size = len(images)
         if size not in self._interpreters:
             self._interpreters[size] = self._allocate(size)
@@ -38,7 +38,7 @@ class LiteRTRuntime:
         return answer
 
     def look_inside(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
-        """As in `Runtime`; the first call loads layers.tflite."""
+        """Do what `Runtime.look_inside` does. The first call loads layers.tflite."""
         if self._layers is None:
             self._layers = LiteRTLayers(self._model_dir, self._threads)
         return self._layers.run(image)

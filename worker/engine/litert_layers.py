@@ -1,4 +1,4 @@
-"""The layers of a version in LiteRT: its layers.tflite, whose outputs its card names."""
+"""The layers of a version in LiteRT: its file layers.tflite. The model card names the outputs."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from shared.models.registry import CARD
 
 
 class LiteRTLayers:
-    """Takes one image at a time, and holds no more memory than that needs."""
+    """Runs the layers for one image at a time, which keeps the memory small."""
 
     def __init__(self, model_dir: Path, threads: int) -> None:
-        """Raises ModelError for a version without layers, and what LiteRT raises for a file that will not load."""
+        """Raises ModelError for a version without layers, and the errors of LiteRT for a file that does not load."""
         self._rows = orjson.loads((model_dir / CARD).read_bytes()).get("layer_outputs")
         if not self._rows:
             raise ModelError(f"{model_dir} has no layers to show")
@@ -25,7 +25,7 @@ class LiteRTLayers:
         (self._input,) = self._run.get_input_details()
 
     def run(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
-        """uint8[1,28,28] -> float32[1,10], and what each layer made of the image; the last one's are the answer."""
+        """Run uint8[1,28,28] -> float32[1,10] and return the output of each layer. The last one is the answer."""
         answers = self._run(**{self._input: image[..., None].astype(np.float32)})
         in_order = [answers[f"output_{number}"] for number in range(len(self._rows))]
         outputs = [

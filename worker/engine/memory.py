@@ -1,4 +1,4 @@
-"""How much memory this process holds."""
+"""The memory that this process uses."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ STATM = Path("/proc/self/statm")
 
 
 def rss_bytes() -> int | None:
-    """None where the system does not say, as any but Linux."""
+    """Return the resident set size. Returns None on systems other than Linux."""
     try:
         pages = int(STATM.read_text().split()[1])
     except OSError:

@@ -1,4 +1,4 @@
-"""How a version is loaded: with the machine to itself, or beside engines that serve."""
+"""The pace of a load: alone on the machine, or next to engines that serve."""
 
 import math
 import time
@@ -11,7 +11,7 @@ Around = Callable[[], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`step` is around what may take its time, `timed` around each run that `clock_s` times.
+    """The pace of a load. `step` wraps each part of the load, `timed` wraps each run that `clock_s` times.
 
     Batch sizes that take longer than `longest_ms` are left out.
     """

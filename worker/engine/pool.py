@@ -1,7 +1,7 @@
-"""The engines of this worker: for each version that is loaded as many as may run at a time.
+"""The engines of this worker. Each loaded version has one engine for every batch that may run at the same time.
 
-On a CPU, T engines of one thread each do more than one engine of T threads: no batch waits for its slowest thread. On a
-GPU there is one.
+On a CPU, T engines of one thread each are faster than one engine of T threads, because no batch waits for its slowest
+thread. On a GPU there is one engine.
 """
 
 import contextlib
@@ -28,18 +28,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class LoadedVersion:
-    """`idle` are the engines that no batch uses; `memory_bytes` is what the process grew by, near enough.
+    """A version with its engines. `idle` are the engines that no batch uses.
 
-    `like` is the version whose calibration was taken over, empty where this one was measured.
+    `memory_bytes` is the growth of the process during the load, which is close to the memory of the version.
+    `like` is the version whose calibration was reused, empty if this version was measured.
     """
 
     version: ModelVersion
     first: Engine
-    idle: list[Engine]  # the one used last is taken first: its memory is in the cache
+    idle: list[Engine]  # the most recently used engine is taken first: its memory is in the cache
     limit: BatchLimit
     memory_bytes: int | None
     like: str
-    used_s: float  # of the clock of EnginePool
+    used_s: float  # time of the last batch, by the clock of EnginePool
 
 
 class EnginePool:
@@ -56,10 +57,10 @@ class EnginePool:
         self.kind = choose_kind(settings.engine)
         threads = engine_threads(settings)
         self.at_a_time, self._threads_each = (threads, 1) if self.kind == "litert" else (1, threads)
-        # Other threads find work for the core of one that writes results; a GPU would stand idle meanwhile.
+        # On a CPU, other threads use the core while one writes results. A GPU would be idle in that time.
         self.threads = self.at_a_time if self.kind == "litert" else 2
         self.permits = threading.Semaphore(self.at_a_time)
-        self.batches = 0  # that were run until now
+        self.batches = 0  # run so far
         self._lock = threading.Lock()
         self._loaded: dict[str, LoadedVersion] = {}
         self._failed: dict[str, tuple[str, float]] = {}
@@ -67,13 +68,13 @@ class EnginePool:
 
     @property
     def loaded(self) -> Mapping[str, LoadedVersion]:
-        """By `name@version`."""
+        """Return the loaded versions by `name@version`."""
         with self._lock:
             return dict(self._loaded)
 
     @property
     def failed(self) -> dict[str, str]:
-        """Why versions would not load, the last time that it was tried."""
+        """Return the reason for each version whose last load failed."""
         with self._lock:
             return {ref: reason for ref, (reason, _) in self._failed.items()}
 
@@ -95,22 +96,25 @@ class EnginePool:
         }
 
     def least_recently_used(self) -> list[str]:
-        """The loaded versions, by when the last batch of each was formed."""
+        """Return the loaded versions, sorted by the time of their last batch."""
         loaded = self.loaded
         return sorted(loaded, key=lambda ref: loaded[ref].used_s)
 
     def unused_for(self, idle_s: float) -> list[str]:
-        """The loaded versions that no batch was formed of for so long."""
+        """Return the loaded versions without a batch for `idle_s`."""
         now_s = self._clock_s()
         return [ref for ref, loaded in self.loaded.items() if now_s - loaded.used_s >= idle_s]
 
     def max_images(self, ref: str) -> int:
-        """Of one batch of that version now; 0 while it is not loaded. What will not load has answers too: faults."""
+        """Return the current batch size limit of a version, 0 while it is not loaded.
+
+        A version that failed to load has a limit too: its images are answered with faults.
+        """
         with self._lock:
             return self._max_images(ref)
 
     def reserve(self, ref: str) -> int:
-        """As `max_images`; unless that is 0, the version stays loaded until `engine` has been entered and left."""
+        """Return `max_images`. Unless it is 0, the version stays loaded until `engine` has been entered and left."""
         with self._lock:
             if images := self._max_images(ref):
                 self._reserved[ref] += 1
@@ -120,9 +124,9 @@ class EnginePool:
 
     @contextlib.contextmanager
     def engine(self, ref: str) -> Iterator[Engine]:
-        """An engine of a version that this thread has reserved, and whose permit it holds.
+        """Lend an engine of a version to a thread that holds a permit and has reserved the version.
 
-        Raises ModelError, with the reason, for one that would not load.
+        Raises ModelError with the reason if the version failed to load.
         """
         try:
             with self._lock:
@@ -137,11 +141,11 @@ class EnginePool:
                     loaded.idle.append(engine)
         finally:
             with self._lock:
-                self._reserved -= Counter((ref,))  # which keeps no zeros
+                self._reserved -= Counter((ref,))  # subtraction removes zeros
                 self.batches += 1
 
     def observe(self, ref: str, images: int, model_ms: float) -> None:
-        """Tell how long a batch took, so that the version's next ones stay within MAX_BATCH_MS."""
+        """Record the time of a batch, so that the version's next batches stay within MAX_BATCH_MS."""
         with self._lock:
             if loaded := self._loaded.get(ref):
                 loaded.limit.observe(images, model_ms)
@@ -149,7 +153,7 @@ class EnginePool:
     def load(self, ref: str, pace: Pace = FULL_SPEED) -> None:
         """Load and warm a version. Blocks for seconds.
 
-        Raises ModelError for one that is not in the registry or will not load.
+        Raises ModelError for a version that is not in the registry or does not load.
         """
         loaded = self._load(load_version(self.registry, ref), pace)
         with self._lock:
@@ -157,12 +161,12 @@ class EnginePool:
             self._loaded[ref] = loaded
 
     def fail(self, ref: str, reason: str) -> None:
-        """What waits for a version need not wait: it would not load."""
+        """Record that a version did not load, so that entries that wait for it fail."""
         with self._lock:
             self._failed[ref] = (reason, self._clock_s())
 
     def unload(self, ref: str) -> bool:
-        """Free a version; False where it is not loaded, or reserved for a batch."""
+        """Free a version. Returns False if it is not loaded, or reserved for a batch."""
         with self._lock:
             if self._reserved[ref] or ref not in self._loaded:
                 return False
@@ -171,7 +175,7 @@ class EnginePool:
         return True
 
     def forget_failures(self, older_than_s: float) -> None:
-        """Versions that would not load so long ago are tried again when they are asked for."""
+        """Forget failures older than this, so that the versions are tried again when they are requested."""
         now_s = self._clock_s()
         with self._lock:
             for ref, (_, failed_s) in list(self._failed.items()):
@@ -179,7 +183,7 @@ class EnginePool:
                     del self._failed[ref]
 
     def forget_failure(self, ref: str) -> None:
-        """It is tried again when it is asked for."""
+        """Forget the failure of a version, so that it is tried again when it is requested."""
         with self._lock:
             if not self._reserved[ref]:
                 self._failed.pop(ref, None)
@@ -227,7 +231,7 @@ class EnginePool:
         )
 
     def _known(self, version: ModelVersion) -> tuple[str, Calibration | None]:
-        """The calibration of a loaded version of the same architecture, and which that is."""
+        """Return a loaded version of the same architecture, and its calibration."""
         for ref, loaded in self.loaded.items():
             if _architecture(loaded.version) == _architecture(version) != []:
                 return ref, loaded.first.calibration
@@ -235,6 +239,6 @@ class EnginePool:
 
 
 def _architecture(version: ModelVersion) -> list[tuple[object, ...]]:
-    """Class, shape and parameters of each layer, as the card has them."""
+    """Return class, shape and parameters of each layer, from the model card."""
     layers = version.card.get("layers") or []
     return [(layer.get("class"), layer.get("output_shape"), layer.get("parameters")) for layer in layers]

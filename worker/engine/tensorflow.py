@@ -32,11 +32,11 @@ class TensorFlowRuntime:
 
     @property
     def traces(self) -> int:
-        """How many batch sizes were traced and compiled."""
+        """Return the number of batch sizes that were traced and compiled."""
         return int(self._predict.experimental_get_tracing_count())
 
     def run(self, images: Images) -> Probabilities:
-        """uint8[S,28,28] -> float32[S,10]. The first run of a size traces and compiles it."""
+        """Run uint8[S,28,28] -> float32[S,10]. The first run of a size traces and compiles it."""
         size = len(images)
         if size not in self._functions:
             spec = tf.TensorSpec((size, *images.shape[1:]), tf.uint8)
@@ -45,7 +45,7 @@ class TensorFlowRuntime:
         return answer
 
     def look_inside(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
-        """As in `Runtime`; the first call traces the layers."""
+        """Do what `Runtime.look_inside` does. The first call traces the layers."""
         if self._layers is None:
             opened = layer_model(self._model)
             if opened is None:
@@ -70,7 +70,7 @@ def sees_gpu() -> bool:
 
 
 def _claim_gpu() -> bool:
-    """One worker serves one GPU, the first that CUDA_VISIBLE_DEVICES leaves, and takes its memory as it needs it."""
+    """Use the first GPU in CUDA_VISIBLE_DEVICES, and allocate its memory as needed. Returns whether one exists."""
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return False
@@ -85,5 +85,5 @@ def _limit_threads(threads: int) -> None:
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError:  # TensorFlow runs already, as for a second model of this worker: its threads stay
+    except RuntimeError:  # TensorFlow already runs, for another model of this worker: its threads stay as they are
         logger.debug("TensorFlow is running already, its threads stay as they are")

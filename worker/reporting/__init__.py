@@ -1,1 +1,1 @@
-"""What a worker reports: heartbeat, metrics, Flower events, spans, drift."""
+"""The reports of a worker: heartbeat, metrics, Flower events, spans, drift."""

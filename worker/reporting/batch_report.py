@@ -1,4 +1,4 @@
-"""What one batch was: for Flower, the heartbeat, the log and traces."""
+"""The report of one batch, for Flower, the heartbeat, the log and traces."""
 
 import logging
 import time
@@ -11,15 +11,15 @@ from shared.contract.lane import Lane
 from shared.telemetry.logs import fields
 from worker.delivery import Slice
 
-MAX_REQUEST_IDS = 8  # of a batch that are told
-MAX_LINKS = 128  # to the spans of its requests, as many as OpenTelemetry keeps
+MAX_REQUEST_IDS = 8  # shown of a batch
+MAX_LINKS = 128  # to the spans of its requests, the maximum that OpenTelemetry keeps
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPart:
-    """Images of a batch that came in one entry; `queue_ms` from their acceptance to the batch's start."""
+    """The images of a batch from one entry. `queue_ms` is from their acceptance to the start of the batch."""
 
     lane: Lane
     images: int
@@ -28,11 +28,11 @@ class BatchPart:
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What one batch was. Times of `_s` are unix seconds.
+    """The report of one batch. `started_s` and `finished_s` are unix times.
 
-    `images` are those that were run, `interactive` of them of that lane; `parts` have those too that had expired or
-    failed before. `request_ids` are those of the first few images, or of those that failed where any did;
-    `traceparents` those that the batch's requests had.
+    `images` is the number of images that ran, `interactive` how many of them are of that lane. `parts` include images
+    that had expired or failed before. `request_ids` are those of the first failed images, or of the first images if
+    none failed. `traceparents` are those of the batch's requests.
     """
 
     model: str
@@ -69,13 +69,14 @@ def report_of(
     model_ms: float,
     parts: Sequence[BatchPart],
 ) -> BatchReport:
-    """Of a batch that has just been finished: `live` has the positions that were run, slice by slice, `faults` the
-    reason for each row without an answer.
+    """Return the report of a batch that has just finished.
+
+    `live` has the positions that ran, slice by slice, `faults` the reason for each row without an answer.
     """
     images = {"interactive": 0, "bulk": 0}
     for part, alive in zip(batch, live, strict=True):
         images[part.delivery.lane] += len(alive)
-    told = islice(_told(batch, live, faults), MAX_REQUEST_IDS)
+    shown = islice(_shown(batch, live, faults), MAX_REQUEST_IDS)
     return BatchReport(
         model=batch[0].delivery.entry.model,
         images=sum(images.values()),
@@ -86,13 +87,13 @@ def report_of(
         model_ms=model_ms,
         parts=parts,
         reason=next(iter(faults.values()), ""),
-        request_ids=tuple(dict.fromkeys(entry.request_id(position) for entry, position in told)),
+        request_ids=tuple(dict.fromkeys(entry.request_id(position) for entry, position in shown)),
         traceparents=_traceparents(batch),
     )
 
 
 def log_batch(report: BatchReport, slow_ms: float) -> None:
-    """A line for a batch with images that failed, or that took longer than `slow_ms`; for every other one at debug."""
+    """Log a batch: as a warning if images failed or it took longer than `slow_ms`, else at debug level."""
     if report.failed:
         level, what = logging.WARNING, "images failed"
     elif report.took_ms > slow_ms:
@@ -115,10 +116,10 @@ def _about(report: BatchReport) -> dict[str, object]:
     return about | ({"failed": report.failed, "reason": report.reason} if report.failed else {})
 
 
-def _told(
+def _shown(
     batch: Sequence[Slice], live: Sequence[Sequence[int]], faults: Collection[int]
 ) -> Iterator[tuple[Entry, int]]:
-    """Entry and position of the images that failed, or of all where none did; of a job's chunk the first one."""
+    """Yield entry and position of failed images, or of all images if none failed; only the first of a job's chunk."""
     row = 0
     for part, alive in zip(batch, live, strict=True):
         rows = range(row, row + len(alive))
@@ -130,7 +131,7 @@ def _told(
 
 
 def _traceparents(batch: Sequence[Slice]) -> tuple[str, ...]:
-    """Each once. A chunk of a job has one for all of its images."""
+    """Return each traceparent once. A chunk of a job has one for all of its images."""
     found: dict[str, None] = {}
     for part in batch:
         entry = part.delivery.entry

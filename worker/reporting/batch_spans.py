@@ -1,5 +1,6 @@
-"""A span for each batch, linked to those of its requests. Imported only where somebody traces:
-`shared/telemetry/tracing.py`.
+"""A span for each batch, linked to the spans of its requests.
+
+It is imported only if tracing is on: `shared/telemetry/tracing.py`.
 """
 
 from opentelemetry.context import Context
@@ -11,13 +12,13 @@ from worker.reporting.batch_report import BatchReport
 
 
 class BatchSpans:
-    """`tell` may be called from any thread."""
+    """Writes the spans of batches. Any thread may call `record`."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._tracer = provider.get_tracer(INSTRUMENTATION)
 
-    def tell(self, report: BatchReport) -> None:
-        """A trace of its own, since it belongs to many; none for a batch of which no request is traced."""
+    def record(self, report: BatchReport) -> None:
+        """Write the span of a batch in a trace of its own, or none if no request of the batch is traced."""
         contexts = [span_context(traceparent) for traceparent in report.traceparents]
         links = [Link(context) for context in contexts if context.trace_flags.sampled]
         if not links:

@@ -1,4 +1,4 @@
-"""Running histograms of what each version was given and what it answered, for the API to compare with its card's."""
+"""Running histograms of the images and answers of each version, which the API compares with its card's."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from shared.images import Images, Probabilities
 from shared.redis import keys
 from worker.reporting.tallies import Tallies
 
-GATHERED_IMAGES = 1024  # of one version are counted at once: image by image, numpy's own overhead costs more than that
+GATHERED_IMAGES = 1024  # counted together per version: image by image, the overhead of numpy costs more than that
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class _Gathered:
 
 
 class Drift:
-    """All methods may be called from any thread; every image that is observed is counted once."""
+    """Counts each observed image once. Any thread may call any method."""
 
     def __init__(self, tallies: Tallies, clock_s: Callable[[], float] = time.time) -> None:
         self._tallies = tallies
@@ -31,7 +31,7 @@ class Drift:
         self._gathered: dict[str, _Gathered] = {}
 
     def observe(self, ref: str, images: Images, probabilities: Probabilities) -> None:
-        """Images of one batch, uint8[N,28,28], with their answers, float32[N,10]: kept for a while, never changed."""
+        """Add images of a batch, uint8[N,28,28], and their answers, float32[N,10]. Do not change them afterwards."""
         with self._lock:
             gathered = self._gathered.setdefault(ref, _Gathered())
             gathered.batches.append((images, probabilities))
@@ -42,7 +42,7 @@ class Drift:
         self._count(ref, gathered)
 
     def flush(self) -> None:
-        """Count what was observed until now."""
+        """Count the images observed so far."""
         with self._lock:
             gathered, self._gathered = self._gathered, {}
         for ref, each in gathered.items():

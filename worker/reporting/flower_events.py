@@ -1,4 +1,4 @@
-"""One entry per batch in Flower: Celery's own task events, sent from the worker's loop."""
+"""One entry per batch in Flower, as Celery task events that are sent from the worker's loop."""
 
 import threading
 import uuid
@@ -7,11 +7,11 @@ from typing import Any
 from worker.reporting.batch_report import BatchReport
 
 TASK_NAME = "mnistified.batch"
-GATHER_S = 0.25  # the events of so long leave in one message: published one by one they cost more than the batches
+GATHER_S = 0.25  # events are sent together after this time: published one by one they cost more than the batches
 
 
 class BatchEvents:
-    """`send` may be called from any thread; it does nothing while nobody has events enabled."""
+    """Sends events of batches. Any thread may call `send`, which does nothing while events are disabled."""
 
     def __init__(self, celery_worker: Any) -> None:
         self._worker = celery_worker
@@ -34,12 +34,12 @@ class BatchEvents:
         dispatcher = self._dispatcher()
         if dispatcher is None:
             return
-        dispatcher.buffer_limit = 3 * len(reports) + 1  # the dispatcher's own, of 24 events, would publish in between
+        dispatcher.buffer_limit = 3 * len(reports) + 1  # the default of 24 events would publish in between
         for report in reports:
             _send(dispatcher, report)
 
     def _dispatcher(self) -> Any | None:
-        """None while the worker reconnects, and while nobody listens."""
+        """Return the dispatcher, or None while the worker reconnects or nobody listens."""
         dispatcher = getattr(getattr(self._worker, "consumer", None), "event_dispatcher", None)
         return dispatcher if dispatcher is not None and dispatcher.enabled else None
 

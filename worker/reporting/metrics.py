@@ -1,4 +1,4 @@
-"""What this worker has measured since it started. Labels are versions of the registry and words of ours."""
+"""The metrics of this worker since its start. Labels are versions in the registry and fixed words."""
 
 import threading
 from collections import Counter
@@ -16,7 +16,7 @@ from worker.reporting.batch_report import BatchReport
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Of all models. The lists are counts by bucket: in images for `queue_s`, in batches for the others."""
+    """The totals of all models. The lists are counts by bucket: of images for `queue_s`, of batches for the others."""
 
     images: int
     failed: int
@@ -30,7 +30,7 @@ class Totals:
 
 
 class Metrics:
-    """All methods may be called from any thread."""
+    """The counters of this worker. Any thread may call any method."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class Metrics:
                 waited_s.add(part.queue_ms / 1e3, part.images)
 
     def count_finished(self, delivery: Delivery, outcome: str) -> None:
-        """An entry left the queue; `outcome` is what finish.lua made of it. Another worker has counted what is late."""
+        """Count an entry that left the queue. `outcome` is from finish.lua. Another worker has counted a late entry."""
         if outcome == "late":
             return
         ref, lane, images = delivery.entry.model, delivery.lane, delivery.entry.count
@@ -129,7 +129,7 @@ class Metrics:
         )
         yield counter(
             "mnistified_dead_letters",
-            "Do images kill workers? Those that this worker set aside",
+            "Do images kill workers? Those that this worker moved to the dead letters",
             (),
             {(): self._dead_letters},
         )

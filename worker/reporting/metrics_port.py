@@ -1,4 +1,4 @@
-"""A worker's own port for Prometheus."""
+"""The port of a worker for Prometheus."""
 
 import errno
 import logging
@@ -11,14 +11,14 @@ from shared.config.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-PORTS = 64  # tried from METRICS_PORT on, so that each worker of a machine finds one
-WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104  # not bound to here
+PORTS = 64  # tried from METRICS_PORT upwards, so that each worker on a machine finds one
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104  # compared with, not bound to
 
 
 def serve_metrics(collector: Collector, settings: Settings) -> str:
-    """Serve `collector` in a thread of its own, as long as the process runs; returns where, as `host:port`.
+    """Serve `collector` in its own thread while the process runs. Returns its address as `host:port`.
 
-    Empty where it is not served: it is switched off, or no port can be had, which keeps no worker from working.
+    Returns an empty text if metrics are off, or no port is free. A worker without metrics still works.
     """
     if not settings.metrics_port:
         return ""

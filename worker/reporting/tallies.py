@@ -1,4 +1,4 @@
-"""Counts that many threads make and one thread writes to Redis now and then."""
+"""Counts of many threads that one thread writes to Redis from time to time."""
 
 import threading
 from collections import Counter
@@ -10,7 +10,7 @@ from shared.redis.connection import Client
 
 
 class Tallies:
-    """`add` costs no round trip. What a worker that is killed has not written is lost."""
+    """Counts in memory. `add` costs no round trip. A killed worker loses the counts that are not written."""
 
     def __init__(self, ttl_s: int) -> None:
         self._ttl_s = ttl_s
@@ -18,14 +18,14 @@ class Tallies:
         self._counts: dict[str, Counter[str]] = {}
 
     def add(self, key: str, counts: Mapping[str, int]) -> None:
-        """Count onto the fields of the hash at `key`."""
+        """Add to the fields of the hash at `key`."""
         with self._lock:
             self._counts.setdefault(key, Counter()).update(counts)
 
     def write(self, client: Client) -> None:
-        """Raises redis' errors; then nothing was written, and it is written the next time.
+        """Write the counts. Raises redis' errors; the counts are then written the next time.
 
-        When only the reply is lost, the counts were written and are written once more.
+        If only the reply is lost, the counts are written twice.
         """
         with self._lock:
             counts, self._counts = self._counts, {}

@@ -1,1 +1,1 @@
-"""Which model versions a worker loads, keeps and unloads."""
+"""The model versions that a worker loads, keeps and unloads."""

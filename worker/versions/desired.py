@@ -1,4 +1,4 @@
-"""Which versions workers shall have loaded, as Redis has it: those that aliases name, and those that are wanted."""
+"""The desired versions in Redis: those that aliases name, and those that were requested before an alias changes."""
 
 import logging
 import threading
@@ -17,26 +17,26 @@ from worker.watchdog import Pulse
 
 logger = logging.getLogger(__name__)
 
-TICK_S = 1.0  # between two looks, should a message be lost
+TICK_S = 1.0  # between two reads, in case a message was lost
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredVersions:
-    """`aliases` by `name/alias`; `requested` are versions as `name@version`."""
+    """The versions that workers should load. `aliases` are by `name/alias`, `requested` are `name@version`."""
 
     aliases: Mapping[str, Alias] = field(default_factory=dict)
     requested: frozenset[str] = frozenset()
 
     @property
     def named(self) -> frozenset[str]:
-        """Versions that any alias names, as `name@version`."""
+        """Return the versions that any alias names, as `name@version`."""
         return frozenset(
             str(ModelRef(_name(field), version)) for field, alias in self.aliases.items() for version in alias.versions
         )
 
     @property
     def shadows(self) -> Mapping[str, tuple[str, ...]]:
-        """Versions that are given copies of what another version has answered, by that other one."""
+        """Return the shadows of each version: they get copies of the images that the version has answered."""
         shadows: dict[str, tuple[str, ...]] = {}
         for field_name, alias in sorted(self.aliases.items()):
             name = _name(field_name)
@@ -46,14 +46,14 @@ class DesiredVersions:
         return shadows
 
     def meaning(self, ref: str) -> str | None:
-        """The version that `name` or `name@alias` means, as `name@version`; None where no alias says it."""
+        """Return the version that `name` or `name@alias` means, as `name@version`, or None if no alias says it."""
         wanted = ModelRef.parse(ref)
         alias = self.aliases.get(f"{wanted.name}/{wanted.label or CHAMPION}")
         return None if alias is None else str(ModelRef(wanted.name, alias.version))
 
 
 def read_desired(client: Client, now_s: float) -> DesiredVersions:
-    """As they stand at `now_s` (unix time). An alias that cannot be read counts as none. Raises redis' errors."""
+    """Read the desired versions at `now_s` (unix time). Skips aliases that cannot be read. Raises redis' errors."""
     with client.pipeline(transaction=False) as pipeline:
         pipeline.hgetall(keys.ALIASES)
         pipeline.zrangebyscore(keys.DESIRED, now_s, "+inf")
@@ -68,7 +68,7 @@ def read_desired(client: Client, now_s: float) -> DesiredVersions:
 
 
 class Listener:
-    """`listen` is a thread's: `desired` are the last ones that it read, `changed` is called after each change."""
+    """Keeps `desired` up to date in its own thread (`listen`), and calls `changed` after each change."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Listener:
         self.desired = desired
 
     def listen(self) -> None:
-        """Until `stopping` is set, whatever happens to Redis."""
+        """Listen until `stopping` is set, and reconnect when Redis was unreachable."""
         while not self._stopping.is_set():
             try:
                 self._listen_once()

@@ -21,15 +21,17 @@ from worker.watchdog import Pulse
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
-ALL_IN_USE_S = 0.01  # until a version that may go is looked for again, where batches of all of them run
-FAILED_S = 10.0  # a version that would not load is tried again after so long
-PAUSE_STEPS = 3  # a step of a load is followed by a pause so many times as long, while others run batches
-LONGEST_BESIDE_MS = 10.0  # of a run that is measured beside engines that serve: one holds the GIL while it is set up
+ALL_IN_USE_S = 0.01  # between two searches for a version to unload, while all of them run batches
+FAILED_S = 10.0  # before a version that failed to load is tried again
+PAUSE_STEPS = 3  # a step of a load is followed by a pause that is this many times as long, while batches run
+LONGEST_BESIDE_MS = 10.0  # limit of a measured run next to engines that serve: its set-up holds the GIL
 
 
 class Loader:
-    """`run` is a thread's, the rest may be called from any. `changed` is called after each load, also after one that
-    failed, and when a name has come into the registry: `models` are the versions of all names.
+    """Loads and unloads versions in its own thread (`run`). Any thread may call the other methods.
+
+    `changed` is called after each load, also after a failed one, and when the registry has a new name. `models` are the
+    versions of all names.
     """
 
     def __init__(
@@ -56,19 +58,19 @@ class Loader:
         self._loading: str | None = None
 
     def wake(self) -> None:
-        """Look at once: entries wait for a version."""
+        """Check for work now, because entries wait for a version."""
         self._wake.set()
 
     def desired_changed(self) -> None:
-        """Look at once, and try again what would not load before and is wanted now."""
+        """Check for work now, and try the requested versions again that failed to load before."""
         for ref in self._desired().requested:
             self._engines.forget_failure(ref)
         self.wake()
 
     def ask(self, ref: str) -> str:
-        """Load `name` or `name@version` soon, and keep it for as long as it is used; its `name@version`.
+        """Load `name` or `name@version` soon, and keep it while it is used. Returns its `name@version`.
 
-        Raises ModelError for one that is not in the registry.
+        Raises ModelError for a version that is not in the registry.
         """
         ref = find_version(ref, self.models, self._engines.registry)
         self._engines.forget_failure(ref)
@@ -78,7 +80,7 @@ class Loader:
         return ref
 
     def unload(self, ref: str) -> str:
-        """Unload a version now; why not, where that cannot be."""
+        """Unload a version now. Returns the reason if that is not possible, else an empty text."""
         if ref not in self._engines.loaded:
             return f"{ref} is not loaded"
         if reason := self._residency().why_kept(ref):
@@ -147,7 +149,7 @@ class Loader:
         self._changed()
 
     def _make_room(self, ref: str) -> None:
-        """Blocks until a version has gone, where MAX_LOADED_MODELS are loaded."""
+        """Block until fewer than MAX_LOADED_MODELS versions are loaded."""
         while (
             not self._ended.is_set()
             and len(used := self._engines.least_recently_used()) >= self._settings.max_loaded_models
@@ -164,15 +166,15 @@ class Loader:
     def _unload(self, ref: str) -> bool:
         gone = self._engines.unload(ref)
         if gone and self._engines.kind == "tensorflow":
-            gc.collect()  # what it has compiled refers to itself
+            gc.collect()  # its compiled functions reference themselves
         return gone
 
 
 def beside(engines: EnginePool, pulse: Pulse) -> Pace:
-    """The pace of a load while others serve.
+    """Return the pace of a load while other versions serve.
 
-    On a CPU, time is that of the loading thread alone, so that a busy machine makes no engine look slow, and nobody has
-    to stand aside for a measurement. On a GPU a run is timed while it holds a permit.
+    On a CPU, only the time of the loading thread counts, so that a busy machine makes no engine look slow, and no batch
+    has to wait for a measurement. On a GPU, a run is timed while it holds a permit.
     """
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Which versions belong in this worker's memory, and which go first: rules, without the engines themselves."""
+"""Rules for the versions in this worker's memory: which ones to load, and which ones to unload first."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ Models = Mapping[str, Sequence[int]]  # the versions of each name, oldest first,
 
 
 def find_version(ref: str, models: Models, registry: Registry) -> str:
-    """The `name@version` that `name` (its latest version) or `name@version` means.
+    """Return the `name@version` that `name` (its latest version) or `name@version` means.
 
     Raises ModelError, naming the registry that has listed these models.
     """
@@ -28,10 +28,11 @@ def find_version(ref: str, models: Models, registry: Registry) -> str:
 
 
 def default_version(default_model: str, models: Models, registry: Registry, desired: DesiredVersions) -> str:
-    """What requests mean that name no model, as `name@version`.
+    """Return the version for requests that name no model, as `name@version`.
 
-    `default_model` is `name`, `name@version` or `name@alias`; a name alone means its champion, or its latest version
-    where there is none. An alias is believed. Raises ModelError where none says it and it is not in the registry.
+    `default_model` is `name`, `name@version` or `name@alias`. A name alone means its champion, or its latest version if
+    it has none. The version of an alias is not checked. Raises ModelError for a version that neither an alias nor the
+    registry has.
     """
     return desired.meaning(default_model) or find_version(default_model.removesuffix(f"@{LATEST}"), models, registry)
 
@@ -42,7 +43,7 @@ def latest_versions(models: Models) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Residency:
-    """All versions as `name@version`; `waiting` are those of which entries wait, in the order of their turns."""
+    """The reasons to keep versions, each as `name@version`. Entries wait for the `waiting` ones, in this order."""
 
     default: str
     desired: DesiredVersions = field(default_factory=DesiredVersions)
@@ -51,7 +52,7 @@ class Residency:
     asked: Sequence[str] = ()
 
     def why_kept(self, ref: str) -> str:
-        """Why a version would be loaded again if it were unloaded; empty where it would not."""
+        """Return why a version would be loaded again after it is unloaded. Empty if it would not."""
         if ref == self.default:
             return "is the default"
         if ref in self.desired.requested:
@@ -63,10 +64,10 @@ class Residency:
         return ""
 
     def next_to_load(self, there: Collection[str], least_recently_used: Sequence[str], most: int) -> str | None:
-        """The next of the versions that are not there, nor crowded out.
+        """Return the next version to load, or None.
 
-        `least_recently_used` are all that are loaded, at most `most`. What aliases name is loaded ahead only while
-        there is room.
+        `least_recently_used` are all loaded versions, at most `most`. Versions that aliases name are loaded in advance
+        only while there is room.
         """
         has_room = len(least_recently_used) < most
         for ref in [*self.waiting, self.default, *sorted(self.desired.requested), *self.asked]:
@@ -76,7 +77,7 @@ class Residency:
         return next((ref for ref in ahead if ref not in there), None)
 
     def crowded_out(self, least_recently_used: Sequence[str], most: int) -> list[str]:
-        """Versions that are wanted and have no room, because what is loaded has a better right to it."""
+        """Return the requested versions without room, because the loaded versions have priority."""
         if len(least_recently_used) < most:
             return []
         needed = sorted(self.desired.requested | set(self.asked))
@@ -85,14 +86,14 @@ class Residency:
         ]
 
     def may_idle_out(self, ref: str) -> bool:
-        """Whether a version goes once nobody has used it for long."""
+        """Return whether a version is unloaded after a long time without use."""
         return not self.why_kept(ref) and ref not in self.latest
 
     def may_go_for(self, ref: str, least_recently_used: Iterable[str]) -> list[str]:
-        """Versions that may go to make room for `ref`, the first to go first.
+        """Return the versions that may be unloaded to make room for `ref`, in this order.
 
-        Last come those that aliases name and the latest ones; what is wanted goes only for a version that entries wait
-        for, and the default never.
+        Versions that aliases name and latest versions come last. Requested versions are unloaded only for a version
+        that entries wait for, and the default never.
         """
         kept = self.desired.named | self.latest
         others = [other for other in least_recently_used if other not in (self.default, ref)]

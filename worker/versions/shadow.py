@@ -1,5 +1,6 @@
-"""Shadows: versions that are given copies of what another version has answered. Their answers are compared and counted,
-never returned, and made only when nothing else is to be done.
+"""Shadows: versions that get copies of the images that another version has answered.
+
+Their answers are compared and counted, but never returned. They run only while no batch waits.
 """
 
 import threading
@@ -21,17 +22,17 @@ from worker.engine.pool import EnginePool
 from worker.reporting.tallies import Tallies
 from worker.watchdog import Pulse
 
-MAX_COPIED_IMAGES = 4096  # that wait; what does not fit is skipped
-LONGEST_RUN_MS = 10.0  # of a shadow: an image that comes meanwhile waits for it
+MAX_COPIED_IMAGES = 4096  # limit of waiting images; images beyond it are skipped
+LONGEST_RUN_MS = 10.0  # limit of a run of a shadow: images that arrive during the run wait for it
 TICK_S = 1.0
-BUSY_PAUSE_S = 0.01  # until it is seen whether nothing else is to be done
+BUSY_PAUSE_S = 0.01  # between two checks for idle engines
 
 Predictions = npt.NDArray[np.intp]  # int[N]
 
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """Images that `version` has answered, for `shadow`."""
+    """Images that `version` has answered, and its answers, for `shadow`."""
 
     version: str
     shadow: str
@@ -40,7 +41,7 @@ class _Copy:
 
 
 class Shadows:
-    """`offer` is called by threads that run models, and costs them a copy at most; `run` is a thread's.
+    """Runs shadows in its own thread (`run`). Threads that run models call `offer`, which costs at most a copy.
 
     `shadows` has the shadows of each version, all as `name@version`.
     """
@@ -65,7 +66,7 @@ class Shadows:
         self._arrived = threading.Condition()
 
     def offer(self, ref: str, images: Images, probabilities: Probabilities) -> None:
-        """Images of a batch whose results are written, uint8[N,28,28], and these results, float32[N,10]."""
+        """Offer the images of a finished batch, uint8[N,28,28], with their results, float32[N,10]."""
         for shadow in self._shadows().get(ref, ()):
             with self._arrived:
                 fits = self._copied_images + len(images) <= MAX_COPIED_IMAGES
@@ -100,7 +101,7 @@ class Shadows:
                 self._engines.permits.release()
 
     def _take_idle_permit(self) -> bool:
-        """Block until an engine is free and no batch could be formed for it; False once the worker has ended."""
+        """Block until an engine is free and no batch waits for it. Returns False once the worker has ended."""
         while not self._ended.is_set():
             if self._backlog.idle and self._engines.permits.acquire(blocking=False):
                 return True
@@ -108,7 +109,7 @@ class Shadows:
         return False
 
     def _run_some(self, copy: _Copy, start: int) -> int:
-        """Run and count as many images from `start` on as take no longer than LONGEST_RUN_MS; how many those were."""
+        """Run and count images from `start`, for at most LONGEST_RUN_MS. Returns how many."""
         try:
             with self._engines.engine(copy.shadow) as engine, self._pulse.busy():
                 stop = min(start + _max_images(engine), len(copy.images))
@@ -130,7 +131,7 @@ class Shadows:
 
 
 def compare(answered: Predictions, shadowed: Predictions) -> dict[str, int]:
-    """The fields of `keys.shadow` that follow from the predictions of a version and of its shadow."""
+    """Return the fields of `keys.shadow` for the predictions of a version and of its shadow."""
     differ = answered != shadowed
     pairs = zip(answered[differ].tolist(), shadowed[differ].tolist(), strict=True)
     counts = Counter(f"{one}>{other}" for one, other in pairs)

@@ -162,7 +162,7 @@ def test_an_entry_is_nobodys_fault_when_no_image_was_under_way(client: Client) -
     assert delivery.faults == {}
 
 
-def test_an_entry_that_is_delivered_without_end_is_set_aside_whole(client: Client) -> None:
+def test_an_entry_that_is_delivered_without_end_becomes_dead_letters(client: Client) -> None:
     worker = Worker(client, "worker-0")
     put(client, "a")
     worker.pull()
@@ -173,7 +173,7 @@ def test_an_entry_that_is_delivered_without_end_is_set_aside_whole(client: Clien
     assert isinstance(data, bytes)
     block = decode_block(data)
     assert {state for state, _ in block.faults.values()} == {"failed"}
-    assert "delivered 31 times" in block.faults[0][1]
+    assert "survived 31 deliveries" in block.faults[0][1]
     assert client.hget(keys.queued("cnn", "interactive"), "images") == b"0"
     assert client.xlen(keys.DEAD_LETTERS) == 2
 

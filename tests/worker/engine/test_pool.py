@@ -1,4 +1,4 @@
-"""How a worker's threads become engines."""
+"""The threads of a worker become engines."""
 
 from pathlib import Path
 from typing import Any

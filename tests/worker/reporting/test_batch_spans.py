@@ -34,7 +34,7 @@ def batch(*traceparents: str, reason: str = "") -> BatchReport:
 def test_a_batch_is_linked_to_each_sampled_request_and_lasts_as_long_as_it_took(
     provider: TracerProvider, exporter: InMemorySpanExporter
 ) -> None:
-    BatchSpans(provider).tell(batch(SAMPLED[0], UNSAMPLED, SAMPLED[1]))
+    BatchSpans(provider).record(batch(SAMPLED[0], UNSAMPLED, SAMPLED[1]))
     (span,) = exporter.get_finished_spans()
     assert (span.name, span.parent) == ("batch cnn@1", None)
     assert [traceparent_of(link.context) for link in span.links] == SAMPLED
@@ -50,14 +50,14 @@ def test_a_batch_is_linked_to_each_sampled_request_and_lasts_as_long_as_it_took(
 def test_a_batch_with_images_that_failed_is_an_error_with_the_reason(
     provider: TracerProvider, exporter: InMemorySpanExporter
 ) -> None:
-    BatchSpans(provider).tell(batch(SAMPLED[0], reason="the model raised"))
+    BatchSpans(provider).record(batch(SAMPLED[0], reason="the model raised"))
     (span,) = exporter.get_finished_spans()
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "the model raised")
 
 
 def test_a_batch_that_nobody_traces_has_no_span(provider: TracerProvider, exporter: InMemorySpanExporter) -> None:
-    BatchSpans(provider).tell(batch())
-    BatchSpans(provider).tell(batch(UNSAMPLED))
+    BatchSpans(provider).record(batch())
+    BatchSpans(provider).record(batch(UNSAMPLED))
     assert exporter.get_finished_spans() == ()
 
 

@@ -1,4 +1,4 @@
-"""What workers count of what they answer, in memory and then in Redis."""
+"""Workers count their images and answers, in memory and then in Redis."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""A worker's numbers: every batch is counted, and a heartbeat tells what came since the one before."""
+"""A worker's numbers: every batch is counted, and a heartbeat reports the work since the previous one."""
 
 import threading
 

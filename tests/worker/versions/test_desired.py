@@ -1,4 +1,4 @@
-"""The desired versions are read from Redis as they stand, and heard of at once, whatever happens to the connection."""
+"""The desired versions are read from Redis as they stand, and changes arrive at once, also after a lost connection."""
 
 import queue
 import threading
@@ -77,7 +77,7 @@ def test_a_change_is_heard_of_whether_it_is_published_or_not(client: Client, scr
 def test_a_listener_survives_its_connections(client: Client, scratch_url: str) -> None:
     with listening(client, scratch_url) as heard:
         own = client.client_info()
-        for connection in client.client_list():  # of every database: the other ones' are other tests'
+        for connection in client.client_list():  # connections to other databases belong to other tests
             if int(connection["db"]) == own["db"] and int(connection["id"]) != own["id"]:
                 client.client_kill_filter(_id=connection["id"])
         client.zadd(keys.DESIRED, {"cnn@3": 1e12})

@@ -1,4 +1,4 @@
-"""Real engines come and go beside those that serve: who needs them waits for them, and nobody else."""
+"""Real engines are loaded and unloaded while others serve: only entries of that version wait."""
 
 import threading
 import weakref
@@ -55,12 +55,12 @@ class Worker:
         self.loader.desired_changed()
 
     def wait_for(self, ref: str) -> None:
-        """Until a version is loaded, or it was tried in vain."""
+        """Wait until a version is loaded or has failed to load."""
         while ref not in self.engines.loaded and ref not in self.engines.failed:
             assert self.changes.acquire(timeout=LONG_S)
 
     def run_batch(self, ref: str) -> np.ndarray:
-        """What `ref` answers to an image, as a runner would ask it."""
+        """Return the answer of `ref` to an image, as a runner would."""
         with self.engines.permits:
             assert self.engines.reserve(ref)
             with self.engines.engine(ref) as engine:
@@ -135,7 +135,7 @@ def test_batches_of_other_versions_run_while_one_is_loaded(models_dir: Path, mon
 
 
 def held_up(monkeypatch: pytest.MonkeyPatch, begun: threading.Event, go_on: threading.Event) -> None:
-    """From now on a load says when it begins, and waits."""
+    """Make every load from now on set `begun`, and wait for `go_on`."""
     load: Callable[..., Any] = load_engine
 
     def load_late(*args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which versions are loaded next, which may go, and which go first."""
+"""The rules choose which version is loaded next, and which are unloaded first."""
 
 from pathlib import Path
 
