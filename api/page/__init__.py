@@ -1,1 +1,1 @@
-"""The page in the browser: its route here, its HTML, CSS and JavaScript in `assets/`."""
+"""The page in the browser: its routes, and its HTML, CSS and JavaScript in `assets/`."""

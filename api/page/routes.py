@@ -1,7 +1,6 @@
-"""`/`: the playground, a page in plain HTML, CSS and JavaScript, and `/page/{asset}`, what it is made of.
+"""`/`: the playground, a page in plain HTML, CSS and JavaScript, and `/page/{asset}`: its files.
 
-The files are those of `api/page/`, as they are. They hold nothing secret, and are served without a key, so that the
-page can ask for one.
+The files hold nothing secret and are served without a key, so that the page can prompt for one.
 """
 
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 HEADERS = {
-    # What a person drops onto the page is shown from blob: URLs, what the service answers from data: URLs.
+    # Dropped pictures are shown from blob: URLs, pictures in responses from data: URLs.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'",
@@ -41,19 +40,19 @@ class Asset:
 
 
 async def get_playground(request: Request) -> Response:
-    return _reply(request, assets()[INDEX])
+    return _response(request, assets()[INDEX])
 
 
 async def get_playground_asset(request: Request) -> Response:
     name = request.path_params["asset"]
     if name not in assets():
-        raise NotFound(f"no {name!r} is part of the playground")
-    return _reply(request, assets()[name])
+        raise NotFound(f"the playground has no file {name!r}")
+    return _response(request, assets()[name])
 
 
 @cache
 def assets() -> dict[str, Asset]:
-    """By file name; they do not change while the process runs."""
+    """Read all files, by name. They do not change while the process runs."""
     found = {}
     for file in FOLDER.iterdir():
         media_type = MEDIA_TYPES.get("." + file.name.rpartition(".")[2])
@@ -63,7 +62,7 @@ def assets() -> dict[str, Asset]:
     return found
 
 
-def _reply(request: Request, asset: Asset) -> Response:
+def _response(request: Request, asset: Asset) -> Response:
     return not_modified(request.headers, asset.tag) or Response(
         asset.content, headers=HEADERS | cache_headers(asset.tag), media_type=asset.media_type
     )

@@ -45,18 +45,18 @@ def expect_trouble(page: Page, title: str, since_s: float, capsys: pytest.Captur
         print(f"\n{title!r} after {time.monotonic() - since_s:.1f} s")
 
 
-def test_redis_away(
+def test_redis_is_unreachable(
     frail_page: Page, frail: System, frail_redis: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frail_redis.process.stop()
-    expect_trouble(frail_page, "Redis is away.", time.monotonic(), capsys)
+    expect_trouble(frail_page, "Redis is unreachable.", time.monotonic(), capsys)
     draw(frail_page, SEVEN)
-    expect(frail_page.locator("#draw-reading [data-part=how]")).to_have_text("It is tried again by itself.")
+    expect(frail_page.locator("#draw-reading [data-part=how]")).to_have_text("The page retries automatically.")
     frail_redis.start()
     expect_read(frail_page, 7)
     expect(frail_page.locator("#trouble")).to_be_hidden(timeout=SEEN_MS)
     open_view(frail_page, "queue")
-    expect(frail_page.locator("#happened")).to_contain_text("Redis went away")
+    expect(frail_page.locator("#happened")).to_contain_text("Redis became unreachable")
 
 
 def test_a_full_queue(frail_page: Page, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +69,7 @@ def test_a_full_queue(frail_page: Page, capsys: pytest.CaptureFixture[str]) -> N
     expect(frail_page.locator("#trouble")).to_be_hidden(timeout=SEEN_MS)
 
 
-def test_a_queue_that_others_have_filled(frail_page: Page, frail: System, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_queue_filled_by_other_clients(frail_page: Page, frail: System, capsys: pytest.CaptureFixture[str]) -> None:
     frail.workers["worker-1"].signal(signal.SIGSTOP)
     frail.submit(json={"start": 0, "stop": 50})
     expect_trouble(frail_page, "The queue is full.", time.monotonic(), capsys)
@@ -78,23 +78,23 @@ def test_a_queue_that_others_have_filled(frail_page: Page, frail: System, capsys
     expect(frail_page.locator("#trouble")).to_be_hidden(timeout=SEEN_MS)
 
 
-def test_a_killed_worker_and_the_one_that_comes_after(
+def test_a_killed_worker_and_its_successor(
     frail_page: Page, frail: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frail.workers["worker-1"].signal(signal.SIGKILL)
     killed_s = time.monotonic()
     frail.workers["worker-1"].wait()
-    expect_trouble(frail_page, "No worker is heard of.", killed_s, capsys)
+    expect_trouble(frail_page, "No worker is responding.", killed_s, capsys)
     expect_trouble(frail_page, "No worker is running.", killed_s, capsys)
     open_view(frail_page, "queue")
-    expect(frail_page.locator("#happened")).to_contain_text("worker-1 fell silent")
+    expect(frail_page.locator("#happened")).to_contain_text("worker-1 stopped responding")
     expect(frail_page.locator("#workers")).to_contain_text("None. Start one")
     frail.start_worker("worker-1")
     expect(frail_page.locator("#trouble")).to_be_hidden(timeout=SEEN_MS)
-    expect(frail_page.locator("#happened")).to_contain_text("worker-1 came")
+    expect(frail_page.locator("#happened")).to_contain_text("worker-1 started")
 
 
-def test_no_worker_a_job_that_is_cancelled_and_the_api_away(
+def test_no_worker_a_cancelled_job_and_no_api(
     open_page: OpenPage, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with running(redis_server.new_url(), workers=0) as system:

@@ -27,14 +27,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_folder_is_read_and_what_cannot_be_is_told(page: Page, folder: Path) -> None:
+def test_a_folder_is_read_and_the_page_reports_what_failed(page: Page, folder: Path) -> None:
     open_view(page, "files")
     expect(page.locator("#drop")).to_contain_text("Drop pictures or a whole folder here.")
     page.set_input_files("#choose-folder", folder)
     tally = page.locator("#files-tally")
     expect(tally).to_contain_text(f"{COUNT} pictures read by {DEFAULT.ref}", timeout=60_000)
     expect(tally).to_contain_text("1 without a digit")
-    expect(tally).to_contain_text("1 other file left out")
+    expect(tally).to_contain_text("1 other file skipped")
 
 
 def test_each_picture_tells_what_was_read_and_opens(page: Page, folder: Path) -> None:

@@ -39,9 +39,9 @@ def test_the_panel_moves_under_load(page: Page, system: System) -> None:
     expect(page.locator(".legend .bulk strong")).to_contain_text("(cnn)")
     system.finished(job)
     expect(waiting).to_have_text("0")
-    expect(page.locator("#workers")).to_contain_text("images in all")
-    assert float(figure(page, "Images in a batch")) >= 1
-    expect(page.locator("#figures")).not_to_contain_text("no batch lately")
+    expect(page.locator("#workers")).to_contain_text("images in total")
+    assert float(figure(page, "Images per batch")) >= 1
+    expect(page.locator("#figures")).not_to_contain_text("no recent batch")
 
 
 def test_its_button_puts_the_test_set_into_the_queue(page: Page) -> None:

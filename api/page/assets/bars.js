@@ -1,10 +1,10 @@
-/* The ten probabilities, a bar each. */
+/* The ten probabilities as bars. */
 
 import { element, say } from "./dom.js";
 import { percent } from "./numbers.js";
 
 const DIGITS = 10;
-const MIN_SHOWN = 0.005; // a share below that has no number
+const MIN_LABELLED = 0.005; // smaller shares have no number
 
 export class Bars {
   #rows;
@@ -22,14 +22,14 @@ export class Bars {
     });
   }
 
-  /* `probabilities` may be null: nothing is known. */
+  /* `probabilities` is null if they are unknown. */
   show(probabilities) {
     const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
     this.#rows.forEach(({ row, share, fill }, digit) => {
       const is = probabilities?.[digit] ?? 0;
       row.classList.toggle("best", digit === best);
       fill.style.transform = `scaleY(${is})`;
-      say(share, is >= MIN_SHOWN ? percent(is, is >= 0.995 ? 1 : 0) : "");
+      say(share, is >= MIN_LABELLED ? percent(is, is >= 0.995 ? 1 : 0) : "");
     });
   }
 }

@@ -1,4 +1,4 @@
-/* Lines over the last two minutes. */
+/* Line charts of the last two minutes. */
 
 import { sized } from "./dom.js";
 import { whole } from "./numbers.js";
@@ -6,13 +6,13 @@ import { colour } from "./theme.js";
 
 export const SPAN_S = 120;
 
-/* `series` is [{values, ink}], each value a [time in s, number]; `nowS` is where the right edge is. */
+/* `series` is [{values, ink}], each value is [time in s, number]. The right edge is at `nowS`. */
 export function paintChart(canvas, series, nowS, { scale = false } = {}) {
   const [context, width, height] = sized(canvas);
-  const most = Math.max(1, ...series.flatMap(({ values }) => values.map(([, number]) => number)));
+  const max = Math.max(1, ...series.flatMap(({ values }) => values.map(([, number]) => number)));
   const top = scale ? 20 : 3;
   const xOf = (timeS) => width - ((nowS - timeS) / SPAN_S) * width;
-  const yOf = (number) => height - 2 - (number / most) * (height - top - 2);
+  const yOf = (number) => height - 2 - (number / max) * (height - top - 2);
   context.clearRect(0, 0, width, height);
   context.lineWidth = 1;
   context.strokeStyle = colour("line");
@@ -22,7 +22,7 @@ export function paintChart(canvas, series, nowS, { scale = false } = {}) {
     context.fillStyle = colour("soft");
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "top";
-    if (most > 1) context.fillText(whole(most), 0, 2);
+    if (max > 1) context.fillText(whole(max), 0, 2);
   }
   for (const { values, ink } of series) {
     if (values.length < 2) continue;

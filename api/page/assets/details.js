@@ -1,11 +1,11 @@
-/* The selected tile of a wall, in full, beside it. */
+/* The details of the selected tile, next to its wall. */
 
 import { byId, element, say } from "./dom.js";
 import { settled } from "./newest.js";
 import { Reading } from "./reading.js";
-import { tellRefused } from "./trouble.js";
+import { showRefusal } from "./trouble.js";
 
-const WALKED_MS = 180; // on a tile before it is opened, where keys pass over many
+const WALKED_MS = 180; // how long the keyboard rests on a tile before its details open
 
 export class Details {
   #box;
@@ -15,8 +15,8 @@ export class Details {
   #picture = element("img", { className: "picture", alt: "", hidden: true });
   #reading;
   #rest;
-  #walked = null; // what keys passed over last, as a function
-  #right = null; // the digit that it should be read as, where that is known
+  #walked = null; // function that returns the details of the last tile reached by keyboard
+  #right = null; // the correct digit, or null if it is unknown
 
   /* `box` is an <aside> in a `.wall-and-details`. */
   constructor(box) {
@@ -28,7 +28,7 @@ export class Details {
     box.append(element("div", { className: "head" }, this.#title, close), this.#truth, this.#picture, body);
     this.#reading = new Reading(body, {
       answered: (answer) => this.#answered(answer),
-      refused: tellRefused,
+      refused: showRefusal,
     });
     box.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.close();
@@ -38,7 +38,7 @@ export class Details {
     });
   }
 
-  /* Opens what `shown` gives, once keys rest there, where anything is open. */
+  /* If the details are open, opens those that `shown` returns once the keyboard rests. */
   walk(shown) {
     this.#walked = shown;
     this.#rest();
@@ -48,7 +48,7 @@ export class Details {
     return !this.#box.hidden;
   }
 
-  /* {title, truth, right, subject, picture}: `right` and `picture`, a URL, may be null. */
+  /* `right` and the URL `picture` may be null. */
   open({ title, truth, right, subject, picture }) {
     this.#walked = null;
     this.#box.hidden = false;

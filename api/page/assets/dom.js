@@ -1,8 +1,8 @@
-/* The document: elements by id and by part, and new ones without any markup in strings. */
+/* Finds elements by id and by part, and creates elements without markup in strings. */
 
 export const byId = (id) => document.getElementById(id);
 
-/* element("li", {className: "best"}, "7", …): `properties` are the element's own, `data` its data attributes. */
+/* element("li", {className: "best"}, "7", …). `properties.data` sets data attributes. */
 export function element(name, properties = {}, ...children) {
   const made = document.createElement(name);
   const { data = {}, attributes = {}, ...own } = properties;
@@ -13,19 +13,19 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-/* The elements with `data-part` below `root`, by its value. */
+/* Returns the elements below `root` with a `data-part`, by its value. */
 export function partsOf(root) {
   return Object.fromEntries([...root.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
 }
 
-/* Sets a text only where it differs, so that nothing is laid out, or read out, anew for nothing. */
+/* Sets a text only if it differs, which avoids needless layout and announcements by screen readers. */
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/* A canvas's context with its pixels those of the screen; [context, width, height] in CSS pixels. */
+/* Matches a canvas's resolution to the screen. Returns [context, width, height] in CSS pixels. */
 export function sized(canvas, width = canvas.clientWidth, height = canvas.clientHeight) {
   const ratio = window.devicePixelRatio || 1;
   const wide = Math.round(width * ratio);

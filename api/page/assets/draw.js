@@ -1,4 +1,4 @@
-/* The view "Draw": a pad, and how what is on it is read, as it is drawn. */
+/* The view "Draw": a pad, and the model's reading of what is drawn. */
 
 import { byId, say } from "./dom.js";
 import { onFiles } from "./dropping.js";
@@ -10,10 +10,10 @@ import { Reading } from "./reading.js";
 import { askBitmap } from "./service.js";
 import { pictureSubject, testSubject } from "./subject.js";
 import { testSet } from "./test-images.js";
-import { tellRefused } from "./trouble.js";
+import { showRefusal } from "./trouble.js";
 
-const SPOKEN_MS = 900; // after the last change, the answer is told to who cannot see it
-const SHOWN_SIDE = 900; // pixels of a photo on the pad
+const SPOKEN_MS = 900; // delay after the last change before a screen reader announces the answer
+const SHOWN_SIDE = 900; // size of a photo on the pad in pixels
 
 export function startDraw() {
   const speak = settled(SPOKEN_MS, (answer) => {
@@ -22,7 +22,7 @@ export function startDraw() {
   });
   const reading = new Reading(byId("draw-reading"), {
     answered: speak,
-    refused: tellRefused,
+    refused: showRefusal,
   });
   const drawn = pictureSubject(() => pad.toBlob());
   const pad = new Pad(() => {
@@ -50,7 +50,7 @@ export function startDraw() {
 
   byId("pad-clear").addEventListener("click", () => pad.clear());
   byId("pad-undo").addEventListener("click", () => pad.undo());
-  byId("pick").addEventListener("click", () => pick().catch(tellRefused));
+  byId("pick").addEventListener("click", () => pick().catch(showRefusal));
   byId("photo").addEventListener("change", (event) => {
     const [file] = event.target.files;
     if (file) lay(file);

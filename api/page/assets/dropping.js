@@ -1,12 +1,12 @@
-/* Files that are dropped onto a view, or pasted into it; folders with all that is in them. */
+/* Files and folders that are dropped onto a view or pasted into it. */
 
 import { currentView } from "./views.js";
 
 const MAX_FILES = 20_000;
 
-/* Calls `taken(files)` for what is dropped anywhere while the view `name` is shown; `target` shows where it goes. */
+/* Calls `taken(files)` for files dropped anywhere while the view `name` is shown. `target` is highlighted. */
 export function onFiles(name, target, taken) {
-  let depth = 0; // enter and leave come for every element on the way
+  let depth = 0; // dragenter and dragleave occur for every element below the pointer
   const here = (event) => currentView() === name && event.dataTransfer?.types.includes("Files");
   addEventListener("dragenter", (event) => {
     if (!here(event)) return;
@@ -49,7 +49,7 @@ async function collect(entry, files) {
   }
   const reader = entry.createReader();
   for (;;) {
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // a hundred at a time
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // 100 at a time
     if (!some.length) return;
     for (const each of some) await collect(each, files);
   }

@@ -1,11 +1,11 @@
-/* Server-sent events by fetch, which can carry a key; a stream that breaks off is gone on with where it was. */
+/* Server-sent events by fetch, which can send a key. A broken stream is resumed after its last event. */
 
 import { sleep } from "./dom.js";
 import { ask, Problem } from "./service.js";
 
 const AGAIN_MS = 500;
 
-/* {type, data} of each event of `path`, up to the one of type `last`. Raises Problem where trying again is of no use. */
+/* Yields {type, data} of each event up to the type `last`. Throws a Problem if a retry is useless. */
 export async function* events(path, last, signal) {
   let id = "";
   for (;;) {
@@ -25,7 +25,7 @@ export async function* events(path, last, signal) {
   }
 }
 
-/* Each event of a stream of bytes. */
+/* Yields each event of a byte stream. */
 async function* parsed(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -41,11 +41,11 @@ async function* parsed(body) {
       }
     }
   } finally {
-    reader.cancel().catch(() => {}); // it may have broken off by itself
+    reader.cancel().catch(() => {}); // the stream may be broken already
   }
 }
 
-/* Of the lines between two empty ones; null for comments, and for what has no data. Pure. */
+/* Parses the lines of one event. Returns null for comments and events without data. Pure function. */
 export function eventOf(block) {
   const fields = {};
   for (const line of block.split("\n")) {

@@ -1,4 +1,4 @@
-/* How a file's picture looks on the wall: a thumbnail, with the digit that was read. */
+/* The tiles of picture files: a thumbnail with the digit that was read. */
 
 import { percent } from "./numbers.js";
 import { thumbnail } from "./picture.js";
@@ -19,18 +19,18 @@ export class FileTiles {
     this.#readings = readings;
   }
 
-  /* One after the other, so that the page stays at hand; `arrived(index)` after each. */
+  /* Loads one after the other to keep the page responsive, and calls `arrived(index)` after each. */
   async load(arrived) {
     const files = this.#files;
     for (const [index, file] of files.entries()) {
       const bitmap = await thumbnail(file, THUMBNAIL_SIDE).catch(() => null);
-      if (this.#files !== files) return; // others have come
+      if (this.#files !== files) return; // other files were chosen
       this.#thumbnails[index] = bitmap;
       arrived(index);
     }
   }
 
-  /* For an <img>; the one before is given up. */
+  /* Returns a URL for an <img> and revokes the previous one. */
   url(index) {
     URL.revokeObjectURL(this.#url);
     this.#url = URL.createObjectURL(this.#files[index]);

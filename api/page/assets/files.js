@@ -1,4 +1,4 @@
-/* The view "Files": many pictures, or a folder, as one job, with a wall of what came out. */
+/* The view "Files": many pictures or a folder as one job, with a wall of the results. */
 
 import { Details } from "./details.js";
 import { byId, element, say } from "./dom.js";
@@ -10,7 +10,7 @@ import { count, seconds, whole } from "./numbers.js";
 import { isPicture, sendable } from "./picture.js";
 import { Readings } from "./readings.js";
 import { pictureSubject } from "./subject.js";
-import { tellRefused } from "./trouble.js";
+import { showRefusal } from "./trouble.js";
 import { Wall } from "./wall.js";
 
 let files = [];
@@ -31,7 +31,7 @@ export function startFiles() {
   });
   wall = new Wall(byId("files-wall"), {
     name: "Pictures that were read",
-    paint: (...told) => tiles.paint(...told),
+    paint: (...args) => tiles.paint(...args),
     describe: (index) => tiles.describe(index),
     open: (index) => details.open(shown(index)),
     walked: (index) => details.walk(() => shown(index)),
@@ -54,7 +54,7 @@ async function readAll(chosen) {
   const pictures = chosen.filter(isPicture).sort((one, other) => pathOf(one).localeCompare(pathOf(other), [], { numeric: true }));
   const skipped = chosen.length - pictures.length;
   if (!pictures.length) {
-    tally(`${count(skipped, "file")}, and no picture among them.`);
+    tally(`${count(skipped, "file")}, none of them a picture.`);
     return;
   }
   running = true;
@@ -66,7 +66,7 @@ async function readAll(chosen) {
     byId("files-results").hidden = false;
     wall.show(files.map((_, index) => index), "");
     tiles.load((index) => wall.touch([index]));
-    await hand(skipped);
+    await upload(skipped);
   } finally {
     running = false;
     byId("files-cancel").hidden = true;
@@ -74,16 +74,16 @@ async function readAll(chosen) {
   }
 }
 
-async function hand(skipped) {
+async function upload(skipped) {
   const body = new FormData();
   for (const [index, file] of files.entries()) {
     tally(`Preparing picture ${whole(index + 1)} of ${whole(files.length)} …`);
-    body.append("file", await sendable(file).catch(() => file), file.name); // what cannot be opened fails alone
+    body.append("file", await sendable(file).catch(() => file), file.name); // a file that cannot be opened fails alone
   }
   tally(`Sending ${count(files.length, "picture")} …`);
   const id = await submit(["fit=digit", modelQuery(byId("files-model").value)].filter(Boolean).join("&"), { body });
   byId("files-cancel").hidden = false;
-  byId("files-cancel").onclick = () => cancel(id).catch(tellRefused);
+  byId("files-cancel").onclick = () => cancel(id).catch(showRefusal);
   byId("files-progress").hidden = false;
   const job = await follow(id, {
     progress: (state) => {
@@ -95,17 +95,17 @@ async function hand(skipped) {
   const failed = files.length - readings.read;
   const parts = [`${count(readings.read, "picture")} read by ${job.model} in ${seconds(job.elapsed_s)}`];
   if (failed) parts.push(`${whole(failed)} without a digit`);
-  if (skipped) parts.push(`${count(skipped, "other file")} left out`);
+  if (skipped) parts.push(`${count(skipped, "other file")} skipped`);
   byId("files-tally").replaceChildren(element("strong", {}, parts[0]), parts.slice(1).map((part) => ` · ${part}`).join(""));
   say(byId("heard"), parts.join(", "));
 }
 
 function refused(problem) {
-  tellRefused(problem);
+  showRefusal(problem);
   tally(`${problem.title ?? "The pictures could not be sent"}: ${problem.detail ?? problem.message}`);
 }
 
-/* Within its folder, where it was chosen with one. */
+/* Returns the path within the chosen folder, or the name. */
 const pathOf = (file) => file.webkitRelativePath || file.name;
 
 const tally = (text) => say(byId("files-tally"), text);

@@ -1,4 +1,4 @@
-/* Which images of the test set are shown: all, the mistakes, or those of one label. */
+/* The choice of test images to show: all, the mistakes, or one label. */
 
 import { byId, element, say } from "./dom.js";
 import { whole } from "./numbers.js";
@@ -11,7 +11,7 @@ export class Filters {
   #labels;
   #buttons = new Map();
 
-  /* `changed()` is called when another one is chosen. */
+  /* `changed()` is called when the choice changes. */
   constructor(labels, changed) {
     this.#labels = labels;
     const names = [ALL, MISTAKES, ...Array.from({ length: 10 }, (_, digit) => String(digit))];
@@ -35,12 +35,12 @@ export class Filters {
     return this.chosen === MISTAKES;
   }
 
-  tellMistakes(count, known) {
+  showMistakes(count, known) {
     say(this.#buttons.get(MISTAKES), this.#text(MISTAKES, count));
     this.#buttons.get(MISTAKES).disabled = !known;
   }
 
-  /* Indices of those that are to be shown. */
+  /* Returns the indices of the images to show. */
   order(readings) {
     const order = [];
     for (let index = 0; index < this.#labels.length; index += 1) {

@@ -1,8 +1,8 @@
-/* Where the tiles of a wall are: as large as they may be while all of them fit, else at their least, to be scrolled. Pure. */
+/* The layout of a wall: tiles as large as possible while all of them fit, or of minimal size in a scrolled wall. Pure functions. */
 
-const GAP_FROM = 14; // pixels of a tile from which there is a gap
+const GAP_FROM = 14; // smallest tile in pixels that has a gap
 
-/* {side, pitch, columns, rows, left, height} of `count` tiles in a box of `width` × `height`. */
+/* Lays out `count` tiles in `width` × `height`. Returns {side, pitch, columns, rows, left, height}. */
 export function gridOf(count, width, height, least, most) {
   let side = most;
   while (side > least && !fits(count, width, height, side)) side -= 1;
@@ -20,20 +20,20 @@ function fits(count, width, height, side) {
   return Math.floor(width / pitch) * Math.floor(height / pitch) >= count;
 }
 
-/* [x, y] of the tile at a place. */
+/* Returns [x, y] of the tile at a place. */
 export const cornerOf = (grid, place) => [
   grid.left + (place % grid.columns) * grid.pitch,
   Math.floor(place / grid.columns) * grid.pitch,
 ];
 
-/* The place of the tile at (x, y), or -1. */
+/* Returns the place of the tile at (x, y), or -1. */
 export function placeAt(grid, count, x, y) {
   const [column, row] = [Math.floor((x - grid.left) / grid.pitch), Math.floor(y / grid.pitch)];
   const place = row * grid.columns + column;
   return column >= 0 && column < grid.columns && place >= 0 && place < count ? place : -1;
 }
 
-/* Where a key leads from a place, or null for other keys. `page` is in rows. */
+/* Returns the place that a key leads to, or null for other keys. `page` is in rows. */
 export function moved(grid, count, place, key, page) {
   const steps = {
     ArrowLeft: -1,

@@ -1,4 +1,4 @@
-/* A job: handed in, followed to its end, cancelled. */
+/* Jobs: submitted, followed to their end, cancelled. */
 
 import { events } from "./events.js";
 import { ask, askJson } from "./service.js";
@@ -6,7 +6,7 @@ import { closely } from "./status.js";
 
 const PAGE_ITEMS = 1000;
 
-/* The id of a new job. `options` are those of the request, `query` what comes after `?`. */
+/* Creates a job and returns its id. `options` are those of the request, `query` is its query string. */
 export async function submit(query, options) {
   const path = query ? `mnist/classify/bulk?${query}` : "mnist/classify/bulk";
   const { id } = await askJson(path, { method: "POST", timeoutMs: 0, ...options });
@@ -19,7 +19,7 @@ export const submitTestSet = (query, count) =>
     headers: { "Content-Type": "application/json" },
   });
 
-/* Calls `progress(job)` with each state of a job, and `items(list)` with each item once; returns the final state. */
+/* Calls `progress(job)` with each state and `items(list)` with each item once. Returns the final state. */
 export async function follow(id, { progress, items }) {
   return closely(followed(id, progress, items));
 }

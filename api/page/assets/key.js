@@ -1,4 +1,4 @@
-/* The API key, where the service wants one: asked for once, kept in this tab. */
+/* The API key, if the service requires one. The page prompts for it once and keeps it in this tab. */
 
 import { byId, say } from "./dom.js";
 
@@ -9,15 +9,15 @@ let kept = "";
 try {
   kept = sessionStorage.getItem(STORED) ?? "";
 } catch {
-  // a browser that keeps nothing: the key lives as long as the page
+  // without storage, the key lasts as long as the page
 }
 
 export const key = () => kept;
 
-/* Calls `listener` whenever there is a new key. */
+/* Calls `listener` when the key changes. */
 export const onKey = (listener) => listeners.push(listener);
 
-/* Opens the dialog, unless it is open; `reason` is the service's. */
+/* Opens the dialog unless it is open. `reason` comes from the service. */
 export function askForKey(reason) {
   const dialog = byId("key-dialog");
   if (dialog.open) return;

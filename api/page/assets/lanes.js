@@ -1,8 +1,8 @@
-/* What a status says of the queue, over all models. Pure. */
+/* The state of the queue over all models, computed from a status. Pure functions. */
 
-const FULL_SHARE = 0.99; // of what fits: an entry of a job takes more than what is left
+const FULL_SHARE = 0.99; // an entry of a job needs more than the rest
 
-/* {interactive, bulk}: images that wait or are being run. */
+/* Returns {interactive, bulk}: the images that wait or are being run. */
 export function queuedImages(status) {
   const sum = { interactive: 0, bulk: 0 };
   for (const lanes of Object.values(status.queues)) {
@@ -11,12 +11,12 @@ export function queuedImages(status) {
   return sum;
 }
 
-/* Seconds that the oldest image of a lane has waited. */
+/* Returns how many seconds the oldest image of a lane has waited. */
 export function oldestS(status, lane) {
   return Math.max(0, ...Object.values(status.queues).map((lanes) => lanes[lane]?.oldest_s ?? 0));
 }
 
-/* [{model, lane, images, bytes}] of those lanes that have any. */
+/* Returns [{model, lane, images, bytes}] of the lanes that are not empty. */
 export function busyLanes(status) {
   return Object.entries(status.queues).flatMap(([model, lanes]) =>
     Object.entries(lanes)
@@ -25,7 +25,7 @@ export function busyLanes(status) {
   );
 }
 
-/* The first of those that take no more, or next to nothing; undefined where there is room in all. */
+/* Returns the first lane that is full or nearly full, or undefined. */
 export function fullLane(status) {
   return busyLanes(status).find(({ lane, images, bytes }) => {
     const limit = status.limits[lane];

@@ -1,8 +1,8 @@
-/* What each layer of a model made of an image, as pictures. */
+/* The output of each layer of a model as pictures. */
 
 import { element } from "./dom.js";
 
-/* Fills `box` with the `layers` of an answer that was asked for with verbose=1&maps=png. */
+/* Fills `box` with the layers of a response to a request with verbose=1&maps=png. */
 export function showLayers(box, answer) {
   if (!answer.layers) {
     box.replaceChildren(element("p", { className: "how" }, `No layers: ${answer.layers_error}`));

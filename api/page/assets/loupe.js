@@ -1,9 +1,9 @@
-/* The tile under the pointer, larger, and what it is. */
+/* An enlarged view of the tile under the pointer, with a description. */
 
 import { element, say, sized } from "./dom.js";
 
 const SIDE = 64;
-const NEEDED_BELOW = 40; // pixels of a tile that shows well enough what it is
+const NEEDED_BELOW = 40; // tiles of this size in pixels are readable without the loupe
 
 export class Loupe {
   box = element("div", { className: "wall-loupe", hidden: true, attributes: { "aria-hidden": "true" } });
@@ -16,7 +16,7 @@ export class Loupe {
     this.box.append(this.#canvas, this.#text);
   }
 
-  /* Beside the pointer of `event`, within `root`; not where the tile is large enough itself. */
+  /* Shows the loupe next to the pointer and within `root`, unless the tile is large enough. */
   show(index, event, root, tileSide) {
     this.box.hidden = tileSide >= NEEDED_BELOW;
     if (this.box.hidden) return;

@@ -1,25 +1,25 @@
-/* Which versions there are, for every choice of a model on the page. */
+/* The list of versions, for every selection of a model on the page. */
 
 import { element } from "./dom.js";
 
 const choices = [];
-let known = { refs: [], usual: "" };
+let known = { refs: [], standard: "" };
 
-/* Fills `select` now and whenever the versions change; `none` is the text of the empty choice. */
+/* Fills `select` now and when the versions change. `none` is the text of the empty option. */
 export function offerModels(select, none) {
   choices.push({ select, none });
   fill({ select, none });
 }
 
-/* `?model=` of a choice; nothing where it is the usual one. */
-export const modelQuery = (ref) => (ref && ref !== known.usual ? `model=${encodeURIComponent(ref)}` : "");
+/* Returns `model=…`, or an empty string for the standard version. */
+export const modelQuery = (ref) => (ref && ref !== known.standard ? `model=${encodeURIComponent(ref)}` : "");
 
-export function tellModels(status) {
+export function showModels(status) {
   if (!status) return;
   const refs = Object.entries(status.models).flatMap(([name, versions]) => versions.map((version) => `${name}@${version}`));
-  const usual = `${status.model.name}@${status.model.version}`;
-  if (usual === known.usual && refs.join() === known.refs.join()) return;
-  known = { refs, usual };
+  const standard = `${status.model.name}@${status.model.version}`;
+  if (standard === known.standard && refs.join() === known.refs.join()) return;
+  known = { refs, standard };
   choices.forEach(fill);
 }
 
@@ -28,6 +28,6 @@ function fill({ select, none }) {
   const first = none === undefined ? [] : [element("option", { value: "" }, none)];
   const options = known.refs.map((ref) => element("option", { value: ref }, ref));
   select.replaceChildren(...first, ...options);
-  const usual = none === undefined ? known.usual : "";
-  select.value = known.refs.includes(chosen) ? chosen : usual;
+  const standard = none === undefined ? known.standard : "";
+  select.value = known.refs.includes(chosen) ? chosen : standard;
 }

@@ -1,7 +1,7 @@
-/* One at a time, and always the newest next: what comes while work is under way waits, and gives way to what comes after. */
+/* Runs one task at a time, always for the newest value, and debounces calls. */
 
-/* A function that takes values for `work`, which is async, raises nothing, and returns true to be given the same value
-   again, unless a newer one has come. */
+/* Returns a function that passes values to the async `work`, one at a time; newer values replace waiting ones. `work` must not
+   throw. If it returns true, it is called again with the same value, unless a newer one waits. */
 export function newest(work) {
   let waiting = null;
   let running = false;
@@ -22,11 +22,11 @@ export function newest(work) {
   };
 }
 
-/* Calls `then` once nothing has been told for `ms`. */
+/* Returns a function that calls `then` with its last arguments once it has not been called for `ms`. */
 export function settled(ms, then) {
   let timer = 0;
-  return (...told) => {
+  return (...args) => {
     clearTimeout(timer);
-    timer = setTimeout(() => then(...told), ms);
+    timer = setTimeout(() => then(...args), ms);
   };
 }

@@ -1,10 +1,10 @@
-/* Numbers as people read them. */
+/* Numbers as readable text. */
 
 const WHOLE = new Intl.NumberFormat("en-US");
 
 export const whole = (number) => WHOLE.format(Math.round(number));
 
-/* "99.8 %"; never 100 % of what is less. */
+/* Returns "99.8 %", and "100 %" only if the share is 1. */
 export function percent(share, digits = 1) {
   const unit = 10 ** digits;
   const shown = share < 1 ? Math.min(Math.round(share * 100 * unit), 100 * unit - 1) / unit : 100;

@@ -1,4 +1,4 @@
-/* The drawing pad: strokes by mouse, pen, finger or keys, or a picture laid on it. Paints once a frame at the most. */
+/* The drawing pad: strokes by mouse, pen, finger or keyboard, or a picture. Paints at most once per frame. */
 
 import { byId, sized } from "./dom.js";
 import { penKeys } from "./pen-keys.js";
@@ -8,15 +8,15 @@ import { colour, onTheme } from "./theme.js";
 export class Pad {
   #canvas = byId("pad");
   #strokes = new Strokes();
-  #picture = null; // an ImageBitmap in place of strokes
-  #painted = 0; // points of the newest stroke that are on the canvas
-  #whole = true; // whether all of it is to be painted anew
+  #picture = null; // an ImageBitmap instead of strokes
+  #painted = 0; // number of points of the newest stroke that are on the canvas
+  #whole = true; // whether the next frame repaints everything
   #frame = 0;
-  #tell = false; // whether whoever listens is to be told of the next frame
+  #notify = false; // whether the next frame calls the listener
   #pointer = null;
   #changed;
 
-  /* `changed` is called, once a frame, whenever there is something else on the pad. */
+  /* `changed` is called once per frame in which the content of the pad has changed. */
   constructor(changed) {
     this.#changed = changed;
     this.#listen();
@@ -38,7 +38,7 @@ export class Pad {
     return this.#picture !== null;
   }
 
-  /* Of the strokes. */
+  /* Returns a picture of the strokes. */
   toBlob() {
     return this.#strokes.toBlob();
   }
@@ -58,7 +58,7 @@ export class Pad {
     this.#repaint(true);
   }
 
-  /* Lays `bitmap` on the pad; the next stroke takes it away. Whoever does knows of the change. */
+  /* Shows `bitmap` on the pad until the next stroke, without a call of `changed`. */
   show(bitmap) {
     this.#strokes.clear();
     this.#picture = bitmap;
@@ -106,20 +106,20 @@ export class Pad {
     this.#schedule(true);
   }
 
-  #repaint(tell) {
+  #repaint(notify) {
     this.#whole = true;
-    this.#schedule(tell);
+    this.#schedule(notify);
   }
 
-  #schedule(tell) {
-    this.#tell ||= tell;
+  #schedule(notify) {
+    this.#notify ||= notify;
     if (this.#frame) return;
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
       this.#paint();
-      const told = this.#tell;
-      this.#tell = false;
-      if (told) this.#changed();
+      const notify = this.#notify;
+      this.#notify = false;
+      if (notify) this.#changed();
     });
   }
 
@@ -137,7 +137,7 @@ export class Pad {
   }
 }
 
-/* As large as it fits; small ones with their pixels to be seen. */
+/* Paints the picture as large as it fits. Small ones show their pixels. */
 function paintPicture(context, bitmap, side) {
   const scale = side / Math.max(bitmap.width, bitmap.height);
   const [width, height] = [bitmap.width * scale, bitmap.height * scale];

@@ -1,4 +1,4 @@
-/* Drawing by keys: arrows move a pen over the pad, the space bar lowers and lifts it. */
+/* Drawing by keyboard: arrows move the pen, the space bar lowers and lifts it. */
 
 import { byId, say } from "./dom.js";
 

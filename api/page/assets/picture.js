@@ -1,12 +1,12 @@
-/* Pictures that people bring: small enough to be sent, and as a bitmap to be shown. */
+/* Prepares picture files: shrinks them for sending and decodes them for display. */
 
-const MAX_SIDE = 1600; // pixels; a phone's photo has 4000
-const MAX_BYTES = 1_000_000; // MAX_IMAGE_BYTES is a little more, unless set
+const MAX_SIDE = 1600; // pixels; a photo of a phone has 4000
+const MAX_BYTES = 1_000_000; // slightly below the default of MAX_IMAGE_BYTES
 const QUALITY = 0.9;
 
 export const isPicture = (file) => file.type.startsWith("image/");
 
-/* The file itself where it is small, else a smaller JPEG. Raises where the browser cannot read it. */
+/* Returns the file if it is small, otherwise a smaller JPEG. Throws if the browser cannot read it. */
 export async function sendable(file) {
   if (file.size <= MAX_BYTES) return file;
   const bitmap = await createImageBitmap(file);
@@ -30,7 +30,7 @@ function toJpeg(bitmap, scale) {
   return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
 }
 
-/* A bitmap of at most `side` pixels each way. */
+/* Returns a bitmap of at most `side` pixels in width and height. */
 export async function thumbnail(file, side) {
   const bitmap = await createImageBitmap(file);
   const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));

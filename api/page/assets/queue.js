@@ -1,4 +1,4 @@
-/* The view "Queue": how much waits, how fast it is worked off, by whom, and what happened. */
+/* The view "Queue": its length, its speed, the workers, and recent events. */
 
 import { paintChart, SPAN_S } from "./chart.js";
 import { byId, element, say } from "./dom.js";
@@ -8,21 +8,21 @@ import { busyLanes, oldestS, queuedImages } from "./lanes.js";
 import { count, milliseconds, seconds, whole } from "./numbers.js";
 import { showWorkers } from "./workers.js";
 import { testSet } from "./test-images.js";
-import { tellRefused } from "./trouble.js";
+import { showRefusal } from "./trouble.js";
 import { currentView, onView } from "./views.js";
 
 const TITLES = {
   waiting: "Images in the queue",
-  rate: "Images a second",
-  batch: "Images in a batch",
+  rate: "Images per second",
+  batch: "Images per batch",
   wait: "Time in the queue",
 };
-const MAX_SHOWN = 8;
-const SAME_JOB_S = 10; // between two looks that find more images of an upload
+const MAX_HAPPENINGS = 8;
+const SAME_JOB_S = 10; // images queued within this time are shown as one upload
 const history = { interactive: [], bulk: [], rate: [], batch: [], wait: [] };
 const figures = {};
 let last = null;
-let newestQueued = null; // what was told last, where that was of images
+let newestQueued = null; // the newest event, if it is about queued images
 let lanesChart;
 let lanesLegend;
 
@@ -32,7 +32,7 @@ export function startQueue() {
     byId("figures").append(figures[name].box);
   }
   lanesChart = element("canvas", { attributes: { role: "img", "aria-label": "Images waiting in each lane over the last two minutes" } });
-  lanesLegend = { interactive: lane("interactive", "Interactive: single images, first"), bulk: lane("bulk", "Bulk: jobs, what is left") };
+  lanesLegend = { interactive: lane("interactive", "Interactive: single images, served first"), bulk: lane("bulk", "Bulk: jobs, served after them") };
   byId("lanes").append(lanesChart, element("div", { className: "legend" }, lanesLegend.interactive.box, lanesLegend.bulk.box));
   byId("load").addEventListener("click", () => load().catch(refused));
   onView("queue", () => requestAnimationFrame(paint));
@@ -50,27 +50,27 @@ function lane(name, title) {
   return { box: element("span", { className: name }, element("span", { className: "key" }), `${title}: `, value), value };
 }
 
-export function tellQueue(status, problem) {
+export function showQueue(status, problem) {
   const nowS = performance.now() / 1000;
-  for (const happening of happened(last, status, problem)) tellHappened(happening, nowS);
+  for (const happening of happened(last, status, problem)) addHappening(happening, nowS);
   last = status;
   if (!status) return;
   const queued = queuedImages(status);
   note(nowS, { ...queued, rate: status.recent.images_per_s, batch: meanBatch(status), wait: waitOf(status)?.p50 ?? null });
-  tellFigures(status, queued);
+  showFigures(status, queued);
   if (currentView() === "queue") paint();
 }
 
-/* Images of a batch on the average, lately; null where there was none. */
+/* Returns the mean size of recent batches, or null if there were none. */
 const meanBatch = ({ recent }) => (recent.batches_per_s ? recent.images_per_s / recent.batches_per_s : null);
 
-/* {p50, p95, p99} in ms: of single images where there were any, else of jobs'; null where there was neither. */
+/* Returns {p50, p95, p99} in ms of recent single images, otherwise of jobs, or null if there were none. */
 const waitOf = ({ recent }) => recent.queue_ms.interactive ?? recent.queue_ms.bulk;
 
-/* "1 to 2", for the sizes of most batches; `batch_images` counts those of up to each power of two. */
-function usualBatch({ recent }) {
-  const most = Object.entries(recent.batch_images).reduce((one, other) => (other[1] > one[1] ? other : one));
-  const size = Number(most[0]);
+/* Returns the most frequent batch sizes as "1 to 2". `batch_images` counts the sizes up to each power of two. */
+function frequentBatch({ recent }) {
+  const [mostFrequent] = Object.entries(recent.batch_images).reduce((one, other) => (other[1] > one[1] ? other : one));
+  const size = Number(mostFrequent);
   return size > 2 ? `${whole(size / 2 + 1)} to ${whole(size)}` : whole(size);
 }
 
@@ -81,21 +81,21 @@ function note(nowS, sample) {
   }
 }
 
-function tellFigures(status, queued) {
+function showFigures(status, queued) {
   const { waiting, rate: speed, wait, batch } = figures;
   const oldest = Math.max(oldestS(status, "interactive"), oldestS(status, "bulk"));
   say(waiting.value, whole(queued.interactive + queued.bulk));
   say(waiting.more, oldest ? `the oldest for ${seconds(oldest)}` : "nothing waits");
   say(speed.value, whole(status.recent.images_per_s));
   const able = status.workers.reduce((sum, worker) => sum + Math.max(0, ...Object.values(worker.models).map((model) => model.images_per_s)), 0);
-  say(speed.more, able ? `of ${whole(able)} that the engines can do` : "");
+  say(speed.more, able ? `of ${whole(able)} that the engines can handle` : "");
   const times = waitOf(status);
-  const whose = status.recent.queue_ms.interactive ? "single images" : "of jobs";
+  const whose = status.recent.queue_ms.interactive ? "single images" : "jobs";
   say(wait.value, times ? milliseconds(times.p50) : "–");
-  say(wait.more, times ? `${whose}; 99 of 100 within ${milliseconds(times.p99)}` : "nothing was read lately");
+  say(wait.more, times ? `${whose}; 99 % within ${milliseconds(times.p99)}` : "nothing was read recently");
   const images = meanBatch(status);
   say(batch.value, images === null ? "–" : images.toFixed(images < 10 ? 1 : 0));
-  say(batch.more, images === null ? "no batch lately" : `mostly ${usualBatch(status)}; model ${milliseconds(status.recent.model_ms.p50)}`);
+  say(batch.more, images === null ? "no recent batch" : `mostly ${frequentBatch(status)}; model ${milliseconds(status.recent.model_ms.p50)}`);
   say(lanesLegend.interactive.value, whole(queued.interactive));
   say(lanesLegend.bulk.value, lanesOf(status, queued.bulk));
   showWorkers(byId("workers"), status.workers);
@@ -117,7 +117,7 @@ function paint() {
   paintChart(lanesChart, [{ values: bulk, ink: "strong-line" }, { values: interactive, ink: "accent" }], nowS, { scale: true });
 }
 
-function tellHappened({ kind, text, queued }, nowS) {
+function addHappening({ kind, text, queued }, nowS) {
   if (queued && newestQueued?.model === queued.model && nowS - newestQueued.atS < SAME_JOB_S) {
     newestQueued.images += queued.images;
     newestQueued.atS = nowS;
@@ -127,10 +127,10 @@ function tellHappened({ kind, text, queued }, nowS) {
   const now = new Date();
   const time = element("time", { dateTime: now.toISOString() }, now.toLocaleTimeString([], { hour12: false }));
   const list = byId("happened");
-  const told = element("span", {}, queued ? queuedText(queued) : text);
-  list.prepend(element("li", { className: kind }, time, told));
-  newestQueued = queued ? { ...queued, atS: nowS, text: told } : null;
-  while (list.children.length > MAX_SHOWN) list.lastElementChild.remove();
+  const shown = element("span", {}, queued ? queuedText(queued) : text);
+  list.prepend(element("li", { className: kind }, time, shown));
+  newestQueued = queued ? { ...queued, atS: nowS, text: shown } : null;
+  while (list.children.length > MAX_HAPPENINGS) list.lastElementChild.remove();
 }
 
 async function load() {
@@ -142,6 +142,6 @@ async function load() {
 }
 
 function refused(problem) {
-  tellRefused(problem);
+  showRefusal(problem);
   say(byId("load-tally"), `${problem.title}: ${problem.detail}`);
 }

@@ -1,4 +1,4 @@
-/* How a model reads one image: the digit, how sure, the bars, what it saw; another model beside it, and its layers. */
+/* The reading of one image: the digit, its probabilities, the model's input and layers, and a second model to compare. */
 
 import { Bars } from "./bars.js";
 import { byId, partsOf, say, sleep } from "./dom.js";
@@ -8,7 +8,7 @@ import { newest, settled } from "./newest.js";
 import { count, milliseconds, percent } from "./numbers.js";
 import { Problem } from "./service.js";
 
-const SETTLED_MS = 350; // without a new image before the layers are asked for
+const SETTLED_MS = 350; // time without a new image before the layers are requested
 
 export class Reading {
   #parts;
@@ -19,7 +19,7 @@ export class Reading {
   #look;
   #listeners;
 
-  /* `listeners.answered(answer)` and `listeners.refused(problem)` are called as they come. */
+  /* `listeners.answered(answer)` and `listeners.refused(problem)` are called for each response. */
   constructor(root, listeners = {}) {
     root.append(byId("reading-template").content.cloneNode(true));
     this.#parts = partsOf(root);
@@ -36,12 +36,12 @@ export class Reading {
     this.clear();
   }
 
-  /* The version that reads, as chosen; empty before any is known. */
+  /* The selected version, or an empty string before the list is known. */
   get model() {
     return this.#parts.model.value;
   }
 
-  /* Reads `subject`, or the newest one that comes while another is being read. */
+  /* Reads `subject` once the current reading has ended, unless a newer one replaces it. */
   read(subject) {
     this.#subject = subject;
     this.#read(subject);
@@ -51,8 +51,8 @@ export class Reading {
     if (this.#subject) this.#read(this.#subject);
   }
 
-  /* `hint` says what to do. */
-  clear(hint = "Draw something, and it is read here.") {
+  /* Shows no reading. `hint` tells the user what to do. */
+  clear(hint = "Draw something, and the model reads it.") {
     this.#subject = null;
     this.#showDigit(null);
     say(this.#parts.sure, "Nothing yet");
@@ -66,13 +66,13 @@ export class Reading {
     this.#forgetSeen();
   }
 
-  /* True where it is worth trying again: the pause is the one that the service asked for. */
+  /* Returns true if the reading should be repeated, after the pause that the service requested. */
   async #readNow(subject) {
     const other = this.#parts.other.value;
     try {
       const asked = [subject.classify(this.model), other ? subject.classify(other) : null];
       const [answer, otherAnswer] = await Promise.all(asked);
-      if (this.#subject === null) return false; // cleared meanwhile
+      if (this.#subject === null) return false; // cleared in the meantime
       this.#show(answer);
       this.#compare(answer, otherAnswer);
       await this.#showSeen(subject, answer);
@@ -94,7 +94,7 @@ export class Reading {
     this.#parts.look.disabled = false;
     this.#showDigit(answer.prediction);
     say(this.#parts.sure, `${percent(probabilities[answer.prediction])} sure`);
-    const where = `${answer.model} in ${milliseconds(answer.elapsed_time_ms)}, of that ${milliseconds(modelMs)} in the model`;
+    const where = `${answer.model} in ${milliseconds(answer.elapsed_time_ms)}, ${milliseconds(modelMs)} of it in the model`;
     say(this.#parts.how, `${where}; a batch of ${batch} on ${worker.split("@")[0]}`);
     this.#bars.show(probabilities);
   }
@@ -127,13 +127,13 @@ export class Reading {
   #refuse(error) {
     const problem = error instanceof Problem ? error : new Problem(0, "The page failed", String(error));
     const undrawn = problem.status === 400;
-    this.#parts.fault.hidden = undrawn || problem.passes; // what passes is told at the top of the page
+    this.#parts.fault.hidden = undrawn || problem.passes; // temporary problems are shown at the top of the page
     say(this.#parts.fault, `${problem.title}: ${problem.detail}`);
     this.#showDigit(null);
     this.#bars.show(null);
     this.#forgetSeen();
     say(this.#parts.sure, undrawn ? "No digit found" : "Not read");
-    say(this.#parts.how, undrawn ? problem.detail : problem.passes ? "It is tried again by itself." : "");
+    say(this.#parts.how, undrawn ? problem.detail : problem.passes ? "The page retries automatically." : "");
     this.#listeners.refused?.(problem);
     return problem;
   }
@@ -145,7 +145,7 @@ export class Reading {
   #toggleLayers() {
     const open = !this.#layersOpen;
     this.#parts.look.setAttribute("aria-expanded", String(open));
-    say(this.#parts.look, open ? "Close the inside" : "Look inside");
+    say(this.#parts.look, open ? "Hide the layers" : "Show the layers");
     this.#parts.layers.hidden = true;
     if (open && this.#subject) this.#lookNow(this.#subject);
   }

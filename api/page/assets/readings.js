@@ -1,7 +1,7 @@
-/* What a job has made of a number of images, as it comes in: compact, since there may be very many. */
+/* The results of a job while they arrive, stored compactly because there may be very many. */
 
 const UNREAD = -1;
-const FAILED = -2; // also what expired or was cancelled
+const FAILED = -2; // includes expired and cancelled images
 
 export class Readings {
   #predictions;
@@ -11,14 +11,14 @@ export class Readings {
   read = 0;
   mistakes = 0;
 
-  /* `labels` may be null: then nothing is known to be a mistake. */
+  /* `labels` is null if they are unknown; then no mistakes are counted. */
   constructor(count, labels = null) {
     this.#predictions = new Int8Array(count).fill(UNREAD);
     this.#shares = new Float32Array(count);
     this.#labels = labels;
   }
 
-  /* Takes a job's items; their indices. */
+  /* Stores a job's items and returns their indices. */
   take(items) {
     for (const { index, prediction, probabilities, error, state } of items) {
       if (state === "queued") continue;
@@ -31,7 +31,7 @@ export class Readings {
     return items.map(({ index }) => index);
   }
 
-  /* The digit, or null. */
+  /* Returns the digit, or null. */
   prediction(index) {
     return this.#predictions[index] >= 0 ? this.#predictions[index] : null;
   }
@@ -40,7 +40,7 @@ export class Readings {
     return this.#shares[index];
   }
 
-  /* Why an image has no digit; undefined where it has one, or nothing is known yet. */
+  /* Returns why an image has no digit, or undefined if it has one or is pending. */
   error(index) {
     return this.#errors.get(index);
   }

@@ -1,10 +1,10 @@
-/* The service: every request of the page, with its key, and every failure as a Problem. */
+/* Sends the page's requests with the key, and turns every failure into a Problem. */
 
 import { askForKey, key } from "./key.js";
 
 const TIMEOUT_MS = 35_000; // a little over the longest synchronous wait
 
-/* What kept a request from being answered. `status` is 0 where there was no answer at all. */
+/* A failed request. `status` is 0 if there was no response. */
 export class Problem extends Error {
   constructor(status, title, detail, retryAfterS = null) {
     super(detail);
@@ -14,13 +14,13 @@ export class Problem extends Error {
     this.retryAfterS = retryAfterS;
   }
 
-  /* Whether the same request may be answered a little later. */
+  /* Whether the same request may succeed a little later. */
   get passes() {
     return [0, 429, 503, 504].includes(this.status);
   }
 }
 
-/* The response, which is a good one. Raises Problem. `path` is relative to the page, so that a prefix does no harm. */
+/* Returns a successful response or throws a Problem. `path` is relative to the page because a proxy may add a prefix. */
 export async function ask(path, { timeoutMs = TIMEOUT_MS, signal, headers = {}, ...options } = {}) {
   const limits = timeoutMs ? [AbortSignal.timeout(timeoutMs)] : [];
   if (signal) limits.push(signal);
@@ -30,7 +30,7 @@ export async function ask(path, { timeoutMs = TIMEOUT_MS, signal, headers = {}, 
     response = await fetch(path, { ...options, headers: asked, signal: AbortSignal.any(limits) });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Problem(0, "The service does not answer", "Is it running? The page tries again by itself.");
+    throw new Problem(0, "The service does not answer", "Is it running? The page retries automatically.");
   }
   if (response.ok) return response;
   const problem = await problemOf(response);
@@ -46,13 +46,13 @@ export async function askBitmap(path) {
 }
 
 async function problemOf(response) {
-  let told = {};
+  let content = {};
   try {
-    told = await response.json();
+    content = await response.json();
   } catch {
-    // a proxy's own page, say
+    // not JSON, for example the error page of a proxy
   }
   const wait = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  const title = told.title ?? `The service answered ${response.status}`;
-  return new Problem(response.status, title, told.detail ?? response.statusText, Number.isNaN(wait) ? null : wait);
+  const title = content.title ?? `The service answered ${response.status}`;
+  return new Problem(response.status, title, content.detail ?? response.statusText, Number.isNaN(wait) ? null : wait);
 }

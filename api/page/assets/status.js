@@ -1,4 +1,4 @@
-/* The service's state, asked for again and again while somebody looks. */
+/* Polls the status of the service while the page is visible. */
 
 import { sleep } from "./dom.js";
 import { onKey } from "./key.js";
@@ -6,16 +6,16 @@ import { askJson, Problem } from "./service.js";
 import { currentView } from "./views.js";
 
 const EVERY_MS = 1000;
-const BUSY_EVERY_MS = 300; // while the queue is looked at, or a job runs
+const BUSY_EVERY_MS = 300; // while the queue is shown or a job runs
 const TIMEOUT_MS = 3000;
 const listeners = [];
 let busy = 0;
 let wake = () => {};
 
-/* Calls `listener` with each status, or with null and the Problem that there was instead. */
+/* Calls `listener` with each status, or with null and a Problem. */
 export const onStatus = (listener) => listeners.push(listener);
 
-/* Look more often for as long as `work`, a promise, lasts. */
+/* Polls more often until the promise `work` settles. */
 export async function closely(work) {
   busy += 1;
   wake();
@@ -30,13 +30,13 @@ export async function startStatus() {
   onKey(() => wake());
   document.addEventListener("visibilitychange", () => wake());
   for (;;) {
-    if (!document.hidden) await look();
+    if (!document.hidden) await poll();
     const pause = busy || currentView() === "queue" ? BUSY_EVERY_MS : EVERY_MS;
     await Promise.race([sleep(pause), new Promise((resolve) => { wake = resolve; })]);
   }
 }
 
-async function look() {
+async function poll() {
   let status = null;
   let problem = null;
   try {

@@ -1,7 +1,7 @@
-/* What was drawn: strokes of points, in units of the pad's side; and how they become pixels. */
+/* The strokes of a drawing, as points in units of the pad's side, and their rendering. */
 
-const WIDTH = 0.075; // of a stroke, as a share of the pad's side: MNIST's are some 2 of 28 pixels, fitted to 20
-const SENT_SIDE = 224; // pixels of the picture that is sent
+const WIDTH = 0.075; // stroke width in units of the pad; MNIST's strokes have about 2 pixels, in a box of 20
+const SENT_SIDE = 224; // size in pixels of the picture that is sent
 
 export class Strokes {
   #strokes = [];
@@ -26,13 +26,13 @@ export class Strokes {
     this.#strokes = [];
   }
 
-  /* Paints all of it onto a context whose units are those of a square of `side`. */
+  /* Paints all strokes onto a square of `side`. */
   paint(context, side, ink) {
     pen(context, side, ink);
     for (const stroke of this.#strokes) line(context, stroke, 0, side);
   }
 
-  /* Paints what the newest stroke has from point number `from` on; returns the number to go on from. */
+  /* Paints the newest stroke starting at point number `from`. Returns the `from` of the next call. */
   paintNewest(context, side, ink, from) {
     const stroke = this.#strokes.at(-1);
     if (!stroke) return 0;
@@ -41,7 +41,7 @@ export class Strokes {
     return stroke.length;
   }
 
-  /* A PNG, black on white, small enough to be read in no time. */
+  /* Returns a small PNG, black on white. */
   toBlob() {
     const canvas = document.createElement("canvas");
     canvas.width = SENT_SIDE;
@@ -61,7 +61,7 @@ function pen(context, side, ink) {
   context.lineJoin = "round";
 }
 
-/* Through the middles between the points, so that corners are round; a dot where there is one point. */
+/* Draws through the midpoints, so that corners are round. A single point is a dot. */
 function line(context, points, from, side) {
   const [startX, startY] = points[from];
   context.beginPath();

@@ -1,9 +1,9 @@
-/* What a reading is of: a picture file, fitted, or an image of the test set. */
+/* The subject of a reading: a picture file, which is fitted, or an image of the test set. */
 
 import { modelQuery } from "./models.js";
 import { askBitmap, askJson } from "./service.js";
 
-/* `body` is a Blob, or an async function that makes one. */
+/* `body` is a Blob or an async function that returns one. */
 export const pictureSubject = (body) => ({
   classify: async (ref, query = "") =>
     askJson(address("mnist/classify", "fit=digit&show=fitted", modelQuery(ref), query), {

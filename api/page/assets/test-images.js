@@ -1,14 +1,14 @@
-/* The test set: its labels, and its pictures as masks, so that they are painted in the ink of the page. */
+/* The test set: its labels, and its pictures as masks that are painted in the theme's ink. */
 
 import { askBitmap, askJson } from "./service.js";
 import { colour, onTheme } from "./theme.js";
 
 const SIDE = 28;
-const COLUMNS = 25; // of a sheet
+const COLUMNS = 25; // in a sheet
 const SHEET_IMAGES = 1000;
 let asked = null;
 
-/* {dataset, labels}; asked for once. */
+/* Returns {dataset, labels}, which are requested once. */
 export function testSet() {
   asked ??= askJson("mnist/labels").catch((problem) => {
     asked = null;
@@ -20,7 +20,7 @@ export function testSet() {
 export class TestImages {
   #masks = [];
 
-  /* `inked` is called when all of them have another colour. */
+  /* `inked` is called when the colour of all images has changed. */
   constructor(inked) {
     onTheme(() => {
       for (const mask of this.#masks) ink(mask);
@@ -28,7 +28,7 @@ export class TestImages {
     });
   }
 
-  /* Sheet by sheet; `arrived(start, stop)` is called after each. */
+  /* Loads sheet by sheet and calls `arrived(start, stop)` after each. */
   async load(count, arrived) {
     for (let start = this.#masks.length * SHEET_IMAGES; start < count; start += SHEET_IMAGES) {
       const bitmap = await askBitmap(`mnist/sheet?offset=${start}&limit=${SHEET_IMAGES}`);
@@ -37,7 +37,7 @@ export class TestImages {
     }
   }
 
-  /* Paints image `index`; nothing where it is not there yet. */
+  /* Paints image `index` if it is loaded. */
   paint(context, index, x, y, side) {
     const mask = this.#masks[Math.floor(index / SHEET_IMAGES)];
     if (!mask) return;
@@ -47,7 +47,7 @@ export class TestImages {
   }
 }
 
-/* A canvas on which what is white on the sheet is opaque, in the ink of the page. */
+/* Returns a canvas on which the white of the sheet is opaque, in the theme's ink. */
 function maskOf(bitmap) {
   const mask = document.createElement("canvas");
   mask.width = bitmap.width;
@@ -57,7 +57,7 @@ function maskOf(bitmap) {
   bitmap.close();
   const pixels = context.getImageData(0, 0, mask.width, mask.height);
   const words = new Uint32Array(pixels.data.buffer);
-  for (let at = 0; at < words.length; at += 1) words[at] = (words[at] & 0xff) << 24; // red, as grey has it, is the alpha
+  for (let at = 0; at < words.length; at += 1) words[at] = (words[at] & 0xff) << 24; // the grey level becomes the alpha
   context.putImageData(pixels, 0, 0);
   ink(mask);
   return mask;

@@ -1,4 +1,4 @@
-/* The view "Test set": a wall of all its images, read by a job, browsed by label and by mistake. */
+/* The view "Test set": a wall of all its images, read by a job and filtered by label or mistake. */
 
 import { Details } from "./details.js";
 import { byId, element, say } from "./dom.js";
@@ -11,7 +11,7 @@ import { askJson } from "./service.js";
 import { testSubject } from "./subject.js";
 import { TestImages, testSet } from "./test-images.js";
 import { TestTiles } from "./test-tiles.js";
-import { tellRefused } from "./trouble.js";
+import { showRefusal } from "./trouble.js";
 import { onView } from "./views.js";
 import { Wall } from "./wall.js";
 
@@ -61,15 +61,15 @@ class TestSetView {
   }
 
   async load() {
-    const what = this.#mnist ? "images that MNIST keeps for tests" : "digits that the project draws itself, in place of MNIST";
-    say(byId("tally"), `${whole(this.#labels.length)} ${what}. Not read yet.`);
+    const kind = this.#mnist ? "images of the MNIST test set" : "generated digits, used instead of MNIST";
+    say(byId("tally"), `${whole(this.#labels.length)} ${kind}. Not read yet.`);
     this.#show();
     await this.#images.load(this.#labels.length, (start, stop) => this.#wall.touch(range(start, stop)));
   }
 
   #show() {
     const order = this.#filters.order(this.#readings);
-    this.#wall.show(order, this.#filters.wantsMistakes ? "No mistake. Not one." : "");
+    this.#wall.show(order, this.#filters.wantsMistakes ? "No mistakes." : "");
   }
 
   #shown(index) {
@@ -82,11 +82,11 @@ class TestSetView {
     };
   }
 
-  /* Another model: what was read is another's. */
+  /* Discards the readings of another model. */
   #forget() {
     this.#readings = null;
     this.#tiles.use(null);
-    this.#filters.tellMistakes(0, false);
+    this.#filters.showMistakes(0, false);
     if (this.#filters.wantsMistakes) this.#filters.choose("all", () => {});
     this.#show();
     say(byId("tally"), `${byId("wall-model").value} has not read them yet.`);
@@ -101,12 +101,12 @@ class TestSetView {
       const id = await submitTestSet(modelQuery(ref), this.#labels.length);
       this.#readings = new Readings(this.#labels.length, this.#labels);
       this.#tiles.use(this.#readings);
-      this.#filters.tellMistakes(0, true);
+      this.#filters.showMistakes(0, true);
       byId("read-progress").value = 0;
       this.#show();
       await this.#follow(id, ref);
     } catch (problem) {
-      tellRefused(problem);
+      showRefusal(problem);
       say(byId("tally"), `${problem.title}: ${problem.detail}`);
     } finally {
       button.disabled = false;
@@ -118,21 +118,21 @@ class TestSetView {
 
   async #follow(id, ref) {
     byId("read-cancel").hidden = false;
-    byId("read-cancel").onclick = () => cancel(id).catch(tellRefused);
+    byId("read-cancel").onclick = () => cancel(id).catch(showRefusal);
     byId("read-progress").hidden = false;
     const readings = this.#readings;
     const job = await follow(id, {
-      progress: (state) => this.#tellProgress(state),
+      progress: (state) => this.#showProgress(state),
       items: (items) => {
         this.#tiles.light(readings.take(items), (indices) => this.#wall.touch(indices));
-        this.#filters.tellMistakes(readings.mistakes, true);
+        this.#filters.showMistakes(readings.mistakes, true);
         if (this.#filters.wantsMistakes) this.#show();
       },
     });
-    await this.#tellEnd(job, ref);
+    await this.#showEnd(job, ref);
   }
 
-  #tellProgress(job) {
+  #showProgress(job) {
     byId("read-progress").value = job.progress;
     const rate = job.progress ? (job.total * job.progress) / job.elapsed_s : 0;
     const finished = Math.round(job.total * job.progress);
@@ -140,30 +140,30 @@ class TestSetView {
     tally(strong(whole(finished)), ` of ${whole(job.total)} read · ${whole(rate)} images/s${soon}`);
   }
 
-  async #tellEnd(job, ref) {
+  async #showEnd(job, ref) {
     const { read, mistakes } = this.#readings;
     const right = ((1 - mistakes / Math.max(1, read)) * 100).toFixed(2);
     const time = `${whole(read)} read by ${job.model} in ${seconds(job.elapsed_s)} · `;
     if (read < job.total) {
-      const rest = job.state === "cancelled" ? "cancelled" : "not";
+      const rest = job.state === "cancelled" ? "cancelled" : "not read";
       tally(strong(`${whole(read)} of ${whole(job.total)} read`), `, the rest was ${rest} · ${whole(mistakes)} mistakes`);
       return;
     }
     const published = this.#mnist ? await publishedMistakes(ref) : null;
-    const told = published === null ? "" : ` · ${published === mistakes ? "as published" : `published: ${whole(published)}`}`;
-    tally(time, strong(`${whole(mistakes)} mistakes`), `, ${right} % right${told}`);
+    const comparison = published === null ? "" : ` · ${published === mistakes ? "as published" : `published: ${whole(published)}`}`;
+    tally(time, strong(`${whole(mistakes)} mistakes`), `, ${right} % right${comparison}`);
     say(byId("heard"), `All read: ${whole(mistakes)} mistakes`);
   }
 }
 
-/* As the version's card has it, of the MNIST test set; null where it says nothing of that. */
+/* Returns the mistakes on the MNIST test set according to the version's card, or null. */
 async function publishedMistakes(ref) {
   const [name, version] = ref.split("@");
   const { accuracy } = await askJson(`models/${name}/${version}`);
   return accuracy?.dataset === "mnist" ? accuracy.images - accuracy.correct : null;
 }
 
-const tally = (...told) => byId("tally").replaceChildren(...told);
+const tally = (...parts) => byId("tally").replaceChildren(...parts);
 
 const strong = (text) => element("strong", {}, text);
 

@@ -1,11 +1,11 @@
-/* How an image of the test set looks on the wall, and what is said of it. */
+/* The tiles of test images, and their descriptions. */
 
 import { percent, whole } from "./numbers.js";
 import { calm, colour } from "./theme.js";
 
-const FRESH_MS = 420; // that a tile is lit when its image has been read
-const BADGE_FROM = 30; // pixels of a tile that has room for a digit
-const LOUD_BELOW = 20; // pixels of a tile that is lost among thousands
+const FRESH_MS = 420; // how long a tile is highlighted after its image was read
+const BADGE_FROM = 30; // smallest tile in pixels that has room for a digit
+const LOUD_BELOW = 20; // smaller tiles in pixels need a stronger highlight
 const UNREAD_ALPHA = 0.3;
 
 export class TestTiles {
@@ -20,13 +20,13 @@ export class TestTiles {
     this.#labels = labels;
   }
 
-  /* Null: nothing is read. */
+  /* `readings` is null if nothing has been read. */
   use(readings) {
     this.#readings = readings;
     this.#fresh.clear();
   }
 
-  /* Lights these up for a moment; `touch` repaints them. */
+  /* Highlights these tiles for a moment. `touch` repaints them. */
   light(indices, touch) {
     if (!calm()) {
       for (const index of indices) this.#fresh.add(index);

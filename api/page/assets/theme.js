@@ -1,9 +1,9 @@
-/* The colours that canvases are painted with: those of the style sheet, light or dark. */
+/* The colours of the style sheet for canvases, light or dark. */
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const known = new Map();
 
-/* colour("accent"): as the style sheet has it now. */
+/* Returns the current value of a colour such as "accent". */
 export function colour(name) {
   if (!known.has(name)) known.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
   return known.get(name);
@@ -11,6 +11,6 @@ export function colour(name) {
 
 export const onTheme = (listener) => dark.addEventListener("change", () => listener());
 
-onTheme(() => known.clear()); // before whoever paints
+onTheme(() => known.clear()); // registered first, before all listeners that paint
 
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

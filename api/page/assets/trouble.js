@@ -1,30 +1,30 @@
-/* What is wrong now, in one line below the top; nothing where nothing is. */
+/* The current problem of the service, in one line below the header. */
 
 import { byId, say } from "./dom.js";
 import { fullLane } from "./lanes.js";
 import { count, seconds, whole } from "./numbers.js";
 
 const REDIS_AWAY = {
-  title: "Redis is away.",
-  detail: "What was accepted is kept, and goes on once it is back. Nothing new is taken meanwhile.",
+  title: "Redis is unreachable.",
+  detail: "Accepted images are kept and continue once Redis is back. New requests are refused until then.",
 };
 const NO_WORKER = {
   title: "No worker is running.",
-  detail: "Jobs wait in the queue until one comes; single digits are not taken meanwhile.",
+  detail: "Jobs wait in the queue until a worker starts. Single images are refused until then.",
 };
 const STALLED = {
-  title: "The queue stands still.",
-  detail: "Images have waited for long, and no batch has ended since.",
+  title: "The queue has stalled.",
+  detail: "Images have waited for a long time, and no batch has finished since.",
 };
-let refusal = null; // of a request of this page: it passes by itself
-let standing = null; // what the status says
+let refusal = null; // of a request of this page; it is hidden after a while
+let current = null; // the problem that the status reports
 
-/* What a status, or the Problem that there was instead, has wrong: {kind, title, detail}, or null. Pure. */
+/* Returns the problem that a status or a failed poll reports as {kind, title, detail}, or null. Pure function. */
 export function troubleOf(status, problem) {
-  if (problem?.status === 401) return null; // the dialog says so
-  if (problem?.detail.startsWith("Redis is unreachable")) return { kind: "away", ...REDIS_AWAY };
-  if (problem) return { kind: "away", title: `${problem.title}.`, detail: problem.detail };
-  if (!status.workers.length) return { kind: "away", ...NO_WORKER };
+  if (problem?.status === 401) return null; // shown by the dialog
+  if (problem?.detail.startsWith("Redis is unreachable")) return { kind: "error", ...REDIS_AWAY };
+  if (problem) return { kind: "error", title: `${problem.title}.`, detail: problem.detail };
+  if (!status.workers.length) return { kind: "error", ...NO_WORKER };
   const trouble = troubleOfQueue(status) ?? troubleOfWorkers(status.workers);
   if (trouble) return { kind: "warn", ...trouble };
   return status.status === "stalled" ? { kind: "warn", ...STALLED } : null;
@@ -42,18 +42,18 @@ function troubleOfWorkers(workers) {
   if (!late.length) return null;
   const silent = late.map(({ name, silent_s: silentS }) => `${name.split("@")[0]} has been silent for ${seconds(silentS)}`);
   return {
-    title: late.length === workers.length ? "No worker is heard of." : "A worker is not heard of.",
-    detail: `${silent.join(", ")}. What it had in hand is taken over by another.`,
+    title: late.length === workers.length ? "No worker is responding." : "A worker is not responding.",
+    detail: `${silent.join(", ")}. Another worker takes over its images.`,
   };
 }
 
-export function tellStatus(status, problem) {
-  standing = troubleOf(status, problem);
+export function showStatus(status, problem) {
+  current = troubleOf(status, problem);
   show();
 }
 
-/* A request of the page was refused. Shown for as long as the service said to wait. */
-export function tellRefused(problem) {
+/* Shows that a request was refused, for as long as the service requested to wait. */
+export function showRefusal(problem) {
   const waitS = problem.retryAfterS ?? 1;
   const untilMs = performance.now() + Math.max(2, waitS) * 1000;
   if (problem.status === 429) {
@@ -65,7 +65,7 @@ export function tellRefused(problem) {
 
 function show() {
   if (refusal && performance.now() > refusal.untilMs) refusal = null;
-  const trouble = standing?.kind === "away" ? standing : (refusal ?? standing);
+  const trouble = current?.kind === "error" ? current : (refusal ?? current);
   const box = byId("trouble");
   box.hidden = !trouble;
   if (!trouble) return;

@@ -1,4 +1,4 @@
-/* One view at a time, by the address's fragment. */
+/* Shows one view at a time, chosen by the fragment of the URL. */
 
 import { byId } from "./dom.js";
 
@@ -8,7 +8,7 @@ const shown = new Map();
 
 export const currentView = () => (VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : VIEWS[0]);
 
-/* Calls `listener` whenever the view comes to be seen. */
+/* Calls `listener` each time the view is shown. */
 export const onView = (name, listener) => shown.set(name, [...(shown.get(name) ?? []), listener]);
 
 export function startViews() {

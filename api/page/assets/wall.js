@@ -1,12 +1,12 @@
-/* A wall of tiles on one canvas: thousands of pictures, painted a few milliseconds a frame, walked over by keys. */
+/* A wall of thousands of tiles on one canvas, painted for a few milliseconds per frame, with keyboard navigation. */
 
 import { element, say, sized } from "./dom.js";
 import { cornerOf, gridOf, moved, placeAt } from "./grid.js";
 import { Loupe } from "./loupe.js";
 import { colour, onTheme } from "./theme.js";
 
-const FRAME_MS = 7; // of painting: the rest of the frame is the browser's
-const MAY_BE_SMALL = 8; // pixels of a tile's side, at the least
+const FRAME_MS = 7; // painting time per frame; the rest is for the browser
+const MIN_SIDE = 8; // smallest side of a tile in pixels
 const LARGEST = 112;
 let walls = 0;
 
@@ -20,10 +20,10 @@ export class Wall {
   #loupe;
   #tiles;
   #order = [];
-  #places = new Map(); // of each shown index
+  #places = new Map(); // by index
   #grid = gridOf(0, 1, 1, 1, 1);
-  #todo = []; // places to be painted, the next one last
-  #whole = true; // whether the canvas is to be cleared first
+  #todo = []; // places to paint, the next one last
+  #whole = true; // whether to clear the canvas first
   #frame = 0;
   #selected = -1; // a place
 
@@ -40,7 +40,7 @@ export class Wall {
     this.#listen(root);
   }
 
-  /* Shows the tiles of `order`, indices, and nothing else; `emptyText` where there are none. */
+  /* Shows only the tiles whose indices are in `order`, or `emptyText` if there are none. */
   show(order, emptyText) {
     const index = this.#order[this.#selected];
     this.#order = order;
@@ -51,7 +51,7 @@ export class Wall {
     this.#lay();
   }
 
-  /* These look different now. */
+  /* Repaints these tiles. */
   touch(indices) {
     const [first, stop] = this.#visible();
     for (const index of indices) {
@@ -59,10 +59,10 @@ export class Wall {
       if (place >= first && place < stop) this.#todo.unshift(place);
     }
     this.#schedule();
-    if (this.#selected >= 0) this.#tellSelected();
+    if (this.#selected >= 0) this.#showSelected();
   }
 
-  /* All of them do. */
+  /* Repaints all tiles. */
   repaint() {
     const [first, stop] = this.#visible();
     this.#todo = [];
@@ -120,10 +120,10 @@ export class Wall {
     if (y < scrollTop) this.#view.scrollTop = y;
     else if (y + this.#grid.pitch > scrollTop + clientHeight) this.#view.scrollTop = y + this.#grid.pitch - clientHeight;
     this.#placeMark();
-    this.#tellSelected();
+    this.#showSelected();
   }
 
-  #tellSelected() {
+  #showSelected() {
     say(this.#option, this.#tiles.describe(this.#order[this.#selected]));
     this.#option.setAttribute("aria-posinset", this.#selected + 1);
     this.#option.setAttribute("aria-setsize", this.#order.length);
@@ -140,8 +140,8 @@ export class Wall {
 
   #lay() {
     const { clientWidth: width, clientHeight: height } = this.#view;
-    if (!width) return; // not to be seen
-    this.#grid = gridOf(this.#order.length, width, height, MAY_BE_SMALL, LARGEST);
+    if (!width) return; // the wall is hidden
+    this.#grid = gridOf(this.#order.length, width, height, MIN_SIDE, LARGEST);
     this.#space.style.height = `${Math.max(height, this.#grid.height)}px`;
     Object.assign(this.#canvas.style, { width: `${width}px`, height: `${height}px` });
     if (this.#selected < 0) this.#view.removeAttribute("aria-activedescendant");
@@ -149,7 +149,7 @@ export class Wall {
     this.repaint();
   }
 
-  /* [first, stop) of the places that are to be seen. */
+  /* Returns [first, stop) of the visible places. */
   #visible() {
     const { pitch, columns } = this.#grid;
     const first = Math.floor(this.#view.scrollTop / pitch) * columns;

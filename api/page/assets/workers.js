@@ -1,4 +1,4 @@
-/* The workers, a block each. */
+/* The list of workers. */
 
 import { element, say } from "./dom.js";
 import { milliseconds, seconds, whole } from "./numbers.js";
@@ -8,7 +8,7 @@ const blocks = new Map(); // by name
 export function showWorkers(box, workers) {
   for (const worker of workers) {
     if (!blocks.has(worker.name)) blocks.set(worker.name, block());
-    tell(blocks.get(worker.name), worker);
+    showWorker(blocks.get(worker.name), worker);
   }
   const names = new Set(workers.map(({ name }) => name));
   for (const name of blocks.keys()) if (!names.has(name)) blocks.delete(name);
@@ -28,7 +28,7 @@ const text = (className) => element("span", { className });
 
 const line = (...children) => element("div", { className: "line" }, ...children);
 
-function tell(parts, worker) {
+function showWorker(parts, worker) {
   const { last_batch: batch, models } = worker;
   const limit = batch ? models[batch.model]?.batch_limit_images : 0;
   parts.box.classList.toggle("late", worker.late);
@@ -36,10 +36,10 @@ function tell(parts, worker) {
   say(parts.rate, `${whole(worker.recent_images_per_s)} images/s`);
   parts.batch.style.transform = `scaleX(${limit ? Math.min(1, batch.images / limit) : 0})`;
   say(parts.models, batch ? batchText(batch, limit) : `no batch yet; ${Object.keys(models).join(", ")}`);
-  say(parts.heard, worker.late ? `silent for ${seconds(worker.silent_s)}` : `${whole(worker.images)} images in all`);
+  say(parts.heard, worker.late ? `silent for ${seconds(worker.silent_s)}` : `${whole(worker.images)} images in total`);
 }
 
 function batchText(batch, limit) {
-  const most = limit ? ` of at most ${whole(limit)}` : "";
-  return `last batch ${whole(batch.images)}${most}, ${milliseconds(batch.took_ms)}, ${batch.model}`;
+  const limitText = limit ? ` of at most ${whole(limit)}` : "";
+  return `last batch ${whole(batch.images)}${limitText}, ${milliseconds(batch.took_ms)}, ${batch.model}`;
 }
