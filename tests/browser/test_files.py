@@ -57,5 +57,5 @@ def test_each_picture_tells_what_was_read_and_opens(page: Page, folder: Path) ->
 def test_files_that_are_no_pictures_start_no_job(page: Page, folder: Path) -> None:
     open_view(page, "files")
     page.set_input_files("#choose-files", folder / "notes.txt")
-    expect(page.locator("#files-tally")).to_have_text("1 file, and no picture among them.")
+    expect(page.locator("#files-tally")).to_have_text("1 file, none of them a picture.")
     expect(page.locator("#files-results")).to_be_hidden()
