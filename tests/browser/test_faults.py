@@ -78,9 +78,7 @@ def test_a_queue_filled_by_other_clients(frail_page: Page, frail: System, capsys
     expect(frail_page.locator("#trouble")).to_be_hidden(timeout=SEEN_MS)
 
 
-def test_a_killed_worker_and_its_successor(
-    frail_page: Page, frail: System, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_killed_worker_and_its_successor(frail_page: Page, frail: System, capsys: pytest.CaptureFixture[str]) -> None:
     frail.workers["worker-1"].signal(signal.SIGKILL)
     killed_s = time.monotonic()
     frail.workers["worker-1"].wait()

@@ -1,1 +1,1 @@
-"""The description of the HTTP interface: `/openapi.json`, and its page at `/docs`."""
+"""The OpenAPI description of the HTTP interface: `/openapi.json`, and its page at `/docs`."""

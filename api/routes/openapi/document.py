@@ -1,4 +1,4 @@
-"""The whole description, from the routes that are served."""
+"""The OpenAPI document, assembled from the registered routes and their operations."""
 
 import re
 from collections.abc import Iterable
@@ -13,20 +13,20 @@ from api.routes.openapi.schemas import SCHEMAS
 
 OPERATIONS: dict[str, Operation] = {**own.OPERATIONS, **models.OPERATIONS, **compat.OPERATIONS}
 PATH_PARAMETERS = {
-    "index": Parameter("index", {"type": "integer", "minimum": 0}, "of the test set"),
-    "id": Parameter("id", {"type": "string", "minLength": 1}, "as a reply gave it"),
-    "name": Parameter("name", {"type": "string", "minLength": 1}, "of a model"),
-    "version": Parameter("version", {"type": "string", "minLength": 1}, "of the model"),
-    "alias": Parameter("alias", {"type": "string", "minLength": 1}, "of the model"),
-    "label": Parameter("label", {"type": "string", "minLength": 1}, "an alias of a version"),
-    "asset": Parameter("asset", {"type": "string", "minLength": 1}, "a file"),
+    "index": Parameter("index", {"type": "integer", "minimum": 0}, "index of an image in the test set"),
+    "id": Parameter("id", {"type": "string", "minLength": 1}, "id from an earlier response"),
+    "name": Parameter("name", {"type": "string", "minLength": 1}, "name of a model"),
+    "version": Parameter("version", {"type": "string", "minLength": 1}, "version of the model"),
+    "alias": Parameter("alias", {"type": "string", "minLength": 1}, "alias of the model"),
+    "label": Parameter("label", {"type": "string", "minLength": 1}, "alias of the model"),
+    "asset": Parameter("asset", {"type": "string", "minLength": 1}, "name of a file"),
 }
 _PARAMETER = re.compile(r"\{([a-z]+)\}")
 _CATCH_ALL = re.compile(r"\{[a-z]+:path\}")
 
 
 def described_routes(routes: Iterable[Route]) -> list[tuple[str, str]]:
-    """(method, path) of each, without HEAD, which follows from GET, and without routes for whatever else."""
+    """Return (method, path) of the routes, except HEAD, which follows from GET, and except catch-all routes."""
     return [
         (method, route.path)
         for route in routes
@@ -36,7 +36,7 @@ def described_routes(routes: Iterable[Route]) -> list[tuple[str, str]]:
 
 
 def make_document(routes: Iterable[Route]) -> dict[str, Any]:
-    """OpenAPI 3.1. Raises KeyError for a route that nobody has described."""
+    """Return the OpenAPI 3.1 document. Raises KeyError for a route without an operation."""
     paths: dict[str, dict[str, Any]] = {}
     for method, path in described_routes(routes):
         parameters = [PATH_PARAMETERS[name] for name in _PARAMETER.findall(path)]
@@ -59,6 +59,6 @@ def make_document(routes: Iterable[Route]) -> dict[str, Any]:
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             },
         },
-        # Where the service asks for no keys, none is needed.
+        # Without configured keys, none is required.
         "security": [{}, {"bearer": []}, {"key": []}],
     }

@@ -17,8 +17,8 @@ from shared.errors import (
     Unavailable,
 )
 
-LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "of changes")
-REASON = Parameter("reason", {"type": "string", "maxLength": 500}, "kept with the change")
+LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "maximum number of changes")
+REASON = Parameter("reason", {"type": "string", "maxLength": 500}, "recorded with the change")
 READ_ERRORS: tuple[type[RequestError], ...] = (NotFound, Unavailable)
 BODY_ERRORS: tuple[type[RequestError], ...] = (BadRequest, BadUpload, SlowClient, TooLarge, BadParameter, Forbidden)
 
@@ -58,28 +58,28 @@ TRAINING_PARAMETERS = {
 
 OPERATIONS = {
     "GET /models": _read(
-        "Every model: versions, aliases, what its name means now", obj({"models": array(ref("Model"))})
+        "All models: versions, aliases, and the version that the name stands for", obj({"models": array(ref("Model"))})
     ),
     "GET /models/{name}": _read("One model", ref("Model")),
     "GET /models/{name}/{version}": _read(
-        "A version's card, and what the gate found", obj({"name": STRING, "version": INTEGER}), BadParameter
+        "A version's card and its results in the quality gate", obj({"name": STRING, "version": INTEGER}), BadParameter
     ),
     "GET /models/{name}/{version}/report": Operation(
-        summary="The gate's report, as JSON or as a page",
+        summary="The report of the quality gate as JSON or as a page",
         tag="models",
         content=[Content(JSON, {"type": "object"}), Content("text/html", STRING)],
         errors=READ_ERRORS,
     ),
     "GET /models/{name}/aliases": _read("A model's aliases", obj({"model": STRING, "aliases": {"type": "object"}})),
     "GET /models/{name}/changes": Operation(
-        summary="Who changed which alias, the newest change first",
+        summary="The history of alias changes, newest first",
         tag="models",
         content=[Content(JSON, obj({"model": STRING, "changes": array({"type": "object"})}))],
         parameters=[LIMIT],
         errors=(*READ_ERRORS, BadParameter),
     ),
     "POST /models/{name}/aliases/{alias}": Operation(
-        summary="What an alias means from now on, once every worker has it loaded; an admin's",
+        summary="Set an alias once every worker has loaded its version (admins only)",
         tag="models",
         body=[Content(JSON, ALIAS, {"version": 2, "reason": "passed, and better"})],
         content=[Content(JSON, {"type": "object"})],
@@ -87,35 +87,35 @@ OPERATIONS = {
         errors=(*READ_ERRORS, *BODY_ERRORS, Conflict),
     ),
     "DELETE /models/{name}/aliases/{alias}": Operation(
-        summary="Take an alias away; an admin's",
+        summary="Delete an alias (admins only)",
         tag="models",
         content=[Content(JSON, {"type": "object"})],
         parameters=[WAIT, REASON],
         errors=(*READ_ERRORS, BadParameter, Forbidden),
     ),
     "POST /models/{name}/train": Operation(
-        summary="Train a model anew, by a trainer if one runs; an admin's",
+        summary="Start a training, run by a trainer (admins only)",
         tag="trainings",
         status=202,
         body=[Content(JSON, TRAINING_PARAMETERS, {"epochs": 60})],
         content=[Content(JSON, ref("Training"))],
-        headers={"Location": "of the training"},
+        headers={"Location": "URL of the training"},
         errors=(*READ_ERRORS, *BODY_ERRORS, QueueFull),
     ),
     "GET /models/{name}/train": Operation(
-        summary="A model's trainings, the newest first; an admin's",
+        summary="A model's trainings, newest first (admins only)",
         tag="trainings",
         content=[Content(JSON, obj({"trainings": array({"type": "object"}), "trainers": array(STRING)}))],
         errors=(*READ_ERRORS, Forbidden),
     ),
     "GET /models/{name}/train/{id}": Operation(
-        summary="A training: state, progress, the gate's verdict; an admin's",
+        summary="A training: state, progress, and the result of the quality gate (admins only)",
         tag="trainings",
         content=[Content(JSON, ref("Training"))],
         errors=(*READ_ERRORS, Forbidden),
     ),
     "DELETE /models/{name}/train/{id}": Operation(
-        summary="Cancel a training, also while it runs; an admin's",
+        summary="Cancel a training, also while it runs (admins only)",
         tag="trainings",
         content=[Content(JSON, {"type": "object"})],
         errors=(*READ_ERRORS, Forbidden, Conflict),

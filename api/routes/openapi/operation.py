@@ -1,4 +1,4 @@
-"""One operation of the interface, and its form in OpenAPI 3.1 (spec.openapis.org/oas/v3.1.0)."""
+"""One operation of the HTTP interface, and its conversion to OpenAPI 3.1 (spec.openapis.org/oas/v3.1.0)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ PROBLEM = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`schema` says what is taken; a value outside is a 422."""
+    """A parameter. A value that does not match `schema` is a 422."""
 
     name: str
     schema: Schema
@@ -23,7 +23,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a body holds under one media type."""
+    """The content of a body with one media type."""
 
     media_type: str
     schema: Schema
@@ -32,10 +32,10 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`errors` are those that its client may cause or meet; 401 and 404 for a path are everywhere.
+    """A method of a path. `errors` are those that its client can get, except 401 and 404, which are possible everywhere.
 
-    `also` has further answers that are no errors and have no body.
-    `plain_errors`: errors are `{"error": "…"}`, as other protocols have them, and no problem details.
+    `also` lists further responses without a body. With `plain_errors`, errors are `{"error": "…"}` and not problem
+    details.
     """
 
     summary: str
@@ -52,7 +52,7 @@ class Operation:
 
 
 def to_openapi(operation: Operation, path_parameters: Sequence[Parameter], operation_id: str) -> dict[str, Any]:
-    """The operation object."""
+    """Return the operation object."""
     described: dict[str, Any] = {
         "operationId": operation_id,
         "summary": operation.summary,
@@ -62,8 +62,8 @@ def to_openapi(operation: Operation, path_parameters: Sequence[Parameter], opera
             for path in path_parameters
         ]
         + [
-            {"name": one.name, "in": one.place, "schema": one.schema, "description": one.doc}
-            for one in operation.parameters
+            {"name": parameter.name, "in": parameter.place, "schema": parameter.schema, "description": parameter.doc}
+            for parameter in operation.parameters
         ],
         "responses": {str(operation.status): _success(operation)}
         | {str(status): {"description": doc} for status, doc in (operation.also or {}).items()}
@@ -77,14 +77,14 @@ def to_openapi(operation: Operation, path_parameters: Sequence[Parameter], opera
 
 
 def _success(operation: Operation) -> dict[str, Any]:
-    reply: dict[str, Any] = {"description": operation.summary}
+    response: dict[str, Any] = {"description": operation.summary}
     if operation.content:
-        reply["content"] = _contents(operation.content)
+        response["content"] = _contents(operation.content)
     if operation.headers:
-        reply["headers"] = {
+        response["headers"] = {
             name: {"description": doc, "schema": {"type": "string"}} for name, doc in operation.headers.items()
         }
-    return reply
+    return response
 
 
 def _contents(contents: Sequence[Content]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _contents(contents: Sequence[Content]) -> dict[str, Any]:
 
 
 def _errors(operation: Operation) -> dict[str, Any]:
-    """By status; several errors of one status share a row."""
+    """Return the error responses by status. Errors of the same status share one response."""
     titles: dict[int, list[str]] = {}
     for error in operation.errors:
         status = 400 if operation.plain_errors and error.status in (415, 422) else error.status

@@ -38,28 +38,28 @@ UPLOAD_TYPES = (
 )
 SECONDS = {"type": "number", "exclusiveMinimum": 0}
 
-MODEL = Parameter("model", STRING, "`name` or `name@version`; the default model where it is not given")
-TIMEOUT = Parameter("timeout_s", SECONDS, "an answer later than that is of no use: the image is dropped")
-WAIT = Parameter("wait", {"type": "number", "minimum": 0}, "block until the result is final, or so many seconds")
-PREFER = Parameter("Prefer", STRING, "`respond-async`: 202 at once; `wait=2`: so many seconds at most", "header")
-VERBOSE = Parameter("verbose", {"enum": ["0", "1", "false", "true"]}, "what the model's layers made of the image, too")
-MAPS = Parameter("maps", {"enum": [*get_args(Maps)]}, "of a verbose request: each layer's maps as a PNG, or as numbers")
-CALLBACK = Parameter("callback_url", {"type": "string", "format": "uri"}, "is sent the job's end, signed")
-FIT = Parameter(
-    "fit", {"const": "digit"}, "take a picture of any size, and bring it to what MNIST would have made of it"
+MODEL = Parameter("model", STRING, "`name` or `name@version`; the default model if absent")
+TIMEOUT = Parameter("timeout_s", SECONDS, "seconds after which an image without a result is dropped")
+WAIT = Parameter("wait", {"type": "number", "minimum": 0}, "seconds to wait at most until the result is final")
+PREFER = Parameter("Prefer", STRING, "`respond-async`: 202 at once; `wait=2`: wait for 2 seconds at most", "header")
+VERBOSE = Parameter("verbose", {"enum": ["0", "1", "false", "true"]}, "include the outputs of the model's layers")
+MAPS = Parameter("maps", {"enum": [*get_args(Maps)]}, "with `verbose=1`: each layer's maps as a PNG or as numbers")
+CALLBACK = Parameter(
+    "callback_url", {"type": "string", "format": "uri"}, "URL that gets a signed callback when the job ends"
 )
-SHOW = Parameter("show", {"const": "fitted"}, "with `fit=digit`: the reply has what the model saw, as a PNG in base64")
+FIT = Parameter("fit", {"const": "digit"}, "accept a picture of any size, and normalise the digit in it as MNIST does")
+SHOW = Parameter("show", {"const": "fitted"}, "with `fit=digit`: include the fitted image as a PNG in base64")
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 255},
-    "the same key and images are the same job",
+    "a repeated request with the same key and images returns the same job",
     "header",
 )
 
-IF_NONE_MATCH = Parameter("If-None-Match", STRING, "the `ETag` of what is held already", "header")
-ETAG = "of the content"
-NOT_MODIFIED = "what is held already is what there is"
-DATASET = "`mnist`, or the drawn sample"
+IF_NONE_MATCH = Parameter("If-None-Match", STRING, "the `ETag` of the cached content", "header")
+ETAG = "tag of the content"
+NOT_MODIFIED = "the cached content is current"
+DATASET = "`mnist` or the name of the generated sample"
 
 SINGLE_ERRORS = (NotFound, BadParameter, QueueFull, InferenceFailed, Unavailable, WaitTimeout, DeadlinePassed)
 JOB_ERRORS = (BadUpload, NotFound, SlowClient, Conflict, TooLarge, UnknownFormat, BadParameter, QueueFull, Unavailable)
@@ -105,7 +105,7 @@ OPERATIONS = {
             *(Content(media_type, BINARY) for media_type in UPLOAD_TYPES),
         ],
         content=[Content(JSON, ref("Accepted"))],
-        headers={"Location": "of the result"},
+        headers={"Location": "URL of the result"},
         parameters=[MODEL, TIMEOUT, CALLBACK, FIT, IDEMPOTENCY_KEY],
         errors=JOB_ERRORS,
     ),
@@ -137,14 +137,14 @@ OPERATIONS = {
         errors=(NotFound, BadParameter),
     ),
     "GET /results/{id}": Operation(
-        summary="State and counts of a job, or of a single whose wait ran out",
+        summary="State and counts of a job, or of a single image that timed out",
         tag="results",
         content=[Content(JSON, ref("Job"))],
         parameters=[WAIT],
         errors=(NotFound, BadParameter, Unavailable),
     ),
     "DELETE /results/{id}": Operation(
-        summary="Cancel: queued images are free, finished ones keep their results",
+        summary="Cancel a job: queued images are dropped, finished ones keep their results",
         tag="results",
         content=[Content(JSON, ref("Job"))],
         errors=(NotFound, BadParameter, Unavailable),
@@ -154,8 +154,10 @@ OPERATIONS = {
         tag="results",
         content=[Content(JSON, ref("Items")), Content(NDJSON, STRING)],
         parameters=[
-            Parameter("offset", {"type": "integer", "minimum": 0}, "of the first item"),
-            Parameter("limit", {"type": "integer", "minimum": 1}, f"of items; as JSON at most {MAX_ITEMS}"),
+            Parameter("offset", {"type": "integer", "minimum": 0}, "index of the first item"),
+            Parameter(
+                "limit", {"type": "integer", "minimum": 1}, f"maximum number of items, as JSON up to {MAX_ITEMS}"
+            ),
         ],
         errors=(NotFound, BadParameter, Unavailable),
     ),
@@ -163,30 +165,36 @@ OPERATIONS = {
         summary="Progress as server-sent events, then the final state",
         tag="results",
         content=[Content("text/event-stream", STRING)],
-        also={204: "the last event was had already"},
-        parameters=[Parameter("Last-Event-ID", STRING, "of the last event that was had: go on after it", "header")],
+        also={204: "the client already has the last event"},
+        parameters=[
+            Parameter("Last-Event-ID", STRING, "id of the last event that the client got: continue after it", "header")
+        ],
         errors=(NotFound, BadParameter, QueueFull, Unavailable),
     ),
     "GET /results/{id}/layers": Operation(
-        summary="What the model's layers made of the image of a verbose request",
+        summary="The outputs of the model's layers for the image of a verbose request",
         tag="results",
         content=[Content(JSON, ref("Layers"))],
         parameters=[MAPS],
         errors=(NotFound, BadParameter, QueueFull, Unavailable),
     ),
     "GET /dead-letters": Operation(
-        summary="Images that were set aside because workers did not survive them; an admin's",
+        summary="Images in the dead-letter stream, because workers died on them (admins only)",
         tag="operating",
         content=[Content(JSON, obj({"dead_letters": array(ref("DeadLetter")), "total": INTEGER}))],
-        parameters=[Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LETTERS}, "of letters")],
+        parameters=[
+            Parameter(
+                "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LETTERS}, "maximum number of dead letters"
+            )
+        ],
         errors=(Forbidden, BadParameter, Unavailable),
     ),
     "POST /dead-letters/{id}/replay": Operation(
-        summary="Try one again, as a job of one; an admin's",
+        summary="Classify a dead letter again, as a job of one image (admins only)",
         tag="operating",
         status=202,
         content=[Content(JSON, ref("Accepted"))],
-        headers={"Location": "of the result"},
+        headers={"Location": "URL of the result"},
         errors=(Forbidden, NotFound, QueueFull, Unavailable),
     ),
     "GET /status": Operation(
@@ -196,28 +204,31 @@ OPERATIONS = {
         errors=(Unavailable,),
     ),
     "GET /metrics": Operation(
-        summary="This process and the whole service for Prometheus, in its text format",
+        summary="Metrics of this process and of the whole service in Prometheus's text format",
         tag="operating",
         content=[Content("text/plain", STRING)],
     ),
     "GET /metrics/workers": Operation(
-        summary="Where the workers' own metrics are, for Prometheus's http_sd_configs",
+        summary="The addresses of the workers' metrics, for Prometheus's http_sd_configs",
         tag="operating",
         content=[Content(JSON, array(obj({"targets": array(STRING), "labels": {"type": "object"}})))],
         errors=(Unavailable,),
     ),
     "GET /healthz": Operation(
-        summary="This process is alive", tag="operating", content=[Content(JSON, obj({"status": STRING}))], open=True
+        summary="Whether this process is alive",
+        tag="operating",
+        content=[Content(JSON, obj({"status": STRING}))],
+        open=True,
     ),
     "GET /readyz": Operation(
-        summary="Redis is there, and a worker that makes progress",
+        summary="Whether Redis is reachable and a worker makes progress",
         tag="operating",
         content=[Content(JSON, obj({"status": STRING, "workers": INTEGER}))],
         errors=(Unavailable,),
         open=True,
     ),
     "GET /": Operation(
-        summary="The playground, a page",
+        summary="The playground in the browser",
         tag="playground",
         content=[Content("text/html", STRING)],
         headers={"ETag": ETAG},
@@ -226,7 +237,7 @@ OPERATIONS = {
         open=True,
     ),
     "GET /page/{asset}": Operation(
-        summary="What the playground is made of",
+        summary="A file of the playground",
         tag="playground",
         content=[Content(media_type, STRING) for media_type in ("text/css", "text/javascript", "image/svg+xml")],
         headers={"ETag": ETAG},
@@ -242,7 +253,7 @@ OPERATIONS = {
         summary="This description as a page", tag="description", content=[Content("text/html", STRING)]
     ),
     "GET /docs/{asset}": Operation(
-        summary="What the page is made of",
+        summary="A file of the page",
         tag="description",
         content=[Content("text/css", STRING), Content("text/javascript", STRING)],
         errors=(NotFound,),

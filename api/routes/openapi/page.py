@@ -1,4 +1,4 @@
-"""`/openapi.json`, and `/docs`: Swagger UI, served from its package, so that the page needs no other host."""
+"""`/openapi.json` and `/docs`: Swagger UI, served from its Python package, so that the page needs no other host."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ MEDIA_TYPES = {
     "swagger-ui-bundle.js": "text/javascript",
     "start.js": "text/javascript",
 }
-# Swagger UI writes style attributes and draws its icons from data: URLs; scripts come from here alone.
+# Swagger UI writes style attributes and loads icons from data: URLs. Scripts are allowed from this host only.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -40,10 +40,10 @@ START = 'SwaggerUIBundle({ url: "openapi.json", dom_id: "#ui", deepLinking: true
 
 
 async def get_openapi(request: Request) -> Response:
-    kept = request.app.state  # the routes do not change while the process runs
-    if not hasattr(kept, "description"):
-        kept.description = to_json(make_document(templated.route for templated in request.app.routes))
-    return Response(kept.description, media_type="application/json")
+    cache = request.app.state  # the routes do not change while the process runs
+    if not hasattr(cache, "description"):
+        cache.description = to_json(make_document(templated.route for templated in request.app.routes))
+    return Response(cache.description, media_type="application/json")
 
 
 async def get_page(request: Request) -> Response:
@@ -51,10 +51,10 @@ async def get_page(request: Request) -> Response:
 
 
 async def get_asset(request: Request) -> Response:
-    """Raises NotFound for what the page does not need."""
+    """Serve a file of the page. Raises NotFound for all other files."""
     name = request.path_params["asset"]
     if name not in MEDIA_TYPES:
-        raise NotFound(f"no {name!r} here; there: {', '.join(MEDIA_TYPES)}")
+        raise NotFound(f"the page has no file {name!r}, its files are {', '.join(MEDIA_TYPES)}")
     headers = {"Cache-Control": "max-age=86400", "X-Content-Type-Options": "nosniff"}
     return Response(_read(name), headers=headers, media_type=MEDIA_TYPES[name])
 
@@ -63,7 +63,7 @@ async def get_asset(request: Request) -> Response:
 def _read(name: str) -> bytes:
     if name == "start.js":
         return START.encode()
-    spec = find_spec("swagger_ui")  # found, not imported: only its files are wanted
+    spec = find_spec("swagger_ui")  # only its files are needed, so it is not imported
     if spec is None or spec.origin is None:
         raise NotFound("the package swagger-ui-py is not installed")
     return Path(spec.origin).with_name("static").joinpath(name).read_bytes()

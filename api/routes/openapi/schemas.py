@@ -1,4 +1,4 @@
-"""What bodies and replies look like, as JSON Schema; `ref("Job")` points at one."""
+"""The JSON Schemas of request and response bodies. `ref("Job")` refers to one of them."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def ref(name: str) -> Schema:
 
 
 def obj(required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
-    """An object that has all of `required`, and may have more."""
+    """Return the schema of an object that has all `required` properties and may have others."""
     return {"type": "object", "properties": required | (optional or {}), "required": list(required)}
 
 
@@ -37,12 +37,12 @@ COUNTS = obj(dict.fromkeys(("done", "failed", "expired", "cancelled"), INTEGER))
 LINKS = obj({"self": STRING, "items": STRING})
 
 LAYERS = {"layers": nullable(array(ref("Layer")))}
-LAYERS_BESIDE = {"layers_error": STRING, "input": ref("Input")}
+LAYERS_EXTRA = {"layers_error": STRING, "input": ref("Input")}
 
 SCHEMAS: dict[str, Schema] = {
     "Problem": obj(
         {"type": STRING, "title": STRING, "status": INTEGER, "detail": STRING},
-        {"id": {"type": "string", "description": "of a wait that ran out: where the answer will be"}},
+        {"id": {"type": "string", "description": "of a request that timed out: id of the result"}},
     ),
     "PlainError": obj({"error": STRING}),
     "Prediction": obj(
@@ -62,9 +62,9 @@ SCHEMAS: dict[str, Schema] = {
                 }
             ),
         },
-        {"dataset": STRING, "index": INTEGER, **LAYERS, **LAYERS_BESIDE},
+        {"dataset": STRING, "index": INTEGER, **LAYERS, **LAYERS_EXTRA},
     ),
-    "Layers": obj(LAYERS, LAYERS_BESIDE),
+    "Layers": obj(LAYERS, LAYERS_EXTRA),
     "Layer": obj(
         {
             "name": STRING,
@@ -73,7 +73,7 @@ SCHEMAS: dict[str, Schema] = {
             "summary": obj(dict.fromkeys(("min", "mean", "max", "zeros"), nullable(NUMBER))),
         },
         {
-            "values": {"type": "array", "description": "nested as `shape` says"},
+            "values": {"type": "array", "description": "nested according to `shape`"},
             "png": PNG_BASE64,
             "tiles": obj(dict.fromkeys(("count", "columns", "height", "width"), INTEGER)),
             "scale": obj({"black": NUMBER, "white": NUMBER}),
@@ -94,7 +94,7 @@ SCHEMAS: dict[str, Schema] = {
             "model": STRING,
             "progress": {"type": "number", "minimum": 0, "maximum": 1},
             "eta_s": nullable(NUMBER),
-            "request_id": {"type": "string", "description": "`X-Request-ID` of the request that made it"},
+            "request_id": {"type": "string", "description": "`X-Request-ID` of the request that created the job"},
             "links": LINKS,
         },
         {
@@ -166,7 +166,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Range": {
         "type": "object",
-        "description": "a range of the test set, from `start` (0) to before `stop` (the end)",
+        "description": "a range of the test set, from `start` (default: 0) to before `stop` (default: the end)",
         "properties": {"start": {"type": "integer", "minimum": 0}, "stop": {"type": "integer", "minimum": 1}},
         "additionalProperties": False,
     },
@@ -185,8 +185,8 @@ SCHEMAS: dict[str, Schema] = {
         "type": "object",
         "properties": {
             "signature_name": STRING,
-            "instances": {"type": "array", "description": "rows: one image each, [28,28], [28,28,1] or [784]"},
-            "inputs": {"description": "a column: all images as one tensor"},
+            "instances": {"type": "array", "description": "one image per row, [28,28], [28,28,1] or [784]"},
+            "inputs": {"description": "all images as one tensor"},
         },
         "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
     },
