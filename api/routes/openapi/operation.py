@@ -32,7 +32,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """A method of a path. `errors` are those that its client can get, except 401 and 404, which are possible everywhere.
+    """A method of a path. `errors` are those that a client can get, except 401 and 404, which are always possible.
 
     `also` lists further responses without a body. With `plain_errors`, errors are `{"error": "…"}` and not problem
     details.
