@@ -11,7 +11,7 @@ from worker.step import BatchingStep
 
 
 def make_app(settings: Settings) -> Celery:
-    """With the step that is the whole work of such a worker: it is sent no tasks."""
+    """Create the application. Its workers receive no tasks: BatchingStep does all of their work."""
     app = make_celery("mnistified", settings)
     app.conf.worker_pool = "solo"
     app.steps["worker"].add(BatchingStep)

@@ -15,7 +15,7 @@ from shared.telemetry.logs import configure_logs
 
 
 def make_celery(name: str, settings: Settings) -> Celery:
-    """JSON only, nothing acknowledged early, every broker wait bounded."""
+    """Create an application: JSON only, late acknowledgements, bounded waits for the broker."""
     url, tls, sentinel_options = celery_address(settings.redis_url)
     app = Celery(name, broker=url, backend=url)
     app.conf.update(
@@ -33,7 +33,7 @@ def make_celery(name: str, settings: Settings) -> Celery:
         broker_transport_options={
             "socket_timeout": 10,
             "socket_connect_timeout": 5,
-            "unacked_restore_throttle": 1,  # a dead worker's tasks are looked for every 10 s, not every 100
+            "unacked_restore_throttle": 1,  # tasks of a dead worker are searched every 10 s instead of every 100 s
             **sentinel_options,
         },
         result_backend_transport_options=sentinel_options,
@@ -45,7 +45,7 @@ def make_celery(name: str, settings: Settings) -> Celery:
 
 
 def _log_as_all_programs(log_format: str) -> None:
-    """In place of Celery's own logs, once a worker begins: nothing of it has spoken before `celeryd_init`."""
+    """Replace Celery's logging when a worker starts. It logs nothing before `celeryd_init`."""
 
     def begin(sender: str, instance: Any, options: dict[str, Any], **_: Any) -> None:
         if configure_logs(log_format, options["loglevel"], sender):
@@ -55,17 +55,17 @@ def _log_as_all_programs(log_format: str) -> None:
             sys.__stdout__ = stdout  # type: ignore[misc]  # where Celery says that it shuts down
 
     def leave_it(**_: Any) -> None:
-        """Celery sets up its own where nobody listens."""
+        """Do nothing. Celery sets up its own logging if no receiver is connected."""
 
     signals.celeryd_init.connect(begin, weak=False, dispatch_uid="mnistified.logs")
     signals.setup_logging.connect(leave_it, weak=False, dispatch_uid="mnistified.logs")
 
 
 def celery_address(redis_url: str) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
-    """REDIS_URL as Celery needs it: without its `ssl_…` options, these as redis-py reads them, and what else its
-    transport must know of Sentinels.
+    """Return REDIS_URL without its `ssl_…` options, the TLS options, and the transport options for Sentinels.
 
-    Left to itself, Celery's broker verifies no certificate, its backend refuses to start, and Flower reads no options.
+    With the plain URL, Celery's broker verifies no certificate, its backend refuses to start, and Flower reads no
+    options.
     """
     sentinels = parse_sentinels(redis_url)
     if sentinels is not None:
@@ -79,7 +79,7 @@ def celery_address(redis_url: str) -> tuple[str, dict[str, Any] | None, dict[str
 
 
 def sentinels_address(sentinels: Sentinels) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
-    """A URL for each of them, as kombu has it."""
+    """Return what `celery_address` returns, with a URL for each Sentinel."""
     login = ":".join(quote(sentinels.options.get(name, ""), safe="") for name in LOGIN)
     at = "" if login == ":" else f"{login}@"
     urls = (

@@ -1,6 +1,6 @@
-"""What operators ask of inference workers by Celery: `inspect models`, `control load_model`, `control unload_model`.
+"""Celery commands of inference workers: `inspect models`, `control load_model`, `control unload_model`.
 
-Importing this file makes the commands known, to a worker and to `celery -A worker.app` alike; it loads no engine.
+Importing this file registers the commands, in a worker and in `celery -A worker.app`. It loads no engine.
 """
 
 from typing import Any
@@ -15,13 +15,13 @@ REF = {"args": [("ref", str)], "signature": "<name@version>"}
 
 @inspect_command()  # type: ignore[untyped-decorator]
 def models(state: Any, **_: Any) -> Any:
-    """Versions that are loaded, loading, wanted, or would not load."""
+    """Return the versions that are loaded, loading or requested, and those that failed to load."""
     return msgspec.to_builtins(_loader(state).state())
 
 
 @control_command(**REF)  # type: ignore[untyped-decorator]
 def load_model(state: Any, ref: str, **_: Any) -> Any:
-    """Load a version beside the others; it stays as long as it is used."""
+    """Load a version in addition to the others. It stays loaded while it is used."""
     try:
         asked = _loader(state).ask(ref)
     except ModelError as error:

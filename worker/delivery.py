@@ -1,4 +1,4 @@
-"""An entry in a worker's hands, and the parts of it that batches are made of."""
+"""An entry that a worker holds, and the slices of it that form batches."""
 
 import threading
 from dataclasses import dataclass, field
@@ -23,12 +23,12 @@ class Delivery:
     taken: int = 0  # images handed to batches
     answered: int = 0  # images with an answer
     faults: dict[int, tuple[FinalState, str]] = field(default_factory=dict)
-    set_aside: list[int] = field(default_factory=list)  # positions that killed their workers
+    set_aside: list[int] = field(default_factory=list)  # positions that become dead letters
     layers: bytes = b""  # the blob, of a verbose entry
     queue_ms: float = 0.0
     model_ms: float = 0.0
     batch_images: int = 0
-    answering: threading.Lock = field(default_factory=threading.Lock)  # its slices may be in batches of several threads
+    answering: threading.Lock = field(default_factory=threading.Lock)  # several threads may run slices of it
     predictions: np.ndarray = field(init=False)
     probabilities: Probabilities = field(init=False)
 
@@ -38,12 +38,12 @@ class Delivery:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether a worker may have died of it: it is run alone, image by image."""
+        """Return whether the entry may have killed a worker. It is then run alone, image by image."""
         return self.attempt > 1
 
     @property
     def is_alone(self) -> bool:
-        """Whether it is a batch of its own."""
+        """Return whether the entry is a batch of its own."""
         return self.attempt > 1 or self.entry.verbose
 
     @property

@@ -1,4 +1,4 @@
-"""The images' path in a worker: the threads that pull, run, and keep, and the order in which they start and stop."""
+"""The threads of a worker that pull entries, run batches and renew leases, and the order of their start and stop."""
 
 import logging
 import os
@@ -42,14 +42,14 @@ from worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
-DRIFT_WINDOWS_KEPT = 3  # two are read, and the last of them is still written while the next begins
-DUTIES_PER_KEEP = 4  # so that a worker that dies in its turn is not waited for
-WARM_STOP_S = 30.0  # for what is in hand when a worker is told to stop; what is left is taken over
-SWITCH_INTERVAL_S = 1e-4  # the thread that has the model's turn must not wait for one that writes results
+DRIFT_WINDOWS_KEPT = 3  # two are read, and the last one is still written while the next begins
+DUTIES_PER_KEEP = 4  # a duty is short, so that a worker that dies with one delays nothing
+WARM_STOP_S = 30.0  # limit for finishing held entries when a worker stops; other workers take over the rest
+SWITCH_INTERVAL_S = 1e-4  # a thread that runs a model must not wait for one that writes results
 
 
 class BatchingService(Collector):
-    """`start` returns when the worker is ready; `stop` when what it held is finished. Tells Prometheus of it all."""
+    """The work of a worker, and its metrics. `start` returns when it is ready, `stop` when its entries are finished."""
 
     def __init__(self, settings: Settings, worker_name: str, on_batch: Callable[[BatchReport], None]) -> None:
         self._settings = settings
@@ -66,7 +66,7 @@ class BatchingService(Collector):
         self._shadow_tallies = Tallies(settings.result_ttl_s)
         self._keep_s = min(settings.lease_ms / 4e3, settings.worker_ttl_s / 4)
         self._models: list[str] = []
-        self._duties: list[str] = []  # of them, those whose streams are ours to look after now
+        self._duties: list[str] = []  # models whose expired leases this worker reclaims now
         self._pullers: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -77,7 +77,7 @@ class BatchingService(Collector):
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = self._settings
         self._open_tracing()
-        # First, and not patiently: a worker that waited here for a Redis that is away would not hear TERM.
+        # First, and without retries: a worker that waited here for an unreachable Redis would ignore TERM.
         self._keeper_client = worker_client(settings, patient=False)
         desired = read_desired(self._keeper_client, time.time())
         self._engines = EnginePool(settings)
@@ -110,7 +110,7 @@ class BatchingService(Collector):
         start_thread("watchdog", lambda: self._watchdog.run(self._ended))
 
     def stop(self) -> None:
-        """Pull no more, finish what is in hand, and leave. Blocks for at most WARM_STOP_S and one pull."""
+        """Stop pulling, finish the held entries, and leave. Blocks for at most WARM_STOP_S and one pull."""
         logger.info("stopping, once what is in hand is finished")
         self._stopping.set()
         self._keep_soon.set()
@@ -126,10 +126,10 @@ class BatchingService(Collector):
         try:
             self._heartbeat.leave()
         except RedisError as error:
-            logger.warning("Redis is away, leaving without a word: %s", error)
+            logger.warning("Redis is away, leaving without removing the heartbeat: %s", error)
 
     def collect(self) -> Iterable[Metric]:
-        """Called by the thread of a scrape."""
+        """Yield the metrics. The thread of a scrape calls this."""
         yield from self._metrics.families(self._leases.takeovers, self.loader.state())
         yield from process_families()
 
@@ -202,7 +202,7 @@ class BatchingService(Collector):
         self._shadows.offer(ref, images, probabilities)
 
     def _read_new_models(self) -> None:
-        """Join the group of each model that has come into the registry, and pull its entries."""
+        """Join the consumer group of each new model in the registry, and pull its entries."""
         for model in sorted(set(self.loader.models) - set(self._models)):
             ensure_groups(self._keeper_client, [model])
             self._models.append(model)
@@ -226,11 +226,11 @@ class BatchingService(Collector):
             self._keep_soon.clear()
             if not self._stopping.is_set():
                 self._keep_or_warn()
-        for runner in self._runners:  # what they still have in hand stays ours until it is finished
+        for runner in self._runners:  # keep the leases of their entries until they are finished
             while runner.is_alive():
                 runner.join(self._keep_s)
                 self._keep_or_warn()
-        self._keep_or_warn()  # the last counts
+        self._keep_or_warn()  # write the last counts
 
     def _keep_or_warn(self) -> None:
         try:

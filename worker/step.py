@@ -1,6 +1,6 @@
-"""The bootstep that puts the images' path into a Celery worker.
+"""The bootstep that runs the batching service in a Celery worker.
 
-A step of the worker and not of its consumer, which restarts with the broker's connection.
+It is a step of the worker and not of its consumer, which restarts with the broker's connection.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from worker.reporting.flower_events import BatchEvents
 
 
 class BatchingStep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Celery calls `start` before it says that it is ready, `stop` on TERM, `terminate` on QUIT."""
+    """Starts and stops the service. Celery calls `start` before it is ready, `stop` on TERM, `terminate` on QUIT."""
 
     requires = frozenset({"celery.worker.components:Pool"})
 

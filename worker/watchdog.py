@@ -1,8 +1,7 @@
-"""A worker that does no work although it could must not sit there looking alive: it ends, and is started anew.
+"""The watchdog ends a worker that is stuck, so that its supervisor restarts it.
 
-A thread that is busy with one thing for too long is found by the watchdog's own thread. When even that one does not
-run, because the engine hangs with the interpreter's lock in hand, Python's fault handler ends the process: its timer
-needs no lock.
+The watchdog's thread finds threads that are busy with one thing for too long. If even that thread does not run, because
+an engine hangs while it holds the interpreter's lock, Python's fault handler ends the process: its timer needs no lock.
 """
 
 import contextlib
@@ -16,14 +15,14 @@ from collections.abc import Callable, Iterator
 logger = logging.getLogger(__name__)
 
 EXIT_BROKEN = 70
-STDERR = 2  # the descriptor: Celery puts a logger in the place of sys.stderr
+STDERR = 2  # the descriptor, because Celery replaces sys.stderr by a logger
 CHECKS_PER_STALL = 4
-LOCKED_STALLS = 2  # so many stalls without a turn of the watchdog, and the interpreter's lock is stuck
+LOCKED_STALLS = 2  # after this many stalls without a check, the interpreter's lock is stuck
 MIN_REDIS_STALL_S = 15.0  # longer than a pull blocks and a socket times out
 
 
 class Pulse:
-    """What one thread is busy with, and since when. Of one thread; read by the watchdog's."""
+    """The time since which one thread is busy. That thread writes it, and the watchdog reads it."""
 
     def __init__(self, name: str, clock_s: Callable[[], float]) -> None:
         self.name = name
@@ -40,7 +39,7 @@ class Pulse:
 
 
 class Watchdog:
-    """`run` is a thread's; `redis_answered` is told by one that asks Redis often."""
+    """Finds stuck threads. Call `run` in its own thread, and `redis_answered` after every successful Redis command."""
 
     def __init__(self, stall_s: float, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._stall_s = stall_s
@@ -51,13 +50,13 @@ class Watchdog:
         self._redis_answered_s = -float("inf")
 
     def model_pulse(self, name: str) -> Pulse:
-        """Of a thread while it runs a model."""
+        """Return the pulse of a thread for the time in which it runs a model."""
         pulse = Pulse(name, self._clock_s)
         self._in_model.append(pulse)
         return pulse
 
     def redis_pulse(self, name: str) -> Pulse:
-        """Of a thread while it waits for Redis: stuck only when Redis answers others meanwhile."""
+        """Return the pulse of a thread for waits on Redis. It is stuck only if Redis answers other threads."""
         pulse = Pulse(name, self._clock_s)
         self._in_redis.append(pulse)
         return pulse
@@ -66,10 +65,10 @@ class Watchdog:
         self._redis_answered_s = self._clock_s()
 
     def stuck(self) -> str:
-        """The thread that is stuck, and for how long; empty when none is."""
+        """Return which thread is stuck, and for how long. Empty if none is."""
         now_s = self._clock_s()
         for pulse in self._in_model:
-            since_s = pulse.since_s  # read once: its thread may end what it does
+            since_s = pulse.since_s  # read once, because its thread may change it
             if since_s is not None and now_s - since_s > self._stall_s:
                 return f"{pulse.name} has run one batch for {now_s - since_s:.1f} s"
         for pulse in self._in_redis:
@@ -79,13 +78,13 @@ class Watchdog:
         return ""
 
     def run(self, stopping: threading.Event) -> None:
-        """Until `stopping` is set; ends the process when a thread is stuck."""
+        """Check until `stopping` is set. Ends the process if a thread is stuck."""
         while True:
             faulthandler.dump_traceback_later(LOCKED_STALLS * self._stall_s, exit=True, file=STDERR)
             if stopping.wait(self._stall_s / CHECKS_PER_STALL):
                 faulthandler.cancel_dump_traceback_later()
                 return
             if stuck := self.stuck():
-                logger.critical("%s: this worker ends, its entries will be taken over", stuck)
+                logger.critical("%s: this worker exits; its entries will be taken over", stuck)
                 faulthandler.dump_traceback(file=STDERR)
                 os._exit(EXIT_BROKEN)

@@ -61,7 +61,7 @@ def wait_until_gone(system: System, ref: str) -> None:
 
 
 def want(system: System, *refs: str) -> None:
-    """As the API does before it changes an alias."""
+    """Request versions, like the API does before it changes an alias."""
     system.redis.delete(keys.DESIRED)
     for ref in refs:
         system.redis.zadd(keys.DESIRED, {ref: FAR_S})

@@ -1,4 +1,4 @@
-"""Real workers under real signals: whatever happens to one of them, a job completes and every item is there once."""
+"""Real workers under real signals: after any fault of one worker, a job completes and has every item once."""
 
 import re
 import signal
@@ -33,7 +33,7 @@ def shared_pair(redis_server: RedisServer) -> Iterator[System]:
 
 @pytest.fixture
 def pair(shared_pair: System) -> System:
-    """Both of them there, whatever an earlier test has done to one."""
+    """Two workers, restarted if an earlier test has ended one."""
     for name in ("worker-1", "worker-2"):
         if name not in shared_pair.workers:
             shared_pair.start_worker(name)
@@ -47,7 +47,7 @@ def tiled(test_set: Split, count: int) -> np.ndarray:
 
 
 def wait_until_running(system: System, job_id: str) -> None:
-    """Until the workers are in the middle of the job."""
+    """Wait until the workers are in the middle of the job."""
     while not (job := system.http.get(f"/results/{job_id}").json())["counts"]["done"]:
         pass
     assert job["state"] == "running", "the job must be larger for this test to mean anything"
@@ -182,7 +182,7 @@ def test_flower_lists_the_workers_and_one_entry_per_batch(pair: System, test_set
 
 
 def images_of(task: dict[str, Any]) -> int:
-    """Of a batch in Flower, `cnn@2 n=64 interactive 0 / bulk 64`."""
+    """Return the images of a batch in Flower, whose args read `cnn@2 n=64 interactive 0 / bulk 64`."""
     match = re.fullmatch(rf"{DEFAULT.ref} n=(\d+) interactive (\d+) / bulk (\d+)", task["args"])
     assert match, task
     assert int(match[1]) == int(match[2]) + int(match[3])

@@ -1,4 +1,4 @@
-"""Who is stuck: by the clock alone, and then in processes of their own."""
+"""Stuck threads are found: by a clock alone, and then in real processes."""
 
 import subprocess
 import sys
