@@ -21,16 +21,13 @@ PENDING = """
     tests/api/routes/results/test_events.py tests/api/routes/results/test_results.py
     tests/api/versions/test_alias_table.py tests/browser tests/client tests/client/http/test_exchange.py
     tests/client/http/test_load.py tests/client/uploads/test_bodies.py tests/deploy
-    tests/deploy/kubernetes/manifests.py tests/deploy/kubernetes/test_scaling.py tests/deploy/proxy
-    tests/service tests/shared/contract/test_entry.py tests/shared/models/test_mirror.py
-    tests/shared/telemetry/test_logs.py tests/support tests/tools/faults/test_account.py
-    tests/tools/recording/test_screen.py tests/worker/tasks
-    tests/worker/tasks/callbacks/test_post.py tests/worker/tasks/callbacks/test_schedule.py
-    tests/worker/tasks/retraining tools/audit.py tools/check_metrics tools/faults/account.py
-    tools/faults/record.py tools/faults/drills tools/faults/load tools/faults/system/faulty_worker.py
-    tools/faults/system/service.py tools/fit_accuracy/__main__.py tools/fit_accuracy/rendered.py
-    tools/fuzz/corpus_archives.py tools/fuzz/targets.py tools/pictures tools/recording worker/tasks
-    worker/tasks/callbacks worker/tasks/retraining
+    tests/deploy/kubernetes/manifests.py tests/deploy/kubernetes/test_scaling.py tests/deploy/proxy tests/service
+    tests/shared/contract/test_entry.py tests/shared/models/test_mirror.py tests/shared/telemetry/test_logs.py
+    tests/support tests/tools/faults/test_account.py tests/tools/recording/test_screen.py tools/audit.py
+    tools/check_metrics tools/faults/account.py tools/faults/record.py tools/faults/drills tools/faults/load
+    tools/faults/system/faulty_worker.py tools/faults/system/service.py tools/fit_accuracy/__main__.py
+    tools/fit_accuracy/rendered.py tools/fuzz/corpus_archives.py tools/fuzz/targets.py tools/pictures
+    tools/recording
     """
 
 

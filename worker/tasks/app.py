@@ -1,6 +1,6 @@
-"""Ordinary Celery tasks, in a small worker of their own: `celery -A worker.tasks.app worker --pool threads`.
+"""Callbacks as Celery tasks, in a small worker of their own: `celery -A worker.tasks.app worker --pool threads`.
 
-Never in an inference worker: nothing here can hold up a batch.
+They never run in an inference worker, so they cannot delay a batch.
 """
 
 import logging
@@ -16,24 +16,24 @@ from shared.redis.connection import worker_client
 from worker.celery_app import make_celery
 from worker.tasks.beat import BeatStep
 from worker.tasks.callbacks.post import Refused, post
-from worker.tasks.callbacks.receiver_slots import Places
+from worker.tasks.callbacks.receiver_slots import ReceiverSlots
 from worker.tasks.callbacks.schedule import LEASE_SPARE_S, QUEUE_WAIT_S, Schedule, retry_delay_s
 from worker.tasks.callbacks.signature import callback_headers
 
 SWEEP_EVERY_S = 1.0
-MAX_PER_RECEIVER = 4  # callbacks under way at a time, of all the worker's threads
-PLACE_WAIT_S = 0.2  # enough where the receiver is quick; one that hangs must not hold threads that only wait for it
-NO_PLACE_DELAY_S = 2.0
+MAX_PER_RECEIVER = 4  # concurrent callbacks to one receiver, out of all the worker's threads
+SLOT_WAIT_S = 0.2  # enough for a quick receiver; a receiver that hangs must not occupy waiting threads
+NO_SLOT_DELAY_S = 2.0
 
 logger = logging.getLogger(__name__)
 
 
 def make_app() -> Celery:
-    """Under a prefix of its own in Redis, so that `inspect` and Flower of the inference workers show only those."""
+    """Return an application with its own key prefix, so that Flower and `inspect` of inference workers omit it."""
     app = make_celery("mnistified-tasks", load_settings(os.environ))
     app.conf.broker_transport_options["global_keyprefix"] = "mnistified:tasks:"
     app.conf.update(
-        task_acks_late=False,  # a message has nothing in it that is not in the sorted set
+        task_acks_late=False,  # a lost message does no harm: the sorted set has all that it says
         task_ignore_result=True,
         beat_schedule={
             "callbacks": {
@@ -46,18 +46,18 @@ def make_app() -> Celery:
     app.steps["worker"].add(BeatStep)
     for each_second in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(each_second).setLevel(logging.WARNING)
-    # While Redis is away, the consumer beside Beat says so in a line; Beat would add a traceback each second.
+    # During an outage of Redis the consumer logs a line; Beat would add a traceback each second.
     logging.getLogger("celery.beat").setLevel(logging.CRITICAL)
     return app
 
 
 app = make_app()
-places = Places(MAX_PER_RECEIVER, PLACE_WAIT_S)
+slots = ReceiverSlots(MAX_PER_RECEIVER, SLOT_WAIT_S)
 
 
 @app.task(name="mnistified.callbacks")  # type: ignore[untyped-decorator]
 def send_due_callbacks() -> None:
-    """A message for each callback that is due."""
+    """Send a message for each callback that is due."""
     with worker_client(app.settings, patient=False) as client:
         for job_id in Schedule(client).claim():
             send_callback.apply_async((job_id,), expires=QUEUE_WAIT_S)
@@ -65,15 +65,15 @@ def send_due_callbacks() -> None:
 
 @app.task(name="mnistified.callback")  # type: ignore[untyped-decorator]
 def send_callback(job_id: str) -> None:
-    """One attempt, recorded before and after, so that one during which everything dies counts too."""
+    """Make one attempt. It is recorded before and after, so it also counts if this worker dies meanwhile."""
     with worker_client(app.settings, patient=False) as client:
         schedule = Schedule(client)
         callback = schedule.read(job_id)
         if callback is None:
             return
-        with places.take(urlsplit(callback.url).netloc) as free:
+        with slots.take(urlsplit(callback.url).netloc) as free:
             if not free:
-                schedule.put_off(job_id, NO_PLACE_DELAY_S)
+                schedule.delay(job_id, NO_SLOT_DELAY_S)
                 return
             attempts = callback.attempts + 1
             if schedule.record(job_id, "waiting", attempts, app.settings.webhook_timeout_s + LEASE_SPARE_S):
@@ -82,7 +82,7 @@ def send_callback(job_id: str) -> None:
 
 
 def attempt(job_id: str, url: str, body: bytes) -> str | None:
-    """None once the receiver has taken it, else why not."""
+    """Return None if the receiver has accepted the callback, else the reason."""
     settings = app.settings
     if not settings.webhook_secret:
         return "WEBHOOK_SECRET is not set"
@@ -110,4 +110,4 @@ def settle(schedule: Schedule, job_id: str, attempts: int, reason: str | None) -
     else:
         delay_s = retry_delay_s(attempts)
         schedule.record(job_id, "waiting", attempts, delay_s)
-        logger.info("callback of %s put off by %.1f s, attempt %d: %s", job_id, delay_s, attempts, reason)
+        logger.info("callback of %s delayed by %.1f s, attempt %d: %s", job_id, delay_s, attempts, reason)

@@ -1,6 +1,6 @@
-"""Celery's Beat as a thread of a worker, with no file on disk: what it has to do is in the configuration.
+"""Celery's Beat as a thread of a worker, with its schedule in the configuration and no file on disk.
 
-`--beat` would fork it into a process that goes on sending when its worker has been killed.
+`--beat` would fork a process that keeps sending after its worker was killed.
 """
 
 import logging
@@ -10,14 +10,14 @@ from typing import Any
 
 from celery import beat, bootsteps
 
-MAX_SLEEP_S = 1  # of Beat, which ends only in between
+MAX_SLEEP_S = 1  # Beat only ends between two sleeps
 EXIT_BROKEN = 1
 
 logger = logging.getLogger(__name__)
 
 
 class BeatStep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Celery calls `start` before it says that it is ready, `stop` on TERM, `terminate` on QUIT."""
+    """Celery calls `start` before it reports ready, `stop` on TERM, and `terminate` on QUIT."""
 
     requires = frozenset({"celery.worker.components:Pool"})
 
@@ -43,5 +43,5 @@ class BeatStep(bootsteps.StartStopStep):  # type: ignore[misc]
         try:
             self._service.start()
         except BaseException:
-            logger.critical("this worker cannot go on without its Beat", exc_info=True)
+            logger.critical("this worker cannot continue without its Beat", exc_info=True)
             os._exit(EXIT_BROKEN)

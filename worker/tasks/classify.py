@@ -120,7 +120,7 @@ def classify_over_http(lines: bytes, model: str | None, fit: bool, task_id: str)
 
 
 def result_of(item: Item, model: str | None) -> dict[str, Any]:
-    """Raises BadImages for an image without a result."""
+    """Return the result of one image. Raises BadImages if it has none."""
     if item.state != "done":
         raise BadImages(f"image {item.index}: {item.error or item.state}")
     return {"prediction": item.prediction, "probabilities": item.probabilities, "model": model}

@@ -1,8 +1,7 @@
-"""The trainer, a Celery worker for trainings alone: `celery -A worker.tasks.trainer worker --pool threads
---concurrency 1`.
+"""The trainer, a Celery worker for trainings: `celery -A worker.tasks.trainer worker --pool threads --concurrency 1`.
 
-On the inference workers' broker, so that Flower shows it beside them, with a queue of its own. Each stage of a training
-is a process aside (`worker/tasks/retraining/`).
+It uses the inference workers' broker, so that Flower shows all of them, and a queue of its own. Each stage of a
+training runs in its own process (`worker/tasks/retraining/`).
 """
 
 import json
@@ -23,32 +22,32 @@ from shared.config.settings import Settings, load_settings
 from shared.errors import SettingError
 from shared.redis.connection import Client, worker_client
 from worker.celery_app import make_celery
-from worker.tasks.retraining.child import Taken, Unwanted
-from worker.tasks.retraining.claimed import Held
+from worker.tasks.retraining.child import FolderBusy, Stopped
 from worker.tasks.retraining.judge import judge
+from worker.tasks.retraining.lease import Lease
 from worker.tasks.retraining.pipeline import Outcome, Pipeline, StageFailed
 from worker.tasks.retraining.register import Register, Training
 from worker.tasks.retraining.step import TASK, TrainerStep, stopping
 
 QUEUE = "mnistified-training"
-MAX_ATTEMPTS = 10  # a training that was cut short more often is what ends its trainers
+MAX_ATTEMPTS = 10  # a training that was interrupted more often probably kills its trainers
 
 logger = logging.getLogger(__name__)
 
 
 class TrainingFailed(Exception):
-    """For Celery and Flower; the training's hash says more."""
+    """The result for Celery and Flower. The training's hash says more."""
 
 
 def make_app(settings: Settings) -> Celery:
-    """Raises SettingError for a registry that a trainer cannot publish to."""
+    """Return the application. Raises SettingError for a registry that a trainer cannot publish to."""
     if not isinstance(settings.models_dir, Path):
         raise SettingError("MODELS_DIR is a URL: a trainer publishes to a folder")
     app = make_celery("mnistified-trainer", settings)
     app.conf.update(
         task_default_queue=QUEUE,
-        # A message has nothing in it that is not in the sorted set; unacknowledged for longer than the broker's
-        # visibility time-out it would come again.
+        # A lost message does no harm, because the sorted set has all that it says. A message that stays unacknowledged
+        # for longer than the broker's visibility timeout would be delivered again.
         task_acks_late=False,
         task_send_sent_event=True,
     )
@@ -61,7 +60,7 @@ app = make_app(load_settings(os.environ))
 
 @app.task(bind=True, name=TASK)  # type: ignore[untyped-decorator]
 def train(self: Task, model: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Carry out the training of the task's own id, as its hash has it; the arguments are for those who watch."""
+    """Carry out the training with the task's id, as its hash describes it. Flower shows the arguments."""
     settings = app.settings
     training_id: str = self.request.id
     with worker_client(settings, patient=False) as client:
@@ -69,18 +68,18 @@ def train(self: Task, model: str, parameters: dict[str, Any]) -> dict[str, Any]:
         attempt = register.begin(training_id)
         training = register.read(training_id) if attempt else None
         if training is None:
-            logger.info("training %s is not for this trainer to begin", training_id)
+            logger.info("training %s is final, or another trainer has it", training_id)
             raise Ignore
-        held = Held(register, training_id, attempt, stopping, lambda: training_id in worker_state.revoked)
+        lease = Lease(register, training_id, attempt, stopping, lambda: training_id in worker_state.revoked)
         try:
-            outcome = carry_out(self, training, attempt, held, client)
-            held.finish(outcome.state, outcome.fields)
-        except Unwanted:
-            held.let_go()
+            outcome = carry_out(self, training, attempt, lease, client)
+            lease.finish(outcome.state, outcome.fields)
+        except Stopped:
+            lease.release()
             show_end(self, register)
             raise Ignore from None
-        except Taken:
-            logger.warning("training %s: another process is still at it", training_id)
+        except FolderBusy:
+            logger.warning("training %s: another process still works on it", training_id)
             raise Ignore from None
     shutil.rmtree(settings.trainer_dir / training_id, ignore_errors=True)
     logger.info("training %s: %s", training_id, outcome.state)
@@ -91,53 +90,54 @@ def train(self: Task, model: str, parameters: dict[str, Any]) -> dict[str, Any]:
 
 @app.task(bind=True, name="mnistified.qa")  # type: ignore[untyped-decorator]
 def qa(self: Task, model: str, champion: str | None = None, floor: float | None = None) -> dict[str, Any]:
-    """The gate's verdict on `NAME@VERSION`, or on a name's latest version; `champion` and `floor` as the command has
-    them. A version that does not pass is a result as well: `passed` is false.
+    """Return the gate's verdict on `NAME@VERSION`, or on a name's latest version.
+
+    `champion` and `floor` are options of the command. A version that fails is a result too: `passed` is false.
     """
     task_id: str = self.request.id
 
-    def wanted() -> bool:
+    def may_run() -> bool:
         return not stopping.is_set() and task_id not in worker_state.revoked
 
     try:
-        return judge(model, champion, None if floor is None else float(floor), app.settings, wanted)
-    except Unwanted:
+        return judge(model, champion, None if floor is None else float(floor), app.settings, may_run)
+    except Stopped:
         raise Ignore from None
 
 
-def carry_out(task: Task, training: Training, attempt: int, held: Held, client: Client) -> Outcome:
-    """`failed` whatever it is that cannot be done. Raises Unwanted and Taken."""
+def carry_out(task: Task, training: Training, attempt: int, lease: Lease, client: Client) -> Outcome:
+    """Run the training. Any failure is an outcome too, `failed`. Raises Stopped and FolderBusy."""
     if attempt > MAX_ATTEMPTS:
-        return Outcome("failed", {"reason": f"it was taken up {MAX_ATTEMPTS} times and never came to its end"})
+        return Outcome("failed", {"reason": f"{MAX_ATTEMPTS} attempts were interrupted"})
     try:
-        return Pipeline(training, attempt, held, client, app.settings, lambda told: show(task, told)).run()
+        return Pipeline(training, attempt, lease, client, app.settings, lambda progress: show(task, progress)).run()
     except StageFailed as failed:
         return Outcome("failed", {"reason": str(failed), "log": json.dumps(failed.log)})
     except RedisError as error:
-        logger.warning("training %s goes on when Redis is back: %s", training.id, error)
-        raise Unwanted from None
-    except (Unwanted, Taken):
+        logger.warning("training %s continues when Redis is back: %s", training.id, error)
+        raise Stopped from None
+    except (Stopped, FolderBusy):
         raise
     except Exception as error:
         logger.exception("training %s", training.id)
         return Outcome("failed", {"reason": f"{type(error).__name__}: {error}"})
 
 
-def show(task: Task, told: Mapping[str, Any]) -> None:
-    """As the task's state in Celery's backend, and, in an event of our own, as its result in Flower's tables."""
-    line = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+def show(task: Task, progress: Mapping[str, Any]) -> None:
+    """Write the task's state to Celery's backend, and send an event of our own for Flower's tables."""
+    line = ", ".join(f"{name} {value}" for name, value in progress.items() if value is not None)
     try:
-        task.update_state(state="PROGRESS", meta=dict(told))
+        task.update_state(state="PROGRESS", meta=dict(progress))
         task.send_event("task-progress", result=line)
     except (RedisError, OperationalError, OSError) as error:
         logger.warning("progress cannot be shown: %s", error)
 
 
 def show_end(task: Task, register: Register) -> None:
-    """Of a training that this trainer does not hold any more."""
+    """Show the end of a training that this trainer has released."""
     try:
         if register.is_open(task.request.id):
-            show(task, {"stage": "interrupted: it goes on when a trainer takes it up again"})
+            show(task, {"stage": "interrupted: it continues when a trainer takes it up again"})
             return
         task.backend.mark_as_revoked(task.request.id, "cancelled", request=task.request)
         task.send_event("task-cancelled", result="")  # `task-revoked` would not outrank progress

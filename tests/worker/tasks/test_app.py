@@ -1,4 +1,4 @@
-"""Callbacks from end to end: real Redis, API, inference worker and tasks worker, and a receiver to be called back."""
+"""Callbacks from end to end: real Redis, API, inference worker, tasks worker and receiver."""
 
 import json
 import signal
@@ -50,7 +50,7 @@ def callback_of(system: System, job_id: str) -> dict[str, Any]:
 
 
 def settled(system: System, job_id: str) -> dict[str, Any]:
-    """Where the callback stands in the end."""
+    """Return the final state of the callback."""
     pause = threading.Event()
     while (callback := callback_of(system, job_id))["state"] == "waiting":
         pause.wait(0.05)  # the test's own time-out says when this has failed
@@ -59,7 +59,7 @@ def settled(system: System, job_id: str) -> dict[str, Any]:
 
 
 def check_signed(received: Received) -> dict[str, Any]:
-    """As docs/http-jobs.md tells receivers to check; returns the body."""
+    """Check a callback as docs/http-jobs.md describes, and return the body."""
     timestamp = received.headers["mnistified-timestamp"]
     assert received.headers["mnistified-signature"] == sign(SECRET, timestamp, received.body)
     assert abs(time.time() - int(timestamp)) < 60
@@ -68,7 +68,7 @@ def check_signed(received: Received) -> dict[str, Any]:
     return body
 
 
-def test_a_job_that_ends_is_told_to_its_callback_signed_and_once(calling: System, receiver: Receiver) -> None:
+def test_a_job_that_ends_calls_back_once_with_a_signature(calling: System, receiver: Receiver) -> None:
     url = receiver.url("/hook?token=of-the-receiver")
     job_id = submit(calling, url)
     received = receiver.next()
@@ -76,27 +76,27 @@ def test_a_job_that_ends_is_told_to_its_callback_signed_and_once(calling: System
     assert received.path == "/hook?token=of-the-receiver"
     assert received.headers["content-type"] == "application/json"
     assert received.headers["user-agent"] == "MNISTified"
-    told = calling.http.get(f"/results/{job_id}").json()
+    job = calling.http.get(f"/results/{job_id}").json()
     assert body.pop("finished_ms") == int(calling.redis.hget(keys.job(job_id), "finished_ms") or 0)
-    assert body == {name: told[name] for name in ("id", "state", "total", "counts", "model")}
+    assert body == {name: job[name] for name in ("id", "state", "total", "counts", "model")}
     assert settled(calling, job_id) == {"url": url, "state": "delivered", "attempts": 1}
     assert receiver.received.empty()
 
 
 def test_a_job_whose_images_are_all_unreadable_calls_back_too(calling: System, receiver: Receiver) -> None:
-    """The API itself ends it: no worker ever sees it."""
+    """The API itself ends the job: no worker sees it."""
     calling.submit(params={"callback_url": receiver.url()}, content=b'"no image"\n{"image": ""}\n')
     assert check_signed(receiver.next())["counts"]["failed"] == 2
 
 
-def test_what_is_answered_with_an_error_is_sent_again(calling: System) -> None:
+def test_a_callback_that_is_answered_with_an_error_is_sent_again(calling: System) -> None:
     with receiving((500, 500)) as receiver:
         job_id = submit(calling, receiver.url())
         assert [check_signed(receiver.next())["id"] for _ in range(3)] == [job_id] * 3
         assert settled(calling, job_id) == {"url": receiver.url(), "state": "delivered", "attempts": 3}
 
 
-def test_after_so_many_attempts_it_has_failed_and_a_redirect_is_not_followed(calling: System) -> None:
+def test_a_callback_fails_after_its_last_attempt_and_redirects_are_not_followed(calling: System) -> None:
     with receiving((302, 307, 308)) as receiver:
         job_id = submit(calling, receiver.url())
         assert {receiver.next().path for _ in range(3)} == {"/hook"}
@@ -104,7 +104,7 @@ def test_after_so_many_attempts_it_has_failed_and_a_redirect_is_not_followed(cal
         assert receiver.received.empty()
 
 
-def test_a_receiver_that_hangs_holds_up_neither_jobs_nor_other_callbacks(calling: System, receiver: Receiver) -> None:
+def test_a_receiver_that_hangs_delays_neither_jobs_nor_other_callbacks(calling: System, receiver: Receiver) -> None:
     """More callbacks go to it than the tasks worker has threads."""
     receiver.go_on.clear()
     hanging = [submit(calling, receiver.url()) for _ in range(36)]
@@ -147,7 +147,7 @@ def test_a_url_that_cannot_be_called_is_refused_before_the_upload_is_read(callin
     assert "secret" not in reply.text
 
 
-def test_without_a_secret_no_callback_is_taken(system: System) -> None:
+def test_callbacks_are_refused_without_a_secret(system: System) -> None:
     reply = system.http.post("/mnist/classify/bulk", params={"callback_url": "https://example.com/"}, json=RANGE)
     assert reply.status_code == 422
     assert "WEBHOOK_SECRET" in reply.json()["detail"]
@@ -157,9 +157,9 @@ def test_the_two_kinds_of_worker_do_not_answer_for_each_other(calling: System) -
     environ = {"PATH": str(BIN), "REDIS_URL": calling.redis_url, "PYTHONPATH": str(ROOT)}
     for application, name in (("worker.app", "worker-1@"), ("worker.tasks.app", "tasks@")):
         command = [str(BIN / "celery"), "-A", application, "inspect", "ping"]
-        told = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
-        assert f"->  {name}" in told
-        assert "1 node online." in told
+        output = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
+        assert f"->  {name}" in output
+        assert "1 node online." in output
 
 
 @pytest.mark.timeout(120)
@@ -183,7 +183,7 @@ def test_a_tasks_worker_that_is_killed_leaves_its_callbacks_to_the_next(
 
 @pytest.mark.timeout(120)
 def test_private_addresses_secrets_and_the_end_on_term(redis_server: RedisServer, receiver: Receiver) -> None:
-    """The API lets private addresses through here, so that the worker's own check is what refuses them."""
+    """The API allows private addresses here, so that the worker's own check refuses them."""
     with running(redis_server.new_url(), environ=ENVIRON) as system:
         tasks = system.start_tasks_worker({"WEBHOOK_ALLOW_PRIVATE": "0", "WEBHOOK_ATTEMPTS": "1"})
         refused = [submit(system, receiver.url("/?token=hidden", host)) for host in ("127.0.0.1", "localhost")]

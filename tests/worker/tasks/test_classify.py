@@ -1,4 +1,4 @@
-"""Celery's own door: a foreign client, the door's worker, the API and an inference worker, all real processes."""
+"""The Celery API: a foreign client, its worker, the API and an inference worker, all real processes."""
 
 import base64
 import json
@@ -38,14 +38,14 @@ def celery_api(system: System) -> Iterator[Process]:
     process.stop()
 
 
-def ask(system: System, mode: str, images: Any) -> Any:
-    """What the foreign client prints."""
+def run_client(system: System, mode: str, images: Any) -> Any:
+    """Run the foreign client and return what it prints."""
     command = [str(BIN / "python"), str(CLIENT), system.redis_url, mode]
-    told = subprocess.run(
+    done = subprocess.run(
         command, input=json.dumps(images), capture_output=True, text=True, timeout=55, cwd=CLIENT.parent
     )
-    assert told.returncode == 0, told.stderr
-    return json.loads(told.stdout)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def answered(status: int, retry_after: str | None = None) -> MnistifiedError:
@@ -92,22 +92,20 @@ def test_a_group_of_100_images_in_three_forms_gets_the_answers_of_http(
         lambda image: base64.b64encode(file_of(image, "PNG")).decode(),
     )
     images = [forms[index % 3](image) for index, image in enumerate(test_set.images[:100])]
-    agree(ask(system, "group", images), over_http(system, test_set, 100))
+    agree(run_client(system, "group", images), over_http(system, test_set, 100))
 
 
 def test_a_chain_ends_with_the_answers_of_its_last_task(system: System, celery_api: Process, test_set: Split) -> None:
-    agree(ask(system, "chain", test_set.images[:3].tolist()), over_http(system, test_set, 3))
+    agree(run_client(system, "chain", test_set.images[:3].tolist()), over_http(system, test_set, 3))
     accepted = [json.loads(line) for line in system.api.output.splitlines() if '"job accepted"' in line]
     named = [line["request_id"] for line in accepted if f"[{line['request_id']}] received" in celery_api.output]
     assert named, "requests go by the ids of their tasks"
 
 
-def test_pictures_of_any_size_are_fitted_where_that_is_asked_for(
-    system: System, celery_api: Process, test_set: Split
-) -> None:
+def test_pictures_of_any_size_are_fitted_on_request(system: System, celery_api: Process, test_set: Split) -> None:
     frames = mnist_frames(test_set.images[:3], 1)
     images = [base64.b64encode(file_of(frame.astype(np.uint8), "PNG")).decode() for frame in frames]
-    assert [each["prediction"] for each in ask(system, "fit", images)] == test_set.labels[:3].tolist()
+    assert [each["prediction"] for each in run_client(system, "fit", images)] == test_set.labels[:3].tolist()
 
 
 @pytest.mark.parametrize(
@@ -121,7 +119,7 @@ def test_pictures_of_any_size_are_fitted_where_that_is_asked_for(
     ],
 )
 def test_an_error_is_readable_in_the_client(system: System, celery_api: Process, images: Any, said: str) -> None:
-    name, message = ask(system, "error", images)
+    name, message = run_client(system, "error", images)
     assert name == "BadImages"
     assert said in message
 

@@ -28,7 +28,7 @@ FINAL = ("published", "refused", "failed", "cancelled")
 
 @pytest.fixture
 def lab(redis_server: RedisServer, tmp_path: Path) -> Iterator[System]:
-    """An API without a worker, and a registry with one version in it to publish to."""
+    """An API without a worker, and a registry with one version."""
     shutil.copytree(ROOT / "models" / "cnn" / "1", tmp_path / "models" / "cnn" / "1")
     environ = {"MODELS_DIR": str(tmp_path / "models"), "TRAINER_DIR": str(tmp_path / "trainings")}
     with running(redis_server.new_url(), workers=0, environ=environ) as system:
@@ -37,7 +37,7 @@ def lab(redis_server: RedisServer, tmp_path: Path) -> Iterator[System]:
 
 
 def ask(system: System, parameters: Json) -> str:
-    """The path of a training."""
+    """Return the path of a training."""
     reply = system.http.post("/models/cnn/train", json=parameters)
     assert reply.status_code == 202, reply.text
     path: str = reply.headers["location"]
@@ -60,7 +60,7 @@ def in_epoch(number: int) -> Callable[[Json], bool]:
 
 
 def processes_at(folder: Path) -> list[str]:
-    """Command lines of the processes that train in it."""
+    """Return the command lines of the processes that work in the training's folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -107,7 +107,7 @@ def test_a_training_of_a_few_images_shows_its_progress_and_is_refused_by_the_gat
     assert [each["links"]["self"] for each in listed] == [path]
 
 
-def test_one_that_runs_is_cancelled_and_its_process_with_it(lab: System) -> None:
+def test_a_running_training_is_cancelled_with_its_process(lab: System) -> None:
     trainer = lab.start_trainer()
     path = ask(lab, LONG)
     watched(lab, path, in_epoch(1))
@@ -120,7 +120,7 @@ def test_one_that_runs_is_cancelled_and_its_process_with_it(lab: System) -> None
 
 
 @pytest.mark.long
-def test_a_trainer_that_is_killed_takes_its_processes_along_and_the_next_goes_on_after_the_last_epoch(
+def test_processes_die_with_a_killed_trainer_and_the_next_continues_after_the_last_epoch(
     lab: System,
 ) -> None:
     killed = lab.start_trainer()
@@ -134,17 +134,17 @@ def test_a_trainer_that_is_killed_takes_its_processes_along_and_the_next_goes_on
         pause.wait(0.1)
     assert lab.http.get(path).json()["state"] == "running", "nobody knows yet"
 
-    told = lab.start_trainer()
+    trainer = lab.start_trainer()
     after = watched(lab, path, lambda training: training["attempt"] == 2 and training["stage"] != "train")
     assert after["progress"]["epoch"] == 15
     assert lab.http.delete(path).status_code == 200
     epochs = [row.split(",")[0] for row in (folder / "weights.keras.csv").read_text().splitlines()[1:]]
-    assert epochs == [str(epoch) for epoch in range(15)], (before, told.output)
+    assert epochs == [str(epoch) for epoch in range(15)], (before, trainer.output)
     gone(folder)
 
 
 @pytest.mark.long
-def test_a_trainer_that_is_told_to_stop_lets_its_training_go_to_the_next(lab: System) -> None:
+def test_a_stopping_trainer_releases_its_training(lab: System) -> None:
     first = lab.start_trainer()
     path = ask(lab, LONG)
     watched(lab, path, in_epoch(2))
@@ -159,8 +159,8 @@ def test_a_trainer_that_is_told_to_stop_lets_its_training_go_to_the_next(lab: Sy
 
 
 @pytest.mark.long
-def test_what_passes_is_published_as_the_candidate_and_by_rule_promoted(lab: System) -> None:
-    """Its weights lie there already, as after a training whose trainer died with the last epoch."""
+def test_a_version_that_passes_is_published_as_the_candidate_and_promoted_by_its_rule(lab: System) -> None:
+    """The weights exist already, as after a trainer that died with the last epoch."""
     lab.start_worker("worker-1")
     path = ask(lab, {**SMALL, "network": "cnn", "promote": "if_passed"})
     folder = folder_of(lab, path)
@@ -185,7 +185,7 @@ def test_what_passes_is_published_as_the_candidate_and_by_rule_promoted(lab: Sys
 
 
 def test_the_gate_judges_a_version_as_a_celery_task(lab: System) -> None:
-    """One whose file is damaged, so that it is told before anything is loaded; and one that is not there."""
+    """One version is damaged, which is found before it is loaded, and one does not exist."""
     copy = copy_version(Path(lab.environ["MODELS_DIR"]), 2, passed=None)
     (copy / "model.tflite").write_bytes(b"garbage")
     lab.start_trainer()

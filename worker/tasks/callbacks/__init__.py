@@ -1,1 +1,1 @@
-"""Callbacks: telling a client's URL that its job is final."""
+"""Callbacks: a POST to the client's URL once its job is final."""

@@ -1,4 +1,4 @@
-"""One attempt at a callback: resolve, check, connect to the very address that was checked, post, read the status."""
+"""One attempt at a callback: resolve the host, check the addresses, connect to a checked address, post."""
 
 import asyncio
 import contextlib
@@ -14,9 +14,9 @@ import httpx
 
 from shared.contract.callback import callback_fault, is_public
 
-MAX_BODY_BYTES = 64 << 10  # of an answer, which is read and ignored
+MAX_BODY_BYTES = 64 << 10  # the answer's body is read and ignored
 BODY_WAIT_S = 1.0
-MAX_ADDRESSES = 3  # tried in turn while none can be connected to
+MAX_ADDRESSES = 3  # tried in turn until a connection succeeds
 MAX_REASON_CHARS = 200
 PORTS = {"http": 80, "https": 443}
 
@@ -25,13 +25,13 @@ for chatty in ("httpx", "httpcore"):  # they log whole URLs, and a query may hol
 
 
 class Refused(Exception):
-    """An attempt that did not deliver. The message says why, without the URL."""
+    """The callback was not delivered. The message says why, without the URL."""
 
 
 def post(url: str, headers: dict[str, str], body: bytes, *, timeout_s: float, allow_private: bool) -> None:
-    """Returns once the receiver has answered 2xx; anything else raises Refused. Blocks for `timeout_s` at the most.
+    """Return once the receiver has answered 2xx. Raises Refused otherwise. Blocks for `timeout_s` at most.
 
-    Neither redirects nor proxies from the environment are followed.
+    Redirects and proxies of the environment are ignored.
     """
     fault = callback_fault(url, allow_private=allow_private)
     if fault is not None:
@@ -47,7 +47,7 @@ def post(url: str, headers: dict[str, str], body: bytes, *, timeout_s: float, al
 async def _post(parts: SplitResult, headers: dict[str, str], body: bytes, allow_private: bool) -> None:
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     addresses = (await resolve(host, port, allow_private))[:MAX_ADDRESSES]
-    # Its own time-outs are off, being for each read anew: the caller's is for the whole attempt.
+    # httpx's timeouts are off, because they begin again with each read. The caller's timeout covers the attempt.
     async with httpx.AsyncClient(verify=_tls(), trust_env=False, follow_redirects=False, timeout=None) as client:  # noqa: S113
         for address in addresses:
             request = client.build_request(
@@ -69,8 +69,8 @@ async def _post(parts: SplitResult, headers: dict[str, str], body: bytes, allow_
 
 
 async def resolve(host: str, port: int, allow_private: bool) -> list[str]:
-    """The addresses of `host`. Raises Refused for a name without, and if a single one of them is not public."""
-    # In a thread that is left behind when the time is up: a resolver cannot be interrupted.
+    """Return the addresses of `host`. Raises Refused if it has none, or if any of them is not public."""
+    # In a thread that is abandoned on timeout: a resolver cannot be interrupted.
     lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
         found = await anyio.to_thread.run_sync(lookup, abandon_on_cancel=True)
@@ -84,13 +84,13 @@ async def resolve(host: str, port: int, allow_private: bool) -> list[str]:
 
 
 def addressed(parts: SplitResult, address: str, port: int) -> str:
-    """The URL with `address` for its host: nothing is left to resolve, so the name cannot change its mind."""
+    """Return the URL with `address` as its host, so that the name is not resolved again with another result."""
     host = f"[{address}]" if ":" in address else address
     return parts._replace(netloc=f"{host}:{port}", fragment="").geturl()
 
 
 async def _status(client: httpx.AsyncClient, request: httpx.Request) -> int:
-    """The answer's status; its body is read so that its sender meets no reset, as far as it is short and comes."""
+    """Send the request and return the status. A short body is read, so that the receiver sees no reset."""
     response = await client.send(request, stream=True)
     read_bytes = 0
     try:
@@ -107,5 +107,5 @@ async def _status(client: httpx.AsyncClient, request: httpx.Request) -> int:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """SSL_CERT_FILE where it is set, as for an authority of one's own, else the usual authorities."""
+    """Trust SSL_CERT_FILE if it is set, for example a private authority, else the usual authorities."""
     return httpx.create_ssl_context()

@@ -1,4 +1,4 @@
-"""A bound on the callbacks under way to one receiver, so that one that hangs does not hold every thread."""
+"""A limit of concurrent callbacks per receiver, so that a receiver that hangs does not occupy every thread."""
 
 import threading
 from collections import Counter
@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Places:
-    """Of one process; safe to share between threads."""
+class ReceiverSlots:
+    """The slots of one process. Threads may share it."""
 
-    def __init__(self, most: int, wait_s: float) -> None:
-        self._most = most
+    def __init__(self, max_slots: int, wait_s: float) -> None:
+        self._max_slots = max_slots
         self._wait_s = wait_s
         self._changed = threading.Condition()
         self._taken: Counter[str] = Counter()
 
     @contextmanager
     def take(self, receiver: str) -> Iterator[bool]:
-        """True while a place is held, False when none of the receiver's became free within `wait_s`."""
+        """Hold a slot and yield True, or yield False if no slot of the receiver becomes free within `wait_s`."""
         with self._changed:
-            free = self._changed.wait_for(lambda: self._taken[receiver] < self._most, self._wait_s)
+            free = self._changed.wait_for(lambda: self._taken[receiver] < self._max_slots, self._wait_s)
             self._taken[receiver] += free
         try:
             yield free

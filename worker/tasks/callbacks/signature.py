@@ -1,16 +1,16 @@
-"""How a receiver knows that a callback is ours, and fresh: an HMAC over the time and the body."""
+"""The signature of a callback, an HMAC over time and body: it proves the sender and the age."""
 
 import hashlib
 import hmac
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
-    """The value of `MNISTified-Signature`; `timestamp` is that of `MNISTified-Timestamp`, in unix seconds."""
+    """Return the value of `MNISTified-Signature`. `timestamp` is the `MNISTified-Timestamp`, in unix seconds."""
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
 def callback_headers(secret: str, timestamp: str, body: bytes, job_id: str) -> dict[str, str]:
-    """Every header that is ours. The job's id lets a receiver drop what reached it twice."""
+    """Return all headers. The job's id lets a receiver drop duplicates."""
     return {
         "Content-Type": "application/json",
         "User-Agent": "MNISTified",

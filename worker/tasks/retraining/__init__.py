@@ -1,1 +1,1 @@
-"""Trainings: taken up, carried out as processes aside, recorded, published."""
+"""Trainings: claimed, carried out in processes of their own, recorded, published."""

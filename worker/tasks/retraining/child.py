@@ -1,4 +1,4 @@
-"""A command as a process aside, listened to line by line, and ended when it is not wanted any more."""
+"""A command in a process of its own, read line by line, and ended when the training stops."""
 
 import os
 import selectors
@@ -10,37 +10,38 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from worker.tasks.retraining.low_priority import EXIT_TAKEN
+from worker.tasks.retraining.low_priority import EXIT_BUSY
 
 TICK_S = 1.0
-END_WAIT_S = 10.0  # between asking the process to end and killing it
+END_WAIT_S = 10.0  # between TERM and KILL
 READ_BYTES = 1 << 16
 MAX_LINE_BYTES = 1 << 20
 
 Stream = Literal["out", "err"]
 
 
-class Unwanted(Exception):
-    """The training was cancelled, or the trainer is told to stop; the process has ended."""
+class Stopped(Exception):
+    """The training was cancelled, or the trainer is stopping. The process has ended."""
 
 
-class Taken(Exception):
+class FolderBusy(Exception):
     """Another process works in the folder."""
 
 
-def run_aside(
+def run_process(
     command: Sequence[str],
     folder: Path,
     environ: Mapping[str, str],
     niceness: int,
     on_line: Callable[[Stream, str], None],
-    wanted: Callable[[], bool],
+    may_run: Callable[[], bool],
 ) -> int:
-    """The exit status of `command`. `wanted` is asked every TICK_S and before; False ends the process and its children.
+    """Run `command` and return its exit status.
 
-    Raises Unwanted, and Taken.
+    `may_run` is called at the start and every TICK_S. If it returns False, the process and its children are ended.
+    Raises Stopped and FolderBusy.
     """
-    aside = [
+    low_priority = [
         sys.executable,
         "-m",
         "worker.tasks.retraining.low_priority",
@@ -49,35 +50,35 @@ def run_aside(
         str(folder),
         *command,
     ]
-    if not wanted():
-        raise Unwanted
+    if not may_run():
+        raise Stopped
     process = subprocess.Popen(  # noqa: S603
-        aside,
+        low_priority,
         env={**os.environ, **environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # a process group of its own, ended as one
+        start_new_session=True,  # a process group, which can be ended as a whole
     )
     try:
-        _listen(process, on_line, wanted)
+        _listen(process, on_line, may_run)
         status = process.wait()
     finally:
         _end(process)
         for stream in (process.stdout, process.stderr):
             assert stream is not None
             stream.close()
-    if status == EXIT_TAKEN:
-        raise Taken
+    if status == EXIT_BUSY:
+        raise FolderBusy
     return status
 
 
 def _listen(
-    process: "subprocess.Popen[bytes]", on_line: Callable[[Stream, str], None], wanted: Callable[[], bool]
+    process: "subprocess.Popen[bytes]", on_line: Callable[[Stream, str], None], may_run: Callable[[], bool]
 ) -> None:
-    """Until the process has closed both of its streams. Raises Unwanted."""
+    """Read lines until the process has closed both streams. Raises Stopped."""
     unfinished: dict[Stream, bytes] = {"out": b"", "err": b""}
-    asked_s = time.monotonic()
+    checked_s = time.monotonic()
     with selectors.DefaultSelector() as selector:
         for name, stream in (("out", process.stdout), ("err", process.stderr)):
             assert stream is not None
@@ -92,14 +93,14 @@ def _listen(
                     lines = [rest] if rest else []
                 for line in lines:
                     on_line(key.data, line.decode(errors="replace"))
-            if time.monotonic() - asked_s >= TICK_S:
-                asked_s = time.monotonic()
-                if not wanted():
-                    raise Unwanted
+            if time.monotonic() - checked_s >= TICK_S:
+                checked_s = time.monotonic()
+                if not may_run():
+                    raise Stopped
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """With all that it has started; nothing when it has ended already and left nobody behind."""
+    """End the process and all of its children, if any is left."""
     for signum in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, signum)

@@ -1,4 +1,4 @@
-"""The gate on a version of the registry, as a process aside: `python -m training qa NAME@VERSION`."""
+"""The quality gate on a published version, in a process of its own: `python -m training qa NAME@VERSION`."""
 
 import tempfile
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from typing import Any
 from shared.config.settings import Settings
 from shared.models.registry import load_version
 from worker.tasks.retraining import stages
-from worker.tasks.retraining.child import Stream, run_aside
-from worker.tasks.retraining.pipeline import StageFailed, environ_aside
+from worker.tasks.retraining.child import Stream, run_process
+from worker.tasks.retraining.pipeline import StageFailed, stage_environ
 
 
 def judge(
-    ref: str, champion: str | None, floor: float | None, settings: Settings, wanted: Callable[[], bool]
+    ref: str, champion: str | None, floor: float | None, settings: Settings, may_run: Callable[[], bool]
 ) -> dict[str, Any]:
-    """The verdict, whose `passed` may be false, with the version as `model`; the whole report lies beside the version.
+    """Return the verdict, whose `passed` may be false, with the version as `model`.
 
-    Blocks for half a minute and more. Raises ModelError for a version that is not there, StageFailed where there is no
-    verdict, and Unwanted.
+    The whole report is written next to the version. Blocks for half a minute and more. Raises ModelError for a missing
+    version, StageFailed if there is no verdict, and Stopped.
     """
     assert isinstance(settings.models_dir, Path), "else the trainer would not have started"
     models_dir = settings.models_dir.absolute()
@@ -26,13 +26,13 @@ def judge(
     written: dict[Stream, list[str]] = {"out": [], "err": []}
     command = stages.qa_command(models_dir, version.ref, champion, models_dir, floor)
     with tempfile.TemporaryDirectory(prefix="mnistified-qa-") as folder:
-        status = run_aside(
+        status = run_process(
             command,
             Path(folder),
-            environ_aside(settings),
+            stage_environ(settings),
             settings.trainer_nice,
             lambda stream, line: written[stream].append(line),
-            wanted,
+            may_run,
         )
     verdict = stages.verdict_of("\n".join(written["out"]), champion)
     if verdict is None or verdict["passed"] != (status == 0):

@@ -1,9 +1,7 @@
-"""`python -m worker.tasks.retraining.low_priority PARENT NICENESS FOLDER COMMAND…`: become COMMAND, out of
-everybody's way.
+"""`python -m worker.tasks.retraining.low_priority PARENT NICENESS FOLDER COMMAND…`: become COMMAND, at low priority.
 
-Least priority; killed with the trainer, the process PARENT, that started it; and alone: while another process works in
-FOLDER, it ends with EXIT_TAKEN. A program of its own rather than a function between fork and exec, which may do nothing
-of this in a process that has threads.
+The process is killed with PARENT, the trainer that started it. It exits with EXIT_BUSY while another process works in
+FOLDER. This is a program, because a function between fork and exec may do none of this in a process with threads.
 """
 
 import contextlib
@@ -14,24 +12,24 @@ import signal
 import sys
 from pathlib import Path
 
-EXIT_TAKEN = 75
+EXIT_BUSY = 75
 LOCK = "lock"
 MIN_NICE = 19
 _PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, niceness: int, folder: Path, command: list[str]) -> int:
-    """Returns, an exit status, only when COMMAND is not run."""
+    """Return an exit status if COMMAND cannot run; otherwise do not return."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it has died before it could be told of
-            return EXIT_TAKEN
+        if os.getppid() != parent:  # the parent died before prctl
+            return EXIT_BUSY
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return EXIT_TAKEN
-    os.set_inheritable(lock, True)  # held for as long as COMMAND runs
+        return EXIT_BUSY
+    os.set_inheritable(lock, True)  # COMMAND holds the lock while it runs
     os.nice(niceness)
     if niceness == MIN_NICE and hasattr(os, "SCHED_IDLE"):
         with contextlib.suppress(OSError):

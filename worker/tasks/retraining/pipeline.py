@@ -1,6 +1,6 @@
 """A training from its parameters to a published version: train, export, evaluate, qa, publish.
 
-Begun again after an interruption, it goes on after the last epoch, and publishes nothing twice.
+After an interruption it continues after the last epoch, and publishes nothing twice.
 """
 
 import json
@@ -16,21 +16,21 @@ from shared.contract.model_ref import ModelRef
 from shared.models.registry import load_version, versions
 from shared.redis.connection import Client
 from worker.tasks.retraining import stages
-from worker.tasks.retraining.child import Stream, run_aside
-from worker.tasks.retraining.claimed import Held
+from worker.tasks.retraining.child import Stream, run_process
+from worker.tasks.retraining.lease import Lease
 from worker.tasks.retraining.promote import CANDIDATE, champion_of, promote, set_alias
 from worker.tasks.retraining.register import Fields, Training
 from worker.tasks.retraining.stages import Stage, Workplace
 
-LOG_LINES = 40  # the last ones, kept of a stage that fails
+LOG_LINES = 40  # kept of a stage that fails
 MAX_LINE_CHARS = 300
-MAX_VERSION_TRIES = 3  # a number may be taken by somebody else while a version is on its way to it
+MAX_VERSION_TRIES = 3  # somebody else may publish the same number first
 
-Tell = Callable[[Mapping[str, Any]], None]
+Report = Callable[[Mapping[str, Any]], None]
 
 
 class StageFailed(Exception):
-    """A command did not do its work. `log` has its last lines."""
+    """A stage failed. `log` has its last lines."""
 
     def __init__(self, stage: Stage, status: int, log: list[str]) -> None:
         super().__init__(f"{stage}: {log[-1]}" if log else f"{stage} ended with status {status}")
@@ -45,36 +45,36 @@ class Outcome:
     fields: Fields = field(default_factory=dict)
 
 
-def environ_aside(settings: Settings) -> dict[str, str]:
-    """What a stage's process has beside the trainer's own environment."""
+def stage_environ(settings: Settings) -> dict[str, str]:
+    """Return the variables that a stage's process gets in addition to the trainer's own."""
     threads = str(trainer_threads(settings))
     return {
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": "1",
         "OMP_NUM_THREADS": threads,
-        "CUDA_VISIBLE_DEVICES": "-1",  # a GPU is for serving
+        "CUDA_VISIBLE_DEVICES": "-1",  # GPUs are for serving
     }
 
 
 class Pipeline:
-    """Of one attempt at one training. `tell` is given each stage and each sign of progress."""
+    """One attempt at one training. `report` is called with each stage and its progress."""
 
     def __init__(
-        self, training: Training, attempt: int, held: Held, client: Client, settings: Settings, tell: Tell
+        self, training: Training, attempt: int, lease: Lease, client: Client, settings: Settings, report: Report
     ) -> None:
         self._training = training
         self._attempt = attempt
-        self._held = held
+        self._lease = lease
         self._client = client
         self._settings = settings
-        self._tell = tell
+        self._report = report
         assert isinstance(settings.models_dir, Path), "else the trainer would not have started"
         self._models_dir = settings.models_dir.absolute()
         self._place = Workplace((settings.trainer_dir / training.id).absolute())
-        self._environ = environ_aside(settings)
+        self._environ = stage_environ(settings)
 
     def run(self) -> Outcome:
-        """Blocks for as long as it takes. Raises StageFailed, Unwanted, Taken."""
+        """Run all stages. Blocks for minutes or hours. Raises StageFailed, Stopped, FolderBusy."""
         self._place.folder.mkdir(parents=True, exist_ok=True)
         version = self._training.publishing
         if version is None or not self._is_published(version):
@@ -85,23 +85,23 @@ class Pipeline:
                 refused = self._judge(version)
                 if refused:
                     return refused
-                if self._publish(version, insist=not tries_left):
+                if self._publish(version, last_try=not tries_left):
                     break
         assert version is not None
         return self._announce(version)
 
     def _train(self) -> None:
-        """A checkpoint that was cut in half, or is of another TensorFlow, costs its epochs and no more."""
-        wanted = self._training.parameters
+        """Train, from the checkpoint if possible. A damaged checkpoint only costs its epochs."""
+        parameters = self._training.parameters
         try:
-            self._command("train", stages.train_command(self._place, wanted, resume=True))
+            self._command("train", stages.train_command(self._place, parameters, resume=True))
         except StageFailed:
             if self._attempt == 1:
                 raise
-            self._command("train", stages.train_command(self._place, wanted, resume=False))
+            self._command("train", stages.train_command(self._place, parameters, resume=False))
 
     def _judge(self, version: int) -> Outcome | None:
-        """None for a version that has passed the gate."""
+        """Run the gate. Return None if the version has passed."""
         model = self._training.model
         ref = str(ModelRef(model, version))
         self._command("export", stages.export_command(self._place, model, version))
@@ -115,37 +115,37 @@ class Pipeline:
         verdict = stages.verdict_of(report, champion)
         if verdict is None or verdict["passed"] != (status == 0):
             raise StageFailed("qa", status, log)
-        self._held.insist({"verdict": json.dumps(verdict)})
+        self._lease.record({"verdict": json.dumps(verdict)})
         return None if verdict["passed"] else Outcome("refused", {"reason": stages.refusal_of(verdict)})
 
-    def _publish(self, version: int, insist: bool) -> bool:
-        """False when somebody else has published that version meanwhile."""
+    def _publish(self, version: int, last_try: bool) -> bool:
+        """Return False if somebody else has published that version meanwhile."""
         model = self._training.model
         before = champion_of(self._client, model, versions(self._models_dir, model))
-        if before is not None:  # else the name alone would mean the new version as soon as it is there
+        if before is not None:  # else the name alone would mean the new version at once
             set_alias(self._client, model, CHAMPION, before, self._name, only_new=True)
-        self._held.insist({"publishing": version})
+        self._lease.record({"publishing": version})
         try:
             self._command(
                 "publish", stages.publish_command(self._place, str(ModelRef(model, version)), self._models_dir)
             )
         except StageFailed:
-            if insist or version not in versions(self._models_dir, model):
+            if last_try or version not in versions(self._models_dir, model):
                 raise
             return False
         return True
 
     def _announce(self, version: int) -> Outcome:
-        model, wanted = self._training.model, self._training.parameters
+        model = self._training.model
         set_alias(self._client, model, CANDIDATE, version, self._name)
         fields: Fields = {"version": str(ModelRef(model, version)), "promotion": "left to a person"}
-        if wanted.promote == "if_passed":
+        if self._training.parameters.promote == "if_passed":
             fault = promote(self._settings, model, version)
             fields["promotion"] = "promoted" if fault is None else f"left to a person: {fault}"
         return Outcome("published", fields)
 
     def _is_published(self, version: int) -> bool:
-        """Whether the version of that number is what lies in our own registry."""
+        """Return whether the published version of that number is ours."""
         ref = str(ModelRef(self._training.model, version))
         if version not in versions(self._models_dir, self._training.model):
             return False
@@ -164,17 +164,17 @@ class Pipeline:
             raise StageFailed(stage, status, log)
 
     def _run(self, stage: Stage, command: list[str]) -> tuple[int, str, list[str]]:
-        """Its exit status, what it wrote to stdout (but progress), and its last lines of both."""
+        """Return the exit status, the output without progress, and the last lines of both streams."""
         log: deque[str] = deque(maxlen=LOG_LINES)
         written: list[str] = []
-        self._held.insist({"stage": stage})
-        self._tell({"stage": stage})
+        self._lease.record({"stage": stage})
+        self._report({"stage": stage})
 
         def on_line(stream: Stream, line: str) -> None:
             progress = stages.progress_of(line) if stage == "train" else None
             if progress is not None:
-                self._held.tell({"progress": json.dumps(progress)})
-                self._tell({"stage": stage, **progress})
+                self._lease.try_to_record({"progress": json.dumps(progress)})
+                self._report({"stage": stage, **progress})
                 return
             if stream == "out":
                 written.append(line)
@@ -182,5 +182,5 @@ class Pipeline:
                 log.append(line[:MAX_LINE_CHARS])
 
         folder, niceness = self._place.folder, self._settings.trainer_nice
-        status = run_aside(command, folder, self._environ, niceness, on_line, self._held.wanted)
+        status = run_process(command, folder, self._environ, niceness, on_line, self._lease.renew)
         return status, "\n".join(written), list(log)

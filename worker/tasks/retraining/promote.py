@@ -33,15 +33,15 @@ def set_alias(client: Client, model: str, alias: str, version: int, by: str, *, 
     to = Alias(version)
 
     def decide(pipeline: Client) -> None:
-        held = pipeline.hget(keys.ALIASES, name)
-        if held is not None and only_new:
+        previous = pipeline.hget(keys.ALIASES, name)
+        if previous is not None and only_new:
             return
         change = {
             "at_ms": int(time.time() * 1e3),
             "by": by,
             "model": model,
             "alias": alias,
-            "from": None if held is None else orjson.loads(held),
+            "from": None if previous is None else orjson.loads(previous),
             "to": to,
             "reason": "",
             "forced": False,

@@ -1,7 +1,7 @@
-"""The trainings in Redis, as a trainer sees them: claimed, begun, recorded.
+"""A trainer's view of the trainings in Redis: claim, begin, record.
 
-The sorted set TRAININGS_DUE is the truth of what is left to do. Celery's messages only carry ids, acknowledged early:
-one that is lost, or a trainer that is killed, costs the time until a lease ends, and nothing is begun twice.
+The sorted set TRAININGS_DUE decides. Celery's messages only carry ids and are acknowledged early: a lost message or a
+killed trainer only costs the time until the lease ends, and nothing begins twice.
 """
 
 import time
@@ -19,7 +19,7 @@ CLAIM = Script.read(Path(__file__).with_name("claim.lua"))
 BEGIN = Script.read(Path(__file__).with_name("begin.lua"))
 RECORD = Script.read(Path(__file__).with_name("record.lua"))
 
-MESSAGE_WAIT_S = 10  # a message that waits longer for a trainer is dropped: its training is due again
+MESSAGE_WAIT_S = 10  # a message that waits longer for a trainer is dropped, and its training is due again
 LEASE_S = 15  # renewed every second
 
 Fields = dict[str, str | int | bytes]
@@ -27,7 +27,7 @@ Fields = dict[str, str | int | bytes]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What was asked for. `publishing` is the number of the version that it was, or was about to be, published as."""
+    """A requested training. `publishing` is the version number that it was published as, or was about to be."""
 
     id: str
     model: str
@@ -37,35 +37,35 @@ class Training:
 
 
 class Register:
-    """Every method raises redis' errors while Redis is away."""
+    """The trainings in Redis. Every method raises redis' errors during an outage."""
 
-    def __init__(self, client: Client, trainer: str, ttl_s: int, beat_ttl_s: int) -> None:
+    def __init__(self, client: Client, trainer: str, ttl_s: int, heartbeat_ttl_s: int) -> None:
         self._client = client
         self._trainer = trainer
         self._ttl_s = ttl_s
-        self._beat_ttl_s = beat_ttl_s
+        self._heartbeat_ttl_s = heartbeat_ttl_s
 
     def write_heartbeat(self) -> None:
-        """This trainer lives."""
+        """Record that this trainer is alive."""
         now_s = time.time()
         with self._client.pipeline() as pipeline:
-            pipeline.zremrangebyscore(keys.TRAINERS, "-inf", now_s - self._beat_ttl_s)
+            pipeline.zremrangebyscore(keys.TRAINERS, "-inf", now_s - self._heartbeat_ttl_s)
             pipeline.zadd(keys.TRAINERS, {self._trainer: now_s})
-            pipeline.expire(keys.TRAINERS, self._beat_ttl_s)
+            pipeline.expire(keys.TRAINERS, self._heartbeat_ttl_s)
             pipeline.execute()
 
     def leave(self) -> None:
         self._client.zrem(keys.TRAINERS, self._trainer)
 
     def claim(self) -> str | None:
-        """The id of a training that is due; nobody else gets it within MESSAGE_WAIT_S."""
+        """Return the id of a training that is due. No other trainer gets it within MESSAGE_WAIT_S."""
         now_ms = _now_ms()
         call = CLAIM(due=keys.TRAININGS_DUE, now_ms=now_ms, due_again_ms=now_ms + MESSAGE_WAIT_S * 1000)
         claimed = self._client.eval(*call)
         return claimed.decode() if claimed else None
 
     def read(self, training_id: str) -> Training | None:
-        """None for one that is gone; it is then not due any more either."""
+        """Read a training. Return None if it is gone, and forget it."""
         fields = self._client.hgetall(keys.training(training_id))
         if b"model" not in fields:
             self._client.zrem(keys.TRAININGS_DUE, training_id)
@@ -80,12 +80,12 @@ class Register:
         )
 
     def is_open(self, training_id: str) -> bool:
-        """Whether it is there and not final."""
+        """Return whether the training exists and is not final."""
         state, finished = self._client.hmget(keys.training(training_id), "state", "finished_ms")
         return state is not None and finished is None
 
     def begin(self, training_id: str) -> int:
-        """Which attempt of it this trainer holds now; 0: none, it is another trainer's or final."""
+        """Begin an attempt and return its number, or 0 if another trainer has the training or it is final."""
         now_ms = _now_ms()
         call = BEGIN(
             due=keys.TRAININGS_DUE,
@@ -99,18 +99,18 @@ class Register:
         return int(self._client.eval(*call))
 
     def record(self, training_id: str, attempt: int, fields: Fields) -> bool:
-        """Add to its hash and renew the lease. False: it is not this attempt's any more."""
+        """Add to the hash and renew the lease. Return False if this attempt has lost the training."""
         return self._record(training_id, attempt, _now_ms() + LEASE_S * 1000, fields)
 
     def finish(self, training_id: str, attempt: int, state: str, fields: Fields) -> bool:
         return self._record(training_id, attempt, "", {**fields, "state": state, "finished_ms": _now_ms()})
 
     def release(self, training_id: str, attempt: int) -> bool:
-        """Due again at once, for any trainer to go on with."""
+        """Make the training due at once for any trainer."""
         return self._record(training_id, attempt, _now_ms(), {"state": QUEUED})
 
     def cancel(self, training_id: str, attempt: int) -> bool:
-        """As the API does it, for a Celery task that was revoked."""
+        """Cancel the training of a revoked Celery task, as the API would."""
         return self.finish(training_id, attempt, CANCELLED, {})
 
     def _record(self, training_id: str, attempt: int, lease_ms: int | str, fields: Fields) -> bool:

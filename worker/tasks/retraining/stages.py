@@ -1,4 +1,4 @@
-"""The stages of a training, and the command of each: `python -m training …` as anybody could type it."""
+"""The stages of a training and their commands: `python -m training …`, as a person would type them."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ MAX_SENTENCE_CHARS = 300
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """The folder of one training: its weights with their checkpoint, and a registry that nobody serves from."""
+    """The folder of one training: weights, checkpoint, and a registry that no worker serves from."""
 
     folder: Path
 
@@ -27,7 +27,7 @@ class Workplace:
 
     @property
     def record(self) -> Path:
-        """What `train` writes last: there, the training itself is over."""
+        """The file that `train` writes last. If it exists, the weights are complete."""
         return self.folder / "weights.keras.json"
 
     @property
@@ -39,12 +39,19 @@ class Workplace:
         return self.folder / "models"
 
 
-def train_command(place: Workplace, wanted: Parameters, resume: bool) -> list[str]:
-    command = [*PROGRAM, "train", "--weights", str(place.weights), "--network", wanted.network]
-    command += ["--num-epochs", str(wanted.epochs), "--batch-size", str(wanted.batch_size), "--seed", str(wanted.seed)]
-    command += ["--augment" if wanted.augment else "--no-augment", "--progress", "json"]
-    if wanted.limit_images is not None:
-        command += ["--limit-images", str(wanted.limit_images)]
+def train_command(place: Workplace, parameters: Parameters, resume: bool) -> list[str]:
+    command = [*PROGRAM, "train", "--weights", str(place.weights), "--network", parameters.network]
+    command += [
+        "--num-epochs",
+        str(parameters.epochs),
+        "--batch-size",
+        str(parameters.batch_size),
+        "--seed",
+        str(parameters.seed),
+    ]
+    command += ["--augment" if parameters.augment else "--no-augment", "--progress", "json"]
+    if parameters.limit_images is not None:
+        command += ["--limit-images", str(parameters.limit_images)]
     return [*command, "--resume"] if resume else command
 
 
@@ -54,14 +61,14 @@ def export_command(place: Workplace, model: str, version: int) -> list[str]:
 
 
 def evaluate_command(place: Workplace, ref: str) -> list[str]:
-    """The accuracy goes on the version's card."""
+    """Return the command that writes the accuracy into the version's card."""
     return [*PROGRAM, "evaluate", "--model", ref, "--models-dir", str(place.staging_dir), "--write"]
 
 
 def qa_command(judged_dir: Path, ref: str, champion: str | None, champion_dir: Path, floor: float | None) -> list[str]:
-    """`judged_dir` is the registry that `ref` is in. Where no champion is named, the gate looks for one itself."""
+    """Return the command of the gate. `judged_dir` is the registry of `ref`. None lets the gate find the champion."""
     command = [*PROGRAM, "qa", ref, "--models-dir", str(judged_dir), "--champion-dir", str(champion_dir), "--json"]
-    # With "=", so that no text is taken for another option: these come from whoever sends a task.
+    # The "=" keeps the text of a task's sender from being read as another option.
     command += [] if champion is None else [f"--champion={champion}"]
     return command if floor is None else [*command, f"--floor={floor}"]
 
@@ -71,23 +78,23 @@ def publish_command(place: Workplace, ref: str, models_dir: Path) -> list[str]:
 
 
 def progress_of(line: str) -> dict[str, Any] | None:
-    """What `train --progress json` tells in a line; None for any other line."""
+    """Read a line of `train --progress json`. Return None for any other line."""
     if not line.startswith("{"):
         return None
     try:
-        told = json.loads(line)
+        progress = json.loads(line)
     except ValueError:
         return None
-    return told if isinstance(told, dict) and "epoch" in told else None
+    return progress if isinstance(progress, dict) and "epoch" in progress else None
 
 
 def verdict_of(report: str, champion: str | None) -> dict[str, Any] | None:
-    """The gate's verdict, without what is only in its whole report; None where `report` is none.
+    """Return the verdict of a gate's report, or None if `report` is not one.
 
-    Without a `champion` it is the one that the gate itself has found.
+    If `champion` is None, the verdict names the champion that the gate has found.
     """
     try:
-        told = json.loads(report)
+        content = json.loads(report)
         checks = [
             {
                 "name": str(check["name"]),
@@ -97,11 +104,11 @@ def verdict_of(report: str, champion: str | None) -> dict[str, Any] | None:
                 "bound": check.get("bound"),
                 "champion": check.get("champion"),
             }
-            for check in told["checks"][:MAX_CHECKS]
+            for check in content["checks"][:MAX_CHECKS]
         ]
         return {
-            "passed": bool(told["passed"]),
-            "champion": told.get("champion") if champion is None else champion,
+            "passed": bool(content["passed"]),
+            "champion": content.get("champion") if champion is None else champion,
             "checks": checks,
         }
     except (ValueError, KeyError, TypeError):
@@ -109,6 +116,6 @@ def verdict_of(report: str, champion: str | None) -> dict[str, Any] | None:
 
 
 def refusal_of(verdict: dict[str, Any]) -> str:
-    """Why the gate refused, in a sentence."""
+    """Return in a sentence why the gate refused the version."""
     failed = [f"{check['name']}: {check['sentence']}" for check in verdict["checks"] if not check["passed"]]
     return "the gate refused it: " + "; ".join(failed)

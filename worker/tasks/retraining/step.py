@@ -1,4 +1,4 @@
-"""What a trainer does beside its training: says that it lives, takes up what is due, hears that it is to stop."""
+"""The thread of a trainer that writes heartbeats, sends messages for trainings that are due, and stops the trainer."""
 
 import logging
 import os
@@ -21,12 +21,13 @@ EXIT_BROKEN = 1
 TASK = "mnistified.train"
 
 logger = logging.getLogger(__name__)
-stopping = threading.Event()  # of this process
+stopping = threading.Event()  # process-wide
 
 
 class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Celery calls `start` before it says that it is ready, `stop` on TERM, `terminate` on QUIT; after `stop` it waits
-    for the task under way, which ends within seconds once `stopping` is set.
+    """Celery calls `start` before it reports ready, `stop` on TERM, and `terminate` on QUIT.
+
+    After `stop` it waits for the running task, which ends within seconds once `stopping` is set.
     """
 
     requires = frozenset({"celery.worker.components:Pool"})
@@ -55,17 +56,17 @@ class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
         try:
             with worker_client(self._settings, patient=False) as client:
                 register = Register(client, self._name, self._settings.training_ttl_s, self._settings.worker_ttl_s)
-                while_redis_is_there(lambda: self._clear_folders(register))
+                log_outages(lambda: self._clear_folders(register))
                 while not stopping.is_set():
-                    while_redis_is_there(lambda: self._sweep(register))
+                    log_outages(lambda: self._sweep(register))
                     stopping.wait(SWEEP_EVERY_S)
-                while_redis_is_there(register.leave)
+                log_outages(register.leave)
         except BaseException:
-            logger.critical("this trainer cannot go on without its sweep", exc_info=True)
+            logger.critical("this trainer cannot continue without its sweep", exc_info=True)
             os._exit(EXIT_BROKEN)
 
     def _sweep(self, register: Register) -> None:
-        """One training at a time: a message that had to wait here would keep its training from idle trainers."""
+        """Claim one training at a time: a message that waits here would keep its training from idle trainers."""
         register.write_heartbeat()
         if self._quiet_sweeps or worker_state.reserved_requests:
             self._quiet_sweeps = max(0, self._quiet_sweeps - 1)
@@ -74,7 +75,7 @@ class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
         training = register.read(training_id) if training_id else None
         if training is None:
             return
-        if training.id in worker_state.revoked:  # Celery would discard the message, for ever
+        if training.id in worker_state.revoked:  # Celery would always discard the message
             register.cancel(training.id, register.begin(training.id))
             return
         self._app.send_task(
@@ -83,17 +84,17 @@ class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
             task_id=training.id,
             expires=MESSAGE_WAIT_S,
         )
-        self._quiet_sweeps = round(MESSAGE_WAIT_S / SWEEP_EVERY_S)  # until it has come, or will not
+        self._quiet_sweeps = round(MESSAGE_WAIT_S / SWEEP_EVERY_S)  # until the message has arrived or expired
 
     def _clear_folders(self, register: Register) -> None:
-        """What trainings have left that ended while no trainer was there."""
+        """Delete the folders of trainings that ended while no trainer ran."""
         for folder in self._settings.trainer_dir.glob("t*"):
             if not register.is_open(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def while_redis_is_there(act: Callable[[], object]) -> None:
+def log_outages(act: Callable[[], object]) -> None:
     try:
         act()
     except (RedisError, OperationalError, OSError) as error:
-        logger.warning("trainings cannot be looked for: %s", error)
+        logger.warning("trainings cannot be polled: %s", error)

@@ -23,7 +23,7 @@ def send(url: str, timeout_s: float = 10, allow_private: bool = True) -> None:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, list[str]], None]:
-    """Give a name addresses; all other names keep theirs."""
+    """Give one name these addresses. All other names keep theirs."""
     real = socket.getaddrinfo
 
     def give(name: str, addresses: list[str]) -> None:
@@ -39,7 +39,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, list[str]], None]:
 
 @pytest.fixture
 def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[trustme.CA]:
-    """The only one that certificates are taken from."""
+    """The only trusted authority."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
@@ -69,7 +69,7 @@ def test_it_posts_the_body_with_the_headers_to_the_path_and_query(receiver: Rece
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 404, 410, 500, 503])
-def test_what_is_no_2xx_is_refused_and_a_redirect_is_not_followed(status: int) -> None:
+def test_a_status_other_than_2xx_is_refused_and_a_redirect_is_not_followed(status: int) -> None:
     with receiving((status,)) as receiver:
         with pytest.raises(Refused, match=f"^answered {status}$"):
             send(receiver.url())
@@ -78,26 +78,26 @@ def test_what_is_no_2xx_is_refused_and_a_redirect_is_not_followed(status: int) -
 
 
 @pytest.mark.parametrize("status", [200, 202, 299])
-def test_every_2xx_will_do(status: int) -> None:
+def test_every_2xx_is_accepted(status: int) -> None:
     with receiving((status,)) as receiver:
         send(receiver.url())
 
 
-def test_one_that_hangs_is_given_up_when_the_time_is_up(receiver: Receiver) -> None:
+def test_a_receiver_that_hangs_times_out(receiver: Receiver) -> None:
     receiver.go_on.clear()
     with pytest.raises(Refused, match=r"^no answer within 0\.2 s$"):
         send(receiver.url(), timeout_s=0.2)
 
 
-def test_one_whose_answer_comes_byte_by_byte_is_given_up_too() -> None:
-    """Time-outs that begin anew with each read would wait for it for ever."""
+def test_an_answer_byte_by_byte_times_out_too() -> None:
+    """Timeouts that begin again with each read would wait forever."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(30)
-        asked = asyncio.new_event_loop()
+        loop = asyncio.new_event_loop()
         try:
-            asked.run_until_complete(drip(server))
+            loop.run_until_complete(drip(server))
         finally:
-            asked.close()
+            loop.close()
 
 
 async def drip(server: socket.socket) -> None:
@@ -114,12 +114,12 @@ async def drip(server: socket.socket) -> None:
         await sending
 
 
-def test_nobody_there_is_refused_with_the_reason() -> None:
+def test_a_refused_connection_is_reported_with_the_reason() -> None:
     with pytest.raises(Refused, match=r"^ConnectError: "):
         send(f"http://127.0.0.1:{free_port()}/?token=secret")
 
 
-def test_an_answer_that_is_no_http_is_refused() -> None:
+def test_an_answer_that_is_not_http_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         loop = asyncio.new_event_loop()
 
@@ -166,18 +166,18 @@ def test_a_name_without_an_address_is_refused(host: str) -> None:
 def test_the_name_is_resolved_once_and_the_connection_goes_to_the_address_that_was_checked(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name that is public when it is checked and private when it is connected to gets nowhere."""
-    asked: list[Any] = []
+    """A name that is public at the check and private at the connection is useless to an attacker."""
+    lookups: list[Any] = []
     real = socket.getaddrinfo
 
     def lookup(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-        asked.append(host)
+        lookups.append(host)
         return real("127.0.0.1", port, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     send(receiver.url(host=NAME))
     assert receiver.next().headers["host"] == f"{NAME}:{receiver.port}"
-    assert [host for host in asked if host in (NAME, NAME.encode())] == [NAME]
+    assert [host for host in lookups if host in (NAME, NAME.encode())] == [NAME]
 
 
 def test_an_address_that_cannot_be_connected_to_gives_way_to_the_next(receiver: Receiver, names: Any) -> None:

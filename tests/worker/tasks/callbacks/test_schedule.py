@@ -24,7 +24,7 @@ JOB: dict[Any, Any] = {
 
 @pytest.fixture
 def schedule(client: Redis) -> Schedule:
-    """With the callback of the job j1 due."""
+    """Return a schedule in which the callback of the job j1 is due."""
     client.hset(keys.job("j1"), mapping=JOB)
     client.expire(keys.job("j1"), 1000)
     client.zadd(keys.CALLBACKS, {"j1": 1})
@@ -42,7 +42,7 @@ def due_ms(client: Redis) -> float:
 
 
 @pytest.mark.parametrize(("attempts", "longest_s"), [(1, 1), (2, 2), (3, 4), (10, 512), (11, 600), (100, 600)])
-def test_the_wait_doubles_up_to_ten_minutes_and_chance_shortens_it_by_a_half_at_most(
+def test_the_wait_doubles_up_to_ten_minutes_and_jitter_shortens_it_by_a_half_at_most(
     attempts: int, longest_s: float
 ) -> None:
     assert retry_delay_s(attempts, 0.0) == longest_s
@@ -50,14 +50,14 @@ def test_the_wait_doubles_up_to_ten_minutes_and_chance_shortens_it_by_a_half_at_
     assert longest_s / 2 <= retry_delay_s(attempts) <= longest_s
 
 
-def test_what_is_due_is_claimed_once_and_what_is_not_due_is_left(client: Redis, schedule: Schedule) -> None:
+def test_due_callbacks_are_claimed_once_and_others_are_left(client: Redis, schedule: Schedule) -> None:
     client.zadd(keys.CALLBACKS, {"j2": now_ms() + 60_000})
     assert schedule.claim() == ["j1"]
     assert schedule.claim() == []
     assert due_ms(client) > now_ms(), "due again at the end of the lease"
 
 
-def test_a_callback_tells_what_the_jobs_own_route_tells(schedule: Schedule) -> None:
+def test_a_callback_has_the_same_content_as_the_jobs_route(schedule: Schedule) -> None:
     callback = schedule.read("j1")
     assert callback is not None
     assert (callback.url, callback.attempts) == ("https://example.com/hook", 0)
@@ -71,7 +71,7 @@ def test_a_callback_tells_what_the_jobs_own_route_tells(schedule: Schedule) -> N
     }
 
 
-def test_a_job_that_is_gone_or_calls_nobody_is_not_due_any_more(client: Redis, schedule: Schedule) -> None:
+def test_a_job_that_is_gone_or_has_no_callback_is_forgotten(client: Redis, schedule: Schedule) -> None:
     client.hdel(keys.job("j1"), "callback_url")
     client.zadd(keys.CALLBACKS, {"j2": 1})
     assert schedule.read("j1") is None
@@ -79,7 +79,7 @@ def test_a_job_that_is_gone_or_calls_nobody_is_not_due_any_more(client: Redis, s
     assert not client.exists(keys.CALLBACKS)
 
 
-def test_an_attempt_that_is_to_be_made_again_is_due_later(client: Redis, schedule: Schedule) -> None:
+def test_a_failed_attempt_is_due_again_later(client: Redis, schedule: Schedule) -> None:
     assert schedule.record("j1", "waiting", 3, 60.0)
     assert client.hmget(keys.job("j1"), "callback_state", "callback_attempts") == [b"waiting", b"3"]
     assert now_ms() + 50_000 < due_ms(client) <= now_ms() + 60_000
@@ -95,18 +95,18 @@ def test_a_settled_callback_is_not_due_any_more_and_a_late_attempt_changes_nothi
 ) -> None:
     assert schedule.record("j1", state, 2)
     assert not schedule.record("j1", "waiting", 2, 1.0)
-    schedule.put_off("j1", 1.0)
+    schedule.delay("j1", 1.0)
     assert not client.exists(keys.CALLBACKS)
     assert client.hget(keys.job("j1"), "callback_state") == state.encode()
 
 
-def test_a_job_that_is_gone_is_not_written_anew(client: Redis, schedule: Schedule) -> None:
+def test_a_job_that_is_gone_is_not_written_again(client: Redis, schedule: Schedule) -> None:
     client.delete(keys.job("j1"))
     assert not schedule.record("j1", "delivered", 1)
     assert not client.exists(keys.job("j1"), keys.CALLBACKS)
 
 
-def test_one_that_is_put_off_has_made_no_attempt(client: Redis, schedule: Schedule) -> None:
-    schedule.put_off("j1", 60.0)
+def test_a_delay_is_not_an_attempt(client: Redis, schedule: Schedule) -> None:
+    schedule.delay("j1", 60.0)
     assert due_ms(client) > now_ms() + 50_000
     assert client.hget(keys.job("j1"), "callback_attempts") is None

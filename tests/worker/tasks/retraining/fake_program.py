@@ -1,4 +1,4 @@
-"""In place of `python -m training`: makes the files that the real one makes, and goes wrong where FAKE says."""
+"""A replacement for `python -m training`: it writes the same files, and fails as FAKE says."""
 
 import itertools
 import json
@@ -32,7 +32,7 @@ elif command == "export":
     if not Path(options["--models-dir"], ref.replace("@", "/")).exists():
         publish_to(options["--models-dir"], ref, "ours")
 elif command == "qa":
-    checks = [{"name": "accuracy", "passed": fake.get("passes", True), "sentence": "as told"}]
+    checks = [{"name": "accuracy", "passed": fake.get("passes", True), "sentence": "as set by FAKE"}]
     print(json.dumps({"passed": fake.get("passes", True), "checks": checks}, indent=1))
     sys.exit(0 if fake.get("passes", True) else "qa: failed")
 elif command == "publish":

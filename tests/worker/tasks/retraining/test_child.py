@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import ROOT
-from worker.tasks.retraining.child import Stream, Taken, Unwanted, run_aside
+from worker.tasks.retraining.child import FolderBusy, Stopped, Stream, run_process
 
 SLEEP = "import time; print('begun', flush=True); time.sleep(600)"
 
 
 def run(
-    folder: Path, program: str, niceness: int = 0, wanted: Callable[[], bool] = lambda: True
+    folder: Path, program: str, niceness: int = 0, may_run: Callable[[], bool] = lambda: True
 ) -> tuple[int, list[tuple[Stream, str]]]:
     lines: list[tuple[Stream, str]] = []
     command = [sys.executable, "-c", program]
-    status = run_aside(command, folder, {"GREETING": "hello"}, niceness, lambda *line: lines.append(line), wanted)
+    status = run_process(command, folder, {"GREETING": "hello"}, niceness, lambda *line: lines.append(line), may_run)
     return status, lines
 
 
-def test_it_is_listened_to_on_both_streams_line_by_line(tmp_path: Path) -> None:
+def test_both_streams_are_read_line_by_line(tmp_path: Path) -> None:
     program = "import os, sys; print(os.environ['GREETING']); print('oh', file=sys.stderr); print('end', end='')"
     status, lines = run(tmp_path, program + "; sys.exit(3)")
     assert status == 3
@@ -34,12 +34,12 @@ def test_it_is_listened_to_on_both_streams_line_by_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SCHED_IDLE is Linux's")
-def test_it_has_the_least_priority_there_is() -> None:
+def test_the_process_has_the_lowest_priority() -> None:
     program = "import os; print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_IDLE)"
     assert run(Path("/tmp"), program, niceness=19) == (0, [("out", "19 True")])  # noqa: S108
 
 
-def test_one_that_is_not_wanted_any_more_is_ended_with_all_that_it_has_started(tmp_path: Path) -> None:
+def test_a_process_that_has_to_stop_ends_with_all_of_its_children(tmp_path: Path) -> None:
     program = f"""
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -52,30 +52,30 @@ print(child.pid, flush=True)
         if line.isdecimal():
             pids.append(int(line))
 
-    with pytest.raises(Unwanted):
-        run_aside([sys.executable, "-c", program], tmp_path, {}, 0, on_line, lambda: not pids)
+    with pytest.raises(Stopped):
+        run_process([sys.executable, "-c", program], tmp_path, {}, 0, on_line, lambda: not pids)
     assert_ended(pids[0])
 
 
-def test_what_is_not_wanted_before_is_not_begun(tmp_path: Path) -> None:
-    with pytest.raises(Unwanted):
-        run(tmp_path, SLEEP, wanted=lambda: False)
+def test_a_process_that_may_not_run_is_not_started(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        run(tmp_path, SLEEP, may_run=lambda: False)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a parent's death is told by Linux alone")
-def test_it_dies_with_the_trainer_and_meanwhile_nobody_else_works_in_its_folder(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the death of a parent")
+def test_the_process_dies_with_the_trainer_and_locks_its_folder_until_then(tmp_path: Path) -> None:
     trainer = f"""
 import sys
 from pathlib import Path
-from worker.tasks.retraining.child import run_aside
+from worker.tasks.retraining.child import run_process
 command = [sys.executable, "-c", "import os; print(os.getpid(), flush=True);" + {SLEEP!r}]
-run_aside(command, Path({str(tmp_path)!r}), {{}}, 0, lambda stream, line: print(line, flush=True), lambda: True)
+run_process(command, Path({str(tmp_path)!r}), {{}}, 0, lambda stream, line: print(line, flush=True), lambda: True)
 """
     process = subprocess.Popen([sys.executable, "-c", trainer], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     with process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
-        with pytest.raises(Taken):
+        with pytest.raises(FolderBusy):
             run(tmp_path, "")
         process.send_signal(signal.SIGKILL)
     assert_ended(pid)
@@ -83,7 +83,7 @@ run_aside(command, Path({str(tmp_path)!r}), {{}}, 0, lambda stream, line: print(
 
 
 def assert_ended(pid: int) -> None:
-    """Or will be in a moment: its parent is gone, so nobody is told."""
+    """Return whether the process is gone, or a zombie whose parent is gone."""
     deadline_s = time.monotonic() + 30
     while Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
         assert time.monotonic() < deadline_s, f"{pid} lives on"

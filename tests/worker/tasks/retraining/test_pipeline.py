@@ -1,4 +1,4 @@
-"""The stages in their order and what comes of each, with a program in place of the one that trains."""
+"""The stages, their order and their outcomes, with a fake program instead of the one that trains."""
 
 import json
 import sys
@@ -18,8 +18,8 @@ from shared.contract.training_request import Parameters
 from shared.models.registry import versions
 from shared.redis import keys
 from worker.tasks.retraining import stages
-from worker.tasks.retraining.child import Unwanted
-from worker.tasks.retraining.claimed import Held
+from worker.tasks.retraining.child import Stopped
+from worker.tasks.retraining.lease import Lease
 from worker.tasks.retraining.pipeline import Outcome, Pipeline, StageFailed
 from worker.tasks.retraining.register import Register, Training
 
@@ -27,7 +27,7 @@ TRAINING = Training("t1", "cnn", Parameters(epochs=1), "ops", None)
 
 
 class Lab:
-    """A registry with cnn@1 in it, and the training t1, begun."""
+    """A registry with cnn@1, and the running training t1."""
 
     def __init__(self, client: Redis, folder: Path) -> None:
         self.client = client
@@ -39,11 +39,11 @@ class Lab:
         self.register = Register(client, "trainer", 1000, 10)
         self.attempt = self.register.begin("t1")
         self.stopping = threading.Event()
-        self.held = Held(self.register, "t1", self.attempt, self.stopping, lambda: False)
-        self.told: list[Mapping[str, Any]] = []
+        self.lease = Lease(self.register, "t1", self.attempt, self.stopping, lambda: False)
+        self.reports: list[Mapping[str, Any]] = []
 
     def run(self, training: Training = TRAINING, attempt: int = 1) -> Outcome:
-        return Pipeline(training, attempt, self.held, self.client, self.settings, self.told.append).run()
+        return Pipeline(training, attempt, self.lease, self.client, self.settings, self.reports.append).run()
 
     @property
     def aliases(self) -> dict[str, int]:
@@ -64,27 +64,33 @@ def go_wrong(monkeypatch: pytest.MonkeyPatch, **how: Any) -> None:
     monkeypatch.setenv("FAKE", json.dumps(how))
 
 
-def test_what_passes_is_published_as_the_next_version_and_the_candidate(lab: Lab) -> None:
+def test_a_version_that_passes_is_published_as_the_next_version_and_the_candidate(lab: Lab) -> None:
     outcome = lab.run()
     assert (outcome.state, outcome.fields["version"]) == ("published", "cnn@2")
     assert outcome.fields["promotion"] == "left to a person"
     assert versions(lab.models_dir, "cnn") == [1, 2]
     assert lab.aliases == {"cnn/champion": 1, "cnn/candidate": 2}
-    assert [told["stage"] for told in lab.told if len(told) == 1] == ["train", "export", "evaluate", "qa", "publish"]
-    assert {"stage": "train", "epoch": 1, "epochs": 1, "loss": 0.5} in lab.told
+    assert [report["stage"] for report in lab.reports if len(report) == 1] == [
+        "train",
+        "export",
+        "evaluate",
+        "qa",
+        "publish",
+    ]
+    assert {"stage": "train", "epoch": 1, "epochs": 1, "loss": 0.5} in lab.reports
     assert json.loads(lab.field("progress"))["loss"] == 0.5
     assert json.loads(lab.field("verdict"))["champion"] == "cnn@1"
 
 
-def test_what_the_gate_refuses_is_not_published(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_that_the_gate_refuses_is_not_published(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     go_wrong(monkeypatch, passes=False)
-    assert lab.run() == Outcome("refused", {"reason": "the gate refused it: accuracy: as told"})
+    assert lab.run() == Outcome("refused", {"reason": "the gate refused it: accuracy: as set by FAKE"})
     assert versions(lab.models_dir, "cnn") == [1]
     assert lab.aliases == {}
 
 
 @pytest.mark.parametrize("stage", ["train", "export", "evaluate", "qa", "publish"])
-def test_a_stage_that_fails_is_named_with_its_last_lines(lab: Lab, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_stage_is_reported_with_its_last_lines(lab: Lab, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     go_wrong(monkeypatch, fails=stage)
     with pytest.raises(StageFailed, match=f"^{stage}: ") as failed:
         lab.run()
@@ -93,14 +99,12 @@ def test_a_stage_that_fails_is_named_with_its_last_lines(lab: Lab, stage: str, m
     assert versions(lab.models_dir, "cnn") == [1]
 
 
-def test_a_checkpoint_that_cannot_be_gone_on_with_costs_a_new_beginning(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_damaged_checkpoint_means_training_from_the_start(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     go_wrong(monkeypatch, fails="train", only_resumed=True)
     assert lab.run(attempt=2).state == "published"
 
 
-def test_a_training_that_is_over_is_not_done_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complete_training_is_not_repeated(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.run()
     go_wrong(monkeypatch, fails="train")
     assert lab.run(attempt=2).fields["version"] == "cnn@3"
@@ -115,7 +119,7 @@ def test_a_version_that_was_published_before_an_interruption_is_not_published_tw
     assert lab.aliases == {"cnn/candidate": 2}
 
 
-def test_a_number_that_somebody_else_has_taken_meanwhile_is_given_up_for_the_next(
+def test_the_next_number_is_used_if_somebody_else_has_published_this_one(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_wrong(monkeypatch, taken="cnn@2")
@@ -123,15 +127,15 @@ def test_a_number_that_somebody_else_has_taken_meanwhile_is_given_up_for_the_nex
     assert lab.aliases == {"cnn/champion": 1, "cnn/candidate": 3}
 
 
-def test_a_cancelled_training_goes_no_further(lab: Lab) -> None:
+def test_a_cancelled_training_stops(lab: Lab) -> None:
     lab.register.cancel("t1", lab.attempt)
-    with pytest.raises(Unwanted):
+    with pytest.raises(Stopped):
         lab.run()
-    assert lab.told == []
-    assert lab.held.lost
+    assert lab.reports == []
+    assert lab.lease.lost
 
 
-def test_while_redis_is_away_it_goes_on_and_what_must_be_written_down_waits(
+def test_training_continues_during_an_outage_of_redis_and_required_records_wait(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record, failures = lab.register.record, iter([True, True, False])
@@ -142,17 +146,17 @@ def test_while_redis_is_away_it_goes_on_and_what_must_be_written_down_waits(
         return record(training_id, attempt, fields)
 
     monkeypatch.setattr(lab.register, "record", away)
-    assert lab.held.wanted(), "not to be asked is no reason to end"
-    lab.held.insist({"stage": "qa"})
+    assert lab.lease.renew(), "an outage is no reason to stop"
+    lab.lease.record({"stage": "qa"})
     assert lab.field("stage") == b"qa"
 
 
-def test_a_trainer_that_is_told_to_stop_waits_for_no_redis(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopping_trainer_does_not_wait_for_redis(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*arguments: object) -> bool:
         raise RedisConnectionError("away")
 
     monkeypatch.setattr(lab.register, "record", away)
     lab.stopping.set()
-    assert not lab.held.wanted()
-    with pytest.raises(Unwanted):
-        lab.held.insist({"stage": "qa"})
+    assert not lab.lease.renew()
+    with pytest.raises(Stopped):
+        lab.lease.record({"stage": "qa"})

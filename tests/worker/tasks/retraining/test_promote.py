@@ -29,7 +29,7 @@ def test_the_champion_is_the_alias_else_the_latest_version(client: Redis) -> Non
     assert champion_of(client, "cnn", [1, 3]) == 1
 
 
-def test_an_alias_is_set_recorded_and_told(client: Redis) -> None:
+def test_an_alias_is_set_recorded_and_published(client: Redis) -> None:
     with client.pubsub() as listener:  # type: ignore[no-untyped-call]
         listener.subscribe(keys.ALIASES_CHANNEL)
         listener.get_message(timeout=5)
@@ -45,7 +45,7 @@ def test_an_alias_is_set_recorded_and_told(client: Redis) -> None:
     assert (second["from"]["version"], second["to"]["version"]) == (2, 3)
 
 
-def test_one_that_is_to_be_new_leaves_what_is_there(client: Redis) -> None:
+def test_only_new_leaves_an_existing_alias(client: Redis) -> None:
     set_alias(client, "cnn", "champion", 1, "a", only_new=True)
     set_alias(client, "cnn", "champion", 2, "b", only_new=True)
     assert version_of(client, "cnn/champion") == 1
@@ -54,7 +54,7 @@ def test_one_that_is_to_be_new_leaves_what_is_there(client: Redis) -> None:
 
 @pytest.fixture
 def api() -> Iterator[HTTPServer]:
-    """Takes a promotion of version 2 by whoever has KEY."""
+    """A server that accepts a promotion of version 2 with KEY."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -70,7 +70,7 @@ def api() -> Iterator[HTTPServer]:
             self.wfile.write(answer)
 
         def log_message(self, *arguments: object) -> None:
-            """Not to stderr."""
+            """Log nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -84,19 +84,19 @@ def settings_of(server: HTTPServer, key: str) -> Settings:
     return Settings(trainer_api_url=f"http://127.0.0.1:{server.server_port}", trainer_api_key=key)
 
 
-def test_a_promotion_is_the_apis_and_what_it_says_against_one_is_passed_on(api: HTTPServer) -> None:
+def test_the_api_promotes_and_its_refusal_is_passed_on(api: HTTPServer) -> None:
     assert promote(settings_of(api, KEY), "cnn", 2) is None
     refused = promote(settings_of(api, KEY), "cnn", 3)
     assert refused == "the API answered 409: cnn@3 has failed the gate"
 
 
-def test_without_a_key_where_one_is_asked_for_it_is_left_to_a_person(api: HTTPServer) -> None:
+def test_a_missing_key_leaves_the_promotion_to_a_person(api: HTTPServer) -> None:
     fault = promote(settings_of(api, ""), "cnn", 2)
     assert fault == "the API requires an admin's key, and TRAINER_API_KEY is not set"
     assert promote(settings_of(api, "wrong"), "cnn", 2) == "the API answered 401: cnn@3 has failed the gate"
 
 
-def test_an_api_that_is_away_is_named() -> None:
+def test_an_unreachable_api_is_named() -> None:
     settings = Settings(trainer_api_url="http://127.0.0.1:1")
     fault = promote(settings, "cnn", 2)
     assert fault is not None

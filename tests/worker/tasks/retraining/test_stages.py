@@ -21,10 +21,10 @@ REPORT: dict[str, Any] = {
 }
 
 
-def test_the_commands_are_ones_that_python_m_training_takes() -> None:
-    wanted = Parameters(network="seed", epochs=3, batch_size=64, seed=5, augment=False, limit_images=100, floor=0.9)
+def test_python_m_training_accepts_the_commands() -> None:
+    parameters = Parameters(network="seed", epochs=3, batch_size=64, seed=5, augment=False, limit_images=100, floor=0.9)
     commands = [
-        stages.train_command(PLACE, wanted, resume=True),
+        stages.train_command(PLACE, parameters, resume=True),
         stages.train_command(PLACE, Parameters(), resume=False),
         stages.export_command(PLACE, "cnn", 2),
         stages.evaluate_command(PLACE, "cnn@2"),
@@ -41,13 +41,13 @@ def test_the_commands_are_ones_that_python_m_training_takes() -> None:
     assert (publish.models_dir, publish.force) == (Path("/models"), False)
 
 
-def test_progress_is_told_from_whatever_else_is_written() -> None:
+def test_progress_is_told_apart_from_other_lines() -> None:
     assert stages.progress_of('{"epoch": 3, "loss": 0.5}') == {"epoch": 3, "loss": 0.5}
     for line in ("Wrote build/cnn.keras", "{not json", '{"other": 1}', "[1]", ""):
         assert stages.progress_of(line) is None
 
 
-def test_a_verdict_is_what_matters_of_the_gates_report() -> None:
+def test_a_verdict_is_a_part_of_the_gates_report() -> None:
     verdict = stages.verdict_of(json.dumps(REPORT), "cnn@1")
     assert verdict is not None
     assert (verdict["passed"], verdict["champion"]) == (False, "cnn@1")
@@ -57,5 +57,5 @@ def test_a_verdict_is_what_matters_of_the_gates_report() -> None:
 
 
 @pytest.mark.parametrize("report", ["", "no json", "[]", '{"passed": true}', '{"passed": true, "checks": [1]}'])
-def test_what_is_no_report_is_no_verdict(report: str) -> None:
+def test_anything_but_a_report_has_no_verdict(report: str) -> None:
     assert stages.verdict_of(report, "none") is None

@@ -1,4 +1,4 @@
-"""A training that this trainer holds: its lease, what is written down of it, and whether it is still wanted."""
+"""The lease of a training that this trainer works on, and the records that it writes."""
 
 import logging
 import threading
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
-from worker.tasks.retraining.child import TICK_S, Unwanted
+from worker.tasks.retraining.child import TICK_S, Stopped
 from worker.tasks.retraining.register import Fields, Register
 
 logger = logging.getLogger(__name__)
 
 
-class Held:
-    """One attempt. While Redis is away the training goes on; what must be written down waits until it is back."""
+class Lease:
+    """One attempt at a training. It continues during an outage of Redis; required records wait for the end of it."""
 
     def __init__(
         self, register: Register, training_id: str, attempt: int, stopping: threading.Event, revoked: Callable[[], bool]
@@ -25,28 +25,28 @@ class Held:
         self._revoked = revoked
         self.lost = False
 
-    def wanted(self) -> bool:
-        """Renews the lease."""
-        return not self._stopping.is_set() and not self._revoked() and self.tell({})
+    def renew(self) -> bool:
+        """Renew the lease. Return False if the training has to stop."""
+        return not self._stopping.is_set() and not self._revoked() and self.try_to_record({})
 
-    def tell(self, fields: Fields) -> bool:
-        """Write down what may as well be lost. False once the training is another attempt's, or was cancelled."""
+    def try_to_record(self, fields: Fields) -> bool:
+        """Record fields that may be lost. Return False if the training is cancelled, or another attempt holds it."""
         try:
             self.lost = self.lost or not self._register.record(self._id, self._attempt, fields)
         except (RedisError, OSError) as error:
-            logger.warning("training %s goes on, but cannot say so: %s", self._id, error)
+            logger.warning("training %s continues, but its progress is not recorded: %s", self._id, error)
         return not self.lost
 
-    def insist(self, fields: Fields) -> None:
-        """Blocks until it is written down. Raises Unwanted."""
-        self._insist(lambda: self._register.record(self._id, self._attempt, fields))
+    def record(self, fields: Fields) -> None:
+        """Block until the fields are recorded. Raises Stopped."""
+        self._retry(lambda: self._register.record(self._id, self._attempt, fields))
 
     def finish(self, state: str, fields: Fields) -> None:
-        """As `insist`; final."""
-        self._insist(lambda: self._register.finish(self._id, self._attempt, state, fields))
+        """Block until the final state is recorded. Raises Stopped."""
+        self._retry(lambda: self._register.finish(self._id, self._attempt, state, fields))
 
-    def let_go(self) -> None:
-        """Cancelled if it was revoked; else any trainer may go on with it."""
+    def release(self) -> None:
+        """Cancel the training if its task was revoked, else leave it to any trainer."""
         if self.lost:
             return
         try:
@@ -57,15 +57,15 @@ class Held:
         except (RedisError, OSError) as error:
             logger.warning("training %s is due again when its lease ends: %s", self._id, error)
 
-    def _insist(self, write: Callable[[], bool]) -> None:
+    def _retry(self, write: Callable[[], bool]) -> None:
         while True:
             try:
                 self.lost = self.lost or not write()
             except (RedisError, OSError) as error:
                 logger.warning("training %s waits for Redis: %s", self._id, error)
                 if self._stopping.wait(TICK_S):
-                    raise Unwanted from None
+                    raise Stopped from None
                 continue
             if self.lost:
-                raise Unwanted
+                raise Stopped
             return
