@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fills in nginx.conf.template from the environment, makes a certificate where there is none, and becomes nginx.
+# Fills in nginx.conf.template from the environment, creates a certificate if there is none, and executes nginx.
 set -eu
 folder=$(dirname "$0")
 RUN_DIR=${RUN_DIR:-/tmp/nginx}
@@ -7,16 +7,16 @@ CERTIFICATE_DIR=${CERTIFICATE_DIR:-/certificate}
 
 HTTP_LISTEN=${HTTP_LISTEN:-8080}
 HTTPS_LISTEN=${HTTPS_LISTEN:-8443}
-API_SERVERS=${API_SERVERS:-"api:5000 resolve"} # divided by commas; `resolve` follows the name as replicas come and go
-RESOLVER=${RESOLVER:-127.0.0.11}               # Docker's own
-TRUSTED_PROXIES=${TRUSTED_PROXIES:-}           # addresses or networks of load balancers in front, divided by spaces
+API_SERVERS=${API_SERVERS:-"api:5000 resolve"} # separated by commas; `resolve` follows the name when replicas change
+RESOLVER=${RESOLVER:-127.0.0.11}               # Docker's resolver
+TRUSTED_PROXIES=${TRUSTED_PROXIES:-}           # addresses or networks of load balancers in front, separated by spaces
 
-# Of one address; a reverse proxy or an office in front of many people is one address.
+# Limits per address; a reverse proxy or an office with many people is one address.
 RATE_PER_S=${RATE_PER_S:-2000}
 BURST=${BURST:-4000}
 CONNECTIONS=${CONNECTIONS:-512}
 
-# The API's settings, by their names; whole seconds.
+# The API's settings, under their names, in whole seconds.
 MAX_IMAGE_BYTES=${MAX_IMAGE_BYTES:-1048576}
 MAX_UPLOAD_BYTES=${MAX_UPLOAD_BYTES:-1073741824}
 HEAD_TIMEOUT_S=${HEAD_TIMEOUT_S:-10}
@@ -35,7 +35,7 @@ fi
 
 mkdir -p "$RUN_DIR"
 
-# behind PATH ADDRESS PASSWORD: another program under PATH, where a password guards it.
+# behind PATH ADDRESS PASSWORD: another program under PATH, if it has a password.
 behind() {
     if [ -n "$3" ]; then
         echo "location /$1/ { set \$$1 $2; proxy_pass http://\$$1; }"

@@ -28,14 +28,14 @@ RATE_INTERVAL = "10s"  # of scrapes each second
 WARM_S = 20.0
 LOOK_BACK_S = 15.0
 DRAWN = (
-    "Do answers keep up with what comes in?",
+    "Do answers keep up with accepted images?",
     "How long does a client wait for one image?",
     "Where does the time of one image go?",
     "Are batches filling?",
     "How much is queued?",
     "How do requests end?",
-    "How many workers live?",
-    "Is what comes in like the training data?",
+    "How many workers are running?",
+    "Do inputs resemble the training data?",
 )
 
 

@@ -66,7 +66,7 @@ def test_a_body_over_its_bound_is_a_413(path: str, chunked: bool, tight: Proxy) 
         reply = http.post(path, content=content, headers={"Content-Type": "application/octet-stream"})
     assert reply.status_code == 413, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
-    assert reply.json()["detail"] == f"this body is larger than {path} takes"
+    assert reply.json()["detail"] == f"the body is larger than {path} accepts"
 
 
 @pytest.mark.slow

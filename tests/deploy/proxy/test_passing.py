@@ -110,7 +110,7 @@ def test_numbers_are_not_for_outside(path: str, echoing: Proxy) -> None:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         reply = connection.makefile("rb").read()
     assert reply.startswith(b"HTTP/1.1 404 ")
-    assert b"not to be had here" in reply
+    assert b"not available here" in reply
 
 
 @pytest.fixture(scope="module")

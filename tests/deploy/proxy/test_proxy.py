@@ -179,4 +179,4 @@ def test_with_no_api_process_left_it_says_so_in_the_apis_own_form(start_proxy: C
         reply = http.get("/status")
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
     assert reply.headers["content-type"] == "application/problem+json"
-    assert reply.json()["detail"] == "no API process can be reached"
+    assert reply.json()["detail"] == "no API process is reachable"
