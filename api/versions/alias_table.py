@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from redis.exceptions import RedisError
 
-from shared.contract.alias import CHAMPION, LATEST, Alias, decode_alias
+from shared.contract.alias import ALIAS_CODEC, CHAMPION, LATEST, Alias
 from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError, NotFound, Unavailable
 from shared.redis import keys
@@ -53,7 +53,7 @@ def decode_table(fields: Mapping[bytes, bytes]) -> Table:
     for field, data in sorted(fields.items()):
         model, _, alias = field.decode(errors="replace").partition("/")
         try:
-            table.setdefault(model, {})[alias] = decode_alias(data)
+            table.setdefault(model, {})[alias] = ALIAS_CODEC.decode(data)
         except ModelError as error:
             logger.error("%s in Redis: %s", field, error)
     return table

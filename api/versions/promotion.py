@@ -6,15 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
-import orjson
+import msgspec
 
 from api.queue.workers import Workers
-from shared.contract.alias import Alias, decode_alias, encode_alias
+from shared.contract.alias import ALIAS_CODEC, CHANGE_CODEC, CHANGES_KEPT, AliasChange, readable_alias
 from shared.contract.heartbeat import LiveWorker
-from shared.errors import ModelError, NotFound, Unavailable
+from shared.errors import NotFound, Unavailable
 from shared.redis import keys
 from shared.redis.connection import Client
 
@@ -22,24 +20,7 @@ logger = logging.getLogger(__name__)
 
 KEEP_DESIRED_S = 60  # after the wait: whoever asks again finds loaded what was loaded meanwhile
 POLL_S = 0.1
-CHANGES_KEPT = 10_000
 CHANGES_PER_READ = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """`to` is None where the alias is deleted; `by` the name of an API key; `forced` where the gate was overruled."""
-
-    model: str
-    alias: str
-    to: Alias | None
-    by: str
-    reason: str = ""
-    forced: bool = False
-
-    @property
-    def field(self) -> str:
-        return f"{self.model}/{self.alias}"
 
 
 async def prepare(client: Client, workers: Workers, refs: Iterable[str], wait_s: float, subject: str) -> None:
@@ -80,56 +61,39 @@ def unready(workers: Sequence[LiveWorker], refs: Sequence[str]) -> str:
     return "; ".join(faults)
 
 
-async def switch(client: Client, change: Change) -> dict[str, Any]:
-    """Make the change and record it, both or neither; the record.
+async def switch(client: Client, change: AliasChange) -> AliasChange:
+    """Make the change and record it in one transaction; return the record, which has what the alias meant before.
 
-    Raises NotFound where an alias is to be deleted that is not there, and redis' errors.
+    Raises NotFound if an alias that does not exist is deleted, and redis' errors.
     """
 
-    async def decide(pipeline: Client) -> dict[str, Any]:
+    async def decide(pipeline: Client) -> AliasChange:
         held = await pipeline.hget(keys.ALIASES, change.field)
-        if held is None and change.to is None:
+        if held is None and change.after is None:
             raise NotFound(f"no alias {change.alias!r} of model {change.model!r}")
-        record = {
-            "at_ms": int(time.time() * 1e3),
-            "by": change.by or None,
-            "model": change.model,
-            "alias": change.alias,
-            "from": _told(held),
-            "to": None if change.to is None else asdict(change.to),
-            "reason": change.reason,
-            "forced": change.forced,
-        }
+        record = msgspec.structs.replace(change, before=readable_alias(held))
         pipeline.multi()
-        if change.to is None:
+        if change.after is None:
             pipeline.hdel(keys.ALIASES, change.field)
         else:
-            pipeline.hset(keys.ALIASES, change.field, encode_alias(change.to))
-        pipeline.xadd(keys.CHANGES, {"c": orjson.dumps(record)}, maxlen=CHANGES_KEPT, approximate=True)
+            pipeline.hset(keys.ALIASES, change.field, ALIAS_CODEC.encode(change.after))
+        pipeline.xadd(keys.CHANGES, {"c": CHANGE_CODEC.encode(record)}, maxlen=CHANGES_KEPT, approximate=True)
         pipeline.publish(keys.ALIASES_CHANNEL, change.field)
         return record
 
-    record: dict[str, Any] = await client.transaction(decide, keys.ALIASES, value_from_callable=True)
-    logger.warning("alias changed: %s", orjson.dumps(record).decode())
+    record: AliasChange = await client.transaction(decide, keys.ALIASES, value_from_callable=True)
+    logger.warning("alias changed: %s", CHANGE_CODEC.encode(record).decode())
     return record
 
 
-def _told(held: bytes | None) -> dict[str, Any] | None:
-    """An alias as clients see it; None where there is none, or none that can be read."""
-    try:
-        return None if held is None else asdict(decode_alias(held))
-    except ModelError:
-        return None
-
-
-async def read_changes(client: Client, model: str, limit: int) -> list[dict[str, Any]]:
-    """The last changes of one model's aliases, the newest first."""
-    changes: list[dict[str, Any]] = []
+async def read_changes(client: Client, model: str, limit: int) -> list[AliasChange]:
+    """Return the last changes of one model's aliases, the newest first."""
+    changes: list[AliasChange] = []
     before = "+"
     while len(changes) < limit:
         entries = await client.xrevrange(keys.CHANGES, before, "-", count=CHANGES_PER_READ)
-        records = [orjson.loads(fields[b"c"]) for _, fields in entries]
-        changes += [record for record in records if record["model"] == model]
+        records = [CHANGE_CODEC.decode(fields[b"c"]) for _, fields in entries]
+        changes += [record for record in records if record.model == model]
         if len(entries) < CHANGES_PER_READ:
             break
         before = f"({entries[-1][0].decode()}"

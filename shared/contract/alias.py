@@ -1,78 +1,82 @@
-"""Aliases of model versions: which version a name means, and who else gets a share of its requests or a copy of them.
+"""Aliases of model versions, and the record of each change.
 
-They are kept in Redis (`keys.ALIASES`), so that every API process and worker sees a change at once. `latest` is worked
-out from the registry and never set. A name alone means its `champion`, and its latest version where there is none.
+An alias says which version a name means, which version gets a share of the requests, and which one gets copies of them.
+Aliases are kept in Redis (`keys.ALIASES`), so that every API process and worker sees a change at once. `latest` follows
+from the registry and is never set. A bare name means its `champion`, or its latest version if it has no champion.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
-import orjson
+import msgspec
 
+from shared.contract.json_codec import JsonCodec
 from shared.errors import ModelError
 
 CHAMPION = "champion"
 LATEST = "latest"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
+CHANGES_KEPT = 10_000
+
+Version = Annotated[int, msgspec.Meta(ge=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """`canary_percent` of the requests go to `canary`, the others to `version`; `shadow` is given copies of what
-    `version` has answered, and its answers are compared and counted, never returned.
+class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`canary` gets `canary_percent` of the requests, and `version` gets the rest.
+
+    `shadow` gets copies of what `version` has answered. Its answers are compared and counted, never returned.
     """
 
-    version: int
-    canary: int | None = None
-    canary_percent: float = 0.0
-    shadow: int | None = None
+    version: Version
+    canary: Version | None = None
+    canary_percent: Annotated[float, msgspec.Meta(ge=0, le=100)] = 0.0
+    shadow: Version | None = None
+
+    def __post_init__(self) -> None:
+        if self.canary is None and self.canary_percent:
+            raise ValueError(f"canary_percent is {self.canary_percent!r}, but no canary is named")
 
     @property
     def versions(self) -> frozenset[int]:
-        """All that workers must have loaded for it."""
+        """Return every version that workers must have loaded for this alias."""
         return frozenset(number for number in (self.version, self.canary, self.shadow) if number is not None)
 
     def choose(self, draw: float) -> int:
-        """The version of one request; `draw` is uniform in [0, 1)."""
+        """Return the version for one request. `draw` is uniform in [0, 1)."""
         if self.canary is not None and draw * 100 < self.canary_percent:
             return self.canary
         return self.version
 
 
-def encode_alias(alias: Alias) -> bytes:
-    """JSON, as `decode_alias` reads it and as clients see it."""
-    return orjson.dumps(alias)
+class AliasChange(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
+    """One change: who made `alias` of `model` mean `after`, and what it meant `before`.
+
+    `after` is None if the alias was deleted, and `by` is None without API keys. `at_ms` is unix time. `forced` is set
+    if the quality gate was overruled.
+    """
+
+    at_ms: int
+    by: str | None
+    model: str
+    alias: str
+    before: Alias | None = None
+    after: Alias | None
+    reason: str = ""
+    forced: bool = False
+
+    @property
+    def field(self) -> str:
+        """Return the field of the alias in the hash `keys.ALIASES`."""
+        return f"{self.model}/{self.alias}"
 
 
-def decode_alias(data: bytes) -> Alias:
-    """Raises ModelError for what `encode_alias` would not write."""
+ALIAS_CODEC = JsonCodec(Alias, "an alias", ModelError)
+CHANGE_CODEC = JsonCodec(AliasChange, "a change of an alias")
+
+
+def readable_alias(data: bytes | None) -> Alias | None:
+    """Return the alias, or None if there is none or it cannot be read."""
     try:
-        fields: Any = orjson.loads(data)
-        return make_alias(**fields)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"not an alias: {error}") from None
-
-
-def make_alias(version: object, canary: object = None, canary_percent: object = 0.0, shadow: object = None) -> Alias:
-    """Raises ValueError, naming the field and what was expected of it."""
-    if (
-        not isinstance(canary_percent, int | float)
-        or isinstance(canary_percent, bool)
-        or not 0 <= canary_percent <= 100
-    ):
-        raise ValueError(f"canary_percent is {canary_percent!r}, expected 0 to 100")
-    if canary is None and canary_percent:
-        raise ValueError(f"canary_percent is {canary_percent!r}, but no canary is named")
-    return Alias(
-        _version("version", version),
-        None if canary is None else _version("canary", canary),
-        float(canary_percent),
-        None if shadow is None else _version("shadow", shadow),
-    )
-
-
-def _version(field: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{field} is {value!r}, expected the number of a version")
-    return value
+        return None if data is None else ALIAS_CODEC.decode(data)
+    except ModelError:
+        return None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.contract.alias import Alias, encode_alias
+from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.contract.drift_histograms import histograms, shares
 from shared.data.dataset import Split
 from shared.redis import keys
@@ -95,7 +95,7 @@ def test_a_wanted_version_is_loaded_while_requests_go_on_and_goes_when_nobody_ne
 
 def test_a_version_that_an_alias_names_stays_and_one_that_no_alias_names_goes(living: System, models_dir: Path) -> None:
     publish(models_dir, "aged@1", "aged@2", "aged@3")
-    living.redis.hset(keys.ALIASES, "aged/candidate", encode_alias(Alias(1)))
+    living.redis.hset(keys.ALIASES, "aged/candidate", ALIAS_CODEC.encode(Alias(1)))
     want(living, "aged@2", "aged@3")
     wait_until_loaded(living, "aged@1", "aged@2", "aged@3")
     want(living)
@@ -175,7 +175,7 @@ def test_drift_shows_when_what_comes_in_is_another_than_was_trained_on(
 
 def test_a_shadow_is_given_what_was_answered_and_only_counted(living: System, models_dir: Path) -> None:
     serve(living, models_dir, "shadowed@1", "shadowed@2")
-    living.redis.hset(keys.ALIASES, "shadowed/champion", encode_alias(Alias(1, shadow=2)))
+    living.redis.hset(keys.ALIASES, "shadowed/champion", ALIAS_CODEC.encode(Alias(1, shadow=2)))
     living.redis.publish(keys.ALIASES_CHANNEL, "shadowed/champion")
     wait_until_loaded(living, "shadowed@1", "shadowed@2")
     assert living.http.get("/mnist/classify/5", params={"model": "shadowed"}).json()["model"] == "shadowed@1"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
 
-from shared.contract.alias import CHAMPION, Alias, decode_alias
+from shared.contract.alias import ALIAS_CODEC, CHAMPION, Alias
 from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.redis import keys
@@ -61,7 +61,7 @@ def read_desired(client: Client, now_s: float) -> DesiredVersions:
     aliases: dict[str, Alias] = {}
     for key, value in stored.items():
         try:
-            aliases[key.decode()] = decode_alias(value)
+            aliases[key.decode()] = ALIAS_CODEC.decode(value)
         except ModelError as error:
             logger.error("alias %r: %s", key, error)
     return DesiredVersions(aliases, frozenset(ref.decode() for ref in requested))

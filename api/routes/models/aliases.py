@@ -2,10 +2,9 @@
 
 import asyncio
 import reprlib
-from dataclasses import dataclass
-from typing import Any
+import time
 
-import orjson
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,25 +14,27 @@ from api.http.responses import Json
 from api.routes.classify import read_body
 from api.routes.models.versions import model_of, no_version
 from api.state import State, state_of
-from api.versions.promotion import Change, prepare, switch
+from api.versions.promotion import prepare, switch
 from api.versions.quality import objection, read_quality
-from shared.contract.alias import CHAMPION, LATEST, NAME, Alias, make_alias
+from shared.config.api_keys import ApiKey
+from shared.contract.alias import CHAMPION, LATEST, NAME, Alias, AliasChange
 from shared.contract.model_ref import ModelRef
 from shared.errors import BadParameter, BadRequest, Conflict, ModelError, NotFound
 
 MAX_BYTES = 4096
 MAX_REASON_CHARS = 500
 MAX_ALIASES = 64  # of one model
-FIELDS = ("version", "canary", "canary_percent", "shadow", "reason", "force")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class AliasRequest(Alias, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of a POST."""
 
-    alias: Alias
-    reason: str
-    force: bool
+    reason: str = ""
+    force: bool = False
+
+    @property
+    def alias(self) -> Alias:
+        return Alias(self.version, self.canary, self.canary_percent, self.shadow)
 
 
 async def set_alias(request: Request) -> Response:
@@ -44,7 +45,7 @@ async def set_alias(request: Request) -> Response:
     caller = caller_of(request)
     require_admin(caller)
     state, name, alias = state_of(request), model_of(request), _alias_of(request)
-    asked = parse_asked(await read_body(request.receive, MAX_BYTES, "a change of an alias"))
+    asked = parse_request(await read_body(request.receive, MAX_BYTES, "a change of an alias"))
     wait_s = _wait_s(request, state)
     aliases = state.aliases.of(name)
     if alias not in aliases and len(aliases) >= MAX_ALIASES:
@@ -54,10 +55,7 @@ async def set_alias(request: Request) -> Response:
         raise Conflict(f"{'; '.join(objections)}. To overrule the gate takes `force` true and a `reason`")
     refs = {str(ModelRef(name, version)) for version in asked.alias.versions}
     await prepare(state.client, state.workers, refs, wait_s, f"{name}/{alias}")
-    change = Change(
-        model=name, alias=alias, to=asked.alias, by=caller.name, reason=asked.reason, forced=bool(objections)
-    )
-    return await _switched(state, change)
+    return await _switched(state, caller, name, alias, asked.alias, asked.reason, forced=bool(objections))
 
 
 async def delete_alias(request: Request) -> Response:
@@ -72,32 +70,23 @@ async def delete_alias(request: Request) -> Response:
     versions = state.catalog.versions(name)
     if alias == CHAMPION and versions:
         await prepare(state.client, state.workers, {str(ModelRef(name, versions[-1]))}, wait_s, f"{name}/{alias}")
-    return await _switched(state, Change(model=name, alias=alias, to=None, by=caller.name, reason=reason))
+    return await _switched(state, caller, name, alias, None, reason)
 
 
-def parse_asked(body: bytes) -> Asked:
-    """Raises BadRequest for what is no JSON, BadParameter for a field that cannot be used."""
+def parse_request(body: bytes) -> AliasRequest:
+    """Raises BadRequest for a body that is not JSON, BadParameter for a field that cannot be used."""
     try:
-        asked: Any = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        asked = msgspec.json.decode(body, type=AliasRequest)
+    except msgspec.ValidationError as error:
+        raise BadParameter(f'expected an alias like {{"version": 3}}: {error}') from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"not JSON: {error}") from None
-    if not isinstance(asked, dict) or "version" not in asked:
-        raise BadParameter('expected {"version": 3} and what else there is: ' + ", ".join(FIELDS[1:]))
-    unknown = [field for field in asked if field not in FIELDS]
-    if unknown:
-        raise BadParameter(f"{reprlib.repr(unknown[0])} is not known; expected {', '.join(FIELDS)}")
-    reason, force = asked.pop("reason", ""), asked.pop("force", False)
-    if not isinstance(force, bool):
-        raise BadParameter(f"force is {reprlib.repr(force)}, expected true or false")
-    try:
-        return Asked(make_alias(**asked), check_reason(reason), force)
-    except ValueError as error:
-        raise BadParameter(str(error)) from None
+    return msgspec.structs.replace(asked, reason=check_reason(asked.reason))
 
 
-def check_reason(reason: object) -> str:
+def check_reason(reason: str) -> str:
     """Raises BadParameter."""
-    if not isinstance(reason, str) or len(reason) > MAX_REASON_CHARS or not reason.isprintable():
+    if len(reason) > MAX_REASON_CHARS or not reason.isprintable():
         raise BadParameter(
             f"reason is {reprlib.repr(reason)}, expected a line of at most {MAX_REASON_CHARS} characters"
         )
@@ -131,7 +120,13 @@ def _objections(state: State, name: str, alias: str, means: Alias) -> list[str]:
     return [reason for reason in found if reason is not None]
 
 
-async def _switched(state: State, change: Change) -> Response:
+async def _switched(
+    state: State, caller: ApiKey, name: str, alias: str, after: Alias | None, reason: str, *, forced: bool = False
+) -> Response:
+    now_ms = int(time.time() * 1e3)
+    change = AliasChange(
+        at_ms=now_ms, by=caller.name or None, model=name, alias=alias, after=after, reason=reason, forced=forced
+    )
     record = await switch(state.client, change)
     await state.aliases.try_to_read()  # this process has it before its client
     return Json(record)

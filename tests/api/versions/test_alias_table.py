@@ -10,7 +10,7 @@ import redis
 
 from api.versions.alias_table import Aliases, choose_version, decode_table, needs_aliases
 from shared.config.settings import Settings
-from shared.contract.alias import Alias, encode_alias
+from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.contract.model_ref import ModelRef
 from shared.errors import NotFound, Unavailable
 from shared.redis import keys
@@ -85,7 +85,11 @@ def test_a_version_can_be_asked_for_without_any_alias(ref: str, needed: bool) ->
 
 
 def test_a_table_has_what_is_an_alias_and_says_what_is_not(caplog: pytest.LogCaptureFixture) -> None:
-    fields = {b"cnn/champion": encode_alias(Alias(1)), b"cnn/broken": b"{", b"small/a": encode_alias(Alias(2))}
+    fields = {
+        b"cnn/champion": ALIAS_CODEC.encode(Alias(1)),
+        b"cnn/broken": b"{",
+        b"small/a": ALIAS_CODEC.encode(Alias(2)),
+    }
     assert decode_table(fields) == {"cnn": {"champion": Alias(1)}, "small": {"a": Alias(2)}}
     assert "cnn/broken" in caplog.text
 
@@ -103,7 +107,7 @@ def test_a_table_is_read_from_redis_and_kept_while_redis_is_away(
         aliases = Aliases(here, asyncio.Event())
         await aliases.try_to_read()
         assert aliases.of("cnn") == {}
-        client.hset(keys.ALIASES, "cnn/champion", encode_alias(Alias(1)))
+        client.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(1)))
         await aliases.read()
         assert aliases.of("cnn") == {"champion": Alias(1)}
         await here.aclose()

@@ -1,6 +1,9 @@
+import re
+
+import msgspec
 import pytest
 
-from shared.contract.alias import NAME, Alias, decode_alias, encode_alias, make_alias
+from shared.contract.alias import ALIAS_CODEC, CHANGE_CODEC, NAME, Alias, AliasChange, readable_alias
 from shared.errors import ModelError
 
 
@@ -16,7 +19,7 @@ def test_other_names_are_none(name: str) -> None:
 
 @pytest.mark.parametrize("alias", [Alias(1), Alias(3, canary=4, canary_percent=5.0, shadow=2)])
 def test_an_alias_is_read_as_it_was_written(alias: Alias) -> None:
-    assert decode_alias(encode_alias(alias)) == alias
+    assert ALIAS_CODEC.decode(ALIAS_CODEC.encode(alias)) == alias
 
 
 @pytest.mark.parametrize(
@@ -24,28 +27,43 @@ def test_an_alias_is_read_as_it_was_written(alias: Alias) -> None:
 )
 def test_anything_else_is_no_alias(data: bytes) -> None:
     with pytest.raises(ModelError, match="not an alias"):
-        decode_alias(data)
+        ALIAS_CODEC.decode(data)
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"version": 0}, "version is 0"),
-        ({"version": True}, "version is True"),
-        ({"version": 1.0}, "version is 1.0"),
-        ({"version": None}, "version is None"),
-        ({"version": 1, "canary": "2"}, "canary is '2'"),
-        ({"version": 1, "shadow": -1}, "shadow is -1"),
-        ({"version": 1, "canary": 2, "canary_percent": 100.1}, "canary_percent is 100.1, expected 0 to 100"),
-        ({"version": 1, "canary": 2, "canary_percent": -1}, "canary_percent is -1"),
-        ({"version": 1, "canary": 2, "canary_percent": True}, "canary_percent is True"),
-        ({"version": 1, "canary": 2, "canary_percent": float("nan")}, "canary_percent is nan"),
+        ({"version": 0}, "`int` >= 1 - at `$.version`"),
+        ({"version": True}, "got `bool` - at `$.version`"),
+        ({"version": 1.0}, "got `float` - at `$.version`"),
+        ({"version": None}, "got `null` - at `$.version`"),
+        ({"version": 1, "canary": "2"}, "got `str` - at `$.canary`"),
+        ({"version": 1, "shadow": -1}, "`int` >= 1 - at `$.shadow`"),
+        ({"version": 1, "canary": 2, "canary_percent": 100.1}, "`float` <= 100.0 - at `$.canary_percent`"),
+        ({"version": 1, "canary": 2, "canary_percent": -1}, "`float` >= 0.0 - at `$.canary_percent`"),
+        ({"version": 1, "canary": 2, "canary_percent": True}, "got `bool` - at `$.canary_percent`"),
+        ({"version": 1, "canary": 2, "canary_percent": float("nan")}, "got `null` - at `$.canary_percent`"),
         ({"version": 1, "canary_percent": 5}, "no canary is named"),
     ],
 )
 def test_a_field_that_cannot_be_used_is_named(fields: dict[str, object], reason: str) -> None:
-    with pytest.raises(ValueError, match=reason):
-        make_alias(**fields)
+    with pytest.raises(ModelError, match="not an alias: .*" + re.escape(reason)):
+        ALIAS_CODEC.decode(msgspec.json.encode(fields))
+
+
+def test_a_change_says_what_the_alias_meant_before() -> None:
+    change = AliasChange(at_ms=5, by=None, model="cnn", alias="champion", before=None, after=Alias(2))
+    data = CHANGE_CODEC.encode(change)
+    assert data == (
+        b'{"at_ms":5,"by":null,"model":"cnn","alias":"champion","from":null,'
+        b'"to":{"version":2,"canary":null,"canary_percent":0.0,"shadow":null},"reason":"","forced":false}'
+    )
+    assert CHANGE_CODEC.decode(data) == change
+
+
+def test_an_alias_that_cannot_be_read_is_none() -> None:
+    assert readable_alias(b"garbage") is None
+    assert readable_alias(ALIAS_CODEC.encode(Alias(3))) == Alias(3)
 
 
 def test_everything_that_it_names_is_to_be_loaded() -> None:

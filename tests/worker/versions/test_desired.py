@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.config.settings import Settings
-from shared.contract.alias import Alias, encode_alias
+from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.redis import keys
 from shared.redis.connection import Client, worker_client
 from worker.versions.desired import DesiredVersions, Listener, read_desired
@@ -16,7 +16,7 @@ LONG_S = 30
 
 
 def test_aliases_and_what_is_wanted_now_are_read(client: Client) -> None:
-    client.hset(keys.ALIASES, "cnn/champion", encode_alias(Alias(2, shadow=3)))
+    client.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(2, shadow=3)))
     client.zadd(keys.DESIRED, {"cnn@4": 1000.0, "cnn@5": 2000.0})
     desired = read_desired(client, now_s=1500.0)
     assert desired == DesiredVersions({"cnn/champion": Alias(2, shadow=3)}, frozenset({"cnn@5"}))
@@ -25,7 +25,7 @@ def test_aliases_and_what_is_wanted_now_are_read(client: Client) -> None:
 
 
 def test_an_alias_that_cannot_be_read_counts_as_none(client: Client) -> None:
-    client.hset(keys.ALIASES, mapping={"cnn/champion": b"garbage", "cnn/candidate": encode_alias(Alias(7))})
+    client.hset(keys.ALIASES, mapping={"cnn/champion": b"garbage", "cnn/candidate": ALIAS_CODEC.encode(Alias(7))})
     assert read_desired(client, 0).aliases == {"cnn/candidate": Alias(7)}
 
 
@@ -67,7 +67,7 @@ def listening(client: Client, scratch_url: str) -> Iterator["queue.Queue[Desired
 
 def test_a_change_is_heard_of_whether_it_is_published_or_not(client: Client, scratch_url: str) -> None:
     with listening(client, scratch_url) as heard:
-        client.hset(keys.ALIASES, "cnn/champion", encode_alias(Alias(2)))
+        client.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(2)))
         client.publish(keys.ALIASES_CHANNEL, "cnn/champion")
         assert heard.get(timeout=LONG_S).named == {"cnn@2"}
         client.zadd(keys.DESIRED, {"cnn@3": 1e12})

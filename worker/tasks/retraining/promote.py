@@ -2,17 +2,14 @@
 
 import time
 
-import orjson
-
 from mnistified import Client as ApiClient
 from mnistified import ServiceError, Unreachable
 from shared.config.settings import Settings
-from shared.contract.alias import CHAMPION, Alias, decode_alias, encode_alias
+from shared.contract.alias import ALIAS_CODEC, CHAMPION, CHANGE_CODEC, CHANGES_KEPT, Alias, AliasChange, readable_alias
 from shared.redis import keys
 from shared.redis.connection import Client
 
 CANDIDATE = "candidate"
-CHANGES_KEPT = 10_000
 PROMOTE_TIMEOUT_S = 90.0  # workers load and warm the version before the API answers
 
 
@@ -20,7 +17,7 @@ def champion_of(client: Client, model: str, versions: list[int]) -> int | None:
     """Return the version that the name alone means: its champion, else its latest version, else None."""
     data = client.hget(keys.ALIASES, f"{model}/{CHAMPION}")
     if data is not None:
-        return decode_alias(data).version
+        return ALIAS_CODEC.decode(data).version
     return versions[-1] if versions else None
 
 
@@ -29,27 +26,19 @@ def set_alias(client: Client, model: str, alias: str, version: int, by: str, *, 
 
     With `only_new`, an existing alias stays as it is.
     """
-    name = f"{model}/{alias}"
-    to = Alias(version)
 
     def decide(pipeline: Client) -> None:
-        previous = pipeline.hget(keys.ALIASES, name)
+        previous = pipeline.hget(keys.ALIASES, f"{model}/{alias}")
         if previous is not None and only_new:
             return
-        change = {
-            "at_ms": int(time.time() * 1e3),
-            "by": by,
-            "model": model,
-            "alias": alias,
-            "from": None if previous is None else orjson.loads(previous),
-            "to": to,
-            "reason": "",
-            "forced": False,
-        }
+        now_ms = int(time.time() * 1e3)
+        change = AliasChange(
+            at_ms=now_ms, by=by, model=model, alias=alias, before=readable_alias(previous), after=Alias(version)
+        )
         pipeline.multi()
-        pipeline.hset(keys.ALIASES, name, encode_alias(to))
-        pipeline.xadd(keys.CHANGES, {"c": orjson.dumps(change)}, maxlen=CHANGES_KEPT, approximate=True)
-        pipeline.publish(keys.ALIASES_CHANNEL, name)
+        pipeline.hset(keys.ALIASES, change.field, ALIAS_CODEC.encode(Alias(version)))
+        pipeline.xadd(keys.CHANGES, {"c": CHANGE_CODEC.encode(change)}, maxlen=CHANGES_KEPT, approximate=True)
+        pipeline.publish(keys.ALIASES_CHANNEL, change.field)
 
     client.transaction(decide, keys.ALIASES)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from shared.contract.alias import Alias, encode_alias
+from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.redis import keys
 from tests.support.registries import FAILURE, copy_version
 from tests.support.system import RedisServer, System, running
@@ -29,7 +29,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
     """An API that has heard of an alias."""
     with running(redis_server.new_url(), 0, {"MODELS_DIR": str(models_dir)}) as system:
-        system.redis.hset(keys.ALIASES, "cnn/champion", encode_alias(Alias(1, canary=2, canary_percent=5)))
+        system.redis.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(1, canary=2, canary_percent=5)))
         system.redis.publish(keys.ALIASES_CHANNEL, "cnn/champion")
         while system.http.get("/models/cnn").json()["serves"] != "cnn@1":
             pass
@@ -140,7 +140,7 @@ def test_a_version_that_appears_is_found(api: System, models_dir: Path) -> None:
 
 
 def test_a_champion_whose_version_has_gone_is_still_told(api: System) -> None:
-    api.redis.hset(keys.ALIASES, "gone/champion", encode_alias(Alias(7)))
+    api.redis.hset(keys.ALIASES, "gone/champion", ALIAS_CODEC.encode(Alias(7)))
     api.redis.publish(keys.ALIASES_CHANNEL, "gone/champion")
     while api.http.get("/models/gone").status_code == 404:
         pass

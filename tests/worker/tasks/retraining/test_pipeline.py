@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.config.settings import Settings
-from shared.contract.alias import decode_alias
+from shared.contract.alias import ALIAS_CODEC
 from shared.contract.training_request import Parameters
 from shared.models.registry import versions
 from shared.redis import keys
@@ -48,7 +48,7 @@ class Lab:
     @property
     def aliases(self) -> dict[str, int]:
         table: dict[Any, Any] = self.client.hgetall(keys.ALIASES)
-        return {name.decode(): decode_alias(data).version for name, data in table.items()}
+        return {name.decode(): ALIAS_CODEC.decode(data).version for name, data in table.items()}
 
     def field(self, name: str) -> Any:
         return self.client.hget(keys.training("t1"), name)

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from shared.config.settings import Settings
-from shared.contract.alias import Alias, decode_alias, encode_alias
+from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.redis import keys
 from worker.tasks.retraining.promote import champion_of, promote, set_alias
 
@@ -19,13 +19,13 @@ KEY = "the-key-of-ops"
 
 def version_of(client: Redis, name: str) -> int | None:
     data: Any = client.hget(keys.ALIASES, name)
-    return None if data is None else decode_alias(data).version
+    return None if data is None else ALIAS_CODEC.decode(data).version
 
 
 def test_the_champion_is_the_alias_else_the_latest_version(client: Redis) -> None:
     assert champion_of(client, "cnn", []) is None
     assert champion_of(client, "cnn", [1, 3]) == 3
-    client.hset(keys.ALIASES, "cnn/champion", encode_alias(Alias(1)))
+    client.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(1)))
     assert champion_of(client, "cnn", [1, 3]) == 1
 
 
