@@ -1,4 +1,4 @@
-"""Client of MNISTified: classify an image, or a folder of a hundred thousand, at a service somewhere."""
+"""The client of MNISTified: classify single images, or folders of many thousand, with a remote service."""
 
 from mnistified.asynchronous import AsyncClient, AsyncJob
 from mnistified.client import Client, Job

@@ -1,24 +1,24 @@
-"""`mnistified`, or `python -m mnistified`: see docs/command-line.md."""
+"""The command line `mnistified`, or `python -m mnistified`: see docs/command-line.md."""
 
 import argparse
 import os
 import sys
 
 from mnistified.client import Client
-from mnistified.commands.exits import INTERRUPTED, PIPE_CLOSED, USAGE, exit_code_of
+from mnistified.commands.exit_codes import INTERRUPTED, PIPE_CLOSED, USAGE, exit_code_of
 from mnistified.commands.parser import parse
 from mnistified.errors import MnistifiedError
 
 
-def main(words: list[str] | None = None) -> int:
-    """The exit code."""
-    arguments = parse(words)
+def main(argv: list[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    arguments = parse(argv)
     try:
         return _run(arguments)
     except MnistifiedError as error:
         return _fail(str(error), exit_code_of(error))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discards output that is not flushed yet
         return PIPE_CLOSED
     except (ValueError, OSError) as error:
         return _fail(str(error), USAGE)
@@ -28,7 +28,7 @@ def main(words: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     exit_code: int
-    if "run_alone" in arguments:  # asks no service
+    if "run_alone" in arguments:  # needs no service
         exit_code = arguments.run_alone(arguments)
         return exit_code
     with Client(arguments.url, timeout_s=arguments.timeout, retries=arguments.retries) as client:

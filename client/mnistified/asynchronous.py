@@ -1,4 +1,4 @@
-"""The client for programs with an event loop, asyncio's or trio's: `mnistified.client` with `await`."""
+"""The asynchronous client, for asyncio and trio: `mnistified.client` with `await`."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """`Client`, for an event loop; files are read in threads. Close it, or use it in an `async with`."""
+    """The asynchronous version of `Client`. It reads files in threads. Close it, or use it with `async with`."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class AsyncClient:
         await self.close()
 
     async def _run(self, exchange: Exchange[T]) -> T:
-        """Do what the exchange yields until it returns."""
+        """Carry out the steps that the exchange yields, and return its result."""
         try:
             step = next(exchange)
             while True:
@@ -123,13 +123,13 @@ class AsyncClient:
         if isinstance(step, Pause):
             await anyio.sleep(step.seconds)
             return None
-        content = _in_threads(step.body.pieces()) if step.body else None
+        content = _in_threads(step.body.chunks()) if step.body else None
         reply = await self._http.request(content=content, **self._options.request_options(step))
         return Reply(reply.status_code, reply.headers, reply.content)
 
 
 class AsyncJob:
-    """`Job`, for an event loop."""
+    """The asynchronous version of `Job`."""
 
     def __init__(self, client: AsyncClient, state: JobState) -> None:
         self._client = client
@@ -145,7 +145,7 @@ class AsyncJob:
         return self
 
     async def wait(self, timeout_s: float | None = None) -> JobState:
-        """Until the job is final. Raises TimeoutError after `timeout_s`; the job goes on."""
+        """See `Job.wait`."""
         self.state = await self._client._run(calls.wait_for_job(self.id, timeout_s, self._client._options.retries))
         return self.state
 
@@ -167,7 +167,7 @@ class AsyncJob:
         return self.state._repr_html_()
 
 
-async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """A piece at a time: each may take a read from disk."""
-    while (piece := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
-        yield piece
+async def _in_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the chunks, each of which is produced in a thread because it may be read from disk."""
+    while (chunk := await anyio.to_thread.run_sync(next, chunks, None)) is not None:
+        yield chunk

@@ -1,4 +1,4 @@
-"""The client for ordinary programs: every method blocks until there is an answer."""
+"""The synchronous client: every method blocks until there is an answer."""
 
 import time
 import uuid
@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 
 class Client:
-    """One pool of connections to one service; threads may share it. Close it, or use it in a `with`.
+    """A pool of connections to a service. Threads can share it. Close it, or use it with `with`.
 
-    `url` and `key` come from MNISTIFIED_URL and MNISTIFIED_KEY where they are not given. An answer is waited for up to
-    `timeout_s`; what failed for a moment (connections, 429, 503) is tried again up to `retries` times, each time
-    after a longer pause, never sooner than `Retry-After` says. `headers` are sent with every request; `trust_env=False`
+    `url` and `key` default to the variables MNISTIFIED_URL and MNISTIFIED_KEY. A request waits for its answer for
+    `timeout_s`. Failed connections and the statuses 429 and 503 are retried up to `retries` times. Each pause is longer
+    than the last one, and at least as long as `Retry-After`. `headers` are sent with every request. `trust_env=False`
     ignores HTTP_PROXY and the other proxy variables of the environment. Every method raises MnistifiedError.
     """
 
@@ -45,17 +45,17 @@ class Client:
 
     @property
     def key(self) -> str:
-        """A secret."""
+        """The API key, which is a secret."""
         return self._options.key
 
     def classify(
         self, image: Picture, *, model: str | None = None, timeout_s: float | None = None, fit: bool = False
     ) -> Result:
-        """`image`: uint8[28,28], a Pillow image, a path, an image file's bytes, or it opened in binary mode.
+        """Classify an image: uint8[28,28], a Pillow image, a path, the bytes of a file, or an open binary file.
 
-        `model`: a name, or `name@version`; an answer after `timeout_s` is of no use, and the service drops the image.
-        `fit` takes a picture of a digit of any size, also uint8[H,W], and has the service make of it what MNIST would.
-        Raises TypeError, ValueError or OSError for what is no image, before anything is sent.
+        `model` is a name or `name@version`. The service drops the image if it has no answer within `timeout_s`. With
+        `fit`, the image may have any size, e.g. uint8[H,W], and the service converts it to the format of MNIST. Raises
+        TypeError, ValueError or OSError for an invalid image, before anything is sent.
         """
         content = image_file(image, any_size=fit)
         return self._run(calls.classify(content, query_of(model, timeout_s, fit=fit), self._options.retries))
@@ -69,14 +69,14 @@ class Client:
         fit: bool = False,
         idempotency_key: str | None = None,
     ) -> "Job":
-        """Returns once all images are stored at the service, however often it took.
+        """Upload images as a job. Blocks until the service has stored all of them.
 
-        `images`: uint8[N,28,28] (also [N,28,28,1], [N,784]), a folder, the path of a zip, tar, `.npy`, IDX or NDJSON
-        file, one that is open, or any iterable of what `classify` takes. Everything streams from where it is; what can
-        be read but once is put into a temporary file. What has no result `timeout_s` after the upload began expires.
-        `fit` as in `classify`; then an array may be uint8[N,H,W].
-        The same `idempotency_key` with the same images is the same job; without one, each call makes a job of its own.
-        Raises TypeError, ValueError or OSError for what are no images.
+        `images` are uint8[N,28,28] (or [N,28,28,1], [N,784]), a folder, a zip, tar, `.npy`, IDX or NDJSON file as a
+        path or opened, or an iterable of images as in `classify`. Images are streamed, and never all in memory. Sources
+        that can be read only once are copied to a temporary file. Images without a result `timeout_s` after the start
+        of the upload expire. With `fit`, images may have any size, e.g. uint8[N,H,W]. The same `idempotency_key` with
+        the same images gives the same job; by default, every call creates a new job. Raises TypeError, ValueError or
+        OSError for invalid images.
         """
         body = body_of(images, any_size=fit)
         return self.submit_body(body, model=model, timeout_s=timeout_s, fit=fit, idempotency_key=idempotency_key)
@@ -90,17 +90,17 @@ class Client:
         fit: bool = False,
         idempotency_key: str | None = None,
     ) -> "Job":
-        """A body that is made already: see `submit`."""
+        """Upload a prepared body as a job: see `submit`."""
         idempotency_key = idempotency_key or str(uuid.uuid4())
         query = query_of(model, timeout_s, fit=fit)
         return Job(self, self._run(calls.submit(body, query, idempotency_key, self._options.retries)))
 
     def job(self, job_id: str) -> "Job":
-        """One that was submitted before, by whomever this key lets see it."""
+        """Return an earlier job that the API key has access to."""
         return Job(self, self._run(calls.read_job(job_id, 0, self._options.retries)))
 
     def models(self) -> dict[str, Any]:
-        """What the service says of each model, by name."""
+        """Return the service's description of each model, by name."""
         return self._run(calls.get_models(self._options.retries))
 
     def set_alias(
@@ -132,7 +132,7 @@ class Client:
         return self._run(calls.get_json("/status", self._options.retries))
 
     def test_image(self, index: int) -> tuple[bytes, int, str]:
-        """(PNG file, label, name of the dataset) of a test image of the service's."""
+        """Return a test image of the service as (PNG file, label, name of the dataset)."""
         return self._run(calls.get_test_image(index, self._options.retries))
 
     def close(self) -> None:
@@ -147,7 +147,7 @@ class Client:
         self.close()
 
     def _run(self, exchange: Exchange[T]) -> T:
-        """Do what the exchange yields until it returns."""
+        """Carry out the steps that the exchange yields, and return its result."""
         try:
             step = next(exchange)
             while True:
@@ -165,13 +165,13 @@ class Client:
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return None
-        content = step.body.pieces() if step.body else None
+        content = step.body.chunks() if step.body else None
         reply = self._http.request(content=content, **self._options.request_options(step))
         return Reply(reply.status_code, reply.headers, reply.content)
 
 
 class Job:
-    """`state` is what was last heard of it."""
+    """A job at the service. `state` is its last known state."""
 
     def __init__(self, client: Client, state: JobState) -> None:
         self._client = client
@@ -182,30 +182,30 @@ class Job:
         return self.state.id
 
     def refresh(self, wait_s: float = 0.0) -> "Job":
-        """Ask for its state; with `wait_s`, blocks until it is final or the time is up. Returns the job itself."""
+        """Update `state` and return the job. With `wait_s`, block until the job is final or the time is up."""
         self.state = self._client._run(calls.read_job(self.id, wait_s, self._client._options.retries))
         return self
 
     def wait(self, timeout_s: float | None = None) -> JobState:
-        """Blocks until the job is final. Raises TimeoutError after `timeout_s`; the job goes on."""
+        """Block until the job is final. Raises TimeoutError after `timeout_s`, while the job continues."""
         self.state = self._client._run(calls.wait_for_job(self.id, timeout_s, self._client._options.retries))
         return self.state
 
     def cancel(self) -> JobState:
-        """What is queued is dropped, what is finished stays."""
+        """Drop the images that are still queued. Finished images keep their results."""
         self.state = self._client._run(calls.cancel(self.id, self._client._options.retries))
         return self.state
 
     def items(self, start: int = 0) -> Iterator[Item]:
-        """From item `start` to the last, in input order, each as soon as it and all before it are final.
+        """Yield the items from `start` on, in input order, each as soon as it and all earlier items are final.
 
-        Blocks between them. To go on after an error, call it again with the number of the next item.
+        Blocks between items. To continue after an error, call it again with the number of the next item.
         """
         for page in self.pages(start):
             yield from page
 
     def pages(self, start: int = 0) -> Iterator[list[Item]]:
-        """`items`, in lists as they come from the service; an empty one while there is nothing new."""
+        """Yield the items in lists as the service returns them. A list is empty while there are no new items."""
         pages = calls.Pages(self.id, start, self._client._options.retries)
         while not pages.ended:
             yield self._client._run(pages.next_page())

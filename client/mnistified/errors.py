@@ -1,16 +1,15 @@
-"""What a client raises, in one tree. What is wrong with an image or a file before anything is sent is a ValueError,
-TypeError or OSError.
+"""The exceptions of the client. Invalid images and files raise ValueError, TypeError or OSError before the upload.
 
 MnistifiedError
-├── Unreachable           no answer: no connection, or none within the timeout
-└── ServiceError          an answer that is an error, with its status and detail
-    ├── Refused           4xx  what was asked for cannot be done
-    │   ├── AccessDenied  401, 403  no key, an unknown one, or one that may not do this
-    │   ├── NotFound      404  no such result, model, test image
-    │   ├── Conflict      409  an idempotency key that belongs to other images
-    │   └── QueueFull     429  the queue is full, or a key's limit is reached
-    └── ServiceFailed     5xx, or an answer that is not the service's
-        └── Unavailable   503  Redis or every worker is away
+├── Unreachable           no connection, or no answer within the timeout
+└── ServiceError          an error response, with its status and detail
+    ├── Refused           4xx  the request cannot be fulfilled
+    │   ├── AccessDenied  401, 403  the key is missing, unknown, or lacks the permission
+    │   ├── NotFound      404  the result, model or test image does not exist
+    │   ├── Conflict      409  the idempotency key belongs to other images
+    │   └── QueueFull     429  the queue is full, or a limit of the key is reached
+    └── ServiceFailed     5xx, or a response of some other server
+        └── Unavailable   503  Redis or all workers are unavailable
 """
 
 import json
@@ -18,23 +17,23 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-MAX_DETAIL_CHARS = 300  # of a body that is no problem document: a proxy's page
+MAX_DETAIL_CHARS = 300  # limit for a body that is not a problem document, e.g. the error page of a proxy
 
 
 class MnistifiedError(Exception):
-    """Root of every error that this package raises on purpose."""
+    """The base class of all exceptions of this package."""
 
 
 class Unreachable(MnistifiedError):
-    """`again`: nothing speaks against trying again, which is not so for a timeout that has been waited out."""
+    """The service does not answer. `retryable` is False after a timeout, which a retry would double."""
 
-    def __init__(self, detail: str, again: bool = True) -> None:
+    def __init__(self, detail: str, retryable: bool = True) -> None:
         super().__init__(detail)
-        self.again = again
+        self.retryable = retryable
 
 
 class ServiceError(MnistifiedError):
-    """`problem` is the reply's document (RFC 9457), `retry_after_s` what the service said of coming back."""
+    """The service answers with an error. `problem` is its document (RFC 9457), `retry_after_s` its `Retry-After`."""
 
     def __init__(
         self,
@@ -84,7 +83,7 @@ BY_STATUS = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 409: Conflict,
 
 
 def error_of(status: int, headers: Mapping[str, str], content: bytes, now_s: float) -> ServiceError:
-    """The error that a reply of `status` 300 or more stands for; `now_s` is the time since the epoch."""
+    """Return the exception for a reply with a `status` of 300 or more. `now_s` is the time since the epoch."""
     try:
         problem = json.loads(content)
     except ValueError:
@@ -98,7 +97,7 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes, now_s: flo
 
 
 def retry_after_s(text: str | None, now_s: float) -> float | None:
-    """`Retry-After`, which is seconds or a date; None for what is neither."""
+    """Parse `Retry-After`, which has seconds or a date. Returns None if it has neither."""
     if text is None:
         return None
     if text.strip().isdecimal():

@@ -1,4 +1,4 @@
-"""How a result and a job look in a notebook: plain HTML, nothing loaded from anywhere."""
+"""Self-contained HTML for results and jobs in notebooks."""
 
 import base64
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ OTHER_COLOUR = "#aaa"
 
 
 def result(prediction: int, probabilities: Sequence[float], image: bytes | None, model: str | None) -> str:
-    """The picture, where there is one, beside a bar a digit."""
+    """Return the image, if there is one, and a bar per digit."""
     picture = ""
     if image is not None:
         source = base64.b64encode(image).decode()
@@ -23,7 +23,7 @@ def result(prediction: int, probabilities: Sequence[float], image: bytes | None,
 
 
 def job(job_id: str, state: str, finished: int, total: int, eta_s: float | None) -> str:
-    """A progress bar."""
+    """Return a progress bar."""
     left = f", {eta_s:.0f} s left" if eta_s else ""
     text = f"{escape(job_id)}: {escape(state)}, {finished:,} of {total:,}{left}"
     return f'<div><progress max="{max(total, 1)}" value="{finished}"></progress> {text}</div>'

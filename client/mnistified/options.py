@@ -1,4 +1,4 @@
-"""What both clients are set up with."""
+"""The settings of both clients."""
 
 import os
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Options:
         except httpx.InvalidURL:
             valid = False
         if not valid:
-            raise ValueError(f"{url!r} is no URL of a service: expected something like {DEFAULT_URL}")
+            raise ValueError(f"{url!r} is not the URL of a service: expected a URL like {DEFAULT_URL}")
         key = os.environ.get("MNISTIFIED_KEY", "") if key is None else key
         return cls(url.rstrip("/"), key, timeout_s, retries, headers or {}, trust_env)
 
@@ -52,11 +52,11 @@ class Options:
         return f"Options({self.url!r})"
 
     def httpx_options(self) -> dict[str, Any]:
-        """For either of httpx' clients."""
+        """Return the arguments of `httpx.Client` and `httpx.AsyncClient`."""
         headers = {"User-Agent": "mnistified-client", **self.headers}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
-        # Reading the authorities' certificates takes a tenth of a second, for nothing where there is no TLS.
+        # Loading the root certificates takes a tenth of a second, so skip it without TLS.
         verify = self.url.startswith("https")
         return {
             "base_url": self.url,
@@ -72,7 +72,7 @@ class Options:
         )
 
     def request_options(self, call: Call) -> dict[str, Any]:
-        """For `request` of either of httpx' clients, but for the body."""
+        """Return the arguments of `request` of both httpx clients, except the body."""
         return {
             "method": call.method,
             "url": call.path,
@@ -83,9 +83,10 @@ class Options:
 
 
 def query_of(model: str | None, timeout_s: float | None = None, *, fit: bool = False) -> dict[str, str]:
-    asked = {
+    """Return the query parameters of a classification."""
+    query = {
         "model": model,
         "timeout_s": None if timeout_s is None else f"{timeout_s:g}",
         "fit": "digit" if fit else None,
     }
-    return {name: value for name, value in asked.items() if value is not None}
+    return {name: value for name, value in query.items() if value is not None}

@@ -1,5 +1,4 @@
-"""What the service answers, as values. Fields that a service does not send are None; those that we do not know stay
-in `raw`, so that a client goes on with a newer service."""
+"""The answers of the service. Missing fields are None, and unknown fields of newer services remain in `raw`."""
 
 import base64
 from collections.abc import Mapping
@@ -13,9 +12,9 @@ FINAL_STATES = ("done", "done_with_errors", "expired", "cancelled")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Of one image. `probabilities` are ten, by digit; `elapsed_time_ms` is the time inside the service.
+    """The result of an image. `probabilities` has one value per digit. `elapsed_time_ms` is the time in the service.
 
-    `image` is the file that was sent, for a notebook to show; `fitted` the PNG of 28×28 that `fit` has made of it.
+    `image` is the uploaded file, for display in notebooks. `fitted` is the PNG of 28×28 pixels that `fit` made of it.
     """
 
     prediction: int
@@ -46,9 +45,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image of a job. `state` is `queued`, `done`, `failed`, `expired` or `cancelled`.
+    """An image of a job. `state` is `queued`, `done`, `failed`, `expired` or `cancelled`.
 
-    `prediction` and `probabilities` are None unless it is `done`; `error` says why it failed.
+    `prediction` and `probabilities` are None unless `state` is `done`. `error` is the reason of a failure.
     """
 
     index: int
@@ -73,9 +72,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """`state` is `queued` or `running`, and finally `done`, `done_with_errors`, `expired` or `cancelled`.
+    """The state of a job: `queued` or `running`, and finally `done`, `done_with_errors`, `expired` or `cancelled`.
 
-    `counts` are of images in a final state; at the end they add up to `total`.
+    `counts` has the number of images in each final state. At the end, the sum is `total`.
     """
 
     id: str
@@ -106,7 +105,7 @@ class JobState:
 
     @property
     def finished(self) -> int:
-        """How many images are in a final state."""
+        """The number of images in a final state."""
         return sum(self.counts.values())
 
     def _repr_html_(self) -> str:

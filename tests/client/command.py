@@ -1,4 +1,4 @@
-"""The command line as a process of its own."""
+"""The command line as a separate process."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from tests.support.processes import ROOT, Process
 
 
 class Command:
-    """`mnistified` in the folder `cwd`, asking the service at `url`."""
+    """The command `mnistified` in the folder `cwd`, with the service at `url`."""
 
     def __init__(self, url: str, cwd: Path) -> None:
         self.cwd = cwd

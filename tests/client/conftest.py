@@ -1,4 +1,4 @@
-"""Images for clients to send."""
+"""Images that clients send, and the command line."""
 
 import io
 from pathlib import Path
@@ -15,7 +15,7 @@ FOLDER_IMAGES = 300
 
 @pytest.fixture(scope="session")
 def pngs(test_set: Split) -> list[bytes]:
-    """Of the first test images."""
+    """The first test images as PNG files."""
     return [to_png(image) for image in test_set.images[:200]]
 
 
@@ -27,18 +27,18 @@ def to_png(image: object) -> bytes:
 
 @pytest.fixture(scope="session")
 def folder(pngs: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """FOLDER_IMAGES pictures, some in a folder within, beside what are none."""
+    """A folder with FOLDER_IMAGES pictures, some in a subfolder, and with other files."""
     top = tmp_path_factory.mktemp("digits")
     (top / "more").mkdir()
     for index in range(FOLDER_IMAGES):
         name = f"{index:03}.png" if index < 200 else f"more/{index:03}.PNG"
         (top / name).write_bytes(pngs[index % len(pngs)])
     (top / "README.txt").write_text("no picture")
-    (top / ".hidden.png").write_bytes(b"nor this")
+    (top / ".hidden.png").write_bytes(b"no picture")
     return top
 
 
 @pytest.fixture
 def mnistified(system: System, tmp_path: Path) -> Command:
-    """The command line, asking the running system."""
+    """The command line, connected to the running system."""
     return Command(system.url, tmp_path)

@@ -1,4 +1,4 @@
-"""A small HTTP server that answers what it is told to, one reply a request, and keeps what it was sent."""
+"""A small HTTP server that returns the given replies in turn and records the requests."""
 
 import threading
 import time

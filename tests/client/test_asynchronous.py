@@ -9,7 +9,7 @@ from tests.support.registries import DEFAULT
 from tests.support.system import System
 
 
-def test_it_answers_as_the_blocking_one_does(system: System, pngs: list[bytes]) -> None:
+def test_it_answers_like_the_synchronous_client(system: System, pngs: list[bytes]) -> None:
     async def classify_all() -> list[Result]:
         async with AsyncClient(system.url) as client:
             return await asyncio.gather(*(client.classify(png) for png in pngs[:30]))
@@ -20,7 +20,7 @@ def test_it_answers_as_the_blocking_one_does(system: System, pngs: list[bytes]) 
         ]
 
 
-def test_a_folder_becomes_items_in_order(system: System, folder: Path) -> None:
+def test_the_items_of_a_folder_are_in_order(system: System, folder: Path) -> None:
     async def submit() -> tuple[str, list[Item]]:
         async with AsyncClient(system.url) as client:
             job = await client.submit(folder)

@@ -1,4 +1,4 @@
-"""The blocking client against the running service."""
+"""The synchronous client against the running service."""
 
 import io
 import zipfile
@@ -30,7 +30,7 @@ def expected(service: Client, test_set: Split) -> list[int | None]:
     return [item.prediction for item in service.submit(test_set.images[:200]).items()]
 
 
-def test_every_form_of_an_image_is_the_same_image(service: Client, test_set: Split, tmp_path: Path) -> None:
+def test_every_form_of_an_image_gives_the_same_answer(service: Client, test_set: Split, tmp_path: Path) -> None:
     array = test_set.images[7]
     picture = Image.fromarray(array)
     file = tmp_path / "7.png"
@@ -56,7 +56,7 @@ def test_a_picture_in_another_mode_is_sent_without_loss(service: Client, test_se
     assert service.classify(picture.convert("F")).prediction == service.classify(picture).prediction
 
 
-def test_what_the_service_refuses_is_told_with_its_detail(service: Client) -> None:
+def test_a_refusal_is_raised_with_its_detail(service: Client) -> None:
     with pytest.raises(Refused, match=r"expected a 28×28 image, got 5×5") as refused:
         service.classify(Image.new("L", (5, 5)))
     assert refused.value.status == 400
@@ -67,7 +67,7 @@ def test_what_the_service_refuses_is_told_with_its_detail(service: Client) -> No
 @pytest.mark.parametrize(
     "form", ["array", "strided", "rows", "list", "mixed", "iterator", "npy", "zip", "opened", "idx.gz"]
 )
-def test_every_form_of_many_images_is_the_same_job(
+def test_every_form_of_many_images_gives_the_same_results(
     form: str, service: Client, test_set: Split, pngs: list[bytes], expected: list[int | None], tmp_path: Path
 ) -> None:
     images = test_set.images[:200]
@@ -108,7 +108,7 @@ def archive(form: str, images: Any, pngs: list[bytes], tmp_path: Path) -> Any:
     return io.BytesIO(path.read_bytes()) if form == "opened" else path
 
 
-def test_a_folder_is_sent_in_order_of_its_names(service: Client, folder: Path, expected: list[int | None]) -> None:
+def test_a_folder_is_sent_in_the_order_of_names(service: Client, folder: Path, expected: list[int | None]) -> None:
     items = list(service.submit(folder).items())
     assert [item.name for item in items] == [
         *(f"{index:03}.png" for index in range(200)),
@@ -118,7 +118,7 @@ def test_a_folder_is_sent_in_order_of_its_names(service: Client, folder: Path, e
 
 
 @pytest.mark.parametrize("form", ["array", "picture", "file"])
-def test_a_picture_of_any_size_is_fitted_and_what_the_model_saw_comes_with_it(
+def test_a_picture_of_any_size_is_fitted_and_returned(
     form: str, service: Client, test_set: Split, tmp_path: Path
 ) -> None:
     (frame,) = (frame.astype(np.uint8) for frame in mnist_frames(test_set.images[3:4], 1))
@@ -144,37 +144,37 @@ def test_an_array_of_black_on_white_is_fitted(service: Client, test_set: Split) 
     assert [item.prediction for item in items] == test_set.labels[:4].tolist()
 
 
-def test_a_bad_image_fails_alone(service: Client, pngs: list[bytes]) -> None:
+def test_a_bad_image_does_not_affect_other_images(service: Client, pngs: list[bytes]) -> None:
     job = service.submit([pngs[0], b"no image", pngs[1]])
     states = [(item.state, item.error is None) for item in job.items()]
     assert states == [("done", True), ("failed", False), ("done", True)]
     assert job.wait().state == "done_with_errors"
 
 
-def test_the_same_key_and_images_are_the_same_job(service: Client, pngs: list[bytes]) -> None:
+def test_the_same_key_and_images_give_the_same_job(service: Client, pngs: list[bytes]) -> None:
     ids = {service.submit(pngs, idempotency_key="client-twice").id for _ in range(2)}
     assert len(ids) == 1
     assert service.submit(pngs).id not in ids
 
 
-def test_items_can_be_gone_on_with_from_any_of_them(service: Client, pngs: list[bytes]) -> None:
+def test_items_can_start_anywhere(service: Client, pngs: list[bytes]) -> None:
     job = service.submit(pngs)
     job.wait(50)
     assert [item.index for item in job.items(start=150)] == list(range(150, 200))
 
 
-def test_a_final_job_stays_as_it_is_when_it_is_cancelled(service: Client, pngs: list[bytes]) -> None:
+def test_cancelling_a_final_job_changes_nothing(service: Client, pngs: list[bytes]) -> None:
     job = service.submit(pngs[:2])
     job.wait(50)
     assert job.cancel().state == "done"
 
 
-def test_where_nobody_listens_is_told_so() -> None:
+def test_a_service_that_does_not_listen_is_unreachable() -> None:
     with Client("http://127.0.0.1:9", retries=0) as client, pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
         client.status()
 
 
-def test_models_and_status_are_what_the_service_says(service: Client, system: System) -> None:
+def test_models_and_status_are_read(service: Client, system: System) -> None:
     assert "cnn" in service.models()
     assert service.status()["model"]["name"] == "cnn"
 

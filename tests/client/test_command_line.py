@@ -23,32 +23,32 @@ from tests.support.system import System
 from tools.fit_accuracy.mnist_frames import mnist_frames
 
 
-def test_images_are_classified_one_by_one_also_from_stdin(mnistified: Command, pngs: list[bytes]) -> None:
+def test_images_are_classified_one_by_one_and_from_stdin(mnistified: Command, pngs: list[bytes]) -> None:
     (mnistified.cwd / "0.png").write_bytes(pngs[0])
-    told = mnistified("classify", "0.png", "-", stdin=pngs[0])
-    assert told.returncode == 0, told.stderr
-    first, second = told.stdout.decode().splitlines()
+    result = mnistified("classify", "0.png", "-", stdin=pngs[0])
+    assert result.returncode == 0, result.stderr
+    first, second = result.stdout.decode().splitlines()
     assert first.removeprefix("0.png") == second.removeprefix("-")
     document = json.loads(mnistified("--json", "classify", "0.png").stdout)
     assert first.startswith(f"0.png: {document['prediction']} (")
     assert len(document["debug"]["probabilities"]) == 10
 
 
-def test_an_image_without_an_answer_is_told_and_the_others_go_on(mnistified: Command, pngs: list[bytes]) -> None:
+def test_a_failed_image_is_reported_and_the_other_images_are_classified(mnistified: Command, pngs: list[bytes]) -> None:
     (mnistified.cwd / "bad.png").write_bytes(b"no image")
     (mnistified.cwd / "0.png").write_bytes(pngs[0])
-    told = mnistified("classify", "nosuch.png", "bad.png", "0.png")
-    assert told.returncode == 1
-    assert [line.split(b":")[1] for line in told.stderr.splitlines()] == [b" nosuch.png", b" bad.png"]
-    assert told.stdout.startswith(b"0.png: ")
+    result = mnistified("classify", "nosuch.png", "bad.png", "0.png")
+    assert result.returncode == 1
+    assert [line.split(b":")[1] for line in result.stderr.splitlines()] == [b" nosuch.png", b" bad.png"]
+    assert result.stdout.startswith(b"0.png: ")
 
 
-def test_a_folder_becomes_a_file_of_each_format(mnistified: Command, folder: Path) -> None:
+def test_bulk_writes_each_format(mnistified: Command, folder: Path) -> None:
     for name in ("a.csv", "a.ndjson", "a.npy"):
-        told = mnistified("bulk", folder, "--out", name)
-        assert told.returncode == 0, told.stderr
-        assert b"300 done" in told.stderr
-        assert b"\r" not in told.stderr, "no bar where there is no terminal"
+        result = mnistified("bulk", folder, "--out", name)
+        assert result.returncode == 0, result.stderr
+        assert b"300 done" in result.stderr
+        assert b"\r" not in result.stderr, "a bar without a terminal"
     rows = list(csv.DictReader((mnistified.cwd / "a.csv").read_text().splitlines()))
     items = [json.loads(line) for line in (mnistified.cwd / "a.ndjson").read_text().splitlines()]
     probabilities = np.load(mnistified.cwd / "a.npy")
@@ -59,30 +59,30 @@ def test_a_folder_becomes_a_file_of_each_format(mnistified: Command, folder: Pat
     assert sorted(path.name for path in mnistified.cwd.iterdir()) == ["a.csv", "a.ndjson", "a.npy"]
 
 
-def test_on_a_terminal_bars_show_the_rate_and_the_time_left(mnistified: Command, folder: Path) -> None:
+def test_bars_on_a_terminal_show_the_rate_and_the_remaining_time(mnistified: Command, folder: Path) -> None:
     words = [*mnistified.words, "bulk", str(folder), "--out", str(mnistified.cwd / "out.csv")]
     shown = on_a_terminal(words, os.environ | mnistified.environ).decode()
     assert re.search(r"\rresults: .*\| 0/300 \[\d\d:\d\d<\?, \? images/s\]", shown), shown
     assert "300 done" in shown
 
 
-def test_patterns_and_stdin_are_sources_too(mnistified: Command, folder: Path, test_set: Split) -> None:
-    told = mnistified("bulk", f"{folder}/00?.png", "--json")
-    names = [Path(json.loads(line)["name"]).name for line in told.stdout.splitlines()]
+def test_sources_can_be_patterns_and_stdin(mnistified: Command, folder: Path, test_set: Split) -> None:
+    result = mnistified("bulk", f"{folder}/00?.png", "--json")
+    names = [Path(json.loads(line)["name"]).name for line in result.stdout.splitlines()]
     assert names == [f"00{index}.png" for index in range(10)]
     file = io.BytesIO()
     np.save(file, test_set.images[:20])
-    told = mnistified("bulk", "-", stdin=file.getvalue())
-    assert len(told.stdout.splitlines()) == 21
-    assert told.stdout.startswith(b"index,name,prediction,probability,state,error\n")
+    result = mnistified("bulk", "-", stdin=file.getvalue())
+    assert len(result.stdout.splitlines()) == 21
+    assert result.stdout.startswith(b"index,name,prediction,probability,state,error\n")
 
 
-def test_a_bulk_with_a_bad_image_ends_with_1_and_a_row_that_says_why(mnistified: Command, pngs: list[bytes]) -> None:
+def test_bulk_with_a_bad_image_exits_with_1_and_writes_the_reason(mnistified: Command, pngs: list[bytes]) -> None:
     (mnistified.cwd / "a.png").write_bytes(pngs[0])
     (mnistified.cwd / "b.png").write_bytes(b"no image")
-    told = mnistified("bulk", ".", "--out", "out.csv", "--json")
-    assert told.returncode == 1
-    assert json.loads(told.stdout)["counts"] == {"done": 1, "failed": 1, "expired": 0, "cancelled": 0}
+    result = mnistified("bulk", ".", "--out", "out.csv", "--json")
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["counts"] == {"done": 1, "failed": 1, "expired": 0, "cancelled": 0}
     rows = list(csv.DictReader((mnistified.cwd / "out.csv").read_text().splitlines()))
     assert rows[1]["state"] == "failed"
     assert "is not an image" in rows[1]["error"]
@@ -98,7 +98,7 @@ def test_jobs_are_watched_read_and_cancelled_by_their_id(mnistified: Command, sy
     assert json.loads(mnistified("cancel", job_id, "--json").stdout)["state"] == "done"
 
 
-def test_the_service_is_asked_about(mnistified: Command, system: System) -> None:
+def test_status_and_models_are_printed(mnistified: Command, system: System) -> None:
     assert f"service  {system.url}: ok" in mnistified("status").stdout.decode()
     assert json.loads(mnistified("status", "--json").stdout)["status"] == "ok"
     assert mnistified("models").stdout.startswith(b"cnn")
@@ -106,24 +106,24 @@ def test_the_service_is_asked_about(mnistified: Command, system: System) -> None
 
 
 def test_a_test_image_is_drawn(mnistified: Command, test_set: Split) -> None:
-    told = mnistified("dataset", 3, "--show", "--out", "3.png").stdout.decode().splitlines()
-    assert told[0] == f"test image 3 of {test_set.name}: {test_set.labels[3]}"
-    assert len(told) == 15
-    assert any("█" in line for line in told)
+    result = mnistified("dataset", 3, "--show", "--out", "3.png").stdout.decode().splitlines()
+    assert result[0] == f"test image 3 of {test_set.name}: {test_set.labels[3]}"
+    assert len(result) == 15
+    assert any("█" in line for line in result)
     assert np.array_equal(np.asarray(Image.open(mnistified.cwd / "3.png")), test_set.images[3])
 
 
-def test_a_photo_is_fitted_and_what_the_model_saw_is_drawn(mnistified: Command, test_set: Split) -> None:
+def test_a_photo_is_fitted_and_the_result_is_drawn(mnistified: Command, test_set: Split) -> None:
     for index, frame in enumerate(mnist_frames(test_set.images[:2], 1)):
         Image.fromarray(frame.astype(np.uint8)).save(mnistified.cwd / f"{index}.png")
-    told = mnistified("classify", "0.png", "--fit", "--show").stdout.decode().splitlines()
-    assert told[0].startswith(f"0.png: {test_set.labels[0]} (")
-    assert any("█" in line for line in told[1:])
+    result = mnistified("classify", "0.png", "--fit", "--show").stdout.decode().splitlines()
+    assert result[0].startswith(f"0.png: {test_set.labels[0]} (")
+    assert any("█" in line for line in result[1:])
     items = [json.loads(line) for line in mnistified("bulk", ".", "--fit", "--json").stdout.splitlines()]
     assert [item["prediction"] for item in items] == test_set.labels[:2].tolist()
 
 
-def test_half_blocks_show_two_pixels_a_character() -> None:
+def test_half_blocks_show_two_pixels_per_character() -> None:
     assert draw(bytes([255, 0, 0, 255, 255, 0]), 2, 3, colour=False) == "▀▄\n▀"
     assert draw(bytes([255, 0]), 1, 2, colour=True) == "\x1b[38;5;255;48;5;232m▀\x1b[0m"
 
@@ -131,44 +131,48 @@ def test_half_blocks_show_two_pixels_a_character() -> None:
 @pytest.mark.parametrize(
     ("words", "exit_code", "reason"),
     [
-        (["classify", "-", "--show"], 2, "--show draws what --fit has made"),
+        (["classify", "-", "--show"], 2, "--show needs --fit"),
         (["watch", "j0000000000000000"], 3, "404 Not found: no result"),
         (["bulk", "nosuch/"], 2, "nosuch"),
-        (["bulk", "*.nosuch"], 2, "no file has such a name"),
-        (["bulk", ".", "--out", "a.txt"], 2, "no format 'txt'; there are csv, ndjson, npy, parquet"),
+        (["bulk", "*.nosuch"], 2, "no file matches"),
+        (
+            ["bulk", ".", "--out", "a.txt"],
+            2,
+            "unknown format 'txt'; use --format or a suffix of csv, ndjson, npy, parquet",
+        ),
         (["classify", "-", "--model", "nosuch"], 3, "nosuch"),
         (["status", "--url", "http://127.0.0.1:9", "--retries", "0"], 4, "refused"),
-        (["status", "--url", "nosuch"], 2, "'nosuch' is no URL"),
+        (["status", "--url", "nosuch"], 2, "'nosuch' is not the URL of a service"),
         (["nosuch"], 2, "invalid choice"),
     ],
 )
-def test_exit_codes_tell_what_went_wrong(
+def test_each_kind_of_error_has_an_exit_code(
     mnistified: Command, pngs: list[bytes], words: list[str], exit_code: int, reason: str
 ) -> None:
-    told = mnistified(*words, stdin=pngs[0])
-    assert (told.returncode, told.stdout) == (exit_code, b"")
-    assert reason in told.stderr.decode()
-    assert b"Traceback" not in told.stderr
+    result = mnistified(*words, stdin=pngs[0])
+    assert (result.returncode, result.stdout) == (exit_code, b"")
+    assert reason in result.stderr.decode()
+    assert b"Traceback" not in result.stderr
     assert not list(mnistified.cwd.iterdir())
 
 
-def test_a_reader_that_leaves_is_no_error(mnistified: Command, system: System) -> None:
+def test_a_closed_pipe_is_not_an_error(mnistified: Command, system: System) -> None:
     job_id = system.submit(json={"start": 0, "stop": 200})
     shell = f"{sys.executable} -m mnistified results {job_id} --json | head -1"
-    told = subprocess.run(
+    result = subprocess.run(
         ["bash", "-c", shell], env=mnistified.environ | {"PATH": "/usr/bin:/bin"}, capture_output=True
     )
-    assert (told.returncode, told.stderr) == (0, b"")
+    assert (result.returncode, result.stderr) == (0, b"")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is installed")
-def test_parquet_without_pyarrow_is_told_before_anything_is_sent(mnistified: Command, folder: Path) -> None:
-    told = mnistified("bulk", folder, "--out", "a.parquet")
-    assert told.returncode == 2
-    assert b"pip install pyarrow" in told.stderr
+def test_parquet_without_pyarrow_fails_before_the_upload(mnistified: Command, folder: Path) -> None:
+    result = mnistified("bulk", folder, "--out", "a.parquet")
+    assert result.returncode == 2
+    assert b"pip install pyarrow" in result.stderr
 
 
-def test_parquet_has_the_rows_that_the_service_has(mnistified: Command, folder: Path) -> None:
+def test_parquet_has_all_rows(mnistified: Command, folder: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     assert mnistified("bulk", folder, "--out", "a.parquet").returncode == 0
     rows = parquet.read_table(mnistified.cwd / "a.parquet").to_pylist()
@@ -177,8 +181,8 @@ def test_parquet_has_the_rows_that_the_service_has(mnistified: Command, folder: 
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_shells_complete_the_words(mnistified: Command, shell: str) -> None:
+def test_completion_scripts_have_the_options(mnistified: Command, shell: str) -> None:
     pytest.importorskip("shtab")
-    told = mnistified("completion", shell)
-    assert told.returncode == 0
-    assert b"--restart" in told.stdout
+    result = mnistified("completion", shell)
+    assert result.returncode == 0
+    assert b"--restart" in result.stdout

@@ -1,4 +1,4 @@
-"""A bulk that is interrupted goes on with the same command: no row lost, none doubled."""
+"""An interrupted `bulk` resumes when the same command runs again, without losing or duplicating rows."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("when", ["sending", "writing"])
-def test_a_killed_bulk_goes_on(
+def test_a_killed_bulk_resumes(
     signum: signal.Signals, when: str, mnistified: Command, system: System, test_set: Split
 ) -> None:
     rows = np.arange(IMAGES) % 200
@@ -44,13 +44,13 @@ def test_a_killed_bulk_goes_on(
     left = json.loads(note.read_bytes()) if note.exists() else None
     if when == "writing":
         assert left is not None
-        assert left["written_items"] < IMAGES, "it was killed too late to show anything"
+        assert left["written_items"] < IMAGES, "it was killed too late to prove anything"
         assert left["job_id"]
-    told = mnistified("bulk", "many.npy", "--out", "out.csv", "--json")
-    assert told.returncode == 0, told.stderr
+    result = mnistified("bulk", "many.npy", "--out", "out.csv", "--json")
+    assert result.returncode == 0, result.stderr
     if when == "writing":
         assert left is not None
-        assert json.loads(told.stdout)["id"] == left["job_id"], "the work went on at the service"
+        assert json.loads(result.stdout)["id"] == left["job_id"], "the job continued at the service"
     found = list(csv.DictReader(out.read_text().splitlines()))
     assert [int(row["index"]) for row in found] == list(range(IMAGES))
     predictions = np.asarray([int(row["prediction"]) for row in found])
@@ -62,14 +62,14 @@ def items(first: int, stop: int) -> list[Item]:
     return [Item(index, None, "done", index % 10, (0.1,) * 10, None) for index in range(first, stop)]
 
 
-def opened(out: Path, asked: dict[str, Any] | None = None, restart: bool = False) -> ResumableFile:
-    return ResumableFile(out, FORMATS["csv"], asked or {"sources": ["a"]}, restart)
+def opened(out: Path, identity: dict[str, Any] | None = None, restart: bool = False) -> ResumableFile:
+    return ResumableFile(out, FORMATS["csv"], identity or {"sources": ["a"]}, restart)
 
 
 def test_rows_that_the_note_does_not_count_are_written_again(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     with opened(out) as file:
-        file.accepted("j1", 30)
+        file.start("j1", 30)
         file.write(items(0, 10))
     with out.open("ab") as torn:
         torn.write(b"10,,0,0.1,done,\n11,,1,0.")  # killed between the rows and the note
@@ -81,11 +81,11 @@ def test_rows_that_the_note_does_not_count_are_written_again(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
-def test_another_command_does_not_take_over_unfinished_work(tmp_path: Path) -> None:
+def test_another_command_does_not_resume_the_file(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     with opened(out) as file:
-        file.accepted("j1", 30)
-    with pytest.raises(ValueError, match="unfinished bulk with another sources; --restart begins anew"):
+        file.start("j1", 30)
+    with pytest.raises(ValueError, match="unfinished command with different sources; use --restart"):
         opened(out, {"sources": ["b"]})
     with opened(out, {"sources": ["b"]}, restart=True) as file:
         assert file.note.job_id is None
@@ -99,22 +99,22 @@ def test_two_commands_do_not_write_one_file(tmp_path: Path) -> None:
         opened(tmp_path / "out.csv")
 
 
-def test_a_command_that_gets_no_job_leaves_an_earlier_file_as_it_was(tmp_path: Path) -> None:
+def test_a_command_without_a_job_keeps_an_earlier_file(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
-    out.write_text("of yesterday")
+    out.write_text("earlier results")
     with pytest.raises(OSError, match="no such folder"), opened(out):
         raise OSError("no such folder")
-    assert out.read_text() == "of yesterday"
+    assert out.read_text() == "earlier results"
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
-def test_a_note_that_is_none_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_note_is_named(tmp_path: Path) -> None:
     (tmp_path / "out.csv.resume.json").write_text('{"asked"')
-    with pytest.raises(ValueError, match="is no note of ours; --restart begins anew"):
+    with pytest.raises(ValueError, match=r"resume\.json cannot be read; use --restart"):
         opened(tmp_path / "out.csv")
 
 
-def test_the_key_of_an_upload_that_was_killed_is_used_again(tmp_path: Path) -> None:
+def test_the_key_of_an_interrupted_upload_is_used_again(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     note = Note({"sources": ["a"]}, "the-key")
     (tmp_path / "out.csv.resume.json").write_text(json.dumps(vars(note)))

@@ -1,4 +1,4 @@
-"""`bench`: a load on a running service, of single images or of whole jobs."""
+"""The `bench` command: measure a running service under a load of single images or jobs."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from mnistified.client import Client
-from mnistified.commands.exits import AWAY, OK, SOME_FAILED
+from mnistified.commands.exit_codes import OK, SOME_FAILED, UNAVAILABLE
 from mnistified.commands.progress import Bar
 from mnistified.errors import MnistifiedError, ServiceError
 from mnistified.http.load import CLOSED, Load, closed_loop, percentile
@@ -17,29 +17,29 @@ from mnistified.options import query_of
 from mnistified.uploads.files import is_archive
 
 CLASSIFY = "/mnist/classify"
-TEST_IMAGES = 32  # of the service's own, where no image is given
+TEST_IMAGES = 32  # images of the service's test set, by default
 CONNECTIONS = 16
-SHARES = (0.5, 0.9, 0.99)
+PERCENTILES = (0.5, 0.9, 0.99)
 
 
 def bench(client: Client, arguments: argparse.Namespace) -> int:
-    """Singles, or jobs where one archive or array is given."""
+    """Send single images, or jobs if the argument is an archive or array."""
     if arguments.seconds <= 0 or (arguments.connections is not None and arguments.connections < 1):
-        raise ValueError("bench takes more than 0 seconds and 1 connection or more")
+        raise ValueError("--seconds must be more than 0, and --connections 1 or more")
     jobs = any(is_archive(image) for image in arguments.images)
     if jobs and len(arguments.images) > 1:
-        raise ValueError("jobs are made of one archive or array, given by itself")
+        raise ValueError("expected a single archive or array")
     connections = arguments.connections or (1 if jobs else CONNECTIONS)
-    client.status()  # a service that is not there, or a wrong key, is told before anything is measured
+    client.status()  # fails before the measurement if the service is unreachable or the key is wrong
     with Bar("bench", " s", round(arguments.seconds)) as bar:
         if jobs:
             load, images = _jobs(client, arguments, connections, bar)
         else:
             load, images = _singles(client, arguments, connections, bar), None
-    told = _told(load, connections, images)
-    print(json.dumps(told) if arguments.json else "\n".join(_lines(told)))
+    summary = _summarize(load, connections, images)
+    print(json.dumps(summary) if arguments.json else "\n".join(_lines(summary)))
     if not load.latencies_s:
-        return AWAY
+        return UNAVAILABLE
     return SOME_FAILED if load.refused or load.failed else OK
 
 
@@ -62,7 +62,7 @@ def _singles(client: Client, arguments: argparse.Namespace, connections: int, ba
 
 
 def _jobs(client: Client, arguments: argparse.Namespace, connections: int, bar: Bar) -> tuple[Load, int]:
-    """Each connection submits the next job once its last one is final; and how many images were classified."""
+    """Submit jobs, on each connection one after the other. Return the load and the number of classified images."""
     (path,) = arguments.images
     load = Load()
     start_s = time.perf_counter()
@@ -87,10 +87,10 @@ def _jobs(client: Client, arguments: argparse.Namespace, connections: int, bar: 
     return load, images
 
 
-def _told(load: Load, connections: int, images: int | None) -> dict[str, Any]:
-    """`images` is None for singles: a request is one."""
+def _summarize(load: Load, connections: int, images: int | None) -> dict[str, Any]:
+    """Return the JSON output. `images` is None for single images, where every answer is one image."""
     answers = len(load.latencies_s)
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "connections": connections,
         "seconds": round(load.seconds, 3),
         "answers": answers,
@@ -100,23 +100,23 @@ def _told(load: Load, connections: int, images: int | None) -> dict[str, Any]:
     }
     if answers:
         latencies_ms = [latency_s * 1e3 for latency_s in load.latencies_s]
-        told |= {f"p{share * 100:g}_ms": round(percentile(latencies_ms, share), 3) for share in SHARES}
-        told["max_ms"] = round(max(latencies_ms), 3)
-    return told | ({} if images is None else {"images": images})
+        summary |= {f"p{share * 100:g}_ms": round(percentile(latencies_ms, share), 3) for share in PERCENTILES}
+        summary["max_ms"] = round(max(latencies_ms), 3)
+    return summary | ({} if images is None else {"images": images})
 
 
-def _lines(told: dict[str, Any]) -> list[str]:
-    what = f"jobs of {told['images']:,} images" if "images" in told else "answers"
+def _lines(summary: dict[str, Any]) -> list[str]:
+    unit = f"jobs with {summary['images']:,} images" if "images" in summary else "answers"
     lines = [
-        f"{told['answers']:,} {what} in {told['seconds']:.1f} s over {told['connections']} connections: "
-        f"{told['images_per_s']:,.0f} images/s"
+        f"{summary['answers']:,} {unit} in {summary['seconds']:.1f} s over {summary['connections']} connections: "
+        f"{summary['images_per_s']:,.0f} images/s"
     ]
-    times = [name for name in told if name.endswith("_ms")]
+    times = [name for name in summary if name.endswith("_ms")]
     if times:
-        lines.append(", ".join(f"{name.removesuffix('_ms')} {told[name]:,.1f} ms" for name in times))
+        lines.append(", ".join(f"{name.removesuffix('_ms')} {summary[name]:,.1f} ms" for name in times))
     lines += [
-        f"{kind}: " + ", ".join(f"{count:,} × {status}" for status, count in told[kind].items())
+        f"{kind}: " + ", ".join(f"{count:,} × {status}" for status, count in summary[kind].items())
         for kind in ("refused", "failed")
-        if told[kind]
+        if summary[kind]
     ]
     return lines

@@ -1,4 +1,4 @@
-"""`completion`: what a shell needs to complete our words."""
+"""The `completion` command, which prints a completion script for a shell."""
 
 import argparse
 
@@ -7,6 +7,6 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> int:
     try:
         import shtab
     except ImportError:
-        raise ValueError("completion takes shtab, which is not installed: pip install shtab") from None
+        raise ValueError("completion needs shtab, which is not installed: pip install shtab") from None
     print(shtab.complete(parser, shell))
     return 0

@@ -1,14 +1,14 @@
-"""A digit in the terminal: two pixels a character, one above the other."""
+"""Drawings of digits in the terminal. A character shows two pixels, one above the other."""
 
 UPPER_HALF = "▀"
 BY_INK = (" ", "▄", "▀", "█")  # neither, lower, upper, both
-INK = 96  # grey levels from here on are ink where there are no colours
-GREYS = 24  # of the terminals' 256 colours, from 232 on
+INK = 96  # minimum grey level of ink without colours
+GREYS = 24  # number of grey levels among a terminal's 256 colours
 FIRST_GREY = 232
 
 
 def draw(pixels: bytes, width: int, height: int, colour: bool) -> str:
-    """`pixels` row by row, 0 black to 255 white; without `colour`, ink is a block."""
+    """Draw `pixels`, given row by row from 0 (black) to 255 (white). Without `colour`, ink is a block."""
     black = bytes(width)
     rows = [pixels[row * width : (row + 1) * width] for row in range(height)] + [black] * (height % 2)
     line = _grey_line if colour else _plain_line

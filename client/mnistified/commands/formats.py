@@ -1,4 +1,4 @@
-"""What results are written as: a head, then rows that can be appended, so that writing can go on where it stopped."""
+"""The file formats of results: a header and rows that are appended, so that interrupted writing can be resumed."""
 
 import csv
 import importlib.util
@@ -19,27 +19,28 @@ CLASSES = 10
 COLUMNS = ("index", "name", "prediction", "probability", "state", "error")
 NPY_ROW = struct.Struct(f"<{CLASSES}f")
 NO_ANSWER = (math.nan,) * CLASSES
-PARQUET_ROWS = 50_000  # held in memory at a time
+PARQUET_ROWS = 50_000  # rows in memory at a time
 
 
 @dataclass(frozen=True)
 class Format:
-    """`head` is given the number of rows to come. `finish` makes the file, where it is not what was appended."""
+    """A format. `head` takes the number of rows. `finish` converts the rows (first path) to the file (second path)."""
 
     head: Callable[[int], bytes]
     rows: Callable[[Sequence[Item]], bytes]
     finish: Callable[[Path, Path], None] | None = None
 
 
-def format_name(asked: str | None, out: str) -> str:
-    """By what was asked for, else by the file's name. Raises ValueError where neither says, or pyarrow is not there."""
-    name = asked or Path(out).suffix.removeprefix(".").lower().replace("jsonl", "ndjson") or "csv"
+def format_name(requested: str | None, out: str) -> str:
+    """Return the requested format, or the one of the file's suffix.
+
+    Raises ValueError for an unknown suffix, and for parquet if pyarrow is not installed.
+    """
+    name = requested or Path(out).suffix.removeprefix(".").lower().replace("jsonl", "ndjson") or "csv"
     if name not in FORMATS:
-        raise ValueError(
-            f"{out}: no format {name!r}; there are {', '.join(FORMATS)}: give the file such a name, or --format"
-        )
+        raise ValueError(f"{out}: unknown format {name!r}; use --format or a suffix of {', '.join(FORMATS)}")
     if name == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ValueError("parquet takes pyarrow, which is not installed: pip install pyarrow")
+        raise ValueError("parquet needs pyarrow, which is not installed: pip install pyarrow")
     return name
 
 
@@ -61,7 +62,7 @@ def _ndjson_rows(items: Sequence[Item]) -> bytes:
 
 
 def row(item: Item) -> dict[str, Any]:
-    """As the service's own items are."""
+    """Return an item in the JSON format of the service."""
     return {
         "index": item.index,
         "name": item.name,
@@ -77,7 +78,7 @@ def _npy_head(count: int) -> bytes:
 
 
 def _npy_rows(items: Sequence[Item]) -> bytes:
-    """float32[N,10] of probabilities; NaN where an image has no answer."""
+    """Return probabilities float32[N,10], with NaN for images without an answer."""
     return b"".join(NPY_ROW.pack(*(item.probabilities or NO_ANSWER)) for item in items)
 
 

@@ -1,33 +1,33 @@
-"""`watch` and `cancel`: jobs by their id."""
+"""The commands `watch` and `cancel`, which take the id of a job."""
 
 import argparse
 import json
 
 from mnistified.client import Client
-from mnistified.commands.exits import OK, exit_code_of_state
+from mnistified.commands.exit_codes import OK, exit_code_of_state
 from mnistified.commands.progress import Bar
 from mnistified.results import JobState
 
-LOOK_EVERY_S = 0.5
+POLL_INTERVAL_S = 0.5
 
 
 def watch(client: Client, arguments: argparse.Namespace) -> int:
-    """Until the job is final; with --json a line each time that there is something new."""
+    """Block until the job is final. With `--json`, print a line whenever more images are finished."""
     job = client.job(arguments.id)
-    told = -1
+    printed = -1
     with Bar(job.id, " images", job.state.total, job.state.finished) as bar:
         while not job.state.final:
-            if arguments.json and job.state.finished != told:
+            if arguments.json and job.state.finished != printed:
                 print(json.dumps(job.state.raw), flush=True)
-                told = job.state.finished
-            job.refresh(wait_s=LOOK_EVERY_S)
+                printed = job.state.finished
+            job.refresh(wait_s=POLL_INTERVAL_S)
             bar.show(job.state.finished)
     _print(job.state, arguments.json)
     return exit_code_of_state(job.state.state)
 
 
 def cancel(client: Client, arguments: argparse.Namespace) -> int:
-    """A job that is final stays as it is."""
+    """Cancel a job. A final job does not change."""
     _print(client.job(arguments.id).cancel(), arguments.json)
     return OK
 

@@ -1,4 +1,4 @@
-"""The command line's words."""
+"""The parser of the command line."""
 
 import argparse
 import sys
@@ -7,24 +7,28 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from mnistified.commands import bench, bulk, jobs, service, single
 from mnistified.commands.completion import completion
-from mnistified.commands.exits import MEANINGS
+from mnistified.commands.exit_codes import MEANINGS
 from mnistified.commands.formats import FORMATS
 from mnistified.options import DEFAULT_URL
 
-FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # what a shell completes a file's name with
+FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # shell functions that complete file names
 SHELLS = ("bash", "zsh", "tcsh")
-OTHERS_COMMANDS = "mnistified.commands"  # entry points of other packages, each called with `command`: the service's own
+PLUGIN_GROUP = "mnistified.commands"  # entry points with which other packages, e.g. the service, add commands
 
 
-def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Other packages' commands are loaded only where `words` has none of ours: that takes as long as a small job."""
+def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser.
+
+    Loads the commands of other packages only if `argv` has no command of this package, because loading them takes as
+    long as a small job.
+    """
     common = _common_options()
     parser = argparse.ArgumentParser(
         prog="mnistified",
-        description="Classify images of digits at an MNISTified service.",
+        description="Classify images of digits with an MNISTified service.",
         epilog="exit codes: "
         + "; ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items())
-        + ". The key, where the service wants one, is read from MNISTIFIED_KEY.",
+        + ". MNISTIFIED_KEY holds the API key, if the service requires one.",
         parents=[common],
     )
     parser.add_argument("--version", action="version", version=f"mnistified {_version()}")
@@ -34,98 +38,102 @@ def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[common])
 
     _add_images(command("classify", "classify images, one by one"))
-    _add_bulk(command("bulk", "classify many images into one file; after an interruption the same command goes on"))
-    _add_results(command("results", "the results of a job, in input order, also while it runs"))
-    watch = command("watch", "wait for a job to end")
-    watch.add_argument("id", help="of the job")
+    _add_bulk(command("bulk", "classify many images into one file; run it again to resume it after an interruption"))
+    _add_results(command("results", "write the results of a job in input order, even while it runs"))
+    watch = command("watch", "wait until a job is final")
+    watch.add_argument("id", help="job id")
     watch.set_defaults(run=jobs.watch)
-    cancel = command("cancel", "cancel a job: what is finished stays")
-    cancel.add_argument("id", help="of the job")
+    cancel = command("cancel", "cancel a job; finished images keep their results")
+    cancel.add_argument("id", help="job id")
     cancel.set_defaults(run=jobs.cancel)
-    command("status", "how the service is").set_defaults(run=service.status)
-    command("models", "the models and their versions").set_defaults(run=service.models)
-    _add_dataset(command("dataset", "an image of the service's test set"))
-    _add_bench(command("bench", "load a running service: its rate, and how long it takes to answer"))
-    shells = command("completion", "print a script that makes a shell complete these words")
+    command("status", "show the state of the service").set_defaults(run=service.status)
+    command("models", "list the models and their versions").set_defaults(run=service.models)
+    _add_dataset(command("dataset", "show an image of the service's test set"))
+    _add_bench(command("bench", "measure the throughput and latency of a running service"))
+    shells = command("completion", "print a completion script for a shell")
     shells.add_argument("shell", choices=SHELLS)
     shells.set_defaults(run_alone=lambda arguments: completion(build_parser(), arguments.shell))
-    if not set(words) & set(commands.choices):
-        for add_command in entry_points(group=OTHERS_COMMANDS):
+    if not set(argv) & set(commands.choices):
+        for add_command in entry_points(group=PLUGIN_GROUP):
             add_command.load()(command)
     return parser
 
 
 def _common_options() -> argparse.ArgumentParser:
-    """May stand before and after the command; SUPPRESS, so that one place does not undo the other."""
+    """Return the options that are allowed before and after the command.
+
+    SUPPRESS keeps the default of one position from overwriting the value of the other.
+    """
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--url", help=f"of the service (default: MNISTIFIED_URL, else {DEFAULT_URL})")
+    common.add_argument("--url", help=f"URL of the service (default: MNISTIFIED_URL, or {DEFAULT_URL})")
     common.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for an answer (default: 60)")
-    common.add_argument("--retries", type=int, metavar="N", help="attempts after a failed one (default: 6)")
-    common.add_argument("--json", action="store_true", help="print JSON, a document a line")
-    common.add_argument("--quiet", action="store_true", help="no summary on stderr")
+    common.add_argument("--retries", type=int, metavar="N", help="retries after a failed attempt (default: 6)")
+    common.add_argument("--json", action="store_true", help="print JSON, one document per line")
+    common.add_argument("--quiet", action="store_true", help="print no summary to stderr")
     return common
 
 
 DEFAULTS = {"url": None, "timeout": 60.0, "retries": 6, "json": False, "quiet": False}
 
 
-def parse(words: list[str] | None) -> argparse.Namespace:
-    """With a default for every option that was not given. Ends the program for words that make no sense."""
-    words = sys.argv[1:] if words is None else words
-    return argparse.Namespace(**{**DEFAULTS, **vars(build_parser(words).parse_args(words))})
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Return the arguments, with DEFAULTS for missing options. Exits if they are invalid."""
+    argv = sys.argv[1:] if argv is None else argv
+    return argparse.Namespace(**{**DEFAULTS, **vars(build_parser(argv).parse_args(argv))})
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
-    images = parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image file; - is stdin")
+    images = parser.add_argument("images", nargs="+", metavar="IMAGE", help="image file; - reads stdin")
     images.complete = FILES  # type: ignore[attr-defined]
     _add_model(parser)
-    parser.add_argument("--show", action="store_true", help="with --fit: draw what the model saw")
+    parser.add_argument("--show", action="store_true", help="draw the image that --fit produced")
     parser.set_defaults(run=single.classify)
 
 
 def _add_bulk(parser: argparse.ArgumentParser) -> None:
-    text = "a folder, image files, patterns; or one zip, tar, .npy, IDX or NDJSON file; - is one of these on stdin"
+    text = "folders, image files or patterns, or one zip, tar, .npy, IDX or NDJSON file; - reads such a file from stdin"
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help=text).complete = FILES  # type: ignore[attr-defined]
     _add_out(parser)
     _add_model(parser)
-    parser.add_argument("--expire-s", type=float, metavar="S", help="what has no result by then expires")
+    parser.add_argument("--expire-s", type=float, metavar="S", help="images without a result after S seconds expire")
     parser.set_defaults(run=bulk.bulk)
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", help="of the job")
+    parser.add_argument("id", help="job id")
     _add_out(parser)
     parser.set_defaults(run=bulk.results)
 
 
 def _add_out(parser: argparse.ArgumentParser) -> None:
-    out = parser.add_argument("--out", default=bulk.STDIO, metavar="FILE", help="what to write (default: stdout)")
+    out = parser.add_argument("--out", default=bulk.STDIO, metavar="FILE", help="output file (default: stdout)")
     out.complete = FILES  # type: ignore[attr-defined]
-    parser.add_argument("--format", choices=list(FORMATS), help="of what is written (default: by the file's name)")
-    parser.add_argument("--restart", action="store_true", help="begin anew where an earlier command was interrupted")
+    parser.add_argument("--format", choices=list(FORMATS), help="output format (default: the suffix of the file)")
+    parser.add_argument("--restart", action="store_true", help="start again instead of resuming an interrupted command")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model", metavar="NAME", help="a model, or one version of it: name@3 (default: the service's)"
+        "--model", metavar="NAME", help="model, or a version of it: name@3 (default: that of the service)"
     )
-    parser.add_argument("--fit", action="store_true", help="pictures of a digit of any size, not 28×28 as MNIST's")
+    parser.add_argument("--fit", action="store_true", help="accept images of any size and convert them to 28×28")
 
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("index", type=int, help="of the image, from 0")
-    parser.add_argument("--show", action="store_true", help="draw it in the terminal")
-    parser.add_argument("--out", metavar="FILE", help="write it as PNG").complete = FILES  # type: ignore[attr-defined]
+    parser.add_argument("index", type=int, help="index of the image, from 0")
+    parser.add_argument("--show", action="store_true", help="draw the image in the terminal")
+    out = parser.add_argument("--out", metavar="FILE", help="write the image as PNG")
+    out.complete = FILES  # type: ignore[attr-defined]
     parser.set_defaults(run=single.dataset)
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    text = "image files, sent in turn (default: the service's own); or one archive or array, which makes jobs"
+    text = "image files to send in turn (default: test images of the service), or one archive or array to send as jobs"
     parser.add_argument("images", nargs="*", metavar="IMAGE", help=text).complete = FILES  # type: ignore[attr-defined]
-    text = f"at a time (default: {bench.CONNECTIONS}, of jobs 1)"
+    text = f"concurrent connections (default: {bench.CONNECTIONS}, or 1 for jobs)"
     parser.add_argument("--connections", type=int, metavar="N", help=text)
-    parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="how long (default: 5)")
-    text = "after a refusal, wait for as long as Retry-After says; jobs always do"
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="duration (default: 5)")
+    text = "after a refusal, wait as long as Retry-After says; jobs always do"
     parser.add_argument("--patient", action="store_true", help=text)
     _add_model(parser)
     parser.set_defaults(run=bench.bench)
@@ -137,4 +145,4 @@ def _version() -> str:
             return version(name)
         except PackageNotFoundError:
             continue
-    return "of a source tree"
+    return "(source tree)"

@@ -1,4 +1,4 @@
-"""Progress bars on stderr, where it is a terminal; nothing at all where it is not."""
+"""Progress bars on stderr if it is a terminal."""
 
 import sys
 from collections.abc import Iterator
@@ -9,20 +9,20 @@ from mnistified.http.exchange import Body
 
 
 class Bar:
-    """With the rate and the time left. `unit` is of what is counted; B counts in KiB and MiB."""
+    """A progress bar with the rate and the remaining time. The unit "B" is shown as KiB and MiB."""
 
     def __init__(self, label: str, unit: str, total: int | None, done: int = 0) -> None:
         self._done = done
         self._bar: Any = None
         if sys.stderr.isatty():
-            from tqdm import tqdm  # only here: importing it takes as long as a small job
+            from tqdm import tqdm  # a late import, because it takes as long as a small job
 
             bytes_options = {"unit_scale": True, "unit_divisor": 1024} if unit == "B" else {}
             options: dict[str, Any] = {"leave": False, "dynamic_ncols": True, **bytes_options}
             self._bar = tqdm(desc=label, total=total, initial=done, unit=unit, file=sys.stderr, **options)
 
     def show(self, done: int) -> None:
-        """How many there are now, of all."""
+        """Set the number of finished units."""
         if self._bar is not None:
             self._bar.update(done - self._done)
         self._done = done
@@ -35,14 +35,14 @@ class Bar:
             self._bar.close()
 
 
-def shown(body: Body, bar: Bar) -> Body:
-    """The body, shown by `bar` as it is sent; a retry starts again from nothing."""
+def with_progress(body: Body, bar: Bar) -> Body:
+    """Return a body that updates `bar` while it is sent. A retry starts again at 0."""
 
-    def pieces() -> Iterator[bytes]:
+    def chunks() -> Iterator[bytes]:
         sent_bytes = 0
-        for piece in body.pieces():
-            yield piece
-            sent_bytes += len(piece)
+        for chunk in body.chunks():
+            yield chunk
+            sent_bytes += len(chunk)
             bar.show(sent_bytes)
 
-    return replace(body, pieces=pieces)
+    return replace(body, chunks=chunks)

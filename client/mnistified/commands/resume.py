@@ -1,7 +1,7 @@
-"""The file that a `bulk` writes, and the note beside it by which the same command goes on after any end.
+"""The output file of `bulk`, and the note next to it with which the same command can resume after an interruption.
 
-The order is what keeps rows from being lost or doubled: rows are appended and on disk before the note counts them,
-and whoever goes on first cuts the file back to what the note counts.
+The order of writes keeps rows from being lost or duplicated. Rows are on disk before the note counts them, and a
+resumed command first truncates the file to the size in the note.
 """
 
 import json
@@ -17,13 +17,16 @@ from mnistified.results import Item
 
 try:
     import fcntl
-except ImportError:  # no such thing on Windows: there, nothing keeps two commands from writing one file
+except ImportError:  # Windows, where two commands are not kept from writing the same file
     fcntl = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
 class Note:
-    """`asked` tells one command from another. The key is noted before the upload: sent again, it is the same job."""
+    """The state of an interrupted command, which `asked` identifies.
+
+    The idempotency key is written before the upload, so that a repeated upload gives the same job.
+    """
 
     asked: Mapping[str, Any]
     idempotency_key: str
@@ -33,9 +36,12 @@ class Note:
 
 
 class ResumableFile:
-    """Use in a `with`. Raises ValueError where another command's work is unfinished, or somebody else writes."""
+    """An output file that an interrupted command can resume. Use it with `with`.
 
-    def __init__(self, out: Path, output_format: Format, asked: Mapping[str, Any], restart: bool) -> None:
+    Raises ValueError if another command is writing the file, or has left it unfinished.
+    """
+
+    def __init__(self, out: Path, output_format: Format, identity: Mapping[str, Any], restart: bool) -> None:
         self._out = out
         self._format = output_format
         self._note_path = out.with_name(f"{out.name}.resume.json")
@@ -43,8 +49,8 @@ class ResumableFile:
         self._file: IO[bytes] = self._rows_path.open("ab")
         try:
             self._lock()
-            found = None if restart else self._read_note(asked)
-            self.note = found or Note(asked, str(uuid.uuid4()))
+            found = None if restart else self._read_note(identity)
+            self.note = found or Note(identity, str(uuid.uuid4()))
             self._save(self.note)
             if self.note.job_id is not None:
                 self._file.truncate(self.note.written_bytes)
@@ -52,22 +58,22 @@ class ResumableFile:
             self._file.close()
             raise
 
-    def accepted(self, job_id: str, total: int) -> None:
-        """The upload is a job: note it, and begin the file, which until now was what an earlier command had left."""
+    def start(self, job_id: str, total: int) -> None:
+        """Note the job and write the header. Until then, the file keeps the content of an earlier command."""
         head = self._format.head(total)
         self._file.truncate(0)
         self._append(head)
         self._save(replace(self.note, job_id=job_id, written_bytes=len(head)))
 
     def write(self, items: Sequence[Item]) -> None:
-        """The next items."""
+        """Append the next items."""
         rows = self._format.rows(items)
         self._append(rows)
         written_bytes = self.note.written_bytes + len(rows)
         self._save(replace(self.note, written_items=self.note.written_items + len(items), written_bytes=written_bytes))
 
     def finish(self) -> None:
-        """All items are written: the note goes."""
+        """Complete the file and delete the note."""
         if self._format.finish is not None:
             unfinished = self._out.with_name(f"{self._out.name}.unfinished")
             self._format.finish(self._rows_path, unfinished)
@@ -79,7 +85,7 @@ class ResumableFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Without a job there is nothing to go on with, and nothing is left behind."""
+        """Close the file. If there is no job to resume, delete the note and an empty file."""
         if self.note.job_id is None:
             self._note_path.unlink(missing_ok=True)
             if not self._file.tell():
@@ -94,21 +100,21 @@ class ResumableFile:
         except BlockingIOError:
             raise ValueError(f"{self._out} is being written by another command") from None
 
-    def _read_note(self, asked: Mapping[str, Any]) -> Note | None:
+    def _read_note(self, identity: Mapping[str, Any]) -> Note | None:
         if not self._note_path.exists():
             return None
         try:
             note = Note(**json.loads(self._note_path.read_bytes()))
         except (ValueError, TypeError):
-            raise ValueError(f"{self._note_path} is no note of ours; --restart begins anew") from None
-        if note.asked != asked and note.job_id is None:
+            raise ValueError(f"{self._note_path} cannot be read; use --restart to start again") from None
+        if note.asked == identity:
+            return note
+        if note.job_id is None:
             return None
-        if note.asked != asked:
-            differing = ", ".join(name for name in asked if note.asked.get(name) != asked[name])
-            raise ValueError(
-                f"{self._out} belongs to an unfinished bulk with another {differing}; --restart begins anew"
-            )
-        return note
+        differing = ", ".join(name for name in identity if note.asked.get(name) != identity[name])
+        raise ValueError(
+            f"{self._out} belongs to an unfinished command with different {differing}; use --restart to start again"
+        )
 
     def _append(self, data: bytes) -> None:
         self._file.write(data)
@@ -116,7 +122,7 @@ class ResumableFile:
         os.fsync(self._file.fileno())
 
     def _save(self, note: Note) -> None:
-        """Whole or not at all, whatever happens meanwhile."""
+        """Write the note atomically."""
         unfinished = self._note_path.with_name(f"{self._note_path.name}.unfinished")
         unfinished.write_text(json.dumps(asdict(note)))
         unfinished.replace(self._note_path)

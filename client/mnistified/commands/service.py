@@ -1,4 +1,4 @@
-"""`status` and `models`: the service itself."""
+"""The commands `status` and `models`, which describe the service."""
 
 import argparse
 import json
@@ -6,45 +6,47 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mnistified.client import Client
-from mnistified.commands.exits import AWAY, OK
+from mnistified.commands.exit_codes import OK, UNAVAILABLE
 
 
 def status(client: Client, arguments: argparse.Namespace) -> int:
-    told = client.status()
+    """Print the status of the service."""
+    document = client.status()
     if arguments.json:
-        print(json.dumps(told))
+        print(json.dumps(document))
     else:
-        print("\n".join(_status_lines(client.url, told)))
-    return OK if told.get("status") == "ok" else AWAY
+        print("\n".join(_status_lines(client.url, document)))
+    return OK if document.get("status") == "ok" else UNAVAILABLE
 
 
 def models(client: Client, arguments: argparse.Namespace) -> int:
-    told = client.models()
+    """Print the models and their versions."""
+    by_name = client.models()
     if arguments.json:
-        print(json.dumps({"models": told}))
+        print(json.dumps({"models": by_name}))
     else:
-        for name, about in told.items():
-            print(f"{name}: {_versions(about)}")
+        for name, model in by_name.items():
+            print(f"{name}: {_versions(model)}")
     return OK
 
 
-def _status_lines(url: str, told: Mapping[str, Any]) -> Iterator[str]:
-    """What a service does not tell is left out."""
-    yield f"service  {url}: {told.get('status', 'unknown')}"
-    model = told.get("model", {})
+def _status_lines(url: str, document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of `status`, without lines for missing fields."""
+    yield f"service  {url}: {document.get('status', 'unknown')}"
+    model = document.get("model", {})
     if "name" in model:
         yield f"model    {model['name']}@{model.get('version')}"
-    workers = told.get("workers", [])
+    workers = document.get("workers", [])
     yield f"workers  {len(workers)}"
-    for name, lanes in told.get("queues", {}).items():
+    for name, lanes in document.get("queues", {}).items():
         depths = ", ".join(f"{depth.get('images', 0):,} {lane}" for lane, depth in lanes.items())
         yield f"queued   {depths} ({name})"
-    dataset = told.get("dataset", {})
+    dataset = document.get("dataset", {})
     if "name" in dataset:
         yield f"dataset  {dataset['name']}, {dataset.get('images', 0):,} images"
 
 
-def _versions(about: Any) -> str:
-    """Of a list of versions, or of a document that has one."""
-    versions = about.get("versions", about) if isinstance(about, Mapping) else about
+def _versions(model: Any) -> str:
+    """Return the versions of a model, given as a list or as a document with a list."""
+    versions = model.get("versions", model) if isinstance(model, Mapping) else model
     return ", ".join(str(version) for version in versions) if isinstance(versions, list | Mapping) else str(versions)

@@ -1,27 +1,26 @@
-"""`classify` and `dataset`: images one by one."""
+"""The commands `classify` and `dataset`, which handle single images."""
 
 import argparse
 import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from mnistified.client import Client
 from mnistified.commands.drawing import draw
-from mnistified.commands.exits import OK, SOME_FAILED
+from mnistified.commands.exit_codes import OK, SOME_FAILED
 from mnistified.errors import ServiceError
 from mnistified.results import Result
 from mnistified.uploads.png import read_png
 
 STDIO = "-"
-IMAGE_STATUSES = (400, 413, 500, 504)  # of one image; the next one may fare better
+IMAGE_STATUSES = (400, 413, 500, 504)  # errors that concern one image, so that the command continues with the next one
 
 
 def classify(client: Client, arguments: argparse.Namespace) -> int:
-    """In order; an image that has no answer is told of on stderr, and the others go on."""
+    """Classify images in order. Print failed images to stderr and continue with the next one."""
     if arguments.show and not arguments.fit:
-        raise ValueError("--show draws what --fit has made, which was not asked for")
+        raise ValueError("--show needs --fit: it draws the image that --fit produced")
     exit_code = OK
     for name in arguments.images:
         try:
@@ -34,7 +33,7 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
                 raise
             reason = error.detail
         else:
-            print(_told(name, result, arguments.json), flush=True)
+            print(_describe(name, result, arguments.json), flush=True)
             if arguments.show and result.fitted and not arguments.json:
                 _draw(result.fitted)
             continue
@@ -45,19 +44,19 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
     return exit_code
 
 
-def _told(name: str, result: Result, as_json: bool) -> str:
+def _describe(name: str, result: Result, as_json: bool) -> str:
     if as_json:
         return json.dumps({"file": name, **result.raw})
     return f"{name}: {result.prediction} ({max(result.probabilities):.1%})"
 
 
 def dataset(client: Client, arguments: argparse.Namespace) -> int:
+    """Print the label of a test image, and write or draw the image."""
     image, label, name = client.test_image(arguments.index)
     if arguments.out:
         Path(arguments.out).write_bytes(image)
-    told: dict[str, Any] = {"index": arguments.index, "label": label, "dataset": name}
     if arguments.json:
-        print(json.dumps(told))
+        print(json.dumps({"index": arguments.index, "label": label, "dataset": name}))
         return OK
     print(f"test image {arguments.index} of {name}: {label}")
     if arguments.show:

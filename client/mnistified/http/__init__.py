@@ -1,1 +1,1 @@
-"""Requests to the service and its replies, without the waiting."""
+"""Requests to the service and its replies."""

@@ -1,6 +1,4 @@
-"""What a client asks of the service, each as an exchange (`mnistified.http.exchange`). Paths are those of
-docs/http.md.
-"""
+"""The operations of the service, each as an exchange (`mnistified.http.exchange`). docs/http.md describes the paths."""
 
 import json
 import time
@@ -12,16 +10,16 @@ from mnistified.errors import NotFound
 from mnistified.http.exchange import Body, Call, Exchange, Pause, retrying
 from mnistified.results import Item, JobState, Result
 
-SUBMIT_TIMEOUT_S = 600.0  # from the last byte of an upload to its 202: by then, all of it has been read and stored
-LONGEST_WAIT_S = 20.0  # that one request waits for a job
+SUBMIT_TIMEOUT_S = 600.0  # from the last byte of an upload to the answer, in which the service stores the images
+MAX_WAIT_S = 20.0  # for a job, per request
 ITEMS_PER_PAGE = 2048
-FIRST_POLL_S = 0.02  # between looks at a job whose next item is not there yet
-LONGEST_POLL_S = 1.0
-SPARE_S = 30.0  # on top of the time that the service itself waits for workers to load an alias's versions
+FIRST_POLL_S = 0.02  # between two polls of a job whose next item is not final
+MAX_POLL_S = 1.0
+SPARE_S = 30.0  # in addition to the time that the service waits for workers to load an alias's versions
 
 
 class AliasChange(TypedDict, total=False):
-    """What a new meaning of an alias may have besides its version. None is the same as no value."""
+    """The optional fields of a change of an alias. None is the same as a missing field."""
 
     canary: int | None
     canary_percent: float | None
@@ -31,7 +29,7 @@ class AliasChange(TypedDict, total=False):
 
 
 def classify(image: bytes, query: Mapping[str, str], retries: int) -> Exchange[Result]:
-    """`image` is an image file. Where it is fitted, the result has what the model saw."""
+    """Classify an image file. With `fit`, the result has the fitted image."""
     if "fit" in query:
         query = {**query, "show": "fitted"}
     body = Body(lambda: iter([image]), size_bytes=len(image))
@@ -40,7 +38,7 @@ def classify(image: bytes, query: Mapping[str, str], retries: int) -> Exchange[R
 
 
 def submit(body: Body, query: Mapping[str, str], idempotency_key: str, retries: int) -> Exchange[JobState]:
-    """However often it is sent, one job comes of it: the key is the same each time."""
+    """Create a job. Retries use the same idempotency key, so they do not create another job."""
     headers = {"Idempotency-Key": idempotency_key}
     call = Call("POST", "/mnist/classify/bulk", query, headers, body, SUBMIT_TIMEOUT_S)
     try:
@@ -52,18 +50,18 @@ def submit(body: Body, query: Mapping[str, str], idempotency_key: str, retries: 
 
 
 def read_job(job_id: str, wait_s: float, retries: int) -> Exchange[JobState]:
-    """As it is; with `wait_s`, once it is final or the time is up."""
+    """Return the state of a job. With `wait_s`, wait until the job is final or the time is up."""
     params = {"wait": f"{wait_s:g}"} if wait_s > 0 else {}
     reply = yield from retrying(Call("GET", _result_path(job_id), params), retries)
     return JobState.read(reply.json())
 
 
 def wait_for_job(job_id: str, timeout_s: float | None, retries: int) -> Exchange[JobState]:
-    """Its final state. Raises TimeoutError when it is not final after `timeout_s`."""
+    """Return the final state of a job. Raises TimeoutError if the job is not final after `timeout_s`."""
     deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
-        left_s = LONGEST_WAIT_S if deadline_s is None else deadline_s - time.monotonic()
-        state = yield from read_job(job_id, min(max(left_s, 0.0), LONGEST_WAIT_S), retries)
+        left_s = MAX_WAIT_S if deadline_s is None else deadline_s - time.monotonic()
+        state = yield from read_job(job_id, min(max(left_s, 0.0), MAX_WAIT_S), retries)
         if state.final:
             return state
         if left_s <= 0:
@@ -82,19 +80,19 @@ def get_json(path: str, retries: int) -> Exchange[dict[str, Any]]:
 
 
 def get_models(retries: int) -> Exchange[dict[str, Any]]:
-    """By name, with whatever the service says of each; from its status, where it has no route for them."""
+    """Return the description of each model by name. Services without `/models` list the models in their status."""
     try:
         content = yield from get_json("/models", retries)
     except NotFound:
         content = yield from get_json("/status", retries)
     models = content.get("models", content)
-    return {about["name"]: about for about in models} if isinstance(models, list) else dict(models)
+    return {model["name"]: model for model in models} if isinstance(models, list) else dict(models)
 
 
 def set_alias(
     model: str, alias: str, version: int, change: AliasChange, wait_s: float | None, retries: int
 ) -> Exchange[dict[str, Any]]:
-    """Make the alias mean `version`; return the change record."""
+    """Make the alias refer to `version` and return the change record."""
     content = json.dumps({"version": version} | {name: value for name, value in change.items() if value is not None})
     body = Body(lambda: iter([content.encode()]), "application/json", len(content))
     return _change_alias("POST", model, alias, {}, body, wait_s, retries)
@@ -123,39 +121,39 @@ def alias_changes(model: str, limit: int, retries: int) -> Exchange[list[dict[st
 
 
 def get_test_image(index: int, retries: int) -> Exchange[tuple[bytes, int, str]]:
-    """(PNG file, label, name of the dataset) of a test image."""
+    """Return a test image as (PNG file, label, name of the dataset)."""
     image = yield from retrying(Call("GET", f"/mnist/image/{index}", headers={"Accept": "image/png"}), retries)
     label = yield from get_json(f"/mnist/label/{index}", retries)
     return image.content, label["label"], image.headers.get("x-dataset", "unknown")
 
 
 class Pages:
-    """A job's items in input order, as they arrive, page by page from item `start`."""
+    """The items of a job in input order, page by page from item `start` on."""
 
     def __init__(self, job_id: str, start: int, retries: int) -> None:
         self._path = f"{_result_path(job_id)}/items"
         self._retries = retries
-        self._at = start
-        self._poll_s = 0.0  # until the next look, when the last one found nothing new
+        self._offset = start
+        self._poll_s = 0.0  # pause before the next poll; 0 if the last one returned items
         self.ended = False
 
     def next_page(self) -> Exchange[list[Item]]:
-        """The next items that are final, none where none is yet; `ended` once these were the last."""
+        """Return the next final items, an empty list if there are none yet. Sets `ended` after the last items."""
         if self._poll_s:
             yield Pause(self._poll_s)
         limit = 1 if self._poll_s else ITEMS_PER_PAGE
-        params = {"offset": str(self._at), "limit": str(limit)}
+        params = {"offset": str(self._offset), "limit": str(limit)}
         reply = yield from retrying(Call("GET", self._path, params), self._retries)
         page = reply.json()
         items = _final(page["items"])
         self.ended = len(items) == len(page["items"]) and page.get("next") is None
-        self._at += len(items)
-        self._poll_s = 0.0 if items else min(LONGEST_POLL_S, max(FIRST_POLL_S, self._poll_s * 1.5))
+        self._offset += len(items)
+        self._poll_s = 0.0 if items else min(MAX_POLL_S, max(FIRST_POLL_S, self._poll_s * 1.5))
         return items
 
 
 def _final(items: Iterable[Mapping[str, Any]]) -> list[Item]:
-    """Those before the first one that is still queued."""
+    """Return the items before the first one that is still queued."""
     final: list[Item] = []
     for item in items:
         if item["state"] == "queued":

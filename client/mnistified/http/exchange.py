@@ -1,6 +1,6 @@
-"""Requests and replies without I/O, so that both clients share everything but the waiting.
+"""Requests and replies without I/O, which both clients share.
 
-An exchange is a generator: it yields what has to be done next, is sent what came of it, and returns what it was for.
+An exchange is a generator. It yields calls and pauses, receives the reply to each call, and returns its result.
 """
 
 import itertools
@@ -16,19 +16,19 @@ import httpx
 from mnistified.errors import MnistifiedError, ServiceError, ServiceFailed, Unreachable, error_of
 
 FIRST_DELAY_S = 0.2
-LONGEST_DELAY_S = 20.0
-LONGEST_RETRY_AFTER_S = 300.0  # a service that asks for more is taken at its word: the error is raised
+MAX_DELAY_S = 20.0
+MAX_RETRY_AFTER_S = 300.0  # for a longer Retry-After, the error is raised at once
 RETRIED_STATUSES = (429, 503)
 
 
 @dataclass(frozen=True)
 class Body:
-    """`pieces` gives the same bytes each time that it is called, as a retry needs. `size_bytes`: None where unknown.
+    """A request body. `chunks` returns the same bytes on each call, for retries. `size_bytes` is None if unknown.
 
-    `spool` is a temporary file that the pieces come from: closed once the body is of no more use.
+    `spool` is a temporary file that holds the bytes. The client closes it after the request.
     """
 
-    pieces: Callable[[], Iterator[bytes]]
+    chunks: Callable[[], Iterator[bytes]]
     content_type: str = "application/octet-stream"
     size_bytes: int | None = None
     spool: IO[bytes] | None = None
@@ -36,7 +36,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Call:
-    """One HTTP request; `timeout_s` where it takes longer than others."""
+    """An HTTP request. `timeout_s` replaces the timeout of the client."""
 
     method: str
     path: str
@@ -61,14 +61,14 @@ class Pause:
 
 @dataclass(frozen=True)
 class Reply:
-    """`headers` are looked up in lower case."""
+    """An HTTP response. Look up `headers` in lower case."""
 
     status: int
     headers: Mapping[str, str]
     content: bytes
 
     def json(self) -> Any:
-        """Raises ServiceFailed for content that is not JSON: some other server answered."""
+        """Decode the content. Raises ServiceFailed if it is not JSON, which means that another server answered."""
         try:
             return json.loads(self.content)
         except ValueError:
@@ -80,7 +80,7 @@ Exchange = Generator[Call | Pause, Reply | None, T]
 
 
 def retrying(call: Call, retries: int) -> Exchange[Reply]:
-    """Send `call`, and again after a pause while it is worth it, `retries` times at most. Raises MnistifiedError."""
+    """Send `call`, with up to `retries` retries for errors that may be temporary. Raises MnistifiedError."""
     for attempt in itertools.count():
         error: MnistifiedError
         try:
@@ -92,33 +92,33 @@ def retrying(call: Call, retries: int) -> Exchange[Reply]:
             if reply.status < 300:
                 return reply
             error = error_of(reply.status, reply.headers, reply.content, time.time())
-        delay_s = retry_delay_s(error, attempt, random.random())  # noqa: S311, nothing secret: it spreads clients
+        delay_s = retry_delay_s(error, attempt, random.random())  # noqa: S311, jitter is not secret
         if delay_s is None or attempt >= retries:
             raise error
         yield Pause(delay_s)
-    raise AssertionError("counted to the end")
+    raise AssertionError("unreachable: the count is infinite")
 
 
-def retry_delay_s(error: MnistifiedError, attempt: int, chance: float) -> float | None:
-    """How long to wait before the next attempt, None where there should be none. `chance` is from 0 to 1.
+def retry_delay_s(error: MnistifiedError, attempt: int, jitter: float) -> float | None:
+    """Return the delay before the next attempt, or None if there should be no retry. `jitter` is from 0 to 1.
 
-    Twice as long after each attempt, up to a half shorter by chance, never shorter than the service said.
+    The delay doubles with each attempt. `jitter` shortens it by up to half, but never below `Retry-After`.
     """
-    asked_s = 0.0
+    min_delay_s = 0.0
     if isinstance(error, ServiceError):
-        # A 409 with Retry-After: an earlier attempt's upload is still under way at the service.
+        # 409 with Retry-After means that the service still receives the upload of an earlier attempt.
         if error.status not in RETRIED_STATUSES and not (error.status == 409 and error.retry_after_s is not None):
             return None
-        asked_s = error.retry_after_s or 0.0
-    elif isinstance(error, Unreachable) and not error.again:
+        min_delay_s = error.retry_after_s or 0.0
+    elif isinstance(error, Unreachable) and not error.retryable:
         return None
-    if asked_s > LONGEST_RETRY_AFTER_S:
+    if min_delay_s > MAX_RETRY_AFTER_S:
         return None
-    backoff_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0**attempt) * (1 - chance / 2)
-    return max(asked_s, backoff_s)
+    backoff_s = min(MAX_DELAY_S, FIRST_DELAY_S * 2.0**attempt) * (1 - jitter / 2)
+    return max(min_delay_s, backoff_s)
 
 
 def unreachable(error: httpx.TransportError, url: str) -> Unreachable:
-    """A connection that fails may be tried again; an answer that did not come in time is not waited for twice."""
-    waited_out = isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout)
-    return Unreachable(f"{url}: {error or type(error).__name__}", again=not waited_out)
+    """Return the exception for a transport error. Failed connections can be retried, but answers that time out not."""
+    timed_out = isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout)
+    return Unreachable(f"{url}: {error or type(error).__name__}", retryable=not timed_out)

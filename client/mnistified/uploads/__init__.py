@@ -1,1 +1,1 @@
-"""Images and files in the forms that a caller has them, as request bodies."""
+"""The conversion of images and files to request bodies."""

@@ -1,4 +1,4 @@
-"""Many images, in whichever form a caller has them, as one body that streams and can be sent again."""
+"""The conversion of many images to one request body, which is streamed and can be sent again."""
 
 import io
 import itertools
@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any, TypeAlias
 
 from mnistified.http.exchange import Body
+from mnistified.uploads.chunks import CHUNK_BYTES, merge_chunks, read_chunks, spool_chunks
 from mnistified.uploads.files import body_of_paths
 from mnistified.uploads.images import SIDE, Picture, PilImage, array_view, image_file
 from mnistified.uploads.npy import NPY_TYPE, UINT8, npy_header
-from mnistified.uploads.pieces import PIECE_BYTES, joined, opened_pieces, spooled
-from mnistified.uploads.tars import TAR_TYPE, tar_pieces
+from mnistified.uploads.tars import TAR_TYPE, tar_chunks
 
-ROW_SHAPES = ((SIDE, SIDE), (SIDE, SIDE, 1), (SIDE * SIDE,))  # of an array's axes after the first
+ROW_SHAPES = ((SIDE, SIDE), (SIDE, SIDE, 1), (SIDE * SIDE,))  # shapes of the elements of an array
 
-# An array of uint8[N,28,28], a folder, an archive's path, an open archive, or any iterable of pictures.
+# An array uint8[N,28,28], the path of a folder or an archive, an open archive, or an iterable of pictures.
 Pictures: TypeAlias = Any
 
 
 def body_of(images: Pictures, any_size: bool = False) -> Body:
-    """What to send for `images`; where `any_size` will do, arrays may be uint8[N,H,W].
+    """Return the body for `images`. With `any_size`, arrays may be uint8[N,H,W].
 
-    Nothing large is held: an iterator, or a pipe, is put on disk first.
-    Raises TypeError or ValueError for what are no images, OSError for what cannot be read.
+    Never holds all images in memory: iterators and pipes are copied to disk first. Raises TypeError or ValueError for
+    invalid images, OSError for files that cannot be read.
     """
     if isinstance(images, str | os.PathLike):
         return body_of_paths([images])
@@ -35,16 +35,16 @@ def body_of(images: Pictures, any_size: bool = False) -> Body:
     if array is not None:
         return _array(images, array)
     if isinstance(images, PilImage | bytes | bytearray) or not isinstance(images, Iterable):
-        raise TypeError(f"expected many images, got {type(images).__name__}; [image] for one")
+        raise TypeError(f"expected several images, got {type(images).__name__}: pass [image] for one")
     if isinstance(images, Sequence):
         return _sequence(images, any_size)
-    return _spooled(tar_pieces(_members(images, any_size)), TAR_TYPE)
+    return _spooled(tar_chunks(_members(images, any_size)), TAR_TYPE)
 
 
 def _sequence(images: Sequence[Picture], any_size: bool) -> Body:
-    """Paths as the files that they are, arrays as one array, others as a tar."""
+    """Return paths as the files, arrays as one `.npy` file, and other images as a tar."""
     if not images:
-        raise ValueError("no images")
+        raise ValueError("expected at least one image, got an empty list")
     if all(isinstance(image, str | os.PathLike) for image in images):
         return body_of_paths(images)
     views = [array_view(image) for image in images]
@@ -52,8 +52,8 @@ def _sequence(images: Sequence[Picture], any_size: bool) -> Body:
     if len(arrays) == len(images):
         return _rows(len(arrays), lambda: (array.tobytes() for array in arrays))
     if any(hasattr(image, "read") for image in images):
-        return _spooled(tar_pieces(_members(images, any_size)), TAR_TYPE)  # an open file is read once
-    return Body(lambda: joined(tar_pieces(_members(images, any_size))), TAR_TYPE)
+        return _spooled(tar_chunks(_members(images, any_size)), TAR_TYPE)  # an open file is read once
+    return Body(lambda: merge_chunks(tar_chunks(_members(images, any_size))), TAR_TYPE)
 
 
 def _array(images: Any, view: memoryview) -> Body:
@@ -63,32 +63,32 @@ def _array(images: Any, view: memoryview) -> Body:
     if not view.c_contiguous:
         return _rows(shape[0], lambda: (memoryview(row).tobytes() for row in images))
     flat = view.cast("B")
-    return _rows(shape[0], lambda: (flat[at : at + PIECE_BYTES].tobytes() for at in range(0, len(flat), PIECE_BYTES)))
+    return _rows(shape[0], lambda: (flat[at : at + CHUNK_BYTES].tobytes() for at in range(0, len(flat), CHUNK_BYTES)))
 
 
 def _rows(count: int, pixels: Callable[[], Iterable[bytes]]) -> Body:
     header = npy_header((count, SIDE, SIDE), UINT8)
-    return Body(lambda: joined(itertools.chain([header], pixels())), NPY_TYPE, len(header) + count * SIDE * SIDE)
+    return Body(lambda: merge_chunks(itertools.chain([header], pixels())), NPY_TYPE, len(header) + count * SIDE * SIDE)
 
 
 def _opened(file: IO[bytes]) -> Body:
-    """An archive or array that is open: sent from where it stands, as often as it takes."""
+    """Return an open archive or array file, from its current position on."""
     if isinstance(file, io.TextIOBase):
-        raise TypeError("expected a file opened in binary mode, got one of text")
+        raise TypeError("expected a file opened in binary mode, got one in text mode")
     if not file.seekable():
-        return _spooled(iter(lambda: file.read(PIECE_BYTES), b""))
+        return _spooled(iter(lambda: file.read(CHUNK_BYTES), b""))
     start = file.tell()
     size_bytes = file.seek(0, io.SEEK_END) - start
-    return Body(lambda: opened_pieces(file, start), size_bytes=size_bytes)
+    return Body(lambda: read_chunks(file, start), size_bytes=size_bytes)
 
 
-def _spooled(pieces: Iterable[bytes], content_type: str = "application/octet-stream") -> Body:
-    file, size_bytes = spooled(pieces)
-    return Body(lambda: opened_pieces(file, 0), content_type, size_bytes, file)
+def _spooled(chunks: Iterable[bytes], content_type: str = "application/octet-stream") -> Body:
+    file, size_bytes = spool_chunks(chunks)
+    return Body(lambda: read_chunks(file, 0), content_type, size_bytes, file)
 
 
 def _members(images: Iterable[Picture], any_size: bool) -> Iterator[tuple[str, bytes]]:
-    """Named by their path where they have one, else by their number."""
+    """Yield (name, content) of each image. The name is the path, or the number of images without a path."""
     for index, image in enumerate(images):
         name = os.fspath(image) if isinstance(image, str | os.PathLike) else f"{index}"
         yield name, image_file(image, any_size)

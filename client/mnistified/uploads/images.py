@@ -1,4 +1,4 @@
-"""One image, in whichever form a caller has it, as the bytes of an image file. Neither numpy nor Pillow is needed."""
+"""The conversion of an image to the bytes of an image file. This module needs neither NumPy nor Pillow."""
 
 import io
 import os
@@ -8,26 +8,35 @@ from typing import IO, Any, Protocol, TypeAlias, runtime_checkable
 from mnistified.uploads.png import write_png
 
 SIDE = 28
-PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")  # of Pillow; TIFF takes the others
+PNG_MODES = (
+    "1",
+    "L",
+    "LA",
+    "I",
+    "I;16",
+    "P",
+    "RGB",
+    "RGBA",
+)  # modes of Pillow that PNG supports; TIFF supports the rest
 
 
 @runtime_checkable
 class PilImage(Protocol):
-    """What is used of a Pillow image."""
+    """The part of a Pillow image that this module uses."""
 
     mode: str
 
     def save(self, fp: Any, format: str | None = None) -> None: ...
 
 
-# Whatever has the buffer protocol, of uint8[28,28]; a Pillow image, a path, an image file's bytes, or it opened.
+# An object with the buffer protocol of uint8[28,28], a Pillow image, a path, the bytes of a file, or an open file.
 Picture: TypeAlias = Any
 
 
 def image_file(image: Picture, any_size: bool = False) -> bytes:
-    """The bytes of an image file; where `any_size` will do, an array may be uint8[H,W].
+    """Return `image` as the bytes of an image file. With `any_size`, an array may be uint8[H,W].
 
-    Raises TypeError or ValueError for what is no image, OSError as files do.
+    Raises TypeError or ValueError for an invalid image, OSError for a file that cannot be read.
     """
     if isinstance(image, str | os.PathLike):
         return Path(image).read_bytes()
@@ -44,13 +53,13 @@ def image_file(image: Picture, any_size: bool = False) -> bytes:
         )
     shape = pixels.shape or ()
     if len(shape) != 2 or not all(shape) or (shape != (SIDE, SIDE) and not any_size):
-        wanted = "[H,W]" if any_size else f"[{SIDE},{SIDE}]"
-        raise ValueError(f"expected an image of uint8{wanted}, got shape {list(shape)}")
+        expected = "[H,W]" if any_size else f"[{SIDE},{SIDE}]"
+        raise ValueError(f"expected an image of uint8{expected}, got shape {list(shape)}")
     return write_png(pixels.tobytes(), width=shape[1], height=shape[0])
 
 
 def array_view(array: object) -> memoryview | None:
-    """The array's own memory, of any shape; None for what is no array. Raises ValueError for one that is not uint8."""
+    """Return the memory of an array of any shape, or None for other objects. Raises ValueError if it is not uint8."""
     if isinstance(array, bytes | bytearray | str):
         return None
     try:
@@ -71,5 +80,5 @@ def _encode(image: PilImage) -> bytes:
 def _read(file: IO[Any]) -> bytes:
     content = file.read()
     if not isinstance(content, bytes):
-        raise TypeError("expected a file opened in binary mode, got one of text")
+        raise TypeError("expected a file opened in binary mode, got one in text mode")
     return content

@@ -1,4 +1,4 @@
-"""The head of a `.npy` file, version 1: what follows are the elements, row by row."""
+"""The header of a `.npy` file, version 1. The elements follow it, row by row."""
 
 import struct
 
@@ -9,8 +9,8 @@ ALIGNED_BYTES = 64
 
 
 def npy_header(shape: tuple[int, ...], dtype: str) -> bytes:
-    """`dtype` as numpy writes it: UINT8 or FLOAT32."""
-    described = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape!r}, }}"
-    padding = -(10 + len(described) + 1) % ALIGNED_BYTES
-    text = f"{described}{' ' * padding}\n".encode("latin-1")
+    """Return the header. `dtype` is UINT8 or FLOAT32."""
+    description = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape!r}, }}"
+    padding = -(10 + len(description) + 1) % ALIGNED_BYTES
+    text = f"{description}{' ' * padding}\n".encode("latin-1")
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text

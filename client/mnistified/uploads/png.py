@@ -1,4 +1,4 @@
-"""Grey PNG files of eight bits a pixel, written and read with nothing but zlib."""
+"""Greyscale PNG files with eight bits per pixel, written and read with only zlib."""
 
 import struct
 import zlib
@@ -8,7 +8,7 @@ GREY = 0
 
 
 def write_png(pixels: bytes, width: int, height: int) -> bytes:
-    """`pixels` row by row."""
+    """Return `pixels`, given row by row, as a PNG file."""
     rows = b"".join(b"\0" + pixels[row * width : (row + 1) * width] for row in range(height))
     header = struct.pack(">IIBBBBB", width, height, 8, GREY, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
@@ -18,7 +18,7 @@ def write_png(pixels: bytes, width: int, height: int) -> bytes:
 
 
 def read_png(content: bytes) -> tuple[bytes, int, int]:
-    """(pixels, width, height). Raises ValueError for what is not grey, not eight bits, interlaced, or damaged."""
+    """Return (pixels, width, height). Raises ValueError unless the file is intact, greyscale, 8-bit, not interlaced."""
     if not content.startswith(SIGNATURE):
         raise ValueError("not a PNG file")
     at, header, packed = len(SIGNATURE), b"", b""
@@ -29,10 +29,10 @@ def read_png(content: bytes) -> tuple[bytes, int, int]:
         at += 12 + length
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     if (depth, colour, interlaced) != (8, GREY, 0):
-        raise ValueError("expected a grey PNG file of eight bits a pixel")
+        raise ValueError("expected a greyscale PNG file with eight bits per pixel")
     rows = zlib.decompress(packed)
     if len(rows) != height * (width + 1):
-        raise ValueError(f"a PNG file of {width}×{height} with {len(rows)} bytes of pixels")
+        raise ValueError(f"the PNG file of {width}×{height} pixels has {len(rows)} bytes of pixels")
     return _unfiltered(rows, width, height), width, height
 
 
@@ -49,7 +49,7 @@ def _unfiltered(rows: bytes, width: int, height: int) -> bytes:
 
 
 def _unfilter(kind: int, line: bytearray, above: bytearray) -> None:
-    """In place; the five filters of the PNG specification, for one byte a pixel."""
+    """Undo, in place, a filter of the PNG specification for one byte per pixel."""
     for x in range(len(line)):
         left = line[x - 1] if x else 0
         corner = above[x - 1] if x else 0
@@ -65,6 +65,6 @@ def _unfilter(kind: int, line: bytearray, above: bytearray) -> None:
 
 
 def _paeth(left: int, up: int, corner: int) -> int:
-    """The neighbour nearest to left + up - corner; left before up before corner."""
+    """Return the neighbour nearest to left + up - corner. Ties prefer left, then up."""
     estimate = left + up - corner
     return min((left, up, corner), key=lambda value: abs(estimate - value))

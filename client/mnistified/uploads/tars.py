@@ -1,4 +1,4 @@
-"""A tar archive as it is made, piece by piece."""
+"""Tar archives that are created chunk by chunk."""
 
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -7,8 +7,8 @@ TAR_TYPE = "application/x-tar"
 END = bytes(2 * tarfile.BLOCKSIZE)
 
 
-def tar_pieces(members: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
-    """An archive of (name, content)."""
+def tar_chunks(members: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+    """Yield the archive of files (name, content)."""
     for name, content in members:
         info = tarfile.TarInfo(name)
         info.size = len(content)
@@ -19,12 +19,12 @@ def tar_pieces(members: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
 
 
 def tar_bytes(sizes: Iterable[tuple[str, int]]) -> int:
-    """How large an archive of members of (name, size in bytes) will be."""
+    """Return the size of the archive of files (name, size in bytes)."""
     total = len(END)
     for name, size in sizes:
         total += tarfile.BLOCKSIZE + _blocks(size)
         encoded = len(name.encode("utf-8", "surrogateescape"))
-        if encoded > tarfile.LENGTH_NAME:  # then it comes first, in a member of its own
+        if encoded > tarfile.LENGTH_NAME:  # a long name is a separate member in front of the file
             total += tarfile.BLOCKSIZE + _blocks(encoded + 1)
     return total
 

@@ -1,4 +1,4 @@
-"""A server of bytes: it answers the requests of each connection with the given replies in turn."""
+"""A TCP server that answers the requests of each connection with the given replies in turn."""
 
 import socketserver
 import threading

@@ -1,4 +1,4 @@
-"""What is tried again, and when: pure, and against a server that fails as told."""
+"""Retries and their delays, as a pure function and against a server with given failures."""
 
 import io
 import json
@@ -9,14 +9,14 @@ import pytest
 
 from mnistified import AccessDenied, Client, Conflict, QueueFull, ServiceError, ServiceFailed, Unavailable, Unreachable
 from mnistified.errors import error_of, retry_after_s
-from mnistified.http.exchange import LONGEST_RETRY_AFTER_S, retry_delay_s
+from mnistified.http.exchange import MAX_RETRY_AFTER_S, retry_delay_s
 from tests.client.flaky import HANG_UP, flaky
 
 ACCEPTED = json.dumps({"id": "j1", "state": "queued", "total": 2, "model": "cnn@1"}).encode()
 FULL = json.dumps({"title": "Queue full", "status": 429, "detail": "the queue is full"}).encode()
 
 
-def test_a_429_is_tried_again_no_sooner_than_the_service_said() -> None:
+def test_a_429_is_retried_after_the_retry_after_of_the_service() -> None:
     with flaky([(429, {"Retry-After": "1"}, FULL), (202, {}, ACCEPTED)]) as server, Client(server.url) as client:
         assert client.submit([b"one", b"two"]).id == "j1"
     assert server.times_s[1] - server.times_s[0] >= 1.0
@@ -24,7 +24,7 @@ def test_a_429_is_tried_again_no_sooner_than_the_service_said() -> None:
     assert len({headers["idempotency-key"] for headers in server.headers}) == 1
 
 
-def test_a_connection_that_breaks_is_tried_again_with_the_same_body() -> None:
+def test_a_broken_connection_is_retried_with_the_same_body() -> None:
     replies: list[tuple[int, dict[str, str], bytes]] = [(HANG_UP, {}, b""), (503, {}, b""), (202, {}, ACCEPTED)]
     pictures: Iterator[bytes] = iter([b"one", b"two"])
     with flaky(replies) as server, Client(server.url) as client:
@@ -35,7 +35,7 @@ def test_a_connection_that_breaks_is_tried_again_with_the_same_body() -> None:
     assert len(client_keys) == 1
 
 
-def test_a_pipe_is_sent_again_from_the_disk() -> None:
+def test_the_content_of_a_pipe_is_sent_again_from_disk() -> None:
     class Pipe(io.BytesIO):
         def seekable(self) -> bool:
             return False
@@ -45,7 +45,7 @@ def test_a_pipe_is_sent_again_from_the_disk() -> None:
     assert server.bodies == [b"PK\x03\x04 all of it"] * 2
 
 
-def test_retries_end() -> None:
+def test_the_number_of_retries_is_limited() -> None:
     with (
         flaky([(429, {}, FULL)] * 3) as server,
         Client(server.url, retries=2) as client,
@@ -55,7 +55,7 @@ def test_retries_end() -> None:
     assert not server.replies
 
 
-def test_the_key_is_sent_and_never_shown() -> None:
+def test_the_key_is_sent_but_not_in_any_representation() -> None:
     with flaky([(401, {}, b"<html>who are you")]) as server, Client(server.url, key="s3cret") as client:
         with pytest.raises(AccessDenied, match="who are you") as denied:
             client.status()
@@ -63,7 +63,7 @@ def test_the_key_is_sent_and_never_shown() -> None:
     assert server.headers[0]["authorization"] == "Bearer s3cret"
 
 
-def test_headers_of_ones_own_are_sent_and_an_answer_that_is_not_json_is_an_error() -> None:
+def test_custom_headers_are_sent_and_an_answer_that_is_not_json_is_an_error() -> None:
     with (
         flaky([(200, {}, b"<html>")]) as server,
         Client(server.url, headers={"X-Request-ID": "r1"}) as client,
@@ -77,24 +77,24 @@ def test_headers_of_ones_own_are_sent_and_an_answer_that_is_not_json_is_an_error
     ("error", "expected_s"),
     [
         (Unreachable("refused"), (0.1, 0.2)),
-        (Unreachable("waited for a minute", again=False), None),
+        (Unreachable("timeout", retryable=False), None),
         (Unavailable(503, "", ""), (0.1, 0.2)),
         (QueueFull(429, "", "", retry_after_s=7.0), (7.0, 7.0)),
-        (QueueFull(429, "", "", retry_after_s=LONGEST_RETRY_AFTER_S + 1), None),
+        (QueueFull(429, "", "", retry_after_s=MAX_RETRY_AFTER_S + 1), None),
         (Conflict(409, "", ""), None),
         (Conflict(409, "", "", retry_after_s=1.0), (1.0, 1.0)),
         (ServiceError(400, "", ""), None),
         (ServiceError(504, "", ""), None),
     ],
 )
-def test_what_is_worth_another_attempt(
+def test_only_temporary_errors_are_retried(
     error: Unreachable | ServiceError, expected_s: tuple[float, float] | None
 ) -> None:
-    delays_s = [retry_delay_s(error, 0, chance) for chance in (1.0, 0.0)]
+    delays_s = [retry_delay_s(error, 0, jitter) for jitter in (1.0, 0.0)]
     assert delays_s == ([None, None] if expected_s is None else list(expected_s))
 
 
-def test_pauses_grow_up_to_a_bound() -> None:
+def test_delays_grow_up_to_a_maximum() -> None:
     delays_s = [retry_delay_s(Unreachable("refused"), attempt, 0.0) for attempt in range(10)]
     assert delays_s[:4] == [0.2, 0.4, 0.8, 1.6]
     assert delays_s[-1] == 20.0
@@ -108,11 +108,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after_s("soon", now_s) is None
 
 
-def test_an_error_carries_the_problem() -> None:
-    error = error_of(504, {}, b'{"title": "Wait ran out", "detail": "still queued", "id": "a-0"}', 0.0)
-    assert (error.status, error.title, error.detail, error.problem["id"]) == (
-        504,
-        "Wait ran out",
-        "still queued",
-        "a-0",
-    )
+def test_an_error_has_the_fields_of_the_problem_document() -> None:
+    error = error_of(504, {}, b'{"title": "Timeout", "detail": "still queued", "id": "a-0"}', 0.0)
+    assert (error.status, error.title, error.detail) == (504, "Timeout", "still queued")
+    assert error.problem["id"] == "a-0"

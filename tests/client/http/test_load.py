@@ -19,7 +19,7 @@ from tests.client.http.replies import reply, serving
 SECONDS = 0.3
 
 
-def test_a_percentile_is_one_of_the_values_and_enough_are_not_above_it() -> None:
+def test_a_percentile_is_one_of_the_values() -> None:
     values = [float(value) for value in range(100, 0, -1)]
     assert percentile(values, 0.5) == 50
     assert percentile(values, 0.99) == 99
@@ -27,13 +27,13 @@ def test_a_percentile_is_one_of_the_values_and_enough_are_not_above_it() -> None
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0, 1))
-def test_so_many_values_are_at_most_the_percentile(values: list[float], share: float) -> None:
+def test_the_share_of_values_up_to_the_percentile_is_large_enough(values: list[float], share: float) -> None:
     found = percentile(values, share)
     assert found in values
     assert sum(value <= found for value in values) >= share * len(values)
 
 
-def test_no_values_have_no_percentile() -> None:
+def test_an_empty_list_has_no_percentile() -> None:
     with pytest.raises(ValueError, match="at least one value"):
         percentile([], 0.5)
 
@@ -43,7 +43,7 @@ def load_of(*replies: bytes, connections: int = 4, patient: bool = False, drain_
         return closed_loop(server.url, "/", [b"one"], connections, SECONDS, patient=patient, drain_s=drain_s)
 
 
-def test_answers_refusals_and_failures_are_counted_apart() -> None:
+def test_answers_refusals_and_failures_are_counted_separately() -> None:
     load = load_of(reply(200), reply(429), reply(503), reply(500))
     assert len(load.latencies_s) >= 4
     assert set(load.refused) == {"429", "503"}
@@ -69,13 +69,13 @@ def test_a_connection_that_breaks_is_a_failure_and_is_replaced() -> None:
 def test_a_loop_ends_early_once_no_connection_can_be_opened() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as threads:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        threads.submit(answer_once_and_leave, listening)
+        threads.submit(answer_once_and_close, listening)
         load = closed_loop(url, "/", [b"one"], 1, 30.0)
     assert (len(load.latencies_s), dict(load.failed)) == (1, {CLOSED: 1, NOT_CONNECTED: 1})
     assert load.seconds < 30
 
 
-def answer_once_and_leave(listening: socket.socket) -> None:
+def answer_once_and_close(listening: socket.socket) -> None:
     connection, _ = listening.accept()
     with connection:
         listening.close()
@@ -98,20 +98,20 @@ def test_answers_that_arrive_after_the_end_count_if_the_loop_waits_for_them() ->
     assert load.seconds < 30
 
 
-def test_where_nobody_listens_is_told_so() -> None:
+def test_a_service_that_does_not_listen_is_unreachable() -> None:
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
         closed_loop("http://127.0.0.1:9", "/", [b"one"], 1, 1.0)
 
 
 def measured(mnistified: Command, *words: object) -> dict[str, Any]:
-    told = mnistified("bench", *words, "--seconds", 0.5, "--json")
-    assert told.returncode == 0, told.stdout + told.stderr
-    document: dict[str, Any] = json.loads(told.stdout)
+    result = mnistified("bench", *words, "--seconds", 0.5, "--json")
+    assert result.returncode == 0, result.stdout + result.stderr
+    document: dict[str, Any] = json.loads(result.stdout)
     assert 0 < document["p50_ms"] <= document["p90_ms"] <= document["p99_ms"] <= document["max_ms"]
     return document
 
 
-def test_bench_measures_singles_of_the_services_own_or_of_ones_own(mnistified: Command, pngs: list[bytes]) -> None:
+def test_bench_sends_test_images_or_the_given_images(mnistified: Command, pngs: list[bytes]) -> None:
     (mnistified.cwd / "0.png").write_bytes(pngs[0])
     for words in ((), ("0.png", "--fit")):
         document = measured(mnistified, *words, "--connections", 2)
@@ -131,22 +131,22 @@ def test_bench_measures_jobs_of_an_array(mnistified: Command, test_set: Split) -
 @pytest.mark.parametrize(
     ("words", "exit_code", "reason"),
     [
-        (["--seconds", "0"], 2, "more than 0 seconds"),
-        (["--connections", "0"], 2, "1 connection or more"),
-        (["a.npy", "a.npy"], 2, "given by itself"),
+        (["--seconds", "0"], 2, "--seconds must be more than 0"),
+        (["--connections", "0"], 2, "--connections 1 or more"),
+        (["a.npy", "a.npy"], 2, "expected a single archive"),
         (["nosuch.png"], 2, "nosuch.png"),
         (["--url", "http://127.0.0.1:9", "--retries", "0"], 4, "refused"),
     ],
 )
-def test_what_bench_cannot_measure_is_told(mnistified: Command, words: list[str], exit_code: int, reason: str) -> None:
+def test_bench_refuses_invalid_arguments(mnistified: Command, words: list[str], exit_code: int, reason: str) -> None:
     (mnistified.cwd / "a.npy").write_bytes(b"\x93NUMPY")
-    told = mnistified("bench", *words)
-    assert (told.returncode, told.stdout) == (exit_code, b"")
-    assert reason in told.stderr.decode()
+    result = mnistified("bench", *words)
+    assert (result.returncode, result.stdout) == (exit_code, b"")
+    assert reason in result.stderr.decode()
 
 
-def test_what_is_refused_under_load_ends_bench_with_an_exit_code_of_its_own(mnistified: Command) -> None:
+def test_bench_fails_if_there_is_no_answer(mnistified: Command) -> None:
     (mnistified.cwd / "bad.png").write_bytes(b"no image")
-    told = mnistified("bench", "bad.png", "--seconds", 1, "--connections", 1)
-    assert told.returncode == 4
-    assert b" \xc3\x97 400" in told.stdout
+    result = mnistified("bench", "bad.png", "--seconds", 1, "--connections", 1)
+    assert result.returncode == 4
+    assert b" \xc3\x97 400" in result.stdout

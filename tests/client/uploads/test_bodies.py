@@ -1,4 +1,4 @@
-"""What is sent for images: pure, but for the files that it reads."""
+"""The request bodies of images."""
 
 import base64
 import io
@@ -22,8 +22,8 @@ from mnistified.uploads.tars import tar_bytes
 
 def content(images: Any) -> bytes:
     body = body_of(images)
-    sent = b"".join(body.pieces())
-    assert sent == b"".join(body.pieces()), "a retry sends the same"
+    sent = b"".join(body.chunks())
+    assert sent == b"".join(body.chunks()), "a retry sends the same"
     assert body.size_bytes in (None, len(sent))
     if body.spool:
         body.spool.close()
@@ -43,7 +43,7 @@ def test_a_list_of_arrays_is_an_array() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 10**6])
-def test_a_npy_head_is_numpys_own(count: int) -> None:
+def test_numpy_reads_the_npy_header(count: int) -> None:
     for dtype in (UINT8, FLOAT32):
         file = io.BytesIO()
         np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": (count, 28, 28)})
@@ -52,7 +52,7 @@ def test_a_npy_head_is_numpys_own(count: int) -> None:
         assert np.lib.format.read_array_header_1_0(header) == ((count, 28, 28), False, np.dtype(dtype))
 
 
-def test_small_files_become_lines_of_the_size_that_was_told(tmp_path: Path) -> None:
+def test_small_files_become_lines_of_the_announced_size(tmp_path: Path) -> None:
     names = ["a.png", 'quoted ".png', "\udcff.png", "ü.png"]
     for number, name in enumerate(names):
         (tmp_path / name).write_bytes(b"x" * number + b"y" * (MAX_BYTES - 3))
@@ -62,7 +62,7 @@ def test_small_files_become_lines_of_the_size_that_was_told(tmp_path: Path) -> N
     assert images["ü.png"] == b"xxx" + b"y" * (MAX_BYTES - 3)
 
 
-def test_files_with_a_larger_one_among_them_become_a_tar_of_the_size_that_was_told(tmp_path: Path) -> None:
+def test_larger_files_become_a_tar_of_the_announced_size(tmp_path: Path) -> None:
     names = ["a.png", "ü.png", "n" * 99 + ".png", "é" * 60 + ".png"]
     for number, name in enumerate(names):
         (tmp_path / name).write_bytes(b"x" * (number * 1513))
@@ -72,33 +72,33 @@ def test_files_with_a_larger_one_among_them_become_a_tar_of_the_size_that_was_to
     assert members == {name: b"x" * (number * 1513) for number, name in enumerate(names)}
 
 
-def test_the_size_of_a_tar_is_known_before(tmp_path: Path) -> None:
+def test_the_size_of_a_tar_is_calculated(tmp_path: Path) -> None:
     assert tar_bytes([]) == 1024
     assert tar_bytes([("7.png", 1), ("8.png", 512)]) == 1024 + 4 * 512
 
 
-def test_an_archive_is_sent_as_it_is(tmp_path: Path) -> None:
+def test_an_archive_is_sent_unchanged(tmp_path: Path) -> None:
     for head in (b"PK\x03\x04", b"\x93NUMPY", b"\x00\x00\x08\x03", b"\x1f\x8b", b'{"image": ""}\n'):
         file = tmp_path / "archive"
         file.write_bytes(head + b"and more")
         assert content(file) == head + b"and more"
 
 
-def test_a_file_that_changes_while_it_is_sent_is_told(tmp_path: Path) -> None:
+def test_a_file_that_changes_during_the_upload_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "7.png"
     file.write_bytes(b"before")
     body = body_of([file])
     file.write_bytes(b"afterwards")
-    with pytest.raises(ValueError, match=r"7\.png had 6 bytes and has changed"):
-        list(body.pieces())
+    with pytest.raises(ValueError, match=r"7\.png had 6 bytes and changed"):
+        list(body.chunks())
 
 
 def test_a_large_array_on_disk_is_never_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "large.npy"
     np.lib.format.open_memmap(path, "w+", np.uint8, (20_000, 28, 28)).flush()
-    pieces = list(map(len, body_of(np.load(path, mmap_mode="r")).pieces()))
-    assert max(pieces) <= 1 << 19
-    assert sum(pieces) == os.path.getsize(path)
+    chunks = list(map(len, body_of(np.load(path, mmap_mode="r")).chunks()))
+    assert max(chunks) <= 1 << 19
+    assert sum(chunks) == os.path.getsize(path)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_large_array_on_disk_is_never_in_memory(tmp_path: Path) -> None:
         (np.zeros((2, 27, 28), np.uint8), ValueError, r"uint8\[N,28,28\], got shape \[2, 27, 28\]"),
         (np.zeros((2, 28, 28)), ValueError, "expected an array of uint8, got float64"),
         (np.zeros((0, 28, 28), np.uint8), ValueError, "got shape"),
-        ([], ValueError, "no images"),
+        ([], ValueError, "at least one image"),
         ([1], TypeError, "got int"),
         (b"one", TypeError, "got bytes"),
         (7, TypeError, "got int"),
@@ -115,34 +115,34 @@ def test_a_large_array_on_disk_is_never_in_memory(tmp_path: Path) -> None:
         (io.StringIO("text"), TypeError, "binary mode"),
     ],
 )
-def test_what_are_no_images_is_told_before_anything_is_sent(images: Any, error: type[Exception], reason: str) -> None:
+def test_invalid_images_are_refused_before_the_upload(images: Any, error: type[Exception], reason: str) -> None:
     with pytest.raises(error, match=reason):
-        list(body_of(images).pieces())
+        list(body_of(images).chunks())
 
 
-def test_a_folder_without_pictures_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(ValueError, match=r"no file in this folder ends in \.png"):
+    with pytest.raises(ValueError, match=r"no file in this folder has the suffix \.png"):
         body_of(tmp_path)
 
 
-def test_an_archive_beside_others_is_told(tmp_path: Path) -> None:
+def test_an_archive_with_other_sources_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04")
     with pytest.raises(ValueError, match=r"a\.zip is an archive"):
         body_of([tmp_path / "a.zip", tmp_path])
 
 
-def test_a_png_is_written_and_read_without_pillow_as_with_it() -> None:
+def test_a_png_is_written_and_read_like_with_pillow() -> None:
     rows, columns = np.mgrid[0:28, 0:28]
     noise = np.random.default_rng(2).integers(0, 256, (28, 28), np.uint8)
     for array in (noise, (rows * 3 + columns * 4).astype(np.uint8)):
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(write_png(array.tobytes(), 28, 28)))), array)
         file = io.BytesIO()
-        Image.fromarray(array).save(file, "PNG")  # with whatever filters Pillow chooses
+        Image.fromarray(array).save(file, "PNG")  # with the filters that Pillow chooses
         assert read_png(file.getvalue()) == (array.tobytes(), 28, 28)
 
 
-def test_one_image_of_the_wrong_shape_or_type_is_told() -> None:
+def test_an_image_with_a_wrong_shape_or_type_is_refused() -> None:
     with pytest.raises(ValueError, match=r"uint8\[28,28\], got shape \[28, 27\]"):
         image_file(np.zeros((28, 27), np.uint8))
     with pytest.raises(TypeError, match="got NoneType"):

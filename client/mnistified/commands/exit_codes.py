@@ -1,0 +1,30 @@
+"""The exit codes of the command line."""
+
+from mnistified.errors import MnistifiedError, ServiceFailed, Unreachable
+
+OK = 0
+SOME_FAILED = 1
+USAGE = 2
+REFUSED = 3
+UNAVAILABLE = 4
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+MEANINGS = {
+    OK: "every image has an answer",
+    SOME_FAILED: "an image has no answer: it is unreadable, or its job was cancelled or has expired",
+    USAGE: "the arguments are wrong, or a local file cannot be used",
+    REFUSED: "the service refuses the request: a key, an id, a model, a limit",
+    UNAVAILABLE: "the service is unreachable, fails or is full, also after retries",
+    INTERRUPTED: "interrupted; the service continues with the job",
+}
+
+
+def exit_code_of(error: MnistifiedError) -> int:
+    busy = getattr(error, "status", 0) == 429
+    return UNAVAILABLE if busy or isinstance(error, Unreachable | ServiceFailed) else REFUSED
+
+
+def exit_code_of_state(state: str) -> int:
+    """Return the exit code for the final state of a job."""
+    return OK if state == "done" else SOME_FAILED
