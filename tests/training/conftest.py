@@ -27,9 +27,11 @@ def handful() -> dataset.Split:
 
 @pytest.fixture(scope="session")
 def plan() -> Plan:
+    from training.architecture import NETWORKS, Conv, Dropout, Network, Smooth
     from training.train import Plan
 
-    return Plan(network="cnn", epochs=8, batch_size=30, seed=7, augment=True)
+    NETWORKS["tiny"] = Network("2 convolutions, for tests", (Smooth(), Conv(32, 5, 2), Conv(16, 3, 2), Dropout(0.1)))
+    return Plan(network="tiny", epochs=8, batch_size=30, seed=7, augment=True)
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def test_the_answers_of_all_members_to_all_views_are_averaged(trained: Trained, 
     from training import architecture
     from training.ensemble import View, build
 
-    members, views = [trained.model, architecture.build("cnn-small")], [View(), View(angle_deg=8), View(scale=1.1)]
+    members, views = [trained.model, architecture.build("tiny")], [View(), View(angle_deg=8), View(scale=1.1)]
     pixels = handful.images[..., None].astype(np.float32)
     seen = [(pixels.reshape(100, -1) @ view.matrix).reshape(pixels.shape) for view in views]
     expected = np.mean([member(view) for member in members for view in seen], axis=0)

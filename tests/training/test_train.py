@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 def test_the_loss_falls(trained: Trained) -> None:
     history = trained.history
-    assert history["loss"][-1] < history["loss"][0] * 0.7
+    assert history["loss"][-1] < history["loss"][0] * 0.8
     assert history["accuracy"][-1] > history["accuracy"][0]
     assert len(history["val_accuracy"]) == 8
 

@@ -35,7 +35,7 @@ def ensemble(trained: Trained) -> keras.Model:
     from training.architecture import build as build_network
     from training.ensemble import View, build
 
-    return build([trained.model, build_network("cnn-small")], [View(), View(angle_deg=8)])
+    return build([trained.model, build_network("tiny")], [View(), View(angle_deg=8)])
 
 
 def outputs_of(file: Path, image: np.ndarray) -> list[np.ndarray]:
@@ -57,7 +57,7 @@ def test_each_output_equals_the_output_of_that_layer_in_keras(
     rows = layers_file.write(version_dir, trained.model)
     assert rows is not None
     assert rows[0] == {"name": "scale", "class": "Rescaling", "shape": [28, 28, 1]}
-    assert {"name": "norm2", "class": "BatchNormalization", "shape": [14, 14, 32]} in rows
+    assert {"name": "norm1", "class": "BatchNormalization", "shape": [14, 14, 32]} in rows
     assert rows[-1] == {"name": "probabilities", "class": "Softmax", "shape": [10]}
     assert not {"InputLayer", "Dropout", "Flatten"} & {row["class"] for row in rows}
     oracle = keras.Model(trained.model.input, [trained.model.get_layer(row["name"]).output for row in rows])
@@ -112,7 +112,7 @@ def test_a_file_whose_answers_differ_from_the_model_is_refused(version_dir: Path
     from training.publishing import layers_file
 
     with pytest.raises(ModelError, match="off for probabilities"):
-        layers_file.write(version_dir, architecture.build("cnn"))
+        layers_file.write(version_dir, architecture.build("tiny"))
     assert not (version_dir / layers_file.FILE).exists()
 
 
