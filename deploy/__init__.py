@@ -1,1 +1,1 @@
-"""Running the service: on one machine (`python -m deploy.local`), in containers, on a cluster."""
+"""Deployment: on one machine (`python -m deploy.local`), in containers, on a cluster."""

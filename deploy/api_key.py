@@ -1,4 +1,4 @@
-"""`python -m deploy.api_key NAME`: a new key for a client of the API, and its entry for the setting API_KEYS."""
+"""`python -m deploy.api_key NAME`: create a key for a client of the API, and its entry for the setting API_KEYS."""
 
 import argparse
 import secrets
@@ -12,10 +12,14 @@ KEY_BYTES = 32
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.api_key", description=__doc__)
-    parser.add_argument("name", help="of the client: a-z, 0-9 and -, at most 32")
-    parser.add_argument("--admin", action="store_true", help="may do what only an admin may")
-    parser.add_argument("--images-per-s", type=int, metavar="N", help="most images a second (default: no limit)")
-    parser.add_argument("--max-queued-images", type=int, metavar="N", help="most images queued (default: no limit)")
+    parser.add_argument("name", help="name of the client: a-z, 0-9 and -, at most 32 characters")
+    parser.add_argument("--admin", action="store_true", help="give the key admin rights")
+    parser.add_argument(
+        "--images-per-s", type=int, metavar="N", help="maximum of images per second (default: no limit)"
+    )
+    parser.add_argument(
+        "--max-queued-images", type=int, metavar="N", help="maximum of queued images (default: no limit)"
+    )
     arguments = parser.parse_args()
     key = secrets.token_urlsafe(KEY_BYTES)
     try:
@@ -24,11 +28,11 @@ def main() -> None:
         )
     except ValueError as error:
         sys.exit(f"api_key: {error}")
-    print(f"key, shown this once, for the client:\n{key}\nentry of API_KEYS, parted from others by a space:\n{entry}")
+    print(f"key for the client, shown only this once:\n{key}\nentry for API_KEYS (separated by spaces):\n{entry}")
 
 
 def api_keys_entry(name: str, key: str, admin: bool, images_per_s: int | None, max_queued_images: int | None) -> str:
-    """The entry of `key`, which is only in it as a hash. Raises ValueError for what the setting would not take."""
+    """Return the entry, which has only a hash of `key`. Raises ValueError if the setting would refuse it."""
     options = ["admin"] if admin else []
     options += [
         f"{limit}={value}"

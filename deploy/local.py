@@ -1,4 +1,4 @@
-"""`python -m deploy.local`: the whole system on one machine, from the Procfile, restarting what dies."""
+"""`python -m deploy.local`: run the whole system on one machine from the Procfile, and restart processes that die."""
 
 import argparse
 import os
@@ -39,21 +39,23 @@ def main() -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes (default: 1)")
-    parser.add_argument("--trainer", action="store_true", help="with a trainer, which trains what the API is asked for")
     parser.add_argument(
-        "--door", action="store_true", dest="celery_api", help="also the worker of the Celery API: docs/celery.md"
+        "--trainer", action="store_true", help="also start a trainer, which does the trainings that clients request"
+    )
+    parser.add_argument(
+        "--door", action="store_true", dest="celery_api", help="also start the worker of the Celery API: docs/celery.md"
     )
 
 
 def run(workers: int, *, trainer: bool = False, celery_api: bool = False) -> int:
-    """Start everything, say where it is, and block until it is stopped by INT or TERM. Returns the exit status.
+    """Start everything, print the addresses, and block until INT or TERM. Return the exit status.
 
-    Raises MnistifiedError before anything is started: a bad setting, a port in use, no Redis to be had.
+    Raises MnistifiedError before anything starts: for a bad setting, a port in use, or if there is no Redis.
     """
     if workers < 1:
         raise SettingError(f"--workers {workers}: expected 1 or more")
     if trainer and find_spec("tensorflow") is None:
-        raise SettingError("--trainer takes TensorFlow, which is not installed: pip install 'mnistified[train]'")
+        raise SettingError("--trainer needs TensorFlow, which is not installed: pip install 'mnistified[train]'")
     own_redis = not os.environ.get("REDIS_URL")
     settings = load_settings(os.environ, redis_url_file=Path(os.devnull))
     check_flower_guarded(settings.flower_host, os.environ)
@@ -73,7 +75,7 @@ def run(workers: int, *, trainer: bool = False, celery_api: bool = False) -> int
         del programs["door"]
     CONFIG_FILE.write_text(supervisor_config(programs, workers, RUN_DIR))
     REDIS_URL_FILE.unlink(missing_ok=True)
-    REDIS_URL_FILE.touch(mode=0o600)  # before there is a password in it
+    REDIS_URL_FILE.touch(mode=0o600)  # before a password is written to it
     REDIS_URL_FILE.write_text(environ["REDIS_URL"])
     try:
         return _supervise(environ, settings, workers)
@@ -82,22 +84,22 @@ def run(workers: int, *, trainer: bool = False, celery_api: bool = False) -> int
 
 
 def check_port_free(setting: str, host: str, port: int) -> None:
-    """Raises SettingError, naming the port and the setting that changes it."""
+    """Raises SettingError, which names the port and the setting that changes it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             raise SettingError(
-                f"port {port} of {host} cannot be used ({error.strerror}); {setting} sets another"
+                f"port {port} of {host} cannot be used ({error.strerror}); choose another with {setting}"
             ) from None
 
 
 def check_flower_guarded(host: str, environ: Mapping[str, str]) -> None:
-    """Raises SettingError where other machines could reach a Flower that asks nobody: it can stop workers."""
+    """Raises SettingError if other machines could reach a Flower without a password: Flower can stop workers."""
     if not is_loopback(host) and not any(environ.get(guard) for guard in FLOWER_GUARDS):
         raise SettingError(
-            f"FLOWER_HOST={host!r}: whoever reaches Flower can stop workers; set FLOWER_BASIC_AUTH=user:password"
+            f"FLOWER_HOST={host!r}: anyone who reaches Flower can stop workers; set FLOWER_BASIC_AUTH=user:password"
         )
 
 
@@ -109,17 +111,18 @@ def free_port() -> int:
 
 
 def child_environ(environ: Mapping[str, str], workers: int) -> dict[str, str]:
-    """The programs of this virtual environment first, logs as fit this terminal, and the cores shared out between the
-    workers' engines.
+    """Return the environment of the children.
+
+    The programs of this virtual environment come first, logs fit this terminal, and the workers share the cores.
     """
     children = dict(environ)
     children["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environ.get("PATH", os.defpath)))
     children["PYTHONUNBUFFERED"] = "1"
     for guard in FLOWER_GUARDS:
         if not children.get(guard, "unset"):
-            del children[guard]  # Flower takes an empty one for a password that nobody has
+            del children[guard]  # Flower would require an empty value as a password
     if sys.stdout.isatty() and children.get("LOG_FORMAT", "auto") == "auto":
-        children["LOG_FORMAT"] = "text"  # they write to the supervisor's pipe, and it to this terminal
+        children["LOG_FORMAT"] = "text"  # the children write to a pipe, the supervisor to this terminal
     cores = len(os.sched_getaffinity(0))
     children.setdefault("DOOR_URL", f"http://127.0.0.1:{environ.get('API_PORT') or 5000}")
     children.setdefault("ENGINE_THREADS", str(max(1, cores // workers)))
@@ -127,7 +130,7 @@ def child_environ(environ: Mapping[str, str], workers: int) -> dict[str, str]:
 
 
 def _supervise(environ: dict[str, str], settings: Settings, workers: int) -> int:
-    """The supervisor gets a session of its own, so that Ctrl-C reaches it once, through us, and not its children."""
+    """Run the supervisor in its own session, so that Ctrl-C reaches only us, and we stop the supervisor."""
     command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "--nodaemon", "-c", str(CONFIG_FILE)]
     stopping = threading.Event()
     supervisor: subprocess.Popen[bytes] | None = None
@@ -152,7 +155,7 @@ def _supervise(environ: dict[str, str], settings: Settings, workers: int) -> int
 
 
 def _announce(settings: Settings, redis_url: str, workers: int, supervisor: "subprocess.Popen[bytes]") -> None:
-    """Say where everything is as soon as the API can answer."""
+    """Print the addresses as soon as the API answers."""
     api = f"http://{settings.api_host}:{settings.api_port}"
     while supervisor.poll() is None and not _answers(f"{api}/readyz"):
         time.sleep(READY_POLL_S)

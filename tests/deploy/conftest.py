@@ -1,4 +1,4 @@
-"""A second API process beside the shared system's, and the proxy in front of both."""
+"""A second API process in addition to the shared system's, and the proxy in front of both."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def proxy(system: System, other_api: int, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def start_proxy(tmp_path: Path) -> Iterator[Callable[..., Proxy]]:
-    """Starts one of a test's own, in front of the API ports that it is given; with `environ` where that matters."""
+    """Return a function that starts a proxy in front of the given API ports."""
     started: list[Proxy] = []
 
     def start(api_ports: list[int], environ: dict[str, str] | None = None) -> Proxy:

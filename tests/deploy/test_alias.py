@@ -34,7 +34,7 @@ def guarded(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def api(guarded: System, monkeypatch: pytest.MonkeyPatch) -> System:
-    """The address and the key are in the environment; no alias is set."""
+    """An API whose address and key are in the environment, without aliases."""
     monkeypatch.setenv("MNISTIFIED_URL", guarded.url)
     monkeypatch.setenv("MNISTIFIED_KEY", KEY)
     guarded.redis.delete(keys.ALIASES, keys.CHANGES)
@@ -56,8 +56,8 @@ def test_an_alias_is_set_shown_and_deleted(api: System, capsys: pytest.CaptureFi
     assert alias.main(["delete", "cnn", "champion", "--reason", "over"]) == 0
     assert capsys.readouterr().out == "cnn/champion: 2, canary 1 at 2.5 %, shadow 3 -> nothing\n"
     assert alias.main(["show", "cnn"]) == 0
-    told = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "T", capsys.readouterr().out)
-    assert told.splitlines() == [
+    output = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "T", capsys.readouterr().out)
+    assert output.splitlines() == [
         "cnn: serves cnn@3; versions 1, 2, 3",
         "changes:",
         "  T UTC, ops, cnn/champion: 2, canary 1 at 2.5 %, shadow 3 -> nothing: over",
@@ -84,14 +84,14 @@ def test_the_gate_is_overruled_with_a_reason(api: System, capsys: pytest.Capture
         (["show", "no"], 1, "alias: 404: no model 'no'"),
     ],
 )
-def test_what_the_service_refuses_is_told(
+def test_a_refusal_of_the_service_is_printed(
     api: System, capsys: pytest.CaptureFixture[str], argv: list[str], status: int, reason: str
 ) -> None:
     assert alias.main(argv) == status
     assert reason in capsys.readouterr().err
 
 
-def test_workers_that_are_not_ready_are_another_status(api: System, capsys: pytest.CaptureFixture[str]) -> None:
+def test_workers_that_are_not_ready_have_another_exit_status(api: System, capsys: pytest.CaptureFixture[str]) -> None:
     write_heartbeat(api.redis, "w2")
     assert alias.main(["set", "cnn", "champion", "1", "--wait", "0"]) == 3
     assert "alias: 503: w2 has not loaded cnn@1 after 0 s; nothing is changed" in capsys.readouterr().err
@@ -106,13 +106,13 @@ def test_without_a_key_nothing_is_done(
     assert "alias: 401: a key is needed" in capsys.readouterr().err
 
 
-def test_nobody_at_the_address_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_address_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     assert alias.main(["--url", url, "show"]) == 3
     assert f"alias: cannot reach {url}: " in capsys.readouterr().err
 
 
-def test_something_else_at_the_address_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_server_at_the_address_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
     with receiving() as receiver:
         assert alias.main(["--url", receiver.url(""), "show"]) == 3
     assert "answers 501 without an error document: is it the API?" in capsys.readouterr().err
@@ -129,21 +129,21 @@ def test_something_else_at_the_address_is_told(capsys: pytest.CaptureFixture[str
         ["--url", "http://host:port", "show"],
     ],
 )
-def test_a_wrong_command_line_is_told(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+def test_a_wrong_command_line_prints_the_usage(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         alias.main(argv)
     assert ended.value.code == 2
     assert "usage: python -m deploy.alias" in capsys.readouterr().err
 
 
-def test_an_alias_is_told_in_a_line() -> None:
+def test_an_alias_is_described_in_a_line() -> None:
     means = {"version": 1, "canary": None, "canary_percent": 0.0, "shadow": None}
     assert alias.format_alias(means) == "1"
     assert alias.format_alias(means | {"canary": 2}) == "1, canary 2 at 0 %"
     assert alias.format_alias(None) == "nothing"
 
 
-def test_the_service_may_take_its_time(api: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_timeout_allows_for_the_wait_of_the_service(api: System, monkeypatch: pytest.MonkeyPatch) -> None:
     read_s: list[float] = []
     request = httpx.Client.request
 

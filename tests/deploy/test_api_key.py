@@ -13,15 +13,15 @@ def api_key(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_a_key_is_made_and_its_entry_is_what_the_setting_takes() -> None:
-    told = api_key("alice", "--admin", "--images-per-s", "500", "--max-queued-images", "20000")
-    assert told.returncode == 0, told.stderr
-    _, key, _, entry = told.stdout.splitlines()
+def test_a_new_key_has_an_entry_that_the_setting_accepts() -> None:
+    done = api_key("alice", "--admin", "--images-per-s", "500", "--max-queued-images", "20000")
+    assert done.returncode == 0, done.stderr
+    _, key, _, entry = done.stdout.splitlines()
     assert len(key) == 43
     assert parse_api_keys(entry) == (ApiKey("alice", sha256(key.encode()).hexdigest(), True, 500, 20_000),)
 
 
-def test_every_key_is_another_and_has_no_rights_that_were_not_asked_for() -> None:
+def test_every_key_is_different_and_has_only_the_requested_rights() -> None:
     first, second = (api_key("bob").stdout.splitlines() for _ in range(2))
     assert first[1] != second[1]
     (key,) = parse_api_keys(first[3])
@@ -37,8 +37,8 @@ def test_every_key_is_another_and_has_no_rights_that_were_not_asked_for() -> Non
         (["alice", "--images-per-s", "0"], "images_per_s=N"),
     ],
 )
-def test_what_the_setting_would_not_take_is_refused_and_no_key_is_shown(arguments: list[str], named: str) -> None:
-    told = api_key(*arguments)
-    assert (told.returncode, told.stdout) == (1, "")
-    assert named in told.stderr
-    assert "Traceback" not in told.stderr
+def test_an_entry_that_the_setting_would_refuse_is_refused_without_a_key(arguments: list[str], named: str) -> None:
+    done = api_key(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr

@@ -29,7 +29,7 @@ ALL = ["proxy", *PROGRAMS, *FOREIGN]
 
 
 def merge(base: Any, override: Any) -> Any:
-    """As Compose does it: mappings key by key, lists one after the other, of anything else the override."""
+    """Merge as Compose does: mappings by key, lists appended, other values replaced."""
     if isinstance(base, dict) and isinstance(override, dict):
         merged = {key: merge(base[key], override[key]) for key in base.keys() & override.keys()}
         return {**base, **override, **merged}
@@ -39,7 +39,7 @@ def merge(base: Any, override: Any) -> Any:
 
 
 def services_of(text: str) -> dict[str, Service]:
-    """The services as they are where none of the variables in the file is set."""
+    """The services when none of the variables in the file is set."""
     services: dict[str, Service] = yaml.safe_load(filled_in(text))["services"]
     return services
 
@@ -63,8 +63,8 @@ def seconds(duration: str) -> int:
 
 
 @pytest.mark.parametrize("name", ["docker-compose.yml", "deploy/compose/gpu.yml", "deploy/compose/trainer.yml"])
-def test_a_file_is_what_the_specification_says(name: str) -> None:
-    """By a parser of the Compose Specification's, which knows every key, and every reference of the first file."""
+def test_a_file_follows_the_specification(name: str) -> None:
+    """Parse with the Compose Specification's own parser, which knows every key."""
     options = PyOptions()
     options.apply_merge = True
     compose = options.from_yaml(filled_in((ROOT / name).read_text()))
@@ -84,7 +84,7 @@ def test_only_the_proxy_is_published_and_only_to_this_machine() -> None:
     assert '"127.0.0.1:${HTTP_PORT' in TEXT, "the plain port is opened to no others by any variable"
 
 
-def test_redis_and_the_workers_are_reached_by_nobody_and_reach_nobody() -> None:
+def test_redis_and_the_workers_have_no_connection_to_the_outside() -> None:
     networks = yaml.safe_load(TEXT)["networks"]
     assert networks["back"] == {"internal": True}
     inside = {name for name, service in SERVICES.items() if service["networks"] == ["back"]}
@@ -92,7 +92,7 @@ def test_redis_and_the_workers_are_reached_by_nobody_and_reach_nobody() -> None:
     assert SERVICES["proxy"]["networks"] == ["front"], "whoever breaks into it is not beside Redis"
 
 
-def test_the_proxy_takes_the_limits_that_the_api_takes() -> None:
+def test_the_proxy_has_the_limits_of_the_api() -> None:
     proxy, api = SERVICES["proxy"]["environment"], SERVICES["api"]["environment"]
     limits = yaml.safe_load(filled_in(TEXT))["x-limits"]
     assert limits.items() <= proxy.items()
@@ -103,7 +103,7 @@ def test_the_proxy_takes_the_limits_that_the_api_takes() -> None:
     assert settings == Settings(), "unset, they are the defaults"
 
 
-def test_flower_and_grafana_are_behind_the_proxy_where_they_have_a_password() -> None:
+def test_flower_and_grafana_are_behind_the_proxy_if_they_have_a_password() -> None:
     assert "FLOWER_GUARDED: ${FLOWER_BASIC_AUTH:+yes}" in TEXT
     assert "GRAFANA_GUARDED: ${GRAFANA_PASSWORD:+yes}" in TEXT
     assert SERVICES["flower"]["environment"]["FLOWER_URL_PREFIX"] == "flower"
@@ -130,14 +130,14 @@ def test_every_variable_is_a_setting_with_a_value_that_can_be_used(program: str)
 
 
 @pytest.mark.parametrize("program", ["api", "worker"])
-def test_those_that_trace_are_told_where_to(program: str) -> None:
+def test_programs_with_traces_know_the_collector(program: str) -> None:
     set_to = TEXT.replace("${OTEL_EXPORTER_OTLP_ENDPOINT:-}", "http://collector:4318")
     environ = {key: str(value or "") for key, value in services_of(set_to)[program]["environment"].items()}
     assert load_settings(environ, Path("none")).otel_exporter_otlp_endpoint == "http://collector:4318"
     assert not SERVICES[program]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
 
 
-def test_who_may_use_the_api_and_flower_is_taken_from_the_environment_and_in_no_file() -> None:
+def test_keys_and_passwords_come_from_the_environment_and_are_in_no_file() -> None:
     assert re.findall(r"API_KEYS: (\S+)", TEXT) == ["${API_KEYS:-}"]
     assert SERVICES["flower"]["environment"]["FLOWER_BASIC_AUTH"] is None, "an empty one would be a password to Flower"
     for program, environment in ((name, SERVICES[name]["environment"]) for name in PROGRAMS):
@@ -147,12 +147,12 @@ def test_who_may_use_the_api_and_flower_is_taken_from_the_environment_and_in_no_
 
 @pytest.mark.parametrize("name", ALL)
 def test_no_container_runs_as_root(name: str) -> None:
-    """Ours by their Dockerfile, which nothing here overrides."""
+    """Our Dockerfile sets a user, and Compose does not override it."""
     assert SERVICES[name].get("user") == FOREIGN.get(name)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_every_program_uses_the_redis_beside_it_once_that_answers(program: str) -> None:
+def test_every_program_uses_the_redis_of_the_file_once_it_answers(program: str) -> None:
     assert SERVICES[program]["environment"]["REDIS_URL"] == "redis://redis:6379/0"
     assert SERVICES[program]["depends_on"] == {"redis": {"condition": "service_healthy"}}
 
@@ -168,11 +168,11 @@ def test_redis_runs_as_it_does_without_containers() -> None:
     command = SERVICES["redis"]["command"]
     assert command[0] == "redis-server"
     there = dict(zip(command[1::2], command[2::2], strict=True))
-    assert there.pop("--maxmemory") == "0", "no bound unless told"
+    assert there.pop("--maxmemory") == "0", "no limit by default"
     assert there == {key: options[key] for key in ("--appendonly", "--save", "--maxmemory-policy")}
 
 
-def test_what_redis_stores_outlives_its_container() -> None:
+def test_the_data_of_redis_outlives_its_container() -> None:
     (volume,) = SERVICES["redis"]["volumes"]
     name, path = volume.split(":")
     assert path == "/data"
@@ -189,7 +189,7 @@ def test_every_program_is_built_from_a_target_of_the_dockerfile(services: dict[s
 
 @pytest.mark.parametrize("service", [SERVICES["worker"], WITH_GPU["worker"]], ids=["cpu", "gpu"])
 def test_there_can_be_any_number_of_workers(service: Service) -> None:
-    """A name, a host name or a port of this machine can be had once."""
+    """A fixed name, host name or port would allow only one."""
     assert not {"container_name", "hostname", "ports", "network_mode", "scale"} & set(service)
 
 
@@ -204,18 +204,18 @@ def test_a_container_can_write_nothing_that_lasts_and_gains_nothing(name: str) -
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_whatever_dies_is_started_anew(name: str) -> None:
+def test_a_container_that_dies_is_restarted(name: str) -> None:
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
-def test_nothing_is_killed_while_it_still_finishes_what_it_has_in_hand() -> None:
+def test_no_container_is_killed_before_its_work_can_finish() -> None:
     assert seconds(SERVICES["api"]["stop_grace_period"]) > SHUTDOWN_S
     assert seconds(SERVICES["proxy"]["stop_grace_period"]) >= seconds(SERVICES["api"]["stop_grace_period"])
     assert seconds(SERVICES["worker"]["stop_grace_period"]) >= STOP_S
     assert seconds(SERVICES["tasks"]["stop_grace_period"]) > Settings().webhook_timeout_s
 
 
-def test_the_api_takes_callbacks_as_the_tasks_worker_sends_them() -> None:
+def test_the_api_accepts_the_callbacks_that_the_tasks_worker_sends() -> None:
     api, tasks = SERVICES["api"]["environment"], SERVICES["tasks"]["environment"]
     both = {name for name in tasks if name.startswith("WEBHOOK_")}
     assert both == {name for name in api if name.startswith("WEBHOOK_")}

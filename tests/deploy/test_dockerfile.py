@@ -30,7 +30,7 @@ TARGETS = sorted(REQUIREMENTS)
 
 @dataclass
 class Stage:
-    """One FROM with what follows it; `instructions` are (keyword, the rest in one line)."""
+    """One FROM and its instructions, each as (keyword, the rest in one line)."""
 
     parent: str
     instructions: list[tuple[str, str]] = field(default_factory=list)
@@ -58,7 +58,7 @@ STAGES = parse_dockerfile((ROOT / "Dockerfile").read_text())
 
 
 def whole(target: str) -> Stage:
-    """A target with everything that it is built upon, in order, as one stage."""
+    """Return a target and the stages below it as one stage."""
     stage = STAGES[target]
     if stage.parent not in STAGES:
         return stage
@@ -71,7 +71,7 @@ def environ_of(target: str) -> dict[str, str]:
 
 
 def command_of(target: str) -> list[str]:
-    """A CMD that is no JSON list runs under a shell, which keeps TERM to itself."""
+    """Return the CMD. If it were no JSON list, a shell would run it and keep TERM to itself."""
     command: list[str] = json.loads(whole(target).all_of("CMD")[-1])
     return command
 
@@ -82,7 +82,7 @@ def copied_from_here(stage: Stage) -> list[str]:
 
 @pytest.fixture
 def service() -> Iterator[http.server.HTTPServer]:
-    """Answers /healthz with 200, and anything else with 404."""
+    """A server that answers /healthz with 200, and other paths with 404."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -99,7 +99,7 @@ def service() -> Iterator[http.server.HTTPServer]:
 
 
 def probe(port: int) -> int:
-    """The exit status of the API's health check, behind a proxy that answers nobody."""
+    """Return the exit status of the API's health check, with a proxy variable that leads nowhere."""
     (healthcheck,) = STAGES["api"].all_of("HEALTHCHECK")
     python, *arguments = json.loads(healthcheck.split("CMD", 1)[1])
     assert python == "python"
@@ -123,7 +123,7 @@ def test_the_build_context_is_empty_but_for_what_is_let_in() -> None:
     assert rules[0] == "*"
 
 
-def test_all_that_the_package_is_built_from_is_copied() -> None:
+def test_all_sources_of_the_package_are_copied() -> None:
     setuptools = PROJECT["tool"]["setuptools"]
     packages = {package.partition(".")[0] for package in setuptools["packages"]}
     moved = {package: folder.partition("/")[0] for package, folder in setuptools["package-dir"].items()}
@@ -173,7 +173,7 @@ def test_an_image_runs_as_an_ordinary_user_with_a_number_of_its_own(target: str)
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_an_image_asks_to_write_nothing_outside_tmp(target: str) -> None:
+def test_an_image_writes_only_to_tmp(target: str) -> None:
     environ = environ_of(target)
     assert environ["PYTHONDONTWRITEBYTECODE"] == "1"
     assert environ["HOME"] == "/tmp"  # noqa: S108  # the only place that can be written to

@@ -33,7 +33,7 @@ def taken_port() -> Iterator[int]:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, and settings that leave running services alone."""
+    """Use an empty working directory, and settings that leave running services alone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setenv("API_PORT", str(free_port()))
@@ -46,7 +46,9 @@ def test_a_port_in_use_is_named_with_its_setting(
     setting: str, taken_port: int, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(setting, str(taken_port))
-    with pytest.raises(SettingError, match=rf"port {taken_port} of 127\.0\.0\.1 .*in use.*{setting} sets another"):
+    with pytest.raises(
+        SettingError, match=rf"port {taken_port} of 127\.0\.0\.1 .*in use.*choose another with {setting}"
+    ):
         local.run(1)
     assert not any(elsewhere.iterdir()), "nothing is left where nothing was started"
 
@@ -56,7 +58,7 @@ def test_a_free_port_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, -2])
-def test_there_is_at_least_one_worker(workers: int, elsewhere: Path) -> None:
+def test_at_least_one_worker_is_required(workers: int, elsewhere: Path) -> None:
     with pytest.raises(SettingError, match=f"--workers {workers}: expected 1 or more"):
         local.run(workers)
     assert not any(elsewhere.iterdir())
@@ -81,7 +83,7 @@ def test_an_error_ends_the_program_with_one_line(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "flower.example.org"])  # noqa: S104  # refused
-def test_flower_is_not_opened_to_others_without_a_password(
+def test_flower_is_not_open_to_other_machines_without_a_password(
     host: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FLOWER_BASIC_AUTH", raising=False)
@@ -92,7 +94,7 @@ def test_flower_is_not_opened_to_others_without_a_password(
     assert not any(elsewhere.iterdir())
 
 
-def test_flower_is_opened_to_others_with_a_password_and_to_this_machine_without() -> None:
+def test_flower_is_open_to_other_machines_with_a_password_and_to_this_machine_without() -> None:
     local.check_flower_guarded("10.0.0.7", {"FLOWER_BASIC_AUTH": "me:secret"})
     for host in ("127.0.0.1", "127.8.0.1", "::1", "localhost"):
         local.check_flower_guarded(host, {})
@@ -115,7 +117,7 @@ def test_an_empty_password_of_flower_is_as_good_as_none() -> None:
         (False, {"LOG_FORMAT": "text"}, "text"),
     ],
 )
-def test_what_is_shown_on_a_terminal_is_text_though_it_comes_through_a_pipe(
+def test_logs_on_a_terminal_are_text_although_they_pass_through_a_pipe(
     terminal: bool, environ: dict[str, str], log_format: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
@@ -123,14 +125,12 @@ def test_what_is_shown_on_a_terminal_is_text_though_it_comes_through_a_pipe(
 
 
 @pytest.mark.parametrize(("cores", "workers", "threads"), [(8, 1, "8"), (8, 3, "2"), (2, 4, "1")])
-def test_the_cores_are_shared_out_between_the_workers(
-    cores: int, workers: int, threads: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_workers_share_the_cores(cores: int, workers: int, threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
     assert local.child_environ({}, workers)["ENGINE_THREADS"] == threads
 
 
-def test_threads_that_were_asked_for_are_kept() -> None:
+def test_a_setting_of_engine_threads_is_kept() -> None:
     assert local.child_environ({"ENGINE_THREADS": "5"}, 2)["ENGINE_THREADS"] == "5"
 
 
@@ -152,7 +152,7 @@ def get(url: str) -> tuple[int, Json]:
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
-    """For what only asking again and again tells."""
+    """Poll until `condition()` is true."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline_s, f"not within {timeout_s} s"
@@ -160,7 +160,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
 
 
 def processes_in(directory: Path) -> dict[int, str]:
-    """Process id -> command line of all others that work in `directory` or below."""
+    """Return the command lines of all other processes that work in `directory` or below, by process id."""
     found: dict[int, str] = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -173,7 +173,7 @@ def processes_in(directory: Path) -> dict[int, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_all_of_it_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewhere: Path) -> None:
+def test_the_system_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewhere: Path) -> None:
     api = f"http://127.0.0.1:{os.environ['API_PORT']}"
     environ = {"PYTHONPATH": str(ROOT), "MODELS_DIR": str(ROOT / "models"), "ENGINE": "litert"}
     process = Process([sys.executable, "-m", "deploy.local"], environ, cwd=elsewhere)
@@ -197,7 +197,7 @@ def test_all_of_it_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewhere
             name in running
             for name in ("redis-server", "api", "worker.app worker", "worker.tasks.app worker", "worker.app flower")
         )
-        assert "worker.tasks.trainer" not in running, "only where it was asked for"
+        assert "worker.tasks.trainer" not in running, "only on request"
     finally:
         process.signal(signal.SIGINT)
         status = process.wait(timeout_s=60)
@@ -209,8 +209,8 @@ def test_all_of_it_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewhere
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_a_guarded_system_asks_for_its_secrets_and_says_none(elsewhere: Path, tmp_path_factory: Any) -> None:
-    """A Redis with a password, keys for the API, a password for Flower, and all that is logged."""
+def test_a_guarded_system_requires_its_secrets_and_logs_none(elsewhere: Path, tmp_path_factory: Any) -> None:
+    """Use passwords for Redis and Flower and keys for the API, and read the whole log."""
     server = RedisServer(tmp_path_factory.mktemp("redis"), "--requirepass", "hunter2")
     environ = {
         "PYTHONPATH": str(ROOT),

@@ -17,7 +17,7 @@ READY = "Ready to accept connections"
 
 
 def put_redis(directory: Path, version: str) -> Path:
-    """A `redis-server` that does nothing but tell its version."""
+    """Write a `redis-server` that only prints its version."""
     executable = directory / "redis-server"
     executable.write_text(f"#!/bin/sh\necho 'Redis server v={version} sha=00000000:0 malloc=libc bits=64 build=0'\n")
     executable.chmod(0o755)
@@ -41,28 +41,26 @@ def without_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_server, "find_spec", lambda name: None)
 
 
-def test_there_is_one_on_this_machine() -> None:
+def test_this_machine_has_a_redis_server() -> None:
     assert find_redis_server().is_file()
 
 
-def test_the_one_on_the_path_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_on_the_path_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     executable = put_redis(tmp_path, "7.2.4")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert find_redis_server() == executable
 
 
 @pytest.mark.parametrize("version", ["5.0.7", "6.0.16", "none at all"])
-def test_one_on_the_path_that_is_too_old_is_passed_over(
-    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_too_old_is_ignored(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     executable = put_redis(tmp_path, version)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert find_redis_server() != executable
 
 
 @pytest.mark.usefixtures("without_package")
-def test_one_that_does_not_run_on_this_machine_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the package's is on a Linux without the C library that it was built for."""
+def test_a_server_that_does_not_run_on_this_machine_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package's server does not run on a Linux with another C library."""
     put_redis(tmp_path, "7.2.4").write_text("#!/no/such/interpreter\n")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MnistifiedError, match="no redis-server"):
@@ -70,7 +68,7 @@ def test_one_that_does_not_run_on_this_machine_is_passed_over(tmp_path: Path, mo
 
 
 @pytest.mark.usefixtures("without_package")
-def test_where_there_is_none_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_server_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MnistifiedError, match=r"no redis-server 6\.2 or newer .* set REDIS_URL"):
         find_redis_server()

@@ -15,13 +15,13 @@ def words(workers: int = 1, trainer: bool = False) -> argparse.Namespace:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to be in, and settings of nobody else's; what `serve` sets is undone."""
+    """Use an empty folder and default settings, and undo the changes of `serve`."""
     monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"], "DATA_DIR": "home"})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_what_cannot_start_is_told_with_what_it_is_about(elsewhere: Path) -> None:
+def test_an_error_at_the_start_names_its_cause(elsewhere: Path) -> None:
     with pytest.raises(ValueError, match="serve: --workers 0: expected 1 or more"):
         serve(words(workers=0))
     assert Path.cwd() == elsewhere / "home"
@@ -44,7 +44,7 @@ def test_a_wrong_setting_refuses_to_start_before_anything_is_written() -> None:
     assert not list(Path.cwd().iterdir())
 
 
-def test_versions_that_are_there_stay_as_they_are_and_those_that_are_not_come(tmp_path: Path) -> None:
+def test_existing_versions_stay_as_they_are_and_missing_ones_are_added(tmp_path: Path) -> None:
     for version in ("1", "2"):
         (tmp_path / "package" / "cnn" / version).mkdir(parents=True)
         (tmp_path / "package" / "cnn" / version / "model.json").write_text("{}")
@@ -58,7 +58,7 @@ def test_versions_that_are_there_stay_as_they_are_and_those_that_are_not_come(tm
     assert {path.name for path in (registry / "cnn").iterdir()} == {"1", "2"}
 
 
-def test_the_data_is_where_a_user_has_data() -> None:
+def test_the_data_is_in_the_users_data_folder() -> None:
     assert default_data_dir({"XDG_DATA_HOME": "/data"}) == Path("/data/mnistified")
     assert default_data_dir({"XDG_DATA_HOME": ""}) == Path.home() / ".local" / "share" / "mnistified"
 

@@ -17,7 +17,7 @@ def config_of(programs: dict[str, str], workers: int = 1) -> configparser.RawCon
 
 
 def shell_of(config: configparser.RawConfigParser, program: str) -> list[str]:
-    """What the supervisor executes: it expands `%` first, then splits as a shell would."""
+    """Return the command that the supervisor executes: it expands `%`, then splits as a shell would."""
     return shlex.split(config[f"program:{program}"]["command"] % {})
 
 
@@ -28,7 +28,7 @@ def test_a_line_is_a_name_and_a_command() -> None:
     }
 
 
-def test_comments_and_blank_lines_are_left_out() -> None:
+def test_comments_and_blank_lines_are_ignored() -> None:
     assert parse_procfile("# what runs\n\n  \nweb: serve\n") == {"web": "serve"}
 
 
@@ -43,7 +43,7 @@ def test_the_repository_runs_redis_the_api_all_kinds_of_worker_and_flower() -> N
     assert list(parse_procfile(OUR_PROCFILE)) == kinds
 
 
-def test_the_repository_starts_redis_before_everything_and_so_stops_it_last() -> None:
+def test_the_repository_starts_redis_first_and_stops_it_last() -> None:
     config = config_of(parse_procfile(OUR_PROCFILE))
     priorities = {name: int(config[f"program:{name}"]["priority"]) for name in PRIORITIES}
     assert min(priorities, key=priorities.__getitem__) == "redis"
@@ -75,7 +75,7 @@ def test_quotes_and_variables_are_left_to_the_shell() -> None:
     assert shell_of(config_of({"web": command}), "web") == ["/bin/sh", "-c", f"exec {command}"]
 
 
-def test_whatever_dies_is_started_anew_and_logs_on_our_own_output() -> None:
+def test_a_program_that_dies_is_restarted_and_logs_to_our_output() -> None:
     config = config_of(parse_procfile(OUR_PROCFILE))
     for name in PRIORITIES:
         program = config[f"program:{name}"]

@@ -1,4 +1,4 @@
-"""deploy/kubernetes, read."""
+"""Reads deploy/kubernetes."""
 
 import os
 import shutil
@@ -59,15 +59,15 @@ def container_of(name: str) -> dict[str, Any]:
 
 
 def built(folder: Path) -> list[Manifest]:
-    """As `kubectl apply -k` sends it."""
+    """Return the manifests as `kubectl apply -k` sends them."""
     if shutil.which("kubectl") is None:
         pytest.skip("no kubectl on this machine")
-    told = subprocess.run(
+    done = subprocess.run(
         ["kubectl", "kustomize", str(folder)],
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.returncode == 0, told.stderr
-    return list(yaml.safe_load_all(told.stdout))
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))

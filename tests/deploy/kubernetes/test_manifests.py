@@ -12,18 +12,18 @@ from tests.deploy.kubernetes.manifests import BASE, CORE, GPU, MANIFESTS, PODS, 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("manifest", CORE, ids=lambda each: f"{each['kind']} {each['metadata']['name']}")
-def test_a_manifest_is_what_kubernetes_takes(manifest: Manifest, version: str) -> None:
+def test_kubernetes_accepts_a_manifest(manifest: Manifest, version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_a_manifest_with_a_field_that_is_not_there_would_be_refused() -> None:
+def test_a_manifest_with_an_unknown_field_would_be_refused() -> None:
     wrong = {**one("Service", "api"), "spec": {"selektor": {"app": "api"}}}
     with pytest.raises(kubernetes_validate.ValidationError, match="selektor"):
         kubernetes_validate.validate(wrong, VERSIONS[-1], strict=True)
 
 
 @pytest.mark.parametrize("folder", [BASE, GPU], ids=["base", "gpu"])
-def test_what_kustomize_makes_is_what_kubernetes_takes(folder: Path) -> None:
+def test_kubernetes_accepts_the_output_of_kustomize(folder: Path) -> None:
     manifests = built(folder)
     assert len(manifests) == len(MANIFESTS) - 1, "all but the example of a secret"
     for manifest in manifests:
@@ -54,7 +54,7 @@ def test_every_image_has_its_version(folder: Path) -> None:
     assert all(re.search(r":v?\d+\.\d+", image) for image in images), images
 
 
-def test_on_gpus_each_worker_has_one_to_itself() -> None:
+def test_each_gpu_worker_has_a_gpu_of_its_own() -> None:
     (worker,) = [each for each in built(GPU) if (each["kind"], each["metadata"]["name"]) == ("Deployment", "worker")]
     pod = worker["spec"]["template"]["spec"]
     assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"

@@ -1,4 +1,4 @@
-"""Pods of deploy/kubernetes: how restricted, with which settings, asked what, stopped how."""
+"""The pods of deploy/kubernetes: restrictions, settings, probes and shutdown."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from worker.service import WARM_STOP_S
 
 
 @pytest.mark.parametrize("name", PODS)
-def test_a_pod_is_as_restricted_as_the_namespace_asks(name: str) -> None:
+def test_a_pod_is_as_restricted_as_the_namespace_requires(name: str) -> None:
     pod, container = pod_of(name), container_of(name)
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -36,7 +36,7 @@ def test_our_programs_run_as_their_images_user_with_a_place_to_write_and_no_vari
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_every_variable_is_a_setting_or_of_a_program_of_others(name: str) -> None:
+def test_every_variable_is_a_setting_or_belongs_to_another_program(name: str) -> None:
     container = container_of(name)
     names = {variable["name"] for variable in container["env"]}
     if "envFrom" in container:
@@ -55,7 +55,7 @@ def test_the_settings_and_the_example_of_a_secret_can_be_used() -> None:
             assert reference is None or (reference["name"] == "mnistified" and reference["key"] in secret)
 
 
-def test_nothing_is_killed_while_it_still_finishes_what_it_has_in_hand() -> None:
+def test_no_pod_is_killed_before_its_work_can_finish() -> None:
     pause_s = int(container_of("api")["lifecycle"]["preStop"]["exec"]["command"][1])
     assert pod_of("api")["terminationGracePeriodSeconds"] > pause_s + SHUTDOWN_S
     assert pod_of("worker")["terminationGracePeriodSeconds"] > WARM_STOP_S
@@ -63,7 +63,7 @@ def test_nothing_is_killed_while_it_still_finishes_what_it_has_in_hand() -> None
         assert pod_of(name)["terminationGracePeriodSeconds"] >= seconds(SERVICES[name]["stop_grace_period"])
 
 
-def test_the_api_is_asked_whether_it_lives_and_whether_it_can_answer() -> None:
+def test_the_api_has_probes_for_liveness_and_readiness() -> None:
     container = container_of("api")
     paths = {
         probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
@@ -72,7 +72,7 @@ def test_the_api_is_asked_whether_it_lives_and_whether_it_can_answer() -> None:
     assert container["ports"] == [{"name": "http", "containerPort": Settings().api_port}]
 
 
-def test_a_worker_is_asked_at_its_metrics_port() -> None:
+def test_a_worker_is_probed_at_its_metrics_port() -> None:
     container = container_of("worker")
     assert container["ports"] == [{"name": "metrics", "containerPort": Settings().metrics_port}]
     for probe in ("startupProbe", "livenessProbe"):
@@ -84,7 +84,7 @@ def test_a_workers_engines_are_those_of_its_limit_and_not_of_its_node() -> None:
     assert threads["valueFrom"]["resourceFieldRef"] == {"containerName": "worker", "resource": "limits.cpu"}
 
 
-def test_redis_keeps_what_it_has_and_throws_nothing_away() -> None:
+def test_redis_keeps_its_data_and_evicts_nothing() -> None:
     args = container_of("redis")["args"]
     options = dict(zip(args[1::2], args[2::2], strict=True))
     assert (options["--appendonly"], options["--maxmemory-policy"]) == ("yes", "noeviction")

@@ -1,4 +1,4 @@
-"""What scales the workers of deploy/kubernetes, and what may reach what."""
+"""The scaling of the workers of deploy/kubernetes, and the network policies."""
 
 import signal
 
@@ -13,13 +13,13 @@ from tests.support.system import System
 
 
 @pytest.mark.parametrize("manifest", OURS, ids=lambda each: str(each["kind"]))
-def test_a_manifest_of_kedas_has_no_field_that_keda_does_not_know(manifest: Manifest) -> None:
-    """KEDA's own schema is in no package of Python's: its names are held here."""
+def test_a_keda_manifest_has_only_fields_that_keda_knows(manifest: Manifest) -> None:
+    """No Python package has KEDA's schema: its names are listed here."""
     assert manifest["apiVersion"] == "keda.sh/v1alpha1"
     assert set(manifest["spec"]) <= KEDA[manifest["kind"]]
 
 
-def test_keda_looks_at_every_stream_of_the_default_model_and_adds_them_up() -> None:
+def test_keda_adds_up_every_stream_of_the_default_model() -> None:
     spec = one("ScaledObject", "worker")["spec"]
     streams = [trigger["metadata"]["stream"] for trigger in spec["triggers"]]
     model = Settings().default_model
@@ -37,7 +37,7 @@ def test_keda_looks_at_every_stream_of_the_default_model_and_adds_them_up() -> N
 
 
 @pytest.mark.slow
-def test_the_length_of_those_streams_is_what_waits(system: System) -> None:
+def test_the_length_of_these_streams_is_the_waiting_work(system: System) -> None:
     triggers = one("ScaledObject", "worker")["spec"]["triggers"]
     streams = [trigger["metadata"]["stream"] for trigger in triggers]
 
@@ -67,7 +67,7 @@ def test_every_route_but_the_metrics_is_reached_from_outside() -> None:
         assert is_reached(route) == (not route.startswith("/metrics")), route
 
 
-def test_the_ingress_says_what_our_own_proxy_says() -> None:
+def test_the_ingress_has_the_limits_of_our_own_proxy() -> None:
     annotations = {
         name.rpartition("/")[2]: value for name, value in one("Ingress", "api")["metadata"]["annotations"].items()
     }
@@ -78,7 +78,7 @@ def test_the_ingress_says_what_our_own_proxy_says() -> None:
     assert int(annotations["proxy-send-timeout"]) > settings.upload_stall_s
 
 
-def test_only_redis_and_its_users_speak_to_redis_and_only_callbacks_speak_to_the_world() -> None:
+def test_only_its_users_reach_redis_and_only_callbacks_reach_the_internet() -> None:
     (ingress,) = one("NetworkPolicy", "redis")["spec"]["ingress"]
     assert ingress["from"][0]["podSelector"]["matchExpressions"][0]["values"] == PROGRAMS
     assert one("NetworkPolicy", "nothing-else")["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}

@@ -1,4 +1,4 @@
-"""What the proxy bounds: bodies, heads, senders that are slow, requests and connections of an address."""
+"""The limits of the proxy: bodies, heads, slow senders, requests and connections per address."""
 
 import re
 import time
@@ -29,7 +29,7 @@ TIGHT = {
 
 @pytest.fixture(scope="module")
 def tight(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """Its limits are per address: each test comes from one of its own."""
+    """A proxy with tight limits per address. Each test uses its own address."""
     proxy = Proxy(tmp_path_factory.mktemp("tight"), [system.port], TIGHT)
     yield proxy
     proxy.process.stop()
@@ -58,7 +58,7 @@ def test_the_limits_are_the_apis_own() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ["/mnist/classify", "/mnist/classify/bulk"])
-@pytest.mark.parametrize("chunked", [False, True], ids=["told", "chunked"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "chunked"])
 def test_a_body_over_its_bound_is_a_413(path: str, chunked: bool, tight: Proxy) -> None:
     body = array_of(300) if path.endswith("bulk") else bytes(3000)
     content = iter([body[i : i + 500] for i in range(0, len(body), 500)]) if chunked else body
@@ -79,7 +79,7 @@ def test_a_body_within_its_bound_passes(tight: Proxy) -> None:
 
 
 @pytest.mark.slow
-def test_an_address_that_asks_too_often_gets_429_and_others_do_not(tight: Proxy) -> None:
+def test_an_address_with_too_many_requests_gets_429_and_others_do_not(tight: Proxy) -> None:
     with tight.client("127.0.0.4") as http:
         replies = [http.get("/mnist/label/3") for _ in range(30)]
     assert [reply.status_code for reply in replies[:20]] == [200] * 20
@@ -90,22 +90,20 @@ def test_an_address_that_asks_too_often_gets_429_and_others_do_not(tight: Proxy)
 
 
 @pytest.mark.slow
-def test_nobody_passes_for_another_by_a_header(tight: Proxy) -> None:
+def test_a_header_does_not_change_the_address_of_a_client(tight: Proxy) -> None:
     with tight.client("127.0.0.6") as http:
         replies = [http.get("/mnist/label/3", headers={"X-Forwarded-For": f"10.0.0.{n}"}) for n in range(30)]
     assert replies[-1].status_code == 429
 
 
 @pytest.mark.slow
-def test_behind_a_proxy_that_is_trusted_the_address_is_the_one_that_it_tells(
-    system: System, start_proxy: Callable[..., Proxy]
-) -> None:
+def test_a_trusted_proxy_names_the_address_of_its_client(system: System, start_proxy: Callable[..., Proxy]) -> None:
     trusting = start_proxy([system.port], {**TIGHT, "TRUSTED_PROXIES": "127.0.1.0/24 127.0.2.1"})
     with trusting.client("127.0.1.9") as http:
         replies = [http.get("/mnist/label/3", headers={"X-Forwarded-For": f"10.0.0.{n}"}) for n in range(30)]
         assert {reply.status_code for reply in replies} == {200}
-        told_twice = {"X-Forwarded-For": "10.9.9.9, 10.0.0.1"}  # the first is what the client itself said
-        assert 429 in {http.get("/mnist/label/3", headers=told_twice).status_code for _ in range(30)}
+        two_addresses = {"X-Forwarded-For": "10.9.9.9, 10.0.0.1"}  # the first comes from the client itself
+        assert 429 in {http.get("/mnist/label/3", headers=two_addresses).status_code for _ in range(30)}
 
 
 @pytest.mark.slow

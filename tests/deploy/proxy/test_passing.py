@@ -1,4 +1,4 @@
-"""What the proxy passes on of a request, what it keeps to itself, and Flower behind it."""
+"""The headers and routes that the proxy passes on, those that it hides, and Flower behind it."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 class Echo(BaseHTTPRequestHandler):
-    """An API that answers with the headers that it was sent."""
+    """An API that answers with the headers of the request."""
 
     protocol_version = "HTTP/1.1"
 
@@ -33,7 +33,7 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -50,22 +50,22 @@ def echoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
 
 
 def passed_on(proxy: Proxy, **headers: str) -> dict[str, str]:
-    """As the API gets them."""
+    """Return the headers that the API gets."""
     with proxy.client("127.0.0.9") as http:
         return dict(
             Parser().parsestr(http.get("/x", headers={k.replace("_", "-"): v for k, v in headers.items()}).text)
         )
 
 
-def test_the_api_is_told_who_asked_and_how(echoing: Proxy) -> None:
-    told = passed_on(echoing)
-    assert told["X-Forwarded-For"] == "127.0.0.9"
-    assert told["X-Forwarded-Proto"] == "https"
-    assert told["X-Forwarded-Host"] == told["Host"] == f"127.0.0.1:{echoing.tls_port}"
+def test_the_api_learns_the_address_and_the_scheme_of_the_client(echoing: Proxy) -> None:
+    headers = passed_on(echoing)
+    assert headers["X-Forwarded-For"] == "127.0.0.9"
+    assert headers["X-Forwarded-Proto"] == "https"
+    assert headers["X-Forwarded-Host"] == headers["Host"] == f"127.0.0.1:{echoing.tls_port}"
 
 
-def test_what_a_client_says_of_itself_is_not_passed_on(echoing: Proxy) -> None:
-    told = passed_on(
+def test_a_clients_own_forwarding_headers_are_not_passed_on(echoing: Proxy) -> None:
+    headers = passed_on(
         echoing,
         X_Forwarded_For="10.0.0.1",
         X_Forwarded_Proto="gopher",
@@ -73,16 +73,16 @@ def test_what_a_client_says_of_itself_is_not_passed_on(echoing: Proxy) -> None:
         X_Real_IP="10.0.0.2",
         Forwarded="for=10.0.0.3",
     )
-    assert told["X-Forwarded-For"] == "127.0.0.9"
-    assert told["X-Forwarded-Proto"] == "https"
-    assert "evil" not in str(told)
-    assert not {"X-Real-IP", "Forwarded"} & set(told)
+    assert headers["X-Forwarded-For"] == "127.0.0.9"
+    assert headers["X-Forwarded-Proto"] == "https"
+    assert "evil" not in str(headers)
+    assert not {"X-Real-IP", "Forwarded"} & set(headers)
 
 
 def test_keys_cookies_and_request_ids_pass(echoing: Proxy) -> None:
-    told = passed_on(echoing, Authorization="Bearer k", X_API_Key="k", X_Request_ID="abc-1", Idempotency_Key="i")
-    assert (told["Authorization"], told["X-API-Key"], told["Idempotency-Key"]) == ("Bearer k", "k", "i")
-    assert told["X-Request-ID"] == "abc-1"
+    headers = passed_on(echoing, Authorization="Bearer k", X_API_Key="k", X_Request_ID="abc-1", Idempotency_Key="i")
+    assert (headers["Authorization"], headers["X-API-Key"], headers["Idempotency-Key"]) == ("Bearer k", "k", "i")
+    assert headers["X-Request-ID"] == "abc-1"
 
 
 def test_a_line_of_the_log_has_the_id_and_no_query(echoing: Proxy) -> None:
@@ -105,7 +105,7 @@ def test_a_line_of_the_log_has_the_id_and_no_query(echoing: Proxy) -> None:
         "/flower/healthcheck",
     ],
 )
-def test_numbers_are_not_for_outside(path: str, echoing: Proxy) -> None:
+def test_metrics_are_not_reachable_from_outside(path: str, echoing: Proxy) -> None:
     with echoing.connect("127.0.0.9") as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         reply = connection.makefile("rb").read()
@@ -137,7 +137,9 @@ def test_flower_is_under_a_path_behind_its_own_password(
         assert http.get(style.replace("&amp;", "&")).headers["content-type"].startswith("text/css")
 
 
-def test_without_a_password_flower_is_not_there(flower: int, system: System, start_proxy: Callable[..., Proxy]) -> None:
+def test_flower_is_not_served_without_a_password(
+    flower: int, system: System, start_proxy: Callable[..., Proxy]
+) -> None:
     proxy = start_proxy([system.port], {"FLOWER_SERVER": f"127.0.0.1:{flower}"})
     with proxy.client() as http:
         assert http.get("/flower/workers", auth=("me", "open-sesame")).status_code == 404

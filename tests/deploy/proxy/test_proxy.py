@@ -26,7 +26,7 @@ MAX_WORKER_BYTES = 16 << 20  # that a worker of nginx may grow by
 pytestmark = pytest.mark.slow
 
 
-def test_it_serves_over_tls_what_the_api_does(proxy: Proxy, system: System) -> None:
+def test_it_serves_the_api_over_tls(proxy: Proxy, system: System) -> None:
     with proxy.client() as http:
         assert http.get("/mnist/label/3").json() == system.http.get("/mnist/label/3").json()
         assert http.get("/mnist/classify/3").json()["prediction"] == http.get("/mnist/label/3").json()["label"]
@@ -104,8 +104,8 @@ def rss_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
 
 
-def test_events_come_as_they_happen(proxy: Proxy, system: System) -> None:
-    """The first one arrives while the job cannot go on at all."""
+def test_events_are_passed_on_at_once(proxy: Proxy, system: System) -> None:
+    """The first event arrives while the job cannot make progress."""
     worker = system.workers["worker-1"]
     worker.signal(signal.SIGSTOP)
     try:
@@ -121,10 +121,10 @@ def test_events_come_as_they_happen(proxy: Proxy, system: System) -> None:
         worker.signal(signal.SIGCONT)
 
 
-def test_while_one_api_process_is_killed_requests_go_on_on_the_other(
+def test_requests_continue_on_the_other_api_process_when_one_is_killed(
     system: System, start_proxy: Callable[..., Proxy]
 ) -> None:
-    """Reads that were under way, and whatever had not been sent yet; both kinds find the one that lives."""
+    """Running reads and new requests both find the process that lives."""
     port = free_port()
     with another_api(system, port) as mortal:
         proxy = start_proxy([system.port, port])
@@ -161,20 +161,20 @@ def check_reads_go_on(proxy: Proxy, mortal: Process) -> None:
 
 
 def check_back_in_turn(proxy: Proxy, system: System, port: int) -> None:
-    """A process that is started anew on its port is used again."""
+    """A process that restarts on its port is used again."""
     answered = f'"status":200,.*"api":"127.0.0.1:{port}"'
     before = len(re.findall(answered, proxy.process.output))
 
-    def asked_again() -> bool:
+    def used_again() -> bool:
         with proxy.client() as http:
             assert http.get("/mnist/label/3").status_code == 200
         return len(re.findall(answered, proxy.process.output)) > before
 
     with another_api(system, port):
-        wait_until(asked_again, "asked again")
+        wait_until(used_again, "used again")
 
 
-def test_with_no_api_process_left_it_says_so_in_the_apis_own_form(start_proxy: Callable[..., Proxy]) -> None:
+def test_without_an_api_process_the_proxy_answers_in_the_form_of_the_api(start_proxy: Callable[..., Proxy]) -> None:
     with start_proxy([free_port(), free_port()]).client() as http:
         reply = http.get("/status")
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
