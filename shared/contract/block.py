@@ -1,17 +1,16 @@
-"""The block: the results of one entry, packed, as the worker writes them and the API reads them.
+"""The block: the packed results of one entry, as the worker writes them and the API reads them.
 
-Layout: uint32 little-endian header length, JSON header, uint8[n] predictions (NO_PREDICTION where there is none),
-float32[n,10] probabilities, little-endian (zeros where there is no prediction).
+Layout: uint32 little-endian header length, JSON header, uint8[n] predictions (NO_PREDICTION for an image without one),
+float32[n,10] probabilities, little-endian (zeros for an image without a prediction).
 """
 
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from shared.errors import EntryError
 from shared.images import CLASSES, Probabilities
@@ -20,24 +19,27 @@ NO_PREDICTION = 255
 
 FinalState = Literal["done", "failed", "expired", "cancelled"]
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "model": (str,),
-    "worker": (str,),
-    "attempt": (int,),
-    "batch_images": (int,),
-    "queue_ms": (float, int),
-    "model_ms": (float, int),
-    "client": (str,),
-}
-_STATES = frozenset(get_args(FinalState))
+
+class BlockHeader(msgspec.Struct, frozen=True):
+    """The JSON header. A fault has the position of an image without a prediction, its state and the reason."""
+
+    n: Annotated[int, msgspec.Meta(ge=0)]
+    model: str
+    worker: str
+    attempt: int
+    batch_images: int
+    queue_ms: float
+    model_ms: float
+    client: str
+    faults: tuple[tuple[Annotated[int, msgspec.Meta(ge=0)], FinalState, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """Results in the order of the entry's images.
 
-    `faults` has `(state, reason)` for each position without a prediction. `queue_ms` runs from acceptance to the
-    start of the batch, `model_ms` is the engine's time for the whole batch of `batch_images`.
+    `faults` has `(state, reason)` for each position without a prediction. `queue_ms` is the time from acceptance to the
+    start of the batch, `model_ms` the engine's time for the whole batch of `batch_images`.
     """
 
     predictions: npt.NDArray[np.uint8]  # uint8[n]
@@ -56,19 +58,23 @@ class Block:
         return len(self.predictions)
 
 
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(BlockHeader)
+
+
 def encode_block(block: Block) -> bytes:
-    header = orjson.dumps(
-        {
-            "n": block.count,
-            "model": block.model,
-            "worker": block.worker,
-            "attempt": block.attempt,
-            "batch_images": block.batch_images,
-            "queue_ms": round(block.queue_ms, 3),
-            "model_ms": round(block.model_ms, 3),
-            "client": block.client,
-            "faults": [[position, state, reason] for position, (state, reason) in block.faults.items()],
-        }
+    header = _encoder.encode(
+        BlockHeader(
+            block.count,
+            block.model,
+            block.worker,
+            block.attempt,
+            block.batch_images,
+            round(block.queue_ms, 3),
+            round(block.model_ms, 3),
+            block.client,
+            tuple([(position, state, reason) for position, (state, reason) in block.faults.items()]),
+        )
     )
     return b"".join(
         (
@@ -81,37 +87,26 @@ def encode_block(block: Block) -> bytes:
 
 
 def decode_block(data: bytes | memoryview) -> Block:
-    """Read a block; the arrays are views of `data`. Raises EntryError when it is damaged."""
+    """Read a block; the arrays are views of `data`. Raises EntryError if the block is damaged."""
+    start = 4 + int.from_bytes(data[:4], "little")
     try:
-        start = 4 + int.from_bytes(data[:4], "little")
-        header = orjson.loads(data[4:start])
-        count = header["n"]
-        if type(count) is not int or len(data) != start + count * (1 + 4 * CLASSES):
-            raise ValueError(f"{reprlib.repr(count)} results in {len(data)} bytes")
-        for name, types in _TYPES.items():
-            if type(header[name]) not in types:
-                raise TypeError(f"{name} is {reprlib.repr(header[name])}")
-        predictions = np.frombuffer(data, np.uint8, count, start)
-        probabilities = np.frombuffer(data, "<f4", count * CLASSES, start + count).reshape(count, CLASSES)
-        return Block(
-            predictions=predictions,
-            probabilities=probabilities,
-            model=header["model"],
-            worker=header["worker"],
-            attempt=header["attempt"],
-            batch_images=header["batch_images"],
-            queue_ms=header["queue_ms"],
-            model_ms=header["model_ms"],
-            client=header["client"],
-            faults=_faults(header["faults"], count),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise EntryError(f"not a block: {error!r}") from None
-
-
-def _faults(listed: list[Any], count: int) -> dict[int, tuple[FinalState, str]]:
-    faults = {position: (state, reason) for position, state, reason in listed}
-    for position, (state, reason) in faults.items():
-        if type(position) is not int or not 0 <= position < count or state not in _STATES or type(reason) is not str:
-            raise ValueError(f"a fault {reprlib.repr([position, state, reason])} of {count} results")
-    return faults
+        header = _decoder.decode(data[4:start])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise EntryError(f"not a block: {error}") from None
+    count = header.n
+    if len(data) != start + count * (1 + 4 * CLASSES):
+        raise EntryError(f"not a block: {count} results in {len(data)} bytes")
+    if any(position >= count for position, _, _ in header.faults):
+        raise EntryError(f"not a block: a fault past its {count} results")
+    return Block(
+        predictions=np.frombuffer(data, np.uint8, count, start),
+        probabilities=np.frombuffer(data, "<f4", count * CLASSES, start + count).reshape(count, CLASSES),
+        model=header.model,
+        worker=header.worker,
+        attempt=header.attempt,
+        batch_images=header.batch_images,
+        queue_ms=header.queue_ms,
+        model_ms=header.model_ms,
+        client=header.client,
+        faults={position: (state, reason) for position, state, reason in header.faults},
+    )

@@ -26,5 +26,5 @@ class JsonCodec(Generic[T]):
         """Raises the error of this codec if `data` is not such a structure."""
         try:
             return self._decoder.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._error(f"not {self._noun}: {error}") from None

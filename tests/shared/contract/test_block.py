@@ -66,6 +66,11 @@ def test_what_is_encoded_comes_back(block: Block) -> None:
     assert_same(decode_block(memoryview(b"the uid" + data)[7:]), block)
 
 
+def test_the_header_is_written_as_apis_of_other_versions_read_it() -> None:
+    header = json.dumps(HEADER, separators=(",", ":")).encode()
+    assert encode_block(decode_block(packed(HEADER))) == len(header).to_bytes(4, "little") + header + RESULTS
+
+
 def test_wider_arrays_are_packed_as_they_are_read() -> None:
     block = Block(np.array([3]), np.full((1, 10), 0.5), "cnn@1", "w", 1, 1, 0, 0)
     again = decode_block(encode_block(block))
@@ -92,7 +97,7 @@ def test_faults_are_by_position() -> None:
 
 @pytest.mark.parametrize("missing", HEADER)
 def test_a_header_that_lacks_something_is_refused_and_what_it_lacks_is_told(missing: str) -> None:
-    with pytest.raises(EntryError, match=f"not a block: KeyError.'{missing}'"):
+    with pytest.raises(EntryError, match=f"not a block: Object missing required field `{missing}`"):
         decode_block(packed({name: value for name, value in HEADER.items() if name != missing}))
 
 
@@ -106,7 +111,7 @@ def test_a_header_that_is_no_object_is_refused(header: Any) -> None:
     "count", [True, False, 2.0, "2", None, [2], 0, 1, 3, -1, -2, 2**31, 2**63, 2**64 - 1, -(2**63)]
 )
 def test_another_count_than_there_are_results_is_refused(count: Any) -> None:
-    with pytest.raises(EntryError, match="not a block: ValueError"):
+    with pytest.raises(EntryError, match="not a block: "):
         decode_block(packed(HEADER | {"n": count}))
 
 
@@ -140,7 +145,7 @@ def test_faults_of_another_form_are_refused(faults: Any) -> None:
 )
 def test_values_of_another_type_are_refused_and_named(name: str, values: tuple[Any, ...]) -> None:
     for value in values:
-        with pytest.raises(EntryError, match=rf"not a block: TypeError\(.{name} is"):
+        with pytest.raises(EntryError, match=rf"not a block: Expected .* - at `\$.{name}"):
             decode_block(packed(HEADER | {name: value}))
 
 
