@@ -1,6 +1,7 @@
 """The layout holds: imports point one way, and the API needs no TensorFlow."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,7 @@ EXEMPT = ("docs", "models", "api/page/assets", ".")
 GATE = (("training/evaluate.py", "training/qa/"), "worker.engine")
 
 
+@functools.cache
 def imported_modules(file: Path) -> set[str]:
     modules: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):

@@ -16,6 +16,7 @@ from tests.support.system import READY_S, RedisServer, running
 API = [str(BIN / "python"), "-m", "api"]
 
 
+@pytest.mark.slow
 def test_a_port_in_use_ends_the_api_with_a_message_that_names_it(redis_server: RedisServer) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -28,6 +29,7 @@ def test_a_port_in_use_ends_the_api_with_a_message_that_names_it(redis_server: R
         assert "Traceback" not in api.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "value"), [("API_PORT", "http"), ("MODELS_DIR", "/nowhere"), ("MNIST_DIR", "/nowhere")]
 )
@@ -38,6 +40,7 @@ def test_a_setting_that_cannot_be_used_is_named(setting: str, value: str) -> Non
     assert "Traceback" not in api.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["redis", "api"])
 def test_the_api_ends_on_term_also_when_redis_goes_at_the_same_time(tmp_path: Path, first: str) -> None:
     server = RedisServer(tmp_path)
@@ -53,6 +56,7 @@ def test_the_api_ends_on_term_also_when_redis_goes_at_the_same_time(tmp_path: Pa
         assert system.api.wait(timeout_s=20) == -signal.SIGTERM
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("host", "keys", "warnings"), [("0.0.0.0", 0, 1), ("0.0.0.0", 1, 0), ("127.0.0.1", 0, 0)])  # noqa: S104
 def test_an_address_that_others_reach_without_keys_is_warned_of_once(
     redis_server: RedisServer, host: str, keys: int, warnings: int
@@ -80,6 +84,7 @@ def test_only_this_machine_is_a_loopback(host: str, loopback: bool) -> None:
     assert is_loopback(host) == loopback
 
 
+@pytest.mark.slow
 def test_the_limit_on_open_files_is_raised_to_what_the_connections_need(redis_server: RedisServer) -> None:
     command = ["bash", "-c", f"ulimit -Sn 128; exec {' '.join(API)}"]
     environ = {"REDIS_URL": f"redis://127.0.0.1:{redis_server.port}/0", "API_PORT": str(free_port())}

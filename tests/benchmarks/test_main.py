@@ -32,6 +32,7 @@ def test_a_quick_run_measures_and_reports(tmp_path: Path) -> None:
     assert (tmp_path / "time-per-request.svg").read_text().startswith("<svg")
 
 
+@pytest.mark.slow
 def test_an_unknown_section_is_refused_by_name() -> None:
     done = benchmarks("--sections", "bulk,speed")
     assert done.returncode == 2

@@ -23,6 +23,7 @@ from tests.support.system import System
 from tools.fit_accuracy.mnist_frames import mnist_frames
 
 
+@pytest.mark.slow
 def test_images_are_classified_one_by_one_and_from_stdin(mnistified: Command, pngs: list[bytes]) -> None:
     (mnistified.cwd / "0.png").write_bytes(pngs[0])
     result = mnistified("classify", "0.png", "-", stdin=pngs[0])
@@ -34,6 +35,7 @@ def test_images_are_classified_one_by_one_and_from_stdin(mnistified: Command, pn
     assert len(document["debug"]["probabilities"]) == 10
 
 
+@pytest.mark.slow
 def test_a_failed_image_is_reported_and_the_other_images_are_classified(mnistified: Command, pngs: list[bytes]) -> None:
     (mnistified.cwd / "bad.png").write_bytes(b"no image")
     (mnistified.cwd / "0.png").write_bytes(pngs[0])
@@ -43,6 +45,7 @@ def test_a_failed_image_is_reported_and_the_other_images_are_classified(mnistifi
     assert result.stdout.startswith(b"0.png: ")
 
 
+@pytest.mark.slow
 def test_bulk_writes_each_format(mnistified: Command, folder: Path) -> None:
     for name in ("a.csv", "a.ndjson", "a.npy"):
         result = mnistified("bulk", folder, "--out", name)
@@ -59,6 +62,7 @@ def test_bulk_writes_each_format(mnistified: Command, folder: Path) -> None:
     assert sorted(path.name for path in mnistified.cwd.iterdir()) == ["a.csv", "a.ndjson", "a.npy"]
 
 
+@pytest.mark.slow
 def test_bars_on_a_terminal_show_the_rate_and_the_remaining_time(mnistified: Command, folder: Path) -> None:
     words = [*mnistified.words, "bulk", str(folder), "--out", str(mnistified.cwd / "out.csv")]
     shown = on_a_terminal(words, os.environ | mnistified.environ).decode()
@@ -66,6 +70,7 @@ def test_bars_on_a_terminal_show_the_rate_and_the_remaining_time(mnistified: Com
     assert "300 done" in shown
 
 
+@pytest.mark.slow
 def test_sources_can_be_patterns_and_stdin(mnistified: Command, folder: Path, test_set: Split) -> None:
     result = mnistified("bulk", f"{folder}/00?.png", "--json")
     names = [Path(json.loads(line)["name"]).name for line in result.stdout.splitlines()]
@@ -77,6 +82,7 @@ def test_sources_can_be_patterns_and_stdin(mnistified: Command, folder: Path, te
     assert result.stdout.startswith(b"index,name,prediction,probability,state,error\n")
 
 
+@pytest.mark.slow
 def test_bulk_with_a_bad_image_exits_with_1_and_writes_the_reason(mnistified: Command, pngs: list[bytes]) -> None:
     (mnistified.cwd / "a.png").write_bytes(pngs[0])
     (mnistified.cwd / "b.png").write_bytes(b"no image")
@@ -88,6 +94,7 @@ def test_bulk_with_a_bad_image_exits_with_1_and_writes_the_reason(mnistified: Co
     assert "is not an image" in rows[1]["error"]
 
 
+@pytest.mark.slow
 def test_jobs_are_watched_read_and_cancelled_by_their_id(mnistified: Command, system: System) -> None:
     job_id = system.submit(json={"start": 0, "stop": 50})
     watched = mnistified("watch", job_id)
@@ -98,6 +105,7 @@ def test_jobs_are_watched_read_and_cancelled_by_their_id(mnistified: Command, sy
     assert json.loads(mnistified("cancel", job_id, "--json").stdout)["state"] == "done"
 
 
+@pytest.mark.slow
 def test_status_and_models_are_printed(mnistified: Command, system: System) -> None:
     assert f"service  {system.url}: ok" in mnistified("status").stdout.decode()
     assert json.loads(mnistified("status", "--json").stdout)["status"] == "ok"
@@ -105,6 +113,7 @@ def test_status_and_models_are_printed(mnistified: Command, system: System) -> N
     assert "cnn" in json.loads(mnistified("models", "--json").stdout)["models"]
 
 
+@pytest.mark.slow
 def test_a_test_image_is_drawn(mnistified: Command, test_set: Split) -> None:
     result = mnistified("dataset", 3, "--show", "--out", "3.png").stdout.decode().splitlines()
     assert result[0] == f"test image 3 of {test_set.name}: {test_set.labels[3]}"
@@ -113,6 +122,7 @@ def test_a_test_image_is_drawn(mnistified: Command, test_set: Split) -> None:
     assert np.array_equal(np.asarray(Image.open(mnistified.cwd / "3.png")), test_set.images[3])
 
 
+@pytest.mark.slow
 def test_a_photo_is_fitted_and_the_result_is_drawn(mnistified: Command, test_set: Split) -> None:
     for index, frame in enumerate(mnist_frames(test_set.images[:2], 1)):
         Image.fromarray(frame.astype(np.uint8)).save(mnistified.cwd / f"{index}.png")
@@ -128,6 +138,7 @@ def test_half_blocks_show_two_pixels_per_character() -> None:
     assert draw(bytes([255, 0]), 1, 2, colour=True) == "\x1b[38;5;255;48;5;232m▀\x1b[0m"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "exit_code", "reason"),
     [
@@ -156,6 +167,7 @@ def test_each_kind_of_error_has_an_exit_code(
     assert not list(mnistified.cwd.iterdir())
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_not_an_error(mnistified: Command, system: System) -> None:
     job_id = system.submit(json={"start": 0, "stop": 200})
     shell = f"{sys.executable} -m mnistified results {job_id} --json | head -1"
@@ -165,6 +177,7 @@ def test_a_closed_pipe_is_not_an_error(mnistified: Command, system: System) -> N
     assert (result.returncode, result.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is installed")
 def test_parquet_without_pyarrow_fails_before_the_upload(mnistified: Command, folder: Path) -> None:
     result = mnistified("bulk", folder, "--out", "a.parquet")
@@ -172,6 +185,7 @@ def test_parquet_without_pyarrow_fails_before_the_upload(mnistified: Command, fo
     assert b"pip install pyarrow" in result.stderr
 
 
+@pytest.mark.slow
 def test_parquet_has_all_rows(mnistified: Command, folder: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     assert mnistified("bulk", folder, "--out", "a.parquet").returncode == 0
@@ -180,6 +194,7 @@ def test_parquet_has_all_rows(mnistified: Command, folder: Path) -> None:
     assert [path.name for path in mnistified.cwd.iterdir()] == ["a.parquet"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completion_scripts_have_the_options(mnistified: Command, shell: str) -> None:
     pytest.importorskip("shtab")

@@ -12,6 +12,7 @@ from deploy import alias
 from deploy.local import free_port
 from mnistified.http.calls import SPARE_S
 from shared.redis import keys
+from tests.support.processes import pause
 from tests.support.receiver import receiving
 from tests.support.registries import copy_version, write_heartbeat
 from tests.support.system import RedisServer, System, running
@@ -40,10 +41,11 @@ def api(guarded: System, monkeypatch: pytest.MonkeyPatch) -> System:
     guarded.redis.delete(keys.ALIASES, keys.CHANGES)
     guarded.redis.publish(keys.ALIASES_CHANNEL, "all")
     while guarded.http.get("/models/cnn").json()["aliases"]:
-        pass
+        pause()
     return guarded
 
 
+@pytest.mark.slow
 def test_an_alias_is_set_shown_and_deleted(api: System, capsys: pytest.CaptureFixture[str]) -> None:
     assert alias.main(["set", "cnn", "champion", "1"]) == 0
     assert capsys.readouterr().out == "cnn/champion: nothing -> 1\n"
@@ -66,6 +68,7 @@ def test_an_alias_is_set_shown_and_deleted(api: System, capsys: pytest.CaptureFi
     ]
 
 
+@pytest.mark.slow
 def test_the_gate_is_overruled_with_a_reason(api: System, capsys: pytest.CaptureFixture[str]) -> None:
     assert alias.main(["set", "cnn", "champion", "3", "--force"]) == 1
     assert "alias: 409: cnn@3 has not passed the gate: recall" in capsys.readouterr().err
@@ -74,6 +77,7 @@ def test_the_gate_is_overruled_with_a_reason(api: System, capsys: pytest.Capture
     assert "cnn/champion: nothing -> 3 (forced): a demonstration" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("argv", "status", "reason"),
     [
@@ -91,6 +95,7 @@ def test_a_refusal_of_the_service_is_printed(
     assert reason in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_workers_that_are_not_ready_have_another_exit_status(api: System, capsys: pytest.CaptureFixture[str]) -> None:
     write_heartbeat(api.redis, "w2")
     assert alias.main(["set", "cnn", "champion", "1", "--wait", "0"]) == 3
@@ -98,6 +103,7 @@ def test_workers_that_are_not_ready_have_another_exit_status(api: System, capsys
     api.redis.zrem(keys.WORKERS, "w2")
 
 
+@pytest.mark.slow
 def test_without_a_key_nothing_is_done(
     api: System, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +149,7 @@ def test_an_alias_is_described_in_a_line() -> None:
     assert alias.format_alias(None) == "nothing"
 
 
+@pytest.mark.slow
 def test_the_timeout_allows_for_the_wait_of_the_service(api: System, monkeypatch: pytest.MonkeyPatch) -> None:
     read_s: list[float] = []
     request = httpx.Client.request

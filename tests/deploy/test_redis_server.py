@@ -81,6 +81,7 @@ def test_the_command_keeps_redis_to_this_machine(tmp_path: Path) -> None:
     assert (options["--bind"], options["--port"], options["--dir"]) == ("127.0.0.1", "7000", str(tmp_path))
 
 
+@pytest.mark.slow
 def test_it_starts_and_logs_every_write_and_evicts_nothing(tmp_path: Path) -> None:
     port = free_port()
     with started(redis_command(find_redis_server(), port, tmp_path), tmp_path, port) as client:
@@ -89,6 +90,7 @@ def test_it_starts_and_logs_every_write_and_evicts_nothing(tmp_path: Path) -> No
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
 
 
+@pytest.mark.slow
 def test_the_module_serves_the_port_of_redis_url_and_keeps_its_data_under_the_run_directory(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "deploy.redis_server"]

@@ -48,12 +48,14 @@ def celery_worker(system: System) -> Iterator[Process]:
     process.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", SESSIONS)
 def test_the_commands_of_a_document_print_what_it_says(document: str, system: System, folder: Path) -> None:
     assert blocks(document, "console")
     run_sessions(document, system, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("celery_worker")
 @pytest.mark.parametrize("document", SCRIPTS)
 def test_the_scripts_of_a_document_print_what_it_says(document: str, system: System, folder: Path) -> None:

@@ -5,8 +5,12 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from shared.data.dataset import Split
 from tests.support.system import READY_S, RedisServer, System, running
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_restart_of_redis_is_survived_and_loses_nothing(tmp_path: Path, test_set: Split) -> None:

@@ -113,6 +113,7 @@ def test_one_url_takes_the_api_the_worker_and_celery_over_tls(
     assert "insecure" not in system.workers["worker-1"].output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trusted", ["another authority", "this machine's authorities"])
 def test_a_redis_that_an_unknown_authority_vouches_for_is_refused(
     trusted: str, guarded_redis: RedisServer, tls_port: int, tmp_path: Path
@@ -162,6 +163,7 @@ def test_certificates_are_verified_unless_it_is_said_otherwise(query: str, verif
     assert options["ssl_cert_reqs"] == verify
 
 
+@pytest.mark.slow
 def test_a_wrong_password_is_told_as_such_and_not_shown(guarded_redis: RedisServer) -> None:
     with running(with_password(guarded_redis.new_url(), "hunter2"), 0, {"LOG_LEVEL": "debug"}) as system:
         reply = system.http.get("/status")

@@ -15,6 +15,8 @@ from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
 from tests.worker.support.deliveries_of import images
 
+pytestmark = pytest.mark.slow
+
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PARENT_ID = "b7ad6b7169203331"
 WAIT_S = 30

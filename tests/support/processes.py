@@ -13,6 +13,11 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
 
+def pause() -> None:
+    """Leave the CPU to the processes that the caller polls. A loop without a pause would slow them down."""
+    time.sleep(0.02)
+
+
 class Process:
     """A child process whose output is kept line by line, so that a test waits for what it says."""
 

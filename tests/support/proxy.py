@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 
 from deploy.local import free_port
-from tests.support.processes import BIN, ROOT, Process
+from tests.support.processes import BIN, ROOT, Process, pause
 from tests.support.system import READY_S as API_READY_S
 from tests.support.system import System
 
@@ -49,6 +49,7 @@ class Proxy:
         while not self._listens():
             assert self.process.status is None, self.process.output
             assert time.monotonic() < deadline_s, self.process.output
+            pause()
 
     def client(self, address: str = "127.0.0.1") -> httpx.Client:
         """Over TLS, with the proxy's certificate verified, from an address of its own: limits are per address."""

@@ -11,7 +11,7 @@ import redis
 
 from deploy.local import free_port
 from deploy.redis_server import find_redis_server, redis_command
-from tests.support.processes import BIN, ROOT, Process
+from tests.support.processes import BIN, ROOT, Process, pause
 
 READY_S = 60
 DATABASES = 64
@@ -107,6 +107,7 @@ class System:
         deadline_s = time.monotonic() + READY_S
         while len(self.http.get("/status").json()["workers"]) != workers:
             assert time.monotonic() < deadline_s, f"never {workers} workers:\n{self.api.output}"
+            pause()
 
     def submit(self, **request: Any) -> str:
         """POST a bulk request; the id of its job."""

@@ -7,6 +7,7 @@ import pytest
 from training.__main__ import main, make_parser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "export", "evaluate", "qa", "publish", "data"])
 def test_help_imports_nothing_heavy(command: str) -> None:
     program = f"""

@@ -14,7 +14,7 @@ from shared.contract.drift_histograms import histograms, shares
 from shared.data.dataset import Split
 from shared.redis import keys
 from tests.api.routes.test_bulk import idx
-from tests.support.processes import BIN, Process
+from tests.support.processes import BIN, Process, pause
 from tests.support.system import RedisServer, System, running
 from tests.worker.support.registry_of import publish, publish_broken
 
@@ -52,12 +52,12 @@ def loaded(system: System) -> set[str]:
 
 def wait_until_loaded(system: System, *refs: str) -> None:
     while not loaded(system) >= set(refs):
-        pass
+        pause()
 
 
 def wait_until_gone(system: System, ref: str) -> None:
     while ref in loaded(system):
-        pass
+        pause()
 
 
 def want(system: System, *refs: str) -> None:
@@ -110,7 +110,7 @@ def test_a_version_that_an_alias_names_stays_and_one_that_no_alias_names_goes(li
 def test_a_wanted_version_that_will_not_load_is_told_with_its_reason(living: System) -> None:
     want(living, "broken@1")
     while "broken@1" not in (failed := worker_state(living)["failed_models"]):
-        pass
+        pause()
     want(living)
     assert "broken@1 will not load" in failed["broken@1"]
     assert living.http.get("/mnist/classify/5").status_code == 200
@@ -144,7 +144,7 @@ def serve(system: System, models_dir: Path, *refs: str, **card: Any) -> None:
     """Publish versions of a new model, and wait until the API knows it."""
     publish(models_dir, *refs, **card)
     while refs[0].partition("@")[0] not in system.http.get("/status").json()["models"]:
-        pass
+        pause()
 
 
 def test_drift_shows_when_what_comes_in_is_another_than_was_trained_on(
@@ -159,7 +159,7 @@ def test_drift_shows_when_what_comes_in_is_another_than_was_trained_on(
     def drift_after(batch: np.ndarray, count: int) -> dict[str, Any]:
         living.finished(living.submit(content=idx(batch), params={"model": "drifting"}))
         while (drift := living.http.get("/status").json()["drift"].get("drifting@1", {"images": 0}))["images"] < count:
-            pass
+            pause()
         assert drift["images"] == count
         return dict(drift)
 
@@ -182,7 +182,7 @@ def test_a_shadow_is_given_what_was_answered_and_only_counted(living: System, mo
     job = living.finished(living.submit(json={"start": 0, "stop": 500}, params={"model": "shadowed"}))
     assert job["model"] == "shadowed@1"
     while (shadow := living.http.get("/models/shadowed").json()["shadows"][0])["images"] < 501:
-        pass
+        pause()
     assert shadow == {
         "version": "shadowed@1",
         "shadow": "shadowed@2",

@@ -13,7 +13,7 @@ from deploy.local import free_port
 from shared.data.dataset import Split
 from shared.redis import keys
 from tests.api.routes.test_bulk import idx
-from tests.support.processes import BIN, Process
+from tests.support.processes import BIN, Process, pause
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
 
@@ -49,7 +49,7 @@ def tiled(test_set: Split, count: int) -> np.ndarray:
 def wait_until_running(system: System, job_id: str) -> None:
     """Wait until the workers are in the middle of the job."""
     while not (job := system.http.get(f"/results/{job_id}").json())["counts"]["done"]:
-        pass
+        pause()
     assert job["state"] == "running", "the job must be larger for this test to mean anything"
 
 
@@ -70,7 +70,7 @@ def test_two_workers_share_a_job(pair: System, test_set: Split) -> None:
     job_id = pair.submit(content=idx(tiled(test_set, IMAGES)))
     assert check_complete(pair, job_id, test_set) == {"done"}
     while sum((images := images_of_workers(pair)).values()) < sum(before.values()) + IMAGES:
-        pass  # heartbeats that count all of the images
+        pause()  # heartbeats that count all of the images
     assert len(images) == 2
     assert min(images[name] - before[name] for name in images) > IMAGES / 10
 
@@ -117,7 +117,7 @@ def test_a_wait_that_runs_out_is_a_504_and_the_work_goes_on(redis_server: RedisS
         finally:
             system.workers["worker-1"].signal(signal.SIGCONT)
         while (result := system.http.get(f"/results/{single_id}").json())["state"] == "queued":
-            pass
+            pause()
         assert result["state"] == "done"
         (item,) = system.http.get(f"/results/{single_id}/items").json()["items"]
         assert item["prediction"] == test_set.labels[5]

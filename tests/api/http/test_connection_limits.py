@@ -11,7 +11,10 @@ import pytest
 
 from shared.redis import keys
 from tests.api.routes.test_bulk import idx, npy
+from tests.support.processes import pause
 from tests.support.system import RedisServer, System
+
+pytestmark = pytest.mark.slow
 
 Answer = tuple[int, http.client.HTTPMessage, bytes]
 
@@ -184,7 +187,7 @@ def test_an_upload_that_pauses_is_a_408_and_its_job_ends(impatient: System) -> N
     jobs = impatient.redis.keys(keys.job("j*"))
     assert len(jobs) == 1
     while not impatient.redis.hexists(jobs[0], "finished_ms"):
-        pass  # the test's timeout is the limit
+        pause()  # the test's timeout is the limit
     impatient.redis.flushdb()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from shared.data.dataset import Split
 from shared.redis import keys
+from tests.support.processes import pause
 from tests.support.system import RedisServer, System, running
 
 
@@ -27,6 +28,7 @@ def busy(redis_server: RedisServer) -> Iterator[System]:
         busy_system.workers["worker-1"].signal(signal.SIGCONT)
 
 
+@pytest.mark.slow
 def test_a_job_whose_deadline_passes_expires_although_no_worker_comes(idle: System) -> None:
     job_id = idle.submit(params={"timeout_s": "0.3"}, json={"start": 0, "stop": 300})
     job = idle.finished(job_id, wait_s=20)
@@ -36,6 +38,7 @@ def test_a_job_whose_deadline_passes_expires_although_no_worker_comes(idle: Syst
     assert idle.redis.zcard(keys.DEADLINES) == 0
 
 
+@pytest.mark.slow
 def test_an_asynchronous_single_expires_too(idle: System) -> None:
     reply = idle.http.get("/mnist/classify/3?timeout_s=0.2", headers={"Prefer": "respond-async"})
     assert idle.finished(reply.json()["id"], wait_s=20)["state"] == "expired"
@@ -55,6 +58,7 @@ def test_a_timeout_that_is_none_is_a_422_that_names_it(system: System, path: str
     assert "timeout_s" in reply.json()["detail"]
 
 
+@pytest.mark.slow
 def test_a_single_whose_deadline_passes_is_told_so_and_never_run(busy: System, test_set: Split) -> None:
     reply = busy.http.get("/mnist/classify/5?timeout_s=0.3")
     assert reply.status_code == 504
@@ -65,11 +69,12 @@ def test_a_single_whose_deadline_passes_is_told_so_and_never_run(busy: System, t
     assert worker["images"] == 1, "the expired image was not run"
 
 
+@pytest.mark.slow
 def test_a_client_that_goes_away_takes_its_image_out_of_the_queue(busy: System, test_set: Split) -> None:
     with pytest.raises(Exception, match="timed out"):
         busy.http.get("/mnist/classify/5", timeout=0.5)
     while not list(busy.redis.scan_iter(keys.dropped("*"))):
-        pass
+        pause()
     busy.workers["worker-1"].signal(signal.SIGCONT)
     assert busy.http.get("/mnist/classify/7").json()["prediction"] == test_set.labels[7]
     (worker,) = wait_for_images(busy, 1)

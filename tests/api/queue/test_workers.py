@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.system import RedisServer, System, running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def watched(redis_server: RedisServer) -> Iterator[System]:

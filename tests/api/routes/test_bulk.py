@@ -19,6 +19,7 @@ from api.routes.bulk import parse_range
 from shared.data.dataset import Split
 from shared.errors import BadParameter, BadUpload, NotFound
 from tests.api.routes.test_classify import png
+from tests.support.processes import pause
 from tests.support.system import System
 from tests.support.thoroughness import examples
 
@@ -189,7 +190,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_queued(system: System) -> None
     body = idx(np.zeros((3000, 28, 28), np.uint8))[: 2000 * 784]
     assert system.http.post("/mnist/classify/bulk", content=body).status_code == 400
     while system.http.get("/status").json()["queues"]["cnn"]["bulk"]["images"]:
-        pass  # the test's own time-out says when this has failed
+        pause()  # the test's own time-out says when this has failed
 
 
 def test_a_declared_length_over_the_bound_is_refused_unread(system: System) -> None:
@@ -198,6 +199,7 @@ def test_a_declared_length_over_the_bound_is_refused_unread(system: System) -> N
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.slow
 def test_all_10000_images_through_idx_and_zip_have_the_published_accuracy(system: System, mnist: Split) -> None:
     published = system.http.get("/status").json()["model"]["accuracy"]
     for request in ({"content": idx(mnist.images)}, {"content": zipped(files_of(mnist.images))}):

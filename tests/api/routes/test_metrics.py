@@ -9,8 +9,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api.http.test_access import key_of
+from tests.support.processes import pause
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
+
+pytestmark = pytest.mark.slow
 
 KEY = "the-key-of-prometheus-itself"
 
@@ -117,7 +120,7 @@ def test_the_first_worker_of_a_machine_leaves_the_next_port_to_the_second(scrape
     scraped.start_worker("second")
     try:
         while len(found := scraped.http.get("/metrics/workers").json()) < 2:
-            pass
+            pause()
         addresses = {target for one in found for target in one["targets"]}
         assert len(addresses) == 2
         for address in addresses:
@@ -130,7 +133,7 @@ def test_a_worker_may_serve_no_metrics_at_all(scraped: System) -> None:
     scraped.start_worker("silent", {"METRICS_PORT": "0"})
     try:
         while len(workers := scraped.http.get("/status").json()["workers"]) < 2:
-            pass
+            pause()
         assert {worker["metrics"] for worker in workers if worker["name"].startswith("silent@")} == {""}
         assert len(scraped.http.get("/metrics/workers").json()) == 1
     finally:
@@ -157,13 +160,13 @@ def test_a_worker_that_is_killed_is_lost_and_one_that_is_stopped_is_not(scraped:
     victim.wait()
     wait_for_workers(scraped, 1)
     while lost() == before:
-        pass
+        pause()
     assert lost() - before == 1
 
 
 def wait_for_workers(system: System, count: int) -> None:
     while len(system.http.get("/status").json()["workers"]) != count:
-        pass
+        pause()
 
 
 @pytest.fixture(scope="module")

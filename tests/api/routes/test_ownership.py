@@ -12,6 +12,7 @@ import pytest
 from shared.data.dataset import Split
 from shared.redis import keys
 from tests.api.routes.test_bulk import idx
+from tests.support.processes import pause
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
 
@@ -34,7 +35,7 @@ def served(guarded: System) -> Iterator[System]:
     """The same with a worker."""
     worker = guarded.start_worker("worker-1")
     while len(ask(guarded, "ops", "GET", "/status").json()["workers"]) != 1:
-        pass
+        pause()
     yield guarded
     worker.stop()
     guarded.workers.clear()
@@ -49,6 +50,7 @@ def submit(system: System, name: str, stop: int) -> httpx.Response:
     return ask(system, name, "POST", "/mnist/classify/bulk", json={"start": 0, "stop": stop})
 
 
+@pytest.mark.slow
 def test_a_job_is_there_for_the_key_that_made_it_alone(guarded: System) -> None:
     path = submit(guarded, "alice", 10).headers["location"]
     assert ask(guarded, "alice", "GET", path).status_code == 200
@@ -59,12 +61,14 @@ def test_a_job_is_there_for_the_key_that_made_it_alone(guarded: System) -> None:
     assert ask(guarded, "alice", "GET", path).json()["state"] == "queued"
 
 
+@pytest.mark.slow
 def test_an_admin_may_cancel_what_others_have_made(guarded: System) -> None:
     path = submit(guarded, "alice", 10).headers["location"]
     assert ask(guarded, "ops", "DELETE", path).json()["state"] == "cancelled"
     assert ask(guarded, "alice", "GET", path).json()["state"] == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_key_may_not_have_more_images_queued_than_its_limit(guarded: System) -> None:
     guarded.redis.flushdb()
     assert submit(guarded, "alice", 900).status_code == 202
@@ -75,6 +79,7 @@ def test_a_key_may_not_have_more_images_queued_than_its_limit(guarded: System) -
     assert submit(guarded, "ops", 1000).status_code == 202, "a limit is of one key alone"
 
 
+@pytest.mark.slow
 def test_a_key_may_not_send_more_images_a_second_than_its_rate(guarded: System) -> None:
     assert submit(guarded, "bob", 200).status_code == 202, "a burst passes, and is paid for after it"
     refused = submit(guarded, "bob", 1)
@@ -83,6 +88,7 @@ def test_a_key_may_not_send_more_images_a_second_than_its_rate(guarded: System) 
     assert 1 <= int(refused.headers["retry-after"]) <= 4
 
 
+@pytest.mark.slow
 def test_an_idempotency_key_is_of_one_client(guarded: System) -> None:
     guarded.redis.flushdb()
     body, headers = {"start": 0, "stop": 3}, {"Idempotency-Key": "mine"}
@@ -93,6 +99,7 @@ def test_an_idempotency_key_is_of_one_client(guarded: System) -> None:
     assert len(ids) == 2
 
 
+@pytest.mark.slow
 def test_singles_of_several_keys_are_answered_and_counted_off(served: System, test_set: Split) -> None:
     served.redis.delete(keys.client("alice"), keys.client("ops"))
     for name in ("alice", "ops"):
@@ -104,6 +111,7 @@ def test_singles_of_several_keys_are_answered_and_counted_off(served: System, te
         assert served.redis.hget(keys.client(name), "images") == b"0"
 
 
+@pytest.mark.slow
 def test_layers_are_there_for_the_key_that_asked_alone(served: System) -> None:
     single_id = ask(served, "alice", "GET", "/mnist/classify/3", params={"verbose": 1}).json()["id"]
     headers = {"Prefer": "respond-async"}
@@ -115,6 +123,7 @@ def test_layers_are_there_for_the_key_that_asked_alone(served: System) -> None:
             assert ask(served, name, "GET", f"/results/{result_id}/layers").status_code == 404
 
 
+@pytest.mark.slow
 def test_dead_letters_are_an_admins(guarded: System) -> None:
     for method, path in (("GET", "/dead-letters"), ("POST", "/dead-letters/1-1/replay")):
         assert ask(guarded, "alice", method, path).status_code == 403
@@ -123,6 +132,7 @@ def test_dead_letters_are_an_admins(guarded: System) -> None:
         assert ask(guarded, "ops", "POST", f"/dead-letters/{letter_id}/replay").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_dead_letter_names_its_item_and_is_tried_again(served: System, test_set: Split) -> None:
     """The first image of the chunk could not be read, so that the letter's row 4 is item 5 of the job."""
     header = {"model": "cnn@1", "lane": "bulk", "client": "alice", "reason": "why", "attempts": 4, "at_ms": 1}
@@ -144,6 +154,7 @@ def test_a_dead_letter_names_its_item_and_is_tried_again(served: System, test_se
     assert ask(served, "ops", "GET", "/dead-letters").json()["total"] == 0
 
 
+@pytest.mark.slow
 def test_a_key_gets_no_more_turns_by_sending_more_jobs(guarded: System) -> None:
     guarded.redis.flushdb()
     for _ in range(3):

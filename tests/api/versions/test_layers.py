@@ -304,6 +304,7 @@ def other_models(redis_server: RedisServer, models: Path) -> Iterator[System]:
         yield system
 
 
+@pytest.mark.slow
 def test_a_version_without_its_layers_is_a_422_that_names_it(other_models: System, test_set: Split) -> None:
     query = {"verbose": "1", "model": "bare"}
     for reply in (
@@ -316,6 +317,7 @@ def test_a_version_without_its_layers_is_a_422_that_names_it(other_models: Syste
     assert other_models.http.get("/mnist/classify/0", params={"model": "bare"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_layers_that_will_not_load_keep_nobody_from_an_answer(other_models: System, test_set: Split) -> None:
     reply = other_models.http.get("/mnist/classify/0", params={"verbose": 1, "model": "broken"})
     assert reply.status_code == 200

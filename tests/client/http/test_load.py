@@ -111,6 +111,7 @@ def measured(mnistified: Command, *words: object) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.slow
 def test_bench_sends_test_images_or_the_given_images(mnistified: Command, pngs: list[bytes]) -> None:
     (mnistified.cwd / "0.png").write_bytes(pngs[0])
     for words in ((), ("0.png", "--fit")):
@@ -119,6 +120,7 @@ def test_bench_sends_test_images_or_the_given_images(mnistified: Command, pngs: 
         assert document["images_per_s"] == pytest.approx(document["answers"] / document["seconds"], rel=0.01)
 
 
+@pytest.mark.slow
 def test_bench_measures_jobs_of_an_array(mnistified: Command, test_set: Split) -> None:
     np.save(mnistified.cwd / "many.npy", test_set.images[:100])
     document = measured(mnistified, "many.npy")
@@ -128,6 +130,7 @@ def test_bench_measures_jobs_of_an_array(mnistified: Command, test_set: Split) -
     assert lines[1].startswith("p50 ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "exit_code", "reason"),
     [
@@ -145,6 +148,7 @@ def test_bench_refuses_invalid_arguments(mnistified: Command, words: list[str], 
     assert reason in result.stderr.decode()
 
 
+@pytest.mark.slow
 def test_bench_fails_if_there_is_no_answer(mnistified: Command) -> None:
     (mnistified.cwd / "bad.png").write_bytes(b"no image")
     result = mnistified("bench", "bad.png", "--seconds", 1, "--connections", 1)

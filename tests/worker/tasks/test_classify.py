@@ -83,6 +83,7 @@ def agree(results: list[dict[str, Any]], items: list[dict[str, Any]]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_group_of_100_images_in_three_forms_gets_the_answers_of_http(
     system: System, celery_api: Process, test_set: Split
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_group_of_100_images_in_three_forms_gets_the_answers_of_http(
     agree(run_client(system, "group", images), over_http(system, test_set, 100))
 
 
+@pytest.mark.slow
 def test_a_chain_ends_with_the_answers_of_its_last_task(system: System, celery_api: Process, test_set: Split) -> None:
     agree(run_client(system, "chain", test_set.images[:3].tolist()), over_http(system, test_set, 3))
     accepted = [json.loads(line) for line in system.api.output.splitlines() if '"job accepted"' in line]
@@ -102,12 +104,14 @@ def test_a_chain_ends_with_the_answers_of_its_last_task(system: System, celery_a
     assert named, "requests go by the ids of their tasks"
 
 
+@pytest.mark.slow
 def test_pictures_of_any_size_are_fitted_on_request(system: System, celery_api: Process, test_set: Split) -> None:
     frames = mnist_frames(test_set.images[:3], 1)
     images = [base64.b64encode(file_of(frame.astype(np.uint8), "PNG")).decode() for frame in frames]
     assert [each["prediction"] for each in run_client(system, "fit", images)] == test_set.labels[:3].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("images", "said"),
     [

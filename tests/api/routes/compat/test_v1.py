@@ -39,9 +39,18 @@ def test_the_metadata_of_a_model(system: System) -> None:
     assert [axis["size"] for axis in signature["inputs"]["images"]["tensor_shape"]["dim"]] == ["-1", "28", "28"]
 
 
+@pytest.fixture(scope="module")
+def expected(system: System) -> np.ndarray:
+    """The probabilities of the first images of the test set."""
+    replies = [system.http.get(f"/mnist/classify/{index}").json() for index in range(COUNT)]
+    return np.array([reply["debug"]["probabilities"] for reply in replies])
+
+
 @pytest.mark.parametrize("shape", [(-1, 28, 28), (-1, 28, 28, 1), (-1, 784)])
 @pytest.mark.parametrize("form", ["rows", "named rows", "column", "named column"])
-def test_100_images_in_every_form(system: System, test_set: Split, shape: tuple[int, ...], form: str) -> None:
+def test_100_images_in_every_form(
+    system: System, test_set: Split, expected: np.ndarray, shape: tuple[int, ...], form: str
+) -> None:
     images = test_set.images[:COUNT].reshape(shape).tolist()
     asked, key = {
         "rows": ({"instances": images}, "predictions"),
@@ -50,8 +59,7 @@ def test_100_images_in_every_form(system: System, test_set: Split, shape: tuple[
         "named column": ({"inputs": {"images": images}}, "outputs"),
     }[form]
     reply = curl(system, "/v1/models/cnn:predict", data=json.dumps(asked | {"signature_name": "serving_default"}))
-    expected = [system.http.get(f"/mnist/classify/{index}").json()["debug"]["probabilities"] for index in range(COUNT)]
-    assert np.abs(np.array(reply[key]) - np.array(expected)).max() < 1e-6
+    assert np.abs(np.array(reply[key]) - expected).max() < 1e-6
 
 
 @pytest.mark.parametrize("place", ["/versions/1", "/labels/latest"])

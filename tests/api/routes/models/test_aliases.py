@@ -15,6 +15,7 @@ from api.routes.models.aliases import check_reason, parse_request
 from shared.contract.alias import ALIAS_CODEC, CHANGE_CODEC, Alias, AliasChange
 from shared.errors import BadParameter, BadRequest
 from shared.redis import keys
+from tests.support.processes import pause
 from tests.support.registries import copy_version, write_heartbeat
 from tests.support.system import RedisServer, System, running
 
@@ -90,7 +91,7 @@ def api(guarded: System) -> System:
     guarded.redis.flushdb()
     guarded.redis.publish(keys.ALIASES_CHANNEL, "all")
     while guarded.http.get("/models/cnn").json()["aliases"]:
-        pass
+        pause()
     return guarded
 
 
@@ -304,4 +305,4 @@ def test_another_api_process_follows(api: System) -> None:
         assert other.http.get("/models/cnn").json()["serves"] == "cnn@2", "as it found it at its start"
         assert other.http.post(CHAMPION, json={"version": 1}).status_code == 200
         while api.http.get("/models/cnn").json()["serves"] != "cnn@1":
-            pass
+            pause()

@@ -8,6 +8,7 @@ import pytest
 
 from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.redis import keys
+from tests.support.processes import pause
 from tests.support.registries import FAILURE, copy_version
 from tests.support.system import RedisServer, System, running
 
@@ -32,7 +33,7 @@ def api(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
         system.redis.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(1, canary=2, canary_percent=5)))
         system.redis.publish(keys.ALIASES_CHANNEL, "cnn/champion")
         while system.http.get("/models/cnn").json()["serves"] != "cnn@1":
-            pass
+            pause()
         yield system
 
 
@@ -135,7 +136,7 @@ def test_a_version_without_a_report_says_so(api: System) -> None:
 def test_a_version_that_appears_is_found(api: System, models_dir: Path) -> None:
     copy_version(models_dir, 1, name="late")
     while "late" not in [model["name"] for model in api.http.get("/models").json()["models"]]:
-        pass
+        pause()
     assert api.http.get("/models/late/1").json()["name"] == "late"
 
 
@@ -143,7 +144,7 @@ def test_a_champion_whose_version_has_gone_is_still_told(api: System) -> None:
     api.redis.hset(keys.ALIASES, "gone/champion", ALIAS_CODEC.encode(Alias(7)))
     api.redis.publish(keys.ALIASES_CHANNEL, "gone/champion")
     while api.http.get("/models/gone").status_code == 404:
-        pass
+        pause()
     told = api.http.get("/models/gone").json()
     assert (told["versions"], told["latest"], told["serves"]) == ([], None, "gone@7")
     assert api.http.get("/models/gone/champion").status_code == 404

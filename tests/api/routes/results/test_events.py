@@ -93,6 +93,7 @@ def test_an_id_of_other_events_is_a_422(system: System) -> None:
     assert "Last-Event-ID" in reply.json()["detail"]
 
 
+@pytest.mark.slow
 def test_a_queued_jobs_state_comes_at_once_and_its_end_as_it_happens(idle: System) -> None:
     job_id = idle.submit(json={"start": 0, "stop": 100})
     with idle.http.stream("GET", f"/results/{job_id}/events") as reply:
@@ -104,6 +105,7 @@ def test_a_queued_jobs_state_comes_at_once_and_its_end_as_it_happens(idle: Syste
         assert list(told) == []
 
 
+@pytest.mark.slow
 def test_a_single_whose_wait_ran_out_has_events_too(redis_server: RedisServer) -> None:
     with running(redis_server.new_url(), environ={"WORKER_TTL_S": "60"}) as system:
         worker = system.workers["worker-1"]
@@ -117,6 +119,7 @@ def test_a_single_whose_wait_ran_out_has_events_too(redis_server: RedisServer) -
         assert (name, single["state"], single["new_items"]) == ("final", "done", [[0, 1]])
 
 
+@pytest.mark.slow
 def test_an_event_stream_beyond_the_limit_is_refused_until_another_ends(idle: System) -> None:
     job_id = idle.submit(json={"start": 0, "stop": 1})
     path = f"/results/{job_id}/events"
@@ -132,6 +135,7 @@ def test_an_event_stream_beyond_the_limit_is_refused_until_another_ends(idle: Sy
     assert reply.status_code == 200
 
 
+@pytest.mark.slow
 def test_an_api_that_stops_ends_its_streams(redis_server: RedisServer) -> None:
     with running(redis_server.new_url(), workers=0) as system:
         job_id = system.submit(json={"start": 0, "stop": 1})

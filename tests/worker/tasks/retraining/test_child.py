@@ -62,6 +62,7 @@ def test_a_process_that_may_not_run_is_not_started(tmp_path: Path) -> None:
         run(tmp_path, SLEEP, may_run=lambda: False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the death of a parent")
 def test_the_process_dies_with_the_trainer_and_locks_its_folder_until_then(tmp_path: Path) -> None:
     trainer = f"""
