@@ -49,10 +49,10 @@ class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AliasChange(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
-    """One change: who made `alias` of `model` mean `after`, and what it meant `before`.
+    """One change: who changed what `alias` of `model` means, `from` one meaning `to` another.
 
-    `after` is None if the alias was deleted, and `by` is None without API keys. `at_ms` is unix time. `forced` is set
-    if the quality gate was overruled.
+    `to` is null if the alias was deleted, and `by` is null without API keys. `at_ms` is unix time. `forced` is set if
+    the quality gate was overruled.
     """
 
     at_ms: int

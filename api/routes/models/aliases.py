@@ -3,6 +3,7 @@
 import asyncio
 import reprlib
 import time
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
@@ -29,7 +30,7 @@ MAX_ALIASES = 64  # of one model
 class AliasRequest(Alias, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of a POST."""
 
-    reason: str = ""
+    reason: Annotated[str, msgspec.Meta(max_length=MAX_REASON_CHARS)] = ""
     force: bool = False
 
     @property

@@ -2,7 +2,7 @@
 
 from api.routes.openapi.operation import Content, Operation, Parameter
 from api.routes.openapi.own import JSON, WAIT
-from api.routes.openapi.schemas import INTEGER, NUMBER, STRING, array, nullable, obj, ref
+from api.routes.openapi.schemas import ALIASES, INTEGER, NUMBER, STRING, array, nullable, obj, ref
 from shared.errors import (
     BadParameter,
     BadRequest,
@@ -28,19 +28,6 @@ def _read(summary: str, schema: dict[str, object], *errors: type[RequestError]) 
     return Operation(summary=summary, tag="models", content=content, errors=(*READ_ERRORS, *errors))
 
 
-ALIAS = {
-    "type": "object",
-    "properties": {
-        "version": {"type": "integer", "minimum": 1},
-        "canary": nullable({"type": "integer", "minimum": 1}),
-        "canary_percent": {"type": "number", "minimum": 0, "maximum": 100},
-        "shadow": nullable({"type": "integer", "minimum": 1}),
-        "reason": {"type": "string", "maxLength": 500},
-        "force": {"type": "boolean"},
-    },
-    "required": ["version"],
-    "additionalProperties": False,
-}
 TRAINING_PARAMETERS = {
     "type": "object",
     "properties": {
@@ -70,26 +57,26 @@ OPERATIONS = {
         content=[Content(JSON, {"type": "object"}), Content("text/html", STRING)],
         errors=READ_ERRORS,
     ),
-    "GET /models/{name}/aliases": _read("A model's aliases", obj({"model": STRING, "aliases": {"type": "object"}})),
+    "GET /models/{name}/aliases": _read("A model's aliases", obj({"model": STRING, "aliases": ALIASES})),
     "GET /models/{name}/changes": Operation(
         summary="The history of alias changes, newest first",
         tag="models",
-        content=[Content(JSON, obj({"model": STRING, "changes": array({"type": "object"})}))],
+        content=[Content(JSON, obj({"model": STRING, "changes": array(ref("AliasChange"))}))],
         parameters=[LIMIT],
         errors=(*READ_ERRORS, BadParameter),
     ),
     "POST /models/{name}/aliases/{alias}": Operation(
         summary="Set an alias once every worker has loaded its version (admins only)",
         tag="models",
-        body=[Content(JSON, ALIAS, {"version": 2, "reason": "passed, and better"})],
-        content=[Content(JSON, {"type": "object"})],
+        body=[Content(JSON, ref("AliasRequest"), {"version": 2, "reason": "passed, and better"})],
+        content=[Content(JSON, ref("AliasChange"))],
         parameters=[WAIT],
         errors=(*READ_ERRORS, *BODY_ERRORS, Conflict),
     ),
     "DELETE /models/{name}/aliases/{alias}": Operation(
         summary="Delete an alias (admins only)",
         tag="models",
-        content=[Content(JSON, {"type": "object"})],
+        content=[Content(JSON, ref("AliasChange"))],
         parameters=[WAIT, REASON],
         errors=(*READ_ERRORS, BadParameter, Forbidden),
     ),

@@ -1,7 +1,10 @@
 """The JSON Schemas of request and response bodies. `ref("Job")` refers to one of them."""
 
-from typing import Any
+from typing import Any, get_args
 
+from api.routes.openapi.contract import contract_schemas
+from shared.contract.block import FinalState
+from shared.contract.job import JobState
 from shared.images import CLASSES
 
 Schema = dict[str, Any]
@@ -11,8 +14,8 @@ STRING: Schema = {"type": "string"}
 BOOLEAN: Schema = {"type": "boolean"}
 PNG_BASE64: Schema = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
 BINARY: Schema = {"type": "string", "format": "binary"}
-ITEM_STATES = ["queued", "done", "failed", "expired", "cancelled"]
-JOB_STATES = ["queued", "running", "done", "done_with_errors", "expired", "cancelled"]
+ITEM_STATES = ["queued", *get_args(FinalState)]
+JOB_STATES = list(get_args(JobState))
 
 
 def ref(name: str) -> Schema:
@@ -33,13 +36,14 @@ def nullable(schema: Schema) -> Schema:
 
 
 PROBABILITIES = array(NUMBER, minItems=CLASSES, maxItems=CLASSES)
-COUNTS = obj(dict.fromkeys(("done", "failed", "expired", "cancelled"), INTEGER))
 LINKS = obj({"self": STRING, "items": STRING})
 
 LAYERS = {"layers": nullable(array(ref("Layer")))}
 LAYERS_EXTRA = {"layers_error": STRING, "input": ref("Input")}
 
-SCHEMAS: dict[str, Schema] = {
+ALIASES: Schema = {"type": "object", "additionalProperties": ref("Alias")}
+
+SCHEMAS: dict[str, Schema] = contract_schemas() | {
     "Problem": obj(
         {"type": STRING, "title": STRING, "status": INTEGER, "detail": STRING},
         {"id": {"type": "string", "description": "of a request that timed out: id of the result"}},
@@ -90,7 +94,7 @@ SCHEMAS: dict[str, Schema] = {
             "id": STRING,
             "state": {"enum": JOB_STATES},
             "total": nullable(INTEGER),
-            "counts": COUNTS,
+            "counts": ref("Counts"),
             "model": STRING,
             "progress": {"type": "number", "minimum": 0, "maximum": 1},
             "eta_s": nullable(NUMBER),
@@ -99,9 +103,7 @@ SCHEMAS: dict[str, Schema] = {
         },
         {
             "elapsed_s": NUMBER,
-            "callback": nullable(
-                obj({"url": STRING, "state": {"enum": ["waiting", "delivered", "failed"]}, "attempts": INTEGER})
-            ),
+            "callback": nullable(ref("CallbackStatus")),
         },
     ),
     "Item": obj(
@@ -132,7 +134,7 @@ SCHEMAS: dict[str, Schema] = {
             "versions": array(INTEGER),
             "latest": nullable(INTEGER),
             "serves": nullable(STRING),
-            "aliases": {"type": "object"},
+            "aliases": ALIASES,
             "links": {"type": "object"},
         }
     ),
@@ -152,7 +154,7 @@ SCHEMAS: dict[str, Schema] = {
             "status": {"enum": ["ok", "stalled"]},
             "model": {"type": "object"},
             "models": {"type": "object"},
-            "workers": array({"type": "object"}),
+            "workers": array(ref("LiveWorker")),
             "recent": {"type": "object"},
             "queues": {"type": "object"},
             "limits": {"type": "object"},
