@@ -33,19 +33,19 @@ def main() -> None:
 
 
 def audit(command: list[str], timeout_s: float) -> tuple[int, list[str]]:
-    """How many vulnerabilities are known, and what to say. Blocks for `timeout_s` at the most."""
+    """Return the number of known vulnerabilities and a message. Blocks for `timeout_s` at most."""
     try:
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
-        return verdict(json.loads(told.stdout)["dependencies"])
+        report = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
+        return verdict(json.loads(report.stdout)["dependencies"])
     except subprocess.TimeoutExpired:
         return 0, [f"audit: nothing is known, the registry took longer than {timeout_s:g} s"]
     except ValueError:
-        reason = (told.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        reason = (report.stderr.strip().splitlines() or ["no output"])[-1]
         return 0, [f"audit: nothing is known, pip-audit gave no report: {reason}"]
 
 
 def verdict(dependencies: list[dict[str, Any]]) -> tuple[int, list[str]]:
-    """Of pip-audit's report: a dependency has `vulns`, or a `skip_reason` where it could not be audited."""
+    """Count the vulnerabilities in pip-audit's report. A skipped dependency has a `skip_reason` instead of `vulns`."""
     audited = [dependency for dependency in dependencies if "vulns" in dependency]
     found = [
         f"audit: {dependency['name']} {dependency['version']} has {vulnerability['id']}, "

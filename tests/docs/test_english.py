@@ -17,11 +17,7 @@ PENDING = """
     tests/api/routes/openapi/test_schemathesis.py tests/api/routes/results/test_events.py
     tests/api/routes/results/test_results.py tests/api/versions/test_alias_table.py tests/browser tests/service
     tests/shared/contract/test_entry.py tests/shared/models/test_mirror.py tests/shared/telemetry/test_logs.py
-    tests/support tests/tools/faults/test_account.py tests/tools/recording/test_screen.py tools/audit.py
-    tools/check_metrics tools/faults/account.py tools/faults/record.py tools/faults/drills tools/faults/load
-    tools/faults/system/faulty_worker.py tools/faults/system/service.py tools/fit_accuracy/__main__.py
-    tools/fit_accuracy/rendered.py tools/fuzz/corpus_archives.py tools/fuzz/targets.py tools/pictures
-    tools/recording
+    tests/support
     """
 
 

@@ -24,7 +24,7 @@ from tools.check_metrics.report import complaints, drills_table, queries_table
 from tools.check_metrics.rules import ALERTS_FILE, PROMETHEUS, Query, legend, read_alerts, read_queries, selectors
 from tools.check_metrics.scene import Scene
 
-RATE_INTERVAL = "10s"  # of scrapes each second
+RATE_INTERVAL = "10s"  # with a scrape every second
 WARM_S = 20.0
 LOOK_BACK_S = 15.0
 DRAWN = (
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.check_metrics", description=__doc__)
     parser.add_argument("--figure", type=Path, help="file for the dashboard's queries as a picture, SVG")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped either way, the children are ended
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the children end on TERM too
     if not is_installed():
         print("SKIPPED: there is no prometheus or promtool on the PATH; Debian's package is called prometheus")
         return
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def check_files() -> str:
-    """Raises AssertionError for what promtool refuses."""
+    """Raises AssertionError if promtool refuses the rules."""
     return "".join(
         (
             promtool("check", "rules", str(ALERTS_FILE)),
@@ -64,13 +64,13 @@ def check_files() -> str:
 
 
 def check_service(folder: Path, figure: Path | None) -> bool:
-    """Whether nothing is missing."""
+    """Run the check and return whether it passed."""
     test_set = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir))
     (folder / "prometheus").mkdir()
     with Scene(folder, test_set) as scene, Prometheus(folder / "prometheus", scene.apis) as prometheus:
         time.sleep(WARM_S)
         print(f"targets up: {prometheus.targets_up()}", flush=True)
-        first = [run_drill(drill, scene, prometheus) for drill in DRILLS[:1]]  # what fails has series of its own
+        first = [run_drill(drill, scene, prometheus) for drill in DRILLS[:1]]  # failures create series of their own
         found = look_up(prometheus)
         print(f"{queries_table(found)}\n", flush=True)
         missing = [query.expr for query, series in found if not series]
@@ -86,7 +86,7 @@ def check_service(folder: Path, figure: Path | None) -> bool:
 
 
 def look_up(prometheus: Prometheus) -> list[tuple[Query, int]]:
-    """Every query of the dashboard, and every series that an alert asks for; how many series there are of each."""
+    """Return the number of series for each query of the dashboard and each selector of an alert."""
     queries = read_queries(RATE_INTERVAL)
     for rule in read_alerts():
         queries += [Query(f"alert {rule['alert']}", selector) for selector in selectors(rule["expr"])]
@@ -98,7 +98,7 @@ def look_up(prometheus: Prometheus) -> list[tuple[Query, int]]:
 
 
 def draw(prometheus: Prometheus, marks: list[tuple[float, str]], end_s: float) -> str:
-    """The panels of DRAWN over the whole of the run."""
+    """Draw the panels of DRAWN over the whole run."""
     charts = []
     for title in DRAWN:
         queries = [query for query in read_queries(RATE_INTERVAL) if query.panel == title]

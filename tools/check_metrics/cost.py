@@ -1,4 +1,4 @@
-"""`python -m tools.check_metrics.cost`: what being counted costs one request of the hot path, in CPU time of its
+"""`python -m tools.check_metrics.cost`: the cost of metrics for one request of the fast path, in CPU time of its
 thread.
 """
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 from api.metrics import Metrics
 
-TIMES = 50_000  # in one measurement; folding into histograms included, as often as it comes about
+TIMES = 50_000  # per measurement; includes folding into histograms as often as it happens
 ROUNDS = 9
 
 metrics = Metrics()
 
 
 def ns(statement: Callable[[], object]) -> float:
-    """Of one call, the least of the rounds: whatever else runs here only ever adds."""
+    """Return the time of one call in the fastest round: other processes can only add to it."""
     return min(timeit.repeat(statement, number=TIMES, repeat=ROUNDS, timer=time.thread_time)) / TIMES * 1e9
 
 

@@ -1,4 +1,4 @@
-"""The harm that is done to a scene, and where it has to be seen: in `/status`, in `/metrics`, as alerts that fire."""
+"""The harms, and where each has to show: in `/status`, in `/metrics`, and as firing alerts."""
 
 import threading
 import time
@@ -10,28 +10,29 @@ from shared.errors import MnistifiedError
 from tools.check_metrics.harm import (
     POLL_S,
     Harm,
-    ask_for_broken,
     flood,
-    go_on,
     invert,
     kill,
     kill_redis,
     kill_second_api,
     nothing,
     poison,
+    request_broken,
     restart,
+    resume_workers,
 )
 from tools.check_metrics.prometheus import Prometheus
 from tools.check_metrics.scene import BROKEN, Samples, Scene, value
 
-GIVE_UP_S = 120.0
+TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """`in_status` is given the code and the content of `/status`, `in_metrics` what was scraped: the API's, and the
-    workers' too where `workers` is set. `mend` brings the scene back. Time runs from what `counted_from` says: when
-    `harm` sets its event, or at its end.
+    """A harm and the checks that show it.
+
+    `in_status` gets code and content of `/status`, `in_metrics` the metrics of the API and, with `workers`, those of
+    the workers. `mend` undoes the harm. Time counts from `counted_from`: when `harm` sets its event, or at its end.
     """
 
     name: str
@@ -46,10 +47,10 @@ class Drill:
 
 @dataclass(slots=True)
 class Seen:
-    """Seconds until the harm was seen; what was not is not there."""
+    """Seconds until the harm showed. A place where it never showed is missing."""
 
     drill: str
-    at_s: float  # unix time from which they are counted
+    at_s: float  # unix time at which the harm was done
     in_status_s: float | None = None
     in_metrics_s: float | None = None
     firing_s: dict[str, float] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Seen:
 
 
 def run_drill(drill: Drill, scene: Scene, prometheus: Prometheus) -> Seen:
-    """Do the harm, wait until all of it is seen, mend it. Raises MnistifiedError when an alert fires before."""
+    """Do the harm, wait until it shows everywhere, undo it. Raises MnistifiedError if an alert fires before."""
     _wait_until_quiet(drill, prometheus)
     happened = threading.Event()
 
@@ -73,9 +74,9 @@ def run_drill(drill: Drill, scene: Scene, prometheus: Prometheus) -> Seen:
 
     harm = threading.Thread(target=do_harm)
     harm.start()
-    assert happened.wait(GIVE_UP_S), f"{drill.name}: the harm was never done"
+    assert happened.wait(TIMEOUT_S), f"{drill.name}: the harm was never done"
     seen, start_s = Seen(drill.name, time.time()), time.monotonic()
-    while not seen.all_of(drill) and time.monotonic() - start_s < GIVE_UP_S:
+    while not seen.all_of(drill) and time.monotonic() - start_s < TIMEOUT_S:
         if drill.in_status and seen.in_status_s is None and drill.in_status(*scene.status()):
             seen.in_status_s = time.monotonic() - start_s
         if drill.in_metrics and seen.in_metrics_s is None and drill.in_metrics(scene.metrics(drill.workers)):
@@ -89,7 +90,7 @@ def run_drill(drill: Drill, scene: Scene, prometheus: Prometheus) -> Seen:
 
 
 def _wait_until_quiet(drill: Drill, prometheus: Prometheus) -> None:
-    deadline_s = time.monotonic() + GIVE_UP_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while early := prometheus.firing() & set(drill.alerts):
         if time.monotonic() > deadline_s:
             raise MnistifiedError(f"{drill.name}: {', '.join(sorted(early))} fires before any harm is done")
@@ -97,14 +98,14 @@ def _wait_until_quiet(drill: Drill, prometheus: Prometheus) -> None:
 
 
 def _distance(status: dict[str, Any]) -> float:
-    return max((told["ink"]["distance"] or 0.0 for told in status["drift"].values()), default=0.0)
+    return max((drift["ink"]["distance"] or 0.0 for drift in status["drift"].values()), default=0.0)
 
 
 DRILLS = (
     Drill(
         "a version that will not load",
         "the first request for it being answered",
-        ask_for_broken,
+        request_broken,
         lambda code, status: any(BROKEN in worker["failed_models"] for worker in status.get("workers", ())),
         lambda samples: value(samples, "mnistified_failed_version", version=BROKEN) > 0,
         ("VersionFailed", "ImagesFail"),
@@ -124,7 +125,7 @@ DRILLS = (
         "an API process killed",
         "the kill",
         kill_second_api,
-        None,  # the others know nothing of it
+        None,  # the other processes do not know it
         None,
         ("ApiAway",),
         lambda scene: scene.start_second_api(),
@@ -156,7 +157,7 @@ DRILLS = (
         lambda code, status: status.get("refusals", {}).get("lane_images", 0) > 0,
         lambda samples: value(samples, "mnistified_refusals_total", reason="lane_images") > 0,
         ("QueueFilling", "QueueFull"),
-        go_on,
+        resume_workers,
     ),
     Drill(
         "all workers killed",
@@ -172,7 +173,7 @@ DRILLS = (
     ),
     Drill(
         "an image that kills its workers",
-        "its being set aside",
+        "its dead letter",
         poison,
         lambda code, status: status.get("dead_letters", 0) > 0,
         lambda samples: value(samples, "mnistified_fleet_dead_letters") > 0,

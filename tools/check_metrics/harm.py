@@ -1,4 +1,4 @@
-"""What is done to a scene, and how it is brought back. A harm sets its event when it has come about."""
+"""The harms to a scene, and how each is undone. A harm sets its event once it is done."""
 
 import signal
 import threading
@@ -19,7 +19,7 @@ POLL_S = 0.1
 WAKING_S = 3.0
 FLOOD_JOBS = 6
 FLOOD_IMAGES = 5_000
-FULL_IMAGES = MAX_QUEUED_BULK_IMAGES - 256  # less than an entry of room
+FULL_IMAGES = MAX_QUEUED_BULK_IMAGES - 256  # leaves room for less than an entry
 
 Harm = Callable[[Scene, threading.Event], None]
 
@@ -45,8 +45,8 @@ def nothing(scene: Scene) -> None:
     pass
 
 
-def ask_for_broken(scene: Scene, happened: threading.Event) -> None:
-    """Over several scrapes: what began with its first failure has no rate yet."""
+def request_broken(scene: Scene, happened: threading.Event) -> None:
+    """Request a broken version over several scrapes, because a series that has just begun has no rate."""
     for _ in range(5):
         httpx.get(f"{scene.system.url}/mnist/classify/0", params={"model": BROKEN}, timeout=60)
         happened.set()
@@ -59,7 +59,7 @@ def invert(scene: Scene, happened: threading.Event) -> None:
 
 
 def flood(scene: Scene, happened: threading.Event) -> None:
-    """Workers that hold still, and jobs until the lane is full, again and again."""
+    """Stop the workers and submit jobs until the lane is full."""
     for worker in scene.system.workers.values():
         worker.signal(signal.SIGSTOP)
     senders = [
@@ -74,8 +74,8 @@ def flood(scene: Scene, happened: threading.Event) -> None:
         sender.join()
 
 
-def go_on(scene: Scene) -> None:
-    """A worker that held still for long may end itself on waking: its watchdog takes it for stuck."""
+def resume_workers(scene: Scene) -> None:
+    """Resume the workers. A worker that was stopped for long may exit, because its watchdog thinks that it hangs."""
     for worker in scene.system.workers.values():
         worker.signal(signal.SIGCONT)
     time.sleep(WAKING_S)
@@ -88,7 +88,7 @@ def go_on(scene: Scene) -> None:
 
 
 def poison(scene: Scene, happened: threading.Event) -> None:
-    """An image that kills its worker, which a supervisor would start anew, until it is set aside."""
+    """Send an image that kills its workers, and restart them as a supervisor would, until it is a dead letter."""
     kill("worker-1", "worker-2")(scene, happened)
     environ = {**scene.system.environ, "MAX_ATTEMPTS": "1", "LEASE_MS": "1000", HEALED_FILE: "/nonexistent"}
     png = to_png(poisoned(scene.images[0], "dies"))

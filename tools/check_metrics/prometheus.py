@@ -1,4 +1,4 @@
-"""A real Prometheus on a port and in a folder of its own."""
+"""A real Prometheus with its own port and folder."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ from tools.check_metrics.rules import ALERTS_FILE, LOCAL_FILE, local_config, sho
 
 READY_S = 30
 INTERVAL = "1s"
-PENDING_S = 2  # what every alert's `for` is cut to
+PENDING_S = 2  # limit for every alert's `for`
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -25,14 +25,14 @@ def is_installed() -> bool:
 
 
 def promtool(*arguments: str) -> str:
-    """What it says. Raises AssertionError when it is not content."""
+    """Run promtool and return its output. Raises AssertionError if it fails."""
     done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 class Prometheus:
-    """Scrapes `apis`, as `host:port`, and the workers that the first of them names; ended by leaving the `with`."""
+    """A Prometheus that scrapes `apis` (`host:port`) and the workers that the first API lists. The `with` ends it."""
 
     def __init__(self, folder: Path, apis: list[str]) -> None:
         rules_file, config_file = folder / "alerts.yml", folder / "prometheus.yml"
@@ -61,27 +61,27 @@ class Prometheus:
         self._process.stop()
 
     def series(self, expr: str, start_s: float, end_s: float, step_s: float) -> dict[Labels, list[tuple[float, float]]]:
-        """Labels of each series -> (unix time, value), between two unix times; NaN left out."""
-        told = self._ask("query_range", query=expr, start=start_s, end=end_s, step=step_s)
+        """Return (unix time, value) of each series by labels, between two unix times, without NaN."""
+        result = self._query("query_range", query=expr, start=start_s, end=end_s, step=step_s)
         return {
             tuple(sorted(one["metric"].items())): [
                 (time_s, float(value)) for time_s, value in one["values"] if value != "NaN"
             ]
-            for one in told["result"]
+            for one in result["result"]
         }
 
     def firing(self) -> set[str]:
-        """Names of the alerts that fire now."""
-        return {one["labels"]["alertname"] for one in self._ask("alerts")["alerts"] if one["state"] == "firing"}
+        """Return the names of the firing alerts."""
+        return {one["labels"]["alertname"] for one in self._query("alerts")["alerts"] if one["state"] == "firing"}
 
     def targets_up(self) -> dict[str, int]:
-        """By job."""
+        """Return the number of healthy targets by job."""
         up: dict[str, int] = {}
-        for one in self._ask("targets", state="active")["activeTargets"]:
+        for one in self._query("targets", state="active")["activeTargets"]:
             up[one["labels"]["job"]] = up.get(one["labels"]["job"], 0) + (one["health"] == "up")
         return up
 
-    def _ask(self, what: str, **parameters: Any) -> Any:
+    def _query(self, what: str, **parameters: Any) -> Any:
         reply = self._http.get(what, params=parameters).json()
         assert reply["status"] == "success", reply
         return reply["data"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tools.check_metrics.drills import Drill, Seen
 from tools.check_metrics.rules import Query
 
-MAX_S = 5.0  # within which harm has to be seen
+MAX_S = 5.0  # limit for a harm to show
 
 
 def queries_table(found: Sequence[tuple[Query, int]]) -> str:
@@ -31,7 +31,7 @@ def drills_table(drills: Sequence[Drill], seen: Sequence[Seen]) -> str:
 
 
 def complaints(drills: Sequence[Drill], seen: Sequence[Seen]) -> list[str]:
-    """What was not seen, or not soon enough."""
+    """List the harms that did not show, or too late."""
     found = []
     for drill, one in zip(drills, seen, strict=True):
         places = (("/status", drill.in_status, one.in_status_s), ("/metrics", drill.in_metrics, one.in_metrics_s))

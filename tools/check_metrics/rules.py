@@ -1,4 +1,4 @@
-"""The alerts and the dashboard as data: what they ask Prometheus, and a copy of the alerts that waits for less."""
+"""The alerts and the dashboard as data: their queries, and a copy of the alerts with shorter waits."""
 
 import json
 import re
@@ -22,7 +22,7 @@ _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One of a panel's; `legend` is Grafana's template for the name of a series, `unit` its word for what it counts."""
+    """A query of a panel. `legend` is Grafana's template for the name of a series, `unit` its word for the unit."""
 
     panel: str
     expr: str
@@ -36,36 +36,36 @@ def read_alerts(file: Path = ALERTS_FILE) -> list[dict[str, Any]]:
 
 
 def seconds(duration: str) -> float:
-    """Of one of Prometheus's durations, as 15s or 10m."""
+    """Parse a duration of Prometheus, for example 15s or 10m."""
     number, unit = re.fullmatch(r"(\d+)(\w+)", duration).groups()  # type: ignore[union-attr]
     return int(number) * _UNITS_S[unit]
 
 
 def shortened(text: str, max_s: int) -> str:
-    """A rules file whose alerts are pending for `max_s` at most."""
-    told = yaml.safe_load(text)
-    for group in told["groups"]:
+    """Return the rules with alerts that are pending for `max_s` at most."""
+    content = yaml.safe_load(text)
+    for group in content["groups"]:
         for rule in group["rules"]:
             if seconds(rule["for"]) > max_s:
                 rule["for"] = f"{max_s}s"
-    return yaml.safe_dump(told, sort_keys=False)
+    return yaml.safe_dump(content, sort_keys=False)
 
 
 def local_config(text: str, apis: Sequence[str], rules_file: Path, interval: str) -> str:
-    """deploy/prometheus/local.yml for APIs on other ports, as `host:port`, and another copy of the rules."""
-    told = yaml.safe_load(text)
-    told["global"] = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
-    told["rule_files"] = [str(rules_file)]
-    for job in told["scrape_configs"]:
+    """Return deploy/prometheus/local.yml for other APIs (`host:port`) and another rules file."""
+    content = yaml.safe_load(text)
+    content["global"] = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
+    content["rule_files"] = [str(rules_file)]
+    for job in content["scrape_configs"]:
         for static in job.get("static_configs", ()):
             static["targets"] = list(apis)
         for discovery in job.get("http_sd_configs", ()):
             discovery |= {"url": discovery["url"].replace("127.0.0.1:5000", apis[0]), "refresh_interval": interval}
-    return yaml.safe_dump(told, sort_keys=False)
+    return yaml.safe_dump(content, sort_keys=False)
 
 
 def selectors(expr: str) -> list[str]:
-    """Every series that an expression asks for, each once."""
+    """Return the selectors of an expression, without duplicates."""
     return list(dict.fromkeys(SELECTOR.findall(expr)))
 
 
@@ -74,7 +74,7 @@ def metric_of(selector: str) -> str:
 
 
 def read_queries(rate_interval: str, file: Path = DASHBOARD_FILE) -> list[Query]:
-    """The dashboard's, panel by panel."""
+    """Return the queries of the dashboard, panel by panel."""
     dashboard = json.loads(file.read_text())
     return [
         Query(

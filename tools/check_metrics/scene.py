@@ -1,4 +1,4 @@
-"""What is watched: a service of real processes, two APIs and two workers, under a load, and all that it can show."""
+"""A service of real processes under load, two APIs and two workers, with its status and metrics."""
 
 import shutil
 import threading
@@ -19,7 +19,7 @@ from tests.support.system import READY_S, RedisServer, System
 from tests.worker.support.registry_of import publish, publish_broken
 from tools.faults.load.images import to_png
 
-MAX_QUEUED_BULK_IMAGES = 15_000  # less than by default, so that it fills within seconds
+MAX_QUEUED_BULK_IMAGES = 15_000  # less than the default, so that the lane fills within seconds
 JOB_IMAGES = 500
 SINGLES_PAUSE_S = 0.02
 JOBS_PAUSE_S = 1.0
@@ -29,7 +29,7 @@ Samples = list[tuple[str, dict[str, str], float]]
 
 
 class Scene:
-    """`workers` by name are those of `system`; the load goes to both APIs until the `with` is left."""
+    """A service under load. `workers` are those of `system`, by name. Both APIs get load until the `with` ends."""
 
     def __init__(self, folder: Path, test_set: Split) -> None:
         for name in ("redis", "models"):
@@ -62,7 +62,7 @@ class Scene:
 
     @property
     def apis(self) -> list[str]:
-        """As `host:port`."""
+        """Return the addresses as `host:port`."""
         return [f"127.0.0.1:{self.system.port}", f"127.0.0.1:{self._second_port}"]
 
     def __enter__(self) -> "Scene":
@@ -75,13 +75,13 @@ class Scene:
         for thread in self._threads:
             thread.join()
         for worker in self.system.workers.values():
-            worker.signal(9)  # type: ignore[arg-type]  # one may be stopped, and would not hear TERM
+            worker.signal(9)  # type: ignore[arg-type]  # a stopped process would not react to TERM
         self.second_api.stop()
         self.system.close()
         self.redis_server.process.stop()
 
     def status(self) -> tuple[int, dict[str, Any]]:
-        """Status code and content of `/status`; 0 where nobody answers."""
+        """Return status code and content of `/status`, with code 0 if the API does not answer."""
         try:
             reply = httpx.get(f"{self.system.url}/status", timeout=5)
         except httpx.TransportError:
@@ -89,7 +89,7 @@ class Scene:
         return reply.status_code, reply.json()
 
     def metrics(self, workers: bool = False) -> Samples:
-        """Of the first API; with `workers`, of those that answer too."""
+        """Return the metrics of the first API, with `workers` also those of the workers that answer."""
         urls = [f"{self.system.url}/metrics"]
         if workers:
             found = httpx.get(f"{self.system.url}/metrics/workers", timeout=5).json()
@@ -132,7 +132,7 @@ class Scene:
 
 
 def value(samples: Samples, name: str, **labels: str) -> float:
-    """Summed over the labels that are not given; 0 where there is none."""
+    """Return the sum over all labels that are not given, 0 if there is no sample."""
     return sum(each for of, its, each in samples if of == name and labels.items() <= its.items())
 
 

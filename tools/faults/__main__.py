@@ -21,7 +21,7 @@ SHORT_REPETITIONS = 1
 
 def main() -> None:
     arguments = parse_arguments(sys.argv[1:])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped either way, the children are ended
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the children end on TERM too
     repetitions = SHORT_REPETITIONS if arguments.short else arguments.repetitions
     print(f"seed {arguments.seed}, {repetitions} repetitions of each drill", flush=True)
     pictures = make_pictures()
@@ -47,10 +47,10 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
 
 
 def drills(text: str) -> tuple[str, ...]:
-    asked = tuple(text.split(","))
-    if unknown := set(asked) - set(DRILLS):
+    names = tuple(text.split(","))
+    if unknown := set(names) - set(DRILLS):
         raise argparse.ArgumentTypeError(f"no drill {', '.join(sorted(unknown))}; there: {', '.join(DRILLS)}")
-    return asked
+    return names
 
 
 if __name__ == "__main__":

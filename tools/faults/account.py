@@ -1,4 +1,4 @@
-"""The account of a drill: every accepted image is answered once, and rightly, or it is counted here. Pure."""
+"""The account of a drill: it counts accepted images that are not answered exactly once and correctly. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from shared.images import Probabilities
 
 FINAL_STATES = frozenset({"done", "failed", "expired", "cancelled"})
-MAX_ERROR = 1e-4  # of a probability: batches of other sizes round otherwise
+MAX_ERROR = 1e-4  # largest difference of a probability: rounding depends on the batch size
 MAX_NOTES = 20
 
 Item = Mapping[str, Any]  # as in `GET /results/{id}/items`
@@ -18,7 +18,7 @@ Item = Mapping[str, Any]  # as in `GET /results/{id}/items`
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """What is right: `expected` float32[N,10], by an image's number; for one that must fail, a part of the reason."""
+    """The correct answers, float32[N,10] by image number, and a part of the reason for each image that must fail."""
 
     expected: Probabilities
     must_fail: Mapping[int, str]
@@ -26,7 +26,7 @@ class Oracle:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of images; a note says what is behind a count, the first ones only."""
+    """Counts of images. Notes explain the first of them."""
 
     lost: int = 0
     duplicated: int = 0
@@ -60,7 +60,7 @@ def wrong(text: str) -> Tally:
 def judge(
     result_id: str, numbers: Sequence[int], counts: Mapping[str, int], items: Sequence[Item], oracle: Oracle
 ) -> Tally:
-    """Of one accepted request in a final state: image `numbers[i]` should have answered the item with index i."""
+    """Judge a final request. The item with index i should be the answer to image `numbers[i]`."""
     tally = Tally()
     by_index: dict[int, Item] = {}
     for item in items:
@@ -88,11 +88,11 @@ def judge(
 
 
 def complaint_of(number: int, item: Item, oracle: Oracle) -> str:
-    """What is wrong with the item in a final state that answers image `number`; empty for nothing."""
+    """Return the error in the answer to image `number`, empty if it is correct."""
     if number in oracle.must_fail:
         return complaint_of_failure(item, oracle.must_fail[number])
     if item["state"] != "done":
-        return f"{item['state']} although nothing asked for it: {item['error']}"
+        return f"{item['state']} without a cause: {item['error']}"
     return complaint_of_answer(item["prediction"], item["probabilities"], oracle.expected[number])
 
 
@@ -105,22 +105,22 @@ def complaint_of_failure(item: Item, reason: str) -> str:
 
 
 def complaint_of_answer(prediction: Any, probabilities: Any, expected: Probabilities) -> str:
-    """Against the engine's own float32[10]; two images of a digit differ in their probabilities."""
+    """Compare with the engine's own float32[10]. Two images of one digit differ in their probabilities."""
     if prediction != int(expected.argmax()):
         return f"answered {prediction}, the engine alone says {int(expected.argmax())}"
-    told = np.asarray(probabilities, np.float32)
-    if told.shape != expected.shape or not np.abs(told - expected).max() <= MAX_ERROR:
+    actual = np.asarray(probabilities, np.float32)
+    if actual.shape != expected.shape or not np.abs(actual - expected).max() <= MAX_ERROR:
         return f"answered {prediction} with the probabilities of another image"
     return ""
 
 
 def fingerprints(items: Sequence[Item]) -> list[int]:
-    """A number for each item: another one when anything of it has changed."""
+    """Return a number for each item, which changes with any part of the item."""
     return [hash((item["index"], item["state"], item["prediction"], item["error"], _key(item))) for item in items]
 
 
 def compare(result_id: str, first: Sequence[int], second: Sequence[int]) -> Tally:
-    """Of two readings of a final result: what changed was answered twice."""
+    """Compare two readings of a final result. An item that has changed was answered twice."""
     changed = sum(one != other for one, other in zip(first, second, strict=False)) + abs(len(first) - len(second))
     if not changed:
         return Tally()

@@ -1,4 +1,4 @@
-"""What the clients of a drill have sent and seen, and when: what is accounted for, and what recovery is read from."""
+"""The record of a drill: requests and answers of all clients with their times, for the account and the recovery."""
 
 import threading
 import time
@@ -10,9 +10,9 @@ from tools.faults.account import Tally
 
 @dataclass(slots=True, eq=False)
 class Accepted:
-    """An id that the service gave out, for the images of these numbers; times are of `time.monotonic`.
+    """An accepted request with its image numbers. Times are of `time.monotonic`.
 
-    `prints` are the fingerprints of its items when they were first read in a final state.
+    `prints` are the fingerprints of its items at the first reading in a final state.
     """
 
     id: str
@@ -25,7 +25,7 @@ class Accepted:
 
 @dataclass(slots=True)
 class Recovery:
-    """Since `since_s`: when the first single and the first job that were sent later had been answered rightly."""
+    """The first single and the first job that were sent after `since_s` and answered correctly."""
 
     since_s: float
     single_s: float | None = None
@@ -34,9 +34,10 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds: `again` until singles and jobs sent since were answered, `held` until all accepted before was final.
+    """The times of one repetition.
 
-    `silence` is the longest that no client got the right answer to a single, from before the fault to its recovery.
+    `again_s` is the time until later singles and jobs were answered, `held_s` until all earlier requests were final.
+    `silence_s` is the longest time without a correct answer to a single, from before the fault to the recovery.
     """
 
     again_s: float
@@ -45,7 +46,7 @@ class Times:
 
 
 class Record:
-    """Written by every client's thread."""
+    """The record, which all client threads write."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -60,13 +61,13 @@ class Record:
         self.refused_jobs = 0
 
     def accept(self, accepted: Accepted) -> None:
-        """An id whose answers are to come."""
+        """Add an accepted id without answers yet."""
         with self._changed:
             self._open.append(accepted)
             self.images += len(accepted.numbers)
 
     def settle(self, accepted: Accepted, final_s: float, prints: list[int], tally: Tally) -> None:
-        """Its answers have come."""
+        """Add the answers to an id."""
         with self._changed:
             accepted.final_s, accepted.prints = final_s, prints
             self._open.remove(accepted)
@@ -78,7 +79,7 @@ class Record:
             self._changed.notify_all()
 
     def answer_single(self, single: Accepted, tally: Tally) -> None:
-        """A single that was answered at once; where its id is known it is read again at the end."""
+        """Add a single that was answered at once. If its id is known, it is read again at the end."""
         with self._changed:
             self.images += 1
             self.tally.add(tally)
@@ -102,7 +103,7 @@ class Record:
             self.tally.add(tally)
 
     def waiting(self) -> list[Accepted]:
-        """Accepted, and not yet seen in a final state."""
+        """Return the accepted ids that are not final yet."""
         with self._changed:
             return list(self._open)
 
@@ -111,27 +112,27 @@ class Record:
             return list(self._settled)
 
     def kept(self) -> list[Accepted]:
-        """Singles that were answered at once, with the id that their answer named."""
+        """Return the singles that were answered at once with an id."""
         with self._changed:
             return list(self._kept)
 
     def wait_final(self, accepted: Accepted, timeout_s: float) -> bool:
-        """Block until its answers have come; False when they do not."""
+        """Wait for the answers. Return False if they do not arrive."""
         with self._changed:
             return self._changed.wait_for(lambda: accepted.final_s is not None, timeout_s)
 
     def begin(self) -> None:
-        """A repetition: its longest silence counts from now."""
+        """Begin a repetition: its longest silence counts from now."""
         with self._changed:
             self._last_right_s, self._silence_s = time.monotonic(), 0.0
 
     def mark(self) -> None:
-        """Recovery counts from now."""
+        """Measure the recovery from now."""
         with self._changed:
             self._recovery = Recovery(time.monotonic())
 
     def wait_recovered(self, timeout_s: float) -> Times | None:
-        """Block until the service has recovered from what was marked; None when it does not."""
+        """Wait for the recovery. Return None if the service does not recover."""
         with self._changed:
             self._changed.wait_for(lambda: self._times() is not None, timeout_s)
             return self._times()

@@ -26,9 +26,9 @@ HEAD = (
 def report(outcomes: Sequence[Outcome], seed: int, settings: Mapping[str, str]) -> str:
     """Times are the median and the worst: until singles and jobs sent since were answered rightly; until everything
     that was accepted before was final; and the longest that no single was answered."""
-    told = ", ".join(f"{name}={settings[name]}" for name in ("LEASE_MS", "WORKER_TTL_S", "ENGINE_STALL_S"))
+    limits = ", ".join(f"{name}={settings[name]}" for name in ("LEASE_MS", "WORKER_TTL_S", "ENGINE_STALL_S"))
     lines = [
-        f"Faults with {told}, two workers, seed {seed}. Times: median / worst.",
+        f"Faults with {limits}, two workers, seed {seed}. Times: median / worst.",
         "",
         *(f"| {' | '.join(cells)} |" for cells in (HEAD, ["---"] * len(HEAD), *map(row, outcomes))),
     ]
@@ -56,7 +56,7 @@ def row(outcome: Outcome) -> Sequence[str]:
 
 
 def spread(seconds: Sequence[float], repetitions: int) -> str:
-    """Median and worst; the worst is never where a repetition has none."""
+    """Return median and worst. The worst is "never" if a repetition has no value."""
     if not seconds:
         return "never"
     worst = f"{max(seconds):.2f}" if len(seconds) == repetitions else "never"

@@ -1,7 +1,7 @@
-"""`python -m tools.fit_accuracy`: how often the default model is right about what `?fit=digit` makes of pictures.
+"""`python -m tools.fit_accuracy`: the accuracy of the default model on pictures that `?fit=digit` has fitted.
 
-The rendered set is made anew each time, from a seed of its own; parameters were chosen with other seeds, and on MNIST's
-training images. Type is told apart: the model has learnt handwriting; the last line is what it makes of type unfitted.
+The rendered set is drawn each time, from its own seed. Parameters were chosen with other seeds, and on MNIST's training
+images. Type is listed separately, because the model has learnt handwriting. The last line is type without fitting.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tools.fit_accuracy.mnist_frames import mnist_frames
 from tools.fit_accuracy.rendered import Hand, picture
 
 SEED = 2026
-TYPE_PART = 0.2  # of the rendered set
+TYPE_PART = 0.2  # part of the rendered set
 MAX_PIXELS = 1 << 24
 Right = dict[str, list[bool]]
 
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def rendered(predict: Callable[[Images], np.ndarray], count: int, keep: Path | None) -> Right:
-    """By kind of picture, whether the model is right about each."""
+    """Return for each kind of picture whether the model is right about each image."""
     random = Random(SEED)
     pictures: list[tuple[int, str, Hand, bytes]] = []
     for index in range(count):
@@ -68,7 +68,7 @@ def rendered(predict: Callable[[Images], np.ndarray], count: int, keep: Path | N
 
 
 def fit_all(fits: Iterable[Callable[[], bytes]]) -> Images:
-    """Black, which the model is wrong about nine times in ten, where no digit is found."""
+    """Return a black image if no digit is found, which the model gets wrong nine times in ten."""
     return images_from_pixels(b"".join(fitted_or_black(fit) for fit in fits))
 
 

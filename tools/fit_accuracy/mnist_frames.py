@@ -1,4 +1,4 @@
-"""MNIST's images as somebody might send them: ten times as large, black on white, somewhere in a frame of 640×480."""
+"""MNIST's images as a client might send them: ten times as large, black on white, somewhere in a frame of 640×480."""
 
 from collections.abc import Iterator
 from random import Random
@@ -14,7 +14,7 @@ FRAME_PX = (640, 480)
 
 
 def mnist_frames(images: Images, seed: int) -> Iterator[npt.NDArray[np.float32]]:
-    """float32[480,640] for each of `images`."""
+    """Return float32[480,640] for each of `images`."""
     random = Random(seed)
     width, height = FRAME_PX
     for image in images:

@@ -1,4 +1,4 @@
-"""Digits that the project draws itself, written or set in type, as scans, drawings and photographs."""
+"""Digits that the project draws itself, in handwriting or type, as scans, drawings and photographs."""
 
 import io
 import math
@@ -13,11 +13,11 @@ Grey = npt.NDArray[np.float32]
 Point = tuple[float, float]
 Hand = Literal["written", "set in type"]
 
-GLYPH_PX = 400  # a digit is drawn so large before it is put into a picture
+GLYPH_PX = 400  # size of a digit before it is placed in a picture
 MAX_ROTATION_DEG = 10.0
-KINDS = ("photo", "photo", "photo", "scan", "drawing", "board")  # one by lot
+KINDS = ("photo", "photo", "photo", "scan", "drawing", "board")  # one is chosen at random
 
-# Strokes of each digit in a box of 1×1, as people write them; of several ways one is drawn by lot.
+# Strokes of each digit in a box of 1×1, as people write them; one of several ways is chosen at random.
 WRITTEN: dict[int, list[list[list[Point]]]] = {
     0: [
         [
@@ -111,7 +111,7 @@ WRITTEN: dict[int, list[list[list[Point]]]] = {
 
 
 def draw_digit(digit: int, hand: Hand, random: Random) -> Image.Image:
-    """Ink as L, 255 where there is any, in the middle of a canvas with room to turn it."""
+    """Return ink as L (255 for ink), in the middle of a canvas with room for a rotation."""
     side = GLYPH_PX * 2
     canvas = Image.new("L", (side, side))
     if hand == "set in type":
@@ -130,7 +130,7 @@ def draw_digit(digit: int, hand: Hand, random: Random) -> Image.Image:
 
 
 def _write(pen: ImageDraw.ImageDraw, digit: int, random: Random) -> None:
-    """With a pen's width, slant and proportions of one's own, and an unsteady hand."""
+    """Write a digit with a random pen, slant and proportions, and an unsteady hand."""
     strokes = random.choice(WRITTEN[digit])
     width = GLYPH_PX * random.uniform(0.45, 0.8)
     slant = random.uniform(-0.1, 0.25)
@@ -150,7 +150,7 @@ def _write(pen: ImageDraw.ImageDraw, digit: int, random: Random) -> None:
 
 
 def _smooth(points: list[Point]) -> list[Point]:
-    """A Catmull-Rom curve through the points, which closes where they do."""
+    """Return a Catmull-Rom curve through the points, closed if the points are."""
     closed = points[0] == points[-1]
     around = [points[-2] if closed else points[0], *points, points[1] if closed else points[-1]]
     curve: list[Point] = []
@@ -167,7 +167,7 @@ def _smooth(points: list[Point]) -> list[Point]:
 
 
 def picture(digit: int, hand: Hand, random: Random) -> tuple[bytes, str]:
-    """(an image file, what kind of picture it is)."""
+    """Return (image file, kind of picture)."""
     kind = random.choice(KINDS)
     width, height = random.choice(((320, 240), (480, 640), (640, 480), (900, 1200), (300, 300), (1600, 1200)))
     ink = _placed(draw_digit(digit, hand, random), width, height, random)
@@ -178,7 +178,7 @@ def picture(digit: int, hand: Hand, random: Random) -> tuple[bytes, str]:
 
 
 def _placed(glyph: Image.Image, width: int, height: int, random: Random) -> Grey:
-    """The glyph somewhere in a picture of that size, seen from somewhere: float32[H,W], 0 to 1."""
+    """Place the glyph in a picture of that size, in perspective: float32[H,W], 0 to 1."""
     box = glyph.getbbox()
     assert box is not None
     glyph = glyph.crop(box)
@@ -196,7 +196,7 @@ def _placed(glyph: Image.Image, width: int, height: int, random: Random) -> Grey
 
 
 def _tilted(ink: Grey, random: Random) -> Grey:
-    """A perspective: the corners move by up to a 20th of the picture."""
+    """Return a perspective that moves the corners by up to a 20th of the picture."""
     height, width = ink.shape
     corners = [(0, 0), (width, 0), (width, height), (0, height)]
     moved = [(x + random.uniform(-0.05, 0.05) * width, y + random.uniform(-0.05, 0.05) * height) for x, y in corners]
@@ -211,7 +211,7 @@ def _tilted(ink: Grey, random: Random) -> Grey:
 
 
 def _ramp(shape: tuple[int, ...], random: Random) -> Grey:
-    """0 to 1 over the picture, in a direction by lot."""
+    """Return a gradient from 0 to 1 over the picture, in a random direction."""
     angle = random.uniform(0, 2 * math.pi)
     y, x = np.mgrid[0 : 1 : shape[0] * 1j, 0 : 1 : shape[1] * 1j]
     ramp = x * math.cos(angle) + y * math.sin(angle)
@@ -220,7 +220,7 @@ def _ramp(shape: tuple[int, ...], random: Random) -> Grey:
 
 
 def _shadow(shape: tuple[int, ...], random: Random) -> Grey:
-    """What is left of the light: less behind an edge, as of a hand or a lamp."""
+    """Return the light, darker behind an edge such as the shadow of a hand."""
     edge = random.uniform(0.2, 0.8)
     softness = random.choice((0.01, 0.03, 0.1))
     depth = random.uniform(0.15, 0.5)
@@ -250,7 +250,7 @@ def _photo(ink: Grey, random: Random) -> Grey:
 
 
 def _ruled(grey: Grey, random: Random) -> Grey:
-    """Lines above and below that do not meet the digit, and a margin."""
+    """Draw lines above and below the digit, and a margin."""
     dark = np.flatnonzero((grey < 0.6 * np.median(grey)).any(1))
     grey = grey.copy()
     gap = max(4, grey.shape[0] // 40)
@@ -261,7 +261,7 @@ def _ruled(grey: Grey, random: Random) -> Grey:
 
 
 def _scan(ink: Grey, random: Random) -> Grey:
-    """Clean and flat, with dust, and sometimes the frame of a form."""
+    """Draw a scan: clean and flat, with dust, and sometimes the frame of a form."""
     grey = random.uniform(225, 255) * (1 - random.uniform(0.6, 1.0) * ink)
     height, width = grey.shape
     for _ in range(random.randint(0, 25)):
@@ -277,7 +277,7 @@ def _scan(ink: Grey, random: Random) -> Grey:
 
 
 def _board(ink: Grey, random: Random) -> Grey:
-    """Chalk: light on dark."""
+    """Draw chalk on a board: light on dark."""
     board = random.uniform(20, 80) + random.uniform(0, 40) * _ramp(ink.shape, random)
     grey = board + random.uniform(90, 150) * ink
     return _blurred(grey, random.uniform(0, 1.5)) + _noise(grey.shape, random.uniform(1, 8), random)
@@ -290,7 +290,7 @@ def _jpeg(grey: Grey, random: Random) -> bytes:
 
 
 def _drawing(ink: Grey, random: Random) -> bytes:
-    """From a drawing program: PNG, with colours or with nothing but ink on transparency."""
+    """Draw a PNG of a drawing program, with colours or with only ink on transparency."""
     colour = random.choice(((0, 0, 0), (20, 20, 120), (180, 20, 30)))
     alpha = Image.fromarray(np.rint(ink * 255).astype(np.uint8))
     layer = Image.new("RGBA", alpha.size, colour)

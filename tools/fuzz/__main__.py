@@ -51,20 +51,20 @@ def hostile() -> int:
 
 
 def fuzz(name: str, seconds: int, findings_dir: Path) -> int:
-    """1 when the target failed, with the input kept and the end of what was said shown; else 0."""
+    """Fuzz a target. Return 1 if it failed, keep the input and print the last lines; else return 0."""
     findings_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(SEEDS[name]):
             (Path(corpus) / str(number)).write_bytes(seed)
         command = [sys.executable, "-m", "tools.fuzz.harness", name, f"-max_total_time={seconds}", *FUZZER_OPTIONS]
         command += [f"-artifact_prefix={findings_dir}/{name}-", corpus]
-        told = subprocess.run(
+        done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=seconds + STARTUP_S
         )
-    output = told.stdout + told.stderr
+    output = done.stdout + done.stderr
     executions = EXECUTIONS.search(output)
     count = int(executions[1]) if executions else 0
-    failed = told.returncode != 0 or not count
+    failed = done.returncode != 0 or not count
     print(f"{name:10} {count:9} executions  {int(failed)} findings", flush=True)
     if failed:
         print("\n".join(output.splitlines()[-40:]), flush=True)

@@ -1,4 +1,4 @@
-"""A hostile request body, and what must come of it."""
+"""A hostile request body and the expected answer."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ BULK = "/mnist/classify/bulk"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Refused with 4xx, or a job some of whose images fail; `harmless`: may as well be taken, for it only looks bad."""
+    """A body that is refused with 4xx, or a job with failing images. A `harmless` body may also be accepted."""
 
     group: str
     name: str

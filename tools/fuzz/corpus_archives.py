@@ -52,7 +52,7 @@ def zip64(entries: int, size: int | None = None, claimed: int | None = None, nam
 
 
 def zip_with_bzip2(mebibytes: int) -> bytes:
-    """What is packed unpacks to far more than 4 KiB of it should."""
+    """Return a zip that unpacks to far more than its 4 KiB suggest."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive, archive.open("bomb.png", "w") as member:
         for _ in range(mebibytes):
@@ -61,7 +61,7 @@ def zip_with_bzip2(mebibytes: int) -> bytes:
 
 
 def overlapping(count: int) -> bytes:
-    """Many entries of the directory, one file: 1 MiB of zeros each time."""
+    """Return an archive whose many entries are one file: 1 MiB of zeros each."""
     data = zipped([("a.png", bytes((1 << 20) - 10))])
     start = data.index(b"PK\x01\x02")
     end = data.index(b"PK\x05\x06")
@@ -106,7 +106,7 @@ def zip_bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def header(size: int = 0, kind: bytes = tarfile.REGTYPE, name: str = "a.png") -> bytes:
-    """A tar header of a size that ustar may not hold."""
+    """Return a tar header with a size that ustar cannot hold."""
     info = tarfile.TarInfo(name)
     info.size, info.type = size, kind
     return info.tobuf(tarfile.GNU_FORMAT)

@@ -28,7 +28,7 @@ def png(*chunks: bytes, side: int = 28) -> bytes:
 
 
 def tiff(*tags: tuple[int, int, int, int], count: int | None = None) -> bytes:
-    """`tags`: tag, type, count, value; `count` is what the directory says."""
+    """Return a TIFF. `tags` are (tag, type, count, value), and the directory declares `count`."""
     head = b"II*\0" + struct.pack("<IH", 8, len(tags) if count is None else count)
     return head + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
 

@@ -10,7 +10,7 @@ with atheris.instrument_imports(include=["api", "shared", "tarfile", "zipfile", 
 
 
 def main() -> None:
-    warnings.simplefilter("ignore")  # Pillow's and numpy's, of metadata that they repair
+    warnings.simplefilter("ignore")  # Pillow and numpy warn about metadata that they repair
     name = sys.argv.pop(1)
     atheris.Setup(sys.argv, TARGETS[name])
     atheris.Fuzz()

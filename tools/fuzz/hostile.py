@@ -16,13 +16,13 @@ from tools.fuzz.corpus_archives import archive_cases
 from tools.fuzz.corpus_bodies import body_cases
 from tools.fuzz.corpus_images import image_cases
 
-MAX_GROWTH_BYTES = 96 << 20  # resident, of the API: what its threads' allocators keep for themselves
+MAX_GROWTH_BYTES = 96 << 20  # memory (RSS) of the API, which the allocators of its threads keep
 NEIGHBOURS = 3  # honest images after each group
 
 
 @dataclass(slots=True)
 class Report:
-    """Counts by group; `wrong` has a line for each body that was not answered as it must be."""
+    """Counts by group. `wrong` has a line for each body with another answer than expected."""
 
     tried: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -50,7 +50,7 @@ def all_cases() -> Iterator[Case]:
 
 
 def try_all(system: System, test_set: Split) -> Report:
-    """Sends them one after the other; `system` has at least one worker."""
+    """Send the bodies one after the other. `system` has at least one worker."""
     report = Report()
     check_neighbours(system, test_set, report, "before")
     api_pid, workers = system.api.pid, {name: worker.pid for name, worker in system.workers.items()}
@@ -84,7 +84,7 @@ def try_one(system: System, case: Case, report: Report) -> None:
 
 
 def check_neighbours(system: System, test_set: Split, report: Report, group: str) -> None:
-    """The model is right about these three, alone and together."""
+    """Check that the model is right about three images, alone and together."""
     images, labels = test_set.images[:NEIGHBOURS], test_set.labels[:NEIGHBOURS].tolist()
     singles = [system.http.post(SINGLE, content=file_of(image, "PNG")).json() for image in images]
     if [single.get("prediction") for single in singles] != labels:
@@ -97,6 +97,6 @@ def check_neighbours(system: System, test_set: Split, report: Report, group: str
 
 
 def alive(pid: int, before: int) -> bool:
-    """The same process, and not one that has ended and waits to be buried."""
+    """Return whether the process still runs and is not a zombie."""
     stat = Path(f"/proc/{pid}/stat")
     return pid == before and stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes any bytes, and lets every error through but the documented ones."""
+"""The fuzz targets: each accepts any bytes and raises every error except the documented ones."""
 
 import asyncio
 import gzip
@@ -51,7 +51,7 @@ def fit(data: bytes) -> None:
 
 
 def check_reply(error: RequestError) -> None:
-    assert 400 <= error.status < 500, "the client's fault is not told as such"
+    assert 400 <= error.status < 500, "the client's fault has another status"
     assert orjson.dumps(error.detail), "a reason that cannot be sent"
 
 
@@ -80,13 +80,13 @@ async def _read(data: bytes, content_type: str) -> None:
 
 
 def any_upload(data: bytes) -> None:
-    """The first line is the content type."""
+    """Read an upload whose first line is the content type."""
     content_type, _, body = data.partition(b"\n")
     upload(body, content_type.decode("latin-1"))
 
 
 def entry(data: bytes) -> None:
-    """The first line is the header."""
+    """Read a body whose first line is the header."""
     header, _, pixels = data.partition(b"\n")
     try:
         decoded = decode_entry({b"h": header, b"x": pixels})
@@ -111,9 +111,9 @@ def layers(data: bytes) -> None:
     except EntryError:
         return
     assert len(decoded.pixels) == 784, "another number of pixels"
-    told = layers_json(data, "numbers")
-    assert len(told["layers"] or ()) == len(decoded.outputs), "other layers than there are"
-    assert orjson.dumps([told, layers_json(data, "png")], option=orjson.OPT_SERIALIZE_NUMPY), "cannot be sent"
+    content = layers_json(data, "numbers")
+    assert len(content["layers"] or ()) == len(decoded.outputs), "the number of layers differs"
+    assert orjson.dumps([content, layers_json(data, "png")], option=orjson.OPT_SERIALIZE_NUMPY), "not serializable"
 
 
 def v1(data: bytes) -> None:
@@ -126,7 +126,7 @@ def v1(data: bytes) -> None:
 
 
 def v2(data: bytes) -> None:
-    """The first line is the header that tells the JSON's length."""
+    """Read a body whose first line is the header with the length of the JSON."""
     length, _, body = data.partition(b"\n")
     try:
         images = images_of(parse_request(body, length.decode("latin-1") or None).tensor, "input")

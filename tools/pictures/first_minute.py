@@ -1,7 +1,6 @@
-"""`python -m tools.pictures.first_minute`: a stranger's first minute, timed: clone, `make run`, open the page, draw a
-7.
+"""`python -m tools.pictures.first_minute`: time a stranger's first minute: clone, `make run`, open the page, draw a 7.
 
-The packages come from whatever registry pip is set up for; `--keep-cache` lets pip use what it has downloaded before.
+The packages come from pip's registry. With `--keep-cache`, pip may use earlier downloads.
 """
 
 import argparse
@@ -23,7 +22,7 @@ POLL_S = 0.1
 
 
 class Steps:
-    """Prints the seconds of each step, and of all."""
+    """Print the seconds of each step and the total."""
 
     def __init__(self) -> None:
         self._started_s = self._last_s = time.monotonic()
@@ -38,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.pictures.first_minute", description=__doc__)
     parser.add_argument("--keep-cache", action="store_true", help="let pip use its cache")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service is stopped then, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service stops too
     executable = find_chromium()
     if executable is None:
         sys.exit("no Chromium: `apt-get install chromium`, or set CHROMIUM")
@@ -68,12 +67,12 @@ def run(clone: Path, executable: Path, keep_cache: bool) -> None:
             expect_read(page, 7)
             steps.done("a 7 drawn, and read as 7")
     finally:
-        os.killpg(service.pid, signal.SIGINT)  # all of its session, as Ctrl-C in a terminal
+        os.killpg(service.pid, signal.SIGINT)  # the whole session, as Ctrl-C in a terminal
         service.wait(60)
 
 
 def wait_for_file(path: Path, process: Process) -> None:
-    """Until `make` has left it, as it does once the packages are installed."""
+    """Wait for the file that `make` creates once the packages are installed."""
     deadline_s = time.monotonic() + READY_S
     while not path.exists():
         if process.status is not None or time.monotonic() > deadline_s:
@@ -82,7 +81,7 @@ def wait_for_file(path: Path, process: Process) -> None:
 
 
 def stranger_path() -> str:
-    """Without this virtual environment."""
+    """Return the PATH without this virtual environment."""
     return os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if not part.startswith(sys.prefix))
 
 

@@ -1,4 +1,4 @@
-"""`python -m tools.pictures.flower`: take docs/pictures/flower.png anew, in the middle of a load."""
+"""`python -m tools.pictures.flower`: take docs/pictures/flower.png again, during a load."""
 
 import io
 import os
@@ -22,7 +22,7 @@ from tests.support.system import RedisServer, System, running
 PICTURE = ROOT / "docs" / "pictures" / "flower.png"
 SIZE: ViewportSize = {"width": 1500, "height": 640}
 JOB_IMAGES = 60_000
-SHOWN_FROM = 0.3  # of the job
+SHOWN_FROM = 0.3  # share of the job
 
 
 def main() -> None:
@@ -47,24 +47,24 @@ def main() -> None:
 
 @contextmanager
 def loaded(system: System) -> Iterator[None]:
-    """In the middle of a job, with singles beside it."""
+    """Keep the system in the middle of a job, with singles at the same time."""
     file = io.BytesIO()
     np.save(file, np.zeros((JOB_IMAGES, 28, 28), np.uint8))
-    enough = threading.Event()
+    ended = threading.Event()
 
-    def ask() -> None:
-        while not enough.is_set():
+    def send() -> None:
+        while not ended.is_set():
             system.http.get("/mnist/classify/7")
 
-    asking = [threading.Thread(target=ask) for _ in range(8)]
-    for each in asking:
+    senders = [threading.Thread(target=send) for _ in range(8)]
+    for each in senders:
         each.start()
     job = system.submit(content=file.getvalue(), headers={"Content-Type": "application/x-npy"})
     while system.http.get(f"/results/{job}").json()["progress"] < SHOWN_FROM:
         pass
     yield
-    enough.set()
-    for each in asking:
+    ended.set()
+    for each in senders:
         each.join()
     system.http.delete(f"/results/{job}")
 

@@ -1,4 +1,4 @@
-"""`python -m tools.pictures.page`: take docs/pictures/playground-*.png anew, of digits that are drawn."""
+"""`python -m tools.pictures.page`: take docs/pictures/playground-*.png again, with drawn digits."""
 
 import io
 import signal
@@ -22,9 +22,9 @@ from tests.support.system import RedisServer, System, running
 PICTURES = ROOT / "docs" / "pictures"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 375, "height": 812}
-SLOW = "cnn-accurate@1"  # slow enough for a job of two hundred images to be seen
-SHOWN_FROM = 0.3  # of the job
-SETTLED_MS = 300  # for what was read until then to be on the page
+SLOW = "cnn-accurate@1"  # slow enough to show a job of two hundred images
+SHOWN_FROM = 0.3  # share of the job
+SETTLED_MS = 300  # time for the page to update
 LOAD_IMAGES = 60_000
 
 
@@ -61,7 +61,7 @@ def take(browser: Browser, system: System) -> None:
 
 
 def opened(browser: Browser, system: System, **options: Any) -> Page:
-    """With a seven drawn on it."""
+    """Open the page, draw a seven, and wait until it is read."""
     page = browser.new_context(**options).new_page()
     page.goto(system.url)
     expect(page.locator("#pill-text")).to_contain_text("2 workers")
@@ -73,7 +73,7 @@ def opened(browser: Browser, system: System, **options: Any) -> Page:
 
 @contextmanager
 def stopped(system: System) -> Iterator[None]:
-    """The workers as they are now, in the middle of their work."""
+    """Stop the workers during the `with`, to show them in the middle of their work."""
     for worker in system.workers.values():
         worker.signal(signal.SIGSTOP)
     yield
@@ -84,7 +84,7 @@ def stopped(system: System) -> Iterator[None]:
 def take_job(page: Page, system: System) -> None:
     open_view(page, "test-set")
     page.locator("#wall-model").select_option(SLOW)
-    for last in (False, True):  # at the first time the model is still loaded
+    for last in (False, True):  # the first time, the model still loads
         page.locator("#read-all").click()
         if last:
             while page.locator("#read-progress").evaluate("(bar) => bar.value") < SHOWN_FROM:

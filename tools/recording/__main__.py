@@ -1,4 +1,4 @@
-"""`python -m tools.recording`: docs/pictures/terminal.svg anew, of real commands and what they really print.
+"""`python -m tools.recording`: record docs/pictures/terminal.svg again, from real commands and their real output.
 
 The service runs on a port that is free, with drawn digits for MNIST's; 5000 is what is shown of its address.
 """
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def make_inputs(folder: Path) -> None:
-    """A digit, a photo of it on paper, and 20,000 digits, all of them drawn."""
+    """Draw a digit, a photo of it on paper, and 20,000 digits."""
     images, _ = draw("test")
     seven = Image.fromarray(images[17])
     seven.save(folder / "seven.png")
@@ -76,7 +76,7 @@ def serve(folder: Path, port: int) -> Process:
 
 
 def typed_and_run(commands: tuple[str, ...], folder: Path, environ: dict[str, str], port: int) -> Iterator[Event]:
-    """Each command letter by letter, then what it prints, when it prints it."""
+    """Type each command letter by letter, then show its output at the original times."""
     now_s = 0.5
     for command in commands:
         yield Event(now_s, "$ ")
@@ -89,7 +89,7 @@ def typed_and_run(commands: tuple[str, ...], folder: Path, environ: dict[str, st
         for at_s, text in run(command.replace(":5000", f":{port}"), folder, environ, COLUMNS):
             now_s = started_s + at_s
             yield Event(now_s, text)
-        if not text.endswith("\n"):  # so that the next command has a row of its own
+        if not text.endswith("\n"):  # so that the next command begins a new row
             yield Event(now_s, "\r\n")
         now_s += PAUSE_S
 

@@ -1,4 +1,4 @@
-"""What is on a terminal's rows, and from when."""
+"""The rows of a terminal over time."""
 
 import re
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ class Event(NamedTuple):
 
 class Cell(NamedTuple):
     letter: str
-    colors: tuple[int, int] | None  # letter and ground, of the 256 that terminals know; None: the reader's own
+    colors: tuple[int, int] | None  # foreground and background, of the 256 terminal colours; None for the default
 
 
 class Line(NamedTuple):
-    """What a row shows, from then on."""
+    """The content of a row from a point in time."""
 
     from_s: float
     cells: tuple[Cell, ...]
@@ -28,7 +28,7 @@ BLANK = Cell(" ", None)
 
 
 def rows_over_time(events: Iterable[Event], columns: int) -> list[list[Line]]:
-    """For each row all that it has shown, in order. Rows are never scrolled away.
+    """Return for each row its contents in order. Rows never scroll away.
 
     Carriage return, new line, wrapping and what the client colors with are understood. Raises ValueError for other
     control characters: what is shown would be wrong.
@@ -66,7 +66,7 @@ def rows_over_time(events: Iterable[Event], columns: int) -> list[list[Line]]:
 
 
 def _whole(text: str) -> tuple[str, str]:
-    """`text`, and of it the begin of a color whose end is still to come."""
+    """Split `text` from the unfinished color code at its end."""
     start = text.rfind("\x1b")
     return (text, "") if start < 0 or "m" in text[start:] else (text[:start], text[start:])
 
@@ -79,7 +79,7 @@ def _trimmed(cells: list[Cell]) -> tuple[Cell, ...]:
 
 
 def _distinct(lines: list[Line]) -> list[Line]:
-    """Without what is there no longer than an instant, and without what changes nothing."""
+    """Drop lines that are only visible for an instant, and lines that change nothing."""
     kept: list[Line] = []
     for line in lines:
         if kept and kept[-1].from_s == line.from_s:

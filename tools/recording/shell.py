@@ -1,4 +1,4 @@
-"""A command on a terminal of its own, and when it prints what."""
+"""A command on a terminal, and its output with the times."""
 
 import codecs
 import fcntl
@@ -15,7 +15,7 @@ LINES = 50
 
 
 def run(command: str, cwd: Path, environ: Mapping[str, str], columns: int) -> Iterator[tuple[float, str]]:
-    """(seconds since the start, text) as it comes. Raises CalledProcessError."""
+    """Yield (seconds since the start, text) as the output arrives. Raises CalledProcessError."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
     started_s = time.monotonic()
@@ -32,7 +32,7 @@ def run(command: str, cwd: Path, environ: Mapping[str, str], columns: int) -> It
 
 
 def _read(terminal: int) -> bytes:
-    """b"" at the end, which Linux tells by an error."""
+    """Return b"" at the end, which Linux signals by an error."""
     try:
         return os.read(terminal, 4096)
     except OSError:

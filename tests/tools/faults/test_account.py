@@ -27,10 +27,10 @@ def failed(index: int, reason: str) -> dict[str, Any]:
 
 
 def judged(numbers: list[int], items: list[dict[str, Any]], **counts: int) -> tuple[int, int, int]:
-    """Lost, duplicated, wrong; the counts are those of the items unless they are told."""
+    """Return (lost, duplicated, wrong). The counts are those of the items by default."""
     states = [item["state"] for item in items]
-    told = counts or {state: states.count(state) for state in NO_COUNTS}
-    tally = judge("j1", numbers, NO_COUNTS | told, items, ORACLE)
+    given = counts or {state: states.count(state) for state in NO_COUNTS}
+    tally = judge("j1", numbers, NO_COUNTS | given, items, ORACLE)
     return tally.lost, tally.duplicated, tally.wrong
 
 

@@ -1,4 +1,4 @@
-"""What a terminal shows, row by row, and from when."""
+"""The rows of a terminal over time."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_what_changes_nothing_and_what_lasts_no_time_is_left_out() -> None:
     assert texts([Event(1, "a"), Event(1, "b"), Event(2, "\rab"), Event(3, "c")]) == [[(1, "ab"), (3, "abc")]]
 
 
-def test_colors_are_kept_also_where_they_are_told_in_two_pieces() -> None:
+def test_colors_are_kept_also_if_their_codes_arrive_in_two_pieces() -> None:
     (row,) = rows_over_time([Event(1, "\x1b[38;5;2"), Event(2, "40;48;5;232m▀\x1b[0m-")], 80)
     assert row[-1].cells == (Cell("▀", (240, 232)), Cell("-", None))
 

@@ -1,4 +1,4 @@
-"""The drills whose model is broken from the start: it is refused, with its reason, and what is well goes on."""
+"""Drills with a broken model: it is refused with a reason, and other models continue to work."""
 
 import shutil
 import signal
@@ -19,7 +19,7 @@ MAX_S = 20.0
 
 
 def with_broken_model(folder: Path) -> Mapping[str, str]:
-    """A registry of the default version as it is, and of a model whose files are garbage."""
+    """A registry with the default version and a model whose files are garbage."""
     models = folder / "models"
     shutil.copytree(DEFAULT.directory, models / DEFAULT.name / str(DEFAULT.version))
     shutil.copytree(DEFAULT.directory, models / BROKEN / "1")
@@ -29,7 +29,7 @@ def with_broken_model(folder: Path) -> Mapping[str, str]:
 
 
 def use_broken_model(scene: Scene) -> None:
-    """Requests for it fail alone, and a worker that has it as its default refuses to start."""
+    """Only requests for the broken model fail, and a worker with it as default refuses to start."""
     client = scene.load.client()
     scene.record.mark()
     scene.load.send_single(client, scene.rng.randrange(HONEST), BROKEN)
@@ -41,13 +41,13 @@ def use_broken_model(scene: Scene) -> None:
 
 
 def use_wrong_order(scene: Scene) -> None:
-    """An engine that answers in the wrong order never gets to answer anyone."""
+    """An engine that answers in the wrong order never answers a client."""
     scene.record.mark()
     expect_refusal(scene, {ORDER: "reversed"}, faulty=True, reason="order")
 
 
 def expect_refusal(scene: Scene, environ: Mapping[str, str], faulty: bool, reason: str) -> None:
-    """One more worker must end by itself, in failure, and say why."""
+    """Start one more worker, which must exit with an error and log the reason."""
     process = start_alone(scene.service, "worker-refused", environ, faulty)
     try:
         status = process.wait(MAX_S)

@@ -1,4 +1,4 @@
-"""What the service set aside: every image that killed its workers is listed, and runs again once the model is well."""
+"""Dead letters: every image that killed its workers is listed, and can be replayed once the model is fixed."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ POLL_S = 0.05
 
 
 def read_letters(client: Client) -> dict[str, dict[str, Any]]:
-    """By id. Raises httpx.HTTPStatusError where they cannot be had."""
+    """Return the dead letters by id. Raises httpx.HTTPStatusError if they cannot be read."""
     deadline_s = time.monotonic() + MAX_S
     while (content := client.get_json(PATH)) is None:
         assert time.monotonic() < deadline_s, f"{PATH} cannot be read"
@@ -25,7 +25,7 @@ def read_letters(client: Client) -> dict[str, dict[str, Any]]:
 
 
 def check_letters(scene: Scene, client: Client, before: int, job: str, index: int) -> int:
-    """There must be one more than `before`; of a job's image it names job and index. Returns how many there are."""
+    """Check that there is one more than `before`, and that it names job and index. Return the new count."""
     try:
         letters = read_letters(client)
     except httpx.HTTPStatusError as error:
@@ -41,7 +41,7 @@ def check_letters(scene: Scene, client: Client, before: int, job: str, index: in
 
 
 def replay_all(scene: Scene, numbers: Sequence[int]) -> None:
-    """Every letter is one of these images; the engine is well by now, so each replay must be answered, and rightly."""
+    """Replay every dead letter. The engine works again, so each replay must be answered correctly."""
     client = scene.load.client()
     try:
         for letter_id in read_letters(client):

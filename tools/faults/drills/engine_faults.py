@@ -1,4 +1,4 @@
-"""The drills whose engine fails: a poisoned image goes into the load, and it alone must fail."""
+"""Drills with a failing engine: a poisoned image joins the load, and only this image may fail."""
 
 import time
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from tools.faults.system.faulty_worker import HEALED_FILE
 from tools.faults.system.poison import Fault
 
 POISONED_JOB_IMAGES = 40
-MAX_S = 60.0  # of one poisoned request: three workers die of it, and three come back
+MAX_S = 60.0  # limit of a poisoned request: it kills three workers, and three restart
 REFUSED_PAUSE_S = 0.05
 
 
 def send_poison(scene: Scene, client: Client, fault: Fault) -> tuple[str, int]:
-    """One poisoned image, alone or among those of a job; blocks until it has its answer. Job, or nothing, and index."""
+    """Send one poisoned image, alone or in a job, and wait for its answer. Return the job, if any, and the index."""
     poisoned = scene.pictures.poisoned[fault]
     if scene.rng.random() < 0.5:
         while not scene.load.send_single(client, poisoned):
@@ -36,7 +36,7 @@ def send_poison(scene: Scene, client: Client, fault: Fault) -> tuple[str, int]:
 
 
 def failing(fault: Fault) -> Drill:
-    """The engine answers something that is no answer: the worker lives on."""
+    """The engine gives an invalid answer, and the worker keeps running."""
 
     def strike(scene: Scene) -> None:
         client = scene.load.client()
@@ -48,7 +48,7 @@ def failing(fault: Fault) -> Drill:
 
 
 def deadly(fault: Fault) -> Drill:
-    """The engine takes its worker with it: the image is set aside after MAX_ATTEMPTS, and listed."""
+    """The engine kills its worker: after MAX_ATTEMPTS the image is a dead letter."""
 
     def strike(scene: Scene) -> None:
         client = scene.load.client()
@@ -64,7 +64,7 @@ def deadly(fault: Fault) -> Drill:
 
 
 def heal(scene: Scene) -> None:
-    """The model is well again: what was set aside is run anew."""
+    """Repair the model and replay the dead letters."""
     healed_file(scene.folder).touch()
     replay_all(scene, [scene.pictures.poisoned[fault] for fault in DEADLY])
 

@@ -1,4 +1,4 @@
-"""The drills that take a process, Redis, or the connections away. Each picks its victim and its length by lot."""
+"""Drills that take away a process, Redis, or the connections. Victim and duration are random."""
 
 import signal
 import time
@@ -6,7 +6,7 @@ import time
 from tools.faults.drills.scene import Drill, Scene
 from tools.faults.system.service import LEASE_S
 
-ROOM_BYTES = 64 << 10  # what Redis may still grow by when it is made full
+ROOM_BYTES = 64 << 10  # memory that a full Redis has left
 
 
 def kill_worker(scene: Scene) -> None:
@@ -16,7 +16,7 @@ def kill_worker(scene: Scene) -> None:
 
 
 def term_worker(scene: Scene) -> None:
-    """Until it has left, with the load going on."""
+    """Send TERM to a busy worker and wait for its end, under load."""
     process = scene.service.wait_until_at_work(scene.rng.choice(scene.service.workers))
     scene.record.mark()
     process.signal(signal.SIGTERM)
@@ -24,7 +24,7 @@ def term_worker(scene: Scene) -> None:
 
 
 def stop_worker(scene: Scene) -> None:
-    """Asleep for longer than its lease: what it held is another's by the time that it goes on."""
+    """Stop a worker for longer than its lease, so that another worker has its entries when it continues."""
     process = scene.service.wait_until_at_work(scene.rng.choice(scene.service.workers))
     scene.record.mark()
     process.signal(signal.SIGSTOP)
@@ -65,7 +65,7 @@ def kill_api(scene: Scene) -> None:
 def full_redis(scene: Scene) -> None:
     redis = scene.service.redis
     redis.config_set("maxmemory", redis.info("memory")["used_memory"] + ROOM_BYTES)
-    time.sleep(scene.rng.uniform(1.0, 4.0))  # at times longer than a heartbeat lives
+    time.sleep(scene.rng.uniform(1.0, 4.0))  # sometimes longer than the time to live of a heartbeat
     redis.config_set("maxmemory", 0)
     scene.record.mark()
 

@@ -1,4 +1,4 @@
-"""One drill from its start to its account: a service, a load, the fault again and again, everything read twice."""
+"""One drill from start to account: a service, a load, repeated faults, and two readings of every result."""
 
 import random
 import tempfile
@@ -31,7 +31,7 @@ READ_PAUSE_S = 0.05
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of the repetitions of one drill. `exits` counts processes that ended and were started anew."""
+    """The results of a drill's repetitions. `exits` counts processes that ended and were restarted."""
 
     drill: str
     since: str
@@ -46,12 +46,12 @@ class Outcome:
 
     @property
     def clean(self) -> bool:
-        """Nothing lost, doubled or wrong, and the service came back every time."""
+        """No image was lost, doubled or wrong, and the service recovered every time."""
         return self.tally.clean and len(self.times) == self.repetitions
 
 
 def run_drill(drill: Drill, pictures: Pictures, seed: int, repetitions: int) -> Outcome:
-    """Blocks for seconds a repetition. Raises AssertionError when the service never gets ready."""
+    """Run a drill; each repetition takes seconds. Raises AssertionError if the service is never ready."""
     started_s = time.monotonic()
     outcome = Outcome(drill.name, drill.since, repetitions)
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
@@ -76,7 +76,7 @@ def run_drill(drill: Drill, pictures: Pictures, seed: int, repetitions: int) -> 
 
 
 def strike_again_and_again(drill: Drill, scene: Scene, outcome: Outcome) -> None:
-    """Each time at a moment drawn by lot, with every process there; the load goes on from the first to the last."""
+    """Strike at random moments while every process runs, under continuous load."""
     scene.load.start()
     try:
         for number in range(1, outcome.repetitions + 1):
@@ -94,7 +94,7 @@ def strike_again_and_again(drill: Drill, scene: Scene, outcome: Outcome) -> None
 
 
 def read_again(scene: Scene) -> None:
-    """Every job, and singles drawn by lot: what was final must be what it was."""
+    """Read every job and some random singles again: final results must not have changed."""
     singles = scene.record.kept()
     drawn = scene.rng.sample(singles, min(SINGLES_READ_AGAIN, len(singles)))
     client = scene.load.client()

@@ -1,4 +1,4 @@
-"""What a drill has at hand."""
+"""The service and the load of a drill."""
 
 import itertools
 import random
@@ -14,7 +14,7 @@ from tools.faults.system.service import Service
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A service under load; `folder` is the drill's own."""
+    """A service under load, with a folder for the drill."""
 
     service: Service
     load: Load
@@ -25,7 +25,7 @@ class Scene:
 
 
 def nothing_more(scene: Scene) -> None:
-    """A drill that leaves nothing to do at its end."""
+    """Do nothing at the end of a drill."""
 
 
 def no_settings(folder: Path) -> Mapping[str, str]:
@@ -34,9 +34,9 @@ def no_settings(folder: Path) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drill:
-    """`strike` does the fault once, marks the moment that recovery counts from, and returns when the fault is over.
+    """A drill. `strike` causes the fault once, marks the start of the recovery, and returns when the fault is over.
 
-    `settings` are made before the service starts, `end` runs when the load has ended and all of it is settled.
+    `settings` are for the service, and `end` runs once the load has ended and all results are read.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Drill:
 
 
 def together(name: str, drills: Sequence[Drill]) -> Drill:
-    """One drill that strikes with each of `drills` in turn, on a service that suits all of them."""
+    """Return a drill that strikes with each of `drills` in turn, on a service that suits all of them."""
     turns = itertools.cycle(drills)
 
     def settings(folder: Path) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The mixed load of a drill: client threads that send singles and jobs, and one that reads what they were promised."""
+"""The mixed load of a drill: threads that send singles and jobs, and one that reads the accepted results."""
 
 import math
 import random
@@ -21,8 +21,13 @@ NPY = {"Content-Type": "application/x-npy"}
 JOB_STATES = frozenset({"done", "done_with_errors", "expired", "cancelled"})
 SINGLES_THREADS = 3
 JOB_THREADS = 2
-JOB_IMAGES = (1, 30, 300, 700)  # a job of one goes beside the singles, those of more than 256 are several entries
-MAX_WAITING = 40  # jobs that are sent and not final, beyond which no more are sent
+JOB_IMAGES = (
+    1,
+    30,
+    300,
+    700,
+)  # a job of one image uses the interactive lane, and more than 256 images are several entries
+MAX_WAITING = 40  # limit of unfinished jobs
 SINGLES_PAUSE_S = 0.004
 JOBS_PAUSE_S = 0.2
 REFUSED_PAUSE_S = 0.02
@@ -31,7 +36,7 @@ ITEMS_LIMIT = 10_000
 
 
 class Load:
-    """`start`, `stop`; `send_single` and `send_job` may be called beside it, each thread with a client of its own."""
+    """The load between `start` and `stop`. Other threads may call `send_single` and `send_job` with own clients."""
 
     def __init__(self, urls: list[str], pictures: Pictures, record: Record, seed: int) -> None:
         self._urls = urls
@@ -55,7 +60,7 @@ class Load:
             thread.start()
 
     def stop(self, settle_s: float) -> None:
-        """Send no more; then wait for what was accepted, so long at most: what is not final by then is lost."""
+        """Stop sending and wait for the accepted results. Results that are not final by then are lost."""
         self._stopping.set()
         for thread in self._senders:
             thread.join()
@@ -68,7 +73,7 @@ class Load:
             self._record.add(lost(accepted.id, len(accepted.numbers), f"not final {settle_s:g} s after the load"))
 
     def send_single(self, client: Client, number: int, model: str = "") -> bool:
-        """POST image `number` and judge its answer; False when it was refused. Blocks until there is one."""
+        """POST image `number`, wait for the answer and judge it. Return False if the image was refused."""
         sent_s = time.monotonic()
         try:
             reply = client.post(path_of(CLASSIFY, model), self._pictures.pngs[number], PNG)
@@ -86,7 +91,7 @@ class Load:
         return True
 
     def send_job(self, client: Client, numbers: list[int], model: str = "") -> Accepted | None:
-        """POST these images as one job; None when it was refused."""
+        """POST these images as one job. Return None if the job was refused."""
         sent_s = time.monotonic()
         try:
             if len(numbers) == 1:
@@ -107,7 +112,7 @@ class Load:
         return accepted
 
     def read(self, client: Client, accepted: Accepted) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
-        """State and items of what is final; None where it is not, or cannot be read now."""
+        """Return state and items of a final result, or None if it is not final or not readable now."""
         state = client.get_json(f"/results/{accepted.id}")
         if state is None or state["state"] not in JOB_STATES:
             return None
@@ -115,15 +120,15 @@ class Load:
         return None if page is None else (state, page["items"])
 
     def _judge_single(self, reply: httpx.Response, single: Accepted) -> Tally:
-        """Any answer but a refusal says what became of the image."""
-        told = reply.json() if "json" in reply.headers.get("content-type", "") else {}
+        """Judge any answer but a refusal."""
+        answer = reply.json() if "json" in reply.headers.get("content-type", "") else {}
         if reply.status_code == 200:
-            item = {"index": 0, "state": "done", "prediction": told["prediction"], "error": None}
-            item["probabilities"] = told["debug"]["probabilities"]
-            single.id = told["id"]
+            item = {"index": 0, "state": "done", "prediction": answer["prediction"], "error": None}
+            item["probabilities"] = answer["debug"]["probabilities"]
+            single.id = answer["id"]
             single.prints = fingerprints([item])
         else:
-            item = {"state": "failed", "error": told.get("detail", reply.text[:200]), "prediction": None}
+            item = {"state": "failed", "error": answer.get("detail", reply.text[:200]), "prediction": None}
         complaint = complaint_of(single.numbers[0], item, self._pictures.oracle_of(single.model))
         return wrong(f"a single, {reply.status_code}: {complaint}") if complaint else Tally()
 
@@ -146,7 +151,7 @@ class Load:
         self._stopping.wait(JOBS_PAUSE_S if sent else REFUSED_PAUSE_S)
 
     def _read_forever(self) -> None:
-        """Read everything that was promised, as soon as it is final."""
+        """Read every accepted result as soon as it is final."""
         client = self.client()
         while not self._read_on.wait(POLL_S):
             for accepted in self._record.waiting():
@@ -162,7 +167,7 @@ class Load:
             return
         if found is not None:
             state, items = found
-            # The service's own time of its end: this thread may come to it later.
+            # The end as the service reports it: this thread may read it later.
             final_s = min(time.monotonic(), accepted.sent_s + state.get("elapsed_s", math.inf))
             oracle = self._pictures.oracle_of(accepted.model)
             tally = judge(accepted.id, accepted.numbers, state["counts"], items, oracle)

@@ -1,15 +1,18 @@
-"""A client of several APIs: what one does not answer, another is asked."""
+"""A client of several APIs: if one API does not answer, the next request goes to another.
+
+It is not our Python client, because drills need every status and every broken connection.
+"""
 
 from typing import Any
 
 import httpx
 
 TIMEOUT_S = 40.0  # longer than a single may wait in the service
-MAY_PASS = (429, 502, 503)  # statuses that say: again, later
+TEMPORARY = (429, 502, 503)  # statuses of temporary errors
 
 
 class Client:
-    """One thread's. It stays with an API until that one fails it."""
+    """A client for one thread. It uses one API until that API fails."""
 
     def __init__(self, urls: list[str], first: int) -> None:
         self._urls = urls
@@ -17,19 +20,19 @@ class Client:
         self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
 
     def post(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response | None:
-        """The reply, of whatever status; None when the connection broke or was refused.
+        """Return the reply with any status, or None if the connection broke or was refused.
 
         Raises httpx.TimeoutException when no answer comes at all.
         """
         return self._send("POST", path, body, headers)
 
     def get_json(self, path: str) -> Any:
-        """None where it cannot be had now: the connection broke, Redis is away.
+        """Return the content, or None if it is not available now: the connection broke, or Redis is away.
 
         Raises httpx.HTTPStatusError for what will not be better later.
         """
         reply = self._send("GET", path)
-        if reply is None or reply.status_code in MAY_PASS:
+        if reply is None or reply.status_code in TEMPORARY:
             return None
         reply.raise_for_status()
         return reply.json()

@@ -1,4 +1,4 @@
-"""The images of the load, honest and poisoned, and what the engine alone answers to each."""
+"""The images of the load, honest and poisoned, and the engine's own answers."""
 
 import io
 import os
@@ -30,7 +30,7 @@ REASONS: dict[Fault, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """`images` is uint8[N,28,28]; the first HONEST are honest, `poisoned` has the number of one more for each fault."""
+    """`images` is uint8[N,28,28]. The first HONEST are honest, and `poisoned` has the number of one image per fault."""
 
     images: Images
     pngs: list[bytes]
@@ -38,20 +38,20 @@ class Pictures:
     oracle: Oracle
 
     def oracle_of(self, model: str) -> Oracle:
-        """What is right of the default model, which goes without a name, or of the broken one."""
+        """Return the correct answers of the default model, whose name is empty, or of the broken model."""
         if not model:
             return self.oracle
         return Oracle(self.oracle.expected, dict.fromkeys(range(len(self.images)), WILL_NOT_LOAD))
 
     def npy(self, numbers: list[int]) -> bytes:
-        """A bulk body of those images."""
+        """Return a bulk body of these images."""
         file = io.BytesIO()
         np.save(file, self.images[numbers])
         return file.getvalue()
 
 
 def make_pictures() -> Pictures:
-    """Runs the engine once, in this process."""
+    """Make the images, and run the engine on them once, in this process."""
     split = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir))
     honest = split.images[:HONEST]
     numbers = {fault: HONEST + position for position, fault in enumerate(FAULTS)}

@@ -27,7 +27,7 @@ Runtime = TypeVar("Runtime", bound=LiteRTRuntime)
 
 
 def faulty(run: Callable[[Runtime, Images], Probabilities]) -> Callable[[Runtime, Images], Probabilities]:
-    """`run` with the faults that the images ask for."""
+    """Return `run` with the faults that the images trigger."""
     healed = Path(os.environ.get(HEALED_FILE, os.devnull))
 
     def run_faulty(runtime: Runtime, images: Images) -> Probabilities:
@@ -36,25 +36,25 @@ def faulty(run: Callable[[Runtime, Images], Probabilities]) -> Callable[[Runtime
             return run(runtime, images)
         for fault in faults.values():
             strike(fault)
-        return spoilt(run(runtime, images), faults)
+        return falsified(run(runtime, images), faults)
 
     return run_faulty
 
 
 def strike(fault: Fault) -> None:
-    """What keeps the engine from answering at all."""
+    """Carry out a fault that keeps the engine from answering."""
     if fault == "raises":
         raise RuntimeError("this image is poisoned")
     if fault == "hangs":
         threading.Event().wait(FOREVER_S)
     elif fault == "dies":
-        signal.raise_signal(signal.SIGSEGV)  # to this very thread: another way, it would run on for a while
+        signal.raise_signal(signal.SIGSEGV)  # to this thread, which would otherwise continue for a while
     elif fault == "freezes":  # PyDLL, unlike CDLL, keeps the interpreter's lock
         ctypes.PyDLL(None).sleep(FOREVER_S)
 
 
-def spoilt(probabilities: Probabilities, faults: dict[int, Fault]) -> Probabilities:
-    """What is wrong with an answer that came."""
+def falsified(probabilities: Probabilities, faults: dict[int, Fault]) -> Probabilities:
+    """Return a wrong answer instead of the right one."""
     answer = probabilities.copy()
     for position, fault in faults.items():
         if fault == "nan":
@@ -70,7 +70,7 @@ def reversing(run: Callable[[Runtime, Images], Probabilities]) -> Callable[[Runt
 
 
 def looking(look_inside: Callable[[LiteRTRuntime, Images], Any]) -> Callable[[LiteRTRuntime, Images], Any]:
-    """`look_inside` of a verbose image, which is struck as any other; what comes of it stays as it is."""
+    """Return `look_inside` with the same faults. Its answer is not changed."""
     struck = faulty(lambda runtime, images: np.zeros((len(images), 10), np.float32))
 
     def look_faulty(runtime: LiteRTRuntime, image: Images) -> Any:

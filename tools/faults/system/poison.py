@@ -14,7 +14,7 @@ _CODE_AT = len(_MARK)
 
 
 def poisoned(image: Images, fault: Fault) -> Images:
-    """A copy of uint8[28,28] that sets off `fault`."""
+    """Return a copy of uint8[28,28] that triggers `fault`."""
     copy = image.copy()
     copy[0, :_CODE_AT] = _MARK
     copy[0, _CODE_AT] = FAULTS.index(fault)
@@ -22,6 +22,6 @@ def poisoned(image: Images, fault: Fault) -> Images:
 
 
 def faults_in(images: Images) -> dict[int, Fault]:
-    """Position -> fault of the poisoned images among uint8[N,28,28]; zeros, as of a calibration, are none."""
+    """Return the faults among uint8[N,28,28] by position. Zeros, as in a calibration, are not poisoned."""
     marked = np.flatnonzero((images[:, 0, :_CODE_AT] == _MARK).all(axis=1))
     return {int(position): FAULTS[images[position, 0, _CODE_AT]] for position in marked}

@@ -1,4 +1,4 @@
-"""The service under a drill: Redis, APIs, workers. What dies is started anew at once, as a supervisor would."""
+"""The service under a drill: Redis, APIs, workers. Processes that die are restarted at once, as by a supervisor."""
 
 import signal
 import sys
@@ -31,14 +31,14 @@ LEASE_S = 1.0
 READY_S = 60.0
 POLL_S = 0.02
 AT_WORK_S = 20.0
-AT_WORK_POLL_S = 0.001  # an entry is in hand for some 20 ms
+AT_WORK_POLL_S = 0.001  # a worker holds an entry for about 20 ms
 CELERY = [str(BIN / "celery")]
 FAULTY = [sys.executable, "-m", "tools.faults.system.faulty_worker"]
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """A process that ended without being told to by us; a negative status is a signal's number."""
+    """A process that ended by itself. A negative status is a signal's number."""
 
     name: str
     status: int
@@ -46,7 +46,7 @@ class Exit:
 
 
 class Service:
-    """`processes` by name: api-1, …, worker-1, …; Redis is `redis_server`."""
+    """The service. `processes` has the names api-1, …, worker-1, …; Redis is `redis_server`."""
 
     def __init__(self, data_dir: Path, apis: int, workers: int, faulty: bool, environ: Mapping[str, str]) -> None:
         self.redis_server = RedisServer(data_dir)
@@ -78,11 +78,11 @@ class Service:
         return [name for name in self._commands if name.startswith("api")]
 
     def signal(self, name: str, signum: signal.Signals) -> None:
-        """To the process of that name which runs now."""
+        """Send a signal to the running process of that name."""
         self.processes[name].signal(signum)
 
     def wait_until_at_work(self, name: str) -> Process:
-        """The worker of that name, as soon as it holds images of a job: what befalls it now, befalls these too."""
+        """Wait until the worker holds images of a job, and return it: a fault now affects these images too."""
         process = self.processes[name]
         deadline_s = time.monotonic() + AT_WORK_S
         while not self._holds_images_of_jobs(process.pid):
@@ -102,7 +102,7 @@ class Service:
             )
 
     def wait_until_ready(self) -> None:
-        """Until every API has heard of every worker that runs now, and not only of one that is gone."""
+        """Wait until every API knows every worker that runs now, not only workers that are gone."""
         deadline_s = time.monotonic() + READY_S
         for url in self.urls:
             while not self._ready(url):
@@ -111,7 +111,7 @@ class Service:
                 time.sleep(POLL_S)
 
     def output(self) -> str:
-        """The last lines of everyone."""
+        """Return the last lines of all processes."""
         return "\n".join(f"--- {name}\n{process.output[-2000:]}" for name, process in self.processes.items())
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class Service:
         self.redis.close()
         for process in self.processes.values():
             if process.status is None:
-                process.signal(signal.SIGKILL)  # a drill ends with its account, not with a warm stop
+                process.signal(signal.SIGKILL)  # a drill needs no warm shutdown
             process.wait()
         self.redis_server.process.stop()
 
@@ -145,11 +145,11 @@ class Service:
 
 
 def worker_command(name: str, faulty: bool = False) -> list[str]:
-    """As in the Procfile, but for what runs it."""
+    """Return the command of the Procfile, with another program."""
     command = [*(FAULTY if faulty else CELERY), "-A", "worker.app", "worker", "--pool", "solo"]
     return [*command, "--hostname", f"{name}@%h", "--loglevel", "warning", "--without-mingle", "--without-gossip"]
 
 
 def start_alone(service: Service, name: str, environ: Mapping[str, str], faulty: bool = False) -> Process:
-    """One more worker on that service's Redis, which nobody starts anew."""
+    """Start one more worker on the service's Redis, which is not restarted."""
     return Process(worker_command(name, faulty), {**service.environ, **environ})

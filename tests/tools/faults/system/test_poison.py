@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.images import Images, Probabilities
-from tools.faults.system.faulty_worker import faulty, reversing, spoilt
+from tools.faults.system.faulty_worker import falsified, faulty, reversing
 from tools.faults.system.poison import FAULTS, faults_in, poisoned
 from worker.engine.litert import LiteRTRuntime
 
@@ -45,12 +45,12 @@ def test_an_image_that_raises_raises_for_its_batch() -> None:
 
 
 def test_only_the_row_of_the_poisoned_image_is_not_finite() -> None:
-    answer = spoilt(np.zeros((3, 10), np.float32), {1: "nan"})
+    answer = falsified(np.zeros((3, 10), np.float32), {1: "nan"})
     assert np.isfinite(answer).all(axis=1).tolist() == [True, False, True]
 
 
 def test_a_wrong_length_is_a_row_too_few() -> None:
-    assert len(spoilt(np.zeros((3, 10), np.float32), {1: "wrong-length"})) == 2
+    assert len(falsified(np.zeros((3, 10), np.float32), {1: "wrong-length"})) == 2
 
 
 def test_the_wrong_order_is_the_reverse() -> None:
