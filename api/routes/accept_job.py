@@ -1,4 +1,4 @@
-"""Accepting a job: 202 with its id, or what keeps it from being accepted."""
+"""Accepting a job, with a 202 and its id, once or again for the same `Idempotency-Key`."""
 
 from collections.abc import AsyncIterator
 
@@ -17,9 +17,9 @@ from shared.errors import Conflict, StillUploading
 
 
 async def accept_job(state: State, headers: Headers, chunks: AsyncIterator[Chunk], asked: ClassifyRequest) -> Response:
-    """Store the whole upload, or find that an earlier request with the same `Idempotency-Key` has.
+    """Store the whole upload, unless an earlier request with the same `Idempotency-Key` has stored it.
 
-    Raises Conflict when the key belongs to another upload, and whatever `chunks` and `JobStore.submit` raise.
+    Raises Conflict if the key belongs to another upload, and the errors of `chunks` and `JobStore.submit`.
     """
     idempotency_key = headers.get("idempotency-key")
     if idempotency_key is None:
@@ -28,12 +28,12 @@ async def accept_job(state: State, headers: Headers, chunks: AsyncIterator[Chunk
     claim = await claim_key(state.client, asked.caller.name, idempotency_key, new_job_id(), kind)
     if not claim.holder:
         return accepted(await state.jobs.submit(claim.watch(chunks), asked, claim))
-    return accepted(await _held_job(state, asked.caller, chunks, claim))
+    return accepted(await _existing_job(state, asked.caller, chunks, claim))
 
 
-async def _held_job(state: State, caller: ApiKey, chunks: AsyncIterator[Chunk], claim: Claim) -> Job:
+async def _existing_job(state: State, caller: ApiKey, chunks: AsyncIterator[Chunk], claim: Claim) -> Job:
     if not claim.held_fingerprint:
-        raise StillUploading("the first upload with this Idempotency-Key still comes in")
+        raise StillUploading("the first upload with this Idempotency-Key is still in progress")
     async for _ in claim.watch(chunks):
         pass
     if claim.fingerprint != claim.held_fingerprint:

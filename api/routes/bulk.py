@@ -1,4 +1,4 @@
-"""`POST /mnist/classify/bulk`: many images, one job."""
+"""`POST /mnist/classify/bulk`: many images as one job."""
 
 import reprlib
 from collections.abc import AsyncIterator
@@ -16,17 +16,17 @@ from api.uploads import Limits, read_upload
 from api.uploads.chunk import Chunk, check_total
 from shared.errors import BadParameter, BadUpload, NotFound, TooLarge
 
-RANGE_BYTES = 4096  # a JSON range needs no more
+MAX_RANGE_BYTES = 4096  # body with a JSON range
 
 
 async def classify_bulk(request: Request) -> Response:
-    """202 with the job's id once all of its images are in Redis."""
+    """Return 202 with the job's id once all of its images are in Redis."""
     state = state_of(request)
     asked = parse_bulk(state, request)
     limits = Limits.of(state.settings)
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() == "application/json":
-        body = await read_body(request.receive, RANGE_BYTES)
+        body = await read_body(request.receive, MAX_RANGE_BYTES)
         chunks = range_chunks(state, *parse_range(body, len(state.test_set.images)), limits)
         chunks = fitted_chunks(chunks) if asked.fit else chunks
     else:
@@ -36,11 +36,11 @@ async def classify_bulk(request: Request) -> Response:
     try:
         return await accept_job(state, request.headers, chunks, asked)
     except ClientDisconnect:
-        raise BadUpload("the client went away before the end of its upload") from None
+        raise BadUpload("the client disconnected before the end of its upload") from None
 
 
 def parse_range(body: bytes, count: int) -> tuple[int, int]:
-    """`{"start": 0, "stop": 100}`: test images 0 to 99; without `stop`, to the end.
+    """Parse `{"start": 0, "stop": 100}`, which stands for test images 0 to 99. Both fields are optional.
 
     Raises BadUpload, BadParameter or NotFound.
     """
@@ -55,7 +55,7 @@ def parse_range(body: bytes, count: int) -> tuple[int, int]:
         if not isinstance(number, int) or isinstance(number, bool):
             raise BadParameter(f"{name} {reprlib.repr(number)} is not an integer")
     if not 0 <= start < stop <= count:
-        raise NotFound(f"no images {start} to {stop}: there are {count}, and a range has at least one")
+        raise NotFound(f"there is no range {start} to {stop}: the test set has {count} images")
     return start, stop
 
 
@@ -67,6 +67,6 @@ async def range_chunks(state: State, start: int, stop: int, limits: Limits) -> A
 
 
 def check_length(content_length: str, limit_bytes: int) -> None:
-    """Refuse at once what says itself that it is too large."""
+    """Raise TooLarge at once if the declared length is above the limit."""
     if content_length.isdecimal() and int(content_length) > limit_bytes:
-        raise TooLarge(f"a bulk body has at most {limit_bytes} bytes, this one {content_length}")
+        raise TooLarge(f"a bulk body may have at most {limit_bytes} bytes, this one has {content_length}")

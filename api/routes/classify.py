@@ -1,4 +1,4 @@
-"""Classifying one image: `POST /mnist/classify`, and an image of the test set by its index."""
+"""Classification of one image: `POST /mnist/classify`, or an image of the test set by its index."""
 
 import time
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ from shared.errors import BadUpload, DeadlinePassed, InferenceFailed, RequestErr
 
 
 class ClassifyImage:
-    """The hot route, as a bare ASGI endpoint: the framework's own wrapping costs as much as all the rest here."""
+    """The fast path, as a bare ASGI endpoint. The framework's wrapper would double its cost."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started_s = time.perf_counter()
@@ -34,7 +34,7 @@ class ClassifyImage:
             headers = Headers(scope=scope)
             as_job = prefers_async(headers)
             if not as_job:
-                await state.singles.require_room()  # before any work: an overload is met by refusing, not by decoding
+                await state.singles.require_room()  # refuses before any work, to stay fast under overload
             body = await read_body(receive, state.settings.max_image_bytes)
             asked = parse_single(state, scope, headers, as_job)
             pixels = await (state.decoder.fit(body) if asked.fit else state.decoder.decode(body))
@@ -104,7 +104,7 @@ def elapsed_ms(started_s: float) -> float:
 
 
 def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: float) -> dict[str, Any]:
-    """Raises DeadlinePassed or InferenceFailed when this image got no answer."""
+    """Return the JSON of a single image. Raises DeadlinePassed or InferenceFailed if it has no result."""
     if position in block.faults:
         state, reason = block.faults[position]
         raise DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)
@@ -139,25 +139,23 @@ async def accept_single(state: State, headers: Headers, asked: ClassifyRequest, 
 
 
 async def disconnected(receive: Receive) -> None:
-    """Returns once the client has gone, or has its whole response."""
+    """Return once the client has disconnected or has its whole response."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def read_body(receive: Receive, limit_bytes: int, what: str = "an image file") -> bytes:
-    """The whole body, which is `what`. Raises TooLarge as soon as it is, and BadUpload when the client went away before
-    its end.
-    """
+async def read_body(receive: Receive, limit_bytes: int, name: str = "an image file") -> bytes:
+    """Read the whole body. Raises TooLarge, or BadUpload if the client disconnects. `name` is used in errors."""
     pieces: list[bytes] = []
     size_bytes = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise BadUpload("the client went away before the end of its body")
+            raise BadUpload("the client disconnected before the end of its body")
         piece = message.get("body", b"")
         size_bytes += len(piece)
         if size_bytes > limit_bytes:
-            raise TooLarge(f"{what} has at most {limit_bytes} bytes")
+            raise TooLarge(f"{name} may have at most {limit_bytes} bytes")
         pieces.append(piece)
         if not message.get("more_body", False):
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -1,4 +1,4 @@
-"""The images and labels of the test set, served directly."""
+"""The images and labels of the test set."""
 
 import io
 
@@ -11,11 +11,11 @@ from api.http.responses import Json
 from api.state import state_of
 
 JPEG_QUALITY = 95
-DATASET_HEADER = "X-Dataset"  # on replies that are no JSON: the sample never passes for MNIST
+DATASET_HEADER = "X-Dataset"  # identifies the dataset in responses without JSON
 
 
 async def get_image(request: Request) -> Response:
-    """JPEG; PNG, which is exact, when `Accept` prefers it."""
+    """Return a JPEG, or an exact PNG if `Accept` prefers it."""
     split = state_of(request).test_set
     index = index_of(request.path_params["index"], len(split.images))
     media_type = accepts_first(request.headers.get("accept", ""), ("image/jpeg", "image/png"))
@@ -32,7 +32,7 @@ async def get_image(request: Request) -> Response:
 async def get_label(request: Request) -> Response:
     split = state_of(request).test_set
     index = index_of(request.path_params["index"], len(split.labels))
-    reply: dict[str, object] = {"label": int(split.labels[index])}
+    content: dict[str, object] = {"label": int(split.labels[index])}
     if split.name != "mnist":
-        reply["dataset"] = split.name
-    return Json(reply, headers={DATASET_HEADER: split.name})
+        content["dataset"] = split.name
+    return Json(content, headers={DATASET_HEADER: split.name})

@@ -1,4 +1,4 @@
-"""Many images of the test set in one reply: their labels, and their pictures side by side on a sheet."""
+"""Many images of the test set in one response: the labels, and the pictures side by side on a sheet."""
 
 import asyncio
 import io
@@ -17,12 +17,12 @@ from shared.errors import NotFound
 from shared.images import Images
 
 COLUMNS = 25
-MAX_IMAGES = 1000  # of one sheet
-EFFORT = 3  # of zlib: a tenth larger than at its best, in a sixteenth of the time
+MAX_IMAGES = 1000  # on one sheet
+COMPRESS_LEVEL = 3  # 10 % larger than at the highest level, in a sixteenth of the time
 
 
 async def get_labels(request: Request) -> Response:
-    """Of the whole test set, in order."""
+    """Return all labels of the test set, in order."""
     split = state_of(request).test_set
     tag = etag_of(split.name.encode() + split.labels.tobytes())
     return not_modified(request.headers, tag) or Json(
@@ -31,16 +31,16 @@ async def get_labels(request: Request) -> Response:
 
 
 async def get_sheet(request: Request) -> Response:
-    """PNG of `?limit=` images from `?offset=` on, COLUMNS in a row, row by row; black where none is left.
+    """Return a PNG of `?limit=` images starting at `?offset=`, with COLUMNS images per row. The rest is black.
 
-    Raises BadParameter, and NotFound for an offset past the end.
+    Raises BadParameter, or NotFound if the offset is past the end.
     """
     split = state_of(request).test_set
     count = len(split.images)
     limit = integer_parameter(request.query_params, "limit", MAX_IMAGES, 1, MAX_IMAGES)
     offset = integer_parameter(request.query_params, "offset", 0, 0, 2**31)
     if offset >= count:
-        raise NotFound(f"no image {offset}: there are {count}, 0 to {count - 1}")
+        raise NotFound(f"there is no image {offset}: indices go from 0 to {count - 1}")
     images = split.images[offset : offset + limit]
     tag = etag_of(images.tobytes())
     if unchanged := not_modified(request.headers, tag):
@@ -51,5 +51,5 @@ async def get_sheet(request: Request) -> Response:
 
 def png_sheet(images: Images) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(grid_of(images, COLUMNS)).save(file, "PNG", compress_level=EFFORT)
+    Image.fromarray(grid_of(images, COLUMNS)).save(file, "PNG", compress_level=COMPRESS_LEVEL)
     return file.getvalue()

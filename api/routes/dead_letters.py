@@ -1,4 +1,4 @@
-"""`/dead-letters`: images that were set aside because workers did not survive them; listed, and tried again."""
+"""`/dead-letters`: lists and replays the images on which workers died."""
 
 import re
 from collections.abc import AsyncIterator
@@ -21,12 +21,12 @@ from shared.errors import NotFound
 from shared.redis import keys
 
 DEFAULT_LIMIT = 100
-MAX_LETTERS = 1000  # of one reply
+MAX_LETTERS = 1000  # per response
 LETTER_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
 async def get_dead_letters(request: Request) -> Response:
-    """The newest first, without their pixels. Needs an admin's key."""
+    """Return the dead letters without pixels, newest first. Requires an admin's key."""
     require_admin(caller_of(request))
     state = state_of(request)
     limit = integer_parameter(request.query_params, "limit", DEFAULT_LIMIT, 1, MAX_LETTERS)
@@ -39,7 +39,7 @@ async def get_dead_letters(request: Request) -> Response:
 
 
 async def replay_dead_letter(request: Request) -> Response:
-    """202: the image is a job of one now, and no dead letter any more; it may become one again."""
+    """Turn the dead letter into a job of one image, and return 202. The image may become a dead letter again."""
     caller = caller_of(request)
     require_admin(caller)
     state = state_of(request)
@@ -60,7 +60,7 @@ async def replay_dead_letter(request: Request) -> Response:
 
 
 async def _letter_json(state: State, letter_id: str, letter: DeadLetter) -> dict[str, Any]:
-    """`job` and `index` are null for a single, `index` also when the job is gone."""
+    """Return the JSON of a dead letter. `job` and `index` are null for a single image, `index` also for an old job."""
     index = None
     if letter.job is not None and letter.chunk is not None:
         chunk_images = await state.client.hget(keys.job(letter.job), "chunk_images")

@@ -1,4 +1,4 @@
-"""`?fit=digit` and `?show=fitted`: what a request asks of its pictures."""
+"""The parameters `?fit=digit` and `?show=fitted`, and the readers that apply them."""
 
 import asyncio
 import base64
@@ -16,27 +16,27 @@ from shared.images import images_from_pixels
 
 
 def fit_parameter(query: QueryParams) -> bool:
-    """`?fit=digit`. Raises BadParameter for any other value."""
+    """Parse `?fit=digit`. Raises BadParameter for other values."""
     return _is(query, "fit", "digit")
 
 
 def show_parameter(query: QueryParams) -> bool:
-    """`?show=fitted`. Raises BadParameter for any other value, and without `fit=digit`."""
+    """Parse `?show=fitted`. Raises BadParameter for other values, and without `fit=digit`."""
     shows = _is(query, "show", "fitted")
     if shows and not fit_parameter(query):
-        raise BadParameter("show=fitted shows what fit=digit has made, which was not asked for")
+        raise BadParameter("show=fitted requires fit=digit")
     return shows
 
 
 def _is(query: QueryParams, name: str, only: str) -> bool:
     text = query.get(name)
     if text not in (None, only):
-        raise BadParameter(f"{name} {text!r} is not known; {name}={only} is")
+        raise BadParameter(f"{name} {text!r} is not supported, expected {name}={only}")
     return text is not None
 
 
 def reader(fit: bool, max_pixels: int) -> ReadPicture:
-    """How a bulk upload's files are read; anything but `read_picture` is slow, and belongs in a thread."""
+    """Return the function that reads the files of a bulk upload. All except `read_picture` are slow: use a thread."""
     if not fit:
         return read_picture
 
@@ -50,13 +50,13 @@ def reader(fit: bool, max_pixels: int) -> ReadPicture:
 
 
 async def fitted_chunks(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-    """Images that are 28×28 already, as of an array: with paper for ground, or small, or off the middle."""
+    """Fit images that have 28×28 pixels already, such as those of an array."""
     async for chunk in chunks:
         yield await asyncio.to_thread(_fitted, chunk)
 
 
 def _fitted(chunk: Chunk) -> Chunk:
-    """Those without a digit fail alone."""
+    """Fit each image. An image without a digit fails alone."""
     fitted: list[bytes] = []
     errors: dict[int, str] = {}
     for position, image in enumerate(images_from_pixels(chunk.pixels)):
@@ -68,7 +68,7 @@ def _fitted(chunk: Chunk) -> Chunk:
 
 
 def as_png(pixels: bytes) -> str:
-    """The 784 pixels as a PNG file in base64, as `"fitted"` shows them."""
+    """Return the 784 pixels as a PNG file in base64, for the field `fitted`."""
     file = io.BytesIO()
     Image.fromarray(images_from_pixels(pixels)[0]).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()

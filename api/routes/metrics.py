@@ -1,4 +1,4 @@
-"""`GET /metrics`: this process, and the service as Redis has it; `GET /metrics/workers`: where the workers' own are."""
+"""`GET /metrics`: this process and the whole service. `GET /metrics/workers`: the addresses of the workers' metrics."""
 
 import asyncio
 import logging
@@ -20,28 +20,28 @@ from shared.telemetry.prometheus import Families, gauge, process_families
 
 logger = logging.getLogger(__name__)
 
-READ_S = 2.0  # less than a scrape may take; a Redis that does not answer within it counts as away
+READ_S = 2.0  # after this time, Redis counts as unreachable; must be below Prometheus's scrape timeout
 
 
 async def get_metrics(request: Request) -> Response:
-    """In Prometheus's text format. Never fails: while Redis is away, that is what it tells."""
+    """Return the metrics in Prometheus's text format. Without Redis, only those of this process."""
     state = state_of(request)
     try:
         async with asyncio.timeout(READ_S):
             fleet = await read_fleet(state)
     except (RedisError, OSError) as error:
-        logger.warning("the metrics are of this process alone: %r", error)
+        logger.warning("the metrics cover only this process: %r", error)
         fleet = None
     return Response(generate_latest(Families(families(state, fleet))), media_type=CONTENT_TYPE_LATEST)
 
 
 async def get_metrics_workers(request: Request) -> Response:
-    """For Prometheus's `http_sd_configs`. Raises redis' errors, upon which it keeps the list that it has."""
+    """Return the targets for Prometheus's `http_sd_configs`. On Redis errors, Prometheus keeps its current list."""
     return Json(targets(await state_of(request).workers.refresh()))
 
 
 def families(state: State, fleet: Fleet | None) -> Iterable[Metric]:
-    """All of it; `fleet` is None while Redis is away."""
+    """Yield all metrics. `fleet` is None while Redis is unreachable."""
     yield from present_families(fleet is not None, state.singles.waiting, state.settings)
     yield from state.metrics.families()
     yield from process_families()
@@ -50,7 +50,7 @@ def families(state: State, fleet: Fleet | None) -> Iterable[Metric]:
 
 
 def present_families(redis_up: bool, waiting: int, settings: Settings) -> Iterable[Metric]:
-    """How this process stands now."""
+    """Yield the current state of this process."""
     yield gauge("mnistified_redis_up", "Does this API process reach Redis?", (), {(): redis_up})
     yield gauge(
         "mnistified_waiting_requests",
@@ -61,5 +61,5 @@ def present_families(redis_up: bool, waiting: int, settings: Settings) -> Iterab
 
 
 def targets(workers: Sequence[LiveWorker]) -> list[dict[str, Any]]:
-    """Of each worker that serves metrics, where it does, and its name as a label."""
+    """Return the address of each worker that serves metrics, with its name as a label."""
     return [{"targets": [worker.metrics], "labels": {"worker": worker.name}} for worker in workers if worker.metrics]

@@ -1,4 +1,4 @@
-"""Reading what a classification request asks for from its query, its headers and its API key."""
+"""Parsing of a classification request: its query, its headers and its API key."""
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
@@ -22,7 +22,7 @@ def parse_single(state: State, scope: Scope, headers: Headers, as_job: bool) -> 
     query = QueryParams(scope["query_string"])
     fit, show = fit_parameter(query), show_parameter(query)
     if show and as_job:
-        raise BadParameter("show=fitted is of the synchronous reply; with Prefer: respond-async there is none")
+        raise BadParameter("show=fitted is not possible with Prefer: respond-async")
     return ClassifyRequest(
         model=state.resolve(query.get("model")),
         model_query=query.get("model", ""),

@@ -1,4 +1,4 @@
-"""How the service is: `/status` for people, `/healthz` and `/readyz` for machines."""
+"""The state of the service: `/status` for people, `/healthz` and `/readyz` for probes."""
 
 import logging
 import time
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 async def get_status(request: Request) -> Response:
-    """Model, versions, workers, queues, dead letters, dataset. Raises redis' errors: no Redis, not ok."""
+    """Return models, workers, queues, dead letters and the dataset. Raises Redis errors."""
     state = state_of(request)
     fleet = await read_fleet(state)
     return Json(
@@ -49,12 +49,12 @@ async def get_status(request: Request) -> Response:
 
 
 async def get_healthz(request: Request) -> Response:
-    """Alive: this process answers."""
+    """Return 200: this process is alive."""
     return Json({"status": "ok"})
 
 
 async def get_readyz(request: Request) -> Response:
-    """Able to answer now: Redis is there, and a worker that makes progress. Raises Unavailable, or redis' errors."""
+    """Return 200 if Redis is reachable and a worker makes progress. Raises Unavailable or Redis errors."""
     state = state_of(request)
     workers = await state.workers.refresh()
     if not workers:
@@ -76,12 +76,12 @@ def _worker_json(worker: LiveWorker) -> dict[str, Any]:
 
 
 async def _default_model(state: State) -> dict[str, Any]:
-    """Of the version that the default model means now; only its name where its card cannot be read."""
+    """Describe the default model's current version. Without a readable card, only its name and version are known."""
     ref = ModelRef.parse(state.meaning(None))
     try:
         card = await state.catalog.card(str(ref))
     except ModelError as error:
         logger.error("the default model's card: %s", error)
         card = {}
-    told = {field: card.get(field) for field in ("layers", "parameters", "multiply_adds", "accuracy")}
-    return {"name": ref.name, "version": ref.version, **told}
+    described = {field: card.get(field) for field in ("layers", "parameters", "multiply_adds", "accuracy")}
+    return {"name": ref.name, "version": ref.version, **described}

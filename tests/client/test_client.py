@@ -185,7 +185,7 @@ def test_aliases_are_changed_and_their_changes_read(service: Client) -> None:
     assert (change["from"], change["to"]["version"], change["reason"]) == (None, int(version), "a test")
     assert service.delete_alias(name, "sync")["to"] is None
     assert [each["to"] is None for each in service.alias_changes(name, 2)] == [True, False]
-    with pytest.raises(NotFound, match="no alias 'sync'"):
+    with pytest.raises(NotFound, match="has no alias 'sync'"):
         service.delete_alias(name, "sync")
 
 

@@ -81,11 +81,11 @@ def test_the_gate_is_overruled_with_a_reason(api: System, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("argv", "status", "reason"),
     [
-        (["set", "no", "champion", "1"], 1, "alias: 404: no model 'no'"),
+        (["set", "no", "champion", "1"], 1, "alias: 404: there is no model 'no'"),
         (["set", "cnn", "latest", "1"], 1, "alias: 422: latest"),
         (["set", "a/b", "champion", "1"], 1, "alias: 404:"),
-        (["delete", "cnn", "champion"], 1, "alias: 404: no alias 'champion'"),
-        (["show", "no"], 1, "alias: 404: no model 'no'"),
+        (["delete", "cnn", "champion"], 1, "alias: 404: model 'cnn' has no alias 'champion'"),
+        (["show", "no"], 1, "alias: 404: there is no model 'no'"),
     ],
 )
 def test_a_refusal_of_the_service_is_printed(

@@ -1,1 +1,1 @@
-"""Other servers' protocols, for their unmodified clients: Open Inference Protocol v2, TensorFlow Serving REST."""
+"""Compatibility APIs for unmodified clients of other servers: Open Inference Protocol v2, TensorFlow Serving REST."""

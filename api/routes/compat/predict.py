@@ -1,4 +1,4 @@
-"""Images that came through another protocol's door, through the same queue, lanes and limits as all others."""
+"""Classification for the compatibility APIs, through the same queue, lanes and limits as all other requests."""
 
 import asyncio
 import time
@@ -17,10 +17,11 @@ from shared.images import CLASSES, Images, Probabilities
 
 
 async def predict(state: State, images: Images, asked: ClassifyRequest, receive: Receive) -> Probabilities:
-    """uint8[N,28,28] -> float32[N,10]; blocks for `asked.wait_s` at most.
+    """Classify uint8[N,28,28] and return float32[N,10]. Blocks for `asked.wait_s` at most.
 
-    As many as fit into an entry go the way of singles, more are a job. These protocols have one answer for all images:
-    raises InferenceFailed or DeadlinePassed when one has none, and QueueFull, Unavailable and WaitTimeout.
+    Images that fit into one entry are sent as single images, more become a job. These protocols have one response for
+    all images: if one image fails, InferenceFailed or DeadlinePassed is raised. Also raises QueueFull, Unavailable and
+    WaitTimeout.
     """
     state.workers.require()
     if len(images) <= state.settings.interactive_entry_images:
@@ -30,12 +31,12 @@ async def predict(state: State, images: Images, asked: ClassifyRequest, receive:
 
 async def _as_singles(state: State, images: Images, asked: ClassifyRequest, receive: Receive) -> Probabilities:
     await state.singles.require_room()
-    gone = asyncio.ensure_future(disconnected(receive))  # one for all of them: a request has one end
+    gone = asyncio.ensure_future(disconnected(receive))  # shared, because `receive` reports the end only once
 
     async def one(pixels: bytes) -> np.ndarray:
         block, position, _ = await state.singles.classify(pixels, asked, lambda: asyncio.shield(gone))
         if position in block.faults:
-            raise _no_answer(*block.faults[position])
+            raise _error_of(*block.faults[position])
         row: np.ndarray = block.probabilities[position]
         return row
 
@@ -58,14 +59,14 @@ async def _as_job(state: State, images: Images, asked: ClassifyRequest) -> Proba
     job = await state.jobs.submit(chunks(), asked)
     job = await state.jobs.wait(job.id, asked.caller, asked.wait_s - (time.monotonic() - started_s))
     if job.finished_ms is None:
-        raise WaitTimeout(f"no answer within {asked.wait_s:g} s; the work goes on", job.id)
+        raise WaitTimeout(f"no result within {asked.wait_s:g} s; the image is still being processed", job.id)
     probabilities = np.empty((len(images), CLASSES), np.float32)
     async for item in state.jobs.items(job, 0, len(images)):
         if item["probabilities"] is None:
-            raise _no_answer(item["state"], item["error"] or f"image {item['index']} is {item['state']}")
+            raise _error_of(item["state"], item["error"] or f"image {item['index']} is {item['state']}")
         probabilities[item["index"]] = item["probabilities"]
     return probabilities
 
 
-def _no_answer(state: str, reason: str) -> DeadlinePassed | InferenceFailed:
+def _error_of(state: str, reason: str) -> DeadlinePassed | InferenceFailed:
     return DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)

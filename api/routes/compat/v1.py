@@ -1,7 +1,7 @@
-"""TensorFlow Serving's REST interface: `/v1/models…`.
+"""TensorFlow Serving's REST API: `/v1/models…`.
 
-Source: tensorflow.org/tfx/serving/api_rest and the server's http_rest_api_handler.cc, whose paths are regular
-expressions and whose messages its clients' tests look for. The `Content-Type` is never looked at.
+Source: tensorflow.org/tfx/serving/api_rest and the server's http_rest_api_handler.cc. Its paths are regular
+expressions, and the tests of its clients expect its messages. The `Content-Type` is ignored.
 """
 
 import re
@@ -35,11 +35,11 @@ _UNKNOWN = "Servable not found for request: "
 
 
 async def serve(request: Request) -> Response:
-    """All of it: raises BadRequest for what is not served, as the original does, and never answers 405."""
+    """Handle all paths. Raises BadRequest for unsupported ones, as the original does; there are no 405 responses."""
     path = request.url.path
     if request.method == "POST" and (match := _PREDICT.fullmatch(path)) and match["name"]:
         if match["verb"].lower() != "predict":
-            raise BadRequest(f"{match['verb']} is not served: its examples hold no images; use predict")
+            raise BadRequest(f"{match['verb']} is not supported, because its examples hold no images: use predict")
         return await _predict(request, match)
     if request.method == "GET" and (match := _READ.fullmatch(path)):
         if not match["name"]:
@@ -58,28 +58,28 @@ async def _predict(request: Request, match: re.Match[str]) -> Response:
 
 
 def parse_predict(body: bytes) -> tuple[Images, Form]:
-    """The images, and the key of the reply that belongs to their form: rows or a column. Raises BadRequest."""
+    """Return the images and the key of the response that matches their row or column format. Raises BadRequest."""
     if not body:
         raise BadRequest("JSON Parse error: The document is empty")
     try:
-        asked = orjson.loads(body)
+        content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"JSON Parse error: {error}") from None
-    if not isinstance(asked, dict) or ("instances" in asked) == ("inputs" in asked):
-        raise BadRequest("Missing 'inputs' or 'instances' key, or both are there")
-    if asked.get("signature_name", SIGNATURE) not in (SIGNATURE, ""):
-        raise BadRequest(f"Serving signature name: {reprlib.repr(asked['signature_name'])} not found")
-    if "instances" in asked:
-        return _images([_named(row) for row in _list(asked["instances"])]), "predictions"
-    return _images(_list(_named(asked["inputs"]))), "outputs"
+    if not isinstance(content, dict) or ("instances" in content) == ("inputs" in content):
+        raise BadRequest("Missing 'inputs' or 'instances' key, or both are present")
+    if content.get("signature_name", SIGNATURE) not in (SIGNATURE, ""):
+        raise BadRequest(f"Serving signature name: {reprlib.repr(content['signature_name'])} not found")
+    if "instances" in content:
+        return _images([_named(row) for row in _list(content["instances"])]), "predictions"
+    return _images(_list(_named(content["inputs"]))), "outputs"
 
 
 def _named(value: object) -> object:
-    """A tensor by itself, or as the one named input."""
+    """Return the tensor, which may be wrapped as the only named input."""
     if not isinstance(value, dict):
         return value
     if value.keys() != {INPUT}:
-        raise BadRequest(f"expected the one input {INPUT!r}, got {reprlib.repr(sorted(value))}")
+        raise BadRequest(f"expected only the input {INPUT!r}, got {reprlib.repr(sorted(value))}")
     return value[INPUT]
 
 
@@ -93,7 +93,7 @@ def _images(rows: list[Any]) -> Images:
     try:
         tensor = np.array(rows)
     except ValueError:
-        raise BadRequest("the images are not all of one shape") from None
+        raise BadRequest("the images have different shapes") from None
     if tensor.dtype.kind not in "iuf":
         raise BadRequest("JSON Value is not of expected type: float")
     return images_of(tensor, f"input {INPUT!r}")
@@ -133,7 +133,7 @@ def _tensor_info(dtype: str, shape: tuple[int, ...], name: str) -> dict[str, Any
 
 
 def _resolve(state: State, match: re.Match[str]) -> str:
-    """`name@version` of a request. Raises as the original does: NotFound, and BadRequest for a label."""
+    """Return the request's `name@version`. Raises the original's errors: NotFound, or BadRequest for a label."""
     name, version, label = match["name"], match["version"], match["label"]
     if label is not None:
         try:
@@ -143,8 +143,8 @@ def _resolve(state: State, match: re.Match[str]) -> str:
     try:
         return state.resolve(str(ModelRef(name, int(version) if version else "")))
     except NotFound:
-        wanted = f"Specific({name}, {version})" if version else f"Latest({name})"
-        raise NotFound(_UNKNOWN + wanted) from None
+        servable = f"Specific({name}, {version})" if version else f"Latest({name})"
+        raise NotFound(_UNKNOWN + servable) from None
 
 
 _PLACES = ("/v1/models/{name}", "/v1/models/{name}/versions/{version}", "/v1/models/{name}/labels/{label}")
@@ -152,6 +152,6 @@ ROUTES = [
     Route("/v1/models", serve),
     *(Route(f"{place}:predict", serve, methods=["POST"]) for place in _PLACES),
     *(Route(f"{place}{tail}", serve) for place in _PLACES for tail in ("/metadata", "")),
-    # Whatever else: the original has an answer of its own to it, and no 405.
+    # All other paths: the original answers them with its own error instead of a 405.
     Route("/v1/{rest:path}", serve, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
 ]

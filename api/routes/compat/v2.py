@@ -1,7 +1,7 @@
-"""The Open Inference Protocol v2 over HTTP, as Triton speaks it: `/v2…`.
+"""The Open Inference Protocol v2 over HTTP, compatible with Triton: `/v2…`.
 
-Source: github.com/kserve/open-inference-protocol and the extensions of github.com/triton-inference-server/server. Only
-200 is a success to its clients, so an inference blocks; errors are `{"error": "…"}` with a plain string.
+Source: github.com/kserve/open-inference-protocol and the extensions of github.com/triton-inference-server/server. Its
+clients treat only 200 as a success, so an inference blocks. Errors are `{"error": "…"}` with a plain string.
 """
 
 import time
@@ -16,7 +16,7 @@ from api.http.responses import Json
 from api.routes.compat.bodies import packed, parsed, read_unpacked
 from api.routes.compat.predict import predict
 from api.routes.compat.tensors import images_of
-from api.routes.compat.v2_tensors import INPUT, LENGTH_HEADER, OUTPUT, encode_reply, parse_request
+from api.routes.compat.v2_tensors import INPUT, LENGTH_HEADER, OUTPUT, encode_response, parse_request
 from api.routes.parse_request import compat_request
 from api.state import State, state_of
 from api.versions.infer_statistics import VersionStatistics
@@ -27,7 +27,7 @@ from shared.images import CLASSES, IMAGE_SIDE
 SERVER = "mnistified"
 VERSION = "2"
 EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics"]
-MAX_BATCH_IMAGES = 65_536  # of one request, told to clients; the bound on bytes is what counts
+MAX_BATCH_IMAGES = 65_536  # reported to clients; the effective limit is MAX_BODY_BYTES
 
 
 async def get_server(request: Request) -> Response:
@@ -39,13 +39,13 @@ async def get_live(request: Request) -> Response:
 
 
 async def get_ready(request: Request) -> Response:
-    """Raises Unavailable while no worker is ready."""
+    """Return 200 if a worker is ready. Raises Unavailable otherwise."""
     state_of(request).workers.require()
     return Json({"ready": True})
 
 
 async def get_model(request: Request) -> Response:
-    """Metadata."""
+    """Return the metadata of a model."""
     name = ModelRef.parse(_ref(request)).name
     return Json(
         {
@@ -65,7 +65,7 @@ async def get_model_ready(request: Request) -> Response:
 
 
 async def get_config(request: Request) -> Response:
-    """What perf_analyzer asks for; batches form by themselves, which Triton calls dynamic."""
+    """Return the configuration that perf_analyzer reads. Batching is automatic, which Triton calls dynamic."""
     return Json(
         {
             "name": ModelRef.parse(_ref(request)).name,
@@ -80,7 +80,7 @@ async def get_config(request: Request) -> Response:
 
 
 async def get_statistics(request: Request) -> Response:
-    """Of one model version, of all of a model, or of all: what this process has answered through this door."""
+    """Return this process's statistics of one version, of all versions of a model, or of all models."""
     state = state_of(request)
     name = request.path_params.get("name")
     refs = [ModelRef.parse(_ref(request))] if name else _all_versions(state)
@@ -89,32 +89,33 @@ async def get_statistics(request: Request) -> Response:
 
 
 async def infer(request: Request) -> Response:
-    """Blocks until the answer is there."""
+    """Classify the images of the request. Blocks until the result is there."""
     state, started_s = state_of(request), time.perf_counter()
     ref = state.resolve(str(_named(request)))
     statistics = state.statistics.setdefault(ref, VersionStatistics())
     try:
         body = await read_unpacked(request)
-        asked = await parsed(partial(parse_request, header_length=request.headers.get(LENGTH_HEADER)), body)
-        images = images_of(asked.tensor, f"input {INPUT!r}")
+        inference = await parsed(partial(parse_request, header_length=request.headers.get(LENGTH_HEADER)), body)
+        images = images_of(inference.tensor, f"input {INPUT!r}")
         parsed_s = time.perf_counter()
-        wanted = compat_request(state, request, ref, asked.timeout_us / 1e6 or None)
-        probabilities = await predict(state, images, wanted, request.receive)
+        asked = compat_request(state, request, ref, inference.timeout_us / 1e6 or None)
+        probabilities = await predict(state, images, asked, request.receive)
     except RequestError:
         statistics.fail.add(time.perf_counter() - started_s)
         raise
     answered_s = time.perf_counter()
-    reply, split = encode_reply(probabilities, ModelRef.parse(ref), asked, [str(digit) for digit in range(CLASSES)])
-    reply, headers = packed(reply, request.headers.get("accept-encoding", ""))
+    labels = [str(digit) for digit in range(CLASSES)]
+    response, split = encode_response(probabilities, ModelRef.parse(ref), inference, labels)
+    response, headers = packed(response, request.headers.get("accept-encoding", ""))
     if split is not None:
         headers[LENGTH_HEADER] = str(split)
     written_s = time.perf_counter()
     statistics.add(len(images), parsed_s - started_s, answered_s - parsed_s, written_s - answered_s)
-    return Response(reply, 200, headers, "application/json" if split is None else "application/octet-stream")
+    return Response(response, 200, headers, "application/json" if split is None else "application/octet-stream")
 
 
 async def post_repository_index(request: Request) -> Response:
-    """Every version, and whether it can be asked."""
+    """Return all versions, which are always ready."""
     state = state_of(request)
     return Json(
         [
@@ -125,7 +126,7 @@ async def post_repository_index(request: Request) -> Response:
 
 
 async def post_load(request: Request) -> Response:
-    """Whether there is such a model: versions load by themselves when they are asked for."""
+    """Return 200 if the model exists: versions are loaded when the first request needs them."""
     require_admin(caller_of(request.scope))
     _ref(request)
     return Response(status_code=200)
@@ -133,11 +134,11 @@ async def post_load(request: Request) -> Response:
 
 async def post_unload(request: Request) -> Response:
     require_admin(caller_of(request.scope))
-    raise BadParameter("versions are unloaded by the workers when nobody has asked for them for a while")
+    raise BadParameter("the workers unload versions that have not been used for a while")
 
 
 def _ref(request: Request) -> str:
-    """`name@version` of the path. Raises NotFound."""
+    """Return the `name@version` of the path. Raises NotFound."""
     return state_of(request).meaning(str(_named(request)))
 
 
@@ -150,7 +151,7 @@ def _all_versions(state: State) -> list[ModelRef]:
     return [ModelRef(name, version) for name, versions in state.catalog.models.items() for version in versions]
 
 
-_OF_SERVER = (
+_SERVER_ROUTES = (
     ("/v2", get_server, "GET"),
     ("/v2/health/live", get_live, "GET"),
     ("/v2/health/ready", get_ready, "GET"),
@@ -159,15 +160,15 @@ _OF_SERVER = (
     ("/v2/repository/models/{name}/load", post_load, "POST"),
     ("/v2/repository/models/{name}/unload", post_unload, "POST"),
 )
-_OF_MODEL = (
+_MODEL_ROUTES = (
     ("", get_model, "GET"),
     ("/ready", get_model_ready, "GET"),
     ("/config", get_config, "GET"),
     ("/stats", get_statistics, "GET"),
     ("/infer", infer, "POST"),
 )
-ROUTES = [Route(path, endpoint, methods=[method]) for path, endpoint, method in _OF_SERVER] + [
+ROUTES = [Route(path, endpoint, methods=[method]) for path, endpoint, method in _SERVER_ROUTES] + [
     Route(model + tail, endpoint, methods=[method])
     for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
-    for tail, endpoint, method in _OF_MODEL
+    for tail, endpoint, method in _MODEL_ROUTES
 ]

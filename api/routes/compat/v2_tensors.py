@@ -1,7 +1,7 @@
-"""The wire format of the Open Inference Protocol v2 over HTTP: JSON, and its binary tensor extension. Pure.
+"""The wire format of the Open Inference Protocol v2 over HTTP: JSON and the binary tensor extension. Pure functions.
 
-Source: github.com/kserve/open-inference-protocol, and Triton's extensions binary_data and classification. A body is
-JSON, then the binary tensors in the order of the inputs; `Inference-Header-Content-Length` tells where JSON ends.
+Source: github.com/kserve/open-inference-protocol and Triton's extensions binary_data and classification. A body is JSON
+followed by the binary tensors in the order of the inputs. `Inference-Header-Content-Length` is the length of the JSON.
 """
 
 import reprlib
@@ -40,7 +40,7 @@ T = TypeVar("T", bool, int)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferRequest:
-    """`classification` is the number of classes wanted of the output, 0 for its numbers."""
+    """A parsed request. `classification` is the number of top classes to return, or 0 for all probabilities."""
 
     tensor: npt.NDArray[np.generic]
     id: str | None
@@ -51,11 +51,11 @@ class InferRequest:
 
 
 def parse_request(body: bytes, header_length: str | None) -> InferRequest:
-    """Raises BadParameter, naming what is wrong."""
+    """Parse the body of a request. Raises BadParameter with the reason."""
     if header_length is None:
         return _parse_json(body, b"")
     if not header_length.isdecimal() or int(header_length) > len(body):
-        raise BadParameter(f"{LENGTH_HEADER} is {header_length!r}, and the body has {len(body)} bytes")
+        raise BadParameter(f"{LENGTH_HEADER} is {header_length!r}, but the body has {len(body)} bytes")
     split = int(header_length)
     if split == 0:
         return _parse_raw(body)
@@ -63,27 +63,27 @@ def parse_request(body: bytes, header_length: str | None) -> InferRequest:
 
 
 def _parse_raw(body: bytes) -> InferRequest:
-    """A raw binary request: nothing but the one input, of one image."""
+    """Parse a raw binary request, which holds only the pixels of one image."""
     if len(body) != IMAGE_BYTES:
-        raise BadParameter(f"a raw request has the {IMAGE_BYTES} bytes of one image, this one {len(body)}")
+        raise BadParameter(f"a raw request must have the {IMAGE_BYTES} bytes of one image, this one has {len(body)}")
     tensor = np.frombuffer(body, np.uint8).reshape(1, IMAGE_SIDE, IMAGE_SIDE)
     return InferRequest(tensor=tensor, id=None, binary=True, classification=0, timeout_us=0, priority=0)
 
 
 def _parse_json(text: bytes, binary_data: bytes) -> InferRequest:
     try:
-        asked = orjson.loads(text)
+        content = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise BadParameter(f"not JSON: {error}") from None
-    asked = _object("the request", asked)
-    inputs = asked.get("inputs")
+    content = _object("the request", content)
+    inputs = content.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1:
         raise BadParameter(f"expected one input, {INPUT!r}")
-    parameters = _parameters("the request", asked)
-    wanted = _wanted_output(asked)
-    output_parameters = _parameters(f"output {OUTPUT!r}", wanted)
+    parameters = _parameters("the request", content)
+    output = _requested_output(content)
+    output_parameters = _parameters(f"output {OUTPUT!r}", output)
     by_default = _typed(parameters, "binary_data_output", bool, False)
-    request_id = asked.get("id")
+    request_id = content.get("id")
     if request_id is not None and not isinstance(request_id, str):
         raise BadParameter(f"id is {reprlib.repr(request_id)}, expected a string")
     classification = _typed(output_parameters, "classification", int, 0)
@@ -97,38 +97,38 @@ def _parse_json(text: bytes, binary_data: bytes) -> InferRequest:
     )
 
 
-def _wanted_output(asked: Mapping[str, Any]) -> dict[str, Any]:
-    outputs = asked.get("outputs") or []
+def _requested_output(content: Mapping[str, Any]) -> dict[str, Any]:
+    outputs = content.get("outputs") or []
     if not isinstance(outputs, list) or len(outputs) > 1:
-        raise BadParameter(f"expected one output at most, {OUTPUT!r}")
-    wanted = _object("the output", outputs[0]) if outputs else {"name": OUTPUT}
-    if wanted.get("name") != OUTPUT:
-        raise BadParameter(f"no output {reprlib.repr(wanted.get('name'))}: there is {OUTPUT!r}")
-    return wanted
+        raise BadParameter(f"expected at most one output, {OUTPUT!r}")
+    output = _object("the output", outputs[0]) if outputs else {"name": OUTPUT}
+    if output.get("name") != OUTPUT:
+        raise BadParameter(f"unknown output {reprlib.repr(output.get('name'))}, expected {OUTPUT!r}")
+    return output
 
 
 def _input_tensor(given: Mapping[str, Any], binary_data: bytes) -> npt.NDArray[np.generic]:
     name, datatype, shape = given.get("name"), given.get("datatype"), given.get("shape")
     if name != INPUT:
-        raise BadParameter(f"no input {reprlib.repr(name)}: there is {INPUT!r}")
+        raise BadParameter(f"unknown input {reprlib.repr(name)}, expected {INPUT!r}")
     if not isinstance(datatype, str) or datatype not in DTYPES:
-        raise BadParameter(f"input {INPUT!r} is of {reprlib.repr(datatype)}, expected one of {', '.join(DTYPES)}")
+        raise BadParameter(f"input {INPUT!r} has type {reprlib.repr(datatype)}, expected one of {', '.join(DTYPES)}")
     if not isinstance(shape, list) or not 0 < len(shape) <= MAX_DIMENSIONS or not all(map(_is_count, shape)):
-        raise BadParameter(f"input {INPUT!r} has shape {reprlib.repr(shape)}, expected a list of integers from 1")
+        raise BadParameter(f"input {INPUT!r} has shape {reprlib.repr(shape)}, expected a list of positive integers")
     dtype = np.dtype(DTYPES[datatype])
     size_bytes = _typed(_parameters(f"input {INPUT!r}", given), "binary_data_size", int, -1)
     try:
         if size_bytes < 0:
             return _json_data(given, dtype).reshape(shape)
         if size_bytes != len(binary_data):
-            raise BadParameter(f"input {INPUT!r} has {size_bytes} binary bytes, and {len(binary_data)} came")
+            raise BadParameter(f"input {INPUT!r} declares {size_bytes} binary bytes, but {len(binary_data)} were sent")
         return np.frombuffer(binary_data, dtype).reshape(shape)
     except (ValueError, TypeError, OverflowError):
-        raise BadParameter(f"the data of input {INPUT!r} is not {datatype}{shape}") from None
+        raise BadParameter(f"the data of input {INPUT!r} does not match {datatype}{shape}") from None
 
 
 def _json_data(given: Mapping[str, Any], dtype: np.dtype[Any]) -> npt.NDArray[np.generic]:
-    """Nested, or flat in row-major order."""
+    """Return the JSON data, which may be nested, or flat in row-major order."""
     data = given.get("data")
     if not isinstance(data, list):
         raise BadParameter(f"input {INPUT!r} has no data")
@@ -141,54 +141,54 @@ def _json_data(given: Mapping[str, Any], dtype: np.dtype[Any]) -> npt.NDArray[np
     return cast
 
 
-def encode_reply(
-    probabilities: Probabilities, ref: ModelRef, asked: InferRequest, labels: list[str]
+def encode_response(
+    probabilities: Probabilities, ref: ModelRef, request: InferRequest, labels: list[str]
 ) -> tuple[bytes, int | None]:
-    """The body, and where its JSON ends when binary data follow it."""
+    """Return the body, and the length of its JSON if binary data follows."""
     output: dict[str, Any] = {"name": OUTPUT}
-    if asked.classification:
-        values = _classes(probabilities, asked.classification, labels)
-        output |= {"datatype": "BYTES", "shape": [len(values), asked.classification]}
+    if request.classification:
+        values = _classes(probabilities, request.classification, labels)
+        output |= {"datatype": "BYTES", "shape": [len(values), request.classification]}
         flat = [text for row in values for text in row]
         data = b"".join(len(text).to_bytes(4, "little") + text.encode() for text in flat)
     else:
         output |= {"datatype": "FP32", "shape": list(probabilities.shape)}
         flat = probabilities.ravel()  # type: ignore[assignment]
         data = probabilities.astype("<f4", copy=False).tobytes()
-    reply: dict[str, Any] = {"model_name": ref.name, "model_version": str(ref.version), "outputs": [output]}
-    if asked.id is not None:
-        reply["id"] = asked.id
-    if not asked.binary:
+    response: dict[str, Any] = {"model_name": ref.name, "model_version": str(ref.version), "outputs": [output]}
+    if request.id is not None:
+        response["id"] = request.id
+    if not request.binary:
         output["data"] = flat
-        return orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY), None
+        return orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY), None
     output["parameters"] = {"binary_data_size": len(data)}
-    text = orjson.dumps(reply)
+    text = orjson.dumps(response)
     return text + data, len(text)
 
 
 def _classes(probabilities: Probabilities, count: int, labels: list[str]) -> list[list[str]]:
-    """`value:index:label`, the likeliest first."""
-    likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    """Return the top classes as `value:index:label`, most likely first."""
+    top = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
     return [
         [f"{row[index]:f}:{index}:{labels[index]}" for index in order]
-        for row, order in zip(probabilities, likeliest, strict=True)
+        for row, order in zip(probabilities, top, strict=True)
     ]
 
 
-def _object(what: str, value: object) -> dict[str, Any]:
+def _object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise BadParameter(f"{what} is {reprlib.repr(value)}, expected an object")
+        raise BadParameter(f"{name} is {reprlib.repr(value)}, expected an object")
     return value
 
 
-def _parameters(what: str, holder: Mapping[str, Any]) -> dict[str, Any]:
-    return _object(f"parameters of {what}", holder.get("parameters") or {})
+def _parameters(name: str, holder: Mapping[str, Any]) -> dict[str, Any]:
+    return _object(f"parameters of {name}", holder.get("parameters") or {})
 
 
 def _typed(parameters: Mapping[str, Any], name: str, kind: type[T], default: T) -> T:
     value = parameters.get(name, default)
     if type(value) is not kind or (value < 0 and value != default):
-        expected = "true or false" if kind is bool else "an integer from 0"
+        expected = "true or false" if kind is bool else "a non-negative integer"
         raise BadParameter(f"{name} is {reprlib.repr(value)}, expected {expected}")
     return value
 

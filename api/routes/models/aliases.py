@@ -1,4 +1,4 @@
-"""`POST` and `DELETE /models/{name}/aliases/{alias}`: what an alias means from now on. For admins."""
+"""`POST` and `DELETE /models/{name}/aliases/{alias}`: changes of an alias, for admins."""
 
 import asyncio
 import reprlib
@@ -24,7 +24,7 @@ from shared.errors import BadParameter, BadRequest, Conflict, ModelError, NotFou
 
 MAX_BYTES = 4096
 MAX_REASON_CHARS = 500
-MAX_ALIASES = 64  # of one model
+MAX_ALIASES = 64  # per model
 
 
 class AliasRequest(Alias, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,9 +39,9 @@ class AliasRequest(Alias, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 async def set_alias(request: Request) -> Response:
-    """The change, once every worker has the alias's versions loaded. Blocks until then, for `?wait=` at the most.
+    """Set the alias once every worker has loaded its versions, and return the change. Blocks for `?wait=` at most.
 
-    Raises NotFound, Conflict where the gate says no, Unavailable when the workers are not ready, and BadParameter.
+    Raises NotFound, BadParameter, Conflict if the quality gate objects, or Unavailable if the workers are not ready.
     """
     caller = caller_of(request)
     require_admin(caller)
@@ -50,24 +50,27 @@ async def set_alias(request: Request) -> Response:
     wait_s = _wait_s(request, state)
     aliases = state.aliases.of(name)
     if alias not in aliases and len(aliases) >= MAX_ALIASES:
-        raise Conflict(f"model {name!r} has {len(aliases)} aliases, and may have {MAX_ALIASES}")
+        raise Conflict(f"model {name!r} has {len(aliases)} aliases, the maximum is {MAX_ALIASES}")
     objections = await asyncio.to_thread(_objections, state, name, alias, asked.alias)
     if objections and not (asked.force and asked.reason):
-        raise Conflict(f"{'; '.join(objections)}. To overrule the gate takes `force` true and a `reason`")
+        raise Conflict(f"{'; '.join(objections)}. To overrule the gate, send `force` true and a `reason`")
     refs = {str(ModelRef(name, version)) for version in asked.alias.versions}
     await prepare(state.client, state.workers, refs, wait_s, f"{name}/{alias}")
     return await _switched(state, caller, name, alias, asked.alias, asked.reason, forced=bool(objections))
 
 
 async def delete_alias(request: Request) -> Response:
-    """The change. A model without a `champion` means its latest version, which must be loaded before: as in a POST."""
+    """Delete the alias and return the change.
+
+    Without a `champion`, the model's name stands for its latest version, which the workers must load first.
+    """
     caller = caller_of(request)
     require_admin(caller)
     state, name, alias = state_of(request), model_of(request), _alias_of(request)
     reason = check_reason(request.query_params.get("reason", ""))
     wait_s = _wait_s(request, state)
     if alias not in state.aliases.of(name):
-        raise NotFound(f"no alias {alias!r} of model {name!r}")
+        raise NotFound(f"model {name!r} has no alias {alias!r}")
     versions = state.catalog.versions(name)
     if alias == CHAMPION and versions:
         await prepare(state.client, state.workers, {str(ModelRef(name, versions[-1]))}, wait_s, f"{name}/{alias}")
@@ -75,7 +78,7 @@ async def delete_alias(request: Request) -> Response:
 
 
 def parse_request(body: bytes) -> AliasRequest:
-    """Raises BadRequest for a body that is not JSON, BadParameter for a field that cannot be used."""
+    """Parse the body of a POST. Raises BadRequest if it is not JSON, BadParameter for an invalid field."""
     try:
         asked = msgspec.json.decode(body, type=AliasRequest)
     except msgspec.ValidationError as error:
@@ -86,7 +89,7 @@ def parse_request(body: bytes) -> AliasRequest:
 
 
 def check_reason(reason: str) -> str:
-    """Raises BadParameter."""
+    """Return the reason of a change without surrounding spaces. Raises BadParameter."""
     if len(reason) > MAX_REASON_CHARS or not reason.isprintable():
         raise BadParameter(
             f"reason is {reprlib.repr(reason)}, expected a line of at most {MAX_REASON_CHARS} characters"
@@ -97,9 +100,9 @@ def check_reason(reason: str) -> str:
 def _alias_of(request: Request) -> str:
     alias = str(request.path_params["alias"])
     if alias == LATEST:
-        raise BadParameter("latest is the newest version there is, and cannot be set")
+        raise BadParameter("latest always stands for the newest version and cannot be set")
     if not NAME.fullmatch(alias):
-        raise BadParameter(f"{reprlib.repr(alias)} is no name of an alias: expected {NAME.pattern}")
+        raise BadParameter(f"{reprlib.repr(alias)} is not a valid name of an alias, expected {NAME.pattern}")
     return alias
 
 
@@ -108,7 +111,7 @@ def _wait_s(request: Request, state: State) -> float:
 
 
 def _objections(state: State, name: str, alias: str, means: Alias) -> list[str]:
-    """What the gate has against it. Blocks. Raises NotFound for a version that is not in the registry."""
+    """Return the quality gate's objections. Blocks. Raises NotFound for a version that is not in the registry."""
     qualities = {}
     for version in sorted(means.versions):
         try:
@@ -129,5 +132,5 @@ async def _switched(
         at_ms=now_ms, by=caller.name or None, model=name, alias=alias, after=after, reason=reason, forced=forced
     )
     record = await switch(state.client, change)
-    await state.aliases.try_to_read()  # this process has it before its client
+    await state.aliases.try_to_read()  # this process uses the change before the client gets the response
     return Json(record)

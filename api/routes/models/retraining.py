@@ -1,4 +1,4 @@
-"""`/models/{name}/train`: a model is trained anew, by a trainer if one runs. An admin's."""
+"""`/models/{name}/train`: retraining of a model by a trainer, for admins."""
 
 from typing import Any
 
@@ -18,18 +18,18 @@ MAX_BODY_BYTES = 1 << 14
 
 
 async def post_training(request: Request) -> Response:
-    """202: it is queued, whether a trainer runs or not; `trainers` says which do."""
+    """Queue a training and return 202, also if no trainer runs. `trainers` lists those that run."""
     caller = caller_of(request)
     require_admin(caller)
     state = state_of(request)
     model = model_of(request)
     training_id = await state.retraining.submit(model, await _parameters(request, model), caller.name)
-    reply = await _told(state, model, training_id)
-    return Json(reply, 202, {"Location": reply["links"]["self"]})
+    training = await _training_json(state, model, training_id)
+    return Json(training, 202, {"Location": training["links"]["self"]})
 
 
 async def list_trainings(request: Request) -> Response:
-    """The newest first."""
+    """Return the trainings of a model, newest first."""
     require_admin(caller_of(request))
     state = state_of(request)
     trainings = await state.retraining.listed(model_of(request))
@@ -38,22 +38,22 @@ async def list_trainings(request: Request) -> Response:
 
 async def get_training(request: Request) -> Response:
     require_admin(caller_of(request))
-    return Json(await _told(state_of(request), request.path_params["name"], request.path_params["id"]))
+    return Json(await _training_json(state_of(request), request.path_params["name"], request.path_params["id"]))
 
 
 async def cancel_training(request: Request) -> Response:
-    """Also while it runs: its trainer ends it within seconds."""
+    """Cancel a training. If it runs, its trainer ends it within seconds."""
     require_admin(caller_of(request))
     state = state_of(request)
     return Json(await state.retraining.cancel(request.path_params["name"], request.path_params["id"]))
 
 
-async def _told(state: State, model: str, training_id: str) -> dict[str, Any]:
+async def _training_json(state: State, model: str, training_id: str) -> dict[str, Any]:
     return {**await state.retraining.read(model, training_id), "trainers": await state.retraining.trainers()}
 
 
 async def _parameters(request: Request, model: str) -> Parameters:
-    """Of the body; none at all is as good as `{}`."""
+    """Parse the body. An empty body means `{}`."""
     body = await read_body(request.receive, MAX_BODY_BYTES, "the parameters of a training")
     try:
         return parse_parameters(model, orjson.loads(body) if body.strip() else {})

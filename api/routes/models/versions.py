@@ -1,4 +1,4 @@
-"""`GET /models…`: what models there are, which version their names and aliases mean, and how good each version is."""
+"""`GET /models…`: the models, their versions with quality reports, and their aliases."""
 
 import asyncio
 from typing import Any
@@ -18,9 +18,9 @@ from shared.errors import ModelError, NotFound
 from shared.models.registry import read_file
 
 DEFAULT_CHANGES = 100
-MAX_CHANGES = 1000  # of one reply
+MAX_CHANGES = 1000  # per response
 PAGE_HEADERS = {
-    # The page was made from a model that somebody published: it may show, and do nothing.
+    # Anyone who publishes a model provides the page, so it may not run scripts.
     "Content-Security-Policy": "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -29,7 +29,7 @@ PAGE_HEADERS = {
 
 
 async def get_models(request: Request) -> Response:
-    """Every model, by name."""
+    """Return all models, sorted by name."""
     state = state_of(request)
     names = sorted({*state.catalog.models, *state.aliases.table})
     return Json({"models": [_model_json(state, name) for name in names], "default": state.meaning(None)})
@@ -42,7 +42,7 @@ async def get_model(request: Request) -> Response:
 
 
 async def get_version(request: Request) -> Response:
-    """The card, and what the gate found. `{version}` may be an alias too."""
+    """Return the card and the results of the quality gate. `{version}` may be an alias."""
     state, name = state_of(request), model_of(request)
     version = _version_of(request)
     try:
@@ -56,7 +56,7 @@ async def get_version(request: Request) -> Response:
 
 
 async def get_report(request: Request) -> Response:
-    """The gate's report; as a page where `Accept` prefers that, and there is one."""
+    """Return the gate's report as JSON, or as a page if it exists and `Accept` prefers it."""
     state, name, version = state_of(request), model_of(request), _version_of(request)
     headers = {"Vary": "Accept"}
     if accepts_first(request.headers.get("accept", ""), ("application/json", "text/html")) == "text/html":
@@ -65,7 +65,7 @@ async def get_report(request: Request) -> Response:
             return Response(page, 200, PAGE_HEADERS, "text/html; charset=utf-8")
     report = await _read(state, name, version, REPORT)
     if report is None:
-        raise NotFound(f"{ModelRef(name, version)} has no {REPORT}: the gate has not judged it")
+        raise NotFound(f"{ModelRef(name, version)} has no {REPORT}: it has not passed through the quality gate")
     return Response(report, 200, headers, "application/json")
 
 
@@ -75,23 +75,24 @@ async def get_aliases(request: Request) -> Response:
 
 
 async def get_changes(request: Request) -> Response:
-    """Who changed which alias, the newest change first."""
+    """Return the changes of aliases, newest first."""
     state, name = state_of(request), model_of(request)
     limit = integer_parameter(request.query_params, "limit", DEFAULT_CHANGES, 1, MAX_CHANGES)
     return Json({"model": name, "changes": await read_changes(state.client, name, limit)})
 
 
 def model_of(request: Request) -> str:
-    """The model of the path. Raises NotFound."""
+    """Return the model of the path. Raises NotFound."""
     state, name = state_of(request), str(request.path_params["name"])
     if name not in state.catalog.models and not state.aliases.of(name):
-        raise NotFound(f"no model {name!r}; there: {', '.join(state.catalog.models) or 'none'}")
+        raise NotFound(f"there is no model {name!r}, the models are {', '.join(state.catalog.models) or 'none'}")
     return name
 
 
 def _version_of(request: Request) -> int:
-    """The version of the path: `latest`, an alias, or any number, since a listing may be late to know of a version, and
-    its files tell. Raises NotFound.
+    """Return the version of the path, which may be an alias. Raises NotFound.
+
+    A number is not checked against the catalogue, which may not have listed a new version yet.
     """
     ref = ModelRef.parse(f"{request.path_params['name']}@{request.path_params['version']}")
     if ref.is_version:
@@ -100,13 +101,13 @@ def _version_of(request: Request) -> int:
 
 
 def no_version(state: State, name: str, version: int, error: ModelError) -> NotFound:
-    """What to raise when a version's files say `error`."""
-    there = ", ".join(map(str, state.catalog.versions(name)))
-    return NotFound(f"no version {version} of model {name!r}: {error}; there: {there or 'none'}")
+    """Return the NotFound for a version whose files cannot be read."""
+    known = ", ".join(map(str, state.catalog.versions(name)))
+    return NotFound(f"model {name!r} has no version {version}: {error}; its versions are {known or 'none'}")
 
 
 def _model_json(state: State, name: str) -> dict[str, Any]:
-    """`serves` is what the bare name means now, without its canary; null when it has lost all of its versions."""
+    """Describe a model. `serves` is the version of its bare name without the canary, or null if it has no version."""
     versions, aliases = state.catalog.versions(name), state.aliases.of(name)
     try:
         serves = str(ModelRef(name, choose_version(ModelRef(name), state.catalog.models, aliases, NO_CANARY)))

@@ -1,4 +1,4 @@
-"""`GET /results/{id}/events`: how a job goes on, as server-sent events (html.spec.whatwg.org, 9.2)."""
+"""`GET /results/{id}/events`: the progress of a job as server-sent events (html.spec.whatwg.org, 9.2)."""
 
 import asyncio
 import contextlib
@@ -26,31 +26,29 @@ from shared.redis import keys
 
 logger = logging.getLogger(__name__)
 
-END_ID = "end"  # of the last event: whoever has had that one needs no more
-TICK_S = 0.1  # between looks at a job that goes on; twice as long after each look that finds nothing new …
-SLOW_TICK_S = 1.0  # … up to that
-HEARTBEAT_S = 10.0  # a comment after such a silence, for proxies and for whoever watches the connection
-LONGEST_S = 900.0  # one stream; its client comes again, and goes on where it was
+END_ID = "end"  # id of the last event
+TICK_S = 0.1  # between two polls of a job with progress; doubles after each poll without progress …
+SLOW_TICK_S = 1.0  # … up to this
+HEARTBEAT_S = 10.0  # after this time without events a comment is sent, so that proxies keep the connection
+MAX_STREAM_S = 900.0  # afterwards the client reconnects and continues after its last event
 RECONNECT_MS = 1000
-MAX_RUNS = 1000  # in an id, which comes back as a header: beyond that some items may be told twice
+MAX_RUNS = 1000  # in an event's id, which the client returns as a header; with more, some items may be sent twice
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 HEARTBEAT = b": still there\n\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A result as `GET /results/{id}` shows it; `chunks` are the numbers of those that have their results, of
-    `chunk_images` each.
-    """
+    """The JSON of a result, and the numbers of its finished `chunks`, which have `chunk_images` images each."""
 
-    shown: dict[str, Any]
+    content: dict[str, Any]
     final: bool
     chunks: frozenset[int]
     chunk_images: int
 
     @property
     def chunk_count(self) -> int:
-        return -(-(self.shown["total"] or 0) // self.chunk_images)
+        return -(-(self.content["total"] or 0) // self.chunk_images)
 
 
 class EventStream(StreamingResponse):
@@ -66,8 +64,9 @@ class EventStream(StreamingResponse):
 
 
 async def get_events(request: Request) -> Response:
-    """Progress, then the final state. `Last-Event-ID` goes on after that event; after the last there is nothing: 204,
-    at which a browser does not come again.
+    """Stream the progress, then the final state. `Last-Event-ID` continues after that event.
+
+    After the last event the response is 204, which tells a browser not to reconnect.
     """
     state, caller, result_id = state_of(request), caller_of(request.scope), request.path_params["id"]
 
@@ -79,13 +78,13 @@ async def get_events(request: Request) -> Response:
     if last_id == END_ID:
         return Response(status_code=204)
     try:
-        told = numbers_of(last_id, now.chunk_count)
+        sent = numbers_of(last_id, now.chunk_count)
     except ValueError as error:
-        raise BadParameter(f"Last-Event-ID is no id of these events: {error}") from None
+        raise BadParameter(f"Last-Event-ID is not an id of these events: {error}") from None
 
     async def events() -> AsyncIterator[bytes]:
         with state.wakeups.job_end(result_id) as ended:
-            async for event in follow(read, told, ended, state.event_streams):
+            async for event in follow(read, sent, ended, state.event_streams):
                 yield event
 
     return EventStream(events(), state.event_streams)
@@ -93,19 +92,19 @@ async def get_events(request: Request) -> Response:
 
 async def follow(
     read: Callable[[], Awaitable[Progress]],
-    told: set[int],
+    sent: set[int],
     ended: asyncio.Event,
     event_streams: EventStreams,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> AsyncIterator[bytes]:
-    """Events until the job is final; `told` are the chunks that the client knows of. `ended` is set when it may be.
+    """Yield events until the job is final. `sent` are the chunks that the client knows. `ended` wakes the loop up.
 
-    Redis away is waited for. What `read` raises as RequestError ends the stream: the result is there no more.
+    Continues when Redis is back. A RequestError of `read` ends the stream, because the result no longer exists.
     """
     yield b"retry: %d\n\n" % RECONNECT_MS
     started_s = sent_s = time.monotonic()
     tick_s, counts = TICK_S, None
-    while not event_streams.ending and time.monotonic() - started_s < LONGEST_S:
+    while not event_streams.ending and time.monotonic() - started_s < MAX_STREAM_S:
         ended.clear()
         tick_s = min(2 * tick_s, SLOW_TICK_S)
         try:
@@ -116,13 +115,13 @@ async def follow(
             logger.warning("progress cannot be read: %s", error)
         else:
             if now.final:
-                yield event("final", END_ID, now, set(range(now.chunk_count)) - told)
+                yield event("final", END_ID, now, set(range(now.chunk_count)) - sent)
                 return
-            if now.shown["counts"] != counts:
-                tick_s, counts, sent_s = TICK_S, now.shown["counts"], time.monotonic()
-                fresh = now.chunks - told
-                told = told | fresh
-                yield event("progress", runs_text(told, MAX_RUNS), now, fresh)
+            if now.content["counts"] != counts:
+                tick_s, counts, sent_s = TICK_S, now.content["counts"], time.monotonic()
+                fresh = now.chunks - sent
+                sent = sent | fresh
+                yield event("progress", runs_text(sent, MAX_RUNS), now, fresh)
         if time.monotonic() - sent_s >= heartbeat_s:
             sent_s = time.monotonic()
             yield HEARTBEAT
@@ -131,22 +130,22 @@ async def follow(
 
 
 def event(name: str, event_id: str, now: Progress, fresh: Iterable[int]) -> bytes:
-    """`new_items` are the items of the `fresh` chunks, [start, stop] of each run."""
-    size, total = now.chunk_images, now.shown["total"] or 0
+    """Encode an event. Its `new_items` are [start, stop] of each run of items in the `fresh` chunks."""
+    size, total = now.chunk_images, now.content["total"] or 0
     new_items = [[first * size, min(stop * size, total)] for first, stop in runs_of(fresh)]
     return b"event: %b\nid: %b\ndata: %b\n\n" % (
         name.encode(),
         event_id.encode(),
-        to_json(now.shown | {"new_items": new_items}),
+        to_json(now.content | {"new_items": new_items}),
     )
 
 
 async def read_progress(state: State, result_id: str, caller: ApiKey) -> Progress:
-    """Raises NotFound, and redis' errors."""
+    """Read the progress of a result. Raises NotFound and Redis errors."""
     if single := await read_single(state, result_id, caller):
         final = single[1]["state"] != "queued"
         return Progress(single[0], final, frozenset({0} if final else ()), 1)
     job = await state.jobs.read(result_id, caller)
     chunks = await state.client.hkeys(keys.job_blocks(job.id)) if job.finished else ()
-    shown = job_json(job, time.time() * 1e3)
-    return Progress(shown, job.finished_ms is not None, frozenset(map(int, chunks)), job.chunk_images)
+    content = job_json(job, time.time() * 1e3)
+    return Progress(content, job.finished_ms is not None, frozenset(map(int, chunks)), job.chunk_images)

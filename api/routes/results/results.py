@@ -1,4 +1,4 @@
-"""`/results/{id}`: poll, wait, items, cancel."""
+"""`/results/{id}`: poll or wait for a result, read its items, cancel it."""
 
 import time
 from collections.abc import AsyncIterator
@@ -16,12 +16,12 @@ from shared.contract.job import Job
 from shared.errors import BadParameter
 
 DEFAULT_LIMIT = 1000
-MAX_ITEMS = 10_000  # of one JSON reply; NDJSON streams as many as are asked for
+MAX_ITEMS = 10_000  # in one JSON response; NDJSON streams any number
 ITEMS_PER_WRITE = 256
 
 
 async def get_result(request: Request) -> Response:
-    """State and counts; with `?wait=` it blocks until the job is final or the time is up."""
+    """Return state and counts. With `?wait=`, block until the job is final or the time is up."""
     state, caller = state_of(request), caller_of(request.scope)
     result_id = request.path_params["id"]
     wait_s = wait_parameter(request.query_params, state.settings.max_wait_s)
@@ -32,14 +32,14 @@ async def get_result(request: Request) -> Response:
 
 
 async def get_items(request: Request) -> Response:
-    """Results in input order, also while the job runs: JSON page by page, NDJSON as one stream."""
+    """Return results in input order, also while the job runs: JSON in pages, NDJSON as one stream."""
     state, caller = state_of(request), caller_of(request.scope)
     result_id = request.path_params["id"]
     accept = accepts_first(request.headers.get("accept", ""), (JSON_TYPE.decode(), NDJSON_TYPE))
     as_ndjson = accept == NDJSON_TYPE
-    most = state.settings.max_job_images if as_ndjson else MAX_ITEMS
+    max_items = state.settings.max_job_images if as_ndjson else MAX_ITEMS
     offset = integer_parameter(request.query_params, "offset", 0, 0, state.settings.max_job_images)
-    limit = integer_parameter(request.query_params, "limit", most if as_ndjson else DEFAULT_LIMIT, 1, most)
+    limit = integer_parameter(request.query_params, "limit", max_items if as_ndjson else DEFAULT_LIMIT, 1, max_items)
     if single := await read_single(state, result_id, caller):
         items = [single[1]][offset : offset + limit]
         if as_ndjson:
@@ -50,12 +50,12 @@ async def get_items(request: Request) -> Response:
         return StreamingResponse(_ndjson(state, job, offset, limit), media_type=NDJSON_TYPE)
     items = [item async for item in state.jobs.items(job, offset, limit)]
     end = offset + len(items)
-    more = f"/results/{job.id}/items?offset={end}&limit={limit}" if end < (job.total or 0) else None
-    return Json({"items": items, "next": more if items else None})
+    next_page = f"/results/{job.id}/items?offset={end}&limit={limit}" if end < (job.total or 0) else None
+    return Json({"items": items, "next": next_page if items else None})
 
 
 async def get_layers(request: Request) -> Response:
-    """What the layers made of the one image of a verbose request."""
+    """Return the layers' outputs for the image of a verbose request."""
     state, caller = state_of(request), caller_of(request.scope)
     result_id = request.path_params["id"]
     maps = maps_parameter(request.query_params)
@@ -66,11 +66,11 @@ async def get_layers(request: Request) -> Response:
 
 
 async def cancel_result(request: Request) -> Response:
-    """What is queued is free, what is finished stays. A final job is answered as it is."""
+    """Cancel a job: drop its queued images and keep the finished ones. A final job is returned unchanged."""
     state, caller = state_of(request), caller_of(request.scope)
     result_id = request.path_params["id"]
     if await read_single(state, result_id, caller):
-        raise BadParameter(f"{result_id} is a single request whose wait ran out; only jobs are cancelled")
+        raise BadParameter(f"{result_id} is a single image that timed out; only jobs can be cancelled")
     job = await state.jobs.cancel(result_id, caller)
     return Json(job_json(job, time.time() * 1e3))
 

@@ -1,4 +1,4 @@
-"""Singles whose synchronous wait ran out: their ids are told, and can be asked for like those of jobs."""
+"""Single images that timed out while the client waited. The client gets an id to poll, like that of a job."""
 
 import re
 from typing import Any
@@ -17,7 +17,7 @@ SINGLE_ID = re.compile(rf"([0-9a-f]{{{UID_CHARS}}})-([0-9]{{1,4}})")
 
 
 async def remember_single(state: State, single_id: str, asked: ClassifyRequest) -> None:
-    """Make an id known to `read_single`."""
+    """Store the id, so that `read_single` finds it."""
     timed_out = orjson.dumps(
         {"model": asked.model, "client": asked.caller.name, "request_id": asked.origin.request_id or single_id}
     )
@@ -25,7 +25,7 @@ async def remember_single(state: State, single_id: str, asked: ClassifyRequest) 
 
 
 async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """State and item of a single; None when the id is no single's, not known, or another's."""
+    """Return state and item of a single image, or None if the id is unknown, a job's, or belongs to another key."""
     match = SINGLE_ID.fullmatch(single_id)
     if match is None:
         return None

@@ -65,7 +65,7 @@ def test_while_the_first_upload_comes_in_its_key_is_taken(system: System, test_s
     assert begun.wait(30)
     early = httpx.post(f"{system.url}/mnist/classify/bulk", headers={"Idempotency-Key": "slow"}, content=body)
     assert early.status_code == 409
-    assert "still comes in" in early.json()["detail"]
+    assert "still in progress" in early.json()["detail"]
     assert early.headers["retry-after"] == "1"
     go_on.set()
     first.join(30)

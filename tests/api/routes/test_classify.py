@@ -63,7 +63,7 @@ def test_a_result_says_how_it_came_about(system: System, test_set: Split) -> Non
 
 
 def test_200_concurrent_requests_each_get_their_own_answer(system: System, test_set: Split) -> None:
-    """Each sends another image; an answer that went to another caller would differ in its probabilities."""
+    """Each client sends another image, so that a response for another client would have other probabilities."""
     alone = [system.http.get(f"/mnist/classify/{index}").json()["debug"]["probabilities"] for index in range(200)]
 
     async def classify_all() -> list[httpx.Response]:
@@ -107,7 +107,7 @@ def test_a_bad_image_is_a_400_that_says_what_was_wrong(system: System, body: byt
     assert said in reply.json()["detail"]
 
 
-def test_a_body_whose_client_went_away_is_never_taken_for_whole() -> None:
+def test_the_body_of_a_client_that_disconnects_is_refused() -> None:
     messages: list[Message] = [
         {"type": "http.request", "body": b"half", "more_body": True},
         {"type": "http.disconnect"},
@@ -116,7 +116,7 @@ def test_a_body_whose_client_went_away_is_never_taken_for_whole() -> None:
     async def receive() -> Message:
         return messages.pop(0)
 
-    with pytest.raises(BadUpload, match="went away"):
+    with pytest.raises(BadUpload, match="disconnected"):
         asyncio.run(read_body(receive, 1000))
 
 

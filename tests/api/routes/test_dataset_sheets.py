@@ -1,4 +1,4 @@
-"""Labels and pictures of many test images in one reply, from a real API."""
+"""Labels and pictures of many test images in one response of a real API."""
 
 import io
 

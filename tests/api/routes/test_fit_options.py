@@ -67,7 +67,7 @@ def test_what_a_job_or_a_later_reply_cannot_show_is_a_422(system: System, frames
         system.http.get("/mnist/classify/3", params=show, headers=asynchronous),
     ):
         assert reply.status_code == 422
-        assert "show=fitted is of the synchronous reply" in reply.json()["detail"]
+        assert "show=fitted is not possible with Prefer: respond-async" in reply.json()["detail"]
 
 
 def test_test_images_are_fitted_too(system: System, test_set: Split) -> None:

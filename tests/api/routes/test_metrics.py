@@ -1,4 +1,4 @@
-"""A real API and a real worker, scraped; what is told agrees with what was asked for."""
+"""The metrics of a real API and a real worker agree with the requests that were sent."""
 
 import threading
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def samples(url: str, **headers: str) -> dict[tuple[str, frozenset[tuple[str, st
 
 
 def total(told: dict[tuple[str, frozenset[tuple[str, str]]], float], name: str, **labels: str) -> float:
-    """Summed over the labels that are not given."""
+    """Sum over all labels that are not given."""
     return sum(value for (of, its), value in told.items() if of == name and labels.items() <= dict(its).items())
 
 

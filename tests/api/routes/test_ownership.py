@@ -1,4 +1,4 @@
-"""Whose is what: results belong to the key that made them, limits to a key, dead letters to an admin."""
+"""Results belong to the key that requested them, limits apply per key, and dead letters are for admins."""
 
 from collections.abc import Iterator
 from hashlib import sha256
@@ -22,7 +22,7 @@ OPTIONS = {"alice": ":max_queued_images=1000:images_per_s=100000", "bob": ":imag
 
 @pytest.fixture(scope="module")
 def guarded(redis_server: RedisServer) -> Iterator[System]:
-    """A system with three clients, and no worker."""
+    """A system with three keys and no worker."""
     api_keys = " ".join(
         f"{name}:{sha256(secret.encode()).hexdigest()}{OPTIONS[name]}" for name, secret in SECRETS.items()
     )
@@ -134,7 +134,7 @@ def test_dead_letters_are_an_admins(guarded: System) -> None:
 
 @pytest.mark.slow
 def test_a_dead_letter_names_its_item_and_is_tried_again(served: System, test_set: Split) -> None:
-    """The first image of the chunk could not be read, so that the letter's row 4 is item 5 of the job."""
+    """The first image of the chunk was unreadable, so row 4 of the letter is item 5 of the job."""
     header = {"model": "cnn@1", "lane": "bulk", "client": "alice", "reason": "why", "attempts": 4, "at_ms": 1}
     header |= {"position": 4, "job": "j0", "chunk": 0}
     served.redis.hset(keys.job("j0"), "chunk_images", 256)
@@ -166,7 +166,7 @@ def test_a_key_gets_no_more_turns_by_sending_more_jobs(guarded: System) -> None:
 
 @pytest.mark.slow
 def test_a_small_job_does_not_wait_for_a_large_one(redis_server: RedisServer, test_set: Split) -> None:
-    """What the large one got done meanwhile is far less than a second of the model's time."""
+    """The progress of the large job in the meantime is far less than a second of the model's time."""
     with running(redis_server.new_url()) as system:
         large = system.submit(content=idx(np.resize(test_set.images, (100_000, 28, 28))))
         small = system.submit(json={"start": 0, "stop": 10})

@@ -1,4 +1,4 @@
-"""The TensorFlow Serving door: the transcripts of its documentation, as curl sends them."""
+"""The compatibility API of TensorFlow Serving, tested with the curl commands of its documentation."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ COUNT = 100
 
 
 def curl(system: System, *arguments: str, data: str | None = None) -> dict[str, Any]:
-    """What `curl` prints; with `data` it posts as its users do, with no word about the body's type."""
+    """Return the output of curl. `data` is posted without a content type, as in the documentation."""
     if shutil.which("curl") is None:
         pytest.skip("no curl here")
     *options, path = arguments
@@ -86,13 +86,13 @@ def test_versions_and_labels(system: System, test_set: Split, place: str) -> Non
         ("/v1/models/cnn:predict", '{"instances": 5}', 400, "expected a list"),
         ("/v1/models/cnn:predict", '{"instances": []}', 400, "expected a list"),
         ("/v1/models/cnn:predict", '{"instances": [["a"]]}', 400, "not of expected type: float"),
-        ("/v1/models/cnn:predict", '{"instances": [[1], [1, 2]]}', 400, "not all of one shape"),
-        ("/v1/models/cnn:predict", '{"instances": [{"b64": "AA=="}]}', 400, "the one input 'images'"),
+        ("/v1/models/cnn:predict", '{"instances": [[1], [1, 2]]}', 400, "different shapes"),
+        ("/v1/models/cnn:predict", '{"instances": [{"b64": "AA=="}]}', 400, "only the input 'images'"),
         ("/v1/models/cnn:predict", '{"instances": [[0]], "signature_name": "x"}', 400, "signature name: 'x' not found"),
         ("/v1/models/cnn:classify", "{}", 400, "use predict"),
     ],
 )
-def test_errors_are_worded_as_the_original_words_them(
+def test_errors_have_the_wording_of_the_original(
     system: System, path: str, data: str | None, status: int, message: str
 ) -> None:
     reply = system.http.get(path) if data is None else system.http.post(path, content=data)

@@ -1,4 +1,4 @@
-"""The v2 door with the client that people have."""
+"""The compatibility API of the Open Inference Protocol v2, tested with Triton's client."""
 
 import asyncio
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def client(system: System) -> Iterator[triton.InferenceServerClient]:
 
 @pytest.fixture(scope="module")
 def expected(system: System, test_set: Split) -> np.ndarray:
-    """float32[100,10]: what the service's own route answers."""
+    """Return float32[100,10], the probabilities of the service's own route."""
     replies = [system.http.get(f"/mnist/classify/{index}").json() for index in range(COUNT)]
     return np.array([reply["debug"]["probabilities"] for reply in replies], np.float32)
 
@@ -34,7 +34,7 @@ def tensor(images: np.ndarray, datatype: str = "UINT8", *, binary: bool = True) 
     return given
 
 
-def test_the_server_says_what_it_is(client: triton.InferenceServerClient) -> None:
+def test_the_server_describes_itself(client: triton.InferenceServerClient) -> None:
     assert client.is_server_live()
     assert client.is_server_ready()
     assert client.is_model_ready("cnn")
@@ -142,7 +142,7 @@ def test_paths_and_methods_that_are_not_there_are_readable_too(
     assert isinstance(reply.json()["error"], str)
 
 
-def test_models_are_loaded_and_not_unloaded_by_hand(client: triton.InferenceServerClient) -> None:
+def test_a_client_may_load_models_but_not_unload_them(client: triton.InferenceServerClient) -> None:
     client.load_model("cnn")
-    with pytest.raises(InferenceServerException, match="unloaded by the workers"):
+    with pytest.raises(InferenceServerException, match="workers unload versions"):
         client.unload_model("cnn")

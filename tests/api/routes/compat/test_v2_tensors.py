@@ -4,7 +4,7 @@ import numpy as np
 import orjson
 import pytest
 
-from api.routes.compat.v2_tensors import DTYPES, InferRequest, encode_reply, parse_request
+from api.routes.compat.v2_tensors import DTYPES, InferRequest, encode_response, parse_request
 from shared.contract.model_ref import ModelRef
 from shared.errors import BadParameter
 
@@ -18,8 +18,8 @@ def request(**changes: Any) -> dict[str, Any]:
     return {"inputs": [tensor | changes]}
 
 
-def parse(asked: dict[str, Any]) -> InferRequest:
-    return parse_request(orjson.dumps(asked), None)
+def parse(content: dict[str, Any]) -> InferRequest:
+    return parse_request(orjson.dumps(content), None)
 
 
 @pytest.mark.parametrize("data", [PIXELS.tolist(), PIXELS.ravel().tolist()])
@@ -30,41 +30,41 @@ def test_data_may_be_nested_or_flat(data: list[Any]) -> None:
 @pytest.mark.parametrize("datatype", [datatype for datatype in DTYPES if datatype != "INT8"])
 def test_binary_data_follow_the_json(datatype: str) -> None:
     tensor = PIXELS.astype(DTYPES[datatype])
-    asked = request(datatype=datatype, parameters={"binary_data_size": tensor.nbytes})
-    del asked["inputs"][0]["data"]
-    text = orjson.dumps(asked)
+    content = request(datatype=datatype, parameters={"binary_data_size": tensor.nbytes})
+    del content["inputs"][0]["data"]
+    text = orjson.dumps(content)
     assert np.array_equal(parse_request(text + tensor.tobytes(), str(len(text))).tensor, tensor)
 
 
 def test_a_raw_request_is_the_pixels_of_one_image() -> None:
-    asked = parse_request(PIXELS.tobytes(), "0")
-    assert np.array_equal(asked.tensor, PIXELS)
-    assert asked.binary
+    content = parse_request(PIXELS.tobytes(), "0")
+    assert np.array_equal(content.tensor, PIXELS)
+    assert content.binary
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "x"}, "no input 'x'"),
-        ({"datatype": "BYTES"}, "is of 'BYTES', expected one of UINT8"),
+        ({"name": "x"}, "unknown input 'x'"),
+        ({"datatype": "BYTES"}, "has type 'BYTES', expected one of UINT8"),
         ({"datatype": ["UINT8"]}, "expected one of"),
-        ({"shape": [1, 28, 29]}, r"is not UINT8\[1, 28, 29\]"),
+        ({"shape": [1, 28, 29]}, r"does not match UINT8\[1, 28, 29\]"),
         ({"shape": [1, -1, 28]}, "has shape"),
         ({"shape": [True, 28, 28]}, "has shape"),
-        ({"shape": [1 << 30] * 8}, "is not UINT8"),
+        ({"shape": [1 << 30] * 8}, "does not match UINT8"),
         ({"shape": None}, "has shape"),
         ({"data": None}, "has no data"),
-        ({"data": ["a"] * 784}, "is not UINT8"),
-        ({"data": [[1], [2, 3]]}, "is not UINT8"),
-        ({"data": [300] * 784}, "is not UINT8"),
-        ({"data": [1.5] * 784}, "is not UINT8"),
-        ({"parameters": {"binary_data_size": 784}}, "784 binary bytes, and 0 came"),
+        ({"data": ["a"] * 784}, "does not match UINT8"),
+        ({"data": [[1], [2, 3]]}, "does not match UINT8"),
+        ({"data": [300] * 784}, "does not match UINT8"),
+        ({"data": [1.5] * 784}, "does not match UINT8"),
+        ({"parameters": {"binary_data_size": 784}}, "784 binary bytes, but 0 were sent"),
         ({"parameters": {"binary_data_size": -5}}, "binary_data_size is -5"),
         ({"parameters": []}, None),
         ({"parameters": 5}, "expected an object"),
     ],
 )
-def test_a_wrong_input_is_refused_with_what_is_wrong(change: dict[str, Any], message: str | None) -> None:
+def test_a_wrong_input_is_refused_with_the_reason(change: dict[str, Any], message: str | None) -> None:
     if message is None:
         parse(request(**change))
         return
@@ -73,22 +73,22 @@ def test_a_wrong_input_is_refused_with_what_is_wrong(change: dict[str, Any], mes
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("content", "message"),
     [
         ([], "expected an object"),
         ({}, "one input"),
         ({"inputs": [1]}, "expected an object"),
         ({"inputs": [{}, {}]}, "one input"),
-        (request() | {"outputs": [{"name": "logits"}]}, "no output 'logits'"),
+        (request() | {"outputs": [{"name": "logits"}]}, "unknown output 'logits'"),
         (request() | {"outputs": {"name": "probabilities"}}, "one output"),
         (request() | {"id": 5}, "expected a string"),
-        (request() | {"parameters": {"timeout": "soon"}}, "timeout is 'soon', expected an integer"),
+        (request() | {"parameters": {"timeout": "soon"}}, "timeout is 'soon', expected a non-negative integer"),
         (request() | {"parameters": {"binary_data_output": 1}}, "expected true or false"),
     ],
 )
-def test_a_wrong_request_is_refused_with_what_is_wrong(asked: Any, message: str) -> None:
+def test_a_wrong_request_is_refused_with_the_reason(content: Any, message: str) -> None:
     with pytest.raises(BadParameter, match=message):
-        parse(asked)
+        parse(content)
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "9999999"])
@@ -98,7 +98,7 @@ def test_a_header_length_outside_the_body_is_refused(length: str) -> None:
 
 
 def test_a_reply_echoes_the_id_and_has_flat_numbers() -> None:
-    body, split = encode_reply(PROBABILITIES, ModelRef("cnn", 2), parse(request() | {"id": "a"}), LABELS)
+    body, split = encode_response(PROBABILITIES, ModelRef("cnn", 2), parse(request() | {"id": "a"}), LABELS)
     reply = orjson.loads(body)
     assert split is None
     assert (reply["id"], reply["model_name"], reply["model_version"]) == ("a", "cnn", "2")
@@ -107,22 +107,22 @@ def test_a_reply_echoes_the_id_and_has_flat_numbers() -> None:
 
 
 def test_a_binary_reply_has_its_numbers_after_the_json() -> None:
-    asked = parse(request() | {"parameters": {"binary_data_output": True}})
-    body, split = encode_reply(PROBABILITIES, ModelRef("cnn", 2), asked, LABELS)
+    content = parse(request() | {"parameters": {"binary_data_output": True}})
+    body, split = encode_response(PROBABILITIES, ModelRef("cnn", 2), content, LABELS)
     assert split is not None
     output = orjson.loads(body[:split])["outputs"][0]
     assert output["parameters"] == {"binary_data_size": 80}
     assert np.array_equal(np.frombuffer(body[split:], "<f4").reshape(2, 10), PROBABILITIES)
 
 
-def test_an_output_may_want_otherwise_than_the_request() -> None:
-    wanted = {"name": "probabilities", "parameters": {"binary_data": False}}
-    assert not parse(request() | {"outputs": [wanted], "parameters": {"binary_data_output": True}}).binary
+def test_an_output_overrides_the_request() -> None:
+    output = {"name": "probabilities", "parameters": {"binary_data": False}}
+    assert not parse(request() | {"outputs": [output], "parameters": {"binary_data_output": True}}).binary
 
 
 def test_classification_names_the_likeliest_first() -> None:
-    wanted = {"name": "probabilities", "parameters": {"classification": 2}}
-    body, _ = encode_reply(PROBABILITIES, ModelRef("cnn", 2), parse(request() | {"outputs": [wanted]}), LABELS)
+    output = {"name": "probabilities", "parameters": {"classification": 2}}
+    body, _ = encode_response(PROBABILITIES, ModelRef("cnn", 2), parse(request() | {"outputs": [output]}), LABELS)
     output = orjson.loads(body)["outputs"][0]
     assert (output["datatype"], output["shape"]) == ("BYTES", [2, 2])
     assert output["data"] == ["0.919000:3:3", "0.009000:0:0", "0.919000:7:7", "0.009000:0:0"]

@@ -1,4 +1,4 @@
-"""Changing an alias at a real API; its workers are heartbeats that the tests write."""
+"""Changes of aliases on a real API. Its workers are heartbeats that the tests write."""
 
 import threading
 import time
@@ -69,7 +69,7 @@ def test_a_reason_is_one_line_of_bounded_length(reason: str) -> None:
 
 @pytest.fixture(scope="module")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """1 and 2 have passed, 3 has failed, 4 was not judged."""
+    """Versions 1 and 2 passed the gate, 3 failed, 4 has no report."""
     models_dir = tmp_path_factory.mktemp("models")
     for version, passed in ((1, True), (2, True), (3, False), (4, None)):
         copy_version(models_dir, version, passed)
@@ -87,7 +87,7 @@ def guarded(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
 
 @pytest.fixture
 def api(guarded: System) -> System:
-    """Nothing is set, nobody is there."""
+    """No alias is set, and no worker runs."""
     guarded.redis.flushdb()
     guarded.redis.publish(keys.ALIASES_CHANNEL, "all")
     while guarded.http.get("/models/cnn").json()["aliases"]:
@@ -232,15 +232,15 @@ def test_what_nobody_is_served_unasked_needs_no_report(api: System, asked: dict[
 @pytest.mark.parametrize(
     ("path", "asked", "status", "reason"),
     [
-        ("/models/no/aliases/champion", {"version": 1}, 404, "no model 'no'"),
-        (CHAMPION, {"version": 9}, 404, "no version 9 of model 'cnn'"),
+        ("/models/no/aliases/champion", {"version": 1}, 404, "there is no model 'no'"),
+        (CHAMPION, {"version": 9}, 404, "model 'cnn' has no version 9"),
         (CHAMPION, {"version": 1, "canary": 9}, 404, "no version 9"),
         ("/models/cnn/aliases/latest", {"version": 1}, 422, "latest"),
-        ("/models/cnn/aliases/3", {"version": 1}, 422, "'3' is no name of an alias"),
+        ("/models/cnn/aliases/3", {"version": 1}, 422, "'3' is not a valid name of an alias"),
         ("/models/cnn/aliases/Champion", {"version": 1}, 422, "'Champion'"),
         (CHAMPION, {"version": 0}, 422, "Expected `int` >= 1 - at `$.version`"),
         (f"{CHAMPION}?wait=soon", {"version": 1}, 422, "wait 'soon'"),
-        (CHAMPION, {"version": 1, "reason": "x" * 5000}, 413, "a change of an alias has at most 4096 bytes"),
+        (CHAMPION, {"version": 1, "reason": "x" * 5000}, 413, "a change of an alias may have at most 4096 bytes"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(
@@ -259,7 +259,7 @@ def test_only_an_admin_may_change_an_alias(api: System) -> None:
 
 
 def test_an_alias_that_is_not_there_cannot_be_deleted(api: System) -> None:
-    assert refusal(api.http.delete("/models/cnn/aliases/next"), 404) == "no alias 'next' of model 'cnn'"
+    assert refusal(api.http.delete("/models/cnn/aliases/next"), 404) == "model 'cnn' has no alias 'next'"
 
 
 def test_an_alias_is_deleted_without_any_worker_unless_its_name_then_means_another_version(api: System) -> None:
@@ -283,7 +283,7 @@ def test_a_model_has_so_many_aliases_at_most(api: System) -> None:
     write_heartbeat(api.redis, "w1", "cnn@1")
     for number in range(64):
         assert api.http.post(f"/models/cnn/aliases/a{number}", json={"version": 1}).status_code == 200
-    assert "may have 64" in refusal(api.http.post("/models/cnn/aliases/a64", json={"version": 1}), 409)
+    assert "the maximum is 64" in refusal(api.http.post("/models/cnn/aliases/a64", json={"version": 1}), 409)
     assert api.http.post("/models/cnn/aliases/a0", json={"version": 1}).status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""Trainings as a client asks for them, where no trainer runs."""
+"""Trainings requested by clients while no trainer runs."""
 
 from collections.abc import Iterator
 from hashlib import sha256

@@ -1,5 +1,6 @@
 """`GET /models…` of a real API, without workers."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ ALIAS = {"version": 1, "canary": 2, "canary_percent": 5.0, "shadow": None}
 
 @pytest.fixture(scope="module")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`cnn` with a version that has passed, one that has failed and one that was not judged; and `other`."""
+    """`cnn` with a version that passed the gate, one that failed and one without a report; and `other`."""
     models_dir = tmp_path_factory.mktemp("models")
     (copy_version(models_dir, 1) / "report.html").write_text("<h1>cnn@1</h1>")
     copy_version(models_dir, 2, passed=False)
@@ -28,7 +29,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def api(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
-    """An API that has heard of an alias."""
+    """An API that knows an alias."""
     with running(redis_server.new_url(), 0, {"MODELS_DIR": str(models_dir)}) as system:
         system.redis.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(1, canary=2, canary_percent=5)))
         system.redis.publish(keys.ALIASES_CHANNEL, "cnn/champion")
@@ -97,10 +98,10 @@ def test_a_version_is_shown_by_its_card_and_what_the_gate_found(
     "path",
     ["/models/no", "/models/no/1", "/models/cnn/4", "/models/cnn/next", "/models/no/aliases", "/models/no/changes"],
 )
-def test_what_is_not_there_is_not_found(api: System, path: str) -> None:
+def test_an_unknown_model_or_version_is_not_found_and_the_error_lists_the_known_ones(api: System, path: str) -> None:
     reply = api.http.get(path)
     assert reply.status_code == 404
-    assert "there:" in reply.json()["detail"]
+    assert re.search(r"the models are .*cnn|its versions are 1, 2|there: 1, 2", reply.json()["detail"])
 
 
 def test_a_report_is_json_unless_a_page_is_preferred(api: System) -> None:
@@ -130,7 +131,7 @@ def test_a_report_without_a_page_is_json_for_everyone(api: System) -> None:
 def test_a_version_without_a_report_says_so(api: System) -> None:
     reply = api.http.get("/models/cnn/3/report")
     assert reply.status_code == 404
-    assert "not judged" in reply.json()["detail"]
+    assert "not passed through the quality gate" in reply.json()["detail"]
 
 
 def test_a_version_that_appears_is_found(api: System, models_dir: Path) -> None:

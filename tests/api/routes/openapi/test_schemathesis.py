@@ -1,4 +1,4 @@
-"""Whatever the description allows, and much that it does not, is answered as it says."""
+"""Generated requests, valid and invalid ones, get responses that match the OpenAPI description."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.support.system import System
 DESCRIPTION = schemathesis.openapi.from_dict(make_document(ROUTES))
 REAL = {"name": "cnn", "version": "1", "label": "latest", "asset": "start.js"}
 KNOWN_TYPES = {"multipart/form-data", "application/octet-stream"}  # to schemathesis itself
-TIMED_OUT = 504  # an answer to `timeout_s=1e-9` that no client can complain of
+TIMED_OUT = 504  # a legitimate response to `timeout_s=1e-9`
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 RAW_TYPES = [one for one in (*IMAGE_TYPES, *UPLOAD_TYPES, NDJSON) if one not in KNOWN_TYPES]
@@ -30,14 +30,14 @@ pytestmark = pytest.mark.slow
 
 @schemathesis.serializer(*RAW_TYPES)
 def as_it_is(context: schemathesis.SerializationContext, value: Any) -> bytes:
-    """What is no string in the first place, to see what the service makes of it, as its text."""
+    """Serialize a generated value as its text, to test the service's reaction."""
     return value if isinstance(value, bytes) else str(value).encode(errors="replace")
 
 
 @DESCRIPTION.parametrize()
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 def test_an_operation_answers_as_described(case: Any, system: System) -> None:
-    if len(case.path_parameters.get("name", "")) % 2:  # every other time something that is there
+    if len(case.path_parameters.get("name", "")) % 2:  # use existing names in half of the requests
         case.path_parameters |= {name: value for name, value in REAL.items() if name in case.path_parameters}
     reply = case.call(base_url=system.url)
     checks = CHECKS[1:] if reply.status_code == TIMED_OUT else CHECKS

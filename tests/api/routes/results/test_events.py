@@ -1,4 +1,4 @@
-"""A result's events: of real jobs, and of made-up progress where time or Redis would have to misbehave."""
+"""The events of real jobs, and of simulated progress if the test needs time-outs or a failing Redis."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ STREAM = {"Accept": "text/event-stream"}
 
 @pytest.fixture(scope="module")
 def idle(redis_server: RedisServer) -> Iterator[System]:
-    """Without a worker: what is accepted stays queued. One watcher at a time."""
+    """A system without a worker, so that accepted images stay queued, and with one event stream at a time."""
     with running(redis_server.new_url(), workers=0, environ={"MAX_WATCHERS": "1"}) as idle_system:
         yield idle_system
 
@@ -153,7 +153,7 @@ def progress(finished: int, chunks: set[int], total: int = 40) -> Progress:
 
 
 def reading(*steps: Progress | Exception) -> Callable[[], Awaitable[Progress]]:
-    """Gives one after the other, and the last one for ever."""
+    """Return one after the other, and then always the last one."""
     left = list(steps)
 
     async def read() -> Progress:
@@ -219,6 +219,6 @@ def test_silence_has_heartbeats_and_redis_away_is_waited_for(monkeypatch: pytest
 def test_a_stream_ends_with_its_result_and_after_its_longest_time(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = follow(reading(NotFound("no result")), set(), asyncio.Event(), EventStreams(1))
     assert asyncio.run(gathered(gone)) == []
-    monkeypatch.setattr(events, "LONGEST_S", 0.0)
+    monkeypatch.setattr(events, "MAX_STREAM_S", 0.0)
     ended = follow(reading(progress(0, set())), set(), asyncio.Event(), EventStreams(1))
     assert asyncio.run(gathered(ended)) == []

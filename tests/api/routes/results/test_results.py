@@ -1,4 +1,4 @@
-"""Results by id: polled, waited for, read while they come, cancelled."""
+"""Results by id: polling, waiting, reading partial results, cancelling."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from tests.support.system import RedisServer, System, running
 
 @pytest.fixture(scope="module")
 def idle(redis_server: RedisServer) -> Iterator[System]:
-    """A system without a worker: what is accepted stays queued."""
+    """A system without a worker, so that accepted images stay queued."""
     environ = {"MAX_QUEUED_BULK_IMAGES": "1500", "UPLOAD_STALL_S": "0.1"}
     with running(redis_server.new_url(), workers=0, environ=environ) as idle_system:
         yield idle_system
@@ -28,7 +28,7 @@ def queued_job(idle: System) -> str:
 
 
 def log_of(system: System, job_id: str) -> list[dict[str, Any]]:
-    """What the API has said of a job."""
+    """Return the API's description of a job."""
     return [line for line in map(json.loads, system.api.output.splitlines()) if line.get("job") == job_id]
 
 
