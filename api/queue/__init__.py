@@ -1,1 +1,1 @@
-"""The way into the queue and back: single images, jobs, Redis connections, wake-ups."""
+"""The API's side of the queue: single images, jobs, Redis connections, wake-ups."""

@@ -1,4 +1,4 @@
-"""Putting entries on their streams: every image that the service accepts passes here."""
+"""The writing of entries to their streams. Every image that the service accepts passes through this module."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -24,12 +24,17 @@ from shared.redis.script import Call, Script
 ENQUEUE = Script.read(Path(__file__).with_suffix(".lua"))
 NO_LIMITS = ApiKey("", "")
 NO_MANIFEST = Manifest()
-# What enqueue.lua calls a bound -> what the metrics call a refusal by it.
-BOUNDS: dict[str, Reason] = {"images": "lane_images", "bytes": "lane_bytes", "client": "key_images", "rate": "key_rate"}
+# The reason of a refusal in metrics, by the name of the limit in enqueue.lua.
+REASONS: dict[str, Reason] = {
+    "images": "lane_images",
+    "bytes": "lane_bytes",
+    "client": "key_images",
+    "rate": "key_rate",
+}
 
 
 class Enqueuer:
-    """Admits or refuses whole entries, atomically."""
+    """Accepts or refuses entries atomically."""
 
     def __init__(self, client: Client, wires: Wires, metrics: Metrics, settings: Settings) -> None:
         self._client = client
@@ -45,12 +50,12 @@ class Enqueuer:
             "bulk": settings.max_queued_bulk_bytes,
         }
         self._api_keys: Mapping[str, ApiKey] = {key.name: key for key in settings.api_keys}
-        self.images_per_s = 0.0  # what the workers do, or say they can do, together
+        self.images_per_s = 0.0  # throughput or capacity of all workers, for Retry-After
 
     async def put(self, entries: Sequence[Entry], lane: Lane) -> list[QueueFull | None]:
-        """Write entries of singles in one round trip; for each, None or why it was refused.
+        """Write entries of single images in one round trip. Return None or the refusal of each entry.
 
-        Raises Unavailable when Redis is away; then none is known to be stored.
+        Raises Unavailable if Redis is unreachable. Then it is unknown which entries are stored.
         """
         calls = [("EVAL", *self._call(entry, lane)) for entry in entries]
         try:
@@ -61,8 +66,8 @@ class Enqueuer:
         except RedisError as error:
             raise redis_unavailable(error) from error
         refusals = [
-            None if not bound else self._full(entry, lane, bound.decode(), stands_at, pass_ms)
-            for entry, (bound, stands_at, pass_ms) in zip(entries, replies, strict=True)
+            None if not limit else self._full(entry, lane, limit.decode(), current, pass_ms)
+            for entry, (limit, current, pass_ms) in zip(entries, replies, strict=True)
         ]
         for entry, refusal in zip(entries, refusals, strict=True):
             if refusal is None:
@@ -70,23 +75,24 @@ class Enqueuer:
         return refusals
 
     async def put_chunk(self, entry: Entry, lane: Lane, shard: int, manifest: Manifest) -> None:
-        """Write one chunk of a job, which may have no readable image at all.
+        """Write one chunk of a job, which may have no readable image.
 
-        Raises QueueFull, or Unavailable when Redis is away.
+        Raises QueueFull, or Unavailable if Redis is unreachable.
         """
         call = self._call(entry, lane, shard, manifest)
         try:
-            bound, stands_at, pass_ms = await self._client.eval(*call)
+            limit, current, pass_ms = await self._client.eval(*call)
         except RedisError as error:
             raise redis_unavailable(error) from error
-        if bound:
-            raise self._full(entry, lane, bound.decode(), stands_at, pass_ms)
+        if limit:
+            raise self._full(entry, lane, limit.decode(), current, pass_ms)
         self._metrics.accepted[entry.model, lane] += entry.count
         self._metrics.unreadable[entry.model, lane] += len(manifest.errors)
 
     async def choose_shard(self, model: str, lane: Lane, client: str) -> int:
-        """The shard for a job: that of its client's other jobs, so that nobody gets more turns by sending more jobs;
-        else the one with the fewest images.
+        """Return the shard of the client's other jobs, or the shard with the fewest images.
+
+        All jobs of a client share one shard, so that a client cannot get more throughput by sending more jobs.
         """
         if lane != "bulk":
             return 0
@@ -123,21 +129,24 @@ class Enqueuer:
             client_images_per_s=limits.images_per_s,
         )
 
-    def _full(self, entry: Entry, lane: Lane, bound: str, stands_at: int, pass_ms: int) -> QueueFull:
-        """Half the queue is what must drain before trying again is worth it; a rate says itself when it passes."""
+    def _full(self, entry: Entry, lane: Lane, limit: str, current: int, pass_ms: int) -> QueueFull:
+        """Return the refusal. `current` is the present value of the limited quantity.
+
+        Retry-After is the time until half the queue has drained, or until the rate allows the entry.
+        """
         limits = self._api_keys.get(entry.client, NO_LIMITS)
-        if bound == "rate":
-            detail = f"the key {entry.client!r} may send {limits.images_per_s} images a second"
-            return QueueFull(detail, max(RETRY_AFTER_S, math.ceil(pass_ms / 1e3)), BOUNDS[bound])
-        queued_images = stands_at // IMAGE_BYTES if bound == "bytes" else stands_at
-        if bound == "client":
-            detail = f"the key {entry.client!r} has {stands_at} images queued, and may have {limits.max_queued_images}"
-        elif bound == "bytes":
-            detail = f"{stands_at} bytes are queued in the {lane} lane, which takes {self._max_bytes[lane]}"
+        if limit == "rate":
+            detail = f"the key {entry.client!r} may send {limits.images_per_s} images per second"
+            return QueueFull(detail, max(RETRY_AFTER_S, math.ceil(pass_ms / 1e3)), REASONS[limit])
+        queued_images = current // IMAGE_BYTES if limit == "bytes" else current
+        if limit == "client":
+            detail = f"the key {entry.client!r} has {current} queued images, and may have {limits.max_queued_images}"
+        elif limit == "bytes":
+            detail = f"the {lane} lane has {current} queued bytes, and may have {self._max_bytes[lane]}"
         else:
-            detail = f"{stands_at} images are queued in the {lane} lane, which takes {self._max_images[lane]}"
-        return QueueFull(detail, self.drain_s(queued_images / 2), BOUNDS[bound])
+            detail = f"the {lane} lane has {current} queued images, and may have {self._max_images[lane]}"
+        return QueueFull(detail, self.drain_s(queued_images / 2), REASONS[limit])
 
     def drain_s(self, images: float) -> int:
-        """Whole seconds, one at least, that the workers need for so many images."""
+        """Return the whole seconds that the workers need for this many images, at least 1."""
         return max(RETRY_AFTER_S, round(images / self.images_per_s) if self.images_per_s else 0)

@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: an upload that is sent again, because its reply was lost, gets the job that it already has.
+"""`Idempotency-Key`: an upload that is sent again, e.g. because its reply was lost, gets the same job.
 
-What is compared are the images and their names, not the bytes of the body: a client that sends the same files again
-may pack them anew, with another multipart boundary.
+The comparison uses the images and their names instead of the bytes of the body, because a client that sends the same
+files again may pack them differently, e.g. with another multipart boundary.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from shared.redis import keys
 from shared.redis.connection import Client
 from shared.redis.script import Script
 
-PENDING_TTL_S = 60  # of a claim whose upload still comes in; renewed while it does
-RENEW_EVERY_S = 10.0
+PENDING_TTL_S = 60  # time to live of a claim during its upload, which renews it
+RENEWAL_INTERVAL_S = 10.0
 MAX_KEY_CHARS = 255
 CLAIM = Script(
     "CLAIM",
@@ -35,14 +35,14 @@ return held
 
 
 class Claim:
-    """One request's claim on its key. `holder` is the job that has the key already; empty: this request's own has it.
+    """A request's claim on its key. `holder` is the earlier job that holds the key, or empty if the claim succeeded.
 
-    `held_fingerprint` is that job's, empty while its upload still comes in.
+    `held_fingerprint` is the fingerprint of that job, or empty during its upload.
     """
 
-    def __init__(self, client: Client, redis_key: str, job_id: str, asked_for: str) -> None:
+    def __init__(self, client: Client, redis_key: str, job_id: str, parameters: str) -> None:
         self._client = client
-        self._digest = hashlib.sha256(asked_for.encode())
+        self._digest = hashlib.sha256(parameters.encode())
         self.redis_key = redis_key
         self.job_id = job_id
         self.holder = ""
@@ -50,30 +50,30 @@ class Claim:
 
     @property
     def fingerprint(self) -> str:
-        """Of the chunks that `watch` has given so far."""
+        """The fingerprint of the parameters and of the chunks that `watch` has yielded."""
         return self._digest.hexdigest()
 
     async def watch(self, chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        """The chunks as they are. The claim stays this request's own for as long as they come."""
+        """Yield the chunks unchanged, add them to the fingerprint, and renew the claim while they arrive."""
         renewed_s = time.monotonic()
         async for chunk in chunks:
             self._digest.update(orjson.dumps([chunk.count, chunk.names, list(chunk.errors.items())]))
             self._digest.update(chunk.pixels)
-            if not self.holder and time.monotonic() - renewed_s > RENEW_EVERY_S:
+            if not self.holder and time.monotonic() - renewed_s > RENEWAL_INTERVAL_S:
                 renewed_s = time.monotonic()
                 await self._client.expire(self.redis_key, PENDING_TTL_S)
             yield chunk
 
 
-async def claim_key(client: Client, api_key: str, idempotency_key: str, job_id: str, asked_for: str) -> Claim:
-    """Claim the key for `job_id`, or learn who has it; `asked_for` is what the images are to be compared with beside.
+async def claim_key(client: Client, api_key: str, idempotency_key: str, job_id: str, parameters: str) -> Claim:
+    """Claim the key for `job_id`, or find the job that holds it. `parameters` are part of the fingerprint.
 
-    Raises BadParameter for a key of no use, and redis' errors.
+    Raises BadParameter for an invalid key, and RedisError.
     """
     if not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
-        raise BadParameter(f"an Idempotency-Key has 1 to {MAX_KEY_CHARS} characters")
+        raise BadParameter(f"an Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters")
     hashed = hashlib.sha256(idempotency_key.encode()).hexdigest()
-    claim = Claim(client, keys.idempotency(api_key, hashed), job_id, asked_for)
+    claim = Claim(client, keys.idempotency(api_key, hashed), job_id, parameters)
     holder, fingerprint = await client.eval(*CLAIM(claim=claim.redis_key, job=job_id, ttl_s=PENDING_TTL_S))
     claim.holder = holder.decode() if holder else ""
     claim.held_fingerprint = fingerprint.decode() if fingerprint else ""

@@ -1,4 +1,4 @@
-"""Jobs in Redis: begun, filled chunk by chunk, completed, waited for, read, cancelled."""
+"""The jobs in Redis, and the operations on them."""
 
 import asyncio
 import re
@@ -30,11 +30,11 @@ from shared.telemetry.job_log import log_accepted, log_finished, log_given_up
 END_JOB = Script.read(Path(__file__).with_name("end_job.lua"))
 JOB_ID = re.compile(rf"j[0-9a-f]{{{UID_CHARS}}}")
 CHUNKS_PER_READ = 16
-ROOM_POLL_S = 0.05  # how often an upload that waits for room asks again; its client feels TCP's own back-pressure
+FULL_QUEUE_POLL_S = 0.05  # between attempts of an upload while the queue is full; TCP slows its client down
 ABANDONED_TTL_S = 60
-EXPIRE_EVERY_S = 0.25
+EXPIRY_INTERVAL_S = 0.25
 JOBS_PER_SWEEP = 100
-ENDED = 2  # what end_job.lua returns to whoever has brought a job to its end
+ENDED = 2  # returned by end_job.lua to the call that makes a job final
 
 
 def new_job_id() -> str:
@@ -42,7 +42,7 @@ def new_job_id() -> str:
 
 
 class JobStore:
-    """Every method raises redis' errors while Redis is away."""
+    """Creates, reads and ends jobs. Every method raises RedisError while Redis is unreachable."""
 
     def __init__(self, client: Client, enqueuer: Enqueuer, wakeups: Wakeups, settings: Settings) -> None:
         self._client = client
@@ -50,38 +50,38 @@ class JobStore:
         self._wakeups = wakeups
         self._settings = settings
 
-    async def submit(self, chunks: AsyncIterator[Chunk], asked: ClassifyRequest, claim: Claim | None = None) -> Job:
-        """Store a whole upload as a job and return it: from then on nothing of it gets lost.
+    async def submit(self, chunks: AsyncIterator[Chunk], request: ClassifyRequest, claim: Claim | None = None) -> Job:
+        """Store a whole upload as a job and return the job.
 
-        Whatever `chunks` raises, and QueueFull and Unavailable, ends the job that had begun: nobody knows its id.
+        Raises QueueFull, Unavailable, and the errors of `chunks`. Then the partial job is cancelled.
         """
         job_id = claim.job_id if claim else new_job_id()
         started_s = time.monotonic()
         total = number = 0
         try:
-            shard = await self._begin(job_id, asked)
+            shard = await self._begin(job_id, request)
             async for chunk in chunks:
-                await self._put(job_id, asked, shard, number, chunk)
+                await self._put(job_id, request, shard, number, chunk)
                 number += 1
                 total += chunk.count
             ended = await self._end(job_id, "complete", total, claim)
         except BaseException as error:
-            log_given_up(job_id, asked.origin.request_id, total, repr(error))
+            log_given_up(job_id, request.origin.request_id, total, repr(error))
             await asyncio.shield(self._abandon(job_id, claim))
             raise
         took_s = time.monotonic() - started_s
-        log_accepted(job_id, asked.origin.request_id, asked.model, total, took_s, asked.caller.name)
+        log_accepted(job_id, request.origin.request_id, request.model, total, took_s, request.caller.name)
         return await self._read_and_log(job_id, ended)
 
     async def read(self, job_id: str, caller: ApiKey) -> Job:
-        """Raises NotFound for an id that was never given out, or to another key, or whose time to live is over."""
+        """Return a job. Raises NotFound if it does not exist, has expired from Redis, or belongs to another API key."""
         job = await self._read(job_id)
         if job.client != caller.name:
             raise self._no_result(job_id)
         return job
 
     async def wait(self, job_id: str, caller: ApiKey, wait_s: float) -> Job:
-        """The job once it is final, or as it is after `wait_s`."""
+        """Return the job once it is final, or after `wait_s`."""
         with self._wakeups.job_end(job_id) as ended:
             deadline_s = time.monotonic() + wait_s
             while True:
@@ -96,9 +96,9 @@ class JobStore:
                     return await self.read(job_id, caller)
 
     async def cancel(self, job_id: str, caller: ApiKey) -> Job:
-        """Queued images are free at once, finished ones keep their results; a final job stays as it is.
+        """Cancel a job and return it. Finished images keep their results, and a final job does not change.
 
-        An admin's key may cancel what others have made.
+        The key of an admin may cancel jobs of other keys.
         """
         if caller.admin:
             await self._read(job_id)
@@ -107,18 +107,18 @@ class JobStore:
         return await self._read_and_log(job_id, await self._end(job_id, "cancel", ""))
 
     async def expire_due(self) -> None:
-        """End the jobs whose deadline has passed, whoever accepted them."""
+        """End the jobs whose deadline has passed, including those that other API processes accepted."""
         now_ms = int(time.time() * 1e3)
         for job_id in await self._client.zrangebyscore(keys.DEADLINES, 0, now_ms, start=0, num=JOBS_PER_SWEEP):
             if await self._end(job_id.decode(), "expire", ""):
                 await self._read_and_log(job_id.decode(), True)
 
     async def expire_forever(self) -> None:
-        """Keep the deadlines of jobs forever, also of those that no worker takes."""
-        await repeat(self.expire_due, EXPIRE_EVERY_S, "deadlines cannot be kept")
+        """Expire jobs at their deadlines, forever, even if no worker is alive."""
+        await repeat(self.expire_due, EXPIRY_INTERVAL_S, "deadlines cannot be kept")
 
     async def items(self, job: Job, offset: int, limit: int) -> AsyncIterator[dict[str, Any]]:
-        """Items `offset` to `offset + limit` in input order, read a few chunks at a time."""
+        """Yield the items `offset` to `offset + limit` in input order. Reads a few chunks at a time."""
         stop = min(offset + limit, job.total or 0)
         size = job.chunk_images
         last_chunk = -(-stop // size)
@@ -140,7 +140,7 @@ class JobStore:
         return JOB_CODEC.decode(job_id, fields)
 
     async def _read_and_log(self, job_id: str, ended: bool) -> Job:
-        """`ended`: it has just come to its end, by us."""
+        """Return the job, and log its end if `ended`, i.e. if this process made it final."""
         job = await self._read(job_id)
         if ended and job.finished_ms is not None:
             counts = msgspec.structs.asdict(job.counts)
@@ -150,50 +150,50 @@ class JobStore:
     def _no_result(self, job_id: str) -> NotFound:
         return NotFound(f"no result {job_id!r}; results are kept for {self._settings.result_ttl_s} s")
 
-    async def _begin(self, job_id: str, asked: ClassifyRequest) -> int:
-        """Make the job; the shard that its entries go to."""
+    async def _begin(self, job_id: str, request: ClassifyRequest) -> int:
+        """Create the job and return the shard for its entries."""
         now_ms = int(time.time() * 1e3)
         job = Job(
             id=job_id,
-            model=asked.model,
-            lane=asked.lane,
-            client=asked.caller.name,
-            request_id=asked.origin.request_id,
+            model=request.model,
+            lane=request.lane,
+            client=request.caller.name,
+            request_id=request.origin.request_id,
             created_ms=now_ms,
             chunk_images=self._settings.bulk_entry_images,
-            deadline_ms=None if asked.timeout_s is None else now_ms + round(asked.timeout_s * 1e3),
-            callback_url=asked.callback_url,
+            deadline_ms=None if request.timeout_s is None else now_ms + round(request.timeout_s * 1e3),
+            callback_url=request.callback_url,
         )
         async with self._client.pipeline() as pipeline:
             pipeline.hset(keys.job(job_id), mapping=JOB_CODEC.encode(job))
             pipeline.expire(keys.job(job_id), self._settings.result_ttl_s)
             await pipeline.execute()
-        return await self._enqueuer.choose_shard(asked.model, asked.lane, asked.caller.name)
+        return await self._enqueuer.choose_shard(request.model, request.lane, request.caller.name)
 
-    async def _put(self, job_id: str, asked: ClassifyRequest, shard: int, number: int, chunk: Chunk) -> None:
-        """The first chunk is refused at once when the lane is full; later ones wait, and the upload with them."""
+    async def _put(self, job_id: str, request: ClassifyRequest, shard: int, number: int, chunk: Chunk) -> None:
+        """Write a chunk. Raises QueueFull at once for the first chunk, and after `upload_stall_s` for later chunks."""
         accepted_us = time.time_ns() // 1000
         entry = Entry(
             job_id,
-            asked.model,
+            request.model,
             chunk.pixels,
             accepted_us,
             chunk=number,
-            client=asked.caller.name,
-            verbose=asked.verbose,
-            origins={0: asked.origin},
+            client=request.caller.name,
+            verbose=request.verbose,
+            origins={0: request.origin},
         )
         deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
         while True:
             try:
                 await self._enqueuer.put_chunk(
-                    entry, asked.lane, shard, Manifest(chunk.names, list(chunk.errors.items()))
+                    entry, request.lane, shard, Manifest(chunk.names, list(chunk.errors.items()))
                 )
                 return
             except QueueFull:
                 if time.monotonic() >= deadline_s:
                     raise
-            await asyncio.sleep(ROOM_POLL_S)
+            await asyncio.sleep(FULL_QUEUE_POLL_S)
 
     async def _end(self, job_id: str, action: str, total: int | str, claim: Claim | None = None) -> bool:
         """Return whether this call has made the job final."""
@@ -214,7 +214,7 @@ class JobStore:
     async def _abandon(self, job_id: str, claim: Claim | None) -> None:
         if claim:
             await self._client.delete(claim.redis_key)
-        await self._client.hdel(keys.job(job_id), "callback_url")  # a job that nobody knows calls nobody back
+        await self._client.hdel(keys.job(job_id), "callback_url")  # an abandoned job must not send its callback
         await self._end(job_id, "cancel", "")
         for key in (keys.job(job_id), keys.job_blocks(job_id), keys.job_manifests(job_id)):
             await self._client.expire(key, ABANDONED_TTL_S)

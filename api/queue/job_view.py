@@ -1,4 +1,4 @@
-"""A job as its client sees it, worked out from what Redis holds: pure, no I/O."""
+"""The JSON of jobs and items, computed from the data in Redis without I/O."""
 
 import itertools
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Manifest
 
 
 def job_json(job: Job, now_ms: float) -> dict[str, Any]:
-    """The reply of `GET /results/{id}`."""
+    """Return the response of `GET /results/{id}`."""
     progress = job.finished / job.total if job.total else 0.0
     elapsed_s = max(0.0, ((job.finished_ms or now_ms) - job.created_ms) / 1e3)
     eta_s = None
@@ -33,7 +33,7 @@ def job_json(job: Job, now_ms: float) -> dict[str, Any]:
 
 
 def single_json(single_id: str, model: str, request_id: str, block: Block | None, position: int) -> dict[str, Any]:
-    """The reply of `GET /results/{id}` for a synchronous request whose wait ran out."""
+    """Return the response of `GET /results/{id}` for a single image whose request timed out."""
     state = "queued" if block is None else block.faults.get(position, ("done", ""))[0]
     counts = Counts() if state == "queued" else Counts(**{state: 1})
     final: JobState = "done_with_errors" if state == "failed" else state
@@ -53,7 +53,10 @@ def single_json(single_id: str, model: str, request_id: str, block: Block | None
 def chunk_items(
     job: Job, chunk: int, block_data: bytes | None, manifest_data: bytes | None
 ) -> Iterator[dict[str, Any]]:
-    """The items of one chunk, in input order; what has no result is `queued`, or as its job ended."""
+    """Yield the items of a chunk in input order.
+
+    An item without a result is `queued`, or `cancelled` or `expired` like its job.
+    """
     start = chunk * job.chunk_images
     count = min(job.chunk_images, (job.total or 0) - start)
     manifest = MANIFEST_CODEC.decode(manifest_data) if manifest_data else Manifest()
@@ -74,14 +77,14 @@ def chunk_items(
 
 
 def index_of_row(chunk: int, chunk_images: int, manifest_data: bytes | None, row: int) -> int:
-    """The item that a chunk's row belongs to: images that could not be read have no row."""
+    """Return the index of the item of a row. Unreadable images have no row in the chunk."""
     unreadable = {position for position, _ in MANIFEST_CODEC.decode(manifest_data).errors} if manifest_data else set()
     readable = (position for position in itertools.count() if position not in unreadable)
     return chunk * chunk_images + next(itertools.islice(readable, row, None))
 
 
 def block_item(block: Block, row: int, index: int, name: str | None) -> dict[str, Any]:
-    """Row `row` of a block as an item; `probabilities` is float32[10], for the JSON encoder."""
+    """Return a row of a block as an item. `probabilities` is float32[10], which the JSON encoder supports."""
     if row in block.faults:
         state, reason = block.faults[row]
         return _item(index, name, state, error=reason)
@@ -92,7 +95,7 @@ def block_item(block: Block, row: int, index: int, name: str | None) -> dict[str
 
 
 def queued_item() -> dict[str, Any]:
-    """The one item of a single that has no result yet."""
+    """Return the item of a single image that has no result yet."""
     return _item(0, None, "queued")
 
 

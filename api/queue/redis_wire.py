@@ -1,7 +1,7 @@
-"""The hot path's own way to Redis: commands pipelined on one connection, messages as they come.
+"""The Redis connection of the fast path, with pipelined commands and published messages.
 
-redis-py makes the connection (password, TLS, Sentinel, RESP3); then its transport gets another protocol, since a
-command through redis-py's client costs the event loop four times as much, and a message as much again.
+redis-py opens the connection (password, TLS, Sentinel, RESP3). Then its transport gets another protocol, because a
+command through redis-py's client costs the event loop four times as much, and so does a message.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ OnMessage = Callable[[bytes, bytes], None]  # channel, data
 
 @dataclass(slots=True, eq=False)
 class _Calls:
-    """Commands that were sent together; `done` gets all of their replies."""
+    """Commands that were sent together. `done` receives the list of their replies."""
 
     commands: int
     done: asyncio.Future[list[Any]]
@@ -28,15 +28,15 @@ class _Calls:
     replies: list[Any] = field(default_factory=list)
 
 
-def no_message(channel: bytes, data: bytes) -> None:
-    """For a connection that subscribes to nothing."""
+def ignore_message(channel: bytes, data: bytes) -> None:
+    """Do nothing. This is the handler of a connection without subscriptions."""
 
 
 class Wire(asyncio.Protocol):
-    """One connection, until it is lost; made by `open_wire`. Replies come in the order of their commands."""
+    """A connection, created by `open_wire`, until it is lost. Replies arrive in the order of their commands."""
 
     def __init__(self, connection: Any, on_message: OnMessage) -> None:
-        self._connection = connection  # redis-py's, kept since it closes its transport when it is collected
+        self._connection = connection  # the connection of redis-py, whose finalizer would close the transport
         self._transport: asyncio.Transport = connection._writer.transport
         self._on_message = on_message
         self._loop = asyncio.get_running_loop()
@@ -47,21 +47,21 @@ class Wire(asyncio.Protocol):
         self._transport.set_protocol(self)
 
     async def call(self, *commands: Sequence[Any]) -> list[Any]:
-        """The reply of each, in one round trip; one that Redis refuses has a ResponseError for its reply.
+        """Return the reply to each command, in one round trip. The reply to a failed command is a ResponseError.
 
-        Raises redis-py's ConnectionError or TimeoutError, and then nobody knows what was carried out.
+        Raises redis-py's ConnectionError or TimeoutError. Then it is unknown which commands were executed.
         """
         if self.lost.done():
             raise self.lost.result()
         calls = _Calls(len(commands), self._loop.create_future(), self._loop.time() + SOCKET_TIMEOUT_S)
         self._waiting.append(calls)
         if self._timer is None:
-            self._timer = self._loop.call_at(calls.due_s, self._give_up_what_is_due)
+            self._timer = self._loop.call_at(calls.due_s, self._check_timeout)
         self._transport.write(b"".join(_packed(*command) for command in commands))
         return await calls.done
 
     async def subscribe(self, *channels: str) -> None:
-        """Returns once Redis has it: what is published from then on is not missed."""
+        """Subscribe to channels. Returns once Redis has confirmed it, so that later messages are not missed."""
         self._transport.write(_packed("SUBSCRIBE", *channels))  # confirmed by pushes, not by a reply
         await self.call(("PING",))
 
@@ -76,32 +76,35 @@ class Wire(asyncio.Protocol):
                     if reply[0] == b"message":
                         self._on_message(reply[1], reply[2])
                 else:
-                    self._take(reply)
+                    self._handle_reply(reply)
         except hiredis.ProtocolError as error:
-            self._lose(exceptions.ConnectionError(f"no reply of Redis: {error}"))
+            self._lose(exceptions.ConnectionError(f"invalid data from Redis: {error}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose(exceptions.ConnectionError(f"the connection to Redis is lost: {exc or 'closed by Redis'}"))
 
-    def _take(self, reply: Any) -> None:
+    def _handle_reply(self, reply: Any) -> None:
         if not self._waiting:
-            self._lose(exceptions.ConnectionError(f"a reply that nobody asked for: {reply!r}"))
+            self._lose(exceptions.ConnectionError(f"unexpected reply from Redis: {reply!r}"))
             return
         calls = self._waiting[0]
         calls.replies.append(reply)
         if len(calls.replies) == calls.commands:
             self._waiting.popleft()
-            if not calls.done.done():  # whoever waited may have been cancelled
+            if not calls.done.done():  # the waiting task may have been cancelled
                 calls.done.set_result(calls.replies)
 
-    def _give_up_what_is_due(self) -> None:
-        """One timer a connection, not one a command. Replies come in order: if the oldest is late, all are."""
+    def _check_timeout(self) -> None:
+        """Close the connection if the oldest command timed out.
+
+        One timer per connection is enough, because replies arrive in order: if the oldest is late, all are.
+        """
         self._timer = None
         if not self._waiting:
             return
         due_s = self._waiting[0].due_s
         if self._loop.time() < due_s:
-            self._timer = self._loop.call_at(due_s, self._give_up_what_is_due)
+            self._timer = self._loop.call_at(due_s, self._check_timeout)
         else:
             self._lose(exceptions.TimeoutError(f"Redis did not reply within {SOCKET_TIMEOUT_S:g} s"))
 
@@ -119,15 +122,15 @@ class Wire(asyncio.Protocol):
         self._waiting.clear()
 
 
-async def open_wire(client: Client, on_message: OnMessage = no_message) -> Wire:
-    """A connection as `client` would make it. Raises RedisError where there is none to be had."""
+async def open_wire(client: Client, on_message: OnMessage = ignore_message) -> Wire:
+    """Open a connection with the settings of `client`. Raises RedisError if it fails."""
     connection = client.connection_pool.make_connection()
     await connection.connect()
     return Wire(connection, on_message)
 
 
 class Wires:
-    """The one connection that many share, made when it is first needed and anew when it was lost."""
+    """A shared connection, opened when it is first needed and again after it was lost."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -135,7 +138,7 @@ class Wires:
         self._opening = asyncio.Lock()
 
     async def call(self, *commands: Sequence[Any]) -> list[Any]:
-        """As `Wire.call`. Raises RedisError where no connection is to be had, too."""
+        """Call `Wire.call`, and open a connection before if needed. Raises RedisError."""
         wire = self._wire
         if wire is None or wire.lost.done():
             wire = await self._open()

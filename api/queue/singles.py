@@ -1,4 +1,4 @@
-"""Single images on their way to the queue: whatever arrives while the last write is in flight leaves together."""
+"""The writing of single images to the queue. Images that arrive during a write are written together by the next one."""
 
 import asyncio
 import contextvars
@@ -24,45 +24,51 @@ from shared.redis import keys
 
 logger = logging.getLogger(__name__)
 
-LISTEN_AFTER_S = 0.1  # a request that waits for longer is listened to, whether its client is still there
+DISCONNECT_CHECK_S = 0.1  # after this time, a waiting request also watches whether its client disconnects
 
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A request that waits for its answer. `id` is given once it is part of an entry; times are unix time."""
+    """A request that waits for its answer. `id` is set once it is part of an entry. `deadline_ms` is unix time."""
 
     pixels: bytes
-    asked: ClassifyRequest
+    request: ClassifyRequest
     answer: Answer
     deadline_ms: int = 0
     id: str = ""
 
-    def run_out(self) -> None:
-        """The wait is over without an answer."""
+    def time_out(self) -> None:
+        """End the wait with the error that fits, unless there is an answer."""
         if self.answer.done():
             return
-        wait_s, timeout_s = self.asked.wait_s, self.asked.timeout_s
+        wait_s, timeout_s = self.request.wait_s, self.request.timeout_s
         if timeout_s is not None and timeout_s <= wait_s:
             self.answer.set_exception(DeadlinePassed(f"no answer within {timeout_s:g} s; the image is dropped"))
         elif self.id:
-            self.answer.set_exception(WaitTimeout(f"no answer within {wait_s:g} s; the work goes on", self.id))
+            self.answer.set_exception(WaitTimeout(f"no answer within {wait_s:g} s; the work continues", self.id))
         else:
-            self.answer.set_exception(Unavailable(f"the queue took nothing within {wait_s:g} s", "redis"))
+            self.answer.set_exception(Unavailable(f"the queue accepted nothing within {wait_s:g} s", "redis"))
 
 
 def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
-    """Groups of at most `entry_images`, of one model and one client each, in order of arrival; verbose ones alone."""
+    """Group requests by model and client, in order of arrival, with at most `entry_images` per group.
+
+    A verbose request is a group of its own.
+    """
     groups: dict[tuple[str, str, int], list[Waiting]] = {}
     for number, one in enumerate(waiting):
-        alone = number if one.asked.verbose else -1
-        groups.setdefault((one.asked.model, one.asked.caller.name, alone), []).append(one)
+        separate = number if one.request.verbose else -1
+        groups.setdefault((one.request.model, one.request.caller.name, separate), []).append(one)
     return [
         group[start : start + entry_images] for group in groups.values() for start in range(0, len(group), entry_images)
     ]
 
 
 class Singles:
-    """No waiting time is added: a lone image is written at once, and only a write in flight lets others gather."""
+    """Writes single images and waits for their answers.
+
+    It adds no delay: an image is written at once, unless a write is in progress.
+    """
 
     def __init__(
         self, wires: Wires, enqueuer: Enqueuer, wakeups: Wakeups, metrics: Metrics, settings: Settings
@@ -75,9 +81,9 @@ class Singles:
         self._result_ttl_s = settings.single_result_ttl_s
         detail = "{} requests wait for their answers in this process"
         self._requests = Capacity(settings.max_waiting_singles, "waiting", detail)
-        self._gathered: list[Waiting] = []
+        self._pending: list[Waiting] = []
         self._writer: asyncio.Task[None] | None = None
-        self._nobodys = contextvars.Context()  # the writer is of many requests: what it logs is about none of them
+        self._writer_context = contextvars.Context()  # without a request id, because the writer serves many requests
 
     @property
     def waiting(self) -> int:
@@ -90,39 +96,39 @@ class Singles:
             await self._requests.refuse_late(self._enqueuer.drain_s(self.waiting))
 
     async def classify(
-        self, pixels: bytes, asked: ClassifyRequest, gone: Callable[[], Awaitable[None]]
+        self, pixels: bytes, request: ClassifyRequest, disconnected: Callable[[], Awaitable[None]]
     ) -> tuple[Block, int, str]:
-        """The block with the answer, the image's position in it, and its id. `gone` returns when the client has.
+        """Return the block with the answer, the position of the image in it, and the id of the image.
 
-        Raises QueueFull, Unavailable, DeadlinePassed after `asked.timeout_s`, or WaitTimeout after `asked.wait_s`, when
-        the work goes on.
+        `disconnected` returns when the client has disconnected. Raises QueueFull, Unavailable, DeadlinePassed after
+        `request.timeout_s`, and WaitTimeout after `request.wait_s`, in which case the work continues.
         """
         started_s = time.perf_counter()
         loop = asyncio.get_running_loop()
-        waiting = Waiting(pixels, asked, loop.create_future())
-        wait_s = asked.wait_s
-        if asked.timeout_s is not None:
-            waiting.deadline_ms = int((time.time() + asked.timeout_s) * 1e3)
-            wait_s = min(wait_s, asked.timeout_s)
-        self._gathered.append(waiting)
+        waiting = Waiting(pixels, request, loop.create_future())
+        wait_s = request.wait_s
+        if request.timeout_s is not None:
+            waiting.deadline_ms = int((time.time() + request.timeout_s) * 1e3)
+            wait_s = min(wait_s, request.timeout_s)
+        self._pending.append(waiting)
         if self._writer is None or self._writer.done():
-            self._writer = loop.create_task(self._write_gathered(), context=self._nobodys)
+            self._writer = loop.create_task(self._write_pending(), context=self._writer_context)
         long_wait: asyncio.Task[None] | None = None
 
-        def wait_on() -> None:
+        def start_long_wait() -> None:
             nonlocal long_wait
-            long_wait = loop.create_task(self._wait_on(waiting, wait_s - LISTEN_AFTER_S, gone))
+            long_wait = loop.create_task(self._wait_long(waiting, wait_s - DISCONNECT_CHECK_S, disconnected))
 
         timer = (
-            loop.call_later(wait_s, waiting.run_out)
-            if wait_s <= LISTEN_AFTER_S
-            else loop.call_later(LISTEN_AFTER_S, wait_on)
+            loop.call_later(wait_s, waiting.time_out)
+            if wait_s <= DISCONNECT_CHECK_S
+            else loop.call_later(DISCONNECT_CHECK_S, start_long_wait)
         )
         try:
             with self._requests:
                 block, position = await waiting.answer
         except RequestError:
-            del waiting  # its answer holds the error, whose traceback holds this frame: a cycle, with the image in it
+            del waiting  # breaks the reference cycle of its answer, the error in it, the traceback and this frame
             raise
         finally:
             timer.cancel()
@@ -131,44 +137,44 @@ class Singles:
         self._metrics.answered(time.perf_counter() - started_s, block.queue_ms, block.model_ms)
         return block, position, waiting.id
 
-    async def _wait_on(self, waiting: Waiting, wait_s: float, gone: Callable[[], Awaitable[None]]) -> None:
-        """Until the wait runs out, or the client goes away: then nobody needs the answer."""
+    async def _wait_long(self, waiting: Waiting, wait_s: float, disconnected: Callable[[], Awaitable[None]]) -> None:
+        """Wait until the request times out or its client disconnects. Drop the image of a disconnected client."""
         try:
             async with asyncio.timeout(wait_s):
-                await gone()
+                await disconnected()
         except TimeoutError:
-            waiting.run_out()
+            waiting.time_out()
             return
         if waiting.id and not waiting.answer.done():
             await self._drop(waiting.id)
         if not waiting.answer.done():
-            waiting.answer.set_exception(Unavailable("the client went away", "client_left"))
+            waiting.answer.set_exception(Unavailable("the client disconnected", "client_left"))
 
     async def _drop(self, single_id: str) -> None:
-        """Tell the workers, who may not have come to the image yet."""
+        """Mark the image as dropped for the workers, which may not have classified it yet."""
         uid, _, position = single_id.partition("-")
         dropped = keys.dropped(uid)
         try:
             await self._wires.call(("SADD", dropped, position), ("EXPIRE", dropped, self._result_ttl_s))
         except RedisError as error:
-            logger.warning("an image that nobody waits for any more will be run: %s", error)
+            logger.warning("an image of a disconnected client cannot be dropped: %s", error)
 
-    async def _write_gathered(self) -> None:
-        while self._gathered:
-            gathered = [waiting for waiting in self._gathered if not waiting.answer.done()]
-            self._gathered = []
-            if gathered:
-                await self._write(group_waiting(gathered, self._entry_images))
+    async def _write_pending(self) -> None:
+        while self._pending:
+            pending = [waiting for waiting in self._pending if not waiting.answer.done()]
+            self._pending = []
+            if pending:
+                await self._write(group_waiting(pending, self._entry_images))
 
     async def _write(self, groups: list[list[Waiting]]) -> None:
-        """Every group gets answered: by a worker later, or by the reason that it was not accepted."""
+        """Write an entry per group, and fail the requests of refused entries. Workers answer the other requests."""
         entries = [self._make_entry(group) for group in groups]
         refusals: list[RequestError | None]
         try:
             refusals = [*await self._enqueuer.put(entries, "interactive")]
         except RequestError as error:
             refusals = [error] * len(entries)
-        except Exception as error:  # nobody foresaw it, and nobody shall wait for it in vain
+        except Exception as error:  # an unexpected error must not leave requests waiting
             logger.exception("entries could not be written")
             refusals = [Unavailable(f"the queue failed: {error!r}", "redis")] * len(entries)
         for entry, group, refusal in zip(entries, groups, refusals, strict=True):
@@ -179,23 +185,23 @@ class Singles:
                         waiting.answer.set_exception(refusal)
 
     def _make_entry(self, group: list[Waiting]) -> Entry:
-        """The entry of a group, with its answers expected."""
+        """Return the entry of a group, and register its answers."""
         uid = new_uid()
         origins: dict[int, Origin] = {}
         for position, waiting in enumerate(group):
             waiting.id = f"{uid}-{position}"
-            if waiting.asked.origin is not NO_ORIGIN:
-                origins[position] = waiting.asked.origin
+            if waiting.request.origin is not NO_ORIGIN:
+                origins[position] = waiting.request.origin
         self._wakeups.expect(uid, [waiting.answer for waiting in group])
         deadlines_ms = tuple(waiting.deadline_ms for waiting in group)
         return Entry(
             uid,
-            group[0].asked.model,
+            group[0].request.model,
             b"".join(waiting.pixels for waiting in group),
             time.time_ns() // 1000,
             self._wakeups.channel,
             deadlines_ms=deadlines_ms if any(deadlines_ms) else (),
-            client=group[0].asked.caller.name,
-            verbose=group[0].asked.verbose,
+            client=group[0].request.caller.name,
+            verbose=group[0].request.verbose,
             origins=origins,
         )

@@ -1,7 +1,7 @@
-"""Waking whoever waits in this process: for an entry of singles, for a job to end, for an alias to change.
+"""Wake-ups for tasks that wait for an entry of single images, the end of a job, or a change of an alias.
 
-The result key is the truth, the message only a wake-up: on every subscription and on a slow tick, the keys of what is
-still waited for are read.
+Messages can be lost, so they are only wake-ups. The results that tasks wait for are also read from their keys after
+every subscription and at a long interval.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from shared.redis.connection import Client
 TICK_S = 2.0
 RECONNECT_S = 0.2
 
-Answer = asyncio.Future[tuple[Block, int]]  # the block, and the position of one's image in it
+Answer = asyncio.Future[tuple[Block, int]]  # the block, and the position of the image in it
 
 
 class Wakeups:
-    """`channel` goes into every entry; `listen` and `sweep` run as tasks as long as the process does."""
+    """Receives wake-ups. Every entry names `channel`. `listen` and `sweep` run as tasks of the process."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self.channel = keys.reply_channel(new_uid())
-        self.aliases_changed = asyncio.Event()  # or may have; whoever waits clears it
+        self.aliases_changed = asyncio.Event()  # set when aliases may have changed; the waiting task clears it
         self._singles: dict[str, Sequence[Answer]] = {}
         self._jobs: dict[str, set[asyncio.Event]] = {}
 
     def expect(self, uid: str, answers: Sequence[Answer]) -> None:
-        """Must be called before the entry is written: its answer may come before the write's own reply."""
+        """Register the answers of an entry. Call this before writing it: the answer may precede the write's reply."""
         self._singles[uid] = answers
 
     def forget(self, uid: str) -> None:
@@ -40,7 +40,7 @@ class Wakeups:
 
     @contextlib.contextmanager
     def job_end(self, job_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set when the job may have ended; enter before reading its state."""
+        """Yield an event that is set when the job may have ended. Enter before reading the state of the job."""
         event = asyncio.Event()
         self._jobs.setdefault(job_id, set()).add(event)
         try:
@@ -52,7 +52,7 @@ class Wakeups:
 
     async def listen(self) -> None:
         """Receive wake-ups forever. Subscribes again whenever the connection is lost."""
-        await repeat(self._listen_once, RECONNECT_S, "replies are cut off, subscribing again")
+        await repeat(self._listen_once, RECONNECT_S, "the subscription is lost, subscribing again")
 
     async def sweep(self) -> None:
         """Read results forever on a slow tick, which bounds the delay that a lost wake-up causes."""
@@ -65,7 +65,7 @@ class Wakeups:
             await self._read_waiting()
             while not wire.lost.done():
                 await asyncio.wait({wire.lost}, timeout=TICK_S)
-                await wire.call(("PING",))  # a Redis whose machine is gone closes no connection
+                await wire.call(("PING",))  # detects a Redis whose host is down, which closes no connection
         finally:
             wire.close()
 
@@ -92,7 +92,7 @@ class Wakeups:
             for event in events:
                 event.set()
         for uid, answers in list(self._singles.items()):
-            if all(answer.done() for answer in answers):  # everyone's wait ran out
+            if all(answer.done() for answer in answers):  # all requests timed out
                 self.forget(uid)
         uids = list(self._singles)
         if uids:

@@ -16,23 +16,24 @@ from shared.redis.connection import Client
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
-LATE_SHARE = 0.35  # of the time to live; a worker writes four heartbeats in that: it has missed one
-BUSY_SHARE = 0.1  # of what they can do, beyond which workers count as busy
+LATE_SHARE = 0.35  # share of the time to live; a worker writes four heartbeats in that time, so it has missed one
+BUSY_SHARE = 0.1  # workers above this share of their capacity are busy
 
 
 def drain_rate(workers: Sequence[LiveWorker]) -> float:
-    """Images/s that the workers do together: what they did lately where that was much, else what they can do.
+    """Return the images/s of all workers: their recent throughput if they are busy, otherwise their capacity.
 
-    Idle workers did little lately, which says nothing of how fast a queue would drain.
+    The throughput of idle workers is low, although they would drain a queue fast.
     """
-    able = sum(max((model.images_per_s for model in worker.models.values()), default=0.0) for worker in workers)
-    lately = float(sum(worker.recent_images_per_s for worker in workers))
-    return lately if lately >= BUSY_SHARE * able else able
+    capacity = sum(max((model.images_per_s for model in worker.models.values()), default=0.0) for worker in workers)
+    recent = float(sum(worker.recent_images_per_s for worker in workers))
+    return recent if recent >= BUSY_SHARE * capacity else capacity
 
 
 def lost_workers(before: Sequence[LiveWorker], now: Sequence[LiveWorker], since_s: float, ttl_s: float) -> int:
-    """How many of `before`, as they were `since_s` ago, ended without a word: silent for long, or started anew while
-    they still counted as alive. None where so much time has passed that silence was ours, as while Redis is away.
+    """Return how many workers died since `before` was read `since_s` ago: they are silent or have restarted.
+
+    Returns 0 if the last reading is too old to judge, e.g. because Redis was unreachable.
     """
     if since_s > ttl_s / 2:
         return 0
@@ -46,26 +47,24 @@ def lost_workers(before: Sequence[LiveWorker], now: Sequence[LiveWorker], since_
 
 
 class Workers:
-    """`watch` runs as a task; `require` costs a request nothing."""
+    """The live workers. `watch` runs as a task, so that `require` needs no I/O."""
 
     def __init__(self, client: Client, enqueuer: Enqueuer, ttl_s: int) -> None:
         self._client = client
         self._enqueuer = enqueuer
         self._ttl_s = ttl_s
         self._alive = False
-        self._before: list[LiveWorker] = []  # the workers as `watch` last read them, at `_before_s`
+        self._before: list[LiveWorker] = []  # the last reading of `watch`, at `_before_s`
         self._before_s = time.monotonic()
-        self.lost = 0  # that ended without a word while `watch` ran
+        self.lost = 0  # workers that died while `watch` ran
 
     def require(self) -> None:
-        """Raises Unavailable while no worker has been heard of for its time to live."""
+        """Raise Unavailable if no worker is alive."""
         if not self._alive:
-            raise Unavailable(f"no worker has been heard of in the last {self._ttl_s} s", "workers")
+            raise Unavailable(f"no worker has sent a heartbeat in the last {self._ttl_s} s", "workers")
 
     async def refresh(self) -> list[LiveWorker]:
-        """The last heartbeat of each live worker, by name, and how long ago it was; from here on `require` goes by
-        them.
-        """
+        """Read the last heartbeat of each live worker, sorted by name, and update the state that `require` uses."""
         workers = await self._read()
         self._alive = bool(workers)
         self._enqueuer.images_per_s = drain_rate(workers)
@@ -73,13 +72,13 @@ class Workers:
 
     async def _read(self) -> list[LiveWorker]:
         now_s = time.time()
-        heard = await self._client.zrangebyscore(keys.WORKERS, now_s - self._ttl_s, "+inf", withscores=True)
-        if not heard:
+        alive = await self._client.zrangebyscore(keys.WORKERS, now_s - self._ttl_s, "+inf", withscores=True)
+        if not alive:
             return []
-        heard.sort()
-        heartbeats = await self._client.mget([keys.worker(name.decode()) for name, _ in heard])
+        alive.sort()
+        heartbeats = await self._client.mget([keys.worker(name.decode()) for name, _ in alive])
         workers = []
-        for (name, written_s), heartbeat in zip(heard, heartbeats, strict=True):
+        for (name, written_s), heartbeat in zip(alive, heartbeats, strict=True):
             if heartbeat is None:
                 continue
             try:
@@ -93,7 +92,7 @@ class Workers:
         return workers
 
     async def watch(self) -> None:
-        """Read the heartbeats forever. While Redis is unreachable, the workers count as they were last read."""
+        """Read the heartbeats forever. While Redis is unreachable, the last reading stays valid."""
         await repeat(self._count_lost, TICK_S, "workers cannot be read")
 
     async def _count_lost(self) -> None:

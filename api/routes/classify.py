@@ -78,7 +78,7 @@ async def classify_single(
         await state.verbose.require(asked.model)
         async with state.verbose.slot():
             reply = await _classify(state, asked, pixels, scope, receive, started_s)
-            reply |= await state.verbose.beside(reply["id"], asked.maps)
+            reply |= await state.verbose.read_or_explain(reply["id"], asked.maps)
         reply["elapsed_time_ms"] = elapsed_ms(started_s)
     if asked.show:
         reply["fitted"] = as_png(pixels)

@@ -1,1 +1,1 @@
-"""Model versions as the API sees them: catalogue, aliases, promotion, quality, layers, retraining."""
+"""The API's side of model versions: catalogue, aliases, promotion, quality, layers, retraining."""

@@ -1,4 +1,4 @@
-"""Which version a request means: the table of aliases in memory, as Redis last told it, and the choice by it."""
+"""The table of aliases in memory, and the choice of the version for a request."""
 
 import asyncio
 import logging
@@ -14,19 +14,19 @@ from shared.redis.connection import Client
 
 logger = logging.getLogger(__name__)
 
-Table = Mapping[str, Mapping[str, Alias]]  # by model, then by the alias's own name
+Table = Mapping[str, Mapping[str, Alias]]  # aliases by model and name
 
-NO_CANARY = 1.0  # a draw that no share reaches
+NO_CANARY = 1.0  # a draw that never selects a canary
 NO_ALIASES: Mapping[str, Alias] = {}
 
 
 def choose_version(
     ref: ModelRef, models: Mapping[str, Sequence[int]], aliases: Mapping[str, Alias], draw: float = NO_CANARY
 ) -> int:
-    """The version that `name`, `name@3`, `name@latest` or `name@alias` means.
+    """Return the version that `name`, `name@3`, `name@latest` or `name@alias` refers to.
 
-    `models` has the versions of every name, oldest first, `aliases` are this name's; `draw` is uniform in [0, 1). An
-    alias is believed, also when it names a version that the registry has only just got. Raises NotFound.
+    `models` has the versions of each name, oldest first. `aliases` are those of this name. `draw` is a random number in
+    [0, 1) that selects a canary. The version of an alias need not be in `models`, which may be older. Raises NotFound.
     """
     alias = None if isinstance(ref.label, int) else aliases.get(ref.label or CHAMPION)
     if alias is not None:
@@ -43,12 +43,12 @@ def choose_version(
 
 
 def needs_aliases(ref: ModelRef) -> bool:
-    """Whether what `ref` means is a matter of aliases."""
+    """Return whether the version of `ref` depends on aliases."""
     return not ref.is_version and ref.label != LATEST
 
 
 def decode_table(fields: Mapping[bytes, bytes]) -> Table:
-    """The hash `keys.ALIASES`. What is no alias is left out, loudly: the others count."""
+    """Decode the hash `keys.ALIASES`. Logs and skips invalid aliases."""
     table: dict[str, dict[str, Alias]] = {}
     for field, data in sorted(fields.items()):
         model, _, alias = field.decode(errors="replace").partition("/")
@@ -60,28 +60,28 @@ def decode_table(fields: Mapping[bytes, bytes]) -> Table:
 
 
 class Aliases:
-    """`watch` runs as a task. While Redis is away the table is as it was."""
+    """The aliases as last read from Redis. `watch` runs as a task."""
 
     def __init__(self, client: Client, changed: asyncio.Event) -> None:
-        """`changed` is set whenever the table may have changed."""
+        """Initialize an empty table. `changed` is set whenever aliases may have changed."""
         self._client = client
         self._changed = changed
-        self._reading = asyncio.Lock()  # two readings that overtake each other would leave the older one
+        self._reading = asyncio.Lock()  # keeps an older reading from replacing a newer one
         self._table: Table | None = None
 
     @property
     def table(self) -> Table:
-        """Raises Unavailable before it was read for the first time: nothing may be served by a guess."""
+        """The table. Raises Unavailable before the first reading, because no version may be guessed."""
         if self._table is None:
             raise Unavailable("the aliases have not been read yet: Redis is unreachable", "redis")
         return self._table
 
     def of(self, model: str) -> Mapping[str, Alias]:
-        """The aliases of one model. Raises Unavailable."""
+        """Return the aliases of a model. Raises Unavailable."""
         return self.table.get(model, NO_ALIASES)
 
     async def read(self) -> None:
-        """Raises redis' errors."""
+        """Read the table from Redis. Raises RedisError."""
         async with self._reading:
             self._table = decode_table(await self._client.hgetall(keys.ALIASES))
 
@@ -92,7 +92,7 @@ class Aliases:
             logger.warning("aliases cannot be read: %s", error)
 
     async def watch(self) -> None:
-        """Never returns."""
+        """Read the table after each change, forever."""
         while True:
             await self._changed.wait()
             self._changed.clear()

@@ -1,4 +1,4 @@
-"""What is in the registry, in memory: a request never waits for a disk or a network to learn of a version."""
+"""The list of versions in the registry, in memory, so that requests do not wait for a disk or a network."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,26 +12,26 @@ TICK_S = 1.0
 
 
 class Catalog:
-    """`watch` runs as a task: a version that appears is known within TICK_S, or when a remote registry lists it."""
+    """The catalogue. `watch` runs as a task. It finds new versions within TICK_S, remote ones once they are listed."""
 
     def __init__(self, registry: Registry) -> None:
-        """Reads the registry. Raises ModelError."""
+        """Read the registry. Raises ModelError."""
         self.registry = registry
         self._cards: dict[str, dict[str, Any]] = {}
         self.models: Mapping[str, Sequence[int]] = list_models(registry)  # versions by name, both in order
 
     def versions(self, name: str) -> Sequence[int]:
-        """Oldest first; none of a name that is not there."""
+        """Return the versions of a model, oldest first. Returns an empty sequence for an unknown model."""
         return self.models.get(name, ())
 
     async def card(self, ref: str) -> dict[str, Any]:
-        """The card of `name@version` as it was when it was first asked for. Raises ModelError."""
+        """Return the card of `name@version`, which is read once and then cached. Raises ModelError."""
         if ref not in self._cards:
             self._cards[ref] = await asyncio.to_thread(read_card, self.registry, ref)
         return self._cards[ref]
 
     async def watch(self) -> None:
-        """Read the registry forever. What was read last stays valid while the registry cannot be read."""
+        """Read the registry forever. While it cannot be read, the last reading stays valid."""
         await repeat(self._read, TICK_S, "the registry cannot be read", (ModelError, OSError))
 
     async def _read(self) -> None:

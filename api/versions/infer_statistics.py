@@ -1,4 +1,4 @@
-"""What came through the v2 door, by model version, since this process started: Triton's statistics extension."""
+"""Statistics of the v2 API by model version, since the start of this process, for Triton's statistics extension."""
 
 import time
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Duration:
 
 @dataclass(slots=True)
 class VersionStatistics:
-    """`inferences` counts images, `requests` requests."""
+    """The statistics of a version. `inferences` counts images, `success` and `fail` count requests."""
 
     inferences: int = 0
     last_inference_ms: int = 0
@@ -33,7 +33,7 @@ class VersionStatistics:
     write: Duration = field(default_factory=Duration)
 
     def add(self, images: int, parse_s: float, answer_s: float, write_s: float) -> None:
-        """One request that was answered."""
+        """Add a successful request."""
         self.inferences += images
         self.last_inference_ms = int(time.time() * 1e3)
         self.success.add(parse_s + answer_s + write_s)
@@ -42,7 +42,7 @@ class VersionStatistics:
         self.write.add(write_s)
 
     def as_json(self, ref: ModelRef) -> dict[str, Any]:
-        """A row of `model_stats`. Queue and model are one number, `compute_infer`: batches form elsewhere."""
+        """Return a row of `model_stats`. `compute_infer` includes the time in the queue, which is not measured here."""
         none = Duration().as_json()
         return {
             "name": ref.name,

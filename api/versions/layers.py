@@ -1,4 +1,4 @@
-"""What the layers of a model made of one image: how many may ask at a time, and what they are told."""
+"""The layer outputs of `?verbose=1`: their JSON, and the limit of concurrent requests."""
 
 import asyncio
 import contextlib
@@ -23,13 +23,13 @@ from shared.redis.connection import Client
 
 logger = logging.getLogger(__name__)
 
-MAX_REQUESTS = 16  # in one API process: an answer may have megabytes
+MAX_REQUESTS = 16  # per API process, because an answer may have megabytes
 DECIMALS = 4
-GONE = "the layers are gone: the newest few are kept, and not for long; ask again"
+GONE = "the layers are gone: only the newest are kept, for a short time; repeat the request"
 
 
 class Verbose:
-    """Reads and tells the layers that workers leave beside their results."""
+    """Reads the layer outputs that workers store next to their results."""
 
     def __init__(self, client: Client, catalog: Catalog) -> None:
         self._client = client
@@ -37,7 +37,7 @@ class Verbose:
         self._requests = Capacity(MAX_REQUESTS, "verbose", "{} verbose requests are in progress in this process")
 
     async def require(self, ref: str) -> None:
-        """Raises BadParameter for a version, `name@version`, that was published without its layers."""
+        """Raise BadParameter if the version `name@version` was published without its layers."""
         if not (await self._catalog.card(ref)).get("layer_outputs"):
             raise BadParameter(f"verbose=1: {ref} was published without its layers")
 
@@ -49,8 +49,8 @@ class Verbose:
         with self._requests:
             yield
 
-    async def beside(self, single_id: str, maps: Maps) -> dict[str, Any]:
-        """For a reply, beside its answer; `layers` is null and `layers_error` says why where there are none."""
+    async def read_or_explain(self, single_id: str, maps: Maps) -> dict[str, Any]:
+        """Return the layers for a response. If there are none, `layers` is null and `layers_error` has the reason."""
         try:
             return await self.read(single_id, maps)
         except NotFound:
@@ -60,45 +60,45 @@ class Verbose:
             return {"layers": None, "layers_error": f"the layers cannot be read: {error}"}
 
     async def read(self, result_id: str, maps: Maps) -> dict[str, Any]:
-        """The same for a single's id or a job's. Raises NotFound where no layers are kept, and redis' errors."""
+        """Return the layers of a single image or a job. Raises NotFound if there are none, and RedisError."""
         data = await self._client.get(keys.layers(result_id.partition("-")[0]))
         if data is None:
             raise NotFound(
-                f"no layers of {result_id}: not asked for with verbose=1, not there yet, or not kept any more"
+                f"no layers of {result_id}: requested without verbose=1, not finished yet, or no longer kept"
             )
         return await asyncio.to_thread(layers_json, data, maps)
 
 
 def layers_json(data: bytes, maps: Maps) -> dict[str, Any]:
-    """A layers blob for a reply, encoded layer by layer, so that nothing here holds the GIL for long."""
+    """Return a layers blob as JSON. Each layer is encoded separately, so that no call holds the GIL for long."""
     try:
         layers = decode_layers(data)
     except EntryError as error:
         logger.error("%s", error)
         return {"layers": None, "layers_error": str(error)}
-    told: dict[str, Any] = {
+    document: dict[str, Any] = {
         "layers": [orjson.Fragment(to_json(_layer_json(output, maps))) for output in layers.outputs] or None,
         "input": _input_json(layers, maps),
     }
-    return told | {"layers_error": layers.error} if layers.error else told
+    return document | {"layers_error": layers.error} if layers.error else document
 
 
 def _layer_json(output: LayerOutput, maps: Maps) -> dict[str, Any]:
-    told = {
+    layer = {
         "name": output.name,
         "class": output.class_name,
         "shape": output.values.shape,
         "summary": output.summary,
     }
     if maps == "png":
-        return told | picture(output.values)
+        return layer | picture(output.values)
     if maps == "numbers":
-        return told | {"values": np.round(output.values.astype(np.float64), DECIMALS) + 0.0}  # no -0.0
-    return told
+        return layer | {"values": np.round(output.values.astype(np.float64), DECIMALS) + 0.0}  # no -0.0
+    return layer
 
 
 def _input_json(layers: Layers, maps: Maps) -> dict[str, Any]:
-    """The 28×28 pixels that the model saw."""
+    """Return the 28×28 pixels of the model's input."""
     (pixels,) = images_from_pixels(layers.pixels)
     shown = {"png": png_base64(pixels)} if maps == "png" else {"values": pixels}
     return {"shape": pixels.shape, "dtype": "uint8", **shown}

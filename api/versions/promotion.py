@@ -1,5 +1,7 @@
-"""Changing an alias so that no request is lost or waits for it: the workers are told first, and load; then everyone
-switches, and who did it is recorded in the same step. Entries that are queued have their version already.
+"""The change of an alias, without lost or delayed requests.
+
+The workers load the versions first. Then the alias is changed and the change is recorded, in one transaction. Queued
+entries keep their versions.
 """
 
 import asyncio
@@ -18,15 +20,15 @@ from shared.redis.connection import Client
 
 logger = logging.getLogger(__name__)
 
-KEEP_DESIRED_S = 60  # after the wait: whoever asks again finds loaded what was loaded meanwhile
+KEEP_DESIRED_S = 60  # after the wait, so that a repeated request finds the versions loaded
 POLL_S = 0.1
 CHANGES_PER_READ = 1000
 
 
 async def prepare(client: Client, workers: Workers, refs: Iterable[str], wait_s: float, subject: str) -> None:
-    """Return once every live worker has all of `refs` loaded. `subject` is the `name/alias` that is to change.
+    """Wait until every live worker has loaded all of `refs`. `subject` is the `name/alias` to change.
 
-    Raises Unavailable when there is no worker, or one is not ready after `wait_s`, and redis' errors.
+    Raises Unavailable if there is no worker, or if a worker is not ready after `wait_s`. Raises RedisError.
     """
     refs = sorted(refs)
     now_s = time.time()
@@ -47,9 +49,9 @@ async def prepare(client: Client, workers: Workers, refs: Iterable[str], wait_s:
 
 
 def unready(workers: Sequence[LiveWorker], refs: Sequence[str]) -> str:
-    """Who has not loaded what, by the workers' heartbeats; empty when all have everything."""
+    """Return which workers have not loaded which versions, by their heartbeats, or "" if all are loaded."""
     if not workers:
-        return f"no worker is there to load {', '.join(refs)}"
+        return f"no worker is alive to load {', '.join(refs)}"
     faults: list[str] = []
     for worker in workers:
         reasons = worker.failed_models
@@ -62,9 +64,9 @@ def unready(workers: Sequence[LiveWorker], refs: Sequence[str]) -> str:
 
 
 async def switch(client: Client, change: AliasChange) -> AliasChange:
-    """Make the change and record it in one transaction; return the record, which has what the alias meant before.
+    """Make the change in one transaction and return its record, which has the previous meaning of the alias.
 
-    Raises NotFound if an alias that does not exist is deleted, and redis' errors.
+    Raises NotFound if an alias that does not exist is deleted, and RedisError.
     """
 
     async def decide(pipeline: Client) -> AliasChange:
@@ -87,7 +89,7 @@ async def switch(client: Client, change: AliasChange) -> AliasChange:
 
 
 async def read_changes(client: Client, model: str, limit: int) -> list[AliasChange]:
-    """Return the last changes of one model's aliases, the newest first."""
+    """Return the last changes of a model's aliases, newest first."""
     changes: list[AliasChange] = []
     before = "+"
     while len(changes) < limit:

@@ -1,7 +1,7 @@
-"""What the gate found about a version, as its `report.json` says, and whether that lets it be what people are served.
+"""The verdict of the quality gate on a version, from its `report.json`.
 
-The gate (`python -m training qa`) writes it: `passed`, `failures` (a sentence each), and the `files` that it judged, as
-on their card.
+The gate (`python -m training qa`) writes `passed`, `failures` (one sentence each), and the `files` that it judged, with
+the hashes on the card.
 """
 
 from dataclasses import dataclass
@@ -14,50 +14,50 @@ from shared.models.registry import CARD, Registry, parse_card, read_file
 
 REPORT = "report.json"
 REPORT_PAGE = "report.html"
-MAX_FAILURES = 20  # told of one version
+MAX_FAILURES = 20  # reported per version
 MAX_FAILURE_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """`failures` say why a version has not passed."""
+    """The verdict on a version. `failures` are the reasons why it has not passed."""
 
     passed: bool
     failures: tuple[str, ...] = ()
 
 
 def read_quality(registry: Registry, name: str, version: int) -> tuple[dict[str, Any], Quality | None]:
-    """The card of a version, and what its report says; None without one. Blocks.
+    """Return the card of a version and its verdict, which is None if there is no report. Blocks.
 
-    Raises ModelError where the card is not there or cannot be read.
+    Raises ModelError if the card is missing or cannot be read.
     """
     where = f"{registry}/{name}/{version}"
     data = read_file(registry, name, version, CARD)
     if data is None:
-        raise ModelError(f"there is no {where}/{CARD}")
+        raise ModelError(f"{where}/{CARD} is missing")
     card = parse_card(data, f"{where}/{CARD}")
     report = read_file(registry, name, version, REPORT)
     return card, None if report is None else judge(report, card)
 
 
 def judge(report: bytes, card: dict[str, Any]) -> Quality:
-    """What `report` says of the version with this card."""
+    """Return the verdict of `report` on the version with this card."""
     try:
-        told = orjson.loads(report)
+        document = orjson.loads(report)
     except ValueError as error:
         return Quality(False, (f"its {REPORT} cannot be read: {error}",))
-    if not isinstance(told, dict) or not isinstance(told.get("passed"), bool):
+    if not isinstance(document, dict) or not isinstance(document.get("passed"), bool):
         return Quality(False, (f"its {REPORT} does not say whether it passed",))
-    if not card.get("files") or told.get("files") != card["files"]:
+    if not card.get("files") or document.get("files") != card["files"]:
         return Quality(False, (f"its {REPORT} is about other files than its card",))
-    failures = told.get("failures")
-    if told["passed"] or not isinstance(failures, list):
-        return Quality(told["passed"])
+    failures = document.get("failures")
+    if document["passed"] or not isinstance(failures, list):
+        return Quality(document["passed"])
     return Quality(False, tuple(str(failure)[:MAX_FAILURE_CHARS] for failure in failures[:MAX_FAILURES]))
 
 
 def objection(ref: str, quality: Quality | None) -> str | None:
-    """Why `ref` is not to be served to everyone; None where nothing speaks against it."""
+    """Return why `ref` must not serve all clients, or None if it may."""
     if quality is None:
         return f"{ref} has no {REPORT}: the gate has not judged it"
     if quality.passed:

@@ -1,6 +1,4 @@
-"""Trainings in Redis, as the API sees them: asked for, read, cancelled. The rest is done in
-`worker/tasks/retraining/`.
-"""
+"""The trainings in Redis: the API submits, reads and cancels them, and `worker/tasks/retraining/` runs them."""
 
 import re
 import time
@@ -21,23 +19,23 @@ from shared.redis.script import Script
 SUBMIT = Script.read(Path(__file__).with_name("submit_training.lua"))
 CANCEL = Script.read(Path(__file__).with_name("cancel_training.lua"))
 TRAINING_ID = re.compile(rf"t[0-9a-f]{{{UID_CHARS}}}")
-MAX_LISTED = 50  # of a model, the newest
+MAX_LISTED = 50  # newest trainings per model
 RETRY_AFTER_S = 60  # a training takes minutes
 
 Json = dict[str, Any]
 
 
 class Retraining:
-    """Every method raises redis' errors while Redis is away."""
+    """Submits, reads and cancels trainings. Every method raises RedisError while Redis is unreachable."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
         self._settings = settings
 
     async def submit(self, model: str, parameters: Parameters, key: str) -> str:
-        """The id of a training that is queued now; `key` is the name of the API key. Raises QueueFull."""
+        """Queue a training and return its id. `key` is the name of the API key. Raises QueueFull."""
         training_id, now_ms = f"t{new_uid()}", int(time.time() * 1e3)
-        most, ttl_s = self._settings.max_trainings, self._settings.training_ttl_s
+        max_trainings = self._settings.max_trainings
         fields: Json = {
             "model": model,
             "parameters": orjson.dumps(asdict(parameters)),
@@ -49,21 +47,20 @@ class Retraining:
             due=keys.TRAININGS_DUE,
             training=keys.training(training_id),
             listed=keys.trainings(model),
-            max_open=most,
+            max_open=max_trainings,
             max_listed=MAX_LISTED,
-            ttl_s=ttl_s,
+            ttl_s=self._settings.training_ttl_s,
             now_ms=now_ms,
             id=training_id,
             more_args=[part for pair in fields.items() for part in pair],
         )
         if not await self._client.eval(*call):
-            raise QueueFull(
-                f"{most} trainings are queued or running already (MAX_TRAININGS)", RETRY_AFTER_S, "trainings"
-            )
+            detail = f"{max_trainings} trainings are queued or running already (MAX_TRAININGS)"
+            raise QueueFull(detail, RETRY_AFTER_S, "trainings")
         return training_id
 
     async def read(self, model: str, training_id: str) -> Json:
-        """As clients see it. Raises NotFound for none of that model."""
+        """Return a training as JSON. Raises NotFound if the model has no such training."""
         fields = await self._client.hgetall(keys.training(training_id)) if TRAINING_ID.fullmatch(training_id) else {}
         if fields.get(b"model", b"").decode() != model:
             raise NotFound(
@@ -72,7 +69,7 @@ class Retraining:
         return training_json(training_id, fields)
 
     async def listed(self, model: str) -> list[Json]:
-        """The newest first."""
+        """Return the trainings of a model, newest first."""
         ids = await self._client.zrevrange(keys.trainings(model), 0, MAX_LISTED - 1)
         async with self._client.pipeline(transaction=False) as pipeline:
             for training_id in ids:
@@ -81,7 +78,10 @@ class Retraining:
         return [training_json(each.decode(), fields) for each, fields in zip(ids, found, strict=True) if fields]
 
     async def cancel(self, model: str, training_id: str) -> Json:
-        """Final at once; a final one stays as it is. Raises NotFound, and Conflict for one that is being published."""
+        """Cancel a training and return it. A final training does not change.
+
+        Raises NotFound, and Conflict for a training that is being published.
+        """
         await self.read(model, training_id)
         now_ms = int(time.time() * 1e3)
         call = CANCEL(due=keys.TRAININGS_DUE, training=keys.training(training_id), id=training_id, now_ms=now_ms)
@@ -90,13 +90,13 @@ class Retraining:
         return await self.read(model, training_id)
 
     async def trainers(self) -> list[str]:
-        """Names of those that live."""
+        """Return the names of the live trainers."""
         names = await self._client.zrangebyscore(keys.TRAINERS, time.time() - self._settings.worker_ttl_s, "+inf")
         return sorted(name.decode() for name in names)
 
 
 def training_json(training_id: str, fields: dict[bytes, bytes]) -> Json:
-    """Out of its hash; see `shared/redis/keys.py`. What has not come about is null."""
+    """Return a training as JSON from its hash (see `shared/redis/keys.py`). Fields without a value are null."""
 
     def text(field: str) -> str | None:
         value = fields.get(field.encode())

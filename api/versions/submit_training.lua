@@ -6,7 +6,7 @@
 local due, training, listed = unpack(KEYS)
 local max_open, max_listed, ttl_s, now_ms, id = unpack(ARGV, 1, 5)
 
-redis.call('ZREMRANGEBYSCORE', due, '-inf', now_ms - ttl_s * 1000) -- silent for longer than they are kept
+redis.call('ZREMRANGEBYSCORE', due, '-inf', now_ms - ttl_s * 1000) -- trainings that have expired
 if redis.call('ZCARD', due) >= tonumber(max_open) then
   return 0
 end

@@ -1,4 +1,4 @@
-"""Singles between fakes: clients that ask, a queue whose writes end when the test says so, answers on demand."""
+"""A `Singles` with fake clients, a fake queue whose writes end on demand, and answers on demand."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -37,7 +37,7 @@ class FakeWakeups:
         del self.expected[uid]
 
     def answer(self, entry: Entry) -> None:
-        """What a worker does: every image's answer is its own first pixel."""
+        """Answer an entry like a worker. The answer to each image is its first pixel."""
         digits = np.frombuffer(entry.pixels, np.uint8)[::IMAGE_BYTES]
         block = Block(digits, np.zeros((len(digits), 10), np.float32), entry.model, "w", 1, len(digits), 0, 0)
         for position, answer in enumerate(self.expected.pop(entry.uid)):
@@ -46,7 +46,7 @@ class FakeWakeups:
 
 
 class FakeEnqueuer:
-    """Holds every write until it is told how it ended; `writes` has what was written, `begun` says when."""
+    """A queue that holds every write until the test ends it. `writes` are the written entries."""
 
     def __init__(self, wakeups: FakeWakeups) -> None:
         self.wakeups = wakeups
@@ -75,7 +75,7 @@ class FakeEnqueuer:
 
 
 class FakeWires:
-    """Records what is dropped."""
+    """A connection that records the dropped images."""
 
     def __init__(self) -> None:
         self.dropped: list[tuple[str, str]] = []
@@ -111,7 +111,7 @@ class World:
         key: str = "",
         maps: Maps | None = None,
     ) -> Asked:
-        """Its client goes away when `gone` is set."""
+        """Send an image. Its client disconnects when `gone` is set."""
         caller = ApiKey(key, "")
         asked = ClassifyRequest(model=model, caller=caller, wait_s=wait_s, timeout_s=timeout_s, maps=maps)
         return asyncio.create_task(self.singles.classify(bytes([digit]) * IMAGE_BYTES, asked, self.client_gone))
@@ -120,7 +120,7 @@ class World:
         await self.gone.wait()
 
     async def begin(self) -> list[Asked]:
-        """A first image whose write is in flight."""
+        """Send a first image, whose write stays in progress."""
         first = self.ask(0)
         await self.enqueuer.next_write()
         return [first]

@@ -1,4 +1,4 @@
-"""Deadlines are kept in the queue and on time, also when no worker comes."""
+"""Deadlines are kept in the queue and on time, even without a worker."""
 
 import signal
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def idle(redis_server: RedisServer) -> Iterator[System]:
 
 @pytest.fixture
 def busy(redis_server: RedisServer) -> Iterator[System]:
-    """A system whose worker is stopped for now, and is not missed."""
+    """A system whose worker is stopped, but still counts as alive."""
     environ = {"WORKER_TTL_S": "60", "LEASE_MS": "8000"}
     with running(redis_server.new_url(), environ=environ) as busy_system:
         busy_system.workers["worker-1"].signal(signal.SIGSTOP)
@@ -29,7 +29,7 @@ def busy(redis_server: RedisServer) -> Iterator[System]:
 
 
 @pytest.mark.slow
-def test_a_job_whose_deadline_passes_expires_although_no_worker_comes(idle: System) -> None:
+def test_a_job_expires_at_its_deadline_without_a_worker(idle: System) -> None:
     job_id = idle.submit(params={"timeout_s": "0.3"}, json={"start": 0, "stop": 300})
     job = idle.finished(job_id, wait_s=20)
     assert job["state"] == "expired"
@@ -51,7 +51,7 @@ def test_a_job_that_ends_before_its_deadline_stays_done(system: System) -> None:
 
 @pytest.mark.parametrize("timeout_s", ["0", "-1", "nan", "inf", "soon", "1e9", ""])
 @pytest.mark.parametrize("path", ["/mnist/classify/3", "/mnist/classify/bulk"])
-def test_a_timeout_that_is_none_is_a_422_that_names_it(system: System, path: str, timeout_s: str) -> None:
+def test_an_invalid_timeout_is_a_422_that_names_it(system: System, path: str, timeout_s: str) -> None:
     method = "POST" if path.endswith("bulk") else "GET"
     reply = system.http.request(method, path, params={"timeout_s": timeout_s})
     assert reply.status_code == 422
@@ -59,7 +59,7 @@ def test_a_timeout_that_is_none_is_a_422_that_names_it(system: System, path: str
 
 
 @pytest.mark.slow
-def test_a_single_whose_deadline_passes_is_told_so_and_never_run(busy: System, test_set: Split) -> None:
+def test_a_single_image_whose_deadline_passes_is_refused_and_never_run(busy: System, test_set: Split) -> None:
     reply = busy.http.get("/mnist/classify/5?timeout_s=0.3")
     assert reply.status_code == 504
     assert reply.json()["title"] == "Deadline passed"
@@ -70,7 +70,7 @@ def test_a_single_whose_deadline_passes_is_told_so_and_never_run(busy: System, t
 
 
 @pytest.mark.slow
-def test_a_client_that_goes_away_takes_its_image_out_of_the_queue(busy: System, test_set: Split) -> None:
+def test_the_image_of_a_disconnected_client_leaves_the_queue(busy: System, test_set: Split) -> None:
     with pytest.raises(Exception, match="timed out"):
         busy.http.get("/mnist/classify/5", timeout=0.5)
     while not list(busy.redis.scan_iter(keys.dropped("*"))):
@@ -82,7 +82,7 @@ def test_a_client_that_goes_away_takes_its_image_out_of_the_queue(busy: System, 
 
 
 def wait_for_images(system: System, images: int) -> list[dict[str, int]]:
-    """Heartbeats that count so many images."""
+    """Wait for heartbeats with this number of images."""
     while True:
         workers: list[dict[str, int]] = system.http.get("/status").json()["workers"]
         if sum(worker["images"] for worker in workers) >= images:

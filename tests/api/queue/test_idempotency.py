@@ -16,7 +16,7 @@ def submit(system: System, key: str, **request: object) -> httpx.Response:
     return system.http.post("/mnist/classify/bulk", headers=headers, **request)  # type: ignore[arg-type]
 
 
-def test_the_same_key_and_images_are_the_same_job(system: System, test_set: Split) -> None:
+def test_the_same_key_and_images_give_the_same_job(system: System, test_set: Split) -> None:
     body = idx(test_set.images[:20])
     first, again = (submit(system, "same", content=body) for _ in range(2))
     assert (first.status_code, again.status_code) == (202, 202)
@@ -25,7 +25,7 @@ def test_the_same_key_and_images_are_the_same_job(system: System, test_set: Spli
     assert system.finished(first.json()["id"])["counts"]["done"] == 20
 
 
-def test_the_same_files_packed_anew_are_the_same_job(system: System) -> None:
+def test_the_same_files_packed_differently_give_the_same_job(system: System) -> None:
     png = system.http.get("/mnist/image/1", headers={"Accept": "image/png"}).content
     files = [("files", ("1.png", png))]
     first, again = (submit(system, "packed anew", files=files) for _ in range(2))
@@ -44,12 +44,12 @@ def test_the_same_key_for_other_images_is_a_409(system: System, other: dict[str,
     assert "other images" in refused.json()["detail"]
 
 
-def test_another_key_is_another_job(system: System) -> None:
+def test_another_key_gives_another_job(system: System) -> None:
     ids = {submit(system, key, json={"start": 0, "stop": 5}).json()["id"] for key in ("one", "two")}
     assert len(ids) == 2
 
 
-def test_while_the_first_upload_comes_in_its_key_is_taken(system: System, test_set: Split) -> None:
+def test_a_key_is_taken_during_its_first_upload(system: System, test_set: Split) -> None:
     body = idx(test_set.images[:600])
     begun, go_on = threading.Event(), threading.Event()
 
@@ -73,18 +73,18 @@ def test_while_the_first_upload_comes_in_its_key_is_taken(system: System, test_s
     assert submit(system, "slow", content=body).json()["id"] == replies[0].json()["id"]
 
 
-def test_a_key_whose_upload_failed_is_free_again(system: System, test_set: Split) -> None:
+def test_a_key_is_free_again_after_a_failed_upload(system: System, test_set: Split) -> None:
     body = idx(test_set.images[:300])
     assert submit(system, "failed", content=body[:-1]).status_code == 400
     assert submit(system, "failed", content=body).status_code == 202
 
 
-def test_a_single_asynchronous_request_honours_it_too(system: System) -> None:
+def test_an_asynchronous_single_request_supports_it_too(system: System) -> None:
     headers = {"Prefer": "respond-async", "Idempotency-Key": "single"}
     ids = {system.http.get("/mnist/classify/3", headers=headers).json()["id"] for _ in range(3)}
     assert len(ids) == 1
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
-def test_a_key_of_no_use_is_a_422(system: System, key: str) -> None:
+def test_an_invalid_key_is_a_422(system: System, key: str) -> None:
     assert submit(system, key, json={"start": 0, "stop": 1}).status_code == 422

@@ -34,7 +34,7 @@ def block_of(predictions: list[int], faults: dict[int, tuple[FinalState, str]] |
         (counted(10, None), "queued"),
         (counted(None, None, done=1), "running"),
         (counted(10, None, failed=1), "running"),
-        (counted(10, None, done=10), "running"),  # not final before Redis says so
+        (counted(10, None, done=10), "running"),  # final only once Redis has the end
         (counted(10, 9, done=10), "done"),
         (counted(10, 9, done=9, failed=1), "done_with_errors"),
         (counted(10, 9, failed=10), "done_with_errors"),
@@ -70,14 +70,14 @@ def test_a_job_is_read_from_its_hash() -> None:
         (replace(RUNNING, created_ms=4000), 0.0, 0.0, None),  # the clocks of two hosts
     ],
 )
-def test_progress_and_what_is_left_are_told_where_they_are_known(
+def test_progress_and_remaining_time_are_given_if_they_are_known(
     job: Job, progress: float, elapsed_s: float, eta_s: float | None
 ) -> None:
     reply = job_json(job, now_ms=3000)
     assert (reply["progress"], reply["elapsed_s"], reply["eta_s"]) == (progress, elapsed_s, eta_s)
 
 
-def test_the_reply_says_where_the_callback_stands() -> None:
+def test_the_response_has_the_state_of_the_callback() -> None:
     fields = {b"model": b"cnn@1", b"created_ms": b"1000", b"chunk_images": b"4"}
     assert job_json(JOB_CODEC.decode("j1", fields), now_ms=3000)["callback"] is None
     fields |= {b"callback_url": b"https://example.com/"}
@@ -88,7 +88,7 @@ def test_the_reply_says_where_the_callback_stands() -> None:
     )
 
 
-def test_the_reply_names_the_job_and_where_its_items_are() -> None:
+def test_the_response_has_the_job_and_the_links_to_its_items() -> None:
     reply = job_json(replace(counted(10, None, done=3), request_id="of-mine"), now_ms=3000)
     assert {name: reply[name] for name in ("id", "request_id", "state", "total", "counts", "model")} == {
         "id": "j1",
@@ -112,7 +112,9 @@ def test_the_reply_names_the_job_and_where_its_items_are() -> None:
         (block_of([7, 3], {1: ("cancelled", "why")}), "cancelled", {"cancelled": 1}, 1.0),
     ],
 )
-def test_a_single_is_a_job_of_one(block: Block | None, state: str, counts: dict[str, int], progress: float) -> None:
+def test_a_single_image_is_a_job_with_one_item(
+    block: Block | None, state: str, counts: dict[str, int], progress: float
+) -> None:
     reply = single_json("ab-1", "cnn@1", "of-mine", block, 1)
     assert reply == {
         "id": "ab-1",
@@ -130,7 +132,7 @@ def test_a_single_is_a_job_of_one(block: Block | None, state: str, counts: dict[
 def items(
     job: Job, chunk: int, block: Block | None, names: list[str] | None = None, **errors: str
 ) -> list[dict[str, Any]]:
-    """Errors are by position: `p1="why"`."""
+    """Return the items of a chunk. Errors are given by position: `p1="reason"`."""
     manifest = {"names": names, "errors": [[int(position[1:]), reason] for position, reason in errors.items()]}
     manifest_data = orjson.dumps(manifest) if names or errors else None
     return list(chunk_items(job, chunk, encode_block(block) if block else None, manifest_data))
@@ -140,7 +142,7 @@ def brief(chunk: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [tuple(item[name] for name in ("index", "name", "state", "prediction", "error")) for item in chunk]
 
 
-def test_the_items_of_a_chunk_are_numbered_through_the_job() -> None:
+def test_the_indices_of_items_continue_across_chunks() -> None:
     assert brief(items(RUNNING, 1, block_of([7, 3, 9, 1]))) == [
         (4, None, "done", 7, None),
         (5, None, "done", 3, None),
@@ -149,16 +151,16 @@ def test_the_items_of_a_chunk_are_numbered_through_the_job() -> None:
     ]
 
 
-def test_the_last_chunk_is_as_long_as_what_is_left() -> None:
+def test_the_last_chunk_has_the_remaining_items() -> None:
     assert [item["index"] for item in items(RUNNING, 2, block_of([7, 3]))] == [8, 9]
 
 
 @pytest.mark.parametrize(("job", "state"), [(RUNNING, "queued"), (counted(10, 9, done=4, cancelled=6), "cancelled")])
-def test_what_has_no_result_yet_is_queued_or_cancelled_with_its_job(job: Job, state: str) -> None:
+def test_items_without_a_result_are_queued_or_cancelled_like_their_job(job: Job, state: str) -> None:
     assert brief(items(job, 2, None, ["a", "b"])) == [(8, "a", state, None, None), (9, "b", state, None, None)]
 
 
-def test_an_unreadable_image_takes_no_row_of_the_block() -> None:
+def test_an_unreadable_image_has_no_row_in_the_block() -> None:
     names = ["a", "b", "c", "d"]
     block = block_of([7, NO_PREDICTION], {1: ("failed", "the model")})
     assert brief(items(RUNNING, 0, block, names, p0="no image", p2="too large")) == [
@@ -169,7 +171,7 @@ def test_an_unreadable_image_takes_no_row_of_the_block() -> None:
     ]
 
 
-def test_an_unreadable_image_has_failed_before_the_others_have_results() -> None:
+def test_an_unreadable_image_has_failed_before_other_images_have_results() -> None:
     assert [item["state"] for item in items(RUNNING, 0, None, None, p1="no image")] == [
         "queued",
         "failed",
@@ -178,11 +180,11 @@ def test_an_unreadable_image_has_failed_before_the_others_have_results() -> None
     ]
 
 
-def test_while_the_upload_runs_there_are_no_items() -> None:
+def test_there_are_no_items_during_the_upload() -> None:
     assert items(replace(RUNNING, total=None), 0, block_of([7, 3, 9, 1])) == []
 
 
-def test_an_item_has_its_probabilities_or_its_reason() -> None:
+def test_an_item_has_probabilities_or_a_reason() -> None:
     block = block_of([7, NO_PREDICTION], {1: ("expired", "too late")})
     item = block_item(block, 0, 5, "seven")
     assert item.pop("probabilities").tolist() == np.eye(10)[7].tolist()
@@ -197,5 +199,5 @@ def test_an_item_has_its_probabilities_or_its_reason() -> None:
     }
 
 
-def test_a_single_without_a_result_has_one_item_that_is_queued() -> None:
+def test_a_single_image_without_a_result_has_a_queued_item() -> None:
     assert brief([queued_item()]) == [(0, None, "queued", None, None)]

@@ -12,7 +12,7 @@ from shared.redis.connection import Client, api_client
 
 
 def scenario(url: str, play: Callable[[Client], Awaitable[None]]) -> None:
-    """Run `play` with a client of the API's."""
+    """Run `play` with a client of the API."""
 
     async def run() -> None:
         client = api_client(load_settings({"REDIS_URL": url}))
@@ -24,7 +24,7 @@ def scenario(url: str, play: Callable[[Client], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_the_replies_of_many_callers_come_back_to_each(client: "redis.Redis", scratch_url: str) -> None:
+def test_every_caller_gets_its_own_replies(client: "redis.Redis", scratch_url: str) -> None:
     async def play(api: Client) -> None:
         wires = Wires(api)
         replies = await asyncio.gather(*(wires.call(("ECHO", f"{number}"), ("INCR", "n")) for number in range(100)))
@@ -36,7 +36,7 @@ def test_the_replies_of_many_callers_come_back_to_each(client: "redis.Redis", sc
     assert client.get("n") == b"100"
 
 
-def test_all_share_one_connection(client: "redis.Redis", scratch_url: str) -> None:
+def test_all_callers_share_one_connection(client: "redis.Redis", scratch_url: str) -> None:
     async def play(api: Client) -> None:
         wires = Wires(api)
         ids = {reply for (reply,) in await asyncio.gather(*(wires.call(("CLIENT", "ID")) for _ in range(20)))}
@@ -46,7 +46,7 @@ def test_all_share_one_connection(client: "redis.Redis", scratch_url: str) -> No
     scenario(scratch_url, play)
 
 
-def test_a_command_that_redis_refuses_spoils_no_other(client: "redis.Redis", scratch_url: str) -> None:
+def test_a_failed_command_does_not_affect_other_commands(client: "redis.Redis", scratch_url: str) -> None:
     async def play(api: Client) -> None:
         wires = Wires(api)
         before, refused, after = await wires.call(("SET", "a", "b"), ("INCR", "a"), ("GET", "a"))
@@ -57,7 +57,7 @@ def test_a_command_that_redis_refuses_spoils_no_other(client: "redis.Redis", scr
     scenario(scratch_url, play)
 
 
-def test_a_caller_that_is_cancelled_leaves_its_reply_to_nobody_else(client: "redis.Redis", scratch_url: str) -> None:
+def test_the_reply_of_a_cancelled_caller_is_discarded(client: "redis.Redis", scratch_url: str) -> None:
     async def play(api: Client) -> None:
         wires = Wires(api)
         await wires.call(("PING",))
@@ -70,9 +70,7 @@ def test_a_caller_that_is_cancelled_leaves_its_reply_to_nobody_else(client: "red
     scenario(scratch_url, play)
 
 
-def test_a_lost_connection_fails_who_waits_and_the_next_call_makes_another(
-    client: "redis.Redis", scratch_url: str
-) -> None:
+def test_a_lost_connection_fails_its_callers_and_is_replaced(client: "redis.Redis", scratch_url: str) -> None:
     async def play(api: Client) -> None:
         wires = Wires(api)
         (connection_id,) = await wires.call(("CLIENT", "ID"))
@@ -87,7 +85,7 @@ def test_a_lost_connection_fails_who_waits_and_the_next_call_makes_another(
     scenario(scratch_url, play)
 
 
-def test_what_redis_does_not_answer_in_time_is_given_up(
+def test_a_command_without_a_reply_times_out(
     client: "redis.Redis", scratch_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire_module, "SOCKET_TIMEOUT_S", 0.2)
@@ -103,7 +101,7 @@ def test_what_redis_does_not_answer_in_time_is_given_up(
     scenario(scratch_url, play)
 
 
-def test_no_redis_is_an_error_at_once() -> None:
+def test_an_unreachable_redis_is_an_error_at_once() -> None:
     async def play(api: Client) -> None:
         with pytest.raises(exceptions.ConnectionError):
             await Wires(api).call(("PING",))
@@ -111,7 +109,7 @@ def test_no_redis_is_an_error_at_once() -> None:
     scenario("redis://127.0.0.1:1/0", play)
 
 
-def test_messages_are_told_from_replies(client: "redis.Redis", scratch_url: str) -> None:
+def test_messages_and_replies_are_distinguished(client: "redis.Redis", scratch_url: str) -> None:
     async def play(api: Client) -> None:
         heard: list[tuple[bytes, bytes]] = []
         wire = await open_wire(api, lambda channel, data: heard.append((channel, data)))

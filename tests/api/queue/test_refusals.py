@@ -9,7 +9,7 @@ from shared.errors import QueueFull
 from tests.api.queue.singles_world import World, run
 
 
-def test_more_requests_than_may_wait_are_refused_until_one_is_answered() -> None:
+def test_requests_beyond_the_maximum_are_refused_until_one_is_answered() -> None:
     async def scenario() -> None:
         world = World(entry_images=32)
         asked = await world.begin() + [world.ask(digit) for digit in range(11)]
@@ -34,7 +34,7 @@ def _no_collector() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_no_collector")
-def test_a_refusal_leaves_nothing_for_the_collector() -> None:
+def test_a_refused_request_leaves_no_reference_cycle() -> None:
     async def scenario() -> None:
         world = World(entry_images=32)
         asked = await world.begin() + [world.ask(digit) for digit in range(11)]
@@ -51,7 +51,7 @@ def test_a_refusal_leaves_nothing_for_the_collector() -> None:
 
 
 @pytest.mark.usefixtures("_no_collector")
-def test_what_the_queue_refuses_leaves_nothing_for_the_collector() -> None:
+def test_a_refused_entry_leaves_no_reference_cycle() -> None:
     async def scenario() -> None:
         world = World(entry_images=32)
         (asked,) = await world.begin()

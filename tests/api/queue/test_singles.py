@@ -25,16 +25,16 @@ from tests.api.queue.singles_world import World, run
         ("baaabaa", ["b0 b4", "a1 a2 a3", "a5 a6"]),
     ],
 )
-def test_groups_are_of_one_model_each_no_longer_than_an_entry_and_in_order(models: str, groups: list[str]) -> None:
+def test_groups_have_one_model_a_limited_length_and_the_order_of_arrival(models: str, groups: list[str]) -> None:
     waiting = [
         Waiting(bytes([number]), ClassifyRequest(model=model, caller=ANYONE), cast(Answer, None))
         for number, model in enumerate(models)
     ]
     grouped = group_waiting(waiting, 3)
-    assert [" ".join(f"{one.asked.model}{one.pixels[0]}" for one in group) for group in grouped] == groups
+    assert [" ".join(f"{one.request.model}{one.pixels[0]}" for one in group) for group in grouped] == groups
 
 
-def test_a_verbose_image_is_an_entry_of_its_own_and_says_so() -> None:
+def test_a_verbose_image_has_its_own_entry_which_is_verbose() -> None:
     async def scenario() -> None:
         world = World()
         asked = await world.begin()
@@ -54,7 +54,7 @@ def test_a_verbose_image_is_an_entry_of_its_own_and_says_so() -> None:
     run(scenario())
 
 
-def test_a_lone_image_leaves_at_once_and_is_answered() -> None:
+def test_an_image_is_written_at_once_and_answered() -> None:
     async def scenario() -> None:
         world = World()
         asked = world.ask(7)
@@ -68,7 +68,7 @@ def test_a_lone_image_leaves_at_once_and_is_answered() -> None:
     run(scenario())
 
 
-def test_those_that_arrive_while_a_write_is_in_flight_leave_together() -> None:
+def test_images_that_arrive_during_a_write_are_written_together() -> None:
     async def scenario() -> None:
         world = World(entry_images=4)
         asked = await world.begin()
@@ -85,7 +85,7 @@ def test_those_that_arrive_while_a_write_is_in_flight_leave_together() -> None:
     run(scenario())
 
 
-def test_images_of_several_models_leave_in_one_write_but_in_entries_of_their_own() -> None:
+def test_images_of_several_models_are_written_together_in_separate_entries() -> None:
     async def scenario() -> None:
         world = World()
         asked = await world.begin()
@@ -100,7 +100,7 @@ def test_images_of_several_models_leave_in_one_write_but_in_entries_of_their_own
     run(scenario())
 
 
-def test_after_a_write_has_ended_the_next_image_leaves_at_once_again() -> None:
+def test_after_a_write_the_next_image_is_written_at_once_again() -> None:
     async def scenario() -> None:
         world = World()
         for digit in (1, 2):
@@ -114,7 +114,7 @@ def test_after_a_write_has_ended_the_next_image_leaves_at_once_again() -> None:
     run(scenario())
 
 
-def test_a_refusal_reaches_those_of_its_entry_and_nobody_else() -> None:
+def test_a_refusal_fails_only_the_requests_of_its_entry() -> None:
     async def scenario() -> None:
         world = World(entry_images=2)
         (first,) = await world.begin()
@@ -136,7 +136,7 @@ def test_a_refusal_reaches_those_of_its_entry_and_nobody_else() -> None:
     run(scenario())
 
 
-def test_when_redis_is_away_everyone_of_that_write_hears_of_it_and_later_ones_go_on() -> None:
+def test_a_failed_write_fails_its_requests_and_later_requests_are_written() -> None:
     async def scenario() -> None:
         world = World(entry_images=2)
         (first,) = await world.begin()
@@ -156,12 +156,12 @@ def test_when_redis_is_away_everyone_of_that_write_hears_of_it_and_later_ones_go
     run(scenario())
 
 
-def test_a_wait_that_runs_out_names_the_id_under_which_the_answer_will_be() -> None:
+def test_a_timeout_has_the_id_of_the_result() -> None:
     async def scenario() -> None:
         world = World()
         asked = world.ask(7, wait_s=0.01)
         (entry,) = await world.enqueuer.next_write()
-        with pytest.raises(WaitTimeout, match=r"no answer within 0\.01 s; the work goes on") as late:
+        with pytest.raises(WaitTimeout, match=r"no answer within 0\.01 s; the work continues") as late:
             await asked
         assert late.value.result_id == f"{entry.uid}-0"
         world.wakeups.answer(entry)  # nobody waits any more, and nothing breaks
@@ -169,25 +169,25 @@ def test_a_wait_that_runs_out_names_the_id_under_which_the_answer_will_be() -> N
     run(scenario())
 
 
-def test_a_wait_that_runs_out_spoils_nothing_for_the_others_of_its_entry() -> None:
+def test_a_timeout_does_not_affect_other_requests_of_its_entry() -> None:
     async def scenario() -> None:
         world = World()
         hasty, patient = world.ask(1, wait_s=0.01), world.ask(2)
         assert [entry.count for entry in await world.enqueuer.next_write()] == [2]
         with pytest.raises(WaitTimeout):
             await hasty
-        world.end([QueueFull("full", retry_after_s=1)])  # of no use to the one that has left
+        world.end([QueueFull("full", retry_after_s=1)])  # the request that timed out ignores it
         with pytest.raises(QueueFull):
             await patient
 
     run(scenario())
 
 
-def test_a_wait_that_runs_out_before_the_image_was_written_is_an_unavailable_queue() -> None:
+def test_a_timeout_before_the_image_was_written_is_an_unavailable_queue() -> None:
     async def scenario() -> None:
         world = World()
         (first,) = await world.begin()
-        with pytest.raises(Unavailable, match=r"the queue took nothing within 0\.01 s"):
+        with pytest.raises(Unavailable, match=r"the queue accepted nothing within 0\.01 s"):
             await world.ask(1, wait_s=0.01)
         world.wakeups.answer(world.enqueuer.writes[0][0])
         await first
@@ -195,7 +195,7 @@ def test_a_wait_that_runs_out_before_the_image_was_written_is_an_unavailable_que
     run(scenario())
 
 
-def test_images_of_several_keys_leave_in_entries_of_their_own_that_name_them() -> None:
+def test_images_of_several_keys_have_separate_entries_that_name_the_keys() -> None:
     async def scenario() -> None:
         world = World()
         asked = await world.begin()
@@ -210,7 +210,7 @@ def test_images_of_several_keys_leave_in_entries_of_their_own_that_name_them() -
     run(scenario())
 
 
-def test_a_deadline_travels_with_its_image_and_ends_the_wait() -> None:
+def test_a_deadline_is_written_with_its_image_and_ends_the_wait() -> None:
     async def scenario() -> None:
         world = World()
         patient, hasty = world.ask(1), world.ask(2, timeout_s=0.01)
@@ -226,20 +226,20 @@ def test_a_deadline_travels_with_its_image_and_ends_the_wait() -> None:
     run(scenario())
 
 
-def test_a_client_that_goes_away_takes_its_image_with_it() -> None:
+def test_the_image_of_a_disconnected_client_is_dropped() -> None:
     async def scenario() -> None:
         world = World()
         asked = world.ask(1)
         (entry,) = await world.enqueuer.next_write()
         world.gone.set()
-        with pytest.raises(Unavailable, match="the client went away"):
+        with pytest.raises(Unavailable, match="the client disconnected"):
             await asked
         assert world.wires.dropped == [(keys.dropped(entry.uid), "0")]
 
     run(scenario())
 
 
-def test_a_client_that_goes_away_before_its_image_is_written_leaves_nothing_to_write() -> None:
+def test_the_image_of_a_client_that_disconnects_early_is_not_written() -> None:
     async def scenario() -> None:
         world = World()
         (first,) = await world.begin()

@@ -1,4 +1,4 @@
-"""What `/status` says of a worker that is not heard of."""
+"""The state of a silent worker in `/status`."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def watched(redis_server: RedisServer) -> Iterator[System]:
-    """A worker that beats every second, and counts as away after four."""
+    """A worker that writes a heartbeat every second, with a time to live of four seconds."""
     with running(redis_server.new_url(), environ={"WORKER_TTL_S": "4"}) as watched_system:
         yield watched_system
 
 
 def workers_when(system: System, true: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
-    """The workers as soon as `true` is, which the test's own time-out waits for."""
+    """Wait until `true` holds for the workers, and return them. The timeout of the test limits the wait."""
     while True:
         workers: list[dict[str, Any]] = system.http.get("/status").json()["workers"]
         if true(workers):

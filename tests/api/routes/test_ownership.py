@@ -74,7 +74,7 @@ def test_a_key_may_not_have_more_images_queued_than_its_limit(guarded: System) -
     assert submit(guarded, "alice", 900).status_code == 202
     refused = submit(guarded, "alice", 101)
     assert refused.status_code == 429
-    assert "'alice' has 900 images queued, and may have 1000" in refused.json()["detail"]
+    assert "'alice' has 900 queued images, and may have 1000" in refused.json()["detail"]
     assert submit(guarded, "alice", 100).status_code == 202
     assert submit(guarded, "ops", 1000).status_code == 202, "a limit is of one key alone"
 
@@ -84,7 +84,7 @@ def test_a_key_may_not_send_more_images_a_second_than_its_rate(guarded: System) 
     assert submit(guarded, "bob", 200).status_code == 202, "a burst passes, and is paid for after it"
     refused = submit(guarded, "bob", 1)
     assert refused.status_code == 429
-    assert "50 images a second" in refused.json()["detail"]
+    assert "50 images per second" in refused.json()["detail"]
     assert 1 <= int(refused.headers["retry-after"]) <= 4
 
 

@@ -1,4 +1,4 @@
-"""What a request's `?model=` means: the choice by itself, and the table as Redis tells it."""
+"""The meaning of `?model=`: the choice of the version, and the table of aliases."""
 
 import asyncio
 import math
@@ -35,8 +35,8 @@ ALIASES = {"champion": Alias(1), "candidate": Alias(2, canary=10, canary_percent
         ("gone", {"champion": Alias(3)}, 3),
     ],
 )
-def test_a_name_is_its_champion_or_its_latest_version(ref: str, aliases: Mapping[str, Alias], version: int) -> None:
-    """And an alias is believed, whatever the registry was last seen to have."""
+def test_a_name_means_its_champion_or_its_latest_version(ref: str, aliases: Mapping[str, Alias], version: int) -> None:
+    """The version of an alias is used even if the last reading of the registry lacks it."""
     assert choose_version(ModelRef.parse(ref), MODELS, aliases) == version
 
 
@@ -52,19 +52,19 @@ def test_a_name_is_its_champion_or_its_latest_version(ref: str, aliases: Mapping
         ("cnn@../2", "no version"),
     ],
 )
-def test_what_is_not_there_is_told_with_what_is(ref: str, reason: str) -> None:
+def test_a_missing_version_is_an_error_with_the_existing_versions(ref: str, reason: str) -> None:
     with pytest.raises(NotFound) as refused:
         choose_version(ModelRef.parse(ref), MODELS, ALIASES if ref.startswith("cnn") else {})
     assert reason in refused.value.detail
 
 
-def test_without_models_that_is_told() -> None:
+def test_without_models_every_name_is_an_error() -> None:
     with pytest.raises(NotFound, match="no model 'cnn'; there: none"):
         choose_version(ModelRef("cnn"), {}, {})
 
 
 def test_a_canary_gets_its_share_of_requests() -> None:
-    """20,000 draws: 5 % of them ± 6 standard deviations, which chance leaves once in 500 million times."""
+    """20,000 draws: 5 % of them ± 6 standard deviations, which fails by chance once in 500 million times."""
     draws, share = 20_000, 0.05
     chance = random.Random()
     aliases = {"champion": Alias(1, canary=2, canary_percent=100 * share)}
@@ -80,11 +80,11 @@ def test_without_a_draw_a_canary_gets_nothing() -> None:
 @pytest.mark.parametrize(
     ("ref", "needed"), [("cnn", True), ("cnn@champion", True), ("cnn@2", False), ("cnn@latest", False)]
 )
-def test_a_version_can_be_asked_for_without_any_alias(ref: str, needed: bool) -> None:
+def test_only_some_references_depend_on_aliases(ref: str, needed: bool) -> None:
     assert needs_aliases(ModelRef.parse(ref)) is needed
 
 
-def test_a_table_has_what_is_an_alias_and_says_what_is_not(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_table_skips_and_logs_invalid_aliases(caplog: pytest.LogCaptureFixture) -> None:
     fields = {
         b"cnn/champion": ALIAS_CODEC.encode(Alias(1)),
         b"cnn/broken": b"{",
@@ -94,7 +94,7 @@ def test_a_table_has_what_is_an_alias_and_says_what_is_not(caplog: pytest.LogCap
     assert "cnn/broken" in caplog.text
 
 
-def test_before_the_table_was_read_nothing_is_guessed() -> None:
+def test_a_table_that_was_not_read_yet_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="not been read"):
         Aliases(None, asyncio.Event()).of("cnn")
 

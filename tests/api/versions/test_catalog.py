@@ -14,7 +14,7 @@ def add(models_dir: Path, name: str, version: int) -> None:
     (folder / "model.json").write_text(f'{{"version": {version}}}')
 
 
-def test_it_knows_what_there_was_when_it_was_made(tmp_path: Path) -> None:
+def test_it_has_the_versions_at_its_creation(tmp_path: Path) -> None:
     add(tmp_path, "cnn", 1)
     known = Catalog(tmp_path)
     add(tmp_path, "cnn", 2)
@@ -30,7 +30,7 @@ def test_a_card_is_read_once(tmp_path: Path) -> None:
     assert asyncio.run(known.card("cnn@1")) == {"version": 1}
 
 
-def test_it_is_read_again_and_again_and_kept_while_that_fails(
+def test_it_is_read_repeatedly_and_kept_while_reading_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     add(tmp_path, "cnn", 1)

@@ -1,4 +1,4 @@
-"""`?verbose=1` over HTTP, through a real worker: what the layers made of an image, in the same pass as its answer."""
+"""`?verbose=1` over HTTP, with a real worker: the layer outputs for an image, in the same pass as its answer."""
 
 import asyncio
 import base64
@@ -44,13 +44,13 @@ def card_rows() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", ["/mnist/classify/42", "/mnist/42/classify"])
-def test_every_layer_of_the_card_is_told_with_its_shape_and_summary(system: System, test_set: Split, path: str) -> None:
+def test_every_layer_of_the_card_has_its_shape_and_summary(system: System, test_set: Split, path: str) -> None:
     reply = system.http.get(path, params={"verbose": 1})
     assert reply.status_code == 200, reply.text
     result = reply.json()
     assert result["prediction"] == test_set.labels[42]
-    told = [{key: layer[key] for key in ("name", "class", "shape")} for layer in result["layers"]]
-    assert told == card_rows()
+    rows = [{key: layer[key] for key in ("name", "class", "shape")} for layer in result["layers"]]
+    assert rows == card_rows()
     for layer in result["layers"]:
         summary = layer["summary"]
         assert summary["min"] <= summary["mean"] <= summary["max"]
@@ -60,7 +60,7 @@ def test_every_layer_of_the_card_is_told_with_its_shape_and_summary(system: Syst
     assert result["input"]["values"] == test_set.images[42].tolist()
 
 
-def test_the_answer_is_the_same_as_without(system: System, test_set: Split) -> None:
+def test_the_answer_is_the_same_as_without_layers(system: System, test_set: Split) -> None:
     for index in range(10):
         body = png(test_set.images[index])
         plain, seen = (
@@ -87,15 +87,15 @@ def test_the_numbers_are_those_of_keras(system: System, test_set: Split, model_d
         truths = oracle(test_set.images[index][None, ..., None].astype(np.float32))
         for layer, truth in zip(result["layers"], truths, strict=True):
             values = np.asarray(truth)[0]
-            # float16 on the way, four decimals in the reply
+            # float16 in Redis, four decimals in the response
             np.testing.assert_allclose(layer["values"], values, rtol=1e-3, atol=2e-4, err_msg=layer["name"])
             summary = layer["summary"]
-            told = (summary["min"], summary["mean"], summary["max"])
-            np.testing.assert_allclose(told, (values.min(), values.mean(), values.max()), rtol=1e-4, atol=1e-4)
+            numbers = (summary["min"], summary["mean"], summary["max"])
+            np.testing.assert_allclose(numbers, (values.min(), values.mean(), values.max()), rtol=1e-4, atol=1e-4)
             assert summary["zeros"] == pytest.approx(np.mean(values == 0), abs=0.01)
 
 
-def test_pictures_are_the_numbers_tile_by_tile_on_the_scale_that_is_told(system: System, test_set: Split) -> None:
+def test_pictures_show_the_numbers_in_tiles_on_the_given_scale(system: System, test_set: Split) -> None:
     body = png(test_set.images[3])
     drawn, numbers = (
         system.http.post("/mnist/classify", content=body, params={"verbose": 1, "maps": maps}).json()
@@ -126,13 +126,13 @@ def test_an_asynchronous_requests_layers_are_read_by_its_id(system: System, test
     assert accepted.status_code == 202
     job = system.finished(accepted.json()["id"])
     assert job["state"] == "done"
-    told = system.http.get(f"/results/{job['id']}/layers").json()
-    assert told["input"]["values"] == test_set.images[5].tolist()
-    assert told["layers"][-1]["shape"] == [10]
+    document = system.http.get(f"/results/{job['id']}/layers").json()
+    assert document["input"]["values"] == test_set.images[5].tolist()
+    assert document["layers"][-1]["shape"] == [10]
     assert "png" in system.http.get(f"/results/{job['id']}/layers", params={"maps": "png"}).json()["input"]
 
 
-def test_an_idempotency_key_tells_a_verbose_request_from_a_plain_one(system: System, test_set: Split) -> None:
+def test_an_idempotency_key_distinguishes_verbose_and_plain_requests(system: System, test_set: Split) -> None:
     headers = {"Prefer": "respond-async", "Idempotency-Key": "verbose or not"}
     body = png(test_set.images[5])
     codes = [
@@ -142,7 +142,7 @@ def test_an_idempotency_key_tells_a_verbose_request_from_a_plain_one(system: Sys
     assert codes == [202, 202, 409]
 
 
-def test_layers_that_nobody_asked_for_or_that_are_gone_are_a_404(system: System) -> None:
+def test_layers_that_were_not_requested_or_are_gone_are_a_404(system: System) -> None:
     plain = system.http.get("/mnist/classify/1", headers={"Prefer": "respond-async"}).json()["id"]
     system.finished(plain)
     for result_id in (plain, "jffffffffffffffff", "ffffffffffffffff-0", "nonsense"):
@@ -151,7 +151,7 @@ def test_layers_that_nobody_asked_for_or_that_are_gone_are_a_404(system: System)
         assert result_id in reply.json()["detail"]
 
 
-def test_layers_stay_readable_by_the_id_of_a_synchronous_answer_and_for_a_while_only(system: System) -> None:
+def test_layers_of_a_synchronous_answer_can_be_read_by_its_id_for_a_limited_time(system: System) -> None:
     single_id = system.http.get("/mnist/classify/1", params={"verbose": 1}).json()["id"]
     assert system.http.get(f"/results/{single_id}/layers").json()["layers"][0]["name"] == "scale"
     assert 0 < system.redis.ttl(keys.layers(single_id.partition("-")[0])) <= 300
@@ -171,7 +171,7 @@ def test_layers_stay_readable_by_the_id_of_a_synchronous_answer_and_for_a_while_
         ({"verbose": "0", "maps": "png"}, "verbose=1"),
     ],
 )
-def test_parameters_that_make_no_sense_are_a_422_that_names_them(
+def test_invalid_parameters_are_a_422_that_names_them(
     system: System, test_set: Split, query: dict[str, str], said: str
 ) -> None:
     for reply in (
@@ -184,7 +184,7 @@ def test_parameters_that_make_no_sense_are_a_422_that_names_them(
         assert len(reply.json()["detail"]) < 300
 
 
-def test_not_verbose_is_not_verbose(system: System) -> None:
+def test_verbose_0_has_no_layers(system: System) -> None:
     for off in ("0", "false"):
         assert "layers" not in system.http.get("/mnist/classify/0", params={"verbose": off}).json()
 
@@ -195,7 +195,7 @@ def test_a_bulk_request_cannot_be_verbose(system: System) -> None:
     assert "one image" in reply.json()["detail"]
 
 
-def test_a_bad_image_a_passed_deadline_and_a_short_wait_are_as_without(system: System, test_set: Split) -> None:
+def test_errors_are_the_same_as_without_layers(system: System, test_set: Split) -> None:
     body = png(test_set.images[0])
 
     def post(content: bytes, headers: dict[str, str] | None = None, **query: float) -> httpx.Response:
@@ -208,7 +208,7 @@ def test_a_bad_image_a_passed_deadline_and_a_short_wait_are_as_without(system: S
     assert post(body, timeout_s=1e-9).status_code == 504
 
 
-def test_verbose_and_plain_requests_at_once_do_not_disturb_each_other(system: System, test_set: Split) -> None:
+def test_concurrent_verbose_and_plain_requests_do_not_affect_each_other(system: System, test_set: Split) -> None:
     alone = [system.http.get(f"/mnist/classify/{index}").json()["debug"]["probabilities"] for index in range(60)]
 
     async def classify_all() -> list[httpx.Response]:
@@ -238,16 +238,16 @@ def output(values: np.ndarray) -> LayerOutput:
     return layer_output("one", "ReLU", values)
 
 
-def test_a_reason_takes_the_place_of_layers_that_there_are_not() -> None:
-    told = layers_json(encode_layers(Layers(bytes(784), error="will not load")), "none")
-    assert (told["layers"], told["layers_error"]) == (None, "will not load")
-    assert told["input"]["values"].shape == (28, 28)
+def test_missing_layers_are_replaced_by_a_reason() -> None:
+    document = layers_json(encode_layers(Layers(bytes(784), error="cannot be loaded")), "none")
+    assert (document["layers"], document["layers_error"]) == (None, "cannot be loaded")
+    assert document["input"]["values"].shape == (28, 28)
     damaged = layers_json(b"nonsense", "none")
     assert damaged["layers"] is None
     assert "not a layers blob" in damaged["layers_error"]
 
 
-def test_numbers_that_are_none_are_null_and_black() -> None:
+def test_nan_and_infinity_are_null_and_black() -> None:
     values = np.array([[[np.nan], [np.inf]], [[-1e-9], [2.0]]], np.float32)
     blob = encode_layers(Layers(bytes(784), [output(values)]))
     (numbers,) = orjson.loads(orjson.dumps(layers_json(blob, "numbers")["layers"]))
@@ -258,7 +258,7 @@ def test_numbers_that_are_none_are_null_and_black() -> None:
     assert picture_of(drawn["png"]).tolist() == [[0, 0], [0, 255]]
 
 
-def test_more_than_may_be_under_way_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_beyond_the_maximum_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "DELAY_S", (0.0, 0.0))
 
     async def fill() -> None:
@@ -286,7 +286,7 @@ def test_a_version_without_layers_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry of `cnn`, of `bare` without layers, and of `broken`, whose layers' file is none."""
+    """A registry with `cnn`, with `bare` without layers, and with `broken`, whose layers file is invalid."""
     models_dir = tmp_path_factory.mktemp("models")
     for name in ("cnn", "bare", "broken"):
         shutil.copytree(ROOT / "models" / "cnn" / "1", models_dir / name / "1")
@@ -318,7 +318,7 @@ def test_a_version_without_its_layers_is_a_422_that_names_it(other_models: Syste
 
 
 @pytest.mark.slow
-def test_layers_that_will_not_load_keep_nobody_from_an_answer(other_models: System, test_set: Split) -> None:
+def test_layers_that_cannot_be_loaded_do_not_prevent_the_answer(other_models: System, test_set: Split) -> None:
     reply = other_models.http.get("/mnist/classify/0", params={"verbose": 1, "model": "broken"})
     assert reply.status_code == 200
     result = reply.json()
@@ -327,26 +327,26 @@ def test_layers_that_will_not_load_keep_nobody_from_an_answer(other_models: Syst
     assert result["input"]["values"] == test_set.images[0].tolist()
 
 
-def test_layers_that_went_for_newer_ones_are_said_to_be_gone(system: System, tmp_path: Path) -> None:
-    """A worker's write and the API's read of it, with what throws the layers out in between."""
+def test_layers_that_were_replaced_by_newer_ones_are_gone(system: System, tmp_path: Path) -> None:
+    """The layers are evicted between the write of a worker and the read of the API."""
 
     async def read() -> dict[str, Any]:
         client = api_client(load_settings({"REDIS_URL": system.redis_url}))
         try:
-            return await Verbose(client, Catalog(tmp_path)).beside("0123456789abcdef-0", "none")
+            return await Verbose(client, Catalog(tmp_path)).read_or_explain("0123456789abcdef-0", "none")
         finally:
             await client.aclose()
 
     assert asyncio.run(read()) == {"layers": None, "layers_error": GONE}
 
 
-def test_a_redis_that_is_away_costs_the_layers_and_not_the_answer(tmp_path: Path) -> None:
+def test_without_redis_only_the_layers_are_missing(tmp_path: Path) -> None:
     class Away:
         async def get(self, key: str) -> bytes:
             raise ConnectionError("refused")
 
-    told = asyncio.run(Verbose(Away(), Catalog(tmp_path)).beside("0123456789abcdef-0", "none"))
-    assert (told["layers"], told["layers_error"]) == (None, "the layers cannot be read: refused")
+    document = asyncio.run(Verbose(Away(), Catalog(tmp_path)).read_or_explain("0123456789abcdef-0", "none"))
+    assert (document["layers"], document["layers_error"]) == (None, "the layers cannot be read: refused")
 
 
 def faulty_worker(name: str, system: System, environ: dict[str, str]) -> Process:
@@ -357,7 +357,7 @@ def faulty_worker(name: str, system: System, environ: dict[str, str]) -> Process
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_an_image_whose_worker_died_shows_its_layers_when_it_is_run_again(
+def test_an_image_has_its_layers_after_its_worker_died(
     redis_server: RedisServer, test_set: Split, tmp_path: Path
 ) -> None:
     image = poisoned(test_set.images[7], "dies")

@@ -26,15 +26,15 @@ SAYS_NOTHING = "its report.json does not say whether it passed"
         ([], Quality(False, (SAYS_NOTHING,))),
     ],
 )
-def test_a_report_says_whether_its_version_passed_and_why_not(report: object, quality: Quality) -> None:
+def test_a_report_has_the_verdict_and_the_failures(report: object, quality: Quality) -> None:
     assert judge(orjson.dumps(report), CARD) == quality
 
 
-def test_a_report_of_a_version_without_files_passes_nothing() -> None:
+def test_a_version_without_files_has_not_passed() -> None:
     assert judge(b'{"passed": true, "files": {}}', {"files": {}}) == Quality(False, (OTHER_FILES,))
 
 
-def test_a_report_that_cannot_be_read_passes_nothing() -> None:
+def test_a_version_with_an_unreadable_report_has_not_passed() -> None:
     quality = judge(b"{", CARD)
     assert not quality.passed
     assert "cannot be read" in quality.failures[0]
@@ -49,12 +49,12 @@ def test_a_report_that_cannot_be_read_passes_nothing() -> None:
         (Quality(True), None),
     ],
 )
-def test_only_a_version_that_passed_meets_no_objection(quality: Quality | None, reason: str | None) -> None:
+def test_only_a_version_that_passed_has_no_objection(quality: Quality | None, reason: str | None) -> None:
     assert objection("cnn@2", quality) == reason
 
 
 def test_a_version_is_read_with_its_card_and_its_report_if_it_has_one(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"there is no .*/cnn/2/model\.json"):
+    with pytest.raises(ModelError, match=r"/cnn/2/model\.json is missing"):
         read_quality(tmp_path, "cnn", 2)
     folder = tmp_path / "cnn" / "2"
     folder.mkdir(parents=True)

@@ -190,7 +190,7 @@ def test_a_worker_that_cannot_load_a_version_says_why(api: System) -> None:
 def test_with_no_worker_alive_nothing_is_changed(api: System) -> None:
     write_heartbeat(api.redis, "w1", "cnn@1", age_s=61)
     reply = api.http.post(CHAMPION, params={"wait": 0.1}, json={"version": 1})
-    assert "no worker is there to load cnn@1" in refusal(reply, 503)
+    assert "no worker is alive to load cnn@1" in refusal(reply, 503)
     assert champion(api) is None
 
 
