@@ -2,10 +2,10 @@
 
 import re
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from api.http.uid import UID_CHARS, new_uid
@@ -38,7 +38,7 @@ class Retraining:
         max_trainings = self._settings.max_trainings
         fields: Json = {
             "model": model,
-            "parameters": orjson.dumps(asdict(parameters)),
+            "parameters": msgspec.json.encode(parameters),
             "state": QUEUED,
             "created_ms": now_ms,
             "key": key,

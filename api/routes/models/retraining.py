@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import orjson
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -56,6 +56,6 @@ async def _parameters(request: Request, model: str) -> Parameters:
     """Parse the body. An empty body means `{}`."""
     body = await read_body(request.receive, MAX_BODY_BYTES, "the parameters of a training")
     try:
-        return parse_parameters(model, orjson.loads(body) if body.strip() else {})
-    except ValueError as error:
-        raise BadParameter(str(error)) from None
+        return parse_parameters(model, body if body.strip() else b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadParameter(f"expected parameters of a training: {error}") from None

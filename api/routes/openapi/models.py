@@ -2,7 +2,7 @@
 
 from api.routes.openapi.operation import Content, Operation, Parameter
 from api.routes.openapi.own import JSON, WAIT
-from api.routes.openapi.schemas import ALIASES, INTEGER, NUMBER, STRING, array, nullable, obj, ref
+from api.routes.openapi.schemas import ALIASES, INTEGER, STRING, array, obj, ref
 from shared.errors import (
     BadParameter,
     BadRequest,
@@ -27,21 +27,6 @@ def _read(summary: str, schema: dict[str, object], *errors: type[RequestError]) 
     content = [Content(JSON, schema)]
     return Operation(summary=summary, tag="models", content=content, errors=(*READ_ERRORS, *errors))
 
-
-TRAINING_PARAMETERS = {
-    "type": "object",
-    "properties": {
-        "network": STRING,
-        "epochs": {"type": "integer", "minimum": 1, "maximum": 500},
-        "batch_size": {"type": "integer", "minimum": 1, "maximum": 4096},
-        "seed": INTEGER,
-        "augment": {"type": "boolean"},
-        "limit_images": nullable({"type": "integer", "minimum": 10, "maximum": 60_000}),
-        "floor": nullable(NUMBER),
-        "promote": {"enum": ["never", "if_passed"]},
-    },
-    "additionalProperties": False,
-}
 
 OPERATIONS = {
     "GET /models": _read(
@@ -84,7 +69,7 @@ OPERATIONS = {
         summary="Start a training, run by a trainer (admins only)",
         tag="trainings",
         status=202,
-        body=[Content(JSON, TRAINING_PARAMETERS, {"epochs": 60})],
+        body=[Content(JSON, ref("Parameters"), {"epochs": 60})],
         content=[Content(JSON, ref("Training"))],
         headers={"Location": "URL of the training"},
         errors=(*READ_ERRORS, *BODY_ERRORS, QueueFull),

@@ -144,7 +144,7 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
             "model": STRING,
             "state": {"enum": ["queued", "running", "published", "refused", "failed", "cancelled"]},
             "progress": nullable({"type": "object"}),
-            "parameters": {"type": "object"},
+            "parameters": ref("Parameters"),
             "trainers": array(STRING),
             "links": {"type": "object"},
         }

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
+import msgspec
 
 from shared.contract.training_request import CANCELLED, QUEUED, Parameters
 from shared.redis import keys
@@ -74,7 +74,7 @@ class Register:
         return Training(
             training_id,
             fields[b"model"].decode(),
-            Parameters(**orjson.loads(fields[b"parameters"])),
+            msgspec.json.decode(fields[b"parameters"], type=Parameters),
             fields[b"key"].decode(),
             None if publishing is None else int(publishing),
         )
