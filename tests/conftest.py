@@ -1,6 +1,8 @@
 """Fixtures for every test: a Redis, a running system, the MNIST test set. Also the order of tests, and the final check
 that no test has left a process running."""
 
+import asyncio
+import inspect
 import os
 import signal
 import uuid
@@ -55,6 +57,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.get_closest_marker("slow") is None, not item.nodeid.startswith(TENSORFLOW_TESTS)))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine function in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    asyncio.run(pyfuncitem.obj(**arguments))
+    return True
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
     """A shell's background job ignores INT, and so would every process that these tests start and interrupt."""
@@ -82,7 +94,7 @@ def scratch_url(redis_server: RedisServer) -> str:
 
 @pytest.fixture
 def client(scratch_url: str) -> Iterator["redis.Redis"]:
-    """An empty database."""
+    """Return a client of an empty database."""
     scratch = redis.Redis.from_url(scratch_url)
     scratch.flushdb()
     yield scratch
@@ -91,7 +103,7 @@ def client(scratch_url: str) -> Iterator["redis.Redis"]:
 
 @pytest.fixture(scope="session")
 def mnist() -> Split:
-    """The MNIST test set; skipped, visibly, where MNIST_DIR has none."""
+    """Return the MNIST test set, or skip the test if MNIST_DIR has none."""
     mnist_dir = _mnist_dir()
     if mnist_dir is None:
         pytest.skip("no MNIST files: set MNIST_DIR, or run `make data`")
@@ -100,7 +112,7 @@ def mnist() -> Split:
 
 @pytest.fixture(scope="session")
 def test_set() -> Split:
-    """What the running system serves: MNIST, or the drawn sample."""
+    """Return the images that the running system serves: MNIST, or the drawn sample."""
     return load_split("test", _mnist_dir())
 
 

@@ -154,24 +154,20 @@ def test_what_is_queued_keeps_the_version_that_it_was_accepted_with(two_workers:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_a_canary_at_5_percent_answers_5_percent_of_the_requests(two_workers: System) -> None:
+async def test_a_canary_at_5_percent_answers_5_percent_of_the_requests(two_workers: System) -> None:
     """3,000 of them; 6 standard deviations of a binomial either way, which chance leaves once in 10 million times."""
     requests, share = 3000, 0.05
     promote(two_workers, 1, canary=2, canary_percent=100 * share)
+    turns = asyncio.Semaphore(16)
+    async with httpx.AsyncClient(base_url=two_workers.url, timeout=60) as http:
 
-    async def ask_all() -> list[str]:
-        turns = asyncio.Semaphore(16)
-        async with httpx.AsyncClient(base_url=two_workers.url, timeout=60) as http:
+        async def ask() -> str:
+            async with turns:
+                reply = await http.get("/mnist/classify/7")
+                assert reply.status_code == 200, reply.text
+                return str(reply.json()["model"])
 
-            async def ask() -> str:
-                async with turns:
-                    reply = await http.get("/mnist/classify/7")
-                    assert reply.status_code == 200, reply.text
-                    return str(reply.json()["model"])
-
-            return await asyncio.gather(*(ask() for _ in range(requests)))
-
-    told = asyncio.run(ask_all())
+        told = await asyncio.gather(*(ask() for _ in range(requests)))
     assert set(told) == {"cnn@1", "cnn@2"}
     assert abs(told.count("cnn@2") - requests * share) < 6 * math.sqrt(requests * share * (1 - share))
 

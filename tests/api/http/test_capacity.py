@@ -18,19 +18,15 @@ def test_a_slot_beyond_the_limit_is_refused_until_one_is_free() -> None:
     assert (requests.in_progress, requests.full) == (0, False)
 
 
-def test_a_late_refusal_tells_the_state_before_its_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_late_refusal_tells_the_state_before_its_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "DELAY_S", (0.0, 0.0))
-
-    async def scenario() -> None:
-        requests = Capacity(1, "waiting", "{} in progress")
-        with requests:
-            refusal = asyncio.create_task(requests.refuse_late(retry_after_s=7))
-            await asyncio.sleep(0)
-        with pytest.raises(QueueFull, match="1 in progress") as refused:
-            await refusal
-        assert (refused.value.reason, refused.value.retry_after_s) == ("waiting", 7)
-
-    asyncio.run(scenario())
+    requests = Capacity(1, "waiting", "{} in progress")
+    with requests:
+        refusal = asyncio.create_task(requests.refuse_late(retry_after_s=7))
+        await asyncio.sleep(0)
+    with pytest.raises(QueueFull, match="1 in progress") as refused:
+        await refusal
+    assert (refused.value.reason, refused.value.retry_after_s) == ("waiting", 7)
 
 
 @pytest.mark.parametrize(

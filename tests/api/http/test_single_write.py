@@ -35,43 +35,33 @@ def last_words(transport: JoiningTransport) -> None:
 @pytest.mark.parametrize(
     ("do", "did"), [(head_and_body, [b"head body"]), (last_words, [b"bye", "closed"])], ids=["joined", "closed"]
 )
-def test_writes_of_one_iteration_leave_together(do: Callable[[JoiningTransport], None], did: list[bytes | str]) -> None:
+async def test_writes_of_one_iteration_leave_together(
+    do: Callable[[JoiningTransport], None], did: list[bytes | str]
+) -> None:
     transport = Transport()
-
-    async def iteration() -> None:
-        joining = JoiningTransport(transport, asyncio.get_running_loop())
-        do(joining)
-        await asyncio.sleep(0)
-        assert joining.is_closing() == transport.is_closing()
-
-    asyncio.run(iteration())
+    joining = JoiningTransport(transport, asyncio.get_running_loop())
+    do(joining)
+    await asyncio.sleep(0)
+    assert joining.is_closing() == transport.is_closing()
     assert transport.did == did
 
 
-def test_nothing_is_written_to_a_lost_connection() -> None:
+async def test_nothing_is_written_to_a_lost_connection() -> None:
     """A lost connection gets neither delayed nor later writes."""
     transport = Transport()
-
-    async def iterations() -> None:
-        joining = JoiningTransport(transport, asyncio.get_running_loop())
-        joining.write(b"head")
-        joining.mark_lost()
-        joining.write(b"body")
-        await asyncio.sleep(0)
-        joining.close()
-
-    asyncio.run(iterations())
+    joining = JoiningTransport(transport, asyncio.get_running_loop())
+    joining.write(b"head")
+    joining.mark_lost()
+    joining.write(b"body")
+    await asyncio.sleep(0)
+    joining.close()
     assert transport.did == ["closed"]
 
 
-def test_writes_of_two_turns_leave_as_two() -> None:
+async def test_writes_of_two_turns_leave_as_two() -> None:
     transport = Transport()
-
-    async def iterations() -> None:
-        joining = JoiningTransport(transport, asyncio.get_running_loop())
-        for data in (b"one", b"two"):
-            joining.write(data)
-            await asyncio.sleep(0)
-
-    asyncio.run(iterations())
+    joining = JoiningTransport(transport, asyncio.get_running_loop())
+    for data in (b"one", b"two"):
+        joining.write(data)
+        await asyncio.sleep(0)
     assert transport.did == [b"one", b"two"]

@@ -50,34 +50,27 @@ class BlockingDecoder:
         return self._decode(data)
 
 
-def test_fast_files_do_not_wait_for_slow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_fast_files_do_not_wait_for_slow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     blocking = BlockingDecoder(monkeypatch)
-
-    async def scenario() -> None:
-        decoder = Decoder(10**6, Metrics())
-        slow = [asyncio.create_task(decoder.decode(LARGE)) for _ in range(MAX_WAITING)]
-        for _ in range(THREADS):
-            assert await asyncio.to_thread(blocking.begun.acquire, timeout=30)
-        assert len(await decoder.decode(FILES["PNG"])) == 784
-        assert not any(task.done() for task in slow)
-        with pytest.raises(QueueFull, match="64 large image files"):
-            await decoder.decode(LARGE)
-        blocking.go.set()
-        assert {len(pixels) for pixels in await asyncio.gather(*slow)} == {784}
-        assert len(await decoder.decode(LARGE)) == 784
-        decoder.close()
-
-    asyncio.run(asyncio.wait_for(scenario(), 30))
+    decoder = Decoder(10**6, Metrics())
+    slow = [asyncio.create_task(decoder.decode(LARGE)) for _ in range(MAX_WAITING)]
+    for _ in range(THREADS):
+        assert await asyncio.to_thread(blocking.begun.acquire, timeout=30)
+    assert len(await decoder.decode(FILES["PNG"])) == 784
+    assert not any(task.done() for task in slow)
+    with pytest.raises(QueueFull, match="64 large image files"):
+        await decoder.decode(LARGE)
+    blocking.go.set()
+    assert {len(pixels) for pixels in await asyncio.gather(*slow)} == {784}
+    assert len(await decoder.decode(LARGE)) == 784
+    decoder.close()
 
 
-def test_a_large_file_that_is_not_an_image_is_refused() -> None:
-    async def scenario() -> None:
-        decoder = Decoder(10**6, Metrics())
-        with pytest.raises(BadImage, match="not an image"):
-            await decoder.decode(b"hello" * FAST_BYTES)
-        decoder.close()
-
-    asyncio.run(scenario())
+async def test_a_large_file_that_is_not_an_image_is_refused() -> None:
+    decoder = Decoder(10**6, Metrics())
+    with pytest.raises(BadImage, match="not an image"):
+        await decoder.decode(b"hello" * FAST_BYTES)
+    decoder.close()
 
 
 @pytest.mark.parametrize("path", ["/mnist/classify", "/mnist/classify/bulk"])

@@ -1,7 +1,7 @@
 """A `Singles` with fake clients, a fake queue whose writes end on demand, and answers on demand."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -127,7 +127,3 @@ class World:
 
     def end(self, end: list[QueueFull | None] | Exception | None = None) -> None:
         self.enqueuer.ends.put_nowait(end)
-
-
-def run(coroutine: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(coroutine, 10))

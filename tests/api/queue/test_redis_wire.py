@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import redis
@@ -11,68 +12,50 @@ from shared.config.settings import load_settings
 from shared.redis.connection import Client, api_client
 
 
-def scenario(url: str, play: Callable[[Client], Awaitable[None]]) -> None:
-    """Run `play` with a client of the API."""
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[tuple[Client, Wires]]:
+    """Yield a client of the API, and wires on top of the client."""
+    api = api_client(load_settings({"REDIS_URL": url}))
+    wires = Wires(api)
+    try:
+        yield api, wires
+    finally:
+        wires.close()
+        await api.aclose()
 
-    async def run() -> None:
-        client = api_client(load_settings({"REDIS_URL": url}))
-        try:
-            await play(client)
-        finally:
-            await client.aclose()
 
-    asyncio.run(run())
-
-
-def test_every_caller_gets_its_own_replies(client: "redis.Redis", scratch_url: str) -> None:
-    async def play(api: Client) -> None:
-        wires = Wires(api)
+async def test_every_caller_gets_its_own_replies(client: "redis.Redis", scratch_url: str) -> None:
+    async with connected(scratch_url) as (_, wires):
         replies = await asyncio.gather(*(wires.call(("ECHO", f"{number}"), ("INCR", "n")) for number in range(100)))
         assert [echo for echo, _ in replies] == [b"%d" % number for number in range(100)]
         assert [count for _, count in replies] == list(range(1, 101))
-        wires.close()
-
-    scenario(scratch_url, play)
     assert client.get("n") == b"100"
 
 
-def test_all_callers_share_one_connection(client: "redis.Redis", scratch_url: str) -> None:
-    async def play(api: Client) -> None:
-        wires = Wires(api)
+async def test_all_callers_share_one_connection(client: "redis.Redis", scratch_url: str) -> None:
+    async with connected(scratch_url) as (_, wires):
         ids = {reply for (reply,) in await asyncio.gather(*(wires.call(("CLIENT", "ID")) for _ in range(20)))}
         assert len(ids) == 1
-        wires.close()
-
-    scenario(scratch_url, play)
 
 
-def test_a_failed_command_does_not_affect_other_commands(client: "redis.Redis", scratch_url: str) -> None:
-    async def play(api: Client) -> None:
-        wires = Wires(api)
+async def test_a_failed_command_does_not_affect_other_commands(client: "redis.Redis", scratch_url: str) -> None:
+    async with connected(scratch_url) as (_, wires):
         before, refused, after = await wires.call(("SET", "a", "b"), ("INCR", "a"), ("GET", "a"))
         assert (before, after) == (b"OK", b"b")
         assert isinstance(refused, exceptions.ResponseError)
-        wires.close()
-
-    scenario(scratch_url, play)
 
 
-def test_the_reply_of_a_cancelled_caller_is_discarded(client: "redis.Redis", scratch_url: str) -> None:
-    async def play(api: Client) -> None:
-        wires = Wires(api)
+async def test_the_reply_of_a_cancelled_caller_is_discarded(client: "redis.Redis", scratch_url: str) -> None:
+    async with connected(scratch_url) as (_, wires):
         await wires.call(("PING",))
         gone = asyncio.ensure_future(wires.call(("ECHO", "mine")))
         await asyncio.sleep(0)
         gone.cancel()
         assert await wires.call(("ECHO", "yours")) == [b"yours"]
-        wires.close()
-
-    scenario(scratch_url, play)
 
 
-def test_a_lost_connection_fails_its_callers_and_is_replaced(client: "redis.Redis", scratch_url: str) -> None:
-    async def play(api: Client) -> None:
-        wires = Wires(api)
+async def test_a_lost_connection_fails_its_callers_and_is_replaced(client: "redis.Redis", scratch_url: str) -> None:
+    async with connected(scratch_url) as (api, wires):
         (connection_id,) = await wires.call(("CLIENT", "ID"))
         waiting = asyncio.ensure_future(wires.call(("BLPOP", "nothing", "0")))
         await asyncio.sleep(0)
@@ -80,37 +63,28 @@ def test_a_lost_connection_fails_its_callers_and_is_replaced(client: "redis.Redi
         with pytest.raises(exceptions.ConnectionError, match="lost"):
             await waiting
         assert await wires.call(("ECHO", "again")) == [b"again"]
-        wires.close()
-
-    scenario(scratch_url, play)
 
 
-def test_a_command_without_a_reply_times_out(
+async def test_a_command_without_a_reply_times_out(
     client: "redis.Redis", scratch_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire_module, "SOCKET_TIMEOUT_S", 0.2)
 
-    async def play(api: Client) -> None:
-        wires = Wires(api)
+    async with connected(scratch_url) as (_, wires):
         assert await wires.call(("ECHO", "quick")) == [b"quick"]
         with pytest.raises(exceptions.TimeoutError, match=r"within 0.2 s"):
             await wires.call(("BLPOP", "nothing", "0"))
         assert await wires.call(("ECHO", "again")) == [b"again"]
-        wires.close()
-
-    scenario(scratch_url, play)
 
 
-def test_an_unreachable_redis_is_an_error_at_once() -> None:
-    async def play(api: Client) -> None:
+async def test_an_unreachable_redis_is_an_error_at_once() -> None:
+    async with connected("redis://127.0.0.1:1/0") as (_, wires):
         with pytest.raises(exceptions.ConnectionError):
-            await Wires(api).call(("PING",))
-
-    scenario("redis://127.0.0.1:1/0", play)
+            await wires.call(("PING",))
 
 
-def test_messages_and_replies_are_distinguished(client: "redis.Redis", scratch_url: str) -> None:
-    async def play(api: Client) -> None:
+async def test_messages_and_replies_are_distinguished(client: "redis.Redis", scratch_url: str) -> None:
+    async with connected(scratch_url) as (api, _):
         heard: list[tuple[bytes, bytes]] = []
         wire = await open_wire(api, lambda channel, data: heard.append((channel, data)))
         await wire.subscribe("one", "two")
@@ -122,5 +96,3 @@ def test_messages_and_replies_are_distinguished(client: "redis.Redis", scratch_u
         wire.close()
         with pytest.raises(exceptions.ConnectionError, match="closed"):
             await wire.call(("PING",))
-
-    scenario(scratch_url, play)

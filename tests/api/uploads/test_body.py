@@ -43,27 +43,21 @@ def unpack(data: bytes, size: int = 65536, limit_bytes: int = LIMIT_BYTES) -> by
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_every_byte_is_read_once_and_in_order(size: int) -> None:
-    async def run() -> None:
-        body = body_of(DATA, size)
-        assert await body.peek(10) == DATA[:10]
-        assert await body.read(3) == DATA[:3]
-        assert await body.peek(300) == DATA[3:303]
-        assert await body.read(70_000) == DATA[3:70_003]
-        assert b"".join([piece async for piece in body.pieces()]) == DATA[70_003:]
-        assert await body.peek(1) == await body.read(1) == b""
-
-    asyncio.run(run())
+async def test_every_byte_is_read_once_and_in_order(size: int) -> None:
+    body = body_of(DATA, size)
+    assert await body.peek(10) == DATA[:10]
+    assert await body.read(3) == DATA[:3]
+    assert await body.peek(300) == DATA[3:303]
+    assert await body.read(70_000) == DATA[3:70_003]
+    assert b"".join([piece async for piece in body.pieces()]) == DATA[70_003:]
+    assert await body.peek(1) == await body.read(1) == b""
 
 
-def test_at_the_end_fewer_bytes_are_returned() -> None:
-    async def run() -> None:
-        body = body_of(b"abc", 2)
-        assert await body.peek(10) == b"abc"
-        assert await body.read(10) == b"abc"
-        assert await body.read(10) == b""
-
-    asyncio.run(run())
+async def test_at_the_end_fewer_bytes_are_returned() -> None:
+    body = body_of(b"abc", 2)
+    assert await body.peek(10) == b"abc"
+    assert await body.read(10) == b"abc"
+    assert await body.read(10) == b""
 
 
 def test_empty_pieces_do_not_end_a_body() -> None:
@@ -74,13 +68,10 @@ def test_empty_pieces_do_not_end_a_body() -> None:
     assert collect(Body(pieces(), LIMIT_BYTES).pieces()) == [b"ab", b"c"]
 
 
-def test_no_more_than_necessary_is_read_from_the_client() -> None:
-    async def run() -> None:
-        pieces = in_pieces(DATA, 100)
-        assert await Body(pieces, LIMIT_BYTES).peek(101) == DATA[:101]
-        assert await anext(pieces) == DATA[200:300]
-
-    asyncio.run(run())
+async def test_no_more_than_necessary_is_read_from_the_client() -> None:
+    pieces = in_pieces(DATA, 100)
+    assert await Body(pieces, LIMIT_BYTES).peek(101) == DATA[:101]
+    assert await anext(pieces) == DATA[200:300]
 
 
 @pytest.mark.parametrize("size", SIZES)

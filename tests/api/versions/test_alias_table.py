@@ -99,24 +99,21 @@ def test_a_table_that_was_not_read_yet_is_unavailable() -> None:
         Aliases(None, asyncio.Event()).of("cnn")
 
 
-def test_a_table_is_read_from_redis_and_kept_while_redis_is_away(
+async def test_a_table_is_read_from_redis_and_kept_while_redis_is_away(
     client: "redis.Redis", scratch_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def read_twice() -> None:
-        here = api_client(Settings(redis_url=scratch_url))
-        aliases = Aliases(here, asyncio.Event())
-        await aliases.try_to_read()
-        assert aliases.of("cnn") == {}
-        client.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(1)))
-        await aliases.read()
-        assert aliases.of("cnn") == {"champion": Alias(1)}
-        await here.aclose()
+    here = api_client(Settings(redis_url=scratch_url))
+    aliases = Aliases(here, asyncio.Event())
+    await aliases.try_to_read()
+    assert aliases.of("cnn") == {}
+    client.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(1)))
+    await aliases.read()
+    assert aliases.of("cnn") == {"champion": Alias(1)}
+    await here.aclose()
 
-        nowhere = api_client(Settings(redis_url="redis://127.0.0.1:1/0"))
-        monkeypatch.setattr(aliases, "_client", nowhere)
-        await aliases.try_to_read()
-        assert aliases.of("cnn") == {"champion": Alias(1)}
-        await nowhere.aclose()
-
-    asyncio.run(read_twice())
+    nowhere = api_client(Settings(redis_url="redis://127.0.0.1:1/0"))
+    monkeypatch.setattr(aliases, "_client", nowhere)
+    await aliases.try_to_read()
+    assert aliases.of("cnn") == {"champion": Alias(1)}
+    await nowhere.aclose()
     assert "aliases cannot be read" in caplog.text

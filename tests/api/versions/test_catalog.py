@@ -30,7 +30,7 @@ def test_a_card_is_read_once(tmp_path: Path) -> None:
     assert asyncio.run(known.card("cnn@1")) == {"version": 1}
 
 
-def test_it_is_read_repeatedly_and_kept_while_reading_fails(
+async def test_it_is_read_repeatedly_and_kept_while_reading_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     add(tmp_path, "cnn", 1)
@@ -46,13 +46,10 @@ def test_it_is_read_repeatedly_and_kept_while_reading_fails(
             read.set()
         return {"cnn": [1, 2]}
 
-    async def watch() -> None:
-        watching = asyncio.create_task(known.watch())
-        assert await asyncio.to_thread(read.wait, 10)
-        watching.cancel()
-
     monkeypatch.setattr(catalog, "list_models", list_models)
     monkeypatch.setattr(catalog, "TICK_S", 0.0)
-    asyncio.run(watch())
+    watching = asyncio.create_task(known.watch())
+    assert await asyncio.to_thread(read.wait, 10)
+    watching.cancel()
     assert seen[:3] == [{"cnn": [1]}, {"cnn": [1]}, {"cnn": [1, 2]}]
     assert "the disk is away" in caplog.text
