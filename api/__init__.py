@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out. Knows neither TensorFlow nor the worker."""
+"""The HTTP API. It imports neither TensorFlow nor the worker."""

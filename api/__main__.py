@@ -23,10 +23,10 @@ from shared.telemetry.logs import configure_logs
 
 logger = logging.getLogger(__name__)
 
-SHUTDOWN_S = 35  # a little over the longest synchronous wait
-SWITCH_INTERVAL_S = 5e-4  # the event loop must not wait for threads that decode, unpack or render
-COLLECT_AFTER_OBJECTS = 100_000  # Python's 700 cost a twentieth of the time under load
-SPARE_FILES = 256  # open files beside the connections: Redis, uploads under way
+SHUTDOWN_S = 35  # slightly longer than the longest synchronous wait
+SWITCH_INTERVAL_S = 5e-4  # short, so that the event loop does not wait for threads that decode, unpack or render
+COLLECT_AFTER_OBJECTS = 100_000  # Python's default of 700 costs 5 % of the time under load
+EXTRA_FILES = 256  # open files in addition to the connections: Redis, uploads in progress
 
 
 def main() -> None:
@@ -36,54 +36,55 @@ def main() -> None:
         event_streams = EventStreams(settings.max_watchers)
         metrics = Metrics()
         app = make_app(settings, event_streams, metrics)
-        # As long a queue as connections are allowed: a burst that the kernel drops comes again after seconds.
+        # The backlog is as long as the connection limit: clients whose connections the kernel drops retry only after
+        # seconds.
         listeners = bind_listeners(settings.api_host, settings.api_port, settings.max_connections)
     except MnistifiedError as error:
         sys.exit(f"api: {error}")
     except OSError as error:
         sys.exit(f"api: API_HOST={settings.api_host}, API_PORT={settings.api_port}: {error.strerror}")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    warn_if_open_to_all(settings)
-    allow_open_files(settings.max_connections + SPARE_FILES)
-    spare_the_collector()
+    warn_without_keys(settings)
+    allow_open_files(settings.max_connections + EXTRA_FILES)
+    tune_garbage_collection()
     logger.info("bound to %s", ", ".join(sorted({"{}, port {}".format(*each.getsockname()) for each in listeners})))
     config = uvicorn.Config(
         app,
         http=functools.partial(LimitedProtocol, ConnectionLimits(settings, event_streams, metrics)),  # type: ignore[arg-type]
         ws="none",
         log_config=None,
-        access_log=False,  # api/http/observing.py says what there is to say of a request
-        proxy_headers=False,  # no route asks who the client is
+        access_log=False,  # api/http/observing.py logs requests
+        proxy_headers=False,  # no route uses the client's address
         server_header=False,
         backlog=settings.max_connections,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once all is ended in order
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after an orderly shutdown
         uvicorn.Server(config).run(listeners)
 
 
-def spare_the_collector() -> None:
-    """What is there by now stays, and is not looked through again and again; requests leave few cycles behind."""
+def tune_garbage_collection() -> None:
+    """Exclude all current objects from garbage collection and collect rarely: requests create few reference cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS, *gc.get_threshold()[1:])
 
 
-def warn_if_open_to_all(settings: Settings) -> None:
-    """Allowed, since a container binds 0.0.0.0 and is reached only through what it publishes; but never unsaid."""
+def warn_without_keys(settings: Settings) -> None:
+    """Warn, and continue: a container binds 0.0.0.0 and is reachable only through its published ports."""
     if not settings.api_keys and not is_loopback(settings.api_host):
         logger.warning(
-            "API_HOST=%s without API_KEYS: whoever reaches this address may use the service", settings.api_host
+            "API_HOST=%s without API_KEYS: anyone who can reach this address can use the service", settings.api_host
         )
 
 
-def allow_open_files(wanted: int) -> None:
-    """Raise this process's own limit, as far as the system lets it: every connection is an open file."""
+def allow_open_files(count: int) -> None:
+    """Raise this process's limit of open files as far as the system allows. Every connection is an open file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        count = min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 if __name__ == "__main__":

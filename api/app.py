@@ -1,4 +1,4 @@
-"""The ASGI application: its routes, and what runs beside them."""
+"""The ASGI application: its routes, and the tasks that run in the background."""
 
 import asyncio
 import contextlib
@@ -87,7 +87,7 @@ ROUTES = [
 
 
 class FastPath:
-    """One path straight to its endpoint, everything else through the framework, which costs as much again."""
+    """Calls the endpoint of one path directly, because the framework would double its cost."""
 
     def __init__(self, app: Starlette, path: str, endpoint: ASGIApp) -> None:
         self._app = app
@@ -104,7 +104,7 @@ class FastPath:
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: a cancellation that meets a connection in the making can be lost in its clean-up."""
+    """Cancel tasks until all have ended. A cancellation can get lost while a connection is being opened."""
     running = set(tasks)
     while running:
         for task in running:
@@ -113,7 +113,7 @@ async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) -> ASGIApp:
-    """Raises DatasetError, ModelError or SettingError when the service could not be served."""
+    """Create the application. Raises DatasetError, ModelError or SettingError if it cannot serve."""
     state = make_state(settings, event_streams, metrics)
     tracing = open_tracing(settings, "mnistified-api", f"{socket.gethostname()}:{os.getpid()}")
 

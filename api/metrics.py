@@ -1,6 +1,6 @@
-"""What this API process has counted since it started: the event loop's own, and made for the hot path.
+"""The metrics of this API process since it started. Only the event loop's thread may update them.
 
-What is measured is put on a list, and goes into its histogram many at a time.
+The fast path appends its measurements to a list, and the histograms take many of them at a time.
 """
 
 from collections import Counter
@@ -13,58 +13,59 @@ from prometheus_client.metrics_core import Metric
 from shared.errors import Reason, RequestError, Unavailable
 from shared.telemetry.prometheus import SECONDS, Histogram, counter, histogram
 
-GATHERED = 512  # answers; folding them takes a tenth of a millisecond
+BUFFER_RESULTS = 512  # adding so many to the histograms takes 0.1 ms
 PARTS = ("decode", "queue", "model", "reply")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-OTHER = "other"  # methods, of which clients know many more
+OTHER = "other"  # all other methods
 NO_ROUTE = "none"
-NO_STATUS = 0  # the client had gone before there was one
+NO_STATUS = 0  # the client disconnected before the response
 
 
 class Metrics:
-    """Labels are route templates, versions of the registry and words of ours: no client can make a series."""
+    """Counters and histograms. Clients cannot create series: labels are our own words, route templates and versions."""
 
     def __init__(self) -> None:
         self.requests: dict[tuple[str, str, int], int] = {}
-        self.refusals: Counter[str] = Counter(dict.fromkeys(get_args(Reason), 0))  # so that the first one is a change
+        # The refusals start at 0: an alert would not see a series that begins at 1 as an increase.
+        self.refusals: Counter[str] = Counter(dict.fromkeys(get_args(Reason), 0))
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.unreadable: Counter[tuple[str, str]] = Counter()
         self._parts = {part: Histogram(SECONDS) for part in PARTS}
         self._answers = Histogram(SECONDS)
         self._decoded_s: list[float] = []
-        self._answered: list[float] = []  # three numbers of each
+        self._answered: list[float] = []  # three numbers per image
 
     def count_request(self, method: str, route: str, status: int, reason: Reason | None = None) -> None:
-        """`route` is its template; `reason` says why it was refused, where it was with 429 or 503."""
+        """Count a request. `route` is a path template, `reason` the reason of a 429 or 503."""
         key = (method if method in METHODS else OTHER, route, status)
         self.requests[key] = self.requests.get(key, 0) + 1
         if reason is not None:
             self.refusals[reason] += 1
 
     def count_unparsed(self, error: RequestError) -> None:
-        """What was refused before it was a request."""
+        """Count bytes that were refused before they became a request."""
         reason = error.reason if isinstance(error, Unavailable) else None
         self.count_request(OTHER, NO_ROUTE, error.status, reason)
 
     def decoded(self, seconds: float) -> None:
-        """An image file became pixels."""
+        """Record the time that it took to decode an image file."""
         self._decoded_s.append(seconds)
-        if len(self._decoded_s) >= GATHERED:
+        if len(self._decoded_s) >= BUFFER_RESULTS:
             self._fold()
 
     def answered(self, seconds: float, queue_ms: float, model_ms: float) -> None:
-        """A single image got its answer, so long after its pixels were there."""
+        """Record the time from the pixels of a single image to its result."""
         self._answered += (seconds, queue_ms, model_ms)
-        if len(self._answered) >= 3 * GATHERED:
+        if len(self._answered) >= 3 * BUFFER_RESULTS:
             self._fold()
 
     def families(self) -> Iterable[Metric]:
-        """For Prometheus."""
+        """Yield the metrics for Prometheus."""
         self._fold()
         yield counter(
             "mnistified_requests",
-            "How many requests came to this API process, and how did they end? By method, route and status (0: the "
-            "client left before; no route: none such)",
+            "How did the requests to this API process end? By method, route and status (0: none "
+            "sent; route none: unknown path)",
             ("method", "route", "status"),
             {(method, route, str(status)): count for (method, route, status), count in self.requests.items()},
         )
@@ -76,26 +77,26 @@ class Metrics:
         )
         yield counter(
             "mnistified_accepted_images",
-            "How many images come in? Put into the queue by this API process",
+            "How many images arrive? Images that this API process has put into the queue",
             ("version", "lane"),
             self.accepted,
         )
         yield counter(
             "mnistified_unreadable_images",
-            "How many images of jobs could not be read by this API process? They never come to the queue",
+            "How many images of jobs could this API process not read? They never enter the queue",
             ("version", "lane"),
             self.unreadable,
         )
         yield histogram(
             "mnistified_answer_seconds",
-            "How long does a client wait for one image? From its pixels to its answer, of singles by this API process",
+            "How long does a client wait for one image? From the pixels of a single image to its result",
             (),
             {(): self._answers},
         )
         yield histogram(
             "mnistified_answer_part_seconds",
-            "Where does the time of one image go? Of singles: decode (file to pixels), queue (until its batch starts), "
-            "model (its batch), reply (the rest: into Redis, results, back)",
+            "Where does the time of a single image go? decode, queue (until its batch starts), "
+            "model (its batch), reply (the rest)",
             ("part",),
             {(part,): self._parts[part] for part in PARTS},
         )

@@ -1,4 +1,4 @@
-"""What an API process holds while it runs, made in one place."""
+"""The state of an API process: its connections, caches and counters, created in one place."""
 
 import random
 from dataclasses import dataclass, field
@@ -46,26 +46,27 @@ class State:
     retraining: Retraining
     event_streams: EventStreams
     metrics: Metrics
-    statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # of the v2 door, by `name@version`
+    statistics: dict[str, VersionStatistics] = field(default_factory=dict)  # for the v2 API, by `name@version`
 
     def resolve(self, ref: str | None) -> str:
-        """`name@version` for one request or job: of `?model=`, or of the default model; canaries get their share.
+        """Return the `name@version` for one request or job. A canary gets its share of the requests.
 
-        Raises NotFound, or Unavailable where the aliases could never be read.
+        `ref` is the parameter `model`, or None for the default model. Raises NotFound, or Unavailable if the aliases
+        have never been read.
         """
         return self.meaning(ref, random.random())  # noqa: S311  # a share, no secret
 
     def meaning(self, ref: str | None, draw: float = NO_CANARY) -> str:
-        """As `resolve`, without canaries."""
+        """Do what `resolve` does, without canaries."""
         wanted = ModelRef.parse(self.settings.default_model if ref is None else ref)
         aliases = self.aliases.of(wanted.name) if needs_aliases(wanted) else NO_ALIASES
         return str(ModelRef(wanted.name, choose_version(wanted, self.catalog.models, aliases, draw)))
 
 
 def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics) -> State:
-    """Reads the dataset and the registry; connects to nothing yet.
+    """Read the dataset and the registry, and create the state without connecting to Redis yet.
 
-    Raises DatasetError, ModelError or SettingError when the service could not be served.
+    Raises DatasetError, ModelError or SettingError if the service cannot start.
     """
     catalog = Catalog(open_registry(settings.models_dir, settings.models_cache_dir))
     require_default(catalog, settings.default_model)
@@ -93,7 +94,7 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
 
 
 def require_default(catalog: Catalog, default_model: str) -> None:
-    """Raises ModelError where the default model is not there, as far as that can be told without its aliases."""
+    """Raise ModelError if the default model does not exist. Its aliases are not known yet."""
     ref = ModelRef.parse(default_model)
     if needs_aliases(ref):
         ref = ModelRef(ref.name)

@@ -1,1 +1,1 @@
-"""What `/status` and `/metrics` report about the whole service: queues, workers, drift, shadows."""
+"""The state of the whole service for `/status` and `/metrics`: queues, workers, drift, shadows."""

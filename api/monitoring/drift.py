@@ -1,12 +1,12 @@
-"""How far what comes in, and what is answered, is from the data that a version was trained on.
+"""The distance of a version's inputs and predictions from those of its training data.
 
-The distance is Jensen and Shannon's, with logarithms to base 2: 0 for equal shares, 1 where nothing is shared; the
-square root of their divergence, which makes it a metric (D. M. Endres, J. E. Schindelin: A new metric for probability
+It is the Jensen-Shannon distance with logarithms to base 2: 0 for equal distributions, 1 for disjoint ones. It is the
+square root of the divergence, which makes it a metric (D. M. Endres, J. E. Schindelin: A new metric for probability
 distributions, IEEE Transactions on Information Theory 49, 2003).
 
-Few images are never shared out as many are. Without any drift, the divergence of n images, times 8 n ln 2, has very
-nearly a chi-squared distribution, of one degree of freedom less than there are bins. So each distance has beside it the
-one that so many images stay under by chance alone, in 999 of 1000 cases.
+A small sample differs from its distribution by chance. Without drift, the divergence of n images, times 8 n ln 2, has
+nearly a chi-squared distribution with one degree of freedom less than there are bins. Therefore each distance comes
+with `chance`: the distance that n images do not exceed by chance in 999 of 1000 cases.
 """
 
 import logging
@@ -24,12 +24,12 @@ from shared.redis.connection import Client
 
 logger = logging.getLogger(__name__)
 
-WINDOWS = 2  # of keys.DRIFT_WINDOW_S: this one and the one before
-NORMAL_999 = 3.0902  # what a standard normal variable stays under in 999 of 1000 cases
+WINDOWS = 2  # the current window of keys.DRIFT_WINDOW_S and the previous one
+NORMAL_999 = 3.0902  # the 99.9th percentile of the standard normal distribution
 
 
 def distance(counts: Sequence[int], reference: Sequence[float]) -> float:
-    """Of the shares of `counts` from `reference`, shares in the same bins; 0 to 1."""
+    """Return the distance from 0 to 1 between the shares of `counts` and the shares `reference` of the same bins."""
     total = sum(counts)
     divergence = 0.0
     for count, share in zip(counts, reference, strict=True):
@@ -40,9 +40,9 @@ def distance(counts: Sequence[int], reference: Sequence[float]) -> float:
 
 
 def chance(images: int, reference: Sequence[float]) -> float:
-    """The distance that so many images drawn from `reference` itself stay under in 999 of 1000 cases.
+    """Return the distance that images drawn from `reference` itself do not exceed in 999 of 1000 cases.
 
-    The quantile of chi-squared is E. B. Wilson's and M. M. Hilferty's (PNAS 17, 1931).
+    The quantile of chi-squared is approximated as by E. B. Wilson and M. M. Hilferty (PNAS 17, 1931).
     """
     freedom = sum(share > 0 for share in reference) - 1
     if freedom < 1:
@@ -53,21 +53,21 @@ def chance(images: int, reference: Sequence[float]) -> float:
 
 
 def describe(counts: Mapping[str, Sequence[int]], reference: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Of one version, as clients see it. `distance` and `chance` are null where its card has no reference."""
-    told: dict[str, Any] = {"images": sum(counts["predictions"])}
+    """Return the JSON of one version's drift. `distance` and `chance` are null if its card has no reference."""
+    described: dict[str, Any] = {"images": sum(counts["predictions"])}
     for name, of in counts.items():
         images = sum(of)
         compared = reference.get(name) if images else None
-        told[name] = {
+        described[name] = {
             "distance": round(distance(of, compared), 4) if compared else None,
             "chance": round(chance(images, compared), 4) if compared else None,
             "shares": [round(count / max(1, images), 4) for count in of],
         }
-    return told
+    return described
 
 
 def reference_of(card: Mapping[str, Any]) -> dict[str, list[float]]:
-    """What a card has under `reference` that is a histogram in the bins of today; nothing where it has none."""
+    """Return the card's reference histograms that match the current bins."""
     stored = card.get("reference")
     return {
         name: shares
@@ -79,7 +79,7 @@ def reference_of(card: Mapping[str, Any]) -> dict[str, list[float]]:
 
 
 async def read_drift(client: Client, catalog: Catalog) -> dict[str, dict[str, Any]]:
-    """Of each version that has answered anything in the last WINDOWS, by `name@version`. Raises redis' errors."""
+    """Return the drift of each version with results in the last WINDOWS, by `name@version`. Raises Redis errors."""
     refs = [str(ModelRef(name, version)) for name, versions in catalog.models.items() for version in versions]
     window = keys.drift_window(time.time())
     async with client.pipeline(transaction=False) as pipeline:
@@ -87,16 +87,16 @@ async def read_drift(client: Client, catalog: Catalog) -> dict[str, dict[str, An
             for back in range(WINDOWS):
                 pipeline.hgetall(keys.drift(ref, window - back))
         stored = await pipeline.execute()
-    told: dict[str, dict[str, Any]] = {}
+    drift: dict[str, dict[str, Any]] = {}
     for number, ref in enumerate(refs):
-        counts = added_up(stored[number * WINDOWS : (number + 1) * WINDOWS])
+        counts = sum_counts(stored[number * WINDOWS : (number + 1) * WINDOWS])
         if any(counts["predictions"]):
-            told[ref] = describe(counts, await _reference(catalog, ref))
-    return told
+            drift[ref] = describe(counts, await _reference(catalog, ref))
+    return drift
 
 
-def added_up(hashes: Sequence[Mapping[bytes, bytes]]) -> dict[str, list[int]]:
-    """The counts of several hashes `keys.drift`, by histogram and bin."""
+def sum_counts(hashes: Sequence[Mapping[bytes, bytes]]) -> dict[str, list[int]]:
+    """Sum the counts of several hashes `keys.drift`, by histogram and bin."""
     return {
         name: [sum(int(fields.get(f"{name}:{number}".encode(), 0)) for fields in hashes) for number in range(bins)]
         for name, bins in BINS.items()
@@ -107,5 +107,5 @@ async def _reference(catalog: Catalog, ref: str) -> dict[str, list[float]]:
     try:
         return reference_of(await catalog.card(ref))
     except ModelError as error:
-        logger.error("drift of %s has nothing to be compared with: %s", ref, error)
+        logger.error("drift of %s cannot be computed, its card is not readable: %s", ref, error)
         return {}

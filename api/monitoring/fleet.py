@@ -1,7 +1,7 @@
-"""How the whole service stands: what workers and queues have in Redis, read at once for `/status` and `/metrics`.
+"""The state of the whole service, read from Redis for `/status` and `/metrics`.
 
-Every API process tells the same of it. So its metrics are called `mnistified_fleet_…`: of those, take the `max` over
-processes, never the sum.
+All API processes report the same state. Its metrics are called `mnistified_fleet_…`: aggregate them by `max`, never by
+`sum`.
 """
 
 import time
@@ -27,7 +27,7 @@ COMPARED = ("agree", "differ", "failed", "skipped")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """`workers` are heartbeats; `drift` and `shadows` as `/status` tells them; `memory` is Redis's, in bytes."""
+    """`drift` and `shadows` are JSON for `/status`. `memory` is the memory of Redis in bytes."""
 
     workers: list[LiveWorker]
     queues: dict[str, dict[str, LaneDepth]]
@@ -40,7 +40,7 @@ class Fleet:
 
 
 async def read_fleet(state: State) -> Fleet:
-    """Raises redis' errors."""
+    """Read the state. Raises Redis errors."""
     workers = await state.workers.refresh()
     queues = await read_queues(state.client, list(state.catalog.models))
     return Fleet(
@@ -56,7 +56,7 @@ async def read_fleet(state: State) -> Fleet:
 
 
 def lane_limits(settings: Settings) -> dict[str, dict[str, int]]:
-    """Lane -> what may be queued in it of each model, in images and bytes."""
+    """Return the limits of each lane per model, in images and bytes."""
     return {
         "interactive": {
             "images": settings.max_queued_interactive_images,
@@ -67,19 +67,19 @@ def lane_limits(settings: Settings) -> dict[str, dict[str, int]]:
 
 
 def fleet_families(fleet: Fleet, settings: Settings) -> Iterable[Metric]:
-    """For Prometheus."""
+    """Yield the metrics for Prometheus."""
     yield from _queue_families(fleet.queues, lane_limits(settings))
     yield from _worker_families(fleet)
     yield from _drift_families(fleet.drift)
     yield gauge(
         "mnistified_fleet_dead_letters",
-        "How many images are set aside because workers did not survive them?",
+        "How many images are in the dead-letter stream because workers died on them?",
         (),
         {(): fleet.dead_letters},
     )
     yield gauge(
         "mnistified_fleet_shadow_images",
-        "Does a shadow answer as its version does? Images by what came of the comparison, since it began",
+        "Does a shadow agree with its version? Compared images by outcome",
         ("version", "shadow", "outcome"),
         {
             (pair["version"], pair["shadow"], outcome): count
@@ -89,7 +89,7 @@ def fleet_families(fleet: Fleet, settings: Settings) -> Iterable[Metric]:
     )
     yield gauge(
         "mnistified_fleet_redis_bytes",
-        "How near is Redis to its memory's end? used, and limit (maxmemory; 0: none)",
+        "How close is Redis to its memory limit? used, and limit (maxmemory; 0: none)",
         ("what",),
         {(what,): size_bytes for what, size_bytes in fleet.memory.items()},
     )
@@ -114,7 +114,7 @@ def _queue_families(
     )
     yield gauge(
         "mnistified_fleet_oldest_seconds",
-        "How long has the oldest queued image waited? 0 where nothing is queued",
+        "How long has the oldest queued image waited? 0 if nothing is queued",
         names,
         {labels: depth.oldest_s for labels, depth in depths.items()},
     )
@@ -124,7 +124,7 @@ def _queue_families(
     }
     yield gauge(
         "mnistified_fleet_queue_fullness",
-        "How near is a lane to refusing? Share of its limit in images or bytes, whichever is nearer; 1 is full",
+        "How close is a lane to refusing images? The larger share of its limits in images and bytes; 1 is full",
         names,
         fullest,
     )
@@ -134,19 +134,19 @@ def _worker_families(fleet: Fleet) -> Iterable[Metric]:
     late = sum(worker.late for worker in fleet.workers)
     yield gauge(
         "mnistified_fleet_workers",
-        "How many workers live? beating, or late: not heard of when they should have been",
+        "How many workers are alive? beating, or late: their heartbeat is overdue",
         ("state",),
         {("beating",): len(fleet.workers) - late, ("late",): late},
     )
     yield counter(
         "mnistified_fleet_lost_workers",
-        "Do workers die? Those that ended without saying so, since this API process watches",
+        "Do workers die? Workers lost without notice since this API process started",
         (),
         {(): fleet.lost_workers},
     )
     yield gauge(
         "mnistified_fleet_stalled",
-        "Does nothing get done? 1 while something has waited for QUEUE_STALL_S and no batch ended since",
+        "Has the queue stalled? 1 if an image has waited for QUEUE_STALL_S and no batch has ended since",
         (),
         {(): fleet.stalled},
     )
@@ -154,28 +154,28 @@ def _worker_families(fleet: Fleet) -> Iterable[Metric]:
 
 def _drift_families(drift: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
     compared = {
-        (version, of): told
+        (version, of): measured
         for version, histograms in drift.items()
-        for of, told in histograms.items()
-        if of != "images" and told["distance"] is not None
+        for of, measured in histograms.items()
+        if of != "images" and measured["distance"] is not None
     }
     yield gauge(
         "mnistified_fleet_drift_distance",
-        "Is what comes in, and what is answered, like the training data? 0: the same, 1: nothing in common",
+        "Do inputs and predictions resemble the training data? 0: the same, 1: nothing in common",
         ("version", "of"),
-        {labels: told["distance"] for labels, told in compared.items()},
+        {labels: measured["distance"] for labels, measured in compared.items()},
     )
     yield gauge(
         "mnistified_fleet_drift_chance",
-        "Which distance do so few images reach by chance alone? Once in a thousand times",
+        "Which distance does this number of images exceed by chance alone? Once in a thousand cases",
         ("version", "of"),
-        {labels: told["chance"] for labels, told in compared.items()},
+        {labels: measured["chance"] for labels, measured in compared.items()},
     )
     yield gauge(
         "mnistified_fleet_drift_images",
-        "Of how many images is the distance? Of the last one to two hours",
+        "From how many images is the distance computed? Those of the last one to two hours",
         ("version",),
-        {(version,): told["images"] for version, told in drift.items()},
+        {(version,): histograms["images"] for version, histograms in drift.items()},
     )
 
 
@@ -184,9 +184,9 @@ def _compared(pair: Mapping[str, int]) -> tuple[int, int, int, int]:
 
 
 async def _read_memory(client: Client) -> dict[str, int]:
-    """Nothing where our user of Redis may not ask."""
+    """Return Redis's memory, or nothing if our Redis user lacks the permission."""
     try:
-        told = await client.info("memory")
+        info = await client.info("memory")
     except NoPermissionError:
         return {}
-    return {"used": int(told["used_memory"]), "limit": int(told["maxmemory"])}
+    return {"used": int(info["used_memory"]), "limit": int(info["maxmemory"])}

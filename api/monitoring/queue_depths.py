@@ -1,4 +1,4 @@
-"""How much is queued and how old it is, by model and lane: an entry stays on its stream until it is finished."""
+"""The length and age of the queue by model and lane. An entry stays on its stream until it is finished."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ QUEUE_DEPTHS = Script.read(Path(__file__).with_suffix(".lua"))
 
 @dataclass(frozen=True, slots=True)
 class LaneDepth:
-    """What was accepted and is not yet in a final state; `oldest_s` is 0 where there is nothing."""
+    """Images that were accepted and are not final yet. `oldest_s` is 0 if there are none."""
 
     images: int
     bytes: int
@@ -23,15 +23,15 @@ class LaneDepth:
 
 
 async def read_queues(client: Client, models: Sequence[str]) -> dict[str, dict[str, LaneDepth]]:
-    """Model -> lane -> depth. Raises redis' errors."""
+    """Return the depth by model and lane. Raises Redis errors."""
     lanes = [(model, lane) for model in models for lane in LANES]
     async with client.pipeline(transaction=False) as pipeline:
         for model, lane in lanes:
             streams = keys.streams(model, lane)
             pipeline.eval(*QUEUE_DEPTHS(queued=keys.queued(model, lane), more_keys=streams))
-        told = await pipeline.execute() if lanes else []
+        found = await pipeline.execute() if lanes else []
     depths: dict[str, dict[str, LaneDepth]] = {model: {} for model in models}
-    for (model, lane), (images, size_bytes, oldest_ms) in zip(lanes, told, strict=True):
+    for (model, lane), (images, size_bytes, oldest_ms) in zip(lanes, found, strict=True):
         depths[model][lane] = LaneDepth(images, size_bytes, oldest_ms / 1e3)
     return depths
 
@@ -39,7 +39,7 @@ async def read_queues(client: Client, models: Sequence[str]) -> dict[str, dict[s
 def is_stalled(
     depths: Mapping[str, Mapping[str, LaneDepth]], workers: Sequence[LiveWorker], stall_s: float, now_s: float
 ) -> bool:
-    """Whether something has been queued for longer than `stall_s` while no worker finished a batch."""
+    """Return whether an image has waited for longer than `stall_s` and no batch has ended in that time."""
     oldest_s = max((depth.oldest_s for lanes in depths.values() for depth in lanes.values()), default=0.0)
     ends_s = [worker.last_batch.finished_s for worker in workers if worker.last_batch]
     return oldest_s > stall_s and now_s - max(ends_s, default=0.0) > stall_s

@@ -1,4 +1,4 @@
-"""How often shadows agreed with the versions that they are given copies of."""
+"""The agreement of shadows with the versions whose requests they get copies of."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +12,10 @@ COUNTS = ("images", "agree", "failed", "skipped")
 
 
 async def read_shadows(client: Client, aliases: Mapping[str, Mapping[str, Alias]]) -> list[dict[str, Any]]:
-    """Of each version and shadow that `aliases`, by model and then by alias, name: `images` that both have answered, of
-    them `agree`, and `differ` by what the version and the shadow took them for, as `3>5`. Raises redis' errors.
+    """Return the comparison of each version and its shadow in `aliases` (by model, then by alias).
+
+    `images` counts the images that both classified, `agree` those with equal predictions. `differ` counts the others by
+    both predictions, such as `3>5`. Raises Redis errors.
     """
     pairs = sorted(
         {
@@ -30,13 +32,13 @@ async def read_shadows(client: Client, aliases: Mapping[str, Mapping[str, Alias]
             pipeline.hgetall(keys.shadow(*pair))
         stored = await pipeline.execute()
     return [
-        {"version": str(ModelRef(name, version)), "shadow": str(ModelRef(name, shadow))} | told(fields)
+        {"version": str(ModelRef(name, version)), "shadow": str(ModelRef(name, shadow))} | describe_counts(fields)
         for (name, version, shadow), fields in zip(pairs, stored, strict=True)
     ]
 
 
-def told(fields: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """The hash `keys.shadow`, the pairs that differ most often first; `agreement` is null before there is any image."""
+def describe_counts(fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Convert the hash `keys.shadow`, with the most frequent differences first. `agreement` is null without images."""
     counts = {field.decode(): int(count) for field, count in fields.items()}
     known = {name: counts.pop(name, 0) for name in COUNTS}
     differ = dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))

@@ -1,4 +1,4 @@
-"""`python -m api`, as a process: it starts, or says why not, and it always ends."""
+"""`python -m api` as a process: it starts or reports why it cannot, and it always ends."""
 
 import hashlib
 import signal
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.__main__ import SPARE_FILES
+from api.__main__ import EXTRA_FILES
 from deploy.local import free_port
 from shared.config.loopback import is_loopback
 from tests.support.processes import BIN, Process
@@ -93,4 +93,4 @@ def test_the_limit_on_open_files_is_raised_to_what_the_connections_need(redis_se
     limits = Path(f"/proc/{api.pid}/limits").read_text()
     api.stop()
     open_files = next(line for line in limits.splitlines() if line.startswith("Max open files"))
-    assert int(open_files.split()[3]) == 200 + SPARE_FILES
+    assert int(open_files.split()[3]) == 200 + EXTRA_FILES

@@ -1,10 +1,10 @@
-"""What an API process counts, and how much of it there can be."""
+"""The metrics of an API process, and the limited number of their series."""
 
 import numpy as np
 import pytest
 from prometheus_client.metrics_core import Metric
 
-from api.metrics import GATHERED, METHODS, Metrics
+from api.metrics import BUFFER_RESULTS, METHODS, Metrics
 from shared.errors import BadRequest, Unavailable
 
 
@@ -48,11 +48,11 @@ def test_what_was_refused_before_it_was_a_request_is_counted() -> None:
 
 
 def test_every_reason_is_there_before_its_first_refusal() -> None:
-    """A series that begins with its first event has no increase that an alert could see."""
+    """If a series began with its first event, an alert would not see an increase."""
     assert value(Metrics(), "mnistified_refusals_total", reason="lane_images") == 0
 
 
-@pytest.mark.parametrize("count", [0, 1, GATHERED - 1, GATHERED, 2 * GATHERED + 3])
+@pytest.mark.parametrize("count", [0, 1, BUFFER_RESULTS - 1, BUFFER_RESULTS, 2 * BUFFER_RESULTS + 3])
 def test_no_answer_is_lost_on_its_way_into_the_histograms(count: int) -> None:
     metrics = Metrics()
     for _ in range(count):
@@ -80,8 +80,8 @@ def test_buckets_are_cumulated() -> None:
 
 
 def test_what_waits_to_be_folded_is_bounded() -> None:
-    """Also of requests that are never answered."""
+    """The route is also known for requests without a response."""
     metrics = Metrics()
-    for _ in range(10 * GATHERED):
+    for _ in range(10 * BUFFER_RESULTS):
         metrics.decoded(0.00002)
-    assert len(metrics._decoded_s) < GATHERED
+    assert len(metrics._decoded_s) < BUFFER_RESULTS

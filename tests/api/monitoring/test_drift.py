@@ -1,11 +1,11 @@
-"""The distance against what is known of it, and against chance."""
+"""The distance, compared with known values and with chance."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.monitoring.drift import added_up, chance, describe, distance, reference_of
+from api.monitoring.drift import chance, describe, distance, reference_of, sum_counts
 from shared.contract.drift_histograms import BINS
 from tests.support.thoroughness import examples
 
@@ -83,5 +83,5 @@ def test_a_reference_is_read_off_the_card() -> None:
 
 
 def test_the_counts_of_windows_are_added_up() -> None:
-    counts = added_up([{b"predictions:3": b"2", b"ink:0": b"1"}, {b"predictions:3": b"5"}, {}])
+    counts = sum_counts([{b"predictions:3": b"2", b"ink:0": b"1"}, {b"predictions:3": b"5"}, {}])
     assert counts == counts_of(predictions=[0, 0, 0, 7, *[0] * 6], ink=[1, *[0] * (BINS["ink"] - 1)])

@@ -1,4 +1,4 @@
-"""What the whole service tells Prometheus: pure, out of what was read from Redis."""
+"""The metrics of the whole service, computed from a given state."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def fleet(**changed: Any) -> Fleet:
 
 
 def values(told: Fleet, name: str) -> dict[tuple[str, ...], float]:
-    """By the values of the labels, in the order of their names."""
+    """Return the values by their label values, in the order of the label names."""
     return {
         tuple(value for _, value in sorted(sample.labels.items())): sample.value
         for family in Families(fleet_families(told, SETTINGS)).collect()
@@ -90,7 +90,7 @@ def seen(name: str, silent_s: float = 0.5, started_s: float = 100.0) -> LiveWork
         ([seen("a", silent_s=1.0)], [], 0),  # it said goodbye
         ([seen("a", silent_s=9.5)], [], 1),  # its time to live ran out
         ([seen("a"), seen("b", silent_s=9.5)], [seen("a")], 1),
-        ([seen("a")], [seen("a", started_s=200.0)], 1),  # started anew before its silence was noticed
+        ([seen("a")], [seen("a", started_s=200.0)], 1),  # started again before its silence was noticed
     ],
 )
 def test_a_worker_is_lost_when_it_ends_without_a_word(

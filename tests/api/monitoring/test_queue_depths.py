@@ -1,4 +1,4 @@
-"""What counts as progress: pure."""
+"""The conditions of a stalled queue."""
 
 import pytest
 

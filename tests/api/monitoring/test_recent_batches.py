@@ -1,4 +1,4 @@
-"""What all workers did lately, out of their heartbeats."""
+"""The recent work of all workers, summed over their heartbeats."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.heartbeats import live_worker
 
 
 def worker(images: int, seconds: float, queue_s: float, batch_images: int) -> LiveWorker:
-    """Batches of `batch_images`, all interactive."""
+    """Return the work of batches of `batch_images`, all interactive."""
     batches = images // batch_images
     sizes, waited, model = Histogram(BATCH_IMAGES), Histogram(SECONDS), Histogram(SECONDS)
     sizes.add(batch_images, batches)
