@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 VENV ?= .venv
 PEERS_VENV ?= .venv-peers
+LOWEST_VENV ?= .venv-lowest
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 WORKERS ?= 1
@@ -16,7 +17,7 @@ GPU := $(if $(wildcard /dev/nvidia0),gpu)
 REQUIREMENTS := pyproject.toml requirements/constraints.txt $(wildcard requirements/*.txt client/requirements*.txt)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt
 
-.PHONY: help run check lint fast-tests test test-all coverage audit train fast-train data evaluate qa bench bench-peers faults check-metrics hostile fuzz wheel docs clean
+.PHONY: help run check lint fast-tests test test-all test-lowest coverage audit train fast-train data evaluate qa bench bench-peers faults check-metrics hostile fuzz wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,9 @@ test: $(VENV)/.all-installed ## run all tests except the long ones
 
 test-all: $(VENV)/.all-installed ## run all tests, including the long ones, and every example of the property tests
 	WIDE_TESTS=1 $(PYTEST)
+
+test-lowest: $(LOWEST_VENV)/.installed ## run the fast tests with the lowest versions that the requirements allow
+	$(LOWEST_VENV)/bin/python -m pytest -q -m "not slow and not long" -n $(TESTS_AT_ONCE) --dist loadfile
 
 coverage: $(VENV)/.all-installed ## report which lines `make test` runs in pytest's own process (not in the API and the workers)
 	$(PYTEST) -m "not long" --cov --cov-report=term:skip-covered
@@ -91,7 +95,7 @@ data: $(VENV)/.run-installed ## download MNIST into data/mnist
 	$(PY) -m training data --dir data/mnist
 
 clean: ## remove everything that the other targets created, including the virtual environment
-	rm -rf $(VENV) $(PEERS_VENV) .run .bench build dist *.egg-info .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS_VENV) $(LOWEST_VENV) .run .bench build dist *.egg-info .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(PY):
@@ -112,3 +116,11 @@ $(VENV)/.docs-installed: requirements/docs.txt requirements/constraints.txt | $(
 $(VENV)/.all-installed: $(REQUIREMENTS) | $(PY)
 	$(PIP_INSTALL) -e '.[train,dev$(if $(GPU),$(comma)$(GPU))]'
 	@touch $@ $(VENV)/.run-installed $(VENV)/.trainer-installed $(VENV)/.docs-installed
+
+# The requirements' own packages get their lowest versions, and the packages that those need get their newest.
+$(LOWEST_VENV)/.installed: $(REQUIREMENTS)
+	$(PYTHON) -m venv $(LOWEST_VENV)
+	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt uv
+	$(LOWEST_VENV)/bin/uv pip install --quiet --python $(LOWEST_VENV)/bin/python --resolution lowest-direct \
+		--compile-bytecode -e '.[train,dev,parquet]'
+	@touch $@
