@@ -1,6 +1,6 @@
-"""Where a callback may go: pure checks of its URL and of the addresses behind it. Nothing is resolved here.
+"""Checks of the URL of a callback and of the addresses behind it. They are pure: nothing is resolved here.
 
-The API refuses what can be seen at once; the worker checks again, and every address that the name has by then.
+The API refuses a bad URL at once. The worker checks the URL again, and every address that its name resolves to.
 """
 
 import ipaddress
@@ -14,12 +14,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PRINTABLE = re.compile(r"[!-\[\]-~]*")  # ASCII without space and backslash, which readers of URLs differ on
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # the last 32 bits are an IPv4 address
-_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that was ever given out for use on the Internet
-_6TO4 = ipaddress.IPv6Network("2002::/16")  # leads to whatever IPv4 address is in it
+_UNICAST = ipaddress.IPv6Network("2000::/3")  # all addresses assigned for use on the Internet
+_6TO4 = ipaddress.IPv6Network("2002::/16")  # leads to the IPv4 address that is in it
 
 
 def callback_fault(url: str, *, allow_private: bool) -> str | None:
-    """Why `url` cannot be called back, for its sender to act on; None where it can. Never repeats the URL."""
+    """Return why `url` cannot be called back, or None if it can. The reason never repeats the URL."""
     if len(url) > MAX_URL_CHARS:
         return f"is longer than {MAX_URL_CHARS} characters"
     if not _PRINTABLE.fullmatch(url):
@@ -41,7 +41,7 @@ def callback_fault(url: str, *, allow_private: bool) -> str | None:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one host's on the Internet, also seen through the IPv4 address that it may carry."""
+    """Return whether an address belongs to one host on the Internet. An IPv4 address inside it is checked as well."""
     if isinstance(address, ipaddress.IPv4Address):
         return address.is_global and not address.is_multicast and not address.is_reserved
     if address.ipv4_mapped is not None:
@@ -60,7 +60,7 @@ def _names_private(host: str) -> bool:
 
 
 def _literal(host: str) -> Address | None:
-    """The address that `host` is, in any way of writing one that a resolver takes, as `127.1` or `0x7f000001`."""
+    """Return the address that `host` is in any notation that resolvers accept, like `127.1` or `0x7f000001`."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:

@@ -1,6 +1,6 @@
-"""What tells drift: counts of what came in and what was answered, in bins that workers, cards and the API share.
+"""Histograms that show drift: counts of inputs and answers, in bins that workers, model cards and the API share.
 
-To change a bin is to change what every card's `reference` means.
+A change of a bin changes the meaning of `reference` in every card.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from shared.images import CLASSES, IMAGE_BYTES, IMAGE_SIDE, Images, Probabilitie
 
 Counts = npt.NDArray[np.int64]  # int64[bins]
 
-CENTRE_PX = 14.0  # where MNIST has the centre of mass of every digit, in both directions
-CONFIDENCE_EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the largest probability
+CENTRE_PX = 14.0  # the centre of mass of every MNIST digit, in both directions
+CONFIDENCE_EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # bins of the largest probability
 INK_EDGES = (0.02, 0.04, 0.06, 0.08, 0.10, 0.12, 0.14, 0.16, 0.18, 0.20, 0.25, 0.35, 0.5)  # mean of the pixels, 0 to 1
 OFFSET_EDGES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # px, of the centre of mass from CENTRE_PX
 
@@ -28,11 +28,11 @@ _FROM_CENTRE = np.arange(IMAGE_SIDE, dtype=np.float32) - CENTRE_PX
 
 
 def histograms(images: Images, probabilities: Probabilities) -> dict[str, Counts]:
-    """uint8[N,28,28] and the float32[N,10] that answered them -> the counts of each of BINS, N in each.
+    """Count uint8[N,28,28] and their float32[N,10] answers in each histogram of BINS.
 
-    A value on an edge belongs to the bin above it. An image without ink is as far off centre as can be.
+    A value on an edge belongs to the bin above it. An image without ink is in the last bin of `offset`.
     """
-    # Sums, and no matrix product: numpy's library for those spins threads of its own, on the cores that run the models.
+    # Sums instead of a matrix product, for which numpy's library would start threads on the cores that run the models.
     pixels = images.astype(np.float32)
     by_row, by_column = np.einsum("nrc->nr", pixels), np.einsum("nrc->nc", pixels)
     ink = by_row.sum(axis=1)
@@ -47,7 +47,7 @@ def histograms(images: Images, probabilities: Probabilities) -> dict[str, Counts
 
 
 def shares(counts: Mapping[str, Counts]) -> dict[str, list[float]]:
-    """As a card has them under `reference`: each histogram adds up to 1."""
+    """Return the shares that a card has under `reference`. Each histogram adds up to 1."""
     return {name: [round(float(share), 6) for share in of / max(1, of.sum())] for name, of in counts.items()}
 
 

@@ -18,7 +18,7 @@ from shared.errors import EntryError
 from shared.images import IMAGE_BYTES, Images, images_from_pixels
 
 FORMAT = 1
-OVERHEAD_BYTES = 256  # of an entry on its stream in addition to the pixels: the header, and what Redis adds
+OVERHEAD_BYTES = 256  # size of an entry on its stream without pixels: the header, and what Redis adds
 HEADER_FIELD = b"h"
 PIXELS_FIELD = b"x"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=@-]{1,128}")

@@ -1,4 +1,4 @@
-"""A job: its hash `keys.job`, the manifests of its chunks, and what its callback tells."""
+"""A job: its hash `keys.job`, the manifests of its chunks, and the body of its callback."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -94,7 +94,7 @@ class CallbackBody(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a chunk of a job holds besides pixels: the name of each image, and a reason for each unreadable image."""
+    """The names of the images of a chunk, and the reason for each image that could not be read."""
 
     names: Sequence[str] | None = None
     errors: list[tuple[int, str]] = []

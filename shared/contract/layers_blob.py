@@ -1,8 +1,7 @@
-"""The layers blob: what each layer of a model made of one image, as a worker writes it beside the image's block and the
-API reads it.
+"""The layers blob: the output of each layer of a model for one image. A worker writes the blob, and the API reads it.
 
 Layout: uint32 little-endian header length, JSON header, the 784 pixels that the model saw, then each layer's values,
-little-endian, as float16, or as float32 where float16 does not reach so far.
+little-endian, as float16, or as float32 if they are too large for float16.
 """
 
 import math
@@ -19,7 +18,7 @@ from shared.errors import EntryError
 from shared.images import IMAGE_BYTES
 
 FORMAT = 1
-MAX_VALUES = 2 << 20  # of all layers together
+MAX_VALUES = 2 << 20  # limit for all layers together
 SUMMARY = ("min", "mean", "max", "zeros")
 _DTYPES: Mapping[str, np.dtype[Any]] = {"f2": np.dtype("<f2"), "f4": np.dtype("<f4")}
 _MAX_FLOAT16 = float(np.finfo(np.float16).max)
@@ -27,8 +26,8 @@ _MAX_FLOAT16 = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerOutput:
-    """`values` are one image's, without a batch axis. `summary` is by SUMMARY; `zeros` is their share, and what is not
-    finite is None.
+    """The output of one layer, without a batch axis. `summary` is by SUMMARY: `zeros` is a share, and None is a number
+    that is not finite.
     """
 
     name: str
@@ -39,7 +38,7 @@ class LayerOutput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layers:
-    """`pixels` is the image as the model saw it; `error` says why there are no outputs, where there are none."""
+    """`pixels` is the image as the model saw it. `error` says why there are no outputs, and is empty if there are."""
 
     pixels: bytes | memoryview
     outputs: Sequence[LayerOutput] = ()
@@ -47,7 +46,7 @@ class Layers:
 
 
 def layer_output(name: str, class_name: str, values: npt.NDArray[np.float32]) -> LayerOutput:
-    """With its summary."""
+    """Return the output together with its summary."""
     numbers = (values.min(), values.mean(dtype=np.float64), values.max(), np.mean(values == 0))
     summary = {key: _rounded(float(number)) for key, number in zip(SUMMARY, numbers, strict=True)}
     return LayerOutput(name, class_name, values, summary)
@@ -72,7 +71,7 @@ def encode_layers(layers: Layers) -> bytes:
 
 
 def decode_layers(data: bytes | memoryview) -> Layers:
-    """The arrays are views of `data`. Raises EntryError when it is damaged."""
+    """Read a blob; the arrays are views of `data`. Raises EntryError if the blob is damaged."""
     try:
         pixels_at = 4 + int.from_bytes(data[:4], "little")
         values_at = pixels_at + IMAGE_BYTES

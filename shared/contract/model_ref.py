@@ -28,7 +28,7 @@ class ModelRef(msgspec.Struct, frozen=True, order=True, gc=False):
 
     @property
     def is_version(self) -> bool:
-        """Whether the label is a number, so that no alias and no registry is needed to know the version."""
+        """Return whether the label is a number, so that the version is known without aliases and registry."""
         return isinstance(self.label, int)
 
     @property

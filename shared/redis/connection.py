@@ -1,4 +1,4 @@
-"""How the API and the worker connect to Redis."""
+"""Connections of the API and the workers to Redis."""
 
 import ssl
 from collections.abc import Callable
@@ -19,25 +19,27 @@ from redis.retry import Retry
 from shared.config.sentinels import parse_sentinels
 from shared.config.settings import Settings
 
-# redis-py types each reply as whatever any protocol version could give; the callers know which command they sent.
+# redis-py gives each reply the types of every protocol version; the callers know which command they sent.
 Client = Any
 
 CONNECT_TIMEOUT_S = 2.0
 SOCKET_TIMEOUT_S = 5.0
-SENTINEL_TIMEOUT_S = 1.0  # of one that is away: the next one is asked
+SENTINEL_TIMEOUT_S = 1.0  # after which the next Sentinel is asked
 FOREVER = -1
 MAX_CONNECTIONS = 100
 ASK_SENTINEL = {"socket_connect_timeout": SENTINEL_TIMEOUT_S, "socket_timeout": SENTINEL_TIMEOUT_S}
 
-DRIVER_INFO = DriverInfo()  # made once: redis-py looks its own version up on disk, for each connection, in milliseconds
+DRIVER_INFO = (
+    DriverInfo()
+)  # made once: redis-py would read its own version from disk for each connection, which takes milliseconds
 
-# A Redis whose replicas are away (`min-replicas-to-write`) takes no writes for now, which passes. redis-py takes it for
-# an error of the caller's, at which a worker would end: ours, and Celery's by itself.
+# A Redis whose replicas are away (`min-replicas-to-write`) refuses writes for a while. redis-py reports an error of the
+# caller, at which our worker and Celery's worker would exit; as a connection error the command is retried.
 BaseParser.EXCEPTION_CLASSES["NOREPLICAS"] = RedisConnectionError
 
 
 def api_client(settings: Settings) -> Client:
-    """Never retries: while Redis is away its callers get an error at once, and a write is never made twice."""
+    """Return a client that never retries: callers get an error at once, and no write is made twice."""
     options: dict[str, Any] = {
         "max_connections": MAX_CONNECTIONS,
         "timeout": SOCKET_TIMEOUT_S,
@@ -57,14 +59,14 @@ def api_client(settings: Settings) -> Client:
 
 
 class MasterPool(redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.BlockingConnectionPool):
-    """Connections to the master of the moment; whoever finds all of them in use waits for one, as without Sentinel."""
+    """A pool of connections to the current master. A caller waits while all connections are in use."""
 
 
 def worker_client(settings: Settings, *, patient: bool) -> Client:
-    """One connection, for one thread at a time; a pool's own work takes longer than some commands.
+    """Return a client with one connection, for one thread at a time. A pool would cost more time than some commands.
 
-    A patient client retries for ever, once a second at the most, so its callers block while Redis is away. What no
-    waiting mends, it raises too: a password or a certificate that is refused.
+    A patient client retries forever, at most once per second, so its callers block while Redis is away. It still raises
+    errors that waiting cannot cure, like a refused password or certificate.
     """
     options: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
@@ -86,8 +88,8 @@ def worker_client(settings: Settings, *, patient: bool) -> Client:
     return redis.Redis(connection_pool=masters, single_connection_client=True)
 
 
-class _AskingAnew:
-    """redis-py asks the Sentinels for a pool's first connect only; one that is kept would go back to the old master."""
+class _AsksSentinels:
+    """Asks the Sentinels at each connect. redis-py asks them only once per pool, and would return to the old master."""
 
     connection_pool: Any
 
@@ -96,16 +98,16 @@ class _AskingAnew:
         return super()._connect()  # type: ignore[misc]
 
 
-class ToMaster(_AskingAnew, redis.sentinel.SentinelManagedConnection):
-    """A connection to the master of the moment."""
+class ToMaster(_AsksSentinels, redis.sentinel.SentinelManagedConnection):
+    """A connection to the current master."""
 
 
-class TlsToMaster(_AskingAnew, redis.sentinel.SentinelManagedSSLConnection):
-    """The same over TLS."""
+class TlsToMaster(_AsksSentinels, redis.sentinel.SentinelManagedSSLConnection):
+    """A connection to the current master over TLS."""
 
 
 class RetryWhileAway(Retry):
-    """Of redis-py's `Retry`, what a Redis that is there and refuses us does not need."""
+    """Retries while Redis is away, and not if Redis is there and refuses us."""
 
     def call_with_retry(
         self,
@@ -121,5 +123,5 @@ class RetryWhileAway(Retry):
 
 
 def _is_refusal(error: Exception) -> bool:
-    """redis-py raises a certificate's error anew as a lost connection."""
+    """redis-py raises an error of a certificate as a lost connection; the context has the original error."""
     return isinstance(error, AuthenticationError) or isinstance(error.__context__, ssl.SSLCertVerificationError)

@@ -4,16 +4,13 @@ A worker finishes an entry, and the API accepts one, by a script each
 (`worker/batching/finish.lua`, `api/queue/enqueue.lua`), so that
 the counters and what they count change together.
 
-The bulk lane of a model is SHARDS streams that the workers read in turn, so that a job behind a large one, on another
-shard, does not wait for all of it. The interactive lane is one.
+The bulk lane of a model is SHARDS streams, which the workers read in turn. A job does not wait for all of a large job
+that is on another shard. The interactive lane is one stream.
 
-`queued:{model}:{lane}` is a hash of what was accepted and is not yet in a final state: `images`, `bytes`, and for the
-bulk lane the images of each shard under its number.
+`queued:{model}:{lane}` is a hash that counts the entries between acceptance and a final state: `images`, `bytes`, and
+for the bulk lane the images of each shard under its number.
 
-`job:{id}` is a hash: `model`, `lane`, `created_ms`, `chunk_images`, `client`, `request_id`; `deadline_ms` and
-`callback_url` where they were asked for; `total` once the upload is complete; the counters `done`, `failed`, `expired`,
-`cancelled`, in images; `finished_ms` once every image is in a final state; `callback_state` and `callback_attempts`
-once one was begun.
+`job:{id}` is a hash with the fields of `Job` in `shared/contract/job.py`.
 
 `training:{id}` is a hash: `model`, `parameters` (JSON), `state`, `created_ms`, `key`; `attempt` (how often it was taken
 up), `trainer`, `started_ms`, `lease_ms` (unix time until which nobody else takes it up) and `stage` once it was begun;
@@ -25,8 +22,8 @@ from shared.contract.lane import Lane
 
 PREFIX = "mnistified:"
 GROUP = "workers"
-DRIFT_WINDOW_S = 3600  # what came in during each such window of unix time is counted in hashes of its own
-SHARDS = 8  # of the bulk lane; workers and API must agree
+DRIFT_WINDOW_S = 3600  # length of a window of unix time, each of which has hashes of its own
+SHARDS = 8  # streams of the bulk lane; workers and API must agree
 WORKERS = PREFIX + "workers"  # sorted set: worker name -> unix time (s) of its last heartbeat
 JOBS_CHANNEL = PREFIX + "jobs"  # published: the id of a job that reached its final state
 DEADLINES = PREFIX + "deadlines"  # sorted set: job id -> unix time (ms) at which it expires
@@ -39,7 +36,7 @@ TRAININGS_DUE = (
     PREFIX + "trainings-due"
 )  # sorted set: id of a training that is not final -> unix time (ms) from which it may be taken up
 TRAINERS = PREFIX + "trainers"  # sorted set: trainer name -> unix time (s) of its last heartbeat
-DESIRED = PREFIX + "wanted"  # sorted set: `name@version` that workers shall have loaded -> unix time (s) until which
+DESIRED = PREFIX + "wanted"  # sorted set: `name@version` that workers should have loaded -> unix time (s) until which
 LAYERS = PREFIX + "layers"  # list, bounded: the keys of layers blobs, oldest first; beyond the bound they go
 
 
@@ -50,18 +47,18 @@ def stream(model: str, lane: Lane, shard: int = 0) -> str:
 
 
 def streams(model: str, lane: Lane) -> list[str]:
-    """All the streams of a lane, by shard."""
+    """Return all streams of a lane, by shard."""
     return [stream(model, lane, shard) for shard in range(SHARDS if lane == "bulk" else 1)]
 
 
 def shard_of(stream_key: str) -> str:
-    """Shard number of a bulk stream, as the field of `queued`; empty for an interactive one."""
+    """Return the shard number of a bulk stream, which is a field of `queued`, or an empty string."""
     shard = stream_key.rpartition(":")[2]
     return shard if shard.isdecimal() else ""
 
 
 def duty(model: str) -> str:
-    """String: there while a worker has just looked after the model's streams."""
+    """String: exists while a worker holds the duty to reclaim expired leases of the model."""
     return f"{PREFIX}turn:{model}"
 
 
@@ -144,7 +141,7 @@ def drift(ref: str, window: int) -> str:
 
 
 def drift_window(now_s: float) -> int:
-    """Number of the window that a unix time is in."""
+    """Return the number of the window that a unix time is in."""
     return int(now_s // DRIFT_WINDOW_S)
 
 

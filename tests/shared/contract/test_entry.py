@@ -13,7 +13,7 @@ bounded = settings(max_examples=examples(200), deadline=None, database=None, der
 
 FROM_ZERO = st.integers(0, 2**53)
 HEADER = {"v": 1, "uid": "ab12", "model": "cnn@1", "at": 1_700_000_000_000_000, "n": 2}
-PIXELS = bytes(range(256)) * 6 + bytes(32)  # of two images
+PIXELS = bytes(range(256)) * 6 + bytes(32)  # two images
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 ORIGINS = st.builds(Origin, st.sampled_from(["", "r-1", "x" * 128]), st.sampled_from(["", TRACEPARENT]))
 
