@@ -169,11 +169,7 @@ def training_set(split: Split, rows: np.ndarray, plan: Plan) -> TrainingSet:
 
 
 def batches(
-    examples: TrainingSet,
-    batch_size: int,
-    plan: Plan,
-    teachers: Sequence[keras.Model] = (),
-    first_epoch: int = 0,
+    examples: TrainingSet, batch_size: int, plan: Plan, teachers: Sequence[keras.Model] = (), first_epoch: int = 0
 ) -> tf.data.Dataset:
     """Return batches (float32[batch,28,28,1], float32[batch,10]) of the epochs from `first_epoch` on.
 

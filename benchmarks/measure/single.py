@@ -32,13 +32,7 @@ def measure_single(plan: Plan, inputs: Inputs, log_dir: Path) -> tuple[list[Sing
 
 
 def measure_loop(
-    port: int,
-    path: str,
-    connections: int,
-    plan: Plan,
-    inputs: Inputs,
-    cpu_s: CpuSeconds,
-    decode_ms: float = 0.0,
+    port: int, path: str, connections: int, plan: Plan, inputs: Inputs, cpu_s: CpuSeconds, decode_ms: float = 0.0
 ) -> Single:
     """Warm up, then measure one closed loop together with the probe. All systems are measured this way."""
     with closed_loop(port, path, inputs.png_files, connections, plan.warm_s) as warming:

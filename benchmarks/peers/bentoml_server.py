@@ -39,12 +39,7 @@ class Classify:
     def __init__(self) -> None:
         self.engine = load_digits()
 
-    @bentoml.api(
-        batchable=True,
-        route=ROUTE,
-        max_batch_size=CHOSEN.batch_images,
-        max_latency_ms=int(CHOSEN.wait_ms),
-    )
+    @bentoml.api(batchable=True, route=ROUTE, max_batch_size=CHOSEN.batch_images, max_latency_ms=int(CHOSEN.wait_ms))
     def classify(self, pngs: Pngs, /) -> Replies:
         started_s, bodies = zip(*pngs, strict=True)
         return classify(self.engine, list(bodies), list(started_s))

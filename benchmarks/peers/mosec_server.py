@@ -33,11 +33,7 @@ def main() -> None:
     sys.argv += ["--address", "127.0.0.1", "--port", str(chosen.port), "--log-level", "error", "--timeout", "60000"]
     server = Server()
     server.append_worker(
-        Classify,
-        num=chosen.workers,
-        max_batch_size=chosen.batch_images,
-        max_wait_time=int(chosen.wait_ms),
-        route=ROUTE,
+        Classify, num=chosen.workers, max_batch_size=chosen.batch_images, max_wait_time=int(chosen.wait_ms), route=ROUTE
     )
     server.run()
 

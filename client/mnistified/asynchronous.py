@@ -67,13 +67,7 @@ class AsyncClient:
         return await self._run(calls.get_models(self._options.retries))
 
     async def set_alias(
-        self,
-        model: str,
-        alias: str,
-        version: int,
-        *,
-        wait_s: float | None = None,
-        **change: Unpack[calls.AliasChange],
+        self, model: str, alias: str, version: int, *, wait_s: float | None = None, **change: Unpack[calls.AliasChange]
     ) -> dict[str, Any]:
         """See `Client.set_alias`."""
         return await self._run(calls.set_alias(model, alias, version, change, wait_s, self._options.retries))

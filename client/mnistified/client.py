@@ -104,13 +104,7 @@ class Client:
         return self._run(calls.get_models(self._options.retries))
 
     def set_alias(
-        self,
-        model: str,
-        alias: str,
-        version: int,
-        *,
-        wait_s: float | None = None,
-        **change: Unpack[calls.AliasChange],
+        self, model: str, alias: str, version: int, *, wait_s: float | None = None, **change: Unpack[calls.AliasChange]
     ) -> dict[str, Any]:
         """Make `alias` of `model` mean `version` and return the change record.
 

@@ -34,12 +34,7 @@ def _draw_digit(digit: int, random: Random) -> npt.NDArray[np.uint8]:
     font = ImageFont.load_default(size=GLYPH_PX * OVERSAMPLING * random.uniform(0.85, 1.1))
     canvas = Image.new("L", (side, side))
     ImageDraw.Draw(canvas).text(
-        (side / 2, side / 2),
-        str(digit),
-        fill=255,
-        font=font,
-        anchor="mm",
-        stroke_width=random.choice((1, 2, 3)),
+        (side / 2, side / 2), str(digit), fill=255, font=font, anchor="mm", stroke_width=random.choice((1, 2, 3))
     )
     drawn = canvas.rotate(
         random.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG),

@@ -39,12 +39,7 @@ class Leases:
     """Renews the leases of this worker's entries and takes over entries whose lease expired. For one thread."""
 
     def __init__(
-        self,
-        client: Client,
-        consumer: str,
-        models: Callable[[], Sequence[str]],
-        deliveries: HeldEntries,
-        lease_ms: int,
+        self, client: Client, consumer: str, models: Callable[[], Sequence[str]], deliveries: HeldEntries, lease_ms: int
     ) -> None:
         self._client = client
         self._consumer = consumer

@@ -28,10 +28,7 @@ class Calibration:
 
 
 def calibrate(
-    run: Callable[[Images], Probabilities],
-    max_batch_images: int,
-    max_batch_ms: float,
-    pace: Pace = FULL_SPEED,
+    run: Callable[[Images], Probabilities], max_batch_images: int, max_batch_ms: float, pace: Pace = FULL_SPEED
 ) -> Calibration:
     """Warm and time powers of two up to `max_batch_images`, and choose the largest batch size from them."""
     ms_of_size: dict[int, float] = {}
