@@ -23,7 +23,7 @@ from benchmarks.measure.workers import measure_workers
 from benchmarks.plan import QUICK, SECTIONS, USUAL, Plan
 from benchmarks.report.document import report
 from benchmarks.report.figure import stacked_picture, typical_parts
-from benchmarks.report.results import Round, Run, to_json_content
+from benchmarks.report.results import Round, Run
 from benchmarks.system.machine import busy_cores, describe_machine
 from benchmarks.system.processes import BenchmarkError
 from mnistified import MnistifiedError as ClientError
@@ -44,7 +44,7 @@ def main() -> None:
         sys.exit(f"benchmarks: {error}")
     text = report(run)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "results.json").write_bytes(orjson.dumps(to_json_content(run), option=orjson.OPT_INDENT_2))
+    (arguments.out / "results.json").write_bytes(orjson.dumps(run, option=orjson.OPT_INDENT_2))
     (arguments.out / "report.md").write_text(text)
     if parts := typical_parts(run.rounds):
         (arguments.out / "time-per-request.svg").write_text(stacked_picture(parts))

@@ -8,8 +8,8 @@ import argparse
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import redis
@@ -29,8 +29,7 @@ KEPT_S = 3600  # the copies must outlive the measurement
 REQUESTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Idle:
+class Idle(NamedTuple):
     """The work of a service without requests."""
 
     connections: float
@@ -40,12 +39,7 @@ class Idle:
 
     def less(self, other: "Idle", workers: int) -> "Idle":
         """Return the difference to `other`, per worker."""
-        return Idle(
-            (self.connections - other.connections) / workers,
-            (self.commands_per_s - other.commands_per_s) / workers,
-            (self.redis_cores - other.redis_cores) / workers,
-            (self.api_cores - other.api_cores) / workers,
-        )
+        return Idle(*((mine - theirs) / workers for mine, theirs in zip(self, other, strict=True)))
 
 
 def main() -> None:

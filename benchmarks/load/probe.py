@@ -11,7 +11,6 @@ import orjson
 
 from benchmarks.load.inputs import Inputs
 from benchmarks.measure.answers import single_error
-from benchmarks.report.quantiles import middle_half
 from benchmarks.report.results import Parts
 from benchmarks.system.processes import BenchmarkError
 from mnistified.http.http_wire import Incomplete, read_reply, to_request
@@ -65,6 +64,12 @@ def parts_of(samples: list[Sample], decode_ms: float) -> Parts | None:
         return None
     _, *means = (statistics.fmean(column) for column in zip(*middle_half(rows), strict=True))
     return Parts(**dict(zip(("socket_ms", "decode_ms", "queue_ms", "model_ms", "reply_ms"), means, strict=True)))
+
+
+def middle_half(rows: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Return the rows between the quartiles of their first column: typical rows, without the tails."""
+    quarter = len(rows) // 4
+    return sorted(rows)[quarter : len(rows) - quarter]
 
 
 def _row(sample: Sample, decode_ms: float) -> tuple[float, ...]:

@@ -1,11 +1,10 @@
 """Ten times the load that fills the service: how much is still answered, and how soon the service recovers."""
 
-import sys
 import time
 from pathlib import Path
 
 from benchmarks.load.inputs import Inputs
-from benchmarks.load.loops import run_json
+from benchmarks.load.loops import client_command, run_json
 from benchmarks.plan import Plan
 from benchmarks.report.results import Flooded, Overload
 from benchmarks.system.processes import BenchmarkError
@@ -40,10 +39,9 @@ def flood(service: Service, inputs: Inputs, connections: int, seconds: float, pa
     """Run one closed loop, then wait until the service is as before."""
     before_mib = service.rss_mib()
     service.reset_peaks()
-    command = [sys.executable, "-m", "benchmarks.load.client", "--port", str(service.port), "--path", CLASSIFY]
-    command += ["--seconds", str(seconds), "--connections", str(connections), "--drain-s", str(DRAIN_S)]
-    command += ["--patient"] if patient else []
-    answers = run_json([*command, *map(str, inputs.png_files)], timeout_s=seconds + DRAIN_S + SPARE_S)
+    command = client_command(service.port, CLASSIFY, inputs.png_files, connections, seconds)
+    command += ["--drain-s", str(DRAIN_S), *(["--patient"] if patient else [])]
+    answers = run_json(command, timeout_s=seconds + DRAIN_S + SPARE_S)
     del answers["late_p99_ms"]
     normal_s = seconds_until_normal(service, inputs)
     peak_mib = service.peaks_mib()

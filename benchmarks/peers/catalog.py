@@ -1,14 +1,15 @@
 """The peers: how each is started, and its settings."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.load.http_call import call
-from benchmarks.peers.digits import ROUTE
+from benchmarks.peers.digits import ROUTE, Tuning
 from benchmarks.system.engine import default_model_dir
 from benchmarks.system.processes import BIN, ROOT, Process
 from deploy.local import free_port
@@ -78,17 +79,13 @@ def serving(peer: Peer, venv: Path, png: bytes, log_dir: Path) -> Iterator[tuple
 
 def peer_environ(peer: Peer, port: int, folder: Path) -> dict[str, str]:
     """Return the peer's environment. Its home and temporary files go to `folder`."""
+    tuning = Tuning(port, str(default_model_dir()), peer.workers, peer.threads, peer.batch_images, peer.wait_ms)
     return {
         **os.environ,
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "PYTHONPATH": str(ROOT),
-        "PEER_PORT": str(port),
-        "PEER_MODEL_DIR": str(default_model_dir()),
-        "PEER_WORKERS": str(peer.workers),
-        "PEER_THREADS": str(peer.threads),
-        "PEER_BATCH_IMAGES": str(peer.batch_images),
-        "PEER_WAIT_MS": str(peer.wait_ms),
+        "PEER_TUNING": json.dumps(asdict(tuning)),
         # No network, no usage reports.
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOME": str(folder / "bentoml"),

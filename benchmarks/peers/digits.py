@@ -4,6 +4,7 @@ Runs in the peers' own environment, which has numpy, Pillow and ai-edge-litert.
 """
 
 import io
+import json
 import os
 import time
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Tuning:
     """The settings of a peer, which `catalog.py` chooses."""
 
     port: int
-    model_dir: Path
+    model_dir: str
     workers: int
     threads: int
     batch_images: int
@@ -33,21 +34,13 @@ class Tuning:
 
 def tuning() -> Tuning:
     """Read the settings from the environment."""
-    environ = os.environ
-    return Tuning(
-        port=int(environ["PEER_PORT"]),
-        model_dir=Path(environ["PEER_MODEL_DIR"]),
-        workers=int(environ["PEER_WORKERS"]),
-        threads=int(environ["PEER_THREADS"]),
-        batch_images=int(environ["PEER_BATCH_IMAGES"]),
-        wait_ms=float(environ["PEER_WAIT_MS"]),
-    )
+    return Tuning(**json.loads(os.environ["PEER_TUNING"]))
 
 
 def load_digits() -> Engine:
     """Return our own engine, with every batch size warmed up and measured."""
     chosen = tuning()
-    return load_engine("litert", chosen.model_dir, chosen.threads, chosen.batch_images)
+    return load_engine("litert", Path(chosen.model_dir), chosen.threads, chosen.batch_images)
 
 
 def decode_png(data: bytes) -> Images:

@@ -1,6 +1,7 @@
 """One `model.predict` per request: Keras as its tutorials show it, behind Starlette."""
 
 import time
+from pathlib import Path
 
 import anyio.to_thread
 import numpy as np
@@ -16,7 +17,7 @@ from benchmarks.peers.digits import ROUTE, decode_png, tuning
 
 
 def main() -> None:
-    model = tf.keras.models.load_model(tuning().model_dir / "model.keras", compile=False)
+    model = tf.keras.models.load_model(Path(tuning().model_dir, "model.keras"), compile=False)
     one_at_a_time = anyio.CapacityLimiter(tuning().workers)
 
     async def post_classify(request: Request) -> Response:

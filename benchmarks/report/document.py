@@ -1,16 +1,21 @@
 """One run as Markdown: the ratios with their goals first, then the figures behind them. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
+from operator import attrgetter
+from statistics import median
+from typing import Any, TypeVar
 
+from benchmarks.report.figure import PARTS
 from benchmarks.report.markdown import Row, number, summary, table
-from benchmarks.report.quantiles import spread
 from benchmarks.report.ratios import Ratio, all_ratios
-from benchmarks.report.results import Flooded, Job, OpenLoad, Published, Round, Run, Single
+from benchmarks.report.results import Flooded, Job, Published, Round, Run, Single
 from mnistified.http.load import percentile
 
 OURS = "MNISTified"
+
+T = TypeVar("T")
 
 
 def report(run: Run) -> str:
@@ -47,7 +52,7 @@ def ratio_table(ratios: list[Ratio]) -> str:
     rows = []
     for ratio in ratios:
         goal = ratio.goal
-        verdict = "" if goal is None else "met" if goal.met_by(spread(ratio.values).median) else "**missed**"
+        verdict = "" if goal is None else "met" if goal.met_by(median(ratio.values)) else "**missed**"
         rows.append((ratio.label, summary(ratio.values), "" if goal is None else str(goal), verdict))
     return table(("figure", "measured", "goal", ""), rows)
 
@@ -63,9 +68,7 @@ def single_table(rounds: list[Round]) -> str:
         (
             str(connections),
             name,
-            summary([single.load.requests_per_s for single in singles]),
-            summary([single.load.p50_ms for single in singles]),
-            summary([single.load.p99_ms for single in singles]),
+            *summaries([single.load for single in singles], "requests_per_s", "p50_ms", "p99_ms"),
             str(sum(single.load.failed for single in singles)),
             batches([size for single in singles for size in single.batch_images]),
             cores(singles),
@@ -77,32 +80,26 @@ def single_table(rounds: list[Round]) -> str:
 
 
 def parts_table(rounds: list[Round]) -> str:
-    parts = [(single.load.connections, single.parts) for one in rounds for single in one.single if single.parts]
-    rows = []
-    for connections, group in groupby(sorted(parts, key=lambda part: part[0]), key=lambda part: part[0]):
-        measured = [part for _, part in group]
-        names = ("socket_ms", "decode_ms", "queue_ms", "model_ms", "reply_ms")
-        rows.append((str(connections), *(summary([getattr(part, name) for part in measured]) for name in names)))
-    return table(("connections", "sockets and HTTP", "decode", "queue", "model", "results and reply"), rows)
+    measured = [single for one in rounds for single in one.single if single.parts]
+    rows = [
+        (str(connections), *summaries([single.parts for single in same], *PARTS))
+        for connections, same in grouped(measured, "load.connections")
+    ]
+    return table(("connections", *(label for label, _ in PARTS.values())), rows)
 
 
 def open_table(rounds: list[Round]) -> str:
-    loads = sorted((load for one in rounds for load in one.open_loop), key=lambda load: load.share_of_capacity)
-    rows = [open_row(share, list(group)) for share, group in groupby(loads, key=lambda load: load.share_of_capacity)]
+    rows = [
+        (
+            f"{share:.0%}",
+            *summaries(loads, "wanted_per_s", "achieved_per_s", "p50_ms", "p99_ms"),
+            str(sum(load.failed for load in loads)),
+            *summaries(loads, "late_p99_ms"),
+        )
+        for share, loads in grouped([load for one in rounds for load in one.open_loop], "share_of_capacity")
+    ]
     head = ("of capacity", "wanted/s", "achieved/s", "p50, ms", "p99, ms", "failed", "client late, p99, ms")
     return table(head, rows)
-
-
-def open_row(share: float, loads: list[OpenLoad]) -> Row:
-    return (
-        f"{share:.0%}",
-        summary([load.wanted_per_s for load in loads]),
-        summary([load.achieved_per_s for load in loads]),
-        summary([load.p50_ms for load in loads]),
-        summary([load.p99_ms for load in loads]),
-        str(sum(load.failed for load in loads)),
-        summary([load.late_p99_ms for load in loads]),
-    )
 
 
 def job_table(rounds: list[Round]) -> str:
@@ -111,7 +108,7 @@ def job_table(rounds: list[Round]) -> str:
     if ceilings := [one.ceiling for one in rounds if one.ceiling]:
         label = f"the engine alone, {ceilings[0].threads} threads ({ceilings[0].engines} engines)"
         sizes = "/".join(sorted({str(ceiling.batch_images) for ceiling in ceilings}))
-        rows.append((label, f"batches of {sizes}", summary([ceiling.images_per_s for ceiling in ceilings]), "", ""))
+        rows.append((label, f"batches of {sizes}", *summaries(ceilings, "images_per_s"), "", ""))
     rows += job_rows("a job", [job for one in rounds for job in one.bulk])
     for workers in (1, 2):
         jobs = [job for one in rounds for job in one.workers if job.workers == workers]
@@ -120,28 +117,26 @@ def job_table(rounds: list[Round]) -> str:
 
 
 def job_rows(label: str, jobs: list[Job]) -> Iterable[Row]:
-    for images, group in groupby(sorted(jobs, key=lambda job: job.images), key=lambda job: job.images):
-        same = list(group)
+    for images, same in grouped(jobs, "images"):
         memory = ", ".join(f"{name} {summary([job.peak_mib[name] for job in same])}" for name in same[0].peak_mib)
         cpu = ", ".join(f"{name} {summary([job.cpu_s[name] for job in same])}" for name in same[0].cpu_s)
-        yield (label, str(images), summary([job.images_per_s for job in same]), memory, cpu)
+        yield (label, str(images), *summaries(same, "images_per_s"), memory, cpu)
 
 
 def mixed_table(rounds: list[Round]) -> str:
     mixed = [one.mixed for one in rounds if one.mixed]
-    if not mixed:
-        return ""
-    loads = {"alone": [each.singles_alone for each in mixed], "together": [each.singles_beside for each in mixed]}
-    jobs = {"alone": [each.job_alone for each in mixed], "together": [each.job_beside for each in mixed]}
+    measured = {
+        "alone": [(each.singles_alone, each.job_alone) for each in mixed],
+        "together": [(each.singles_beside, each.job_beside) for each in mixed],
+    }
     rows = [
         (
             when,
-            summary([load.requests_per_s for load in loads[when]]),
-            summary([load.p50_ms for load in loads[when]]),
-            summary([load.p99_ms for load in loads[when]]),
-            summary([job.images_per_s for job in jobs[when]]),
+            *summaries([load for load, _ in pairs], "requests_per_s", "p50_ms", "p99_ms"),
+            *summaries([job for _, job in pairs], "images_per_s"),
         )
-        for when in loads
+        for when, pairs in measured.items()
+        if pairs
     ]
     return table(("", "singles, requests/s", "p50, ms", "p99, ms", "job, images/s"), rows)
 
@@ -162,14 +157,12 @@ def overload_row(label: str, loads: list[Flooded], full: list[Flooded]) -> Row:
     return (
         label,
         str(loads[0].connections),
-        summary([load.accepted_per_s for load in loads]),
-        summary([load.p50_ms for load in loads]),
-        summary([load.p99_ms for load in loads]),
+        *summaries(loads, "accepted_per_s", "p50_ms", "p99_ms"),
         summary([load.p99_ms / alone.p99_ms for load, alone in zip(loads, full, strict=True)]),
         by_kind([load.refused for load in loads]),
-        summary([load.refused_p99_ms for load in loads]),
+        *summaries(loads, "refused_p99_ms"),
         by_kind([load.failed for load in loads]),
-        summary([load.normal_s for load in loads]),
+        *summaries(loads, "normal_s"),
         ", ".join(memory(name, loads) for name in loads[0].peak_mib),
     )
 
@@ -182,17 +175,15 @@ def by_kind(counts: list[dict[str, int]]) -> str:
 
 def memory(name: str, loads: list[Flooded]) -> str:
     """Return before, peak and after of one process, each the median of the rounds."""
-    parts = ([load.before_mib[name] for load in loads], [load.peak_mib[name] for load in loads])
-    figures = (*parts, [load.after_mib[name] for load in loads])
-    return f"{name} {' / '.join(f'{spread(figure).median:.0f}' for figure in figures)}"
+    phases = ("before_mib", "peak_mib", "after_mib")
+    return f"{name} {' / '.join(f'{median(getattr(load, phase)[name] for load in loads):.0f}' for phase in phases)}"
 
 
 def published_table(rounds: list[Round]) -> str:
     """List the versions. Their answers are the same in each round, their rates are not."""
     rows: dict[tuple[str, str], list[Published]] = {}
-    for one in rounds:
-        for each in one.published:
-            rows.setdefault((each.model, each.engine), []).append(each)
+    for each in (each for one in rounds for each in one.published):
+        rows.setdefault((each.model, each.engine), []).append(each)
     return table(
         ("model", "engine", "multiply-adds", "read right", "of", "accuracy", "images/s"),
         [
@@ -202,7 +193,7 @@ def published_table(rounds: list[Round]) -> str:
                 "/".join(sorted({f"{each.correct:,}" for each in runs})),
                 f"{runs[0].images:,}",
                 "/".join(sorted({f"{each.accuracy:.2%}" for each in runs})),
-                summary([each.images_per_s for each in runs]),
+                *summaries(runs, "images_per_s"),
             )
             for key, runs in rows.items()
         ],
@@ -241,4 +232,15 @@ def batches(sizes: list[int]) -> str:
 
 def cores(singles: list[Single]) -> str:
     names = singles[0].cpu_cores
-    return ", ".join(f"{name} {spread([single.cpu_cores[name] for single in singles]).median:.2f}" for name in names)
+    return ", ".join(f"{name} {median([single.cpu_cores[name] for single in singles]):.2f}" for name in names)
+
+
+def summaries(measured: Sequence[Any], *names: str) -> list[str]:
+    """Return the summary of each attribute."""
+    return [summary([getattr(each, name) for each in measured]) for name in names]
+
+
+def grouped(measured: Sequence[T], name: str) -> list[tuple[Any, list[T]]]:
+    """Return (value, items) for each value of the attribute, in order."""
+    key = attrgetter(name)
+    return [(value, list(items)) for value, items in groupby(sorted(measured, key=key), key=key)]

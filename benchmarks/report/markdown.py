@@ -1,18 +1,15 @@
 """Figures and tables as text."""
 
 from collections.abc import Sequence
-
-from benchmarks.report.quantiles import spread
+from statistics import median
 
 Row = Sequence[str]
 
 
 def summary(values: Sequence[float]) -> str:
     """Return "median (min–max)"."""
-    over = spread(values)
-    if len(values) == 1:
-        return number(over.median)
-    return f"{number(over.median)} ({number(over.min)}–{number(over.max)})"
+    middle = number(median(values))
+    return middle if len(values) == 1 else f"{middle} ({number(min(values))}–{number(max(values))})"
 
 
 def number(value: float) -> str:

@@ -1,12 +1,12 @@
 """The ratios with goals, computed round by round. Pure."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.measure.answers import MAX_ERROR
-from benchmarks.report.results import Job, Load, Round, Run
+from benchmarks.report.results import Job, Load, Mixed, Overload, Round, Run, Switch
 from shared.contract.model_ref import ModelRef
 
 PerRound = Callable[[Round], float | None]
@@ -38,28 +38,16 @@ class Ratio:
     values: list[float]
 
 
-def requests_per_s(load: Load) -> float:
-    return load.requests_per_s
-
-
-def p50_ms(load: Load) -> float:
-    return load.p50_ms
-
-
-# (connections, label, merit that selects the best peer, figure to compare, goal)
-COMPARED: tuple[tuple[int, str, LoadFigure, LoadFigure, Goal], ...] = (
-    (1, "1 connection: p50 over the best peer's", lambda load: -load.p50_ms, p50_ms, Goal(at_most=0.25)),
+# (connections, label, figure to compare, 1 if the best peer has the highest and -1 if it has the lowest, goal)
+COMPARED: tuple[tuple[int, str, LoadFigure, int, Goal], ...] = (
+    (1, "1 connection: p50 over the best peer's", lambda load: load.p50_ms, -1, Goal(at_most=0.25)),
     *(
-        (number, f"{number} connections: requests/s over the best peer's", requests_per_s, requests_per_s, goal)
+        (number, f"{number} connections: requests/s over the best peer's", lambda load: load.requests_per_s, 1, goal)
         for number, goal in ((16, Goal(at_least=2.5)), (64, Goal(at_least=1.3)), (256, Goal(at_least=1.3)))
     ),
 )
-
-ACCURACY = {
-    "cnn": 0.9975,
-    "cnn-small": 0.996,
-    "cnn-accurate": 0.9985,
-}  # goals for the newest version of each, in LiteRT
+# Goals for the newest version of each name, in LiteRT.
+ACCURACY = {"cnn": 0.9975, "cnn-small": 0.996, "cnn-accurate": 0.9985}
 
 
 def all_ratios(run: Run) -> list[Ratio]:
@@ -67,8 +55,14 @@ def all_ratios(run: Run) -> list[Ratio]:
     ratios = [
         *bulk_ratios(run.rounds),
         *single_ratios(run.rounds),
-        *other_ratios(run.rounds),
-        *version_ratios(run.rounds),
+        *mixed_ratios([one.mixed for one in run.rounds if one.mixed]),
+        *worker_ratios(run.rounds),
+        *overload_ratios([one.overload for one in run.rounds if one.overload]),
+        *(
+            _ratio(f"accuracy of the newest {name}", Goal(at_least=goal), run.rounds, _newest_accuracy(name))
+            for name, goal in ACCURACY.items()
+        ),
+        *switch_ratios([one.switch for one in run.rounds if one.switch]),
     ]
     for path, error in (service_errors(run) | peer_errors(run.rounds)).items():
         label = f"largest difference to the engine's own probabilities, {path}"
@@ -103,9 +97,9 @@ def bulk_ratios(rounds: list[Round]) -> list[Ratio]:
 def single_ratios(rounds: list[Round]) -> list[Ratio]:
     """Compare with the best peer that batches, and, without a goal, with the best peer of all if it is another."""
     ratios = []
-    for connections, label, merit, figure, goal in COMPARED:
-        batching = best_peer(rounds, connections, merit)
-        best = best_peer(rounds, connections, merit, batching_only=False)
+    for connections, label, figure, sign, goal in COMPARED:
+        batching = best_peer(rounds, connections, figure, sign)
+        best = best_peer(rounds, connections, figure, sign, batching_only=False)
         for name, bound in ((batching, goal), (best, None)):
             if name and (bound or name != batching):
                 full_label = f"single, {label} ({name})"
@@ -113,45 +107,64 @@ def single_ratios(rounds: list[Round]) -> list[Ratio]:
     return ratios
 
 
-def other_ratios(rounds: list[Round]) -> list[Ratio]:
-    sizes = sorted({job.images for one in rounds for job in one.workers})
+def mixed_ratios(mixed: Sequence[Mixed]) -> list[Ratio]:
+    p99s = [each.singles_beside.p99_ms / each.singles_alone.p99_ms for each in mixed]
+    rates = [each.job_beside.images_per_s / each.job_alone.images_per_s for each in mixed]
+    slowest_s = [max(job.seconds for job in each.small_behind) for each in mixed]
     return [
-        _ratio("mixed: singles' p99 during a job over singles' p99 alone", Goal(at_most=5), rounds, _mixed_p99),
-        _ratio("mixed: a job's images/s during singles over the job alone", Goal(at_least=0.75), rounds, _mixed_rate),
-        _ratio("mixed: a job of 10 images behind that job, seconds", Goal(at_most=1), rounds, _small_behind_s),
-        *(
-            _ratio(f"bulk {size // 1000}k, two workers over one", Goal(at_least=1.6), rounds, _second_worker(size))
-            for size in sizes
-        ),
-        _ratio("overload: p99 of what is accepted over full load's", Goal(at_most=2), rounds, _overload_p99),
-        _ratio("overload: neither answered nor refused", Goal(at_most=0), rounds, _overload_failed),
+        Ratio("mixed: singles' p99 during a job over singles' p99 alone", Goal(at_most=5), p99s),
+        Ratio("mixed: a job's images/s during singles over the job alone", Goal(at_least=0.75), rates),
+        Ratio("mixed: a job of 10 images behind that job, seconds", Goal(at_most=1), slowest_s),
     ]
 
 
-def version_ratios(rounds: list[Round]) -> list[Ratio]:
+def worker_ratios(rounds: list[Round]) -> list[Ratio]:
     return [
-        *(
-            _ratio(f"accuracy of the newest {name}", Goal(at_least=goal), rounds, _newest_accuracy(name))
-            for name, goal in ACCURACY.items()
-        ),
-        _ratio("promotion under load: failed requests", Goal(at_most=0), rounds, _of_switch("failed")),
-        _ratio("promotion under load: answers of another version", Goal(at_most=0), rounds, _of_switch("misnamed")),
-        _ratio("promotion under load: p99 during over before", Goal(at_most=2), rounds, _switch_p99),
-        _ratio("canary: off its share, in standard deviations", Goal(at_most=3), rounds, _canary_off),
+        _ratio(f"bulk {size // 1000}k, two workers over one", Goal(at_least=1.6), rounds, _second_worker(size))
+        for size in sorted({job.images for one in rounds for job in one.workers})
     ]
 
 
-def best_peer(rounds: list[Round], connections: int, merit: LoadFigure, batching_only: bool = True) -> str:
-    """Return the peer with the highest median `merit` over all rounds, "" if no peer was measured."""
-    merits: dict[str, list[float]] = {}
+def overload_ratios(overloads: Sequence[Overload]) -> list[Ratio]:
+    """Compare the worse of the two overloads with full load."""
+    p99s = [max(each.impatient.p99_ms, each.patient.p99_ms) / each.full.p99_ms for each in overloads]
+    failures: list[float] = [
+        sum(sum(load.failed.values()) for load in (each.full, each.impatient, each.patient)) for each in overloads
+    ]
+    return [
+        Ratio("overload: p99 of what is accepted over full load's", Goal(at_most=2), p99s),
+        Ratio("overload: neither answered nor refused", Goal(at_most=0), failures),
+    ]
+
+
+def switch_ratios(switches: Sequence[Switch]) -> list[Ratio]:
+    return [
+        Ratio("promotion under load: failed requests", Goal(at_most=0), [each.failed for each in switches]),
+        Ratio(
+            "promotion under load: answers of another version", Goal(at_most=0), [each.misnamed for each in switches]
+        ),
+        Ratio(
+            "promotion under load: p99 during over before",
+            Goal(at_most=2),
+            [each.during_p99_ms / each.before_p99_ms for each in switches],
+        ),
+        Ratio("canary: off its share, in standard deviations", Goal(at_most=3), list(map(_canary_off, switches))),
+    ]
+
+
+def best_peer(
+    rounds: list[Round], connections: int, figure: LoadFigure, sign: int = 1, batching_only: bool = True
+) -> str:
+    """Return the peer with the highest median `figure`, or the lowest if `sign` is -1. "" if no peer was measured."""
+    figures: dict[str, list[float]] = {}
     for one in rounds:
         for peer in one.peers:
             if batching_only and not peer.batches:
                 continue
             for single in peer.singles:
                 if single.load.connections == connections:
-                    merits.setdefault(peer.name, []).append(merit(single.load))
-    return max(merits, key=lambda name: median(merits[name]), default="")
+                    figures.setdefault(peer.name, []).append(figure(single.load))
+    return max(figures, key=lambda name: sign * median(figures[name]), default="")
 
 
 def median_rate(jobs: list[Job], images: int, workers: int = 1) -> float | None:
@@ -188,43 +201,11 @@ def _memory_growth(process: str) -> PerRound:
 def _over_peer(name: str, connections: int, figure: LoadFigure) -> PerRound:
     def over(one: Round) -> float | None:
         ours = [single.load for single in one.single if single.load.connections == connections]
-        theirs = [
-            single.load
-            for peer in one.peers
-            if peer.name == name
-            for single in peer.singles
-            if single.load.connections == connections
-        ]
+        peers = [peer for peer in one.peers if peer.name == name]
+        theirs = [single.load for peer in peers for single in peer.singles if single.load.connections == connections]
         return _quotient(figure(ours[0]), figure(theirs[0])) if ours and theirs else None
 
     return over
-
-
-def _small_behind_s(one: Round) -> float | None:
-    """Return the time of the slowest small job."""
-    return max(job.seconds for job in one.mixed.small_behind) if one.mixed else None
-
-
-def _overload_p99(one: Round) -> float | None:
-    """Return the worse ratio of the two overloads."""
-    if one.overload is None:
-        return None
-    crowds = (one.overload.impatient, one.overload.patient)
-    return _quotient(max(crowd.p99_ms for crowd in crowds), one.overload.full.p99_ms)
-
-
-def _overload_failed(one: Round) -> float | None:
-    if one.overload is None:
-        return None
-    return sum(sum(each.failed.values()) for each in (one.overload.full, one.overload.impatient, one.overload.patient))
-
-
-def _mixed_p99(one: Round) -> float | None:
-    return _quotient(one.mixed.singles_beside.p99_ms, one.mixed.singles_alone.p99_ms) if one.mixed else None
-
-
-def _mixed_rate(one: Round) -> float | None:
-    return _quotient(one.mixed.job_beside.images_per_s, one.mixed.job_alone.images_per_s) if one.mixed else None
 
 
 def _second_worker(images: int) -> PerRound:
@@ -240,17 +221,7 @@ def _newest_accuracy(name: str) -> PerRound:
     return newest
 
 
-def _of_switch(field: str) -> PerRound:
-    return lambda one: getattr(one.switch, field) if one.switch else None
-
-
-def _switch_p99(one: Round) -> float | None:
-    return _quotient(one.switch.during_p99_ms, one.switch.before_p99_ms) if one.switch else None
-
-
-def _canary_off(one: Round) -> float | None:
+def _canary_off(switch: Switch) -> float:
     """Return the distance from the expected share, in standard deviations of the binomial."""
-    if one.switch is None:
-        return None
-    requests, share = one.switch.canary_requests, one.switch.canary_percent / 100
-    return abs(one.switch.canary_answers - requests * share) / math.sqrt(requests * share * (1 - share))
+    requests, share = switch.canary_requests, switch.canary_percent / 100
+    return abs(switch.canary_answers - requests * share) / math.sqrt(requests * share * (1 - share))

@@ -1,6 +1,6 @@
 """The results of a run, as the JSON file holds them. Times are wall times, memory is in MiB (2**20 bytes)."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -214,8 +214,3 @@ class Run:
     plan: dict[str, Any]
     rounds: list[Round]
     max_error: dict[str, float]
-
-
-def to_json_content(run: Run) -> dict[str, Any]:
-    """Return the raw figures of every round."""
-    return asdict(run)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.load.probe import MAX_LOAD_SHARE, Sample, parts_of, pause_s
+from benchmarks.load.probe import MAX_LOAD_SHARE, Sample, middle_half, parts_of, pause_s
 
 
 def sample(client_ms: float, elapsed_ms: float = 4.0, **debug: Any) -> Sample:
@@ -34,3 +34,8 @@ def test_a_reply_without_times_has_no_parts() -> None:
 def test_the_probe_adds_little_to_the_load(latency_s: float, connections: int) -> None:
     share = latency_s / (latency_s + pause_s(latency_s, connections)) / connections
     assert share <= MAX_LOAD_SHARE * 1.0001
+
+
+def test_the_middle_half_leaves_out_both_tails() -> None:
+    assert middle_half([(8.0,), (1.0,), (2.0,), (3.0,)]) == [(2.0,), (3.0,)]
+    assert middle_half([(1.0,)]) == [(1.0,)]

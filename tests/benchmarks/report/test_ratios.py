@@ -42,8 +42,8 @@ def test_a_ratio_compares_within_each_round() -> None:
 
 def test_the_best_peer_is_best_by_its_median() -> None:
     assert best_peer([one_round()], 16, lambda load: load.requests_per_s) == "fast"
-    assert best_peer([one_round()], 1, lambda load: -load.p50_ms) == "slow"
-    assert best_peer([one_round()], 1, lambda load: -load.p50_ms, batching_only=False) == "direct"
+    assert best_peer([one_round()], 1, lambda load: load.p50_ms, -1) == "slow"
+    assert best_peer([one_round()], 1, lambda load: load.p50_ms, -1, batching_only=False) == "direct"
     assert best_peer([one_round()], 64, lambda load: load.requests_per_s) == ""
 
 
