@@ -29,9 +29,8 @@ FOREVER = -1
 MAX_CONNECTIONS = 100
 ASK_SENTINEL = {"socket_connect_timeout": SENTINEL_TIMEOUT_S, "socket_timeout": SENTINEL_TIMEOUT_S}
 
-DRIVER_INFO = (
-    DriverInfo()
-)  # made once: redis-py would read its own version from disk for each connection, which takes milliseconds
+# Made once: redis-py would read its own version from disk for each connection, which takes milliseconds.
+DRIVER_INFO = DriverInfo()
 
 # A Redis whose replicas are away (`min-replicas-to-write`) refuses writes for a while. redis-py reports an error of the
 # caller, at which our worker and Celery's worker would exit; as a connection error the command is retried.
