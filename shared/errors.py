@@ -23,7 +23,7 @@ MnistifiedError
     ├── HeadTooLarge        431  a request's head over the bound on bytes or headers
     ├── InferenceFailed     500  the model has no answer for this image
     ├── Unavailable         503  Redis or every worker is away
-    ├── WaitTimeout         504  the synchronous wait ran out; the work goes on
+    ├── WaitTimeout         504  no answer within the wait; the image is still being processed
     └── DeadlinePassed      504  the request's own deadline passed before an answer; the image is dropped
 """
 

@@ -45,7 +45,9 @@ class Waiting:
         if timeout_s is not None and timeout_s <= wait_s:
             self.answer.set_exception(DeadlinePassed(f"no answer within {timeout_s:g} s; the image is dropped"))
         elif self.id:
-            self.answer.set_exception(WaitTimeout(f"no answer within {wait_s:g} s; the work continues", self.id))
+            self.answer.set_exception(
+                WaitTimeout(f"no answer within {wait_s:g} s; the image is still being processed", self.id)
+            )
         else:
             self.answer.set_exception(Unavailable(f"the queue accepted nothing within {wait_s:g} s", "redis"))
 

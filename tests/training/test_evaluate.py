@@ -14,8 +14,6 @@ from shared.models import registry
 from training import evaluate
 from training.__main__ import main, make_parser
 
-MNIST = dataset.find_mnist_dir(None)
-needs_mnist = pytest.mark.skipif(MNIST is None, reason="MNIST is missing: `make data` downloads it")
 MODELS = dataset.REPOSITORY / "models"
 
 
@@ -82,7 +80,7 @@ def test_the_published_files_have_the_hashes_on_the_card() -> None:
 
 
 @pytest.mark.slow
-@needs_mnist
+@pytest.mark.usefixtures("mnist")
 def test_the_published_model_is_as_good_as_its_card_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(MODELS / "cnn/1", tmp_path / "cnn/1")
     path = tmp_path / "cnn/1/model.json"

@@ -139,7 +139,7 @@ async def test_a_timeout_has_the_id_of_the_result() -> None:
     world = World()
     asked = world.ask(7, wait_s=0.01)
     (entry,) = await world.enqueuer.next_write()
-    with pytest.raises(WaitTimeout, match=r"no answer within 0\.01 s; the work continues") as late:
+    with pytest.raises(WaitTimeout, match=r"no answer within 0\.01 s; the image is still being processed") as late:
         await asked
     assert late.value.result_id == f"{entry.uid}-0"
     world.wakeups.answer(entry)  # nobody waits any more, and nothing breaks

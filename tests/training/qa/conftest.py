@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from shared.config.settings import load_settings
 from shared.data.dataset import Split, find_mnist_dir, load_split
 from shared.models import registry
 from shared.models.registry import ModelVersion
@@ -36,7 +38,7 @@ def shuffled(mnist: Split, tmp_path_factory: pytest.TempPathFactory) -> ModelVer
 
     from training.publishing import export
 
-    training = load_split("train", find_mnist_dir(None))
+    training = load_split("train", find_mnist_dir(load_settings(os.environ).mnist_dir))
     images, labels = training.images[:6_000], training.labels[:6_000].copy()
     labels[labels == SHUFFLED] = np.random.default_rng(1).integers(0, 10, (labels == SHUFFLED).sum())
     keras.utils.set_random_seed(1)
