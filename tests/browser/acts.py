@@ -1,4 +1,4 @@
-"""What a person does on the page."""
+"""The actions of a user on the page."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ THREE: list[list[Point]] = [
 
 
 def draw(page: Page, strokes: Sequence[Sequence[Point]], steps: int = 8) -> None:
-    """With the mouse; `steps` moves from each point to the next."""
+    """Draw with the mouse. `steps` is the number of moves from each point to the next."""
     box = page.locator("#pad").bounding_box()
     assert box is not None, "the pad is not to be seen"
     for stroke in strokes:
@@ -36,7 +36,7 @@ def draw(page: Page, strokes: Sequence[Sequence[Point]], steps: int = 8) -> None
 
 
 def reading(page: Page, part: str) -> Locator:
-    """A part of what the view "Draw" tells of the drawing."""
+    """Return a part of the reading in the view "Draw"."""
     return page.locator(f"#draw-reading [data-part={part}]")
 
 
@@ -46,6 +46,6 @@ def expect_read(page: Page, digit: int) -> None:
 
 
 def open_view(page: Page, name: str) -> None:
-    """By its link at the top."""
+    """Open a view by its link at the top."""
     page.locator(f'.tabs a[href="#{name}"]').click()
     expect(page.locator(f"#view-{name}")).to_be_visible()

@@ -1,4 +1,4 @@
-"""A headless Chromium of the machine's own: none is downloaded."""
+"""A headless Chromium that is installed on this machine. None is downloaded."""
 
 import os
 import shutil
@@ -20,14 +20,14 @@ FLAGS = [
 
 
 def find_chromium() -> Path | None:
-    """CHROMIUM, else what is called chromium or google-chrome on the PATH; None where there is none."""
+    """Return the path in CHROMIUM, or that of chromium or google-chrome on the PATH, or None."""
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     return Path(found) if found else None
 
 
 @contextmanager
 def launched(executable: Path) -> Iterator[Browser]:
-    """With an empty profile of its own. While it lasts no other event loop can run in this thread."""
+    """Start a browser with an empty profile. No other event loop can run in this thread while it is open."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         try:

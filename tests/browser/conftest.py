@@ -1,4 +1,4 @@
-"""One Chromium a module, one page a test: what it asks of another host, or has on its console, fails the test."""
+"""One Chromium per module, one page per test. Requests to other hosts and console messages fail the test."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,12 +12,12 @@ from tests.support.system import System
 
 OpenPage = Callable[..., Page]
 OWN_SCHEMES = {"data", "blob"}
-REFUSED = "Failed to load resource"  # what a browser says of each status from 400 on
+REFUSED = "Failed to load resource"  # a browser's message for each status of 400 or above
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """No longer than that: while Playwright runs, no test of another module could run an event loop."""
+    """One browser per module: while Playwright runs, tests of other modules could not run an event loop."""
     executable = find_chromium()
     if executable is None:
         pytest.skip("no Chromium: `apt-get install chromium`, or set CHROMIUM")
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """`open_page(system, path, **options)`: the page in a context of its own, with Playwright's options of one."""
+    """`open_page(system, path, **options)` opens the page in a new context with Playwright's options."""
     contexts = []
     faults: list[str] = []
 
@@ -62,5 +62,5 @@ def listen(page: Page, host: str, faults: list[str]) -> None:
 
 @pytest.fixture
 def page(open_page: OpenPage, system: System) -> Page:
-    """Of the system that all tests share, at desktop width."""
+    """The page of the shared system, at desktop width."""
     return open_page(system)

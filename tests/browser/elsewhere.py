@@ -1,4 +1,4 @@
-"""The API as it is where no MNIST lies beside it, so that it serves the digits that the project draws itself."""
+"""An API without MNIST, which serves the generated digits."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ from tests.support.processes import ROOT
 
 
 def environ_without_mnist(folder: Path) -> dict[str, str]:
-    """For processes that run the code's copy in `folder`, which is made here: MNIST is looked for beside the code."""
+    """Copy the code to `folder` and return the environment for it. MNIST would be found next to the original code."""
     for name in ("api", "shared"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}

@@ -1,4 +1,4 @@
-"""axe finds nothing in any view, light or dark, wide or narrow; and nothing scrolls sideways on a phone."""
+"""axe finds no problem in any view, light or dark, wide or narrow. Nothing scrolls sideways on a phone."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A digit that is drawn, by whatever hand, is read while it is drawn."""
+"""A digit is read while it is drawn, by mouse, pen, finger or keyboard."""
 
 import io
 import itertools
@@ -27,7 +27,7 @@ FRAMES = """
 
 
 def ink_of(page: Page) -> float:
-    """Mean of the 28×28 that the model saw, 0 to 255."""
+    """Return the mean of the model's 28×28 input, from 0 to 255."""
     got = reading(page, "seen").evaluate(
         "(canvas) => Array.from(canvas.getContext('2d').getImageData(0, 0, 28, 28).data)"
     )

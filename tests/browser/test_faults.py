@@ -1,4 +1,4 @@
-"""What goes wrong is on the page within seconds, and gone from it when it is over."""
+"""The page shows each fault within seconds, and hides it when it is over."""
 
 import signal
 import time
@@ -18,7 +18,7 @@ SEEN_MS = 20_000  # on a machine that has other things to do; how long it took i
 
 @pytest.fixture(scope="module")
 def frail_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One to be stopped and started."""
+    """A Redis that the tests stop and start."""
     server = RedisServer(tmp_path_factory.mktemp("redis"), "--appendonly", "yes")
     yield server
     server.process.stop()
@@ -26,7 +26,7 @@ def frail_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServe
 
 @pytest.fixture(scope="module")
 def frail(frail_redis: RedisServer) -> Iterator[System]:
-    """A system to be broken, with room for 50 images of jobs."""
+    """A system that the tests break, with room for 50 images of jobs."""
     with running(frail_redis.new_url(), environ={"MAX_QUEUED_BULK_IMAGES": "50"}) as system:
         yield system
 

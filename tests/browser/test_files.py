@@ -17,7 +17,7 @@ COUNT = 12
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Digits, a blank page, and what is no picture."""
+    """A folder with digits, a blank page, and a text file."""
     images, _ = draw_sample("test")
     for index in range(COUNT):
         picture = Image.fromarray(255 - images[index]).resize((280, 280), Image.Resampling.BICUBIC)
@@ -37,7 +37,7 @@ def test_a_folder_is_read_and_the_page_reports_what_failed(page: Page, folder: P
     expect(tally).to_contain_text("1 other file skipped")
 
 
-def test_each_picture_tells_what_was_read_and_opens(page: Page, folder: Path) -> None:
+def test_each_picture_shows_its_digit_and_opens(page: Page, folder: Path) -> None:
     _, labels = draw_sample("test")
     open_view(page, "files")
     page.set_input_files("#choose-files", [folder / f"digit-{index}.png" for index in (3, 5)])

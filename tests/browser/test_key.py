@@ -1,4 +1,4 @@
-"""A service with API_KEYS asks for one, once."""
+"""The page of a service with API_KEYS prompts for a key once."""
 
 from collections.abc import Iterator
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""The queue, live."""
+"""The live view of the queue."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""The whole test set on one wall: read by a job, browsed, walked over by keys."""
+"""The whole test set on one wall: read by a job, filtered, and navigated by keyboard."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -21,7 +21,7 @@ def published_mistakes() -> int:
 
 @pytest.fixture
 def wall(page: Page) -> Page:
-    """The view, with all its pictures there."""
+    """The view with all its pictures loaded."""
     with page.expect_response(
         lambda reply: "/mnist/sheet?offset=9000" in reply.url or "sample" in reply.headers.get("x-dataset", "")
     ):
@@ -31,7 +31,7 @@ def wall(page: Page) -> Page:
 
 
 def view(page: Page) -> tuple[str | None, str | None]:
-    """How many there are, and which is selected, for whoever cannot see it."""
+    """Return the number of tiles and the position of the selected one, as screen readers get them."""
     option = page.locator("#wall [role=option]")
     return option.get_attribute("aria-setsize"), option.get_attribute("aria-posinset")
 
@@ -45,9 +45,9 @@ def test_ten_thousand_images_are_read_with_the_published_number_of_mistakes(
     wall: Page, mnist: Split, capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps: list[str] = []
-    wall.expose_function("told", lambda text: steps.append(text))
+    wall.expose_function("record", lambda text: steps.append(text))
     wall.evaluate(
-        "() => new MutationObserver(() => told(document.querySelector('#tally').textContent))"
+        "() => new MutationObserver(() => record(document.querySelector('#tally').textContent))"
         ".observe(document.querySelector('#tally'), {childList: true})"
     )
     wall.evaluate(FRAMES)

@@ -11,7 +11,7 @@ PENDING = """
     docs/settings.md shared/errors.py shared/images.py shared/config
     shared/contract shared/data/dataset.py shared/data/sample.py shared/models shared/redis/connection.py
     shared/redis/keys.py shared/telemetry tests/conftest.py tests/test_architecture.py
-    tests/browser tests/service tests/shared/contract/test_entry.py
+    tests/service tests/shared/contract/test_entry.py
     tests/shared/models/test_mirror.py tests/shared/telemetry/test_logs.py tests/support
     """
 
