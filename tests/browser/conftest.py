@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from tests.browser.chromium import find_chromium, launched
 from tests.support.system import System
@@ -13,6 +13,8 @@ from tests.support.system import System
 OpenPage = Callable[..., Page]
 OWN_SCHEMES = {"data", "blob"}
 REFUSED = "Failed to load resource"  # a browser's message for each status of 400 or above
+
+expect.set_options(timeout=15_000)  # milliseconds; a busy machine needs more than the default of 5,000
 
 
 @pytest.fixture(scope="module")

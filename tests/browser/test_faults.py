@@ -15,6 +15,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 SEEN_MS = 20_000  # on a machine that has other things to do; how long it took is printed
 
+RECORD_TROUBLES = """() => {
+  const box = document.getElementById("trouble");
+  window.troubles = [];
+  const record = () => box.hidden || window.troubles.push(box.textContent);
+  new MutationObserver(record).observe(box, { attributes: true, childList: true, subtree: true, characterData: true });
+}"""
+
 
 @pytest.fixture(scope="module")
 def frail_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
@@ -59,13 +66,17 @@ def test_redis_is_unreachable(
     expect(frail_page.locator("#happened")).to_contain_text("Redis became unreachable")
 
 
-def test_a_full_queue(frail_page: Page, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_queue(frail_page: Page) -> None:
+    """The page shows a refusal for 2 s. A busy machine could miss that, so the page itself records what it shows."""
     open_view(frail_page, "test-set")
     expect(frail_page.locator("#tally")).to_contain_text("Not read yet")
+    frail_page.evaluate(RECORD_TROUBLES)
     frail_page.locator("#read-all").click()
-    expect_trouble(frail_page, "The queue is full.", time.monotonic(), capsys)
-    expect(frail_page.locator("#trouble-detail")).to_contain_text("room again in about")
-    expect(frail_page.locator("#read-all")).to_be_enabled()
+    frail_page.wait_for_function(
+        "() => window.troubles.some((text) => /The queue is full\\.[^]*room again in about/.test(text))",
+        timeout=SEEN_MS,
+    )
+    expect(frail_page.locator("#read-all")).to_be_enabled(timeout=SEEN_MS)
     expect(frail_page.locator("#trouble")).to_be_hidden(timeout=SEEN_MS)
 
 

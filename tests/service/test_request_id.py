@@ -30,6 +30,7 @@ def test_every_reply_has_an_id(system: System, path: str) -> None:
     assert system.http.get(path, headers={"X-Request-ID": "no id"}).headers["x-request-id"] != "no id"
 
 
+@pytest.mark.usefixtures("mnist")
 def test_a_job_has_the_id_of_its_request_and_is_told_with_it_from_beginning_to_end(system: System) -> None:
     job_id = system.submit(json={"start": 0, "stop": 300}, headers={"X-Request-ID": "my-job"})
     assert system.finished(job_id)["request_id"] == "my-job"

@@ -28,6 +28,7 @@ def busy(redis_server: RedisServer) -> Iterator[System]:
         busy_system.workers["worker-1"].signal(signal.SIGCONT)
 
 
+@pytest.mark.usefixtures("mnist")
 @pytest.mark.slow
 def test_a_job_expires_at_its_deadline_without_a_worker(idle: System) -> None:
     job_id = idle.submit(params={"timeout_s": "0.3"}, json={"start": 0, "stop": 300})

@@ -104,6 +104,7 @@ FILE_REQUESTS: dict[str, Callable[[dict[str, bytes]], Request]] = {
 }
 
 
+@pytest.mark.usefixtures("mnist")
 @pytest.mark.parametrize("kind", ARRAY_REQUESTS)
 def test_arrays_come_back_in_order(system: System, test_set: Split, kind: str) -> None:
     images, labels = test_set.images[:600], test_set.labels[:600]
@@ -116,6 +117,7 @@ def test_arrays_come_back_in_order(system: System, test_set: Split, kind: str) -
     assert np.mean([item["prediction"] for item in items] == labels) > 0.98
 
 
+@pytest.mark.usefixtures("mnist")
 @pytest.mark.parametrize("kind", FILE_REQUESTS)
 def test_files_come_back_in_order_with_names_and_a_bad_one_fails_alone(
     system: System, test_set: Split, kind: str

@@ -80,6 +80,7 @@ def test_test_images_are_fitted_too(system: System, test_set: Split) -> None:
     assert [item["prediction"] for item in system.items(job_id)] == test_set.labels[:10].tolist()
 
 
+@pytest.mark.usefixtures("mnist")
 @pytest.mark.parametrize("upload_format", ["npy", "idx"])
 def test_black_on_white_arrays_are_brought_to_what_the_model_knows(
     system: System, test_set: Split, upload_format: str

@@ -77,6 +77,7 @@ def test_requests_images_and_parts_agree_with_what_was_asked(scraped: System) ->
     assert total(worker_after, name) - total(worker_before, name) == 105
 
 
+@pytest.mark.usefixtures("mnist")
 def test_a_cancelled_job_is_counted_once_when_its_images_leave_the_queue(scraped: System) -> None:
     before = samples(worker_url(scraped))
     job_id = scraped.submit(json={"start": 0, "stop": 10_000})

@@ -68,6 +68,7 @@ def test_an_admin_may_cancel_what_others_have_made(guarded: System) -> None:
     assert ask(guarded, "alice", "GET", path).json()["state"] == "cancelled"
 
 
+@pytest.mark.usefixtures("mnist")
 @pytest.mark.slow
 def test_a_key_may_not_have_more_images_queued_than_its_limit(guarded: System) -> None:
     guarded.redis.flushdb()
