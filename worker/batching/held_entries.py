@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from shared.contract.entry import OVERHEAD_BYTES, PIXELS_FIELD, decode_entry
 from shared.contract.lane import Lane
@@ -22,22 +23,20 @@ ASK_AFTER_US = 100_000  # about the time after which the API checks whether the 
 RawEntry = tuple[bytes, Mapping[bytes, bytes], int]  # entry id, fields, attempt
 
 
+@dataclass(eq=False)
 class HeldEntries:
     """The entries that were pulled or taken over and have no result yet. Any thread may call any method.
 
     `load` is called when an entry waits for a version that is not loaded.
     """
 
-    def __init__(
-        self, client: Client, backlog: Backlog, finisher: Finisher, suspects: Suspects, load: Callable[[], None]
-    ) -> None:
-        self._client = client
-        self._backlog = backlog
-        self._finisher = finisher
-        self._suspects = suspects
-        self._load = load
-        self._held: dict[tuple[str, bytes], Delivery] = {}
-        self._lock = threading.Lock()
+    client: Client
+    backlog: Backlog
+    finisher: Finisher
+    suspects: Suspects
+    load: Callable[[], None]
+    _held: dict[tuple[str, bytes], Delivery] = field(init=False, default_factory=dict)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def held(self) -> list[Delivery]:
         with self._lock:
@@ -61,16 +60,16 @@ class HeldEntries:
         wanted = []
         for delivery in delivered:
             if delivery.is_suspect:
-                self._suspects.judge(delivery)
+                self.suspects.judge(delivery)
             if self._is_over(delivery) or len(delivery.faults) == delivery.entry.count:
-                self._finisher.finish([delivery])
+                self.finisher.finish([delivery])
             else:
                 wanted.append(delivery)
         with self._lock:
             new = [delivery for delivery in wanted if _key(delivery) not in self._held]
             self._held.update((_key(delivery), delivery) for delivery in new)
-        if not self._backlog.put(new):
-            self._load()
+        if not self.backlog.put(new):
+            self.load()
 
     def finished(self, deliveries: Iterable[Delivery]) -> None:
         """Forget deliveries whose results are written."""
@@ -87,7 +86,7 @@ class HeldEntries:
         if delivery.entry.chunk is None:
             return False
         job = keys.job(delivery.entry.uid)
-        model, finished_ms = self._client.hmget(job, "model", "finished_ms")
+        model, finished_ms = self.client.hmget(job, "model", "finished_ms")
         return model is None or finished_ms is not None
 
     def _drop_unwanted(self, deliveries: list[Delivery]) -> None:
@@ -100,7 +99,7 @@ class HeldEntries:
         ]
         if not old:
             return
-        with self._client.pipeline(transaction=False) as pipeline:
+        with self.client.pipeline(transaction=False) as pipeline:
             for delivery in old:
                 pipeline.smembers(keys.dropped(delivery.entry.uid))
             dropped = pipeline.execute()
@@ -115,7 +114,7 @@ class HeldEntries:
         logger.error("discarding %s of %s: %s", entry_id.decode(), stream, error)
         model = stream.removeprefix(keys.PREFIX).split(":")[1]
         images = len(fields.get(PIXELS_FIELD, b"")) // IMAGE_BYTES
-        with self._client.pipeline() as pipeline:
+        with self.client.pipeline() as pipeline:
             pipeline.xack(stream, keys.GROUP, entry_id)
             pipeline.xdel(stream, entry_id)
             pipeline.hincrby(keys.queued(model, lane), "images", -images)

@@ -6,6 +6,7 @@ Each model and lane has its own thread, so that one without room or without entr
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from redis.exceptions import ResponseError
 
@@ -35,49 +36,37 @@ def ensure_groups(client: Client, models: Sequence[str]) -> None:
                         raise
 
 
+@dataclass(eq=False)
 class Intake:
     """Pulls the entries of one model and lane. Blocks in Redis for entries, and in the backlog for room."""
 
-    def __init__(
-        self,
-        client: Client,
-        lane: Lane,
-        model: str,
-        consumer: str,
-        backlog: Backlog,
-        deliveries: HeldEntries,
-        stopping: threading.Event,
-        pulse: Pulse,
-    ) -> None:
-        self._client = client
-        self.lane: Lane = lane
-        self._model = model
-        self._streams = keys.streams(model, lane)
-        self._consumer = consumer
-        self._backlog = backlog
-        self._deliveries = deliveries
-        self._stopping = stopping
-        self._pulse = pulse
+    client: Client
+    lane: Lane
+    model: str
+    consumer: str
+    backlog: Backlog
+    deliveries: HeldEntries
+    stopping: threading.Event
+    pulse: Pulse
 
     def pull_forever(self) -> None:
-        while not self._stopping.is_set() and self._backlog.wait_for_room(self.lane, self._model):
+        while not self.stopping.is_set() and self.backlog.wait_for_room(self.lane, self.model):
             try:
-                with self._pulse.busy():
+                with self.pulse.busy():
                     self.pull(BLOCK_MS)
             except ResponseError as error:
                 if "NOGROUP" not in str(error):
                     raise
                 logger.warning("the streams are gone, creating them again")
-                ensure_groups(self._client, [self._model])
+                ensure_groups(self.client, [self.model])
 
     def pull(self, block_ms: int) -> None:
         """Read the lane's streams once. Blocks for up to `block_ms`, and while Redis is unreachable."""
-        reply = self._client.execute_command(
-            *("XREADGROUP", "GROUP", keys.GROUP, self._consumer),
+        streams = keys.streams(self.model, self.lane)
+        reply = self.client.execute_command(
+            *("XREADGROUP", "GROUP", keys.GROUP, self.consumer),
             *("COUNT", ENTRIES_PER_PULL[self.lane], "BLOCK", block_ms),
-            *("STREAMS", *self._streams, *[">"] * len(self._streams)),
+            *("STREAMS", *streams, *[">"] * len(streams)),
         )
         for stream, entries in reply:
-            self._deliveries.deliver(
-                stream.decode(), self.lane, [(entry_id, fields, 1) for entry_id, fields in entries]
-            )
+            self.deliveries.deliver(stream.decode(), self.lane, [(entry_id, fields, 1) for entry_id, fields in entries])

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from redis.exceptions import OutOfMemoryError
@@ -35,33 +36,31 @@ def take_duties(client: Client, models: Sequence[str], duty_ms: int) -> list[str
     return [model for model, mine in zip(models, taken, strict=True) if mine]
 
 
+@dataclass(eq=False)
 class Leases:
     """Renews the leases of this worker's entries and takes over entries whose lease expired. For one thread."""
 
-    def __init__(
-        self, client: Client, consumer: str, models: Callable[[], Sequence[str]], deliveries: HeldEntries, lease_ms: int
-    ) -> None:
-        self._client = client
-        self._consumer = consumer
-        self._models = models
-        self._deliveries = deliveries
-        self._lease_ms = lease_ms
-        self.takeovers = 0
+    client: Client
+    consumer: str
+    models: Callable[[], Sequence[str]]
+    deliveries: HeldEntries
+    lease_ms: int
+    takeovers: int = 0
 
     def renew(self) -> None:
         """Renew the leases of all held entries. Call it several times per lease."""
         held: dict[str, list[bytes]] = {}
-        for delivery in self._deliveries.held():
+        for delivery in self.deliveries.held():
             held.setdefault(delivery.stream, []).append(delivery.entry_id)
         for stream, entry_ids in held.items():
-            call = RENEW(stream=stream, group=keys.GROUP, consumer=self._consumer, more_args=entry_ids)
-            self._client.eval(*call)
+            call = RENEW(stream=stream, group=keys.GROUP, consumer=self.consumer, more_args=entry_ids)
+            self.client.eval(*call)
 
     def take_over(self) -> None:
         """Claim entries whose lease expired, with their number of attempts."""
         for stream, lane in self._streams():
-            _, claimed, *_ = self._client.xautoclaim(
-                stream, keys.GROUP, self._consumer, self._lease_ms, count=TAKEOVERS_PER_TICK
+            _, claimed, *_ = self.client.xautoclaim(
+                stream, keys.GROUP, self.consumer, self.lease_ms, count=TAKEOVERS_PER_TICK
             )
             lapsed: list[RawEntry] = [
                 (entry_id, fields, self._attempt(stream, entry_id))
@@ -71,19 +70,19 @@ class Leases:
             if lapsed:
                 self.takeovers += len(lapsed)
                 logger.warning("took over %d entries of %s whose lease lapsed", len(lapsed), stream)
-                self._deliveries.deliver(stream, lane, lapsed)
+                self.deliveries.deliver(stream, lane, lapsed)
 
     def forget_stale_consumers(self) -> None:
         """Delete the consumers of processes that ended long ago and own nothing."""
         for stream, _ in self._streams():
-            for consumer in self._client.xinfo_consumers(stream, keys.GROUP):
-                silent = consumer["idle"] > STALE_CONSUMER_LEASES * self._lease_ms
+            for consumer in self.client.xinfo_consumers(stream, keys.GROUP):
+                silent = consumer["idle"] > STALE_CONSUMER_LEASES * self.lease_ms
                 if silent and consumer["pending"] == 0:
-                    self._client.xgroup_delconsumer(stream, keys.GROUP, consumer["name"])
+                    self.client.xgroup_delconsumer(stream, keys.GROUP, consumer["name"])
 
     def _streams(self) -> list[tuple[str, Lane]]:
-        return [(stream, lane) for model in self._models() for lane in LANES for stream in keys.streams(model, lane)]
+        return [(stream, lane) for model in self.models() for lane in LANES for stream in keys.streams(model, lane)]
 
     def _attempt(self, stream: str, entry_id: bytes) -> int:
-        pending = self._client.xpending_range(stream, keys.GROUP, entry_id, entry_id, 1)
+        pending = self.client.xpending_range(stream, keys.GROUP, entry_id, entry_id, 1)
         return int(pending[0]["times_delivered"]) if pending else 1

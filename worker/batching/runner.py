@@ -39,37 +39,26 @@ class _Run:
     model_ms: float
 
 
+@dataclass(eq=False)
 class Runner:
     """Runs batches in one thread until the backlog is closed and empty. No error of a batch ends the thread.
 
     `answered` is called after the results of a batch are written, with its version, images and answers, without faults.
     """
 
-    def __init__(
-        self,
-        backlog: Backlog,
-        engines: EnginePool,
-        finisher: Finisher,
-        report: Callable[[BatchReport], None],
-        finished: Callable[[list[Delivery]], None],
-        answered: Callable[[str, Images, Probabilities], None],
-        suspects: Suspects,
-        in_model: Pulse,
-        in_redis: Pulse,
-    ) -> None:
-        self._backlog = backlog
-        self._engines = engines
-        self._finisher = finisher
-        self._report = report
-        self._finished = finished
-        self._answered = answered
-        self._suspects = suspects
-        self._in_model = in_model
-        self._in_redis = in_redis
+    backlog: Backlog
+    engines: EnginePool
+    finisher: Finisher
+    report: Callable[[BatchReport], None]
+    finished: Callable[[list[Delivery]], None]
+    answered: Callable[[str, Images, Probabilities], None]
+    suspects: Suspects
+    in_model: Pulse
+    in_redis: Pulse
 
     def run(self) -> None:
-        while self._backlog.wait():
-            with next_batch(self._backlog, self._engines) as handed_over:
+        while self.backlog.wait():
+            with next_batch(self.backlog, self.engines) as handed_over:
                 if handed_over is None:
                     continue
                 batch, engine = handed_over
@@ -84,7 +73,7 @@ class Runner:
         probabilities, faults = self._predict(engine, batch[0].delivery, live[0], images)
         model_ms = (time.perf_counter() - start_s) * 1e3
         if not batch[0].delivery.is_alone:
-            self._engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
+            self.engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
         return _Run(live, images, probabilities, faults, started_s, model_ms)
 
     def _predict(
@@ -99,7 +88,7 @@ class Runner:
         predict = partial(look_inside, engine, first) if first.entry.verbose else engine.predict
         if first.is_suspect:
             return self._predict_one_by_one(predict, first, positions, images)
-        with self._in_model.busy():
+        with self.in_model.busy():
             return predict_isolating(predict, images)
 
     def _predict_one_by_one(
@@ -110,32 +99,32 @@ class Runner:
         faults: dict[int, str] = {}
         survived: int | None = None
         for row, position in enumerate(positions):
-            self._suspects.mark(suspect, survived, position)
-            with self._in_model.busy():
+            self.suspects.mark(suspect, survived, position)
+            with self.in_model.busy():
                 answer, fault = predict_isolating(predict, images[row : row + 1])
             probabilities[row] = answer[0]
             if fault:
                 faults[row] = fault[0]
             survived = position
-        self._suspects.mark(suspect, survived, None)
+        self.suspects.mark(suspect, survived, None)
         return probabilities, faults
 
     def _finish(self, batch: list[Slice], run: "_Run") -> None:
         complete = _scatter(batch, run)
-        with self._in_redis.busy():
-            late = self._finisher.finish(complete)
+        with self.in_redis.busy():
+            late = self.finisher.finish(complete)
         if late:
             logger.warning("%d entries had been finished by another worker", late)
-        self._finished(complete)
+        self.finished(complete)
         parts = [BatchPart(part.delivery.lane, part.count, _queue_ms(part, run)) for part in batch]
-        self._report(report_of(batch, run.live, run.faults, run.started_s, run.model_ms, parts))
+        self.report(report_of(batch, run.live, run.faults, run.started_s, run.model_ms, parts))
         images, probabilities = run.images, run.probabilities
         if run.faults:
             sound = np.ones(len(images), bool)
             sound[list(run.faults)] = False
             images, probabilities = images[sound], probabilities[sound]
         if len(images):
-            self._answered(batch[0].delivery.entry.model, images, probabilities)
+            self.answered(batch[0].delivery.entry.model, images, probabilities)
 
 
 def positions_alive(part: Slice, now_ms: float) -> Sequence[int]:

@@ -67,41 +67,34 @@ def read_desired(client: Client, now_s: float) -> DesiredVersions:
     return DesiredVersions(aliases, frozenset(ref.decode() for ref in requested))
 
 
+@dataclass(eq=False)
 class Listener:
     """Keeps `desired` up to date in its own thread (`listen`), and calls `changed` after each change."""
 
-    def __init__(
-        self,
-        connect: Callable[[], Client],
-        desired: DesiredVersions,
-        changed: Callable[[], None],
-        stopping: threading.Event,
-        pulse: Pulse,
-    ) -> None:
-        self._connect = connect
-        self._changed = changed
-        self._stopping = stopping
-        self._pulse = pulse
-        self.desired = desired
+    connect: Callable[[], Client]
+    desired: DesiredVersions
+    changed: Callable[[], None]
+    stopping: threading.Event
+    pulse: Pulse
 
     def listen(self) -> None:
         """Listen until `stopping` is set, and reconnect when Redis was unreachable."""
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             try:
                 self._listen_once()
             except RedisError as error:
                 logger.warning("aliases cannot be listened for: %s", error)
-                self._stopping.wait(TICK_S)
+                self.stopping.wait(TICK_S)
 
     def _listen_once(self) -> None:
-        with self._connect() as client, client.pubsub() as pubsub:
+        with self.connect() as client, client.pubsub() as pubsub:
             pubsub.subscribe(keys.ALIASES_CHANNEL)
-            while not self._stopping.is_set():
-                with self._pulse.busy():
+            while not self.stopping.is_set():
+                with self.pulse.busy():
                     desired = read_desired(client, time.time())
                 if desired != self.desired:
                     self.desired = desired
-                    self._changed()
+                    self.changed()
                 pubsub.get_message(timeout=TICK_S)
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from shared.config.settings import Settings
 from shared.contract.heartbeat import LoaderState
@@ -27,6 +28,7 @@ PAUSE_STEPS = 3  # a step of a load is followed by a pause that is this many tim
 LONGEST_BESIDE_MS = 10.0  # limit of a measured run next to engines that serve: its set-up holds the GIL
 
 
+@dataclass(eq=False)
 class Loader:
     """Loads and unloads versions in its own thread (`run`). Any thread may call the other methods.
 
@@ -34,28 +36,22 @@ class Loader:
     versions of all names.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        engines: EnginePool,
-        backlog: Backlog,
-        desired: Callable[[], DesiredVersions],
-        changed: Callable[[], None],
-        ended: threading.Event,
-        pulse: Pulse,
-    ) -> None:
-        self._settings = settings
-        self._engines = engines
-        self._backlog = backlog
-        self._desired = desired
-        self._changed = changed
-        self._ended = ended
-        self._pace = beside(engines, pulse)
-        self._asked: dict[str, None] = {}
-        self._wake = threading.Event()
-        self.models: Models = list_models(engines.registry)
-        self._default = default_version(settings.default_model, self.models, engines.registry, desired())
-        self._loading: str | None = None
+    settings: Settings
+    engines: EnginePool
+    backlog: Backlog
+    desired: Callable[[], DesiredVersions]
+    changed: Callable[[], None]
+    ended: threading.Event
+    pulse: Pulse
+    _asked: dict[str, None] = field(init=False, default_factory=dict)
+    _wake: threading.Event = field(init=False, default_factory=threading.Event)
+    _loading: str | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        registry = self.engines.registry
+        self.models: Models = list_models(registry)
+        self._pace = beside(self.engines, self.pulse)
+        self._default = default_version(self.settings.default_model, self.models, registry, self.desired())
 
     def wake(self) -> None:
         """Check for work now, because entries wait for a version."""
@@ -63,8 +59,8 @@ class Loader:
 
     def desired_changed(self) -> None:
         """Check for work now, and try the requested versions again that failed to load before."""
-        for ref in self._desired().requested:
-            self._engines.forget_failure(ref)
+        for ref in self.desired().requested:
+            self.engines.forget_failure(ref)
         self.wake()
 
     def ask(self, ref: str) -> str:
@@ -72,100 +68,100 @@ class Loader:
 
         Raises ModelError for a version that is not in the registry.
         """
-        ref = find_version(ref, self.models, self._engines.registry)
-        self._engines.forget_failure(ref)
-        if ref not in self._engines.loaded:
+        ref = find_version(ref, self.models, self.engines.registry)
+        self.engines.forget_failure(ref)
+        if ref not in self.engines.loaded:
             self._asked[ref] = None
             self.wake()
         return ref
 
     def unload(self, ref: str) -> str:
         """Unload a version now. Returns the reason if that is not possible, else an empty text."""
-        if ref not in self._engines.loaded:
+        if ref not in self.engines.loaded:
             return f"{ref} is not loaded"
         if reason := self._residency().why_kept(ref):
             return f"{ref} {reason}"
         return "" if self._unload(ref) else f"{ref} runs a batch"
 
     def run(self) -> None:
-        while not self._ended.is_set():
+        while not self.ended.is_set():
             self._wake.wait(TICK_S)
             self._wake.clear()
-            self._engines.forget_failures(FAILED_S)
+            self.engines.forget_failures(FAILED_S)
             self._read_registry()
             self._unload_idle()
-            while (ref := self._next()) is not None and not self._ended.is_set():
+            while (ref := self._next()) is not None and not self.ended.is_set():
                 self._load(ref)
 
     def state(self) -> LoaderState:
         """Describe the versions that are loaded or should be, for the heartbeat and for `inspect models`."""
-        most = self._settings.max_loaded_models
-        crowded_out = self._residency().crowded_out(self._engines.least_recently_used(), most)
+        most = self.settings.max_loaded_models
+        crowded_out = self._residency().crowded_out(self.engines.least_recently_used(), most)
         no_room = f"MAX_LOADED_MODELS={most} others are loaded and needed"
         return LoaderState(
-            engines=self._engines.at_a_time,
-            models=self._engines.state(),
+            engines=self.engines.at_a_time,
+            models=self.engines.state(),
             loading_model=self._loading,
-            failed_models=dict.fromkeys(crowded_out, no_room) | self._engines.failed,
-            wanted_models=sorted(self._desired().requested),
+            failed_models=dict.fromkeys(crowded_out, no_room) | self.engines.failed,
+            wanted_models=sorted(self.desired().requested),
         )
 
     def _read_registry(self) -> None:
         names = set(self.models)
         try:
-            registry = self._engines.registry
+            registry = self.engines.registry
             self.models = list_models(registry)
-            self._default = default_version(self._settings.default_model, self.models, registry, self._desired())
+            self._default = default_version(self.settings.default_model, self.models, registry, self.desired())
         except (ModelError, OSError) as error:
             logger.warning("the default stays %s: %s", self._default, error)
         if set(self.models) - names:
-            self._changed()
+            self.changed()
 
     def _residency(self) -> Residency:
         return Residency(
             default=self._default,
-            desired=self._desired(),
+            desired=self.desired(),
             latest=latest_versions(self.models),
-            waiting=self._backlog.waiting(),
+            waiting=self.backlog.waiting(),
             asked=list(self._asked),
         )
 
     def _next(self) -> str | None:
-        there = self._engines.loaded.keys() | self._engines.failed.keys()
-        used = self._engines.least_recently_used()
-        return self._residency().next_to_load(there, used, self._settings.max_loaded_models)
+        there = self.engines.loaded.keys() | self.engines.failed.keys()
+        used = self.engines.least_recently_used()
+        return self._residency().next_to_load(there, used, self.settings.max_loaded_models)
 
     def _load(self, ref: str) -> None:
         self._loading = ref
         try:
             self._make_room(ref)
-            self._engines.load(ref, self._pace)
+            self.engines.load(ref, self._pace)
         except (ModelError, OSError) as error:
             logger.error("%s", error)
-            self._engines.fail(ref, str(error))
+            self.engines.fail(ref, str(error))
         self._loading = None
         self._asked.pop(ref, None)
-        self._backlog.loaded()
-        self._changed()
+        self.backlog.loaded()
+        self.changed()
 
     def _make_room(self, ref: str) -> None:
         """Block until fewer than MAX_LOADED_MODELS versions are loaded."""
         while (
-            not self._ended.is_set()
-            and len(used := self._engines.least_recently_used()) >= self._settings.max_loaded_models
+            not self.ended.is_set()
+            and len(used := self.engines.least_recently_used()) >= self.settings.max_loaded_models
         ):
             if not any(self._unload(other) for other in self._residency().may_go_for(ref, used)):
-                self._ended.wait(ALL_IN_USE_S)
+                self.ended.wait(ALL_IN_USE_S)
 
     def _unload_idle(self) -> None:
         residency = self._residency()
-        for ref in self._engines.unused_for(self._settings.model_idle_s):
+        for ref in self.engines.unused_for(self.settings.model_idle_s):
             if residency.may_idle_out(ref):
                 self._unload(ref)
 
     def _unload(self, ref: str) -> bool:
-        gone = self._engines.unload(ref)
-        if gone and self._engines.kind == "tensorflow":
+        gone = self.engines.unload(ref)
+        if gone and self.engines.kind == "tensorflow":
             gc.collect()  # its compiled functions reference themselves
         return gone
 

@@ -6,7 +6,7 @@ Their answers are compared and counted, but never returned. They run only while 
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -40,34 +40,26 @@ class _Copy:
     predictions: Predictions
 
 
+@dataclass(eq=False)
 class Shadows:
     """Runs shadows in its own thread (`run`). Threads that run models call `offer`, which costs at most a copy.
 
     `shadows` has the shadows of each version, all as `name@version`.
     """
 
-    def __init__(
-        self,
-        engines: EnginePool,
-        backlog: Backlog,
-        shadows: Callable[[], Mapping[str, Sequence[str]]],
-        tallies: Tallies,
-        ended: threading.Event,
-        pulse: Pulse,
-    ) -> None:
-        self._engines = engines
-        self._backlog = backlog
-        self._shadows = shadows
-        self._tallies = tallies
-        self._ended = ended
-        self._pulse = pulse
-        self._copies: deque[_Copy] = deque()
-        self._copied_images = 0
-        self._arrived = threading.Condition()
+    engines: EnginePool
+    backlog: Backlog
+    shadows: Callable[[], Mapping[str, Sequence[str]]]
+    tallies: Tallies
+    ended: threading.Event
+    pulse: Pulse
+    _copies: deque[_Copy] = field(init=False, default_factory=deque)
+    _copied_images: int = field(init=False, default=0)
+    _arrived: threading.Condition = field(init=False, default_factory=threading.Condition)
 
     def offer(self, ref: str, images: Images, probabilities: Probabilities) -> None:
         """Offer the images of a finished batch, uint8[N,28,28], with their results, float32[N,10]."""
-        for shadow in self._shadows().get(ref, ()):
+        for shadow in self.shadows().get(ref, ()):
             with self._arrived:
                 fits = self._copied_images + len(images) <= MAX_COPIED_IMAGES
                 if fits:
@@ -78,7 +70,7 @@ class Shadows:
                 self._skip(ref, shadow, len(images))
 
     def run(self) -> None:
-        while not self._ended.is_set():
+        while not self.ended.is_set():
             with self._arrived:
                 self._arrived.wait_for(lambda: bool(self._copies), TICK_S)
                 copy = self._copies.popleft() if self._copies else None
@@ -93,25 +85,25 @@ class Shadows:
             if not self._take_idle_permit():
                 return
             try:
-                if not self._engines.reserve(copy.shadow):
+                if not self.engines.reserve(copy.shadow):
                     self._skip(copy.version, copy.shadow, len(copy.images) - start)
                     return
                 start += self._run_some(copy, start)
             finally:
-                self._engines.permits.release()
+                self.engines.permits.release()
 
     def _take_idle_permit(self) -> bool:
         """Block until an engine is free and no batch waits for it. Returns False once the worker has ended."""
-        while not self._ended.is_set():
-            if self._backlog.idle and self._engines.permits.acquire(blocking=False):
+        while not self.ended.is_set():
+            if self.backlog.idle and self.engines.permits.acquire(blocking=False):
                 return True
-            self._ended.wait(BUSY_PAUSE_S)
+            self.ended.wait(BUSY_PAUSE_S)
         return False
 
     def _run_some(self, copy: _Copy, start: int) -> int:
         """Run and count images from `start`, for at most LONGEST_RUN_MS. Returns how many."""
         try:
-            with self._engines.engine(copy.shadow) as engine, self._pulse.busy():
+            with self.engines.engine(copy.shadow) as engine, self.pulse.busy():
                 stop = min(start + _max_images(engine), len(copy.images))
                 probabilities, faults = predict_isolating(engine.predict, copy.images[start:stop])
         except ModelError:
@@ -124,10 +116,10 @@ class Shadows:
         return stop - start
 
     def _skip(self, version: str, shadow: str, images: int) -> None:
-        self._tallies.add(_key(version, shadow), {"skipped": images})
+        self.tallies.add(_key(version, shadow), {"skipped": images})
 
     def _count(self, copy: _Copy, counts: Mapping[str, int]) -> None:
-        self._tallies.add(_key(copy.version, copy.shadow), counts)
+        self.tallies.add(_key(copy.version, copy.shadow), counts)
 
 
 def compare(answered: Predictions, shadowed: Predictions) -> dict[str, int]:

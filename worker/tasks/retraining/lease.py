@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
@@ -12,58 +13,56 @@ from worker.tasks.retraining.register import Fields, Register
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Lease:
     """One attempt at a training. It continues during an outage of Redis; required records wait for the end of it."""
 
-    def __init__(
-        self, register: Register, training_id: str, attempt: int, stopping: threading.Event, revoked: Callable[[], bool]
-    ) -> None:
-        self._register = register
-        self._id = training_id
-        self._attempt = attempt
-        self._stopping = stopping
-        self._revoked = revoked
-        self.lost = False
+    register: Register
+    training_id: str
+    attempt: int
+    stopping: threading.Event
+    revoked: Callable[[], bool]
+    lost: bool = False
 
     def renew(self) -> bool:
         """Renew the lease. Return False if the training has to stop."""
-        return not self._stopping.is_set() and not self._revoked() and self.try_to_record({})
+        return not self.stopping.is_set() and not self.revoked() and self.try_to_record({})
 
     def try_to_record(self, fields: Fields) -> bool:
         """Record fields that may be lost. Return False if the training is cancelled, or another attempt holds it."""
         try:
-            self.lost = self.lost or not self._register.record(self._id, self._attempt, fields)
+            self.lost = self.lost or not self.register.record(self.training_id, self.attempt, fields)
         except (RedisError, OSError) as error:
-            logger.warning("training %s continues, but its progress is not recorded: %s", self._id, error)
+            logger.warning("training %s continues, but its progress is not recorded: %s", self.training_id, error)
         return not self.lost
 
     def record(self, fields: Fields) -> None:
         """Block until the fields are recorded. Raises Stopped."""
-        self._retry(lambda: self._register.record(self._id, self._attempt, fields))
+        self._retry(lambda: self.register.record(self.training_id, self.attempt, fields))
 
     def finish(self, state: str, fields: Fields) -> None:
         """Block until the final state is recorded. Raises Stopped."""
-        self._retry(lambda: self._register.finish(self._id, self._attempt, state, fields))
+        self._retry(lambda: self.register.finish(self.training_id, self.attempt, state, fields))
 
     def release(self) -> None:
         """Cancel the training if its task was revoked, else leave it to any trainer."""
         if self.lost:
             return
         try:
-            if self._revoked():
-                self._register.cancel(self._id, self._attempt)
+            if self.revoked():
+                self.register.cancel(self.training_id, self.attempt)
             else:
-                self._register.release(self._id, self._attempt)
+                self.register.release(self.training_id, self.attempt)
         except (RedisError, OSError) as error:
-            logger.warning("training %s is due again when its lease ends: %s", self._id, error)
+            logger.warning("training %s is due again when its lease ends: %s", self.training_id, error)
 
     def _retry(self, write: Callable[[], bool]) -> None:
         while True:
             try:
                 self.lost = self.lost or not write()
             except (RedisError, OSError) as error:
-                logger.warning("training %s waits for Redis: %s", self._id, error)
-                if self._stopping.wait(TICK_S):
+                logger.warning("training %s waits for Redis: %s", self.training_id, error)
+                if self.stopping.wait(TICK_S):
                     raise Stopped from None
                 continue
             if self.lost:
