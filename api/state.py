@@ -58,9 +58,9 @@ class State:
 
     def meaning(self, ref: str | None, draw: float = NO_CANARY) -> str:
         """Do what `resolve` does, without canaries."""
-        wanted = ModelRef.parse(self.settings.default_model if ref is None else ref)
-        aliases = self.aliases.of(wanted.name) if needs_aliases(wanted) else NO_ALIASES
-        return str(ModelRef(wanted.name, choose_version(wanted, self.catalog.models, aliases, draw)))
+        requested = ModelRef.parse(self.settings.default_model if ref is None else ref)
+        aliases = self.aliases.of(requested.name) if needs_aliases(requested) else NO_ALIASES
+        return str(ModelRef(requested.name, choose_version(requested, self.catalog.models, aliases, draw)))
 
 
 def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics) -> State:

@@ -114,7 +114,7 @@ def test_a_photo_is_fitted_and_read(page: Page, tmp_path: Path) -> None:
     expect_read(page, int(labels[3]))
 
 
-def test_a_page_without_a_digit_is_told_so(page: Page) -> None:
+def test_a_picture_without_a_digit_is_reported(page: Page) -> None:
     file = io.BytesIO()
     Image.new("RGB", (300, 300), (210, 210, 205)).save(file, "PNG")
     page.set_input_files("#photo", {"name": "blank.png", "mimeType": "image/png", "buffer": file.getvalue()})

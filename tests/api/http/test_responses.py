@@ -58,7 +58,7 @@ def test_a_full_queue_says_when_to_try_again() -> None:
     assert "retry-after" not in problem(BadImage("bad")).headers
 
 
-def test_who_has_no_key_is_told_the_scheme_and_who_may_not_is_not() -> None:
+def test_a_401_names_the_scheme_and_a_403_does_not() -> None:
     assert problem(Unauthorized("who?")).headers["www-authenticate"] == "Bearer"
     assert "www-authenticate" not in problem(Forbidden("no")).headers
 

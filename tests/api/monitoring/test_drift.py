@@ -56,11 +56,11 @@ def counts_of(**some: list[int]) -> dict[str, list[int]]:
 
 
 def test_without_a_reference_there_is_no_distance() -> None:
-    told = describe(counts_of(predictions=[4] * 10, ink=[1] * BINS["ink"]), {"predictions": EVEN})
-    assert told["images"] == 40
-    assert told["predictions"] == {"distance": 0.0, "chance": pytest.approx(0.353, abs=0.01), "shares": EVEN}
-    assert (told["ink"]["distance"], told["ink"]["chance"]) == (None, None)
-    assert told["confidence"]["shares"] == [0] * BINS["confidence"]
+    described = describe(counts_of(predictions=[4] * 10, ink=[1] * BINS["ink"]), {"predictions": EVEN})
+    assert described["images"] == 40
+    assert described["predictions"] == {"distance": 0.0, "chance": pytest.approx(0.353, abs=0.01), "shares": EVEN}
+    assert (described["ink"]["distance"], described["ink"]["chance"]) == (None, None)
+    assert described["confidence"]["shares"] == [0] * BINS["confidence"]
 
 
 @pytest.mark.parametrize(

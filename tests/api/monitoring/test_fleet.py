@@ -30,11 +30,11 @@ def fleet(**changed: Any) -> Fleet:
     return Fleet(**nothing | changed)
 
 
-def values(told: Fleet, name: str) -> dict[tuple[str, ...], float]:
+def values(exported: Fleet, name: str) -> dict[tuple[str, ...], float]:
     """Return the values by their label values, in the order of the label names."""
     return {
         tuple(value for _, value in sorted(sample.labels.items())): sample.value
-        for family in Families(fleet_families(told, SETTINGS)).collect()
+        for family in Families(fleet_families(exported, SETTINGS)).collect()
         for sample in family.samples
         if sample.name == name
     }
@@ -42,14 +42,14 @@ def values(told: Fleet, name: str) -> dict[tuple[str, ...], float]:
 
 @pytest.mark.parametrize(("depth", "share"), [((500, 100), 0.5), ((10, 9000), 0.9), ((0, 0), 0.0)])
 def test_a_lane_is_as_full_as_the_nearer_of_its_limits(depth: tuple[int, int], share: float) -> None:
-    told = fleet(queues={"cnn": {"bulk": LaneDepth(*depth, 1.5)}})
-    assert values(told, "mnistified_fleet_queue_fullness") == {("bulk", "cnn"): share}
-    assert values(told, "mnistified_fleet_oldest_seconds") == {("bulk", "cnn"): 1.5}
+    exported = fleet(queues={"cnn": {"bulk": LaneDepth(*depth, 1.5)}})
+    assert values(exported, "mnistified_fleet_queue_fullness") == {("bulk", "cnn"): share}
+    assert values(exported, "mnistified_fleet_oldest_seconds") == {("bulk", "cnn"): 1.5}
 
 
-def test_late_workers_are_told_from_those_that_beat() -> None:
-    told = fleet(workers=[live_worker(late=late) for late in (False, True, False)])
-    assert values(told, "mnistified_fleet_workers") == {("beating",): 2, ("late",): 1}
+def test_late_workers_are_counted_separately() -> None:
+    exported = fleet(workers=[live_worker(late=late) for late in (False, True, False)])
+    assert values(exported, "mnistified_fleet_workers") == {("beating",): 2, ("late",): 1}
 
 
 def test_without_workers_there_is_a_zero_to_alarm_on() -> None:
@@ -68,7 +68,7 @@ def test_drift_has_a_distance_only_where_there_is_something_to_compare_with() ->
     assert values(fleet(drift=drift), "mnistified_fleet_drift_images") == {("cnn@1",): 9}
 
 
-def test_a_shadows_images_are_told_by_outcome() -> None:
+def test_the_images_of_a_shadow_are_counted_by_outcome() -> None:
     pair = {"version": "cnn@1", "shadow": "cnn@2", "images": 10, "agree": 8, "failed": 1, "skipped": 3}
     assert values(fleet(shadows=[pair]), "mnistified_fleet_shadow_images") == {
         ("agree", "cnn@2", "cnn@1"): 8,

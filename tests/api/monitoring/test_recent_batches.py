@@ -26,33 +26,33 @@ def worker(images: int, seconds: float, queue_s: float, batch_images: int) -> Li
     return live_worker(recent=recent)
 
 
-def test_rates_are_added_up_whenever_each_worker_told_its_own() -> None:
-    told = describe_recent([worker(100, 2.5, 0.001, 10), worker(300, 2.0, 0.001, 30)])
-    assert told["images_per_s"] == 190.0
-    assert told["batches_per_s"] == 9.0
+def test_rates_of_workers_with_different_intervals_are_summed() -> None:
+    recent = describe_recent([worker(100, 2.5, 0.001, 10), worker(300, 2.0, 0.001, 30)])
+    assert recent["images_per_s"] == 190.0
+    assert recent["batches_per_s"] == 9.0
 
 
-def test_batches_are_told_by_the_size_that_they_fit_in() -> None:
+def test_batches_are_counted_by_their_size_bucket() -> None:
     assert describe_recent([worker(90, 1, 0.001, 30), worker(100, 1, 0.001, 1)])["batch_images"] == {"1": 100, "32": 3}
 
 
 def test_quantiles_are_of_all_workers_images() -> None:
     """One in ten waited for long."""
-    told = describe_recent([worker(900, 1, 0.0011, 9), worker(100, 1, 0.9, 10)])
-    waited_ms = told["queue_ms"]["interactive"]
+    recent = describe_recent([worker(900, 1, 0.0011, 9), worker(100, 1, 0.9, 10)])
+    waited_ms = recent["queue_ms"]["interactive"]
     assert 1 < waited_ms["p50"] <= 2
     assert 500 < waited_ms["p95"] <= 1000
-    assert told["model_ms"]["p50"] == pytest.approx(1.5, abs=0.5)
+    assert recent["model_ms"]["p50"] == pytest.approx(1.5, abs=0.5)
 
 
 def test_nothing_has_no_times() -> None:
     idle = worker(0, 2.5, 0.001, 1)
-    for told in (
+    for recent in (
         describe_recent([]),
         describe_recent([idle]),
         describe_recent([live_worker("of an older version", recent=None)]),
     ):
-        assert told == {
+        assert recent == {
             "images_per_s": 0.0,
             "batches_per_s": 0.0,
             "batch_images": {},

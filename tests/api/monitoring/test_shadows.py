@@ -11,7 +11,7 @@ def test_a_shadow_without_any_image_has_no_agreement() -> None:
     assert describe_counts({b"skipped": b"3"}) == nothing | {"skipped": 3}
 
 
-def test_the_pairs_that_differ_most_often_come_first() -> None:
+def test_the_most_frequent_differences_come_first() -> None:
     fields = {b"images": b"10", b"agree": b"6", b"failed": b"1", b"4>9": b"1", b"3>5": b"2", b"1>7": b"1"}
     shadow = describe_counts(fields)
     assert (shadow["agreement"], shadow["failed"]) == (0.6, 1)

@@ -42,7 +42,7 @@ def test_a_sheet_past_the_end_is_a_404(system: System, test_set: Split) -> None:
 
 
 @pytest.mark.parametrize("path", ["/mnist/labels", "/mnist/sheet?limit=50"])
-def test_what_is_held_already_is_not_sent_again(system: System, path: str) -> None:
+def test_cached_content_is_not_sent_again(system: System, path: str) -> None:
     tag = system.http.get(path).headers["etag"]
     again = system.http.get(path, headers={"If-None-Match": tag})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)

@@ -30,11 +30,11 @@ def flooded(mask: np.ndarray) -> list[set[tuple[int, int]]]:
 @given(masks)
 def test_components_are_what_walking_from_pixel_to_pixel_finds(mask: np.ndarray) -> None:
     parts = label(mask)
-    told = {
+    labelled = {
         frozenset(zip(*(each.tolist() for each in np.nonzero(parts.labels == 1 + index)), strict=True))
         for index in range(len(parts.area_px))
     }
-    assert told == set(map(frozenset, flooded(mask)))
+    assert labelled == set(map(frozenset, flooded(mask)))
     assert (parts.labels > 0).sum() == mask.sum()
 
 

@@ -20,8 +20,8 @@ def curl(system: System, *arguments: str, data: str | None = None) -> dict[str, 
         pytest.skip("no curl here")
     *options, path = arguments
     command = ["curl", "-s", *options, *(["-d", "@-"] if data is not None else []), system.url + path]
-    told = subprocess.run(command, input=data, capture_output=True, text=True, check=True, timeout=60)
-    reply: dict[str, Any] = json.loads(told.stdout)
+    output = subprocess.run(command, input=data, capture_output=True, text=True, check=True, timeout=60)
+    reply: dict[str, Any] = json.loads(output.stdout)
     return reply
 
 

@@ -23,7 +23,7 @@ ADMINS, ALICES = "the-key-of-ops", "alices-key"
 CHAMPION = "/models/cnn/aliases/champion"
 
 
-def test_the_least_that_can_be_asked_is_a_version() -> None:
+def test_only_the_version_is_required() -> None:
     asked = parse_request(b'{"version": 3}')
     assert (asked.alias, asked.reason, asked.force) == (Alias(3), "", False)
 

@@ -39,9 +39,9 @@ def api(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
 
 
 def test_every_model_is_listed_with_what_its_name_means(api: System) -> None:
-    told = api.http.get("/models").json()
-    assert told["default"] == "cnn@1"
-    cnn, other = told["models"]
+    content = api.http.get("/models").json()
+    assert content["default"] == "cnn@1"
+    cnn, other = content["models"]
     assert cnn | {"shadows": []} == api.http.get("/models/cnn").json()
     assert cnn == {
         "name": "cnn",
@@ -85,13 +85,13 @@ def test_the_status_shows_the_version_that_the_default_model_means_now(api: Syst
 def test_a_version_is_shown_by_its_card_and_what_the_gate_found(
     api: System, models_dir: Path, version: str, number: int, report: object, aliases: list[str]
 ) -> None:
-    told = api.http.get(f"/models/cnn/{version}").json()
-    assert told["report"] == report
-    assert told["aliases"] == aliases
-    assert told["links"]["self"] == f"/models/cnn/{number}"
-    assert ("report" in told["links"]) == (report is not None)
+    content = api.http.get(f"/models/cnn/{version}").json()
+    assert content["report"] == report
+    assert content["aliases"] == aliases
+    assert content["links"]["self"] == f"/models/cnn/{number}"
+    assert ("report" in content["links"]) == (report is not None)
     card = orjson.loads((models_dir / "cnn" / str(number) / "model.json").read_bytes())
-    assert {field: told[field] for field in card} == card
+    assert {field: content[field] for field in card} == card
 
 
 @pytest.mark.parametrize(
@@ -141,12 +141,12 @@ def test_a_version_that_appears_is_found(api: System, models_dir: Path) -> None:
     assert api.http.get("/models/late/1").json()["name"] == "late"
 
 
-def test_a_champion_whose_version_has_gone_is_still_told(api: System) -> None:
+def test_a_champion_whose_version_is_gone_is_still_listed(api: System) -> None:
     api.redis.hset(keys.ALIASES, "gone/champion", ALIAS_CODEC.encode(Alias(7)))
     api.redis.publish(keys.ALIASES_CHANNEL, "gone/champion")
     while api.http.get("/models/gone").status_code == 404:
         pause()
-    told = api.http.get("/models/gone").json()
-    assert (told["versions"], told["latest"], told["serves"]) == ([], None, "gone@7")
+    content = api.http.get("/models/gone").json()
+    assert (content["versions"], content["latest"], content["serves"]) == ([], None, "gone@7")
     assert api.http.get("/models/gone/champion").status_code == 404
     api.redis.hdel(keys.ALIASES, "gone/champion")

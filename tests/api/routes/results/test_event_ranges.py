@@ -9,13 +9,13 @@ from api.routes.results.event_ranges import numbers_of, runs_of, runs_text
     ("numbers", "text"),
     [(set(), ""), ({0}, "0-1"), ({0, 1, 2}, "0-3"), ({5, 3, 4, 9}, "3-6,9-10"), (set(range(1000)), "0-1000")],
 )
-def test_a_set_is_told_in_runs_and_read_back(numbers: set[int], text: str) -> None:
+def test_a_set_is_written_as_runs_and_parsed(numbers: set[int], text: str) -> None:
     assert runs_text(numbers, 10) == text
     assert numbers_of(text, 1000) == numbers
     assert {number for first, stop in runs_of(numbers) for number in range(first, stop)} == numbers
 
 
-def test_no_more_runs_are_told_than_may_be() -> None:
+def test_the_number_of_runs_is_limited() -> None:
     assert runs_text({0, 2, 4, 6}, 2) == "0-1,2-3"
 
 

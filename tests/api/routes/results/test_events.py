@@ -53,11 +53,11 @@ def items_of(event: Event) -> list[int]:
 
 def test_a_jobs_events_tell_each_item_once_and_end_with_the_final_state(system: System) -> None:
     job_id = system.submit(json={"start": 0, "stop": 200})
-    told = all_events(system, f"/results/{job_id}")
-    *progress, (name, event_id, job) = told
+    received = all_events(system, f"/results/{job_id}")
+    *progress, (name, event_id, job) = received
     assert {event[0] for event in progress} <= {"progress"}
     assert (name, event_id, job["state"]) == ("final", "end", "done")
-    assert sorted(item for event in told for item in items_of(event)) == list(range(200))
+    assert sorted(item for event in received for item in items_of(event)) == list(range(200))
     assert {key: job[key] for key in ("id", "counts", "total")} == {
         key: system.finished(job_id)[key] for key in ("id", "counts", "total")
     }
@@ -97,12 +97,12 @@ def test_an_id_of_other_events_is_a_422(system: System) -> None:
 def test_a_queued_jobs_state_comes_at_once_and_its_end_as_it_happens(idle: System) -> None:
     job_id = idle.submit(json={"start": 0, "stop": 100})
     with idle.http.stream("GET", f"/results/{job_id}/events") as reply:
-        told = read_events(reply.iter_lines())
-        assert next(told)[2]["state"] == "queued"
+        received = read_events(reply.iter_lines())
+        assert next(received)[2]["state"] == "queued"
         idle.http.delete(f"/results/{job_id}")
-        name, _, job = next(told)
+        name, _, job = next(received)
         assert (name, job["state"], job["new_items"]) == ("final", "cancelled", [[0, 100]])
-        assert list(told) == []
+        assert list(received) == []
 
 
 @pytest.mark.slow
@@ -112,10 +112,10 @@ def test_a_single_whose_wait_ran_out_has_events_too(redis_server: RedisServer) -
         worker.signal(signal.SIGSTOP)
         single_id = system.http.get("/mnist/classify/0", headers={"Prefer": "wait=1"}).json()["id"]
         with system.http.stream("GET", f"/results/{single_id}/events") as reply:
-            told = read_events(reply.iter_lines())
-            assert next(told)[2]["state"] == "queued"
+            received = read_events(reply.iter_lines())
+            assert next(received)[2]["state"] == "queued"
             worker.signal(signal.SIGCONT)
-            name, _, single = next(told)
+            name, _, single = next(received)
         assert (name, single["state"], single["new_items"]) == ("final", "done", [[0, 1]])
 
 
@@ -124,8 +124,8 @@ def test_an_event_stream_beyond_the_limit_is_refused_until_another_ends(idle: Sy
     job_id = idle.submit(json={"start": 0, "stop": 1})
     path = f"/results/{job_id}/events"
     with httpx.Client(base_url=idle.url) as other, other.stream("GET", path) as reply:
-        told = read_events(reply.iter_lines())  # kept, since its end closes the connection
-        next(told)
+        received = read_events(reply.iter_lines())  # kept, since its end closes the connection
+        next(received)
         refused = idle.http.get(path)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
@@ -140,10 +140,10 @@ def test_an_api_that_stops_ends_its_streams(redis_server: RedisServer) -> None:
     with running(redis_server.new_url(), workers=0) as system:
         job_id = system.submit(json={"start": 0, "stop": 1})
         with system.http.stream("GET", f"/results/{job_id}/events") as reply:
-            told = read_events(reply.iter_lines())
-            next(told)
+            received = read_events(reply.iter_lines())
+            next(received)
             system.api.stop(timeout_s=10)
-            assert list(told) == []
+            assert list(received) == []
         assert "Traceback" not in system.api.output
 
 
@@ -166,15 +166,15 @@ def reading(*steps: Progress | Exception) -> Callable[[], Awaitable[Progress]]:
 
 
 async def gathered(stream: AsyncIterator[bytes], most: int = 100) -> list[bytes]:
-    told = []
+    received = []
     async for event in stream:
-        told.append(event)
-        if len(told) == most:
+        received.append(event)
+        if len(received) == most:
             break
-    return told[1:]  # without `retry`
+    return received[1:]  # without `retry`
 
 
-def test_chunks_out_of_order_are_told_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_out_of_order_are_sent_as_they_finish(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "TICK_S", 0.001)
     read = reading(progress(10, {2}), progress(10, {2}), progress(30, {0, 2, 3}), progress(40, {0, 1, 2, 3}))
     first, second, last = asyncio.run(gathered(follow(read, set(), asyncio.Event(), EventStreams(1))))
@@ -186,7 +186,7 @@ def test_chunks_out_of_order_are_told_as_they_come(monkeypatch: pytest.MonkeyPat
     assert b'"new_items":[[10,20]]' in last
 
 
-def test_what_was_had_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_chunks_are_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "TICK_S", 0.001)
     read = reading(progress(30, {0, 1, 2}), progress(40, {0, 1, 2, 3}))
     first, last = asyncio.run(gathered(follow(read, {0, 2}, asyncio.Event(), EventStreams(1))))
@@ -194,26 +194,26 @@ def test_what_was_had_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None
     assert b'"new_items":[[30,40]]' in last
 
 
-def test_the_end_is_told_when_it_is_published_whatever_the_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_is_sent_at_once_regardless_of_the_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "TICK_S", 1e6)
     monkeypatch.setattr(events, "SLOW_TICK_S", 1e6)
 
-    async def told() -> list[bytes]:
+    async def received() -> list[bytes]:
         ended = asyncio.Event()
         stream = follow(reading(progress(0, set()), progress(40, {0, 1, 2, 3})), set(), ended, EventStreams(1))
         got = [await anext(stream), await anext(stream)]
         asyncio.get_running_loop().call_later(0.01, ended.set)
         return got + [event async for event in stream]
 
-    assert b"event: final" in asyncio.run(told())[-1]
+    assert b"event: final" in asyncio.run(received())[-1]
 
 
 def test_silence_has_heartbeats_and_redis_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "TICK_S", 0.001)
     read = reading(RedisAway("gone"), RedisAway("gone"), progress(40, set()))
-    told = asyncio.run(gathered(follow(read, set(), asyncio.Event(), EventStreams(1), heartbeat_s=0)))
-    assert told[:-1] == [HEARTBEAT, HEARTBEAT]
-    assert b"event: final" in told[-1]
+    received = asyncio.run(gathered(follow(read, set(), asyncio.Event(), EventStreams(1), heartbeat_s=0)))
+    assert received[:-1] == [HEARTBEAT, HEARTBEAT]
+    assert b"event: final" in received[-1]
 
 
 def test_a_stream_ends_with_its_result_and_after_its_longest_time(monkeypatch: pytest.MonkeyPatch) -> None:

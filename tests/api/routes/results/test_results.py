@@ -55,17 +55,17 @@ def test_a_cancelled_job_is_final_at_once(idle: System, queued_job: str) -> None
     again = idle.http.delete(f"/results/{queued_job}").json()
     assert again == job
     idle.api.wait_for_line('"job finished","logger":"shared.telemetry.job_log"')
-    (told,) = [line for line in log_of(idle, queued_job) if line["message"] == "job finished"]
-    assert (told["cancelled"], told["done"], told["request_id"]) == (100, 0, job["request_id"])
+    (line,) = [line for line in log_of(idle, queued_job) if line["message"] == "job finished"]
+    assert (line["cancelled"], line["done"], line["request_id"]) == (100, 0, job["request_id"])
 
 
 def test_an_upload_that_breaks_off_is_logged_with_the_reason(idle: System, queued_job: str) -> None:
     body = idx(np.zeros((300, 28, 28), np.uint8))[:-1]
     reply = idle.http.post("/mnist/classify/bulk", content=body, headers={"Content-Type": "application/x-idx"})
     assert reply.status_code == 400
-    told = json.loads(idle.api.wait_for_line('"upload given up"'))
-    assert (told["level"], told["images"], told["request_id"]) == ("info", 256, reply.headers["x-request-id"])
-    assert "BadUpload" in told["reason"]
+    line = json.loads(idle.api.wait_for_line('"upload given up"'))
+    assert (line["level"], line["images"], line["request_id"]) == ("info", 256, reply.headers["x-request-id"])
+    assert "BadUpload" in line["reason"]
 
 
 def test_a_full_queue_is_a_429_with_retry_after_and_stores_nothing(idle: System, queued_job: str) -> None:
