@@ -151,6 +151,7 @@ def test_the_rendered_set_is_the_same_each_time() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_model_reads_what_was_fitted(mnist: Split) -> None:
     """About 99 % of the rendered digits are read correctly. Most errors are in a font that the model never saw."""
