@@ -1,7 +1,7 @@
-"""The keys of the API's clients, as the setting API_KEYS has them: hashed, with a limit or two.
+"""The setting API_KEYS: names, hashes and limits of the clients' API keys, separated by spaces.
 
-`alice:<sha256 of the key, hex>:images_per_s=500:max_queued_images=20000 ops:<sha256>:admin`, parted by spaces. A key is
-random and long (`python -m deploy.api_key` makes one), so a plain hash keeps it: there is nothing to guess.
+`alice:<sha256 of the key, hex>:images_per_s=500:max_queued_images=20000 ops:<sha256>:admin`. A key is long and random
+(`python -m deploy.api_key` makes one), so an unsalted hash protects it.
 """
 
 import re
@@ -14,7 +14,7 @@ _LIMIT = re.compile(r"(images_per_s|max_queued_images)=([1-9][0-9]{0,8})")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """`images_per_s` and `max_queued_images` are 0 where there is no limit. `sha256` is in hex."""
+    """The hash (in hex) and the permissions of one key. A limit of 0 means no limit."""
 
     name: str
     sha256: str
@@ -24,7 +24,7 @@ class ApiKey:
 
 
 def parse_api_keys(text: str) -> tuple[ApiKey, ...]:
-    """Raises ValueError, naming the key by its place and name, never by what may be a secret."""
+    """Read the setting. Raises ValueError with the number or name of the invalid key, never with a possible secret."""
     keys = tuple(_parse(number, part) for number, part in enumerate(text.split(), 1))
     if len({key.name for key in keys}) != len(keys):
         raise ValueError("two keys have the same name")
@@ -48,5 +48,5 @@ def _parse(number: int, text: str) -> ApiKey:
         if limit:
             limits[limit[1]] = int(limit[2])
         elif option != "admin":
-            raise ValueError(f"key {name!r}: an option is admin, images_per_s=N or max_queued_images=N")
+            raise ValueError(f"key {name!r}: expected the options admin, images_per_s=N or max_queued_images=N")
     return ApiKey(name, sha256, "admin" in options, **limits)

@@ -1,10 +1,10 @@
-"""Whether an address is of this machine alone."""
+"""Loopback addresses, which only this machine can reach."""
 
 import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Of names, only `localhost`: what others stand for may change."""
+    """Return whether the host is a loopback address or `localhost`. Other names may resolve to any address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,8 +1,8 @@
-"""A REDIS_URL that names Sentinels in place of a Redis: `sentinel://[user:password@]host[:port],host…/service[/db]`.
+"""A REDIS_URL that names Sentinels: `sentinel://[user:password@]host[:port],host…/service[/db]`.
 
-They are asked at each connect who the master of `service` is. User and password are the master's; those of the
-Sentinels themselves are the options `sentinel_username` and `sentinel_password`. `sentinels://` is TLS to all of them,
-with the `ssl_…` options of a `rediss://` URL.
+Every new connection asks the Sentinels for the master of `service`. User and password are for the master; the options
+`sentinel_username` and `sentinel_password` are for the Sentinels. `sentinels://` uses TLS to the Sentinels and the
+master, with the `ssl_…` options of a `rediss://` URL.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ LOGIN = ("username", "password")
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """`options` are redis-py's for the master, but for its address; `own_options` those for the Sentinels."""
+    """Options for redis-py: `options` for connections to the master, `own_options` for those to the Sentinels."""
 
     hosts: tuple[tuple[str, int], ...]
     service: str
@@ -28,7 +28,7 @@ class Sentinels:
 
 
 def parse_sentinels(redis_url: str) -> Sentinels | None:
-    """None for the URL of a Redis itself. Raises ValueError for one with Sentinels that cannot be used."""
+    """Read a URL that names Sentinels. Return None for a URL of Redis itself. Raises ValueError if it is invalid."""
     parts = urlsplit(redis_url)
     if parts.scheme not in SCHEMES:
         return None
@@ -37,10 +37,10 @@ def parse_sentinels(redis_url: str) -> Sentinels | None:
     if not service or not (db or "0").isdecimal():
         raise ValueError(EXPECTED)
     query = parse_qsl(parts.query)
-    of_sentinels = {key: value for key, value in query if key.startswith("sentinel_")}
-    own_login = {name: of_sentinels.pop(f"sentinel_{name}") for name in LOGIN if f"sentinel_{name}" in of_sentinels}
-    if of_sentinels:
-        raise ValueError(f"unknown option {min(of_sentinels)}")
+    own_query = {key: value for key, value in query if key.startswith("sentinel_")}
+    own_login = {name: own_query.pop(f"sentinel_{name}") for name in LOGIN if f"sentinel_{name}" in own_query}
+    if own_query:
+        raise ValueError(f"unknown option {min(own_query)}")
     rest = urlencode([(key, value) for key, value in query if not key.startswith("sentinel_")])
     at = f"{login}@" if login else ""
     options: dict[str, Any] = parse_url(f"{SCHEMES[parts.scheme]}://{at}master/{db or 0}?{rest}")  # type: ignore[no-untyped-call]
@@ -53,7 +53,7 @@ def parse_sentinels(redis_url: str) -> Sentinels | None:
 
 
 def _address(host: str) -> tuple[str, int]:
-    """Raises ValueError."""
+    """Read host and port. Raises ValueError if they are invalid."""
     parts = urlsplit(f"//{host.strip()}")
     port = parts.port
     if not parts.hostname or port == 0:

@@ -1,5 +1,4 @@
-"""What a setting's text may be: for each kind a function that returns its value, or raises ValueError saying what it
-expected."""
+"""Parsers for the texts of settings. A parser returns the value, or raises ValueError with the expected form."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from shared.config.sentinels import parse_sentinels
 Parse = Callable[[str], Any]
 MIN_SECRET_CHARS = 16
 URL_PREFIX = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
-CREDENTIALS = re.compile(r"(//)[^/]*@|((?:^|[?&])sentinel_password=)[^&]*")  # of a URL, not to be shown
+CREDENTIALS = re.compile(r"(//)[^/]*@|((?:^|[?&])sentinel_password=)[^&]*")  # the parts of a URL that are secret
 
 
 def integer(low: int, high: int) -> Parse:
@@ -52,7 +51,7 @@ def redis_address(text: str) -> str:
     if options.get("ssl_cert_reqs", "required") not in ("required", "optional", "none"):
         raise ValueError("expected ssl_cert_reqs to be required, optional or none")
     if not Path(options.get("ssl_ca_certs", "/")).exists():
-        raise ValueError(f"there is no file {options['ssl_ca_certs']}, which ssl_ca_certs names")
+        raise ValueError(f"ssl_ca_certs names {options['ssl_ca_certs']}, which does not exist")
     return text
 
 
@@ -76,18 +75,18 @@ def signing_secret(text: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """`url`, to be shown."""
+    """Replace user, password and Sentinel password in a URL for a message."""
     return CREDENTIALS.sub(lambda found: f"{found[1]}…@" if found[1] else f"{found[2]}…", url)
 
 
 def folder_or_url(text: str) -> Path | str:
-    """A registry's place: a URL stays text."""
+    """Return a registry's folder as a path, or its URL as text."""
     return text if "://" in text else Path(text)
 
 
 def url_prefix(text: str) -> str:
     if not URL_PREFIX.fullmatch(text):
-        raise ValueError("expected a path without slashes around it, as flower or tools/flower")
+        raise ValueError("expected a path without slashes at its ends, such as flower or tools/flower")
     return text
 
 

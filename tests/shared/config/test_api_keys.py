@@ -14,12 +14,12 @@ def test_an_entry_is_a_name_a_hash_and_options_in_any_order() -> None:
     assert parse_api_keys(f"alice:{A}:max_queued_images=20000:admin:images_per_s=500") == (expected,)
 
 
-def test_entries_are_parted_by_any_space_and_keep_their_order() -> None:
+def test_entries_are_separated_by_any_space_and_keep_their_order() -> None:
     keys = parse_api_keys(f"  zoe:{A}\n\tbob:{B}:images_per_s=1  ")
     assert [(key.name, key.images_per_s) for key in keys] == [("zoe", 0), ("bob", 1)]
 
 
-def test_nothing_is_no_keys() -> None:
+def test_an_empty_setting_has_no_keys() -> None:
     assert parse_api_keys("") == parse_api_keys(" \n") == ()
 
 
@@ -29,12 +29,12 @@ def test_a_name_that_cannot_be_used_is_refused_by_its_place(name: str) -> None:
         parse_api_keys(f"ok:{A} {name}:{B}")
 
 
-def test_the_longest_name_is_taken() -> None:
+def test_the_longest_name_is_accepted() -> None:
     assert parse_api_keys(f"{'a' * 32}:{A}")[0].name == "a" * 32
 
 
 @pytest.mark.parametrize("sha256", ["", "hunter2", "A" * 64, "a" * 63, "a" * 65, "g" * 64])
-def test_what_is_no_hash_is_refused_and_not_shown(sha256: str) -> None:
+def test_an_invalid_hash_is_refused_and_not_shown(sha256: str) -> None:
     with pytest.raises(ValueError, match="key 'alice': expected the SHA-256") as refused:
         parse_api_keys(f"alice:{sha256}")
     assert not sha256 or sha256 not in str(refused.value)
@@ -55,8 +55,8 @@ def test_what_is_no_hash_is_refused_and_not_shown(sha256: str) -> None:
         "images_per_s=٣",
     ],
 )
-def test_an_option_that_is_none_is_refused(option: str) -> None:
-    with pytest.raises(ValueError, match=re.escape("key 'alice': an option is admin, images_per_s=N or ")):
+def test_an_unknown_option_is_refused(option: str) -> None:
+    with pytest.raises(ValueError, match=re.escape("key 'alice': expected the options admin, images_per_s=N or ")):
         parse_api_keys(f"alice:{A}:{option}")
 
 

@@ -8,7 +8,7 @@ from worker.app import make_app
 
 
 @pytest.mark.parametrize("url", ["redis://h:6379/0", "rediss://:secret@h/2?ssl_cert_reqs=none"])
-def test_the_url_of_a_redis_itself_names_none(url: str) -> None:
+def test_the_url_of_a_redis_server_names_no_sentinels(url: str) -> None:
     assert parse_sentinels(url) is None
 
 
@@ -64,12 +64,12 @@ def test_no_secret_is_shown() -> None:
         ("sentinel://h/digits?sentinel_pasword=x", "unknown option sentinel_pasword"),
     ],
 )
-def test_what_cannot_be_used_says_what_was_expected(url: str, reason: str) -> None:
+def test_an_invalid_url_is_refused_with_a_reason(url: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_sentinels(url)
 
 
-def test_celery_is_told_in_kombus_own_form() -> None:
+def test_celery_gets_the_url_in_the_form_of_kombu() -> None:
     conf = make_app(Settings(redis_url="sentinels://me:p%2Fw@a:1,[::1]:2/digits/3?sentinel_password=x")).conf
     assert conf.broker_url == "sentinel://me:p%2Fw@a:1/3;sentinel://me:p%2Fw@[::1]:2/3"
     assert conf.result_backend == conf.broker_url

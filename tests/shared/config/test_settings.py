@@ -13,7 +13,7 @@ FIELDS = [field.name for field in dataclasses.fields(Settings)]
 SECRET = {"api_keys", "webhook_secret", "trainer_api_key", "door_key"}  # never shown
 NO_FILE = Path("no/such/file")
 
-# For each setting: a text, what it becomes, and texts that cannot be used.
+# For each setting: a valid text, its value, and invalid texts.
 TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "redis_url": (
         "rediss://user:secret@[::1]:6380/2",
@@ -118,7 +118,7 @@ def test_a_setting_is_read_from_the_variable_of_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name in FIELDS for text in TABLE[name][2]])
-def test_a_value_that_cannot_be_used_is_refused_with_its_key(name: str, text: str) -> None:
+def test_an_invalid_value_is_refused_with_its_name(name: str, text: str) -> None:
     with pytest.raises(SettingError) as refused:
         load_settings({name.upper(): text}, NO_FILE)
     shown = "…" if name in SECRET else text
@@ -133,36 +133,32 @@ def test_a_value_that_cannot_be_used_is_refused_with_its_key(name: str, text: st
         ("MAX_WAIT_S", "0", "expected 0.01 to 3600 s"),
         ("API_PORT", "0", "expected 1 to 65535"),
         ("LOG_LEVEL", "loud", "expected one of debug, info, warning, error"),
-        (
-            "REDIS_URL",
-            "rediss://h:1/0?ssl_ca_certs=/no/ca.pem",
-            "there is no file /no/ca.pem, which ssl_ca_certs names",
-        ),
+        ("REDIS_URL", "rediss://h:1/0?ssl_ca_certs=/no/ca.pem", "ssl_ca_certs names /no/ca.pem, which does not exist"),
         ("REDIS_URL", "rediss://h:1/0?ssl_cert_reqs=yes", "expected ssl_cert_reqs to be required, optional or none"),
         ("REDIS_URL", "localhost", r"expected redis://\[user:password@\]host:port/db, rediss://"),
     ],
 )
-def test_what_is_expected_is_told(name: str, text: str, reason: str) -> None:
+def test_an_error_says_what_was_expected(name: str, text: str, reason: str) -> None:
     with pytest.raises(SettingError, match=reason):
         load_settings({name: text}, NO_FILE)
 
 
-def test_every_default_is_a_value_that_could_be_given() -> None:
+def test_every_default_is_a_valid_value() -> None:
     without = {"data_dir", "mnist_dir", "api_keys", "webhook_secret", "door_key"}
     defaults = {name.upper(): str(getattr(Settings(), name)) for name in FIELDS if name not in without}
     assert load_settings(defaults, NO_FILE) == Settings()
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_an_empty_value_is_as_good_as_none(name: str) -> None:
+def test_an_empty_variable_means_the_default(name: str) -> None:
     assert load_settings({name.upper(): ""}, NO_FILE) == Settings()
 
 
-def test_variables_of_others_are_passed_over() -> None:
+def test_other_variables_are_ignored() -> None:
     assert load_settings({"PATH": "/bin", "API_PORTS": "x", "MNISTIFIED_API_PORT": "1"}, NO_FILE) == Settings()
 
 
-def test_settings_cannot_be_changed_nor_given_by_position() -> None:
+def test_settings_are_frozen_and_keyword_only() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().api_port = 1  # type: ignore[misc]
     with pytest.raises(TypeError):
@@ -170,12 +166,12 @@ def test_settings_cannot_be_changed_nor_given_by_position() -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_every_setting_says_what_it_is_for(name: str) -> None:
+def test_every_setting_has_a_description(name: str) -> None:
     field = next(field for field in dataclasses.fields(Settings) if field.name == name)
     assert len(field.metadata["doc"]) > 5
 
 
-def test_a_secret_is_shown_neither_when_it_is_refused_nor_with_the_settings() -> None:
+def test_neither_an_error_nor_the_settings_show_a_secret() -> None:
     with pytest.raises(SettingError) as refused:
         load_settings({"WEBHOOK_SECRET": "hunter2"}, NO_FILE)
     assert "hunter2" not in str(refused.value)
@@ -184,7 +180,7 @@ def test_a_secret_is_shown_neither_when_it_is_refused_nor_with_the_settings() ->
     assert "hunter2" not in repr(settings)
 
 
-def test_a_password_is_not_shown_with_the_url_that_cannot_be_used() -> None:
+def test_an_error_shows_no_password_of_a_url() -> None:
     with pytest.raises(SettingError, match="REDIS_URL='http://…@host'") as caught:
         load_settings({"REDIS_URL": "http://me:hunter2@host"})
     assert "hunter2" not in str(caught.value)
@@ -199,13 +195,13 @@ def test_without_redis_url_the_address_of_the_running_system_is_used(tmp_path: P
 
 
 @pytest.mark.parametrize("content", ["", "\n", "localhost:6379"])
-def test_a_file_without_an_address_in_it_is_refused_by_its_name(tmp_path: Path, content: str) -> None:
+def test_a_file_without_an_address_is_refused_with_its_name(tmp_path: Path, content: str) -> None:
     file = tmp_path / "redis-url"
     file.write_text(content)
     with pytest.raises(SettingError, match=f"{file}: expected redis://"):
         load_settings({}, file)
 
 
-def test_no_threads_are_as_many_as_this_process_has_cores() -> None:
+def test_0_threads_mean_the_cores_of_this_process() -> None:
     assert engine_threads(Settings()) == len(os.sched_getaffinity(0))
     assert engine_threads(Settings(engine_threads=3)) == 3
