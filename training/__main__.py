@@ -76,7 +76,9 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
         help="output file; .keras holds the whole model, .h5 and .hdf5 only its weights",
     )
     command.add_argument("--network", choices=NETWORK_NAMES, default="cnn", help="network architecture")
-    command.add_argument("--num-epochs", type=_positive, default=60, help="passes over the training images")
+    command.add_argument(
+        "--num-epochs", dest="epochs", type=_positive, default=60, help="passes over the training images"
+    )
     command.add_argument("--batch-size", type=_positive, default=128, help="images per training step")
     command.add_argument("--seed", type=int, default=0, help="random seed; the same seed gives the same weights")
     command.add_argument(
@@ -106,7 +108,9 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--resume", action="store_true", help="continue an interrupted run after its last epoch")
     command.add_argument("--progress", choices=("bar", "json"), default="bar", help="json: a line every few seconds")
     command.add_argument("--log", type=Path, help="CSV file for the learning curves; by default <weights>.csv")
-    _add_split(command)
+    command.add_argument("--limit-images", type=_ten_or_more, help="use only the first LIMIT_IMAGES images")
+    command.add_argument("--sample", action="store_true", help="use the drawn sample instead of MNIST")
+    _add_mnist_dir(command)
 
 
 def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
@@ -191,12 +195,6 @@ def _folder(text: str) -> Path:
     if not isinstance(place, Path):
         raise argparse.ArgumentTypeError("expected a folder, not a URL")
     return place
-
-
-def _add_split(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--limit-images", type=_ten_or_more, help="use only the first LIMIT_IMAGES images")
-    command.add_argument("--sample", action="store_true", help="use the drawn sample instead of MNIST")
-    _add_mnist_dir(command)
 
 
 def _add_mnist_dir(command: argparse.ArgumentParser) -> None:

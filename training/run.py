@@ -2,7 +2,7 @@
 
 import time
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 
 import keras
@@ -25,17 +25,7 @@ def run(options: Namespace, command: str) -> None:
     split = choose_split(options.mnist_dir, options.sample, options.limit_images)
     start = None if options.start is None else weights.load(options.start)[0]
     teachers = [weights.load(path)[0] for path in options.teacher]
-    plan = train.Plan(
-        options.network,
-        options.num_epochs,
-        options.batch_size,
-        options.seed,
-        options.augment,
-        options.distortion,
-        options.learning_rate,
-        options.hold_out,
-        options.typeset,
-    )
+    plan = train.Plan(**{field.name: getattr(options, field.name) for field in fields(train.Plan)})
     curves = options.log or weights.curves_path(options.weights)
     curves.parent.mkdir(parents=True, exist_ok=True)
     identity = asdict(plan) | {

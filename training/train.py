@@ -114,14 +114,11 @@ class SmoothOutsideTraining(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         architecture.set_smoothing(self.model, on=False)
 
-    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        architecture.set_smoothing(self.model, on=True)
-
-    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        architecture.set_smoothing(self.model, on=False)
-
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         architecture.set_smoothing(self.model, on=True)
+
+    on_test_begin = on_train_end
+    on_test_end = on_train_begin
 
 
 def callbacks(plan: Plan, curves: Path | None, checkpoint: Checkpoint | None) -> list[keras.callbacks.Callback]:

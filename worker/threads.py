@@ -1,4 +1,4 @@
-"""Threads that a worker needs: if one fails, the worker exits."""
+"""Threads that a worker needs: if one fails, its process exits."""
 
 import logging
 import os
@@ -12,19 +12,14 @@ logger = logging.getLogger(__name__)
 
 def start_thread(name: str, target: Callable[[], None]) -> threading.Thread:
     """Run `target` in a daemon thread. If it raises, the process exits with EXIT_BROKEN."""
-    thread = threading.Thread(target=_or_exit(target), name=name, daemon=True)
-    thread.start()
-    return thread
 
-
-def _or_exit(target: Callable[[], None]) -> Callable[[], None]:
-    """Make `target` exit the process if it raises, so that the supervisor restarts a worker that lost a thread."""
-
-    def guarded() -> None:
+    def run_or_exit() -> None:
         try:
             target()
         except BaseException:
-            logger.critical("this worker exits; its entries will be taken over", exc_info=True)
+            logger.critical("thread %s failed: this process exits, and its supervisor restarts it", name, exc_info=True)
             os._exit(EXIT_BROKEN)
 
-    return guarded
+    thread = threading.Thread(target=run_or_exit, name=name, daemon=True)
+    thread.start()
+    return thread

@@ -26,7 +26,7 @@ finally:
 def test_the_options_of_the_original_project_still_work() -> None:
     arguments = "train --weights some.hdf5 --num-epochs 3 --batch-size 256"
     options = make_parser().parse_args(arguments.split())
-    assert (options.weights, options.num_epochs, options.batch_size) == (Path("some.hdf5"), 3, 256)
+    assert (options.weights, options.epochs, options.batch_size) == (Path("some.hdf5"), 3, 256)
 
 
 @pytest.mark.parametrize("option", ["--num-epochs", "--batch-size", "--limit-images"])

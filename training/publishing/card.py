@@ -6,7 +6,6 @@ This module imports no runtime, because `evaluate` also writes cards on machines
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from shared.data.dataset import Split
 from shared.images import CLASSES, IMAGE_SIDE, Probabilities
 from shared.models import registry
 from training.qa import statistics
+from training.qa.report import report
 
 if TYPE_CHECKING:
     import keras
@@ -87,6 +87,4 @@ def hash_files(paths: Iterable[Path]) -> dict[str, str]:
 
 def write(directory: Path, card: dict[str, Any]) -> None:
     """Write the card to a version's directory atomically."""
-    partial = directory / f"{registry.CARD}.partial"
-    partial.write_text(json.dumps(card, indent=2) + "\n")
-    os.replace(partial, directory / registry.CARD)
+    report.write(directory / registry.CARD, json.dumps(card, indent=2) + "\n")

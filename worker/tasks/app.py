@@ -88,13 +88,7 @@ def attempt(job_id: str, url: str, body: bytes) -> str | None:
         return "WEBHOOK_SECRET is not set"
     headers = callback_headers(settings.webhook_secret, str(int(time.time())), body, job_id)
     try:
-        post(
-            url,
-            headers,
-            body,
-            timeout_s=settings.webhook_timeout_s,
-            allow_private=settings.webhook_allow_private,
-        )
+        post(url, headers, body, timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private)
     except Refused as refused:
         return str(refused)
     return None

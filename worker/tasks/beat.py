@@ -3,17 +3,14 @@
 `--beat` would fork a process that keeps sending after its worker was killed.
 """
 
-import logging
-import os
 import threading
 from typing import Any
 
 from celery import beat, bootsteps
 
-MAX_SLEEP_S = 1  # Beat only ends between two sleeps
-EXIT_BROKEN = 1
+from worker.threads import start_thread
 
-logger = logging.getLogger(__name__)
+MAX_SLEEP_S = 1  # Beat only ends between two sleeps
 
 
 class BeatStep(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -29,8 +26,7 @@ class BeatStep(bootsteps.StartStopStep):  # type: ignore[misc]
         self._service = beat.Service(
             parent.app, max_interval=MAX_SLEEP_S, scheduler_cls="celery.beat:Scheduler", remote_control=False
         )
-        self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("beat", self._service.start)
 
     def stop(self, parent: Any) -> None:
         if self._thread is not None:
@@ -38,10 +34,3 @@ class BeatStep(bootsteps.StartStopStep):  # type: ignore[misc]
             self._thread.join()
 
     terminate = stop
-
-    def _run(self) -> None:
-        try:
-            self._service.start()
-        except BaseException:
-            logger.critical("this worker cannot continue without its Beat", exc_info=True)
-            os._exit(EXIT_BROKEN)

@@ -66,12 +66,7 @@ class Schedule:
         """
         due_ms = "" if delay_s is None else _now_ms() + round(delay_s * 1e3)
         call = RECORD(
-            callbacks=keys.CALLBACKS,
-            job=keys.job(job_id),
-            id=job_id,
-            state=state,
-            attempts=attempts,
-            due_ms=due_ms,
+            callbacks=keys.CALLBACKS, job=keys.job(job_id), id=job_id, state=state, attempts=attempts, due_ms=due_ms
         )
         return bool(self._client.eval(*call))
 

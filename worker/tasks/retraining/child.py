@@ -48,12 +48,11 @@ def run_process(
         str(os.getpid()),
         str(niceness),
         str(folder),
-        *command,
     ]
     if not may_run():
         raise Stopped
     process = subprocess.Popen(  # noqa: S603
-        low_priority,
+        [*low_priority, *command],
         env={**os.environ, **environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -31,25 +31,15 @@ class Workplace:
         return self.folder / "weights.keras.json"
 
     @property
-    def checkpoint(self) -> Path:
-        return self.folder / "weights.keras.checkpoint"
-
-    @property
     def staging_dir(self) -> Path:
         return self.folder / "models"
 
 
 def train_command(place: Workplace, parameters: Parameters, resume: bool) -> list[str]:
     command = [*PROGRAM, "train", "--weights", str(place.weights), "--network", parameters.network]
-    command += [
-        "--num-epochs",
-        str(parameters.epochs),
-        "--batch-size",
-        str(parameters.batch_size),
-        "--seed",
-        str(parameters.seed),
-    ]
-    command += ["--augment" if parameters.augment else "--no-augment", "--progress", "json"]
+    command += ["--num-epochs", str(parameters.epochs), "--batch-size", str(parameters.batch_size)]
+    command += ["--seed", str(parameters.seed), "--progress", "json"]
+    command += ["--augment" if parameters.augment else "--no-augment"]
     if parameters.limit_images is not None:
         command += ["--limit-images", str(parameters.limit_images)]
     return [*command, "--resume"] if resume else command

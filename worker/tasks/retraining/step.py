@@ -1,7 +1,6 @@
 """The thread of a trainer that writes heartbeats, sends messages for trainings that are due, and stops the trainer."""
 
 import logging
-import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -15,9 +14,9 @@ from redis.exceptions import RedisError
 
 from shared.redis.connection import worker_client
 from worker.tasks.retraining.register import MESSAGE_WAIT_S, Register
+from worker.threads import start_thread
 
 SWEEP_EVERY_S = 1.0
-EXIT_BROKEN = 1
 TASK = "mnistified.train"
 
 logger = logging.getLogger(__name__)
@@ -42,8 +41,7 @@ class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
         self._settings = parent.app.settings
         self._name = parent.hostname
         stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("sweep", self._run)
 
     def stop(self, parent: Any) -> None:
         stopping.set()
@@ -53,17 +51,13 @@ class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
     terminate = stop
 
     def _run(self) -> None:
-        try:
-            with worker_client(self._settings, patient=False) as client:
-                register = Register(client, self._name, self._settings.training_ttl_s, self._settings.worker_ttl_s)
-                log_outages(lambda: self._clear_folders(register))
-                while not stopping.is_set():
-                    log_outages(lambda: self._sweep(register))
-                    stopping.wait(SWEEP_EVERY_S)
-                log_outages(register.leave)
-        except BaseException:
-            logger.critical("this trainer cannot continue without its sweep", exc_info=True)
-            os._exit(EXIT_BROKEN)
+        with worker_client(self._settings, patient=False) as client:
+            register = Register(client, self._name, self._settings.training_ttl_s, self._settings.worker_ttl_s)
+            log_outages(lambda: self._clear_folders(register))
+            while not stopping.is_set():
+                log_outages(lambda: self._sweep(register))
+                stopping.wait(SWEEP_EVERY_S)
+            log_outages(register.leave)
 
     def _sweep(self, register: Register) -> None:
         """Claim one training at a time: a message that waits here would keep its training from idle trainers."""

@@ -32,7 +32,7 @@ def test_python_m_training_accepts_the_commands() -> None:
         stages.publish_command(PLACE, "cnn@2", Path("/models")),
     ]
     train, default, export, evaluate, qa, publish = (make_parser().parse_args(each[3:]) for each in commands)
-    assert (train.network, train.num_epochs, train.batch_size, train.seed) == ("seed", 3, 64, 5)
+    assert (train.network, train.epochs, train.batch_size, train.seed) == ("seed", 3, 64, 5)
     assert (train.augment, train.limit_images, train.resume, train.progress) == (False, 100, True, "json")
     assert (default.augment, default.limit_images, default.resume) == (True, None, False)
     assert train.weights == export.weights == PLACE.weights
