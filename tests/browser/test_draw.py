@@ -1,6 +1,5 @@
 """A digit is read while it is drawn, by mouse, pen, finger or keyboard."""
 
-import io
 import itertools
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.browser.acts import SEVEN, THREE, draw, expect_read, reading
 from tests.browser.conftest import OpenPage
 from tests.support.registries import DEFAULT
 from tests.support.system import System
+from tests.support.uploads import image_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -115,9 +115,8 @@ def test_a_photo_is_fitted_and_read(page: Page, tmp_path: Path) -> None:
 
 
 def test_a_picture_without_a_digit_is_reported(page: Page) -> None:
-    file = io.BytesIO()
-    Image.new("RGB", (300, 300), (210, 210, 205)).save(file, "PNG")
-    page.set_input_files("#photo", {"name": "blank.png", "mimeType": "image/png", "buffer": file.getvalue()})
+    blank = image_file(Image.new("RGB", (300, 300), (210, 210, 205)))
+    page.set_input_files("#photo", {"name": "blank.png", "mimeType": "image/png", "buffer": blank})
     expect(reading(page, "sure")).to_have_text("No digit found")
     expect(page.locator("#trouble")).to_be_hidden()
 

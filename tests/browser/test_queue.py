@@ -1,13 +1,12 @@
 """The live view of the queue."""
 
-import io
-
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.acts import open_view
 from tests.support.system import System
+from tests.support.uploads import npy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -17,12 +16,6 @@ IMAGES = 30_000
 def figure(page: Page, title: str) -> str:
     found = page.locator("#figures .figure").filter(has=page.get_by_role("heading", name=title, exact=True))
     return found.locator(".value").inner_text()
-
-
-def npy(images: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, images)
-    return file.getvalue()
 
 
 def test_the_panel_moves_under_load(page: Page, system: System) -> None:

@@ -1,14 +1,13 @@
 """Images that clients send, and the command line."""
 
-import io
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from shared.data.dataset import Split
 from tests.client.command import Command
 from tests.support.system import System
+from tests.support.uploads import image_file
 
 FOLDER_IMAGES = 300
 
@@ -16,13 +15,7 @@ FOLDER_IMAGES = 300
 @pytest.fixture(scope="session")
 def pngs(test_set: Split) -> list[bytes]:
     """The first test images as PNG files."""
-    return [to_png(image) for image in test_set.images[:200]]
-
-
-def to_png(image: object) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG")  # type: ignore[arg-type]
-    return file.getvalue()
+    return [image_file(image) for image in test_set.images[:200]]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import csv
 import importlib.util
-import io
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from shared.data.dataset import Split
 from tests.client.command import Command
 from tests.client.conftest import FOLDER_IMAGES
 from tests.support.system import System
+from tests.support.uploads import npy
 from tools.fit_accuracy.mnist_frames import mnist_frames
 
 
@@ -75,9 +75,7 @@ def test_sources_can_be_patterns_and_stdin(mnistified: Command, folder: Path, te
     result = mnistified("bulk", f"{folder}/00?.png", "--json")
     names = [Path(json.loads(line)["name"]).name for line in result.stdout.splitlines()]
     assert names == [f"00{index}.png" for index in range(10)]
-    file = io.BytesIO()
-    np.save(file, test_set.images[:20])
-    result = mnistified("bulk", "-", stdin=file.getvalue())
+    result = mnistified("bulk", "-", stdin=npy(test_set.images[:20]))
     assert len(result.stdout.splitlines()) == 21
     assert result.stdout.startswith(b"index,name,prediction,probability,state,error\n")
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.api.images.test_decode import file_of
 from tests.support.system import System
+from tests.support.uploads import image_file
 from tests.worker.support.deliveries_of import images
 
 NATIVE = "INFO: Created TensorFlow Lite"  # LiteRT's own, of its native code
@@ -13,7 +13,7 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
 
 def test_a_single_keeps_the_id_that_it_brought_and_goes_by_its_own_without(system: System) -> None:
-    image = file_of(images(1)[0], "PNG")
+    image = image_file(images(1)[0])
     reply = system.http.post("/mnist/classify", content=image, headers={"X-Request-ID": "mine-1"})
     assert reply.headers["x-request-id"] == "mine-1"
     for reply in (system.http.post("/mnist/classify", content=image), system.http.get("/mnist/classify/7")):

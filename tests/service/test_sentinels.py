@@ -1,6 +1,5 @@
 """REDIS_URL with Sentinels: what was accepted and replicated outlives the master, and the next one goes on with it."""
 
-import io
 import signal
 import threading
 from collections import Counter
@@ -18,6 +17,7 @@ from deploy.redis_server import find_redis_server
 from tests.support.processes import BIN, Process
 from tests.support.redis_group import SERVICE, RedisGroup, wait_until
 from tests.support.system import System, running
+from tests.support.uploads import npy
 
 PASSWORD = "correct/horse@battery"  # noqa: S105
 QUOTED = "correct%2Fhorse%40battery"
@@ -73,10 +73,8 @@ class Singles:
 
 
 def submit_jobs(system: System) -> list[str]:
-    array = io.BytesIO()
-    np.save(array, np.random.default_rng(1).integers(0, 256, (JOB_IMAGES, 28, 28), np.uint8))
-    headers = {"Content-Type": "application/x-npy"}
-    return [system.submit(content=array.getvalue(), headers=headers) for _ in range(JOBS)]
+    body = npy(np.random.default_rng(1).integers(0, 256, (JOB_IMAGES, 28, 28), np.uint8))
+    return [system.submit(content=body, headers={"Content-Type": "application/x-npy"}) for _ in range(JOBS)]
 
 
 def check_all_done(system: System, job_ids: list[str]) -> None:

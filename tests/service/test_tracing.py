@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.api.images.test_decode import file_of
 from tests.support.processes import BIN, Process
 from tests.support.receiver import Receiver, receiving
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
+from tests.support.uploads import image_file
 from tests.worker.support.deliveries_of import images
 
 pytestmark = pytest.mark.slow
@@ -66,7 +66,7 @@ def test_a_requests_span_follows_the_one_that_it_brought_and_its_batch_is_linked
     traced: System, collector: Receiver
 ) -> None:
     headers = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01", "X-Request-ID": "mine"}
-    reply = traced.http.post("/mnist/classify", content=file_of(images(1)[0], "PNG"), headers=headers)
+    reply = traced.http.post("/mnist/classify", content=image_file(images(1)[0]), headers=headers)
     assert reply.status_code == 200
     spans = spans_until(collector, "POST /mnist/classify", f"batch {DEFAULT.ref}")
     service, request = spans["POST /mnist/classify"]

@@ -1,7 +1,6 @@
 """The reverse proxy of deploy/nginx as a real process on ports of its own."""
 
 import contextlib
-import io
 import os
 import socket
 import ssl
@@ -10,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import numpy as np
 
 from deploy.local import free_port
 from tests.support.processes import BIN, ROOT, Process, pause
@@ -79,13 +77,6 @@ def another_api(system: System, port: int) -> Iterator[Process]:
         yield process
     finally:
         process.stop()
-
-
-def array_of(images: int) -> bytes:
-    """A body for `POST /mnist/classify/bulk`."""
-    array = io.BytesIO()
-    np.save(array, np.zeros((images, 28, 28), np.uint8))
-    return array.getvalue()
 
 
 def received_until_closed(connection: socket.socket) -> bytes:

@@ -13,9 +13,9 @@ from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.contract.drift_histograms import histograms, shares
 from shared.data.dataset import Split
 from shared.redis import keys
-from tests.api.routes.test_bulk import idx
 from tests.support.processes import BIN, Process, pause
 from tests.support.system import RedisServer, System, running
+from tests.support.uploads import idx
 from tests.worker.support.registry_of import publish, publish_broken
 
 FAR_S = 1e12  # unix time

@@ -12,10 +12,10 @@ import pytest
 from deploy.local import free_port
 from shared.data.dataset import Split
 from shared.redis import keys
-from tests.api.routes.test_bulk import idx
 from tests.support.processes import BIN, Process, pause
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
+from tests.support.uploads import idx
 
 LEASE_MS = 1000
 IMAGES = 10_000

@@ -9,8 +9,8 @@ import httpx
 
 from shared.redis import keys
 from tests.support.processes import Process
+from tests.support.uploads import image_file
 from tools.check_metrics.scene import BROKEN, MAX_QUEUED_BULK_IMAGES, Scene
-from tools.faults.load.images import to_png
 from tools.faults.system.faulty_worker import HEALED_FILE
 from tools.faults.system.poison import poisoned
 from tools.faults.system.service import worker_command
@@ -91,7 +91,7 @@ def poison(scene: Scene, happened: threading.Event) -> None:
     """Send an image that kills its workers, and restart them as a supervisor would, until it is a dead letter."""
     kill("worker-1", "worker-2")(scene, happened)
     environ = {**scene.system.environ, "MAX_ATTEMPTS": "1", "LEASE_MS": "1000", HEALED_FILE: "/nonexistent"}
-    png = to_png(poisoned(scene.images[0], "dies"))
+    png = image_file(poisoned(scene.images[0], "dies"))
     headers = {"Prefer": "respond-async"}
     httpx.post(f"{scene.system.url}/mnist/classify", content=png, headers=headers, timeout=60)
     while not scene.system.redis.xlen(keys.DEAD_LETTERS):

@@ -13,11 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local import free_port
 from shared.data.dataset import Split
-from tests.api.routes.test_bulk import npy
 from tests.support.processes import BIN, ROOT, Process
 from tests.support.system import READY_S, RedisServer, System
+from tests.support.uploads import image_file, npy
 from tests.worker.support.registry_of import publish, publish_broken
-from tools.faults.load.images import to_png
 
 MAX_QUEUED_BULK_IMAGES = 15_000  # less than the default, so that the lane fills within seconds
 JOB_IMAGES = 500
@@ -54,7 +53,7 @@ class Scene:
         self.system.wait_until_ready(2)
         changed = self.system.http.post("/models/cnn/aliases/champion", json={"version": 1, "shadow": 2})
         assert changed.status_code == 200, changed.text
-        self._pngs = [to_png(image) for image in test_set.images[:100]]
+        self._pngs = [image_file(image) for image in test_set.images[:100]]
         self.images = test_set.images
         self._ending = threading.Event()
         self._threads = [threading.Thread(target=self._send_singles, args=(number,)) for number in range(2)]

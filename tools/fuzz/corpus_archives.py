@@ -10,8 +10,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-from tests.api.uploads.test_archives import FILES, tarred, zipped
-from tests.api.uploads.test_arrays import IMAGES, npy
+from tests.api.uploads.test_archives import FILES
+from tests.api.uploads.test_arrays import IMAGES
+from tests.support.uploads import npy, tarred, zipped
 from tools.fuzz.case import Case, cases
 
 GOOD = FILES[0][1]

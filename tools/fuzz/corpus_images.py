@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from tests.api.images.test_decode import FILES, file_of
+from tests.api.images.test_decode import FILES
+from tests.support.uploads import image_file
 from tools.fuzz.case import SINGLE, Case, cases
 
 SIDES = (0, 1, 27, 29, 10_000, 50_000, 2**31 - 1)
@@ -66,7 +67,7 @@ def tags() -> Iterator[tuple[str, bytes]]:
 
 def animated() -> Iterator[tuple[str, bytes]]:
     frame = Image.new("L", (28, 28))
-    gif = file_of(frame, "GIF")
+    gif = image_file(frame, "GIF")
     descriptor = gif.index(b"\x2c", 13 + 3 * 256) if b"\x2c" in gif[13 + 3 * 256 :] else gif.rindex(b"\x2c")
     yield "GIF of 5,000 frames", gif[:descriptor] + gif[descriptor:-1] * 5000 + b";"
     yield (

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 
 from shared.data.dataset import Split
-from tests.api.images.test_decode import file_of
 from tests.support.system import System
+from tests.support.uploads import image_file
 from tools.fuzz.case import BULK, SINGLE, Case
 from tools.fuzz.corpus_archives import archive_cases
 from tools.fuzz.corpus_bodies import body_cases
@@ -86,7 +86,7 @@ def try_one(system: System, case: Case, report: Report) -> None:
 def check_neighbours(system: System, test_set: Split, report: Report, group: str) -> None:
     """Check that the model is right about three images, alone and together."""
     images, labels = test_set.images[:NEIGHBOURS], test_set.labels[:NEIGHBOURS].tolist()
-    singles = [system.http.post(SINGLE, content=file_of(image, "PNG")).json() for image in images]
+    singles = [system.http.post(SINGLE, content=image_file(image)).json() for image in images]
     if [single.get("prediction") for single in singles] != labels:
         report.wrong.append(f"after {group}: honest images were answered {singles}")
     head = b"\0\0\x08\x03" + b"".join(length.to_bytes(4, "big") for length in images.shape)

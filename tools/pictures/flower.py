@@ -18,6 +18,7 @@ from deploy.supervise import parse_procfile
 from tests.browser.chromium import find_chromium, launched
 from tests.support.processes import BIN, ROOT, Process
 from tests.support.system import RedisServer, System, running
+from tests.support.uploads import npy
 
 PICTURE = ROOT / "docs" / "pictures" / "flower.png"
 SIZE: ViewportSize = {"width": 1500, "height": 640}
@@ -48,8 +49,7 @@ def main() -> None:
 @contextmanager
 def loaded(system: System) -> Iterator[None]:
     """Keep the system in the middle of a job, with singles at the same time."""
-    file = io.BytesIO()
-    np.save(file, np.zeros((JOB_IMAGES, 28, 28), np.uint8))
+    body = npy(np.zeros((JOB_IMAGES, 28, 28), np.uint8))
     ended = threading.Event()
 
     def send() -> None:
@@ -59,7 +59,7 @@ def loaded(system: System) -> Iterator[None]:
     senders = [threading.Thread(target=send) for _ in range(8)]
     for each in senders:
         each.start()
-    job = system.submit(content=file.getvalue(), headers={"Content-Type": "application/x-npy"})
+    job = system.submit(content=body, headers={"Content-Type": "application/x-npy"})
     while system.http.get(f"/results/{job}").json()["progress"] < SHOWN_FROM:
         pass
     yield

@@ -18,6 +18,7 @@ from tests.browser.chromium import find_chromium, launched
 from tests.browser.elsewhere import environ_without_mnist
 from tests.support.processes import ROOT
 from tests.support.system import RedisServer, System, running
+from tests.support.uploads import npy
 
 PICTURES = ROOT / "docs" / "pictures"
 DESKTOP = {"width": 1280, "height": 800}
@@ -97,10 +98,9 @@ def take_job(page: Page, system: System) -> None:
 
 def take_queue(page: Page, system: System) -> None:
     open_view(page, "queue")
-    file = io.BytesIO()
-    np.save(file, np.zeros((LOAD_IMAGES, 28, 28), np.uint8))
+    body = npy(np.zeros((LOAD_IMAGES, 28, 28), np.uint8))
     for _ in range(2):
-        job = system.submit(content=file.getvalue(), headers={"Content-Type": "application/x-npy"})
+        job = system.submit(content=body, headers={"Content-Type": "application/x-npy"})
         page.wait_for_timeout(2500)
     save(page, "queue")
     system.http.delete(f"/results/{job}")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from shared.redis import keys
-from tests.api.routes.test_bulk import idx, npy
 from tests.support.processes import pause
 from tests.support.system import RedisServer, System
+from tests.support.uploads import idx, npy
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,3 @@
-import io
 import struct
 import time
 import zlib
@@ -15,6 +14,7 @@ from api.images.decode import Picture, decode_image, read_picture
 from shared.errors import BadImage
 from shared.images import Images
 from tests.support.thoroughness import examples
+from tests.support.uploads import image_file
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")  # as in service: pytest takes the module's own filter away
 
@@ -31,13 +31,6 @@ def drawn_digit() -> Image.Image:
 DIGIT = drawn_digit()
 PIXELS: Images = np.asarray(DIGIT)
 OPAQUE = Image.new("L", (28, 28), 255)
-
-
-def file_of(image: Image.Image | Images, file_format: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    picture.save(file, file_format, **options)
-    return file.getvalue()
 
 
 def decoded(data: bytes) -> Images:
@@ -69,19 +62,19 @@ LOSSLESS: dict[str, tuple[list[str], dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("file_format", "mode"), [(name, mode) for name in LOSSLESS for mode in LOSSLESS[name][0]])
 def test_a_digit_comes_out_of_every_lossless_file_as_it_was_drawn(file_format: str, mode: str) -> None:
-    data = file_of(IN_MODE[mode], file_format, **LOSSLESS[file_format][1])
+    data = image_file(IN_MODE[mode], file_format, **LOSSLESS[file_format][1])
     expected = np.where(PIXELS > 127, 255, 0) if mode == "1" else PIXELS
     np.testing.assert_array_equal(decoded(data), expected)
 
 
 @pytest.mark.parametrize("compression", ["raw", "packbits", "tiff_deflate", "tiff_adobe_deflate"])
 def test_the_compression_of_a_tiff_does_not_matter(compression: str) -> None:
-    np.testing.assert_array_equal(decoded(file_of(DIGIT, "TIFF", compression=compression)), PIXELS)
+    np.testing.assert_array_equal(decoded(image_file(DIGIT, "TIFF", compression=compression)), PIXELS)
 
 
 @pytest.mark.parametrize(("file_format", "mode"), [("JPEG", "L"), ("JPEG", "RGB"), ("JPEG", "CMYK"), ("WEBP", "RGB")])
 def test_a_digit_comes_out_of_a_lossy_file_nearly_as_it_was_drawn(file_format: str, mode: str) -> None:
-    difference = decoded(file_of(IN_MODE[mode], file_format, quality=90)).astype(int) - PIXELS
+    difference = decoded(image_file(IN_MODE[mode], file_format, quality=90)).astype(int) - PIXELS
     assert np.abs(difference).max() < 40
     assert np.abs(difference).mean() < 4
 
@@ -89,29 +82,29 @@ def test_a_digit_comes_out_of_a_lossy_file_nearly_as_it_was_drawn(file_format: s
 @pytest.mark.parametrize(("ink", "strokes"), [(255, 255), (150, 150), (105, 150), (0, 255)])
 def test_ink_on_transparency_is_put_on_black_and_dark_ink_becomes_white(ink: int, strokes: int) -> None:
     drawn = Image.merge("LA", (Image.new("L", (28, 28), ink), DIGIT))  # as strong as it is opaque
-    np.testing.assert_allclose(decoded(file_of(drawn, "PNG")), PIXELS.astype(float) * strokes / 255, atol=0.51)
+    np.testing.assert_allclose(decoded(image_file(drawn)), PIXELS.astype(float) * strokes / 255, atol=0.51)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
 def test_black_on_white_that_is_declared_transparent_becomes_white_on_black(mode: str) -> None:
     black_on_white = DIGIT.point(lambda grey: 0 if grey > 127 else 255).convert(mode)
-    data = file_of(black_on_white, "PNG", transparency=(255, 255, 255) if mode == "RGB" else 255)
+    data = image_file(black_on_white, "PNG", transparency=(255, 255, 255) if mode == "RGB" else 255)
     np.testing.assert_array_equal(decoded(data), np.where(PIXELS > 127, 255, 0))
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "GIF"])
 def test_a_palette_with_a_transparent_background_is_put_on_black(file_format: str) -> None:
-    np.testing.assert_array_equal(decoded(file_of(IN_MODE["P"], file_format, transparency=0)), PIXELS)
+    np.testing.assert_array_equal(decoded(image_file(IN_MODE["P"], file_format, transparency=0)), PIXELS)
 
 
 def test_a_dark_picture_that_is_opaque_everywhere_is_left_as_it_is() -> None:
     dark = Image.fromarray(PIXELS // 4)
-    data = file_of(Image.merge("RGBA", (dark, dark, dark, OPAQUE)), "PNG")
+    data = image_file(Image.merge("RGBA", (dark, dark, dark, OPAQUE)))
     np.testing.assert_array_equal(decoded(data), PIXELS // 4)
 
 
 def test_a_picture_of_nothing_but_transparency_is_black() -> None:
-    assert not decoded(file_of(Image.new("RGBA", (28, 28), (255, 0, 0, 0)), "PNG")).any()
+    assert not decoded(image_file(Image.new("RGBA", (28, 28), (255, 0, 0, 0)))).any()
 
 
 # From what is to be seen to what is stored, by what EXIF says of row 0 and column 0.
@@ -137,7 +130,7 @@ def test_the_orientation_in_the_exif_data_is_followed(file_format: str, mode: st
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if file_format == "WEBP" else {}
-    data = file_of(turned(orientation, mode), file_format, exif=exif, **options)
+    data = image_file(turned(orientation, mode), file_format, exif=exif, **options)
     np.testing.assert_array_equal(decoded(data), PIXELS)
 
 
@@ -145,21 +138,21 @@ def test_the_orientation_in_the_exif_data_is_followed(file_format: str, mode: st
 def test_the_orientation_in_xmp_data_is_followed(mode: str) -> None:
     xmp = PngImagePlugin.PngInfo()
     xmp.add_itxt("XML:com.adobe.xmp", '<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>')
-    np.testing.assert_array_equal(decoded(file_of(turned(6, mode), "PNG", pnginfo=xmp)), PIXELS)
+    np.testing.assert_array_equal(decoded(image_file(turned(6, mode), "PNG", pnginfo=xmp)), PIXELS)
 
 
 @pytest.mark.parametrize(("file_format", "mode"), [("GIF", "L"), ("WEBP", "RGB"), ("PNG", "L"), ("TIFF", "L")])
 def test_of_several_frames_the_first_one_counts(file_format: str, mode: str) -> None:
     options = {"lossless": True} if file_format == "WEBP" else {}
     frames = [turned(orientation, mode) for orientation in (1, 3, 6)]
-    data = file_of(frames[0], file_format, save_all=True, append_images=frames[1:], **options)
+    data = image_file(frames[0], file_format, save_all=True, append_images=frames[1:], **options)
     np.testing.assert_array_equal(decoded(data), PIXELS)
 
 
 @pytest.mark.parametrize(("width", "height"), [(27, 28), (28, 29), (1, 1), (28, 56), (280, 280)])
 def test_another_size_is_refused_and_reported(width: int, height: int) -> None:
     with pytest.raises(BadImage, match=f"expected a 28×28 image, got {width}×{height}"):
-        decode_image(file_of(Image.new("L", (width, height)), "PNG"))
+        decode_image(image_file(Image.new("L", (width, height))))
 
 
 @pytest.mark.parametrize("side", [10_000, 50_000])
@@ -199,7 +192,7 @@ def test_other_files_are_refused_with_the_accepted_formats(data: bytes) -> None:
         decode_image(data)
 
 
-FILES = {name: file_of(IN_MODE["RGB" if name == "WEBP" else "L"], name) for name in (*LOSSLESS, "JPEG")}
+FILES = {name: image_file(IN_MODE["RGB" if name == "WEBP" else "L"], name) for name in (*LOSSLESS, "JPEG")}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -14,13 +14,12 @@ from api.metrics import Metrics
 from shared.data.dataset import Split
 from shared.errors import BadImage, QueueFull
 from tests.api.images.test_decode import FILES
-from tests.api.routes.test_classify import png
 from tests.support.system import System
-from tools.fuzz.corpus_images import png as png_of
-from tools.fuzz.corpus_images import png_chunk
+from tests.support.uploads import image_file
+from tools.fuzz.corpus_images import png, png_chunk
 
-MANY_CHUNKS = png_of(png_chunk(b"aaAa", b"") * 87_000)  # takes Pillow most of a second
-LARGE = png_of(png_chunk(b"aaAa", bytes(FAST_BYTES)))
+MANY_CHUNKS = png(png_chunk(b"aaAa", b"") * 87_000)  # takes Pillow most of a second
+LARGE = png(png_chunk(b"aaAa", bytes(FAST_BYTES)))
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -31,7 +30,7 @@ def test_ordinary_files_are_fast(name: str) -> None:
 @pytest.mark.parametrize("packed", [b"iCCP", b"iTXt", b"zTXt"])
 def test_large_files_and_compressed_chunks_are_slow(packed: bytes) -> None:
     assert not is_fast(LARGE)
-    assert not is_fast(png_of(png_chunk(packed, b"a\0\0")))
+    assert not is_fast(png(png_chunk(packed, b"a\0\0")))
 
 
 class BlockingDecoder:
@@ -86,7 +85,7 @@ def test_other_requests_are_served_while_a_crafted_image_is_decoded(system: Syst
     crafted.putheader("Content-Length", str(len(body)))
     crafted.putheader("Content-Type", content_type)
     crafted.endheaders(body[:-10])
-    neighbour = png(test_set.images[0])
+    neighbour = image_file(test_set.images[0])
     assert system.http.post("/mnist/classify", content=neighbour).status_code == 200
     with ThreadPoolExecutor(1) as pool:
         crafted.send(body[-10:])

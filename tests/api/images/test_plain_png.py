@@ -11,14 +11,15 @@ from hypothesis.extra.numpy import arrays
 from api.images.decode import decode_image
 from api.images.plain_png import plain_pixels
 from shared.errors import BadImage
-from tests.api.images.test_decode import DIGIT, FILES, PIXELS, file_of
+from tests.api.images.test_decode import DIGIT, FILES, PIXELS
 from tests.support.thoroughness import examples
+from tests.support.uploads import image_file
 from tools.fuzz.corpus_images import png as png_of
 from tools.fuzz.corpus_images import png_chunk
 
 Bytes = npt.NDArray[np.uint8]
 
-PLAIN = file_of(DIGIT, "PNG")
+PLAIN = image_file(DIGIT)
 ROWS = arrays(np.uint8, (28, 29), elements=st.integers(0, 255))
 
 
@@ -53,9 +54,9 @@ def test_other_files_are_left_to_pillow(name: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        file_of(DIGIT.resize((29, 28)), "PNG"),
-        file_of(DIGIT.convert("RGB"), "PNG"),
-        file_of(DIGIT, "PNG", transparency=0),
+        image_file(DIGIT.resize((29, 28))),
+        image_file(DIGIT.convert("RGB")),
+        image_file(DIGIT, "PNG", transparency=0),
         png_of(png_chunk(b"tEXt", b"a\0b")),
         PLAIN[:45],
         PLAIN[:33] + PLAIN[-12:],

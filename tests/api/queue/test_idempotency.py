@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from shared.data.dataset import Split
-from tests.api.routes.test_bulk import idx
 from tests.support.system import System
+from tests.support.uploads import idx
 
 
 def submit(system: System, key: str, **request: object) -> httpx.Response:

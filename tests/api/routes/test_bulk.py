@@ -1,12 +1,8 @@
 """Bulk uploads over HTTP: every format, in order, nothing lost, one bad image alone."""
 
-import base64
 import gzip
-import io
 import json
 import socket
-import tarfile
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -18,10 +14,10 @@ from hypothesis import strategies as st
 from api.routes.bulk import parse_range
 from shared.data.dataset import Split
 from shared.errors import BadParameter, BadUpload, NotFound
-from tests.api.routes.test_classify import png
 from tests.support.processes import pause
 from tests.support.system import System
 from tests.support.thoroughness import examples
+from tests.support.uploads import idx, image_file, ndjson, npy, tarred, zipped
 
 Request = dict[str, Any]
 
@@ -47,42 +43,8 @@ def test_a_range_of_lists_in_lists_is_refused_however_deep(name: str) -> None:
         parse_range(body, 10)
 
 
-def npy(images: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, images)
-    return file.getvalue()
-
-
-def idx(images: np.ndarray) -> bytes:
-    header = b"\0\0\x08\x03" + b"".join(length.to_bytes(4, "big") for length in images.shape)
-    return header + images.tobytes()
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
-def tarred(files: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return file.getvalue()
-
-
-def ndjson(files: dict[str, bytes]) -> bytes:
-    lines = [{"name": name, "image": base64.b64encode(data).decode()} for name, data in files.items()]
-    return "\n".join(json.dumps(line) for line in lines).encode()
-
-
 def files_of(images: np.ndarray) -> dict[str, bytes]:
-    return {f"digits/{index:05}.png": png(image) for index, image in enumerate(images)}
+    return {f"digits/{index:05}.png": image_file(image) for index, image in enumerate(images)}
 
 
 def multipart(files: dict[str, bytes]) -> Request:
@@ -96,10 +58,10 @@ ARRAY_REQUESTS: dict[str, Callable[[np.ndarray], Request]] = {
     "idx.gz": lambda images: {"content": gzip.compress(idx(images))},
 }
 FILE_REQUESTS: dict[str, Callable[[dict[str, bytes]], Request]] = {
-    "zip": lambda files: {"content": zipped(files)},
-    "tar": lambda files: {"content": tarred(files)},
-    "tar.gz": lambda files: {"content": gzip.compress(tarred(files))},
-    "ndjson": lambda files: {"content": ndjson(files), "headers": {"Content-Type": "application/x-ndjson"}},
+    "zip": lambda files: {"content": zipped(files.items())},
+    "tar": lambda files: {"content": tarred(files.items())},
+    "tar.gz": lambda files: {"content": gzip.compress(tarred(files.items()))},
+    "ndjson": lambda files: {"content": ndjson(files.items()), "headers": {"Content-Type": "application/x-ndjson"}},
     "multipart": multipart,
 }
 
@@ -124,7 +86,7 @@ def test_files_come_back_in_order_with_names_and_a_bad_one_fails_alone(
 ) -> None:
     files = files_of(test_set.images[:300])
     names = list(files)
-    files[names[0]] = png(np.zeros((29, 28), np.uint8))
+    files[names[0]] = image_file(np.zeros((29, 28), np.uint8))
     files[names[290]] = b"not an image"
     job_id = system.submit(**FILE_REQUESTS[kind](files))
     job = system.finished(job_id)
@@ -141,7 +103,7 @@ def test_files_come_back_in_order_with_names_and_a_bad_one_fails_alone(
 
 
 def test_a_job_of_nothing_but_bad_images_ends_with_errors(system: System) -> None:
-    job_id = system.submit(content=zipped({"a.png": b"no", "b.png": b"image"}))
+    job_id = system.submit(content=zipped([("a.png", b"no"), ("b.png", b"image")]))
     job = system.finished(job_id)
     assert (job["state"], job["counts"]["failed"]) == ("done_with_errors", 2)
 
@@ -204,7 +166,7 @@ def test_a_declared_length_over_the_bound_is_refused_unread(system: System) -> N
 @pytest.mark.slow
 def test_all_10000_images_through_idx_and_zip_have_the_published_accuracy(system: System, mnist: Split) -> None:
     published = system.http.get("/status").json()["model"]["accuracy"]
-    for request in ({"content": idx(mnist.images)}, {"content": zipped(files_of(mnist.images))}):
+    for request in ({"content": idx(mnist.images)}, {"content": zipped(files_of(mnist.images).items())}):
         job_id = system.submit(**request)
         job = system.finished(job_id)
         assert job["counts"]["done"] == 10_000

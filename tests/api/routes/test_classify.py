@@ -1,12 +1,10 @@
 """One image over HTTP, through Redis and a real worker, and back."""
 
 import asyncio
-import io
 
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
 from starlette.types import Message
 
 from api.routes.classify import read_body
@@ -14,14 +12,9 @@ from shared.data.dataset import Split
 from shared.errors import BadUpload
 from tests.support.registries import DEFAULT
 from tests.support.system import System
+from tests.support.uploads import image_file
 
 ERROR_TYPE = "application/problem+json"
-
-
-def png(pixels: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.mark.parametrize("path", ["/mnist/classify/{}", "/mnist/{}/classify"])
@@ -45,14 +38,13 @@ def test_mnist_answers_as_documented(system: System, mnist: Split) -> None:
 
 @pytest.mark.parametrize("image_format", ["PNG", "GIF", "TIFF", "BMP", "WEBP", "JPEG"])
 def test_every_image_format_gets_the_answer_of_its_pixels(system: System, test_set: Split, image_format: str) -> None:
-    file = io.BytesIO()
-    Image.fromarray(test_set.images[42]).save(file, image_format, lossless=True, quality=95)
-    result = system.http.post("/mnist/classify", content=file.getvalue()).json()
+    file = image_file(test_set.images[42], image_format, lossless=True, quality=95)
+    result = system.http.post("/mnist/classify", content=file).json()
     assert result["prediction"] == test_set.labels[42]
 
 
 def test_a_result_says_how_it_came_about(system: System, test_set: Split) -> None:
-    result = system.http.post("/mnist/classify", content=png(test_set.images[0])).json()
+    result = system.http.post("/mnist/classify", content=image_file(test_set.images[0])).json()
     assert result["model"] == DEFAULT.ref
     debug = result["debug"]
     assert debug["batch_images"] >= 1
@@ -62,16 +54,12 @@ def test_a_result_says_how_it_came_about(system: System, test_set: Split) -> Non
     assert debug["attempt"] == 1
 
 
-def test_200_concurrent_requests_each_get_their_own_answer(system: System, test_set: Split) -> None:
+async def test_200_concurrent_requests_each_get_their_own_answer(system: System, test_set: Split) -> None:
     """Each client sends another image, so that a response for another client would have other probabilities."""
     alone = [system.http.get(f"/mnist/classify/{index}").json()["debug"]["probabilities"] for index in range(200)]
-
-    async def classify_all() -> list[httpx.Response]:
-        async with httpx.AsyncClient(base_url=system.url, timeout=60) as http:
-            requests = [http.post("/mnist/classify", content=png(test_set.images[index])) for index in range(200)]
-            return await asyncio.gather(*requests)
-
-    replies = asyncio.run(classify_all())
+    async with httpx.AsyncClient(base_url=system.url, timeout=60) as http:
+        files = map(image_file, test_set.images[:200])
+        replies = await asyncio.gather(*(http.post("/mnist/classify", content=file) for file in files))
     assert {reply.status_code for reply in replies} == {200}
     together = [reply.json()["debug"]["probabilities"] for reply in replies]
     np.testing.assert_allclose(together, alone, atol=1e-4)
@@ -81,7 +69,7 @@ def test_200_concurrent_requests_each_get_their_own_answer(system: System, test_
 
 def test_an_async_request_is_a_job_of_one(system: System, test_set: Split) -> None:
     headers = {"Prefer": "respond-async"}
-    reply = system.http.post("/mnist/classify", content=png(test_set.images[3]), headers=headers)
+    reply = system.http.post("/mnist/classify", content=image_file(test_set.images[3]), headers=headers)
     assert reply.status_code == 202
     assert reply.headers["location"] == f"/results/{reply.json()['id']}"
     job = system.finished(reply.json()["id"])
@@ -96,8 +84,8 @@ def test_an_async_request_is_a_job_of_one(system: System, test_set: Split) -> No
     [
         (b"", "empty"),
         (b"hello, I am a text", "not an image"),
-        (png(np.zeros((30, 32), np.uint8)), "32×30"),
-        (png(np.zeros((28, 28), np.uint8))[:50], "truncated"),
+        (image_file(np.zeros((30, 32), np.uint8)), "32×30"),
+        (image_file(np.zeros((28, 28), np.uint8))[:50], "truncated"),
     ],
 )
 def test_a_bad_image_is_a_400_that_says_what_was_wrong(system: System, body: bytes, said: str) -> None:

@@ -2,27 +2,25 @@
 
 import base64
 import io
-import tarfile
-import zipfile
 
 import numpy as np
-import orjson
 import pytest
 from PIL import Image
 
 from shared.data.dataset import Split
-from tests.api.images.test_decode import file_of
+from tests.api.routes.test_bulk import FILE_REQUESTS
 from tests.support.system import System
+from tests.support.uploads import idx, image_file, npy
 from tools.fit_accuracy.mnist_frames import mnist_frames
 
 FIT = {"fit": "digit"}
-PAPER = file_of(Image.new("L", (300, 200), 240), "PNG")
+PAPER = image_file(Image.new("L", (300, 200), 240))
 
 
 @pytest.fixture(scope="module")
 def frames(test_set: Split) -> list[bytes]:
     images = mnist_frames(test_set.images[:5], 1)
-    return [file_of(Image.fromarray(frame.astype(np.uint8)), "PNG") for frame in images]
+    return [image_file(Image.fromarray(frame.astype(np.uint8))) for frame in images]
 
 
 def test_a_picture_of_any_size_is_classified_and_what_the_model_saw_is_shown(
@@ -46,7 +44,7 @@ def test_without_fit_another_size_stays_a_400_that_names_the_way_out(system: Sys
 
 
 def test_paper_without_ink_is_a_400_and_too_many_pixels_too(system: System) -> None:
-    large = file_of(Image.new("1", (4200, 4200)), "PNG")
+    large = image_file(Image.new("1", (4200, 4200)))
     for body, said in ((PAPER, "no digit found"), (large, "more than 16777216 pixels"), (b"hello", "not an image")):
         reply = system.http.post("/mnist/classify", params=FIT, content=body)
         assert reply.status_code == 400
@@ -87,11 +85,7 @@ def test_black_on_white_arrays_are_brought_to_what_the_model_knows(
 ) -> None:
     images = 255 - test_set.images[:300]  # more than a chunk
     images[7] = 240
-    body = io.BytesIO(b"\x00\x00\x08\x03" + np.array(images.shape, ">u4").tobytes() + images.tobytes())
-    if upload_format == "npy":
-        body = io.BytesIO()
-        np.save(body, images)
-    job_id = system.submit(params=FIT, content=body.getvalue())
+    job_id = system.submit(params=FIT, content=npy(images) if upload_format == "npy" else idx(images))
     assert system.finished(job_id)["counts"] == {"done": 299, "failed": 1, "expired": 0, "cancelled": 0}
     items = system.items(job_id)
     assert "no digit found" in items[7]["error"]
@@ -110,29 +104,9 @@ def test_a_single_asynchronous_picture_is_fitted_too(system: System, test_set: S
 def test_in_a_job_of_pictures_the_one_without_a_digit_fails_alone(
     system: System, test_set: Split, frames: list[bytes], upload_format: str
 ) -> None:
-    job_id = system.submit(params=FIT, **packed([*frames[:2], PAPER, *frames[2:]], upload_format))
+    files = {f"{index}.png": data for index, data in enumerate([*frames[:2], PAPER, *frames[2:]])}
+    job_id = system.submit(params=FIT, **FILE_REQUESTS[upload_format](files))
     assert system.finished(job_id)["counts"] == {"done": 5, "failed": 1, "expired": 0, "cancelled": 0}
     items = system.items(job_id)
     assert "no digit found" in items.pop(2)["error"]
     assert [item["prediction"] for item in items] == test_set.labels[:5].tolist()
-
-
-def packed(pictures: list[bytes], upload_format: str) -> dict[str, object]:
-    named = [(f"{index}.png", data) for index, data in enumerate(pictures)]
-    if upload_format == "multipart":
-        return {"files": [("file", each) for each in named]}
-    file = io.BytesIO()
-    if upload_format == "zip":
-        with zipfile.ZipFile(file, "w") as archive:
-            for name, data in named:
-                archive.writestr(name, data)
-    elif upload_format == "tar":
-        with tarfile.open(fileobj=file, mode="w") as tar:
-            for name, data in named:
-                info = tarfile.TarInfo(name)
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
-    else:
-        lines = (orjson.dumps({"name": name, "image": base64.b64encode(data).decode()}) for name, data in named)
-        return {"content": b"\n".join(lines), "headers": {"Content-Type": "application/x-ndjson"}}
-    return {"content": file.getvalue()}

@@ -11,10 +11,10 @@ import pytest
 
 from shared.data.dataset import Split
 from shared.redis import keys
-from tests.api.routes.test_bulk import idx
 from tests.support.processes import pause
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
+from tests.support.uploads import idx
 
 SECRETS = {"alice": "the-key-of-alice", "bob": "the-key-of-bob", "ops": "the-key-of-ops"}
 OPTIONS = {"alice": ":max_queued_images=1000:images_per_s=100000", "bob": ":images_per_s=50", "ops": ":admin"}

@@ -1,9 +1,8 @@
 import bz2
-import io
 import tarfile
 import tracemalloc
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import pytest
 
@@ -14,41 +13,21 @@ from api.uploads.ratio import Unpacked
 from api.uploads.tars import tar_pictures
 from api.uploads.zips import zip_pictures
 from shared.errors import BadUpload, TooLarge
-from tests.api.images.test_decode import file_of
 from tests.api.uploads.test_arrays import IMAGES
 from tests.api.uploads.test_body import body_of, collect
+from tests.support.uploads import Files, image_file, tarred, zipped
 
-Files = Iterable[tuple[str, bytes]]
 Pack = Callable[[Files], bytes]
 Read = Callable[..., list[Picture]]
 
 IMAGE_BYTES = 5000
-FILES = [(f"digits/{9 - number}é.png", file_of(image, "PNG")) for number, image in enumerate(IMAGES)]
+FILES = [(f"digits/{9 - number}é.png", image_file(image)) for number, image in enumerate(IMAGES)]
 PICTURES = [Picture(name, image.tobytes()) for (name, _), image in zip(FILES, IMAGES, strict=True)]
 RUBBISH = [
     ("__MACOSX/digits/._3.png", b"resource fork"),
     ("digits/.DS_Store", b"rubbish"),
     (".hidden", b""),
 ]
-
-
-def zipped(files: Files, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
-        for name, data in files:
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
-def tarred(files: Files, tar_format: int = tarfile.PAX_FORMAT) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w", format=tar_format) as archive:
-        for name, data in files:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            info.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
-            archive.addfile(info, io.BytesIO(data))
-    return file.getvalue()
 
 
 def read_zip(

@@ -3,7 +3,6 @@ import io
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +12,9 @@ from api.uploads.chunk import Chunk
 from shared.errors import BadUpload, TooLarge
 from shared.images import Images
 from tests.api.uploads.test_body import SIZES, body_of, collect
+from tests.support.uploads import idx, npy
 
 IMAGES: Images = np.random.default_rng(1).integers(0, 256, (10, 28, 28), np.uint8)
-
-
-def npy(images: np.ndarray[Any, Any], version: tuple[int, int] | None = None) -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, images, version)
-    return file.getvalue()
 
 
 def npy_with_header(header: str, data: bytes = b"", header_bytes: int | None = None) -> bytes:
@@ -31,10 +25,6 @@ def npy_with_header(header: str, data: bytes = b"", header_bytes: int | None = N
 
 def npy_of_shape(shape: str) -> bytes:
     return npy_with_header(f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n")
-
-
-def idx(images: np.ndarray[Any, Any]) -> bytes:
-    return struct.pack(f">HBB{images.ndim}I", 0, 8, images.ndim, *images.shape) + images.tobytes()
 
 
 def read_npy(data: bytes, size: int = 65536, max_images: int = 1000) -> list[Chunk]:

@@ -5,8 +5,9 @@ import pytest
 from api.images.decode import Picture
 from api.uploads.multipart import MAX_HEADER_BYTES, multipart_pictures
 from shared.errors import BadUpload
-from tests.api.uploads.test_archives import FILES, IMAGE_BYTES, PICTURES, Files
+from tests.api.uploads.test_archives import FILES, IMAGE_BYTES, PICTURES
 from tests.api.uploads.test_body import SIZES, body_of, collect
+from tests.support.uploads import Files
 
 BOUNDARY = "------------------------d74496d66958873e"
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"

@@ -7,8 +7,9 @@ import pytest
 from api.images.decode import Picture
 from api.uploads.ndjson import LINE_EXTRA_BYTES, YIELD_EVERY, ndjson_pictures
 from shared.errors import TooLarge
-from tests.api.uploads.test_archives import FILES, IMAGE_BYTES, PICTURES, Files
+from tests.api.uploads.test_archives import FILES, IMAGE_BYTES, PICTURES
 from tests.api.uploads.test_body import SIZES, body_of, collect
+from tests.support.uploads import ndjson
 
 IMAGE = base64.b64encode(FILES[0][1]).decode()
 PIXELS = PICTURES[0].pixels
@@ -16,10 +17,6 @@ PIXELS = PICTURES[0].pixels
 
 def line(record: Any) -> bytes:
     return json.dumps(record, ensure_ascii=False).encode()
-
-
-def ndjson(files: Files) -> bytes:
-    return b"\n".join(line({"name": name, "image": base64.b64encode(data).decode()}) for name, data in files)
 
 
 def read(data: bytes, size: int = 65536, image_bytes: int = IMAGE_BYTES) -> list[Picture]:

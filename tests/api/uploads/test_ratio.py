@@ -1,6 +1,4 @@
 import gzip
-import io
-import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +6,8 @@ import pytest
 
 from api.uploads.ratio import FREE_BYTES, Unpacked
 from shared.errors import TooLarge
-from tests.api.uploads.test_arrays import npy
 from tests.api.uploads.test_uploads import LIMITS, read
+from tests.support.uploads import npy, zipped
 
 LARGE = replace(LIMITS, upload_bytes=1 << 30, job_images=10**6, image_bytes=1 << 20)
 
@@ -40,10 +38,7 @@ def test_gzip_beyond_the_ratio_is_refused() -> None:
 
 
 def test_zip_members_are_summed() -> None:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number in range(20):
-            archive.writestr(f"{number}.png", bytes(1 << 20))
+    body = zipped((f"{number}.png", bytes(1 << 20)) for number in range(20))
     with pytest.raises(TooLarge, match="unpacks to more than 200 times its size"):
-        read(file.getvalue(), limits=LARGE)
-    assert sum(chunk.count for chunk in read(file.getvalue(), limits=replace(LARGE, unpack_ratio=2000))) == 20
+        read(body, limits=LARGE)
+    assert sum(chunk.count for chunk in read(body, limits=replace(LARGE, unpack_ratio=2000))) == 20

@@ -3,9 +3,10 @@ import pytest
 from api.images.decode import Picture
 from api.uploads.tars import MAX_EXTRA_ENTRIES
 from shared.errors import BadUpload, TooLarge
-from tests.api.uploads.test_archives import FILES, PICTURES, read_tar, tarred
+from tests.api.uploads.test_archives import FILES, PICTURES, read_tar
 from tests.api.uploads.test_ratio import LARGE
 from tests.api.uploads.test_uploads import read
+from tests.support.uploads import tarred
 from tools.fuzz.corpus_archives import bad_tars, pax, record
 
 BAD = dict(bad_tars())

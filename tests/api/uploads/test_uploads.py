@@ -1,7 +1,5 @@
 import gzip
-import io
 import tracemalloc
-import zipfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -14,12 +12,12 @@ from api.uploads import Limits, read_upload
 from api.uploads.chunk import Chunk
 from shared.config.settings import Settings
 from shared.errors import BadUpload, RequestError, TooLarge, UnknownFormat
-from tests.api.uploads.test_archives import FILES, Files, tarred, zipped
-from tests.api.uploads.test_arrays import IMAGES, idx, npy, npy_of_shape
+from tests.api.uploads.test_archives import FILES
+from tests.api.uploads.test_arrays import IMAGES, npy_of_shape
 from tests.api.uploads.test_body import SIZES, collect, in_pieces
 from tests.api.uploads.test_multipart import CONTENT_TYPE, multipart
-from tests.api.uploads.test_ndjson import ndjson
 from tests.support.thoroughness import examples
+from tests.support.uploads import Files, idx, ndjson, npy, tarred, zipped
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL", "ignore:::numpy")
 
@@ -146,13 +144,10 @@ def test_an_image_over_the_limit_fails_alone(name: str) -> None:
 
 
 def test_a_zip_member_that_unpacks_to_much_fails_alone_and_is_never_in_memory() -> None:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("bomb.png", bytes(100 << 20))
-        archive.writestr(*FILES[0])
+    body = zipped([("bomb.png", bytes(100 << 20)), FILES[0]])
     tracemalloc.start()
     try:
-        (chunk,) = read(file.getvalue())
+        (chunk,) = read(body)
         assert tracemalloc.get_traced_memory()[1] < 2 << 20
     finally:
         tracemalloc.stop()

@@ -10,7 +10,8 @@ from api.images.decode import Picture
 from api.uploads import zips
 from api.uploads.zips import MAX_DIRECTORY_BYTES, MAX_ENTRIES, open_archive
 from shared.errors import BadUpload, TooLarge
-from tests.api.uploads.test_archives import FILES, PICTURES, read_zip, zipped
+from tests.api.uploads.test_archives import FILES, PICTURES, read_zip
+from tests.support.uploads import zipped
 from tools.fuzz.corpus_archives import raw_zip, zip64, zip_with_bzip2, zip_with_changed_entry
 
 WIDE_NAME_BYTES = MAX_DIRECTORY_BYTES // MAX_ENTRIES - 46 - 6  # before a number of 6 digits

@@ -25,10 +25,10 @@ from shared.data.dataset import Split
 from shared.errors import BadParameter, QueueFull
 from shared.redis import keys
 from shared.redis.connection import api_client
-from tests.api.routes.test_classify import png
 from tests.support.processes import ROOT, Process
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
+from tests.support.uploads import image_file
 from tools.faults.system.faulty_worker import HEALED_FILE
 from tools.faults.system.poison import poisoned
 from tools.faults.system.service import worker_command
@@ -62,7 +62,7 @@ def test_every_layer_of_the_card_has_its_shape_and_summary(system: System, test_
 
 def test_the_answer_is_the_same_as_without_layers(system: System, test_set: Split) -> None:
     for index in range(10):
-        body = png(test_set.images[index])
+        body = image_file(test_set.images[index])
         plain, seen = (
             system.http.post("/mnist/classify", content=body, params=query).json()
             for query in ({}, {"verbose": "true", "maps": "numbers"})
@@ -96,7 +96,7 @@ def test_the_numbers_are_those_of_keras(system: System, test_set: Split, model_d
 
 
 def test_pictures_show_the_numbers_in_tiles_on_the_given_scale(system: System, test_set: Split) -> None:
-    body = png(test_set.images[3])
+    body = image_file(test_set.images[3])
     drawn, numbers = (
         system.http.post("/mnist/classify", content=body, params={"verbose": 1, "maps": maps}).json()
         for maps in ("png", "numbers")
@@ -121,7 +121,7 @@ def test_pictures_show_the_numbers_in_tiles_on_the_given_scale(system: System, t
 def test_an_asynchronous_requests_layers_are_read_by_its_id(system: System, test_set: Split) -> None:
     headers = {"Prefer": "respond-async"}
     accepted = system.http.post(
-        "/mnist/classify", content=png(test_set.images[5]), params={"verbose": 1}, headers=headers
+        "/mnist/classify", content=image_file(test_set.images[5]), params={"verbose": 1}, headers=headers
     )
     assert accepted.status_code == 202
     job = system.finished(accepted.json()["id"])
@@ -134,7 +134,7 @@ def test_an_asynchronous_requests_layers_are_read_by_its_id(system: System, test
 
 def test_an_idempotency_key_distinguishes_verbose_and_plain_requests(system: System, test_set: Split) -> None:
     headers = {"Prefer": "respond-async", "Idempotency-Key": "verbose or not"}
-    body = png(test_set.images[5])
+    body = image_file(test_set.images[5])
     codes = [
         system.http.post("/mnist/classify", content=body, headers=headers, params={"verbose": verbose}).status_code
         for verbose in (1, 1, 0)
@@ -176,7 +176,7 @@ def test_invalid_parameters_are_a_422_that_names_them(
 ) -> None:
     for reply in (
         system.http.get("/mnist/classify/0", params=query),
-        system.http.post("/mnist/classify", params=query, content=png(test_set.images[0])),
+        system.http.post("/mnist/classify", params=query, content=image_file(test_set.images[0])),
         system.http.post("/mnist/classify/bulk", params=query, content=b""),
     ):
         assert reply.status_code == 422
@@ -196,7 +196,7 @@ def test_a_bulk_request_cannot_be_verbose(system: System) -> None:
 
 
 def test_errors_are_the_same_as_without_layers(system: System, test_set: Split) -> None:
-    body = png(test_set.images[0])
+    body = image_file(test_set.images[0])
 
     def post(content: bytes, headers: dict[str, str] | None = None, **query: float) -> httpx.Response:
         return system.http.post("/mnist/classify", content=content, headers=headers, params={"verbose": 1, **query})
@@ -219,7 +219,7 @@ def test_concurrent_verbose_and_plain_requests_do_not_affect_each_other(system: 
                 return await http.get(f"/mnist/classify/{index}", params={"verbose": 1, "maps": "png"})
 
         async with httpx.AsyncClient(base_url=system.url, timeout=60) as http:
-            plain = [http.post("/mnist/classify", content=png(test_set.images[index])) for index in range(60)]
+            plain = [http.post("/mnist/classify", content=image_file(test_set.images[index])) for index in range(60)]
             return await asyncio.gather(*plain, *map(verbosely, range(60)))
 
     replies = asyncio.run(classify_all())
@@ -309,7 +309,7 @@ def test_a_version_without_its_layers_is_a_422_that_names_it(other_models: Syste
     query = {"verbose": "1", "model": "bare"}
     for reply in (
         other_models.http.get("/mnist/classify/0", params=query),
-        other_models.http.post("/mnist/classify", params=query, content=png(test_set.images[0])),
+        other_models.http.post("/mnist/classify", params=query, content=image_file(test_set.images[0])),
         other_models.http.get("/mnist/classify/0", params=query, headers={"Prefer": "respond-async"}),
     ):
         assert reply.status_code == 422
@@ -365,7 +365,7 @@ def test_an_image_has_its_layers_after_its_worker_died(
         killed = faulty_worker("worker-1", system, {})
         system.wait_until_ready()
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(system.http.post, "/mnist/classify", params={"verbose": 1}, content=png(image))
+            asked = pool.submit(system.http.post, "/mnist/classify", params={"verbose": 1}, content=image_file(image))
             assert killed.wait(60) < 0
             (tmp_path / "healed").touch()
             faulty_worker("worker-2", system, {HEALED_FILE: str(tmp_path / "healed")})

@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 import trustme
 
 from deploy.local import free_port
 from tests.support.processes import Process
-from tests.support.proxy import Proxy, another_api, array_of
+from tests.support.proxy import Proxy, another_api
 from tests.support.redis_group import wait_until
 from tests.support.system import System
+from tests.support.uploads import npy
 
 LARGE_IMAGES = 40_000  # 31 MB
 MAX_WORKER_BYTES = 16 << 20  # that a worker of nginx may grow by
@@ -73,7 +75,7 @@ def test_a_certificate_that_is_given_is_used_and_one_that_was_made_is_kept(
 
 def test_an_upload_streams_through_and_leaves_nothing_behind(proxy: Proxy, system: System) -> None:
     """The first half is queued while the second has not been sent, and nginx holds neither on disk nor in memory."""
-    body = array_of(LARGE_IMAGES)
+    body = npy(np.zeros((LARGE_IMAGES, 28, 28), np.uint8))
     worker_bytes = {pid: rss_bytes(pid) for pid in proxy.worker_pids()}
     done_before = finished_images(system)
 

@@ -13,10 +13,10 @@ import pytest
 
 from deploy.local import free_port
 from shared.redis import keys
-from tests.api.routes.test_bulk import idx
 from tests.support.processes import BIN, ROOT
 from tests.support.receiver import Received, Receiver, receiving
 from tests.support.system import RedisServer, System, running
+from tests.support.uploads import idx
 from worker.tasks.callbacks.signature import sign
 
 SECRET = "a-secret-for-this-test-only"  # noqa: S105

@@ -13,10 +13,10 @@ import pytest
 from mnistified import MnistifiedError, Unreachable
 from mnistified.errors import error_of
 from shared.data.dataset import Split
-from tests.api.images.test_decode import file_of
 from tests.support.processes import BIN, ROOT, Process
 from tests.support.registries import DEFAULT
 from tests.support.system import READY_S, RedisServer, System, running
+from tests.support.uploads import image_file
 from tools.fit_accuracy.mnist_frames import mnist_frames
 from worker.tasks.classify import retry_delay_s
 
@@ -90,7 +90,7 @@ def test_a_group_of_100_images_in_three_forms_gets_the_answers_of_http(
     forms = (
         lambda image: image.tolist(),
         lambda image: base64.b64encode(image.tobytes()).decode(),
-        lambda image: base64.b64encode(file_of(image, "PNG")).decode(),
+        lambda image: base64.b64encode(image_file(image)).decode(),
     )
     images = [forms[index % 3](image) for index, image in enumerate(test_set.images[:100])]
     agree(run_client(system, "group", images), over_http(system, test_set, 100))
@@ -107,7 +107,7 @@ def test_a_chain_ends_with_the_answers_of_its_last_task(system: System, celery_a
 @pytest.mark.slow
 def test_pictures_of_any_size_are_fitted_on_request(system: System, celery_api: Process, test_set: Split) -> None:
     frames = mnist_frames(test_set.images[:3], 1)
-    images = [base64.b64encode(file_of(frame.astype(np.uint8), "PNG")).decode() for frame in frames]
+    images = [base64.b64encode(image_file(frame.astype(np.uint8))).decode() for frame in frames]
     assert [each["prediction"] for each in run_client(system, "fit", images)] == test_set.labels[:3].tolist()
 
 

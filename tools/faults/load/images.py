@@ -1,16 +1,15 @@
 """The images of the load, honest and poisoned, and the engine's own answers."""
 
-import io
 import os
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from shared.config.settings import load_settings
 from shared.data.dataset import find_mnist_dir, load_split
 from shared.images import Images
 from tests.support.registries import DEFAULT
+from tests.support.uploads import image_file, npy
 from tools.faults.account import Oracle
 from tools.faults.system.poison import FAULTS, Fault, poisoned
 from worker.engine import load_engine
@@ -45,9 +44,7 @@ class Pictures:
 
     def npy(self, numbers: list[int]) -> bytes:
         """Return a bulk body of these images."""
-        file = io.BytesIO()
-        np.save(file, self.images[numbers])
-        return file.getvalue()
+        return npy(self.images[numbers])
 
 
 def make_pictures() -> Pictures:
@@ -58,10 +55,4 @@ def make_pictures() -> Pictures:
     images = np.concatenate((honest, np.stack([poisoned(honest[0], fault) for fault in FAULTS])))
     must_fail = {numbers[fault]: REASONS[fault] for fault in FAULTS}
     expected = load_engine("litert", DEFAULT.directory, threads=1).predict(images)
-    return Pictures(images, [to_png(image) for image in images], numbers, Oracle(expected, must_fail))
-
-
-def to_png(image: Images) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG")
-    return file.getvalue()
+    return Pictures(images, [image_file(image) for image in images], numbers, Oracle(expected, must_fail))

@@ -13,8 +13,8 @@ from api.images.fit import fit_grey, fit_picture
 from shared.data.dataset import Split
 from shared.errors import BadImage
 from shared.images import images_from_pixels
-from tests.api.images.test_decode import file_of
 from tests.support.processes import ROOT
+from tests.support.uploads import image_file
 from tools.fit_accuracy.mnist_frames import mnist_frames
 
 MAX_PIXELS = 1 << 24
@@ -31,7 +31,7 @@ def drawn(at: tuple[int, int] = (200, 120)) -> Image.Image:
 
 
 def fitted(picture: Image.Image, file_format: str = "PNG") -> Signed:
-    image: Signed = images_from_pixels(fit_picture(file_of(picture, file_format), MAX_PIXELS))[0].astype(np.int64)
+    image: Signed = images_from_pixels(fit_picture(image_file(picture, file_format), MAX_PIXELS))[0].astype(np.int64)
     return image
 
 
@@ -116,17 +116,17 @@ def test_every_mode_is_read(mode: str) -> None:
 def test_paper_without_ink_is_refused_with_a_readable_reason(sigma: int, ramp: int) -> None:
     noise = np.random.default_rng(1).normal(200 - sigma * 3, sigma, (480, 640)) - np.linspace(0, ramp, 640)
     with pytest.raises(BadImage, match="no digit found"):
-        fit_picture(file_of(np.clip(noise, 0, 255).astype(np.uint8), "PNG"), MAX_PIXELS)
+        fit_picture(image_file(np.clip(noise, 0, 255).astype(np.uint8)), MAX_PIXELS)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 2)])
 def test_a_picture_too_small_for_a_digit_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(BadImage, match="no digit found"):
-        fit_picture(file_of(Image.new("L", size, 255), "PNG"), MAX_PIXELS)
+        fit_picture(image_file(Image.new("L", size, 255)), MAX_PIXELS)
 
 
 def test_more_pixels_than_the_bound_are_refused_before_they_are_unpacked() -> None:
-    data = file_of(Image.new("1", (300, 200)), "PNG")[:60]
+    data = image_file(Image.new("1", (300, 200)))[:60]
     with pytest.raises(BadImage, match=r"300×200 are more than 50000 pixels"):
         fit_picture(data, 50_000)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from shared.data.dataset import Split
-from tests.api.routes.test_bulk import idx
 from tests.support.system import RedisServer, System, running
+from tests.support.uploads import idx
 
 
 @pytest.fixture(scope="module")
