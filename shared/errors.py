@@ -1,35 +1,35 @@
-"""The errors that cross a module's border, in one tree.
+"""The errors that this project raises on purpose.
 
 MnistifiedError
-├── SettingError      a setting that cannot be used: refuse to start and name it
-├── DatasetError      dataset files that are missing or damaged
-├── ModelError        a model or version that is not there or will not load
-├── EntryError        bytes on a stream that are no entry of ours
-├── ContractError     another value in Redis that has not the structure that it should have
-└── RequestError      what a client sent cannot be served; carries its HTTP status
-    ├── BadRequest          400  bytes that are no HTTP request
+├── SettingError      a setting has an invalid value: the program refuses to start
+├── DatasetError      a dataset file is missing or damaged
+├── ModelError        a model or version does not exist or cannot be loaded
+├── EntryError        the bytes of a stream are not a valid entry
+├── ContractError     another value in Redis does not have its specified structure
+└── RequestError      a client's request cannot be served; carries the HTTP status
+    ├── BadRequest          400  malformed HTTP
     ├── BadImage            400  not an image, or not 28×28
-    ├── BadUpload           400  a bulk body that cannot be read on
-    ├── Unauthorized        401  no key, or none that is known
-    ├── Forbidden           403  a key that may not do this
-    ├── NotFound            404  no such index, id, model
-    ├── Conflict            409  an Idempotency-Key that belongs to another upload
-    │   └── StillUploading  409  … whose first upload still comes in: worth trying again
-    ├── SlowClient          408  a head that took too long, a body that paused for too long
-    ├── TooLarge            413  over a bound on bytes, images or pixels
-    ├── UnknownFormat       415  a bulk body in no format we know
+    ├── BadUpload           400  a damaged or truncated bulk body
+    ├── Unauthorized        401  no key, or an unknown one
+    ├── Forbidden           403  the key lacks the permission
+    ├── NotFound            404  no such index, id or model
+    ├── Conflict            409  the Idempotency-Key belongs to another upload
+    │   └── StillUploading  409  the first upload with this key is not complete: worth a retry
+    ├── SlowClient          408  the head took too long, or the body paused for too long
+    ├── TooLarge            413  more bytes, images or pixels than allowed
+    ├── UnknownFormat       415  a bulk body in an unknown format
     ├── BadParameter        422  a malformed parameter
-    ├── QueueFull           429  over the bound on what may be queued
-    ├── HeadTooLarge        431  a request's head over the bound on bytes or headers
-    ├── InferenceFailed     500  the model has no answer for this image
-    ├── Unavailable         503  Redis or every worker is away
-    ├── WaitTimeout         504  no answer within the wait; the image is still being processed
-    └── DeadlinePassed      504  the request's own deadline passed before an answer; the image is dropped
+    ├── QueueFull           429  more queued work than allowed
+    ├── HeadTooLarge        431  more bytes or headers in the head than allowed
+    ├── InferenceFailed     500  the model failed on this image
+    ├── Unavailable         503  Redis is unreachable, or no worker is running
+    ├── WaitTimeout         504  the result was late; it can be polled
+    └── DeadlinePassed      504  the request's deadline passed; the image is dropped
 """
 
 from typing import Literal
 
-# Why a request is refused with 429 or 503, in a word: docs/metrics.md says of each what it means.
+# Reasons for a 429 or 503 response; docs/metrics.md explains them.
 Reason = Literal[
     "lane_images",
     "lane_bytes",
@@ -51,11 +51,11 @@ Reason = Literal[
 
 
 class MnistifiedError(Exception):
-    """Root of every error that this project raises on purpose."""
+    """The base of all errors that this project raises on purpose."""
 
 
 class SettingError(MnistifiedError):
-    """A setting has a value that cannot be used. The message names both."""
+    """A setting has an invalid value. The message names both."""
 
 
 class DatasetError(MnistifiedError):
@@ -63,11 +63,11 @@ class DatasetError(MnistifiedError):
 
 
 class ModelError(MnistifiedError):
-    """A model or version is not in the registry or will not load."""
+    """A model or version is not in the registry or cannot be loaded."""
 
 
 class EntryError(MnistifiedError):
-    """Bytes that should be an entry or a block are not. The message says why."""
+    """Bytes are not a valid entry or block. The message says why."""
 
 
 class ContractError(MnistifiedError):
@@ -75,7 +75,7 @@ class ContractError(MnistifiedError):
 
 
 class RequestError(MnistifiedError):
-    """What a client asked for cannot be done; `detail` is for the client to act on."""
+    """A client's request cannot be served. `detail` says what the client can do about it."""
 
     status = 400
     title = "Bad request"
@@ -142,7 +142,7 @@ class BadParameter(RequestError):
 
 
 class QueueFull(RequestError):
-    """`retry_after_s` is how long the queue is expected to need before it has room, `reason` a word for the metrics."""
+    """The queue has no room until about `retry_after_s` from now. The metrics count the `reason`."""
 
     status = 429
     title = "Queue full"
@@ -164,7 +164,7 @@ class InferenceFailed(RequestError):
 
 
 class Unavailable(RequestError):
-    """`reason` is a word for the metrics."""
+    """The service cannot answer at the moment. The metrics count the `reason`."""
 
     status = 503
     title = "Service unavailable"
@@ -175,10 +175,10 @@ class Unavailable(RequestError):
 
 
 class WaitTimeout(RequestError):
-    """`result_id` is where the answer will be."""
+    """The result was not ready in time. A client can poll it by `result_id`."""
 
     status = 504
-    title = "Wait ran out"
+    title = "Wait timed out"
 
     def __init__(self, detail: str, result_id: str) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""What an image is, everywhere in the service: `uint8[28,28]`, white strokes on black."""
+"""The image type of the service: `uint8[28,28]`, white strokes on black."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,5 @@ Probabilities = npt.NDArray[np.float32]  # float32[N,10]
 
 
 def images_from_pixels(pixels: bytes | bytearray | memoryview) -> Images:
-    """View raw row-major pixels as uint8[N,28,28], without copying.
-
-    Raises ValueError when the length is no multiple of 784.
-    """
+    """View row-major pixels as images without a copy. Raises ValueError unless the length is a multiple of 784."""
     return np.frombuffer(pixels, np.uint8).reshape(-1, IMAGE_SIDE, IMAGE_SIDE)

@@ -1,4 +1,4 @@
-"""Elements of SVG pictures, as text. Pure."""
+"""SVG elements as text."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -7,12 +7,12 @@ BACKGROUND = "#fff"
 
 
 def document(width: float, height: float, title: str, parts: Iterable[str], /, **attributes: object) -> str:
-    """Return a whole file: the title and the parts, one a line."""
+    """Return an SVG file with a title and the parts, one per line."""
     return f"{inline(width, height, title, parts, xmlns='http://www.w3.org/2000/svg', **attributes)}\n"
 
 
 def inline(width: float, height: float, title: str, parts: Iterable[str], /, **attributes: object) -> str:
-    """Return the same for a page of HTML, which needs no namespace."""
+    """Return the picture for an HTML page, which needs no namespace."""
     content = "\n".join(["", element("title", escape(title)), *parts, ""])
     return element("svg", content, viewBox=f"0 0 {_written(width)} {_written(height)}", role="img", **attributes)
 
@@ -22,7 +22,7 @@ def background(width: float, height: float) -> str:
 
 
 def element(name: str, content: str = "", /, **attributes: object) -> str:
-    """Return one element. `content` is markup. `stroke_width=` writes `stroke-width`, and `class_=` writes `class`."""
+    """Return an element; `content` is markup. `stroke_width=` writes `stroke-width`, and `class_=` writes `class`."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_written(value))}"' for key, value in attributes.items()
     )

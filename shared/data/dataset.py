@@ -1,4 +1,4 @@
-"""MNIST for the API, the training code and the tests, or a sample that never passes for it."""
+"""MNIST, or a sample of drawn digits that is named as such."""
 
 import gzip
 import hashlib
@@ -21,7 +21,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 Which = Literal["train", "test"]
 Labels = npt.NDArray[np.uint8]  # uint8[N], 0 to 9
 
-# Of the uncompressed bytes: the same for every honest mirror, however it compressed them.
+# Hashes of the uncompressed bytes, which do not depend on how a mirror compresses the files.
 SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -36,7 +36,7 @@ FILES: dict[Which, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Row i of `images` (uint8[N,28,28]) shows digit `labels[i]` (uint8[N]). Both are read-only."""
+    """Images and labels, both read-only. Row i of `images` (uint8[N,28,28]) shows the digit `labels[i]` (uint8[N])."""
 
     name: Literal["mnist", "sample"]
     images: Images
@@ -44,15 +44,15 @@ class Split:
 
 
 def find_mnist_dir(setting: Path | None) -> Path | None:
-    """Return the directory that holds the four MNIST files, or None where there is none.
+    """Return the folder of the four MNIST files, or None if there is none.
 
-    `setting` is MNIST_DIR. When given, only that directory will do, and DatasetError names what it lacks;
-    else `data/mnist` in the repository, else `../shared/data/mnist` beside it.
+    If MNIST_DIR (`setting`) is not set, try `data/mnist` in the repository, then `../shared/data/mnist`.
+    Raises DatasetError if a file is missing in MNIST_DIR.
     """
     if setting is not None:
         missing = [name for name in SHA256 if _find(setting, name) is None]
         if missing:
-            raise DatasetError(f"MNIST_DIR={setting} lacks {', '.join(missing)} (gzipped or not)")
+            raise DatasetError(f"MNIST_DIR={setting} has no {', '.join(missing)} (gzipped or not)")
         return setting
     for candidate in (REPOSITORY / "data/mnist", REPOSITORY.parent / "shared/data/mnist"):
         if all(_find(candidate, name) for name in SHA256):
@@ -61,10 +61,10 @@ def find_mnist_dir(setting: Path | None) -> Path | None:
 
 
 def load_split(which: Which, mnist_dir: Path | None) -> Split:
-    """Read one split of MNIST from `mnist_dir`; None gives the drawn sample instead, so named.
+    """Read one split of MNIST from `mnist_dir`, or draw the sample if that is None.
 
-    Reads, unpacks and hashes whole files: call it once. Raises DatasetError, naming the
-    file, when one is missing, does not unpack, or is not the published one.
+    Call it once: it reads, unpacks and hashes whole files. Raises DatasetError with the name of a file that is missing
+    or is not the published one.
     """
     if mnist_dir is None:
         images, labels = sample.draw(which)
@@ -76,9 +76,9 @@ def load_split(which: Which, mnist_dir: Path | None) -> Split:
 
 
 def read_file(path: Path, sha256: str) -> bytes:
-    """Return the uncompressed content of a file, gzipped or not, once its hash is `sha256`.
+    """Return the uncompressed content of a file, gzipped or not.
 
-    Raises DatasetError, naming the file, when it cannot be read or is another.
+    Raises DatasetError if it cannot be read or its hash is not `sha256`.
     """
     try:
         content = path.read_bytes()
@@ -87,7 +87,9 @@ def read_file(path: Path, sha256: str) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path} cannot be read: {error}") from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise DatasetError(f"{path} is damaged: it is not the published file. Delete it and run `make data`")
+        raise DatasetError(
+            f"{path} is damaged: its hash is not that of the published file. Delete it and run `make data`"
+        )
     return content
 
 
@@ -101,4 +103,4 @@ def _load(mnist_dir: Path, name: str) -> npt.NDArray[np.uint8]:
     if path is None:
         raise DatasetError(f"{mnist_dir / name} is missing (gzipped or not): fetch it with `make data`")
     shape, elements = idx.parse(read_file(path, SHA256[name]))
-    return np.frombuffer(elements, np.uint8).reshape(shape)  # a view of bytes, hence read-only
+    return np.frombuffer(elements, np.uint8).reshape(shape)  # read-only, as a view of bytes

@@ -1,4 +1,4 @@
-"""A small dataset of digits that the project draws itself, for where MNIST is not at hand."""
+"""A small dataset of drawn digits that replaces MNIST if it is not available."""
 
 from random import Random
 from typing import Literal
@@ -12,18 +12,18 @@ from shared.images import CLASSES, IMAGE_SIDE, Images
 IMAGES_PER_DIGIT = {"train": 40, "test": 20}
 SEEDS = {"train": 1, "test": 2}
 
-OVERSAMPLING = 4  # drawn four times as large and scaled down, for MNIST's soft edges
-GLYPH_PX = 24  # of the font; its digits are three quarters as high, MNIST's up to 20 px
+OVERSAMPLING = 4  # scaling down from four times the size gives soft edges like those of MNIST
+GLYPH_PX = 24  # font size; digits are three quarters as high, and those of MNIST up to 20 px
 MAX_ROTATION_DEG = 12.0
 MAX_SHIFT_PX = 2
 
 
 def draw(which: Literal["train", "test"]) -> tuple[Images, npt.NDArray[np.uint8]]:
-    """Draw (images uint8[N,28,28], labels uint8[N]): 40 of each digit to train on, 20 to test on.
+    """Draw (images uint8[N,28,28], labels uint8[N]), 40 of each digit for training or 20 for testing.
 
-    The same call always draws the same pixels with the same Pillow. Row i shows digit i % 10.
+    Row i shows the digit i % 10. The pixels depend only on the version of Pillow.
     """
-    random = Random(SEEDS[which])  # noqa: S311, nothing secret: it has to repeat
+    random = Random(SEEDS[which])  # noqa: S311, repeatable and not secret
     labels = (np.arange(IMAGES_PER_DIGIT[which] * CLASSES) % CLASSES).astype(np.uint8)
     return np.stack([_draw_digit(int(label), random) for label in labels]), labels
 

@@ -8,7 +8,7 @@ from shared.data import dataset
 from shared.errors import DatasetError
 
 MNIST = dataset.find_mnist_dir(None)
-needs_mnist = pytest.mark.skipif(MNIST is None, reason="MNIST is not here: `make data` fetches it")
+needs_mnist = pytest.mark.skipif(MNIST is None, reason="MNIST is missing: `make data` fetches it")
 
 
 def put_files(directory: Path, suffix: str = ".gz") -> Path:
@@ -20,40 +20,40 @@ def put_files(directory: Path, suffix: str = ".gz") -> Path:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty repository, at a place of its own."""
+    """Return the path of an empty repository."""
     monkeypatch.setattr(dataset, "REPOSITORY", tmp_path / "repository")
     return tmp_path / "repository"
 
 
-def test_nothing_is_found_where_nothing_is(repository: Path) -> None:
+def test_nothing_is_found_in_an_empty_repository(repository: Path) -> None:
     assert dataset.find_mnist_dir(None) is None
 
 
-def test_files_in_the_repository_go_before_those_beside_it(repository: Path) -> None:
-    beside = put_files(repository.parent / "shared/data/mnist")
-    assert dataset.find_mnist_dir(None) == beside
+def test_files_in_the_repository_come_before_files_next_to_it(repository: Path) -> None:
+    next_to_it = put_files(repository.parent / "shared/data/mnist")
+    assert dataset.find_mnist_dir(None) == next_to_it
     inside = put_files(repository / "data/mnist")
     assert dataset.find_mnist_dir(None) == inside
 
 
-def test_a_folder_that_lacks_one_file_is_passed_over(repository: Path) -> None:
+def test_an_incomplete_folder_is_ignored(repository: Path) -> None:
     inside = put_files(repository / "data/mnist")
     (inside / "t10k-labels-idx1-ubyte.gz").unlink()
     assert dataset.find_mnist_dir(None) is None
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_the_setting_goes_before_everything(repository: Path, suffix: str) -> None:
+def test_the_setting_comes_first(repository: Path, suffix: str) -> None:
     put_files(repository / "data/mnist")
     elsewhere = put_files(repository / "elsewhere", suffix)
     assert dataset.find_mnist_dir(elsewhere) == elsewhere
 
 
-def test_a_setting_without_the_files_is_an_error_that_names_it_and_them(repository: Path) -> None:
+def test_an_incomplete_mnist_dir_is_refused_with_the_missing_file(repository: Path) -> None:
     put_files(repository / "data/mnist")
     incomplete = put_files(repository / "elsewhere")
     (incomplete / "train-images-idx3-ubyte.gz").unlink()
-    with pytest.raises(DatasetError, match=f"MNIST_DIR={incomplete} lacks train-images-idx3-ubyte "):
+    with pytest.raises(DatasetError, match=f"MNIST_DIR={incomplete} has no train-images-idx3-ubyte "):
         dataset.find_mnist_dir(incomplete)
 
 
@@ -74,7 +74,7 @@ def test_the_training_set_is_the_published_one() -> None:
 
 
 @pytest.mark.parametrize("where", [None, pytest.param(MNIST, marks=needs_mnist)])
-def test_splits_cannot_be_written_to(where: Path | None) -> None:
+def test_splits_are_read_only(where: Path | None) -> None:
     split = dataset.load_split("test", where)
     with pytest.raises(ValueError, match="read-only"):
         split.images[0, 0, 0] = 1
@@ -83,7 +83,7 @@ def test_splits_cannot_be_written_to(where: Path | None) -> None:
 
 
 @needs_mnist
-def test_files_that_are_not_gzipped_will_do(tmp_path: Path) -> None:
+def test_uncompressed_files_are_read(tmp_path: Path) -> None:
     assert MNIST is not None
     for name in dataset.FILES["test"]:
         (tmp_path / name).write_bytes(dataset.read_file(MNIST / f"{name}.gz", dataset.SHA256[name]))
@@ -109,7 +109,7 @@ def test_a_gzip_file_cut_short_is_refused_by_name(tmp_path: Path, damage: slice)
         dataset.read_file(path, "0" * 64)
 
 
-def test_a_file_is_known_by_the_hash_of_its_uncompressed_bytes(tmp_path: Path) -> None:
+def test_the_hash_is_that_of_the_uncompressed_bytes(tmp_path: Path) -> None:
     content, path = b"\0\0\x08\x01content", tmp_path / "file"
     digest = hashlib.sha256(content).hexdigest()
     for stored in (content, gzip.compress(content, 1), gzip.compress(content, 9)):

@@ -14,11 +14,11 @@ def test_the_header_gives_the_shape_and_its_own_length(shape: tuple[int, ...]) -
     assert idx.parse_header(header(*shape)) == (shape, 4 + 4 * len(shape))
 
 
-def test_bytes_after_the_header_do_not_matter_to_it() -> None:
+def test_bytes_after_the_header_are_ignored() -> None:
     assert idx.parse_header(header(7) + b"\xff" * 100) == ((7,), 8)
 
 
-def test_the_longest_header_fits_into_the_bytes_that_are_said_to_do() -> None:
+def test_the_longest_header_has_max_header_bytes() -> None:
     longest = header(*range(1, idx.MAX_RANK + 1))
     assert len(longest) == idx.MAX_HEADER_BYTES
     assert idx.parse_header(longest)[1] == idx.MAX_HEADER_BYTES
@@ -30,7 +30,7 @@ def test_a_header_cut_short_is_called_truncated(length: int) -> None:
         idx.parse_header(header(10, 28, 28)[:length])
 
 
-def test_another_kind_of_file_has_a_bad_magic_number() -> None:
+def test_a_png_file_has_a_bad_magic_number() -> None:
     with pytest.raises(ValueError, match="bad IDX magic number 89504e47"):
         idx.parse_header(b"\x89PNG\r\n\x1a\n")
 
@@ -56,5 +56,5 @@ def test_a_whole_file_gives_its_elements_without_copying() -> None:
 
 @pytest.mark.parametrize("found", [0, 5, 7])
 def test_elements_that_do_not_fill_the_shape_exactly_are_refused(found: int) -> None:
-    with pytest.raises(ValueError, match=f"takes 6 bytes, found {found}"):
+    with pytest.raises(ValueError, match=f"needs 6 bytes, found {found}"):
         idx.parse(header(2, 3) + bytes(found))

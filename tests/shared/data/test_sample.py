@@ -19,7 +19,7 @@ def test_the_same_pixels_are_drawn_every_time() -> None:
     assert np.array_equal(first, again)
 
 
-def test_no_two_images_are_alike_not_even_across_the_splits() -> None:
+def test_no_two_images_of_both_splits_are_alike() -> None:
     everything = np.concatenate([sample.draw("train")[0], sample.draw("test")[0]])
     assert len(np.unique(everything, axis=0)) == len(everything)
 
