@@ -1,8 +1,8 @@
-"""A registry behind an fsspec URL (`s3://bucket/models`), and the folder of this machine that its versions are kept in.
+"""A registry behind an fsspec URL (`s3://bucket/models`), and the local folder that caches its versions.
 
-A version is fetched when it is first asked for, whole or not at all, and each of its files is the one whose SHA-256 is
-on its card. From then on it is read here: a version never changes. Files that its card does not list, as the report of
-the gate, may come later and change; they are read from the URL.
+The first use of a version fetches all of its files or none, and checks each file against the SHA-256 on the card.
+Versions never change, so later uses read the cache. Files that the card does not list, such as the gate's report, may
+change: they are always read from the URL.
 """
 
 import hashlib
@@ -22,27 +22,27 @@ from shared.models.registry import CARD, MAX_BYTES, NAME, Registry, bounded, par
 
 logger = logging.getLogger(__name__)
 
-LISTING_AGE_S = 10.0  # a listing is a request, or several, that somebody may have to pay for
+LISTING_AGE_S = 10.0  # a listing is one or more requests, which may cost money
 PIECE_BYTES = 1 << 20
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def open_registry(place: Path | str, cache_dir: Path) -> Registry:
-    """The registry of the settings `models_dir` and `models_cache_dir`. Connects to nothing yet.
+    """Return the registry of the settings `models_dir` and `models_cache_dir`, without connecting to it.
 
-    Raises SettingError for a URL whose protocol is not known, or needs a package that is not installed.
+    Raises SettingError if the URL's protocol is unknown or needs a package that is not installed.
     """
     return place if isinstance(place, Path) else Mirror(place, cache_dir)
 
 
 class Mirror:
-    """A `Remote`. May be used by several threads, and its folder by several processes."""
+    """A `Remote`. Several threads may share it, and several processes may share its folder."""
 
     def __init__(self, url: str, cache_dir: Path) -> None:
         self._shown = CREDENTIALS.sub("//…@", url)
         try:
-            import fsspec  # only here: without a URL nobody needs it
+            import fsspec  # a folder needs no fsspec
 
             self._files: Any
             self._files, root = fsspec.core.url_to_fs(url)
@@ -76,14 +76,14 @@ class Mirror:
     def read(self, name: str, version: int, file: str) -> bytes | None:
         path = f"{self._shown}/{name}/{version}/{file}"
         try:
-            self._files.invalidate_cache()  # some answer from listings of their own, also that there is no such file
+            self._files.invalidate_cache()  # a listing that fsspec cached may not include the file yet
             with self._files.open(self._path(name, version, file), "rb") as opened:
                 return bounded(opened.read(MAX_BYTES + 1), path)
         except FileNotFoundError:
             return None
         except ModelError:
             raise
-        except Exception as error:  # each protocol has errors of its own
+        except Exception as error:  # each protocol has its own errors
             raise ModelError(f"{path} cannot be read: {error!r}") from None
 
     def _list(self) -> dict[str, list[int]]:
@@ -111,24 +111,24 @@ class Mirror:
                 for file, sha256 in hashes.items():
                     found = self._download(self._path(name, version, file), staged / file)
                     if found != sha256:
-                        raise ModelError(f"{where}/{file} is not the file of its card: its SHA-256 is {found}")
+                        raise ModelError(f"{where}/{file} does not match its card: its SHA-256 is {found}")
                 (staged / CARD).write_bytes(card)
                 _move(staged, target)
         except ModelError:
             raise
         except Exception as error:
             raise ModelError(f"{where} cannot be fetched: {error!r}") from None
-        logger.info("%s is in %s now", where, target)
+        logger.info("fetched %s to %s", where, target)
 
     def _download(self, path: str, to: Path) -> str:
-        """The SHA-256 of what came."""
+        """Copy a file to the disk and return its SHA-256."""
         digest = hashlib.sha256()
         with self._files.open(path, "rb") as source, to.open("wb") as copy:
             while piece := source.read(PIECE_BYTES):
                 digest.update(piece)
                 copy.write(piece)
             copy.flush()
-            os.fsync(copy.fileno())  # what its folder's name promises, also after a power cut
+            os.fsync(copy.fileno())  # the folder must be complete even after a power cut
         return digest.hexdigest()
 
     def _path(self, name: str, version: int, file: str) -> str:
@@ -139,18 +139,18 @@ def _move(staged: Path, target: Path) -> None:
     try:
         os.rename(staged, target)
     except OSError:
-        if not (target / CARD).is_file():  # another process was first: what it fetched is the same
+        if not (target / CARD).is_file():  # another process has fetched the same version
             raise
 
 
 def _hashes(card: dict[str, Any], where: str) -> dict[str, str]:
-    """The SHA-256 of each file that the card lists. Raises ModelError: nothing is fetched that could not be checked."""
+    """Return the SHA-256 of each file that the card lists. Raises ModelError if a file could not be checked."""
     files = card.get("files")
     if not isinstance(files, dict) or not files:
         raise ModelError(f"{where}/{CARD} lists no files to fetch")
     for file, sha256 in files.items():
         if not _FILE.fullmatch(file) or file == CARD:
-            raise ModelError(f"{where}/{CARD} lists {file!r}, which is no name of a file")
+            raise ModelError(f"{where}/{CARD} lists {file!r}, which is no valid file name")
         if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
             raise ModelError(f"{where}/{CARD} has no SHA-256 of {file}")
     return files

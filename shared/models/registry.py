@@ -1,7 +1,6 @@
-"""The model registry: `models/<name>/<version>/{model.keras, model.tflite, model.json}`; `ls models/` lists it.
+"""The model registry: `models/<name>/<version>/{model.keras, model.tflite, model.json}`.
 
-It is a folder, or what `shared/models/mirror.py` makes of a URL. The functions block as long as a disk does, or a
-network.
+It is a folder, or a URL (`shared/models/mirror.py`). The functions block on the disk or the network.
 """
 
 import re
@@ -16,20 +15,20 @@ from shared.errors import ModelError
 
 CARD = "model.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-MAX_BYTES = 16 << 20  # of a card, or of another file that is read whole
+MAX_BYTES = 16 << 20  # size limit of files that are read into memory, such as cards
 
 
 class Remote(Protocol):
-    """A registry that is no folder of this machine. Every method raises ModelError where it cannot be reached."""
+    """A registry behind a URL. Every method raises ModelError if the registry cannot be reached."""
 
     def listing(self) -> dict[str, list[int]]:
-        """The versions of each name, both in order; as it was a few seconds ago at most."""
+        """Return the sorted versions of each name, in order of names. The listing may be some seconds old."""
 
     def fetch(self, name: str, version: int) -> Path | None:
-        """A folder of this machine with the whole version in it; None where there is no such version."""
+        """Return a local folder with all files of the version, or None if it does not exist."""
 
     def read(self, name: str, version: int, file: str) -> bytes | None:
-        """What is in a file of a version now; None where it has none of that name."""
+        """Return the current content of a version's file, or None if it does not exist."""
 
 
 Registry = Path | Remote
@@ -37,7 +36,7 @@ Registry = Path | Remote
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """One published version. `card` is its model.json as it is."""
+    """One published version. `card` is the content of its model.json."""
 
     name: str
     version: int
@@ -46,12 +45,12 @@ class ModelVersion:
 
     @property
     def ref(self) -> str:
-        """`name@version`, the form that entries and results carry."""
+        """Return `name@version`, the form in entries and results."""
         return str(ModelRef(self.name, self.version))
 
 
 def list_models(registry: Registry) -> dict[str, list[int]]:
-    """The versions of each name that has at least one, names sorted, oldest version first."""
+    """Return the versions of each name that has any. Names are sorted, and the oldest version comes first."""
     if not isinstance(registry, Path):
         return registry.listing()
     if not registry.is_dir():
@@ -61,12 +60,12 @@ def list_models(registry: Registry) -> dict[str, list[int]]:
 
 
 def model_names(registry: Registry) -> list[str]:
-    """Names that have at least one version, sorted."""
+    """Return the sorted names of models that have at least one version."""
     return list(list_models(registry))
 
 
 def versions(registry: Registry, name: str) -> list[int]:
-    """Versions of `name`, oldest first; a folder without a model.json is none."""
+    """Return the versions of `name`, the oldest first. A folder without a model.json is not a version."""
     if not isinstance(registry, Path):
         return registry.listing().get(name, [])
     folder = registry / name
@@ -78,9 +77,9 @@ def versions(registry: Registry, name: str) -> list[int]:
 
 
 def load_version(registry: Registry, ref: str) -> ModelVersion:
-    """Find `name` (its latest version) or `name@version`, with all of its files in a folder of this machine.
+    """Return `name@version`, or the latest version of `name`, with all files in a local folder.
 
-    Raises ModelError, naming what was asked for and what there is.
+    Raises ModelError with the available names or versions if it does not exist.
     """
     wanted = ModelRef.parse(ref)
     if wanted.label == "":
@@ -88,7 +87,7 @@ def load_version(registry: Registry, ref: str) -> ModelVersion:
     is_known = wanted.is_version and NAME.fullmatch(wanted.name)
     directory = _directory(registry, wanted.name, wanted.version) if is_known else None
     if directory is None:
-        raise ModelError(_not_there(registry, wanted))
+        raise ModelError(_unknown(registry, wanted))
     path = directory / CARD
     try:
         return ModelVersion(wanted.name, wanted.version, directory, parse_card(path.read_bytes(), path))
@@ -97,9 +96,9 @@ def load_version(registry: Registry, ref: str) -> ModelVersion:
 
 
 def read_file(registry: Registry, name: str, version: int, file: str) -> bytes | None:
-    """What is in a small file of a version, `model.json` or one beside it; None where there is none.
+    """Return the content of a version's small file, such as `model.json`, or None if it does not exist.
 
-    Raises ModelError for one of more than MAX_BYTES, or that cannot be read.
+    Raises ModelError if it cannot be read or has more than MAX_BYTES.
     """
     if not isinstance(registry, Path):
         return registry.read(name, version, file)
@@ -114,24 +113,24 @@ def read_file(registry: Registry, name: str, version: int, file: str) -> bytes |
 
 
 def bounded(data: bytes, path: Path | str) -> bytes:
-    """`data`, of which at most a byte more was read than may be. Raises ModelError."""
+    """Return `data`, which was read up to one byte over the limit. Raises ModelError if it exceeds the limit."""
     if len(data) > MAX_BYTES:
         raise ModelError(f"{path} has more than {MAX_BYTES} bytes")
     return data
 
 
 def read_card(registry: Registry, ref: str) -> dict[str, Any]:
-    """The card of `name@version` without the version's other files. Raises ModelError."""
+    """Return the card of `name@version` without fetching other files. Raises ModelError."""
     wanted = ModelRef.parse(ref)
     is_known = wanted.is_version and NAME.fullmatch(wanted.name)
     data = read_file(registry, wanted.name, wanted.version, CARD) if is_known else None
     if data is None:
-        raise ModelError(_not_there(registry, wanted))
+        raise ModelError(_unknown(registry, wanted))
     return parse_card(data, f"{registry}/{wanted.name}/{wanted.version}/{CARD}")
 
 
 def parse_card(data: bytes, path: Path | str) -> dict[str, Any]:
-    """Raises ModelError, naming `path`."""
+    """Read a card. Raises ModelError with the `path` if it is malformed."""
     try:
         card = orjson.loads(data)
     except ValueError as error:
@@ -148,7 +147,7 @@ def _directory(registry: Registry, name: str, version: int) -> Path | None:
     return directory if (directory / CARD).is_file() else None
 
 
-def _not_there(registry: Registry, ref: ModelRef) -> str:
+def _unknown(registry: Registry, ref: ModelRef) -> str:
     known = versions(registry, ref.name)
     if not known:
         return f"no model {ref.name!r} in {registry}; there: {', '.join(model_names(registry)) or 'none'}"

@@ -27,5 +27,5 @@ def test_a_version_that_is_put_at_the_url_is_fetched_by_the_workers_and_promoted
         (copy_version(place, 3) / "model.tflite").write_bytes(b"changed on its way")
         refused = system.http.post("/models/cnn/aliases/champion", params={"wait": 3}, json={"version": 3})
         assert refused.status_code == 503
-        assert "is not the file of its card" in refused.json()["detail"]
+        assert "does not match its card" in refused.json()["detail"]
         assert not list(cache.glob("*/cnn/3"))

@@ -1,4 +1,4 @@
-"""A registry behind a URL: of memory, of files, and of a store that fails."""
+"""Registries behind URLs: in memory, in files, and in a store that fails."""
 
 import os
 import threading
@@ -17,7 +17,7 @@ from shared.models.mirror import Mirror, open_registry
 from shared.models.registry import list_models, load_version, model_names, read_card, read_file, versions
 
 URL = "memory://bucket/models"
-WEIGHTS = os.urandom(3 << 20)  # more than a piece
+WEIGHTS = os.urandom(3 << 20)  # more than PIECE_BYTES
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def store() -> Iterator[fsspec.AbstractFileSystem]:
 def publish(
     store: fsspec.AbstractFileSystem, name: str, version: int, files: dict[str, bytes] | None = None, **card: object
 ) -> None:
-    """The card last, as whoever publishes must do it."""
+    """Upload a version, with its card last."""
     files = {"model.tflite": WEIGHTS} if files is None else files
     card = {"files": {file: sha256(data).hexdigest() for file, data in files.items()}} | card
     for file, data in files.items():
@@ -44,8 +44,8 @@ def remote(tmp_path: Path) -> Mirror:
     return Mirror(URL, tmp_path / "cache")
 
 
-def kept(cache: Path) -> list[str]:
-    """All files below, without the folder of the URL."""
+def cached_files(cache: Path) -> list[str]:
+    """Return the paths of all cached files, without the folder of the URL."""
     return sorted("/".join(path.relative_to(cache).parts[1:]) for path in cache.rglob("*") if path.is_file())
 
 
@@ -54,7 +54,7 @@ def test_a_path_is_a_folder_and_a_url_a_mirror(tmp_path: Path) -> None:
     assert isinstance(open_registry(URL, tmp_path), Mirror)
 
 
-def test_a_protocol_that_is_not_known_is_a_wrong_setting_without_its_secret(tmp_path: Path) -> None:
+def test_an_unknown_protocol_is_refused_without_the_secret(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"MODELS_DIR='gopher://…@host/models': .*gopher") as refused:
         open_registry("gopher://user:secret@host/models", tmp_path)
     assert "secret" not in str(refused.value)
@@ -63,7 +63,7 @@ def test_a_protocol_that_is_not_known_is_a_wrong_setting_without_its_secret(tmp_
 def test_versions_are_listed_by_their_cards(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
     for name, version in (("cnn", 10), ("cnn", 9), ("a-2", 1), ("NOT", 1), ("cnn", 0)):
         publish(store, name, version)
-    store.pipe_file("/bucket/models/cnn/11/model.tflite", b"on its way")
+    store.pipe_file("/bucket/models/cnn/11/model.tflite", b"incomplete")
     store.pipe_file("/bucket/models/cnn/1/deep/model.json", b"{}")
     store.pipe_file("/bucket/other/cnn/1/model.json", b"{}")
     assert list_models(remote) == {"a-2": [1], "cnn": [9, 10]}
@@ -71,13 +71,13 @@ def test_versions_are_listed_by_their_cards(store: fsspec.AbstractFileSystem, re
     assert (versions(remote, "cnn"), versions(remote, "no")) == ([9, 10], [])
 
 
-def test_nothing_there_is_no_model(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
+def test_an_empty_store_has_no_models(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
     assert list_models(remote) == {}
     with pytest.raises(ModelError, match="no model 'cnn' in memory://bucket/models; there: none"):
         load_version(remote, "cnn")
 
 
-def test_a_listing_is_read_anew_only_after_a_while(
+def test_a_listing_is_cached_for_a_while(
     store: fsspec.AbstractFileSystem, remote: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(store, "cnn", 1)
@@ -89,7 +89,7 @@ def test_a_listing_is_read_anew_only_after_a_while(
 
 
 class Listed:
-    """Files as s3fs has them: what it has once listed it knows until everything is to be forgotten."""
+    """Files with a cached listing, like that of s3fs. Only `invalidate_cache` without a path clears it."""
 
     def __init__(self, files: fsspec.AbstractFileSystem) -> None:
         self._files = files
@@ -111,7 +111,7 @@ class Listed:
         return opened
 
 
-def test_what_the_store_remembers_of_itself_hides_nothing(
+def test_cached_listings_of_the_store_hide_no_files(
     store: fsspec.AbstractFileSystem, remote: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote, "_files", Listed(store))
@@ -123,52 +123,54 @@ def test_what_the_store_remembers_of_itself_hides_nothing(
     assert versions(remote, "cnn") == [1, 2]
 
 
-def test_a_version_is_there_at_once_for_who_knows_its_number(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
+def test_a_new_version_can_be_loaded_by_its_number_at_once(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
     assert versions(remote, "cnn") == []
     publish(store, "cnn", 2)
     assert load_version(remote, "cnn@2").version == 2
     assert read_card(remote, "cnn@2")["files"]
 
 
-def test_a_version_is_fetched_whole_and_kept(store: fsspec.AbstractFileSystem, remote: Mirror, tmp_path: Path) -> None:
+def test_a_version_is_fetched_whole_and_cached(
+    store: fsspec.AbstractFileSystem, remote: Mirror, tmp_path: Path
+) -> None:
     publish(store, "cnn", 1, {"model.tflite": WEIGHTS, "curves.csv": b""}, accuracy=0.5)
     version = load_version(remote, "cnn")
     assert (version.ref, version.card["accuracy"]) == ("cnn@1", 0.5)
     assert (version.directory / "model.tflite").read_bytes() == WEIGHTS
-    assert kept(tmp_path / "cache") == ["cnn/1/curves.csv", "cnn/1/model.json", "cnn/1/model.tflite"]
+    assert cached_files(tmp_path / "cache") == ["cnn/1/curves.csv", "cnn/1/model.json", "cnn/1/model.tflite"]
     store.rm("/bucket/models", recursive=True)
     assert load_version(remote, "cnn@1") == version
     assert load_version(Mirror(URL, tmp_path / "cache"), "cnn@1") == version
 
 
-def test_two_urls_do_not_share_what_they_keep(store: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
+def test_two_urls_do_not_share_their_cache(store: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
     publish(store, "cnn", 1)
     first = load_version(Mirror(URL, tmp_path), "cnn@1").directory
     store.mv("/bucket/models", "/bucket/other", recursive=True)
     assert load_version(Mirror("memory://bucket/other", tmp_path), "cnn@1").directory != first
 
 
-def test_a_file_that_is_not_the_one_of_its_card_is_refused_and_nothing_is_kept(
+def test_a_file_that_does_not_match_its_card_is_refused_and_nothing_is_cached(
     store: fsspec.AbstractFileSystem, remote: Mirror, tmp_path: Path
 ) -> None:
     publish(store, "cnn", 1, {"a": b"good", "model.tflite": WEIGHTS})
     store.pipe_file("/bucket/models/cnn/1/model.tflite", WEIGHTS[:-1])
     for _ in range(2):
-        with pytest.raises(ModelError, match=r"models/cnn/1/model\.tflite is not the file of its card"):
+        with pytest.raises(ModelError, match=r"models/cnn/1/model\.tflite does not match its card"):
             load_version(remote, "cnn@1")
-    assert kept(tmp_path / "cache") == []
+    assert cached_files(tmp_path / "cache") == []
     store.pipe_file("/bucket/models/cnn/1/model.tflite", WEIGHTS)
-    assert load_version(remote, "cnn@1").version == 1, "mended there, it is taken"
+    assert load_version(remote, "cnn@1").version == 1, "a repaired file is accepted"
 
 
-def test_a_file_that_is_missing_is_named_and_nothing_is_kept(
+def test_a_missing_file_is_named_and_nothing_is_cached(
     store: fsspec.AbstractFileSystem, remote: Mirror, tmp_path: Path
 ) -> None:
     publish(store, "cnn", 1)
     store.rm("/bucket/models/cnn/1/model.tflite")
     with pytest.raises(ModelError, match=r"models/cnn/1 cannot be fetched: .*model\.tflite"):
         load_version(remote, "cnn@1")
-    assert kept(tmp_path / "cache") == []
+    assert cached_files(tmp_path / "cache") == []
 
 
 @pytest.mark.parametrize(
@@ -177,24 +179,24 @@ def test_a_file_that_is_missing_is_named_and_nothing_is_kept(
         ({}, "lists no files"),
         ([], "lists no files"),
         (None, "lists no files"),
-        ({"../../evil": "a" * 64}, "'../../evil', which is no name of a file"),
-        ({"/etc/passwd": "a" * 64}, "no name of a file"),
-        ({".hidden": "a" * 64}, "no name of a file"),
-        ({"model.json": "a" * 64}, "no name of a file"),
+        ({"../../evil": "a" * 64}, "'../../evil', which is no valid file name"),
+        ({"/etc/passwd": "a" * 64}, "no valid file name"),
+        ({".hidden": "a" * 64}, "no valid file name"),
+        ({"model.json": "a" * 64}, "no valid file name"),
         ({"model.tflite": "a" * 63}, "has no SHA-256 of model.tflite"),
         ({"model.tflite": None}, "has no SHA-256 of model.tflite"),
     ],
 )
-def test_what_could_not_be_checked_is_not_fetched(
+def test_files_that_cannot_be_checked_are_not_fetched(
     store: fsspec.AbstractFileSystem, remote: Mirror, tmp_path: Path, files: object, reason: str
 ) -> None:
     store.pipe_file("/bucket/models/cnn/1/model.json", orjson.dumps({"files": files}))
     with pytest.raises(ModelError, match=reason):
         load_version(remote, "cnn@1")
-    assert kept(tmp_path / "cache") == []
+    assert cached_files(tmp_path / "cache") == []
 
 
-def test_a_report_is_read_as_it_is_now(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
+def test_a_report_is_never_cached(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
     publish(store, "cnn", 1)
     load_version(remote, "cnn@1")
     assert read_file(remote, "cnn", 1, "report.json") is None
@@ -203,7 +205,7 @@ def test_a_report_is_read_as_it_is_now(store: fsspec.AbstractFileSystem, remote:
         assert read_file(remote, "cnn", 1, "report.json") == report
 
 
-def test_a_file_that_is_too_large_to_be_read_whole_is_refused(
+def test_a_file_that_is_too_large_is_refused(
     store: fsspec.AbstractFileSystem, remote: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.models.registry.MAX_BYTES", 4)
@@ -213,9 +215,7 @@ def test_a_file_that_is_too_large_to_be_read_whole_is_refused(
         load_version(remote, "cnn@1")
 
 
-def test_a_version_that_is_not_there_is_told_with_those_that_are(
-    store: fsspec.AbstractFileSystem, remote: Mirror
-) -> None:
+def test_an_unknown_version_is_refused_with_the_existing_ones(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
     publish(store, "cnn", 1)
     with pytest.raises(ModelError, match="no version '2' of model 'cnn'; there: 1"):
         load_version(remote, "cnn@2")
@@ -235,7 +235,7 @@ def test_a_store_that_fails_is_named(remote: Mirror, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def folder_url(tmp_path: Path) -> str:
-    """A registry with `cnn@1` in it, by the URL of its folder."""
+    """Return the URL of a folder that is a registry with `cnn@1`."""
     folder = tmp_path / "models" / "cnn" / "1"
     folder.mkdir(parents=True)
     (folder / "model.tflite").write_bytes(WEIGHTS)
@@ -243,7 +243,7 @@ def folder_url(tmp_path: Path) -> str:
     return f"file://{tmp_path}/models/"
 
 
-def test_files_have_urls_too(folder_url: str, tmp_path: Path) -> None:
+def test_a_file_url_is_a_registry(folder_url: str, tmp_path: Path) -> None:
     there = Mirror(folder_url, tmp_path / "cache")
     assert list_models(there) == {"cnn": [1]}
     version = load_version(there, "cnn")
@@ -251,8 +251,8 @@ def test_files_have_urls_too(folder_url: str, tmp_path: Path) -> None:
     assert (version.directory / "model.tflite").read_bytes() == WEIGHTS
 
 
-def test_threads_and_processes_that_fetch_at_once_all_get_it(folder_url: str, tmp_path: Path) -> None:
-    """A mirror each, as processes have it, and two threads on each."""
+def test_threads_and_processes_may_fetch_a_version_at_the_same_time(folder_url: str, tmp_path: Path) -> None:
+    """Four mirrors stand for four processes, with two threads each."""
     mirrors = [Mirror(folder_url, tmp_path / "cache") for _ in range(4)]
     together = threading.Barrier(8)
     found: list[bytes] = []
@@ -267,4 +267,4 @@ def test_threads_and_processes_that_fetch_at_once_all_get_it(folder_url: str, tm
     for thread in threads:
         thread.join()
     assert found == [WEIGHTS] * 8
-    assert kept(tmp_path / "cache") == ["cnn/1/model.json", "cnn/1/model.tflite"]
+    assert cached_files(tmp_path / "cache") == ["cnn/1/model.json", "cnn/1/model.tflite"]

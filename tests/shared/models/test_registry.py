@@ -27,7 +27,7 @@ def test_versions_are_numbers_and_the_oldest_comes_first(models_dir: Path) -> No
 
 
 @pytest.mark.parametrize(("ref", "version"), [("cnn", 10), ("cnn@", 10), ("cnn@2", 2), ("cnn@9", 9)])
-def test_a_name_is_its_latest_version_and_a_version_can_be_asked_for(models_dir: Path, ref: str, version: int) -> None:
+def test_a_bare_name_means_its_latest_version(models_dir: Path, ref: str, version: int) -> None:
     directory = models_dir / "cnn" / str(version)
     expected = ModelVersion("cnn", version, directory, {"accuracy": float(f"0.{version}")})
     assert load_version(models_dir, ref) == expected
@@ -56,7 +56,7 @@ def test_a_folder_whose_name_is_no_number_from_one_is_no_version(models_dir: Pat
     "name",
     ["../cnn", "models/cnn", "./cnn", "cnn/", "cnn/.", "..", ".", "", "/", "CNN", "-cnn", "cnn\n", "c nn", "x" * 65],
 )
-def test_a_name_that_is_a_path_or_otherwise_odd_is_no_model(models_dir: Path, name: str) -> None:
+def test_an_invalid_name_is_no_model(models_dir: Path, name: str) -> None:
     publish(models_dir.parent, "cnn", "1")  # where '../cnn' would lead
     publish(models_dir, "models/cnn", "1")
     assert versions(models_dir, name) == []
@@ -65,17 +65,17 @@ def test_a_name_that_is_a_path_or_otherwise_odd_is_no_model(models_dir: Path, na
 
 
 @pytest.mark.parametrize("version", ["../9", "9/", "9/../10", " 9", "09", "9@2", "+9", "9.0", "3"])
-def test_a_version_that_is_a_path_or_otherwise_odd_is_none(models_dir: Path, version: str) -> None:
+def test_an_invalid_version_is_refused(models_dir: Path, version: str) -> None:
     with pytest.raises(ModelError, match="of model 'cnn'; there: 2, 9, 10"):
         load_version(models_dir, f"cnn@{version}")
 
 
-def test_an_unknown_model_is_told_with_those_that_there_are(models_dir: Path) -> None:
+def test_an_unknown_model_is_refused_with_the_existing_ones(models_dir: Path) -> None:
     with pytest.raises(ModelError, match=f"no model 'resnet' in {models_dir}; there: a-2, cnn"):
         load_version(models_dir, "resnet@1")
 
 
-def test_files_beside_the_models_are_none(models_dir: Path) -> None:
+def test_other_files_are_no_models(models_dir: Path) -> None:
     (models_dir / "README.md").write_text("models")
     (models_dir / "readme").write_text("models")
     (models_dir / "cnn" / "3").write_text("no folder")
@@ -91,7 +91,7 @@ def test_without_a_registry_there_are_no_models(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("card", ["", "{", "[]", "null", '"card"', "\N{REPLACEMENT CHARACTER}"])
-def test_a_card_that_cannot_be_read_is_named(models_dir: Path, card: str) -> None:
+def test_a_malformed_card_is_refused_with_its_path(models_dir: Path, card: str) -> None:
     path = publish(models_dir, "cnn", "11", card) / "model.json"
     with pytest.raises(ModelError, match=f"{path} cannot be read: "):
         load_version(models_dir, "cnn")
@@ -102,14 +102,14 @@ def test_every_model_is_listed_with_its_versions(models_dir: Path) -> None:
     assert list_models(models_dir / "no") == {}
 
 
-def test_a_file_beside_a_card_is_read_where_it_is_there(models_dir: Path) -> None:
+def test_a_file_next_to_a_card_is_read_if_it_exists(models_dir: Path) -> None:
     (models_dir / "cnn" / "2" / "report.json").write_text("{}")
     assert read_file(models_dir, "cnn", 2, "report.json") == b"{}"
     assert read_file(models_dir, "cnn", 9, "report.json") is None
     assert read_file(models_dir, "cnn", 3, "model.json") is None
 
 
-def test_a_file_is_read_up_to_a_bound(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_refused(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "MAX_BYTES", 4)
     path = models_dir / "cnn" / "2" / "report.json"
     path.write_text("1234")
@@ -119,17 +119,17 @@ def test_a_file_is_read_up_to_a_bound(models_dir: Path, monkeypatch: pytest.Monk
         read_file(models_dir, "cnn", 2, "report.json")
 
 
-def test_what_is_no_file_cannot_be_read(models_dir: Path) -> None:
+def test_a_folder_cannot_be_read_as_a_file(models_dir: Path) -> None:
     (models_dir / "cnn" / "2" / "report.json").mkdir()
     with pytest.raises(ModelError, match=r"report\.json cannot be read"):
         read_file(models_dir, "cnn", 2, "report.json")
 
 
-def test_a_card_is_read_by_itself(models_dir: Path) -> None:
+def test_a_card_is_read_without_the_other_files(models_dir: Path) -> None:
     assert read_card(models_dir, "cnn@9") == {"accuracy": 0.9}
 
 
 @pytest.mark.parametrize("ref", ["cnn@3", "cnn", "cnn@", "cnn@../9", "no@1", "../cnn@1"])
-def test_a_card_that_is_not_there_is_told_with_what_is(models_dir: Path, ref: str) -> None:
+def test_a_missing_card_is_refused_with_the_existing_ones(models_dir: Path, ref: str) -> None:
     with pytest.raises(ModelError, match="there: "):
         read_card(models_dir, ref)
