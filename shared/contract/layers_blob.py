@@ -5,22 +5,19 @@ little-endian, as float16, or as float32 if they are too large for float16.
 """
 
 import math
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from shared.errors import EntryError
 from shared.images import IMAGE_BYTES
 
-FORMAT = 1
 MAX_VALUES = 2 << 20  # limit for all layers together
 SUMMARY = ("min", "mean", "max", "zeros")
-_DTYPES: Mapping[str, np.dtype[Any]] = {"f2": np.dtype("<f2"), "f4": np.dtype("<f4")}
 _MAX_FLOAT16 = float(np.finfo(np.float16).max)
 
 
@@ -36,6 +33,27 @@ class LayerOutput:
     summary: Mapping[str, float | None]
 
 
+class LayerHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What the JSON header says about one layer, as a list."""
+
+    name: str
+    class_name: str
+    shape: tuple[Annotated[int, msgspec.Meta(gt=0, le=MAX_VALUES)], ...]
+    dtype: Literal["f2", "f4"]
+    min: float | None
+    mean: float | None
+    max: float | None
+    zeros: float | None
+
+
+class LayersHeader(msgspec.Struct, frozen=True):
+    """The JSON header. `v` is the version of the format."""
+
+    v: Literal[1]
+    error: str
+    layers: list[LayerHeader]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Layers:
     """`pixels` is the image as the model saw it. `error` says why there are no outputs, and is empty if there are."""
@@ -43,6 +61,10 @@ class Layers:
     pixels: bytes | memoryview
     outputs: Sequence[LayerOutput] = ()
     error: str = ""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(LayersHeader)
 
 
 def layer_output(name: str, class_name: str, values: npt.NDArray[np.float32]) -> LayerOutput:
@@ -57,58 +79,36 @@ def encode_layers(layers: Layers) -> bytes:
     count = sum(output.values.size for output in layers.outputs)
     if count > MAX_VALUES:
         raise EntryError(f"the layers have {count} values, and {MAX_VALUES} are kept at most")
-    rows: list[list[Any]] = []
+    rows: list[LayerHeader] = []
     parts: list[bytes] = []
     for output in layers.outputs:
-        fits = np.abs(output.values).max(initial=0) <= _MAX_FLOAT16
-        dtype = "f2" if fits else "f4"
-        rows.append(
-            [output.name, output.class_name, output.values.shape, dtype, *(output.summary[key] for key in SUMMARY)]
-        )
-        parts.append(output.values.astype(_DTYPES[dtype]).tobytes())
-    header = orjson.dumps({"v": FORMAT, "error": layers.error, "layers": rows})
+        dtype: Literal["f2", "f4"] = "f2" if np.abs(output.values).max(initial=0) <= _MAX_FLOAT16 else "f4"
+        rows.append(LayerHeader(output.name, output.class_name, output.values.shape, dtype, **output.summary))
+        parts.append(output.values.astype(f"<{dtype}").tobytes())
+    header = _encoder.encode(LayersHeader(1, layers.error, rows))
     return b"".join((len(header).to_bytes(4, "little"), header, layers.pixels, *parts))
 
 
 def decode_layers(data: bytes | memoryview) -> Layers:
     """Read a blob; the arrays are views of `data`. Raises EntryError if the blob is damaged."""
+    pixels_at = 4 + int.from_bytes(data[:4], "little")
+    values_at = pixels_at + IMAGE_BYTES
+    outputs: list[LayerOutput] = []
     try:
-        pixels_at = 4 + int.from_bytes(data[:4], "little")
-        values_at = pixels_at + IMAGE_BYTES
-        header = orjson.loads(data[4:pixels_at])
-        if type(header["v"]) is not int or header["v"] != FORMAT:
-            raise ValueError(f"format {reprlib.repr(header['v'])}, this program reads {FORMAT}")
-        outputs = []
-        for row in header["layers"]:
-            output = _read_output(row, data, values_at)
-            values_at += output.values.nbytes
-            outputs.append(output)
+        header = _decoder.decode(data[4:pixels_at])
+        for row in header.layers:
+            count = math.prod(row.shape)
+            if count > MAX_VALUES:
+                raise ValueError(f"a layer of {count} values")
+            values: npt.NDArray[Any] = np.frombuffer(data, f"<{row.dtype}", count, values_at).reshape(row.shape)
+            summary = {name: getattr(row, name) for name in SUMMARY}
+            outputs.append(LayerOutput(row.name, row.class_name, values, summary))
+            values_at += values.nbytes
         if len(data) != values_at:
             raise ValueError(f"{len(data)} bytes for layers of {values_at}")
-        return Layers(data[pixels_at : pixels_at + IMAGE_BYTES], outputs, _string(header["error"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise EntryError(f"not a layers blob: {error!r}") from None
-
-
-def _read_output(row: Any, data: bytes | memoryview, start: int) -> LayerOutput:
-    if type(row) is not list or len(row) != 4 + len(SUMMARY):
-        raise TypeError(f"a layer is {reprlib.repr(row)}")
-    name, class_name, shape, dtype, *summary = row
-    if type(shape) is not list or not all(type(side) is int and 0 < side <= MAX_VALUES for side in shape):
-        raise TypeError(f"a shape is {reprlib.repr(shape)}")
-    if not all(number is None or type(number) in (float, int) for number in summary):
-        raise TypeError(f"a summary is {reprlib.repr(summary)}")
-    count = math.prod(shape)
-    if count > MAX_VALUES:
-        raise ValueError(f"a layer of {count} values")
-    values: npt.NDArray[Any] = np.frombuffer(data, _DTYPES[_string(dtype)], count, start).reshape(shape)
-    return LayerOutput(_string(name), _string(class_name), values, dict(zip(SUMMARY, summary, strict=True)))
-
-
-def _string(value: object) -> str:
-    if type(value) is not str:
-        raise TypeError(f"expected a string, not {reprlib.repr(value)}")
-    return value
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise EntryError(f"not a layers blob: {error}") from None
+    return Layers(data[pixels_at : pixels_at + IMAGE_BYTES], outputs, header.error)
 
 
 def _rounded(number: float) -> float | None:

@@ -82,7 +82,7 @@ def test_more_values_than_are_kept_are_refused_with_both_numbers(monkeypatch: py
 
 @pytest.mark.parametrize("missing", HEADER)
 def test_a_header_that_lacks_something_is_refused(missing: str) -> None:
-    with pytest.raises(EntryError, match=f"KeyError.'{missing}'"):
+    with pytest.raises(EntryError, match=f"missing required field `{missing}`"):
         decode_layers(packed_layers({name: value for name, value in HEADER.items() if name != missing}))
 
 
