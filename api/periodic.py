@@ -14,10 +14,7 @@ async def repeat(
     failure: str,
     errors: tuple[type[Exception], ...] = (RedisError, OSError),
 ) -> NoReturn:
-    """Call `act` forever, with `interval_s` between calls. `errors` end one call only: they are logged after `failure`.
-
-    The logger is that of the module of `act`.
-    """
+    """Call `act` forever. `errors` end one call only: the logger of `act`'s module reports them after `failure`."""
     logger = logging.getLogger(act.__module__)
     while True:
         try:

@@ -64,10 +64,7 @@ class State:
 
 
 def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics) -> State:
-    """Read the dataset and the registry, and create the state without connecting to Redis yet.
-
-    Raises DatasetError, ModelError or SettingError if the service cannot start.
-    """
+    """Read the dataset and the registry, not Redis yet. Raises DatasetError, ModelError or SettingError."""
     catalog = Catalog(open_registry(settings.models_dir, settings.models_cache_dir))
     require_default(catalog, settings.default_model)
     client = api_client(settings)

@@ -111,10 +111,7 @@ def free_port() -> int:
 
 
 def child_environ(environ: Mapping[str, str], workers: int) -> dict[str, str]:
-    """Return the environment of the children.
-
-    The programs of this virtual environment come first, logs fit this terminal, and the workers share the cores.
-    """
+    """Return the children's environment: programs of this venv first, logs for this terminal, cores shared out."""
     children = dict(environ)
     children["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environ.get("PATH", os.defpath)))
     children["PYTHONUNBUFFERED"] = "1"

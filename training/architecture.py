@@ -113,10 +113,7 @@ NETWORKS = {
 
 
 def build(name: str) -> keras.Model:
-    """Return the untrained network of that name, with the scaling of pixels as its first layer.
-
-    Raises KeyError for a name that is not in NETWORKS.
-    """
+    """Return the untrained network, which scales its pixels first. Raises KeyError for a name not in NETWORKS."""
     inputs = keras.Input((IMAGE_SIDE, IMAGE_SIDE, 1), name="image")
     x = keras.layers.Rescaling(1 / 255, name="scale")(inputs)
     numbers = {Smooth: 0, Conv: 0, Pool: 0, Dropout: 0, Dense: 0}
@@ -129,10 +126,7 @@ def build(name: str) -> keras.Model:
 
 
 def set_smoothing(model: keras.Model, on: bool) -> None:
-    """Turn the model's smoothing on (for serving) or off (for images that distortion has blurred already).
-
-    Does nothing for a model without a smoothing layer.
-    """
+    """Turn a model's smoothing, if it has any, on for serving or off for images that distortion has blurred."""
     for layer in model.layers:
         if layer.name == SMOOTH:
             layer.set_weights([_along_rows(SMOOTHING if on else np.outer((0, 1, 0), (0, 1, 0)))])

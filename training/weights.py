@@ -61,10 +61,7 @@ def load(path: Path) -> tuple[keras.Model, dict[str, Any]]:
 
 
 def origin(path: Path) -> dict[str, Any]:
-    """Return the name, hash and training record of weights, for the records of what is made from them.
-
-    Raises OSError and ValueError.
-    """
+    """Return name, hash and training record of weights, for records of their use. Raises OSError and ValueError."""
     file, member = _split_member(path)
     record = _record(file)
     return {

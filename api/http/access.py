@@ -26,10 +26,7 @@ class Access:
         self._keys = [(bytes.fromhex(key.sha256), key) for key in api_keys]
 
     def caller(self, headers: RawHeaders) -> ApiKey:
-        """Return the key in `headers`, whose names are in lower case, as in ASGI.
-
-        Raises Unauthorized. The error never repeats what the client sent.
-        """
+        """Return the key in `headers` (names in lower case). Raises Unauthorized, which never repeats the key."""
         if not self._keys:
             return ANYONE
         digest = sha256(_credential(headers)).digest()
@@ -72,10 +69,7 @@ def require_admin(caller: ApiKey) -> None:
 
 
 def _credential(headers: RawHeaders) -> bytes:
-    """Return the only key in `headers`. Other `Authorization` schemes are ignored: a reverse proxy may use them.
-
-    Raises Unauthorized.
-    """
+    """Return the only key in `headers`, or raise Unauthorized. A proxy may use other `Authorization` schemes."""
     found = set()
     for name, value in headers:
         if name == b"x-api-key":

@@ -75,10 +75,7 @@ class Enqueuer:
         return refusals
 
     async def put_chunk(self, entry: Entry, lane: Lane, shard: int, manifest: Manifest) -> None:
-        """Write one chunk of a job, which may have no readable image.
-
-        Raises QueueFull, or Unavailable if Redis is unreachable.
-        """
+        """Write one chunk of a job, which may have no readable image. Raises QueueFull or Unavailable."""
         call = self._call(entry, lane, shard, manifest)
         try:
             limit, current, pass_ms = await self._client.eval(*call)

@@ -96,10 +96,7 @@ class JobStore:
                     return await self.read(job_id, caller)
 
     async def cancel(self, job_id: str, caller: ApiKey) -> Job:
-        """Cancel a job and return it. Finished images keep their results, and a final job does not change.
-
-        The key of an admin may cancel jobs of other keys.
-        """
+        """Cancel a job, unless it is final, and return it. The key of an admin may cancel the jobs of other keys."""
         if caller.admin:
             await self._read(job_id)
         else:

@@ -53,10 +53,7 @@ def single_json(single_id: str, model: str, request_id: str, block: Block | None
 def chunk_items(
     job: Job, chunk: int, block_data: bytes | None, manifest_data: bytes | None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the items of a chunk in input order.
-
-    An item without a result is `queued`, or `cancelled` or `expired` like its job.
-    """
+    """Yield the items of a chunk in input order. Items without a result are `queued`, or as their job ended."""
     start = chunk * job.chunk_images
     count = min(job.chunk_images, (job.total or 0) - start)
     manifest = MANIFEST_CODEC.decode(manifest_data) if manifest_data else Manifest()

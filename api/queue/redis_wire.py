@@ -95,10 +95,7 @@ class Wire(asyncio.Protocol):
                 calls.done.set_result(calls.replies)
 
     def _check_timeout(self) -> None:
-        """Close the connection if the oldest command timed out.
-
-        One timer per connection is enough, because replies arrive in order: if the oldest is late, all are.
-        """
+        """Close the connection if its oldest command timed out. Replies arrive in order, so one timer is enough."""
         self._timer = None
         if not self._waiting:
             return

@@ -53,10 +53,7 @@ class Waiting:
 
 
 def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
-    """Group requests by model and client, in order of arrival, with at most `entry_images` per group.
-
-    A verbose request is a group of its own.
-    """
+    """Group requests by model and client, in order, at most `entry_images` each. Verbose requests stay alone."""
     groups: dict[tuple[str, str, int], list[Waiting]] = {}
     for number, one in enumerate(waiting):
         separate = number if one.request.verbose else -1
@@ -67,10 +64,7 @@ def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Wa
 
 
 class Singles:
-    """Writes single images and waits for their answers.
-
-    It adds no delay: an image is written at once, unless a write is in progress.
-    """
+    """Writes single images and waits for their answers. Images wait only while a write is in progress."""
 
     def __init__(
         self, wires: Wires, enqueuer: Enqueuer, wakeups: Wakeups, metrics: Metrics, settings: Settings

@@ -40,10 +40,7 @@ async def classify_bulk(request: Request) -> Response:
 
 
 def parse_range(body: bytes, count: int) -> tuple[int, int]:
-    """Parse `{"start": 0, "stop": 100}`, which stands for test images 0 to 99. Both fields are optional.
-
-    Raises BadUpload, BadParameter or NotFound.
-    """
+    """Parse `{"start": 0, "stop": 100}`; both are optional. Raises BadUpload, BadParameter or NotFound."""
     try:
         asked = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -125,10 +125,7 @@ def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: f
 
 
 async def accept_single(state: State, headers: Headers, asked: ClassifyRequest, pixels: bytes) -> Response:
-    """Accept one image as a job in the interactive lane (`Prefer: respond-async`).
-
-    The layers of a verbose request are read by the job's id.
-    """
+    """Accept one image as an interactive job. The layers of a verbose request are read by the job's id."""
     if asked.verbose:
         await state.verbose.require(asked.model)
 

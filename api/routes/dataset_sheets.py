@@ -31,10 +31,7 @@ async def get_labels(request: Request) -> Response:
 
 
 async def get_sheet(request: Request) -> Response:
-    """Return a PNG of `?limit=` images starting at `?offset=`, with COLUMNS images per row. The rest is black.
-
-    Raises BadParameter, or NotFound if the offset is past the end.
-    """
+    """Return `?limit=` images from `?offset=` on as a PNG, COLUMNS per row. Raises BadParameter or NotFound."""
     split = state_of(request).test_set
     count = len(split.images)
     limit = integer_parameter(request.query_params, "limit", MAX_IMAGES, 1, MAX_IMAGES)

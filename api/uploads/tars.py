@@ -28,10 +28,7 @@ DAMAGED = (tarfile.TarError, EOFError, OSError, RecursionError, ValueError, Arit
 async def tar_pictures(
     body: Body, image_bytes: int, max_images: int, read: ReadPicture = read_picture
 ) -> AsyncIterator[Picture]:
-    """Yield the pictures in the order of the archive. A picture that cannot be read fails alone.
-
-    Raises TooLarge, and BadUpload if the archive is damaged.
-    """
+    """Yield the pictures in order; a bad picture fails alone. Raises TooLarge, and BadUpload for a damaged archive."""
     with tempfile.TemporaryFile() as file:
         await spool(body, file)
         async for picture in in_thread(_members(file, image_bytes, max_images, read)):

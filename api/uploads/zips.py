@@ -32,10 +32,7 @@ COUNT_MASK = 0xFFFF  # the end record counts entries in 16 bits
 async def zip_pictures(
     body: Body, image_bytes: int, max_images: int, unpacked: Unpacked, read: ReadPicture = read_picture
 ) -> AsyncIterator[Picture]:
-    """Yield the pictures in the order of the archive's directory. A member that cannot be unpacked fails alone.
-
-    Raises TooLarge, and BadUpload if the archive is damaged.
-    """
+    """Yield the pictures in order; a bad member fails alone. Raises TooLarge, and BadUpload for a damaged archive."""
     with tempfile.TemporaryFile() as file:
         packed_bytes = await spool(body, file)
         archive = await asyncio.to_thread(open_archive, file)

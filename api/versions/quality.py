@@ -27,10 +27,7 @@ class Quality:
 
 
 def read_quality(registry: Registry, name: str, version: int) -> tuple[dict[str, Any], Quality | None]:
-    """Return the card of a version and its verdict, which is None if there is no report. Blocks.
-
-    Raises ModelError if the card is missing or cannot be read.
-    """
+    """Return card and verdict of a version, None without a report. Blocks. Raises ModelError without a card."""
     where = f"{registry}/{name}/{version}"
     data = read_file(registry, name, version, CARD)
     if data is None:

@@ -78,10 +78,7 @@ class Retraining:
         return [training_json(each.decode(), fields) for each, fields in zip(ids, found, strict=True) if fields]
 
     async def cancel(self, model: str, training_id: str) -> Json:
-        """Cancel a training and return it. A final training does not change.
-
-        Raises NotFound, and Conflict for a training that is being published.
-        """
+        """Cancel a training, unless it is final, and return it. Raises NotFound, and Conflict during publishing."""
         await self.read(model, training_id)
         now_ms = int(time.time() * 1e3)
         call = CANCEL(due=keys.TRAININGS_DUE, training=keys.training(training_id), id=training_id, now_ms=now_ms)

@@ -26,10 +26,7 @@ PNGS = 64  # sent in turn; enough that no system profits from repetition
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """`images` is uint8[N,28,28], `expected` the engine's own answers, float32[N,10].
-
-    `png_files` are the first PNGS images, and `pngs` has the content of these files.
-    """
+    """`expected` are the engine's own answers, float32[N,10]. `png_files` hold `pngs`, the first PNGS images."""
 
     dataset: str
     images: Images

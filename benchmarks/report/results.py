@@ -16,10 +16,7 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One upload through the API, from its first byte to the final state of the job.
-
-    `peak_mib` and `cpu_s` are those of each process of the service while the job ran.
-    """
+    """One upload, from its first byte to the job's final state. Memory and CPU time are by process."""
 
     images: int
     workers: int

@@ -24,10 +24,7 @@ class BenchmarkError(Exception):
 
 
 class Process:
-    """A child in a session of its own, so that Ctrl-C does not reach it directly.
-
-    Leaving the `with` ends it with all of its descendants.
-    """
+    """A child in its own session, which Ctrl-C does not reach. Leaving the `with` ends it and its descendants."""
 
     def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str], log_dir: Path) -> None:
         self.name = name

@@ -12,10 +12,7 @@ VALIDATION_SEED = 0  # not the seed of the run, so that runs with different seed
 
 
 def choose_split(mnist_dir: Path | None, sample: bool, limit_images: int | None) -> dataset.Split:
-    """Return the training split of MNIST, or of the drawn sample if `sample`, cut to its first `limit_images`.
-
-    Raises DatasetError if MNIST is missing or damaged.
-    """
+    """Return up to `limit_images` of MNIST's training split, or of the sample. Raises DatasetError without MNIST."""
     directory = None if sample else dataset.find_mnist_dir(mnist_dir)
     if directory is None and not sample:
         raise DatasetError("MNIST is missing: download it with `make data`, or train on the sample with --sample")

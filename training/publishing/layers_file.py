@@ -23,10 +23,7 @@ LAYER_TOLERANCE = 1e-4  # relative to a layer's largest value: LiteRT adds in an
 
 
 def run(options: Namespace, command: str) -> None:
-    """Add `layers.tflite` to a published version and to its card, converted from its model.keras.
-
-    Raises ModelError for a missing version, and like `write`.
-    """
+    """Add `layers.tflite`, made from model.keras, to a published version and to its card. Raises ModelError."""
     version = registry.load_version(options.models_dir, options.model)
     model, _ = weights.load(version.directory / "model.keras")
     outputs = write(version.directory, model)

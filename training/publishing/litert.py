@@ -7,10 +7,7 @@ import tensorflow as tf
 
 
 def convert(model: keras.Model) -> bytes:
-    """Return `model` as a float32 LiteRT file with a variable batch size.
-
-    The converter folds scaling, batch normalisation and ReLU into the convolutions.
-    """
+    """Return a float32 LiteRT file for any batch size. Scaling, normalisation and ReLU go into the convolutions."""
     with tempfile.TemporaryDirectory() as directory:
         model.export(directory, verbose=False)
         flatbuffer: bytes = tf.lite.TFLiteConverter.from_saved_model(directory).convert()

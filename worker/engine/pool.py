@@ -106,10 +106,7 @@ class EnginePool:
         return [ref for ref, loaded in self.loaded.items() if now_s - loaded.used_s >= idle_s]
 
     def max_images(self, ref: str) -> int:
-        """Return the current batch size limit of a version, 0 while it is not loaded.
-
-        A version that failed to load has a limit too: its images are answered with faults.
-        """
+        """Return the batch size limit of a version: 0 until it is loaded, MAX_BATCH_IMAGES if it did not load."""
         with self._lock:
             return self._max_images(ref)
 
@@ -124,10 +121,7 @@ class EnginePool:
 
     @contextlib.contextmanager
     def engine(self, ref: str) -> Iterator[Engine]:
-        """Lend an engine of a version to a thread that holds a permit and has reserved the version.
-
-        Raises ModelError with the reason if the version failed to load.
-        """
+        """Lend an engine to a thread with permit and reservation. Raises ModelError if the version did not load."""
         try:
             with self._lock:
                 loaded = self._loaded.get(ref)
@@ -151,10 +145,7 @@ class EnginePool:
                 loaded.limit.observe(images, model_ms)
 
     def load(self, ref: str, pace: Pace = FULL_SPEED) -> None:
-        """Load and warm a version. Blocks for seconds.
-
-        Raises ModelError for a version that is not in the registry or does not load.
-        """
+        """Load and warm a version for seconds. Raises ModelError if the registry lacks it or it does not load."""
         loaded = self._load(load_version(self.registry, ref), pace)
         with self._lock:
             self._failed.pop(ref, None)

@@ -69,10 +69,7 @@ def report_of(
     model_ms: float,
     parts: Sequence[BatchPart],
 ) -> BatchReport:
-    """Return the report of a batch that has just finished.
-
-    `live` has the positions that ran, slice by slice, `faults` the reason for each row without an answer.
-    """
+    """Return the report of a finished batch. `live` are the positions that ran, `faults` are reasons by row."""
     images = {"interactive": 0, "bulk": 0}
     for part, alive in zip(batch, live, strict=True):
         images[part.delivery.lane] += len(alive)

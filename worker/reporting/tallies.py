@@ -23,10 +23,7 @@ class Tallies:
             self._counts.setdefault(key, Counter()).update(counts)
 
     def write(self, client: Client) -> None:
-        """Write the counts. Raises redis' errors; the counts are then written the next time.
-
-        If only the reply is lost, the counts are written twice.
-        """
+        """Write the counts. If redis raises an error, they are kept for the next call and may be written twice."""
         with self._lock:
             counts, self._counts = self._counts, {}
         if not counts:

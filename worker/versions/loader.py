@@ -64,10 +64,7 @@ class Loader:
         self.wake()
 
     def ask(self, ref: str) -> str:
-        """Load `name` or `name@version` soon, and keep it while it is used. Returns its `name@version`.
-
-        Raises ModelError for a version that is not in the registry.
-        """
+        """Load a version soon, and keep it while it is used. Returns its `name@version`. Raises ModelError."""
         ref = find_version(ref, self.models, self.engines.registry)
         self.engines.forget_failure(ref)
         if ref not in self.engines.loaded:

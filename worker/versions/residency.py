@@ -13,10 +13,7 @@ Models = Mapping[str, Sequence[int]]  # the versions of each name, oldest first,
 
 
 def find_version(ref: str, models: Models, registry: Registry) -> str:
-    """Return the `name@version` that `name` (its latest version) or `name@version` means.
-
-    Raises ModelError, naming the registry that has listed these models.
-    """
+    """Return the `name@version` of `name` (its latest) or `name@version`. Raises ModelError, naming the registry."""
     wanted = ModelRef.parse(ref)
     numbers = models.get(wanted.name, ())
     if not numbers:

@@ -60,10 +60,7 @@ async def set_alias(request: Request) -> Response:
 
 
 async def delete_alias(request: Request) -> Response:
-    """Delete the alias and return the change.
-
-    Without a `champion`, the model's name stands for its latest version, which the workers must load first.
-    """
+    """Delete the alias and return the change. Without `champion`, workers must load the latest version first."""
     caller = caller_of(request)
     require_admin(caller)
     state, name, alias = state_of(request), model_of(request), _alias_of(request)

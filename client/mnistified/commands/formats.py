@@ -32,10 +32,7 @@ class Format:
 
 
 def format_name(requested: str | None, out: str) -> str:
-    """Return the requested format, or the one of the file's suffix.
-
-    Raises ValueError for an unknown suffix, and for parquet if pyarrow is not installed.
-    """
+    """Return the requested format, or that of the suffix. Raises ValueError for one that cannot be written."""
     name = requested or Path(out).suffix.removeprefix(".").lower().replace("jsonl", "ndjson") or "csv"
     if name not in FORMATS:
         raise ValueError(f"{out}: unknown format {name!r}; use --format or a suffix of {', '.join(FORMATS)}")

@@ -36,10 +36,7 @@ class Note:
 
 
 class ResumableFile:
-    """An output file that an interrupted command can resume. Use it with `with`.
-
-    Raises ValueError if another command is writing the file, or has left it unfinished.
-    """
+    """An output file for `with`. Raises ValueError if another command writes it, or has left it unfinished."""
 
     def __init__(self, out: Path, output_format: Format, identity: Mapping[str, Any], restart: bool) -> None:
         self._out = out

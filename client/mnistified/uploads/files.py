@@ -41,10 +41,7 @@ def body_of_paths(paths: Sequence[StrPath]) -> Body:
 
 
 def folder_members(folder: StrPath) -> list[tuple[str, str]]:
-    """Return (path within `folder`, path) of every picture in it and its subfolders, sorted, without hidden files.
-
-    Raises ValueError if there are no pictures.
-    """
+    """Return (path within `folder`, path) of its pictures, sorted, without hidden ones. Raises ValueError for none."""
     top = os.fspath(folder)
     members: list[tuple[str, str]] = []
     for parent, folders, names in os.walk(top):

@@ -18,10 +18,7 @@ Unit = Literal["share", "p", "probability", "difference", "images/s", "MiB"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of a check. Without a `bound`, the value is reported but not judged.
-
-    `champion` is the champion's value.
-    """
+    """The result of a check. Without a `bound`, it is only reported. `champion` is the champion's value."""
 
     name: str
     passed: bool
@@ -45,10 +42,7 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A summary of the answers to the test images.
-
-    `confusion[label][prediction]` counts images. `mistakes` are ordered by falling confidence.
-    """
+    """The answers to the test images. `confusion[label][prediction]` counts; the most confident mistakes come first."""
 
     images: int
     correct: int
@@ -108,10 +102,7 @@ def write(path: Path, text: str) -> None:
 
 
 def read(directory: Path) -> dict[str, Any] | None:
-    """Return the report of the version in `directory`, or None if there is none.
-
-    Raises ModelError for a file that is not a report.
-    """
+    """Return the report in `directory`, or None if there is none. Raises ModelError for a file that is no report."""
     path = directory / REPORT
     if not path.is_file():
         return None

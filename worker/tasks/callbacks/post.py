@@ -29,10 +29,7 @@ class Refused(Exception):
 
 
 def post(url: str, headers: dict[str, str], body: bytes, *, timeout_s: float, allow_private: bool) -> None:
-    """Return once the receiver has answered 2xx. Raises Refused otherwise. Blocks for `timeout_s` at most.
-
-    Redirects and proxies of the environment are ignored.
-    """
+    """Return once the receiver has answered 2xx, without redirects and proxies. Raises Refused within `timeout_s`."""
     fault = callback_fault(url, allow_private=allow_private)
     if fault is not None:
         raise Refused(f"the URL {fault}")

@@ -60,10 +60,7 @@ class Schedule:
         self._client.zadd(keys.CALLBACKS, {job_id: _now_ms() + round(delay_s * 1e3)}, xx=True)
 
     def record(self, job_id: str, state: CallbackState, attempts: int, delay_s: float | None = None) -> bool:
-        """Record the state of a callback, which is due again after `delay_s`, or never if that is None.
-
-        Returns False if the callback was settled before.
-        """
+        """Record the state; the callback is due after `delay_s`, or never. Returns False if it was settled before."""
         due_ms = "" if delay_s is None else _now_ms() + round(delay_s * 1e3)
         call = RECORD(
             callbacks=keys.CALLBACKS, job=keys.job(job_id), id=job_id, state=state, attempts=attempts, due_ms=due_ms

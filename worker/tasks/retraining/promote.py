@@ -44,10 +44,7 @@ def set_alias(client: Client, model: str, alias: str, version: int, by: str, *, 
 
 
 def promote(settings: Settings, model: str, version: int) -> str | None:
-    """Make `version` the champion through the API; return None, or the reason why it is not.
-
-    Blocks for PROMOTE_TIMEOUT_S at most.
-    """
+    """Make `version` the champion through the API, for PROMOTE_TIMEOUT_S at most. Return a failure's reason."""
     url = settings.trainer_api_url or f"http://{settings.api_host}:{settings.api_port}"
     key = settings.trainer_api_key
     try:

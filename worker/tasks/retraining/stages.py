@@ -79,10 +79,7 @@ def progress_of(line: str) -> dict[str, Any] | None:
 
 
 def verdict_of(report: str, champion: str | None) -> dict[str, Any] | None:
-    """Return the verdict of a gate's report, or None if `report` is not one.
-
-    If `champion` is None, the verdict names the champion that the gate has found.
-    """
+    """Return the verdict of a gate's report, None for other text. Its champion is `champion` or the report's own."""
     try:
         content = json.loads(report)
         checks = [
