@@ -1,7 +1,7 @@
-"""What every program logs: a JSON object a line for machines, readable lines on a terminal.
+"""The log format of all programs: one JSON object per line, or text on a terminal.
 
-All of it comes by the standard library's loggers: ours, uvicorn's, Celery's. What a line of ours tells beside its
-message comes as `extra=fields(job=…)`. Nobody else's extras are shown: those of Celery hold the arguments of tasks.
+Our code, uvicorn and Celery use the standard library's loggers. Our calls add fields with `extra=fields(job=…)`.
+Extras of other libraries are not shown: those of Celery contain the arguments of tasks.
 """
 
 import json
@@ -15,21 +15,21 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-CHATTY = ("PIL", "httpcore", "httpx", "python_multipart")  # they tell every request's URL, or every piece of a file
-FIRST = ("timestamp", "level", "message", "logger")  # of a line
+CHATTY = ("PIL", "httpcore", "httpx", "python_multipart")  # they log every URL or every part of a file
+FIRST = ("timestamp", "level", "message", "logger")  # fields at the start of a line
 
-About = Callable[[], Mapping[str, Any]]  # what the running request or task adds to its lines
+About = Callable[[], Mapping[str, Any]]  # returns the fields of the running request or task
 
 
 def fields(**named: Any) -> dict[str, Any]:
-    """For `extra=` of a logging call. Never a key, a secret, or pixels."""
+    """Return the `extra=` of a logging call. Never log a key, a secret or pixels."""
     return {"fields": named}
 
 
 def configure_logs(
     log_format: str, level: str | int, process: str, *, about: About = dict, stream: TextIO | None = None
 ) -> bool:
-    """Send all that this process logs to `stream` (stderr), as LOG_FORMAT says; whether that is JSON."""
+    """Send all logs of this process to `stream` (stderr) in the format of LOG_FORMAT. Return whether that is JSON."""
     stream = stream or sys.stderr
     as_json = log_format == "json" or (log_format == "auto" and not stream.isatty())
     handler = logging.StreamHandler(stream)
@@ -60,7 +60,7 @@ def _text(process: str, about: About, *, colors: bool) -> logging.Formatter:
         structlog.dev.ConsoleRenderer(
             colors=colors,
             sort_keys=False,
-            exception_formatter=structlog.dev.plain_traceback,  # the other shows locals
+            exception_formatter=structlog.dev.plain_traceback,  # the default shows local variables
         ),
     )
 
@@ -91,5 +91,5 @@ def _dumps(event: EventDict, **_: Any) -> str:
     line = {name: event.pop(name) for name in FIRST} | dict(event)
     try:
         return orjson.dumps(line, default=str).decode()
-    except TypeError:  # half a character, a number without end: rather as the slower one writes it than not at all
+    except TypeError:  # orjson refuses lone surrogates and integers of more than 64 bits
         return json.dumps(line, default=str, skipkeys=True)

@@ -1,4 +1,4 @@
-"""Histograms of what is measured, the buckets that workers and API share, and how Prometheus is told of it all."""
+"""Histograms, the buckets that workers and the API share, and metrics in the form of the Prometheus client."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,18 +11,18 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-# A decoded image takes some 20 µs, an answer a millisecond, a wait may take half a minute (SYNC_WAIT_S): steps of two
-# to two and a half, so that a quantile is read to better than that wherever it lies.
+# Decoding an image takes about 20 µs, a response 1 ms, and a wait up to 30 s (SYNC_WAIT_S). Bounds grow by factors of
+# about two, which limits the error of a quantile.
 SECONDS = (
     *(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05),
     *(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
 )
-# Engines are calibrated at powers of two; MAX_BATCH_IMAGES is 256 unless told, and 4096 at most.
+# Engines are calibrated at powers of two. MAX_BATCH_IMAGES is 256 by default, and at most 4096.
 BATCH_IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
 class Histogram:
-    """`counts[i]` are the values up to `bounds[i]` and over the bound before, the last one those over all bounds."""
+    """`counts[i]` counts the values up to `bounds[i]` and above `bounds[i-1]`. The last count has no upper bound."""
 
     __slots__ = ("bounds", "counts", "sum")
 
@@ -36,15 +36,16 @@ class Histogram:
         self.sum += value * times
 
     def add_many(self, values: npt.NDArray[np.float64]) -> None:
-        """As `add` of each."""
+        """Add each value once."""
         counted = np.bincount(np.searchsorted(self.bounds, values), minlength=len(self.counts))
         self.counts = [before + more for before, more in zip(self.counts, counted.tolist(), strict=True)]
         self.sum += float(values.sum())
 
 
 def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> float | None:
-    """The value that `share` of the values stay under, between two bounds by their distance; None where there are no
-    values. What lies over all bounds counts as the last of them.
+    """Return the quantile at `share`, interpolated between two bounds, or None if there are no values.
+
+    Values above the last bound count as that bound.
     """
     wanted = share * sum(counts)
     if not wanted:
@@ -57,11 +58,11 @@ def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> fl
     return low
 
 
-Labels = TypeVar("Labels", bound=tuple[str, ...])  # their values, in the order of their names
+Labels = TypeVar("Labels", bound=tuple[str, ...])  # label values, in the order of the label names
 
 
 class Families(Collector):
-    """What Prometheus is told at one time; its own client's functions want it in this form."""
+    """The metrics of one scrape, in the form that the functions of the Prometheus client need."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = families
@@ -71,7 +72,7 @@ class Families(Collector):
 
 
 def counter(name: str, question: str, names: Sequence[str], counts: Mapping[Labels, float]) -> Metric:
-    """`name` without the `_total` that it is told with; `names` are of the labels, and so for the others."""
+    """Make a counter of label values. `name` has no `_total`: the client appends it. `names` are the label names."""
     family = CounterMetricFamily(name, question, labels=names)
     for labels, count in counts.items():
         family.add_metric(labels, count)
@@ -95,5 +96,5 @@ def histogram(name: str, question: str, names: Sequence[str], histograms: Mappin
 
 
 def process_families() -> Iterable[Metric]:
-    """CPU time, memory, open files and start of this process, where the kernel tells them: the client's own."""
+    """Return the Prometheus client's own metrics of this process: CPU time, memory, open files and start time."""
     return ProcessCollector(registry=None).collect()

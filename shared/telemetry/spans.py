@@ -1,6 +1,4 @@
-"""What the spans of API and workers have in common. Imported only where somebody traces:
-`shared/telemetry/tracing.py`.
-"""
+"""OpenTelemetry spans of the API and the workers. Imported only if traces are on (`shared/telemetry/tracing.py`)."""
 
 import os
 
@@ -18,7 +16,7 @@ def exporting_provider(service: str, instance: str) -> TracerProvider:
 
 
 def make_provider(service: str, instance: str, processor: SpanProcessor) -> TracerProvider:
-    """Of one program: `service` unless OTEL_SERVICE_NAME says another name, and which process of it."""
+    """Make the provider of one process. OTEL_SERVICE_NAME overrides `service`, and `instance` names the process."""
     name = os.environ.get("OTEL_SERVICE_NAME") or service
     resource = Resource.create({"service.name": name, "service.instance.id": instance})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
@@ -27,13 +25,13 @@ def make_provider(service: str, instance: str, processor: SpanProcessor) -> Trac
 
 
 def span_context(traceparent: str) -> SpanContext:
-    """Of a span in another process, by its valid W3C `traceparent`."""
+    """Return the context of another process's span, from its valid W3C `traceparent`."""
     _, trace_id, span_id, flags = traceparent.split("-")
     return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
 
 
 def traceparent_of(context: SpanContext) -> str:
-    """Empty where the span is not sampled: nobody needs a link to it."""
+    """Return the W3C `traceparent` of a span, or nothing if the span is not sampled."""
     if not (context.is_valid and context.trace_flags.sampled):
         return ""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"

@@ -1,8 +1,8 @@
-"""OpenTelemetry, where OTEL_EXPORTER_OTLP_ENDPOINT is set and the extra `otel` is there; else none of it is imported.
+"""OpenTelemetry traces. The library is only imported if OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
-A request's span is the API's (`api/http/request_spans.py`), a batch's the worker's
-(`worker/reporting/batch_spans.py`), which links to those of its
-requests by the `traceparent` that entries carry. What else OTEL_… sets is read by OpenTelemetry itself.
+The API makes a span per request (`api/http/request_spans.py`). A worker makes a span per batch
+(`worker/reporting/batch_spans.py`), and links it to its requests by the `traceparent` in the entries.
+OpenTelemetry itself reads the other variables named OTEL_….
 """
 
 from typing import TYPE_CHECKING
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def open_tracing(settings: Settings, service: str, instance: str) -> "TracerProvider | None":
-    """Spans leave in the background; those that its queue has no room for are thrown away. Shut it down at the end.
+    """Return a provider that exports spans in the background, or None without an endpoint. The caller shuts it down.
 
-    None where nobody traces. Raises SettingError where what it takes is not installed.
+    The provider drops spans if its queue is full. Raises SettingError if the extra `otel` is not installed.
     """
     if not settings.otel_exporter_otlp_endpoint:
         return None
     try:
         from shared.telemetry.spans import exporting_provider
     except ImportError as error:
-        raise SettingError(f"OTEL_EXPORTER_OTLP_ENDPOINT is set, which takes the extra `otel`: {error}") from None
+        raise SettingError(f"OTEL_EXPORTER_OTLP_ENDPOINT needs the extra `otel`: {error}") from None
     return exporting_provider(service, instance)

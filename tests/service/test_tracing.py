@@ -122,5 +122,5 @@ def test_an_endpoint_without_the_package_is_refused_by_name() -> None:
     code = "import sys; sys.modules['opentelemetry.sdk'] = None; from api.__main__ import main; main()"
     api = Process([str(BIN / "python"), "-c", code], {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
     assert api.wait() == 1
-    assert "OTEL_EXPORTER_OTLP_ENDPOINT is set, which takes the extra `otel`" in api.output
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT needs the extra `otel`" in api.output
     assert "Traceback" not in api.output

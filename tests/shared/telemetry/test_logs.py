@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    """What pytest has set up comes back."""
+    """Restore the loggers of pytest."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     levels = {chatty: logging.getLogger(chatty).level for chatty in CHATTY}
@@ -40,7 +40,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_a_line_is_an_object_with_its_time_its_level_who_speaks_and_what_it_tells() -> None:
+def test_a_line_is_a_json_object_with_time_level_process_and_fields() -> None:
     stream = io.StringIO()
     assert configured(stream)
     logger.info("%d images", 3, extra=fields(job="j1", counts={"done": 3}))
@@ -58,7 +58,7 @@ def test_a_line_is_an_object_with_its_time_its_level_who_speaks_and_what_it_tell
     }
 
 
-def test_whatever_is_logged_stays_one_line() -> None:
+def test_every_record_is_one_line() -> None:
     stream = io.StringIO()
     configured(stream)
     logger.warning('two\nlines and a "quote"', extra=fields(name="a\nb", odd={1, 2}, raw=b"\xff"))
@@ -75,7 +75,7 @@ def test_whatever_is_logged_stays_one_line() -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
-def test_what_others_hang_on_their_lines_and_what_variables_hold_is_not_shown(log_format: str) -> None:
+def test_foreign_extras_and_local_variables_are_not_shown(log_format: str) -> None:
     stream = io.StringIO()
     configured(stream, log_format)
     password = "hunter2"  # noqa: S105
@@ -89,7 +89,7 @@ def test_what_others_hang_on_their_lines_and_what_variables_hold_is_not_shown(lo
     assert password not in stream.getvalue()
 
 
-def test_what_runs_adds_what_it_is_about_and_the_line_itself_has_the_last_word() -> None:
+def test_the_running_request_adds_fields_which_a_call_may_override() -> None:
     stream = io.StringIO()
     configured(stream, about=lambda: {"request_id": "r1", "trace_id": "t1"})
     logger.info("of the request")
@@ -106,9 +106,7 @@ def test_what_runs_adds_what_it_is_about_and_the_line_itself_has_the_last_word()
         ("text", io.StringIO(), False),
     ],
 )
-def test_a_terminal_gets_text_and_everything_else_json_unless_told(
-    log_format: str, stream: io.StringIO, as_json: bool
-) -> None:
+def test_auto_means_text_on_a_terminal_and_json_elsewhere(log_format: str, stream: io.StringIO, as_json: bool) -> None:
     assert configured(stream, log_format) == as_json
     logger.info("hello", extra=fields(job="j1"))
     assert stream.getvalue().startswith("{") == as_json
@@ -117,7 +115,7 @@ def test_a_terminal_gets_text_and_everything_else_json_unless_told(
 
 
 @pytest.mark.parametrize("level", ["warning", logging.WARNING])
-def test_what_is_below_the_level_is_not_logged(level: str | int) -> None:
+def test_lower_levels_are_not_logged(level: str | int) -> None:
     stream = io.StringIO()
     configured(stream, level=level)
     logger.info("no")
@@ -125,7 +123,7 @@ def test_what_is_below_the_level_is_not_logged(level: str | int) -> None:
     assert [line["message"] for line in lines(stream)] == ["yes"]
 
 
-def test_pythons_warnings_are_lines_like_all_others() -> None:
+def test_python_warnings_are_logged() -> None:
     stream = io.StringIO()
     configured(stream)
     with warnings.catch_warnings():
@@ -136,8 +134,8 @@ def test_pythons_warnings_are_lines_like_all_others() -> None:
     assert "look out" in line["message"]
 
 
-def test_standard_error_is_where_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logs_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("json", "info", "api", stream=sys.stderr)
     logger.info("hello")
-    told = capsys.readouterr()
-    assert (told.out, json.loads(told.err)["process"]) == ("", "api")
+    printed = capsys.readouterr()
+    assert (printed.out, json.loads(printed.err)["process"]) == ("", "api")

@@ -1,4 +1,4 @@
-"""Buckets take what they say, and quantiles come out of them as they went in, to a bucket's width."""
+"""Histograms and their quantiles."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from shared.telemetry.prometheus import BATCH_IMAGES, SECONDS, Histogram, quantile
 
 
-def test_a_bucket_holds_its_own_bound_and_the_last_one_what_is_over_all() -> None:
+def test_a_bucket_includes_its_bound_and_the_last_bucket_has_none() -> None:
     histogram = Histogram((1, 2, 4))
     for value in (0, 1, 2, 3, 4, 5):
         histogram.add(value)
@@ -35,7 +35,7 @@ def test_a_quantile_is_within_the_bucket_of_the_true_one(share: float) -> None:
     assert low < found <= high
 
 
-def test_there_is_no_quantile_of_nothing() -> None:
+def test_there_is_no_quantile_without_values() -> None:
     assert quantile(SECONDS, [0] * (len(SECONDS) + 1), 0.5) is None
     assert quantile(SECONDS, [], 0.5) is None
 
