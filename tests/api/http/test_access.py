@@ -5,7 +5,6 @@ import hmac
 from collections.abc import Iterator
 from hashlib import sha256
 
-import httpx
 import pytest
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
@@ -210,7 +209,7 @@ def test_health_checks_need_no_key(guarded: System) -> None:
 def test_no_key_appears_in_responses_or_logs(guarded: System) -> None:
     for secret in (ALICES, OPS, UNKNOWN):
         replies = [
-            httpx.request(method, f"{guarded.url}{path}", headers=headers)
+            guarded.http.request(method, path, headers=headers)
             for method, path in EVERYWHERE
             for headers in ({"X-API-Key": secret}, {"Authorization": f"Bearer {secret}"})
         ]
