@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from shared.errors import Reason, RequestError, Unavailable
 from shared.telemetry.prometheus import SECONDS, Histogram, counter, histogram
 
-BUFFER_RESULTS = 512  # adding so many to the histograms takes 0.1 ms
+BUFFER_RESULTS = 512  # adding this many to the histograms takes 0.1 ms
 PARTS = ("decode", "queue", "model", "reply")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"  # all other methods
@@ -64,20 +64,19 @@ class Metrics:
         self._fold()
         yield counter(
             "mnistified_requests",
-            "How did the requests to this API process end? By method, route and status (0: none "
-            "sent; route none: unknown path)",
+            "How did requests to this API process end? By status (0: the client left) and route (none: unknown path)",
             ("method", "route", "status"),
             {(method, route, str(status)): count for (method, route, status), count in self.requests.items()},
         )
         yield counter(
             "mnistified_refusals",
-            "How many requests were refused with 429 or 503 by this API process, and why?",
+            "How many requests did this API process refuse with 429 or 503, and why?",
             ("reason",),
             {(reason,): count for reason, count in self.refusals.items()},
         )
         yield counter(
             "mnistified_accepted_images",
-            "How many images arrive? Images that this API process has put into the queue",
+            "How many images has this API process put into the queue?",
             ("version", "lane"),
             self.accepted,
         )
@@ -89,7 +88,7 @@ class Metrics:
         )
         yield histogram(
             "mnistified_answer_seconds",
-            "How long does a client wait for one image? From the pixels of a single image to its result",
+            "How long does a single image take from its pixels to its result?",
             (),
             {(): self._answers},
         )

@@ -73,7 +73,7 @@ def fleet_families(fleet: Fleet, settings: Settings) -> Iterable[Metric]:
     yield from _drift_families(fleet.drift)
     yield gauge(
         "mnistified_fleet_dead_letters",
-        "How many images are in the dead-letter stream because workers died on them?",
+        "How many images are in the dead-letter stream because they crashed workers?",
         (),
         {(): fleet.dead_letters},
     )
@@ -89,7 +89,7 @@ def fleet_families(fleet: Fleet, settings: Settings) -> Iterable[Metric]:
     )
     yield gauge(
         "mnistified_fleet_redis_bytes",
-        "How close is Redis to its memory limit? used, and limit (maxmemory; 0: none)",
+        "How close is Redis to its memory limit? used: current use; limit: maxmemory (0: none)",
         ("what",),
         {(what,): size_bytes for what, size_bytes in fleet.memory.items()},
     )
@@ -102,13 +102,13 @@ def _queue_families(
     names = ("model", "lane")
     yield gauge(
         "mnistified_fleet_queued_images",
-        "How much is queued? Images accepted and not yet final",
+        "How many images are accepted and not yet final?",
         names,
         {labels: depth.images for labels, depth in depths.items()},
     )
     yield gauge(
         "mnistified_fleet_queued_bytes",
-        "How much memory does the queue take? Bytes accepted and not yet final",
+        "How many bytes of images are accepted and not yet final?",
         names,
         {labels: depth.bytes for labels, depth in depths.items()},
     )
@@ -124,7 +124,7 @@ def _queue_families(
     }
     yield gauge(
         "mnistified_fleet_queue_fullness",
-        "How close is a lane to refusing images? The larger share of its limits in images and bytes; 1 is full",
+        "How full is a lane? The larger share of its limits in images and bytes; at 1 it refuses images",
         names,
         fullest,
     )
@@ -134,19 +134,19 @@ def _worker_families(fleet: Fleet) -> Iterable[Metric]:
     late = sum(worker.late for worker in fleet.workers)
     yield gauge(
         "mnistified_fleet_workers",
-        "How many workers are alive? beating, or late: their heartbeat is overdue",
+        "How many workers are running? beating: on time; late: the heartbeat is overdue",
         ("state",),
         {("beating",): len(fleet.workers) - late, ("late",): late},
     )
     yield counter(
         "mnistified_fleet_lost_workers",
-        "Do workers die? Workers lost without notice since this API process started",
+        "How many workers were lost without notice since this API process started?",
         (),
         {(): fleet.lost_workers},
     )
     yield gauge(
         "mnistified_fleet_stalled",
-        "Has the queue stalled? 1 if an image has waited for QUEUE_STALL_S and no batch has ended since",
+        "Has the queue stalled? 1 if an image has waited and no batch has ended for QUEUE_STALL_S",
         (),
         {(): fleet.stalled},
     )
@@ -161,19 +161,19 @@ def _drift_families(drift: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
     }
     yield gauge(
         "mnistified_fleet_drift_distance",
-        "Do inputs and predictions resemble the training data? 0: the same, 1: nothing in common",
+        "How far are inputs and predictions from the training data? 0: the same, 1: nothing in common",
         ("version", "of"),
         {labels: measured["distance"] for labels, measured in compared.items()},
     )
     yield gauge(
         "mnistified_fleet_drift_chance",
-        "Which distance does this number of images exceed by chance alone? Once in a thousand cases",
+        "Which distance does chance alone exceed once in a thousand cases, with this number of images?",
         ("version", "of"),
         {labels: measured["chance"] for labels, measured in compared.items()},
     )
     yield gauge(
         "mnistified_fleet_drift_images",
-        "From how many images is the distance computed? Those of the last one to two hours",
+        "How many images is the distance computed from? Those of the last one to two hours",
         ("version",),
         {(version,): histograms["images"] for version, histograms in drift.items()},
     )

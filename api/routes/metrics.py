@@ -54,7 +54,7 @@ def present_families(redis_up: bool, waiting: int, settings: Settings) -> Iterab
     yield gauge("mnistified_redis_up", "Does this API process reach Redis?", (), {(): redis_up})
     yield gauge(
         "mnistified_waiting_requests",
-        "How close is this API process to refusing requests? Requests that wait for results (now), and the limit",
+        "How close is this API process to refusing requests? now: waiting requests; limit: MAX_WAITING_SINGLES",
         ("what",),
         {("now",): waiting, ("limit",): settings.max_waiting_singles},
     )

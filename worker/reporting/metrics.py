@@ -89,7 +89,7 @@ class Metrics:
                 *self._measured(),
                 counter(
                     "mnistified_takeovers",
-                    "Do workers die, or sleep over their leases? Entries that this worker took over from another",
+                    "How many entries did this worker take over because the lease of another worker expired?",
                     (),
                     {(): takeovers},
                 ),
@@ -99,37 +99,37 @@ class Metrics:
     def _measured(self) -> Iterable[Metric]:
         yield histogram(
             "mnistified_batch_images",
-            "Are batches filling? Batches of this worker by their images",
+            "How many images are in a batch?",
             ("version",),
             {(ref,): one for ref, one in self._batch_images.items()},
         )
         yield histogram(
             "mnistified_model_seconds",
-            "How long does the engine take? For one batch; its sum is the time that engines were busy",
+            "How long does the engine take for a batch? The sum is the time that engines were busy",
             ("version",),
             {(ref,): one for ref, one in self._model_s.items()},
         )
         yield histogram(
             "mnistified_queue_seconds",
-            "How long do images wait? From their acceptance to the start of their batch, counted in images",
+            "How long do images wait from their acceptance to the start of their batch? Counted per image",
             ("version", "lane"),
             self._queue_s,
         )
         yield histogram(
             "mnistified_results_seconds",
-            "How long does it take to write results? Of one batch, into Redis",
+            "How long does it take to write the results of a batch into Redis?",
             (),
             {(): self._results_s},
         )
         yield counter(
             "mnistified_images",
-            "What becomes of the images? Those that left the queue, by final state: done, failed, expired, cancelled",
+            "How did the images end that left the queue? By state: done, failed, expired, cancelled",
             ("version", "lane", "state"),
             self._final,
         )
         yield counter(
             "mnistified_dead_letters",
-            "Do images kill workers? Those that this worker moved to the dead letters",
+            "How many images did this worker move to the dead-letter stream?",
             (),
             {(): self._dead_letters},
         )
@@ -139,31 +139,31 @@ def version_families(state: LoaderState) -> Iterable[Metric]:
     loaded = state.models
     yield gauge(
         "mnistified_loaded_version",
-        "Which versions does this worker have loaded, in which engine? Always 1",
+        "Which versions has this worker loaded, and in which engine? Always 1",
         ("version", "engine"),
         {(ref, one.engine): 1 for ref, one in loaded.items()},
     )
     yield gauge(
         "mnistified_batch_limit_images",
-        "How large may batches be? What was calibrated, less while MAX_BATCH_MS would not be kept",
+        "How large may batches be? The calibrated size, or less while larger ones would exceed MAX_BATCH_MS",
         ("version",),
         {(ref,): one.batch_limit_images for ref, one in loaded.items()},
     )
     yield gauge(
         "mnistified_calibrated_images_per_second",
-        "How much could this worker do? All of its engines together, as measured when the version was loaded",
+        "How many images per second can this worker's engines run? Measured when the version was loaded",
         ("version",),
         {(ref,): one.images_per_s for ref, one in loaded.items()},
     )
     yield gauge(
         "mnistified_version_bytes",
-        "How much memory does a version take? What the process grew by when it was loaded",
+        "How much memory does a version take? The growth of the process when it was loaded",
         ("version",),
         {(ref,): one.memory_bytes for ref, one in loaded.items() if one.memory_bytes is not None},
     )
     yield gauge(
         "mnistified_failed_version",
-        "Which versions would not load? Always 1; /status has the reason",
+        "Which versions could not be loaded? Always 1; /status has the reason",
         ("version",),
         dict.fromkeys(((ref,) for ref in state.failed_models), 1),
     )
