@@ -33,13 +33,13 @@ def choose_version(
         return alias.choose(draw)
     versions = models.get(ref.name, ())
     if not versions:
-        raise NotFound(f"no model {ref.name!r}; there: {', '.join(models) or 'none'}")
+        raise NotFound(f"no model {ref.name!r}; available: {', '.join(models) or 'none'}")
     if ref.label in ("", LATEST):
         return versions[-1]
     if ref.label in versions:
         return ref.version
     there = ", ".join([*map(str, versions), LATEST, *aliases])
-    raise NotFound(f"no version {str(ref.label)!r} of model {ref.name!r}; there: {there}")
+    raise NotFound(f"no version {str(ref.label)!r} of model {ref.name!r}; available: {there}")
 
 
 def needs_aliases(ref: ModelRef) -> bool:

@@ -34,7 +34,7 @@ class LayerOutput:
 
 
 class LayerHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What the JSON header says about one layer, as a list."""
+    """The description of one layer in the JSON header, as a list."""
 
     name: str
     class_name: str

@@ -150,5 +150,5 @@ def _directory(registry: Registry, name: str, version: int) -> Path | None:
 def _unknown(registry: Registry, ref: ModelRef) -> str:
     known = versions(registry, ref.name)
     if not known:
-        return f"no model {ref.name!r} in {registry}; there: {', '.join(model_names(registry)) or 'none'}"
-    return f"no version {str(ref.label)!r} of model {ref.name!r}; there: {', '.join(map(str, known))}"
+        return f"no model {ref.name!r} in {registry}; available: {', '.join(model_names(registry)) or 'none'}"
+    return f"no version {str(ref.label)!r} of model {ref.name!r}; available: {', '.join(map(str, known))}"

@@ -41,7 +41,7 @@ def test_an_error_is_printed_as_a_sentence_without_a_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", "--model", "cnn@7", "--models-dir", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == f"evaluate: no model 'cnn' in {tmp_path}; there: none\n"
+    assert capsys.readouterr().err == f"evaluate: no model 'cnn' in {tmp_path}; available: none\n"
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
 def drills(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     if unknown := set(names) - set(DRILLS):
-        raise argparse.ArgumentTypeError(f"no drill {', '.join(sorted(unknown))}; there: {', '.join(DRILLS)}")
+        raise argparse.ArgumentTypeError(f"no drill {', '.join(sorted(unknown))}; available: {', '.join(DRILLS)}")
     return names
 
 

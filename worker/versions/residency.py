@@ -17,10 +17,10 @@ def find_version(ref: str, models: Models, registry: Registry) -> str:
     wanted = ModelRef.parse(ref)
     numbers = models.get(wanted.name, ())
     if not numbers:
-        raise ModelError(f"no model {wanted.name!r} in {registry}; there: {', '.join(models) or 'none'}")
+        raise ModelError(f"no model {wanted.name!r} in {registry}; available: {', '.join(models) or 'none'}")
     if wanted.label not in ("", *numbers):
         there = ", ".join(map(str, numbers))
-        raise ModelError(f"no version {str(wanted.label)!r} of model {wanted.name!r}; there: {there}")
+        raise ModelError(f"no version {str(wanted.label)!r} of model {wanted.name!r}; available: {there}")
     return str(ModelRef(wanted.name, wanted.label or numbers[-1]))
 
 

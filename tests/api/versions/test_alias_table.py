@@ -43,10 +43,10 @@ def test_a_name_means_its_champion_or_its_latest_version(ref: str, aliases: Mapp
 @pytest.mark.parametrize(
     ("ref", "reason"),
     [
-        ("resnet", "no model 'resnet'; there: cnn, small"),
+        ("resnet", "no model 'resnet'; available: cnn, small"),
         ("", "no model ''"),
-        ("cnn@3", "no version '3' of model 'cnn'; there: 1, 2, 10, latest, champion, candidate"),
-        ("cnn@staging", "no version 'staging' of model 'cnn'; there: 1, 2, 10, latest, champion, candidate"),
+        ("cnn@3", "no version '3' of model 'cnn'; available: 1, 2, 10, latest, champion, candidate"),
+        ("cnn@staging", "no version 'staging' of model 'cnn'; available: 1, 2, 10, latest, champion, candidate"),
         ("cnn@01", "no version '01'"),
         ("cnn@1@2", "no version '1@2'"),
         ("cnn@../2", "no version"),
@@ -59,7 +59,7 @@ def test_a_missing_version_is_an_error_with_the_existing_versions(ref: str, reas
 
 
 def test_without_models_every_name_is_an_error() -> None:
-    with pytest.raises(NotFound, match="no model 'cnn'; there: none"):
+    with pytest.raises(NotFound, match="no model 'cnn'; available: none"):
         choose_version(ModelRef("cnn"), {}, {})
 
 

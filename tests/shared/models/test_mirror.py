@@ -73,7 +73,7 @@ def test_versions_are_listed_by_their_cards(store: fsspec.AbstractFileSystem, re
 
 def test_an_empty_store_has_no_models(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
     assert list_models(remote) == {}
-    with pytest.raises(ModelError, match="no model 'cnn' in memory://bucket/models; there: none"):
+    with pytest.raises(ModelError, match="no model 'cnn' in memory://bucket/models; available: none"):
         load_version(remote, "cnn")
 
 
@@ -217,7 +217,7 @@ def test_a_file_that_is_too_large_is_refused(
 
 def test_an_unknown_version_is_refused_with_the_existing_ones(store: fsspec.AbstractFileSystem, remote: Mirror) -> None:
     publish(store, "cnn", 1)
-    with pytest.raises(ModelError, match="no version '2' of model 'cnn'; there: 1"):
+    with pytest.raises(ModelError, match="no version '2' of model 'cnn'; available: 1"):
         load_version(remote, "cnn@2")
 
 

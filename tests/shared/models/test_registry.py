@@ -40,7 +40,7 @@ def test_a_folder_without_a_card_is_no_version(models_dir: Path) -> None:
     (models_dir / "empty" / "1").mkdir(parents=True)
     assert load_version(models_dir, "cnn").version == 10
     assert model_names(models_dir) == ["a-2", "cnn"]
-    with pytest.raises(ModelError, match=r"no version '11' of model 'cnn'; there: 2, 9, 10"):
+    with pytest.raises(ModelError, match=r"no version '11' of model 'cnn'; available: 2, 9, 10"):
         load_version(models_dir, "cnn@11")
 
 
@@ -66,12 +66,12 @@ def test_an_invalid_name_is_no_model(models_dir: Path, name: str) -> None:
 
 @pytest.mark.parametrize("version", ["../9", "9/", "9/../10", " 9", "09", "9@2", "+9", "9.0", "3"])
 def test_an_invalid_version_is_refused(models_dir: Path, version: str) -> None:
-    with pytest.raises(ModelError, match="of model 'cnn'; there: 2, 9, 10"):
+    with pytest.raises(ModelError, match="of model 'cnn'; available: 2, 9, 10"):
         load_version(models_dir, f"cnn@{version}")
 
 
 def test_an_unknown_model_is_refused_with_the_existing_ones(models_dir: Path) -> None:
-    with pytest.raises(ModelError, match=f"no model 'resnet' in {models_dir}; there: a-2, cnn"):
+    with pytest.raises(ModelError, match=f"no model 'resnet' in {models_dir}; available: a-2, cnn"):
         load_version(models_dir, "resnet@1")
 
 
@@ -86,7 +86,7 @@ def test_other_files_are_no_models(models_dir: Path) -> None:
 
 def test_without_a_registry_there_are_no_models(tmp_path: Path) -> None:
     assert model_names(tmp_path / "models") == []
-    with pytest.raises(ModelError, match="there: none"):
+    with pytest.raises(ModelError, match="available: none"):
         load_version(tmp_path / "models", "cnn")
 
 
@@ -131,5 +131,5 @@ def test_a_card_is_read_without_the_other_files(models_dir: Path) -> None:
 
 @pytest.mark.parametrize("ref", ["cnn@3", "cnn", "cnn@", "cnn@../9", "no@1", "../cnn@1"])
 def test_a_missing_card_is_refused_with_the_existing_ones(models_dir: Path, ref: str) -> None:
-    with pytest.raises(ModelError, match="there: "):
+    with pytest.raises(ModelError, match="available: "):
         read_card(models_dir, ref)

@@ -31,7 +31,7 @@ def test_the_default_is_the_champion_and_the_latest_where_there_is_none() -> Non
 
 @pytest.mark.parametrize("ref", ["big", "cnn@3", "cnn@x", "cnn@01", "@1", ""])
 def test_what_is_not_in_the_registry_is_told_with_what_is(ref: str) -> None:
-    with pytest.raises(ModelError, match=r"there: (cnn, small|1, 2, 10)"):
+    with pytest.raises(ModelError, match=r"available: (cnn, small|1, 2, 10)"):
         default_version(ref, MODELS, REGISTRY, CHAMPION)
 
 

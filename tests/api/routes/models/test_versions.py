@@ -101,7 +101,7 @@ def test_a_version_is_shown_by_its_card_and_what_the_gate_found(
 def test_an_unknown_model_or_version_is_not_found_and_the_error_lists_the_known_ones(api: System, path: str) -> None:
     reply = api.http.get(path)
     assert reply.status_code == 404
-    assert re.search(r"the models are .*cnn|its versions are 1, 2|there: 1, 2", reply.json()["detail"])
+    assert re.search(r"the models are .*cnn|its versions are 1, 2|available: 1, 2", reply.json()["detail"])
 
 
 def test_a_report_is_json_unless_a_page_is_preferred(api: System) -> None:
