@@ -26,13 +26,14 @@ from shared.data.dataset import Split, find_mnist_dir, load_split
 from shared.errors import ModelError, NotFound
 from shared.models.mirror import open_registry
 from shared.models.registry import read_card
-from shared.redis.connection import Client, api_client
+from shared.redis.clients import AsyncClient
+from shared.redis.connection import api_client
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     settings: Settings
-    client: Client
+    client: AsyncClient
     wires: Wires
     test_set: Split
     catalog: Catalog

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 from xdist.scheduler import LoadFileScheduling
 
 from shared.config.settings import load_settings
 from shared.data.dataset import Split, find_mnist_dir, load_split
+from shared.redis.clients import SyncClient
 from tests.support.leftovers import MARK, find_leftovers
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
@@ -93,9 +93,9 @@ def scratch_url(redis_server: RedisServer) -> str:
 
 
 @pytest.fixture
-def client(scratch_url: str) -> Iterator["redis.Redis"]:
+def client(scratch_url: str) -> Iterator[SyncClient]:
     """Return a client of an empty database."""
-    scratch = redis.Redis.from_url(scratch_url)
+    scratch = SyncClient.from_url(scratch_url)
     scratch.flushdb()
     yield scratch
     scratch.close()

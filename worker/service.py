@@ -16,7 +16,8 @@ from shared.contract.lane import LANES
 from shared.images import Images, Probabilities
 from shared.models.registry import list_models
 from shared.redis import keys
-from shared.redis.connection import Client, worker_client
+from shared.redis.clients import SyncClient
+from shared.redis.connection import worker_client
 from shared.telemetry.prometheus import process_families
 from shared.telemetry.tracing import open_tracing
 from worker.batching.backlog import Backlog
@@ -141,10 +142,10 @@ class BatchingService(Collector):
 
             self._spans = BatchSpans(self._tracing)
 
-    def _patient_client(self) -> Client:
+    def _patient_client(self) -> SyncClient:
         return worker_client(self._settings, patient=True)
 
-    def _finisher(self, client: Client) -> Finisher:
+    def _finisher(self, client: SyncClient) -> Finisher:
         return Finisher(client, self._name, self._metrics, self._settings)
 
     def _make_listener(self, desired: DesiredVersions) -> Listener:

@@ -20,7 +20,7 @@ from shared.contract.drift_histograms import BINS
 from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def reference_of(card: Mapping[str, Any]) -> dict[str, list[float]]:
     }
 
 
-async def read_drift(client: Client, catalog: Catalog) -> dict[str, dict[str, Any]]:
+async def read_drift(client: AsyncClient, catalog: Catalog) -> dict[str, dict[str, Any]]:
     """Return the drift of each version with results in the last WINDOWS, by `name@version`. Raises Redis errors."""
     refs = [str(ModelRef(name, version)) for name, versions in catalog.models.items() for version in versions]
     window = keys.drift_window(time.time())

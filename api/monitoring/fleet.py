@@ -19,7 +19,7 @@ from api.state import State
 from shared.config.settings import Settings
 from shared.contract.heartbeat import LiveWorker
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 from shared.telemetry.prometheus import counter, gauge
 
 COMPARED = ("agree", "differ", "failed", "skipped")
@@ -183,7 +183,7 @@ def _compared(pair: Mapping[str, int]) -> tuple[int, int, int, int]:
     return pair["agree"], pair["images"] - pair["agree"], pair["failed"], pair["skipped"]
 
 
-async def _read_memory(client: Client) -> dict[str, int]:
+async def _read_memory(client: AsyncClient) -> dict[str, int]:
     """Return Redis's memory, or nothing if our Redis user lacks the permission."""
     try:
         info = await client.info("memory")

@@ -7,7 +7,7 @@ from pathlib import Path
 from shared.contract.heartbeat import LiveWorker
 from shared.contract.lane import LANES
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 from shared.redis.script import Script
 
 QUEUE_DEPTHS = Script.read(Path(__file__).with_suffix(".lua"))
@@ -22,7 +22,7 @@ class LaneDepth:
     oldest_s: float
 
 
-async def read_queues(client: Client, models: Sequence[str]) -> dict[str, dict[str, LaneDepth]]:
+async def read_queues(client: AsyncClient, models: Sequence[str]) -> dict[str, dict[str, LaneDepth]]:
     """Return the depth by model and lane. Raises Redis errors."""
     lanes = [(model, lane) for model in models for lane in LANES]
     async with client.pipeline(transaction=False) as pipeline:

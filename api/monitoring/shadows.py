@@ -6,12 +6,12 @@ from typing import Any
 from shared.contract.alias import Alias
 from shared.contract.model_ref import ModelRef
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 
 COUNTS = ("images", "agree", "failed", "skipped")
 
 
-async def read_shadows(client: Client, aliases: Mapping[str, Mapping[str, Alias]]) -> list[dict[str, Any]]:
+async def read_shadows(client: AsyncClient, aliases: Mapping[str, Mapping[str, Alias]]) -> list[dict[str, Any]]:
     """Return the comparison of each version and its shadow in `aliases` (by model, then by alias).
 
     `images` counts the images that both classified, `agree` those with equal predictions. `differ` counts the others by

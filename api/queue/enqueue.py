@@ -18,7 +18,7 @@ from shared.contract.model_ref import ModelRef
 from shared.errors import QueueFull, Reason
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 from shared.redis.script import Call, Script
 
 ENQUEUE = Script.read(Path(__file__).with_suffix(".lua"))
@@ -36,7 +36,7 @@ REASONS: dict[str, Reason] = {
 class Enqueuer:
     """Accepts or refuses entries atomically."""
 
-    def __init__(self, client: Client, wires: Wires, metrics: Metrics, settings: Settings) -> None:
+    def __init__(self, client: AsyncClient, wires: Wires, metrics: Metrics, settings: Settings) -> None:
         self._client = client
         self._metrics = metrics
         self._wires = wires

@@ -13,7 +13,7 @@ import orjson
 from api.uploads.chunk import Chunk
 from shared.errors import BadParameter
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 from shared.redis.script import Script
 
 PENDING_TTL_S = 60  # time to live of a claim during its upload, which renews it
@@ -40,7 +40,7 @@ class Claim:
     `held_fingerprint` is the fingerprint of that job, or empty during its upload.
     """
 
-    def __init__(self, client: Client, redis_key: str, job_id: str, parameters: str) -> None:
+    def __init__(self, client: AsyncClient, redis_key: str, job_id: str, parameters: str) -> None:
         self._client = client
         self._digest = hashlib.sha256(parameters.encode())
         self.redis_key = redis_key
@@ -65,7 +65,7 @@ class Claim:
             yield chunk
 
 
-async def claim_key(client: Client, api_key: str, idempotency_key: str, job_id: str, parameters: str) -> Claim:
+async def claim_key(client: AsyncClient, api_key: str, idempotency_key: str, job_id: str, parameters: str) -> Claim:
     """Claim the key for `job_id`, or find the job that holds it. `parameters` are part of the fingerprint.
 
     Raises BadParameter for an invalid key, and RedisError.

@@ -23,7 +23,7 @@ from shared.contract.entry import Entry
 from shared.contract.job import JOB_CODEC, Job, Manifest
 from shared.errors import NotFound, QueueFull
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 from shared.redis.script import Script
 from shared.telemetry.job_log import log_accepted, log_finished, log_given_up
 
@@ -44,7 +44,7 @@ def new_job_id() -> str:
 class JobStore:
     """Creates, reads and ends jobs. Every method raises RedisError while Redis is unreachable."""
 
-    def __init__(self, client: Client, enqueuer: Enqueuer, wakeups: Wakeups, settings: Settings) -> None:
+    def __init__(self, client: AsyncClient, enqueuer: Enqueuer, wakeups: Wakeups, settings: Settings) -> None:
         self._client = client
         self._enqueuer = enqueuer
         self._wakeups = wakeups

@@ -13,7 +13,8 @@ from typing import Any
 import hiredis
 from redis import exceptions
 
-from shared.redis.connection import SOCKET_TIMEOUT_S, Client
+from shared.redis.clients import AsyncClient
+from shared.redis.connection import SOCKET_TIMEOUT_S
 
 OnMessage = Callable[[bytes, bytes], None]  # channel, data
 
@@ -119,9 +120,9 @@ class Wire(asyncio.Protocol):
         self._waiting.clear()
 
 
-async def open_wire(client: Client, on_message: OnMessage = ignore_message) -> Wire:
+async def open_wire(client: AsyncClient, on_message: OnMessage = ignore_message) -> Wire:
     """Open a connection with the settings of `client`. Raises RedisError if it fails."""
-    connection = client.connection_pool.make_connection()
+    connection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
     await connection.connect()
     return Wire(connection, on_message)
 
@@ -129,7 +130,7 @@ async def open_wire(client: Client, on_message: OnMessage = ignore_message) -> W
 class Wires:
     """A shared connection, opened when it is first needed and again after it was lost."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: AsyncClient) -> None:
         self._client = client
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()

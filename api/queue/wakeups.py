@@ -13,7 +13,7 @@ from api.periodic import repeat
 from api.queue.redis_wire import open_wire
 from shared.contract.block import Block, decode_block
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 
 TICK_S = 2.0
 RECONNECT_S = 0.2
@@ -24,7 +24,7 @@ Answer = asyncio.Future[tuple[Block, int]]  # the block, and the position of the
 class Wakeups:
     """Receives wake-ups. Every entry names `channel`. `listen` and `sweep` run as tasks of the process."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: AsyncClient) -> None:
         self._client = client
         self.channel = keys.reply_channel(new_uid())
         self.aliases_changed = asyncio.Event()  # set when aliases may have changed; the waiting task clears it

@@ -11,7 +11,7 @@ from api.queue.enqueue import Enqueuer
 from shared.contract.heartbeat import LIVE_WORKER_CODEC, LiveWorker
 from shared.errors import ContractError, Unavailable
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def lost_workers(before: Sequence[LiveWorker], now: Sequence[LiveWorker], since_
 class Workers:
     """The live workers. `watch` runs as a task, so that `require` needs no I/O."""
 
-    def __init__(self, client: Client, enqueuer: Enqueuer, ttl_s: int) -> None:
+    def __init__(self, client: AsyncClient, enqueuer: Enqueuer, ttl_s: int) -> None:
         self._client = client
         self._enqueuer = enqueuer
         self._ttl_s = ttl_s

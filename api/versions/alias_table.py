@@ -10,7 +10,7 @@ from shared.contract.alias import ALIAS_CODEC, CHAMPION, LATEST, Alias
 from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError, NotFound, Unavailable
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def decode_table(fields: Mapping[bytes, bytes]) -> Table:
 class Aliases:
     """The aliases as last read from Redis. `watch` runs as a task."""
 
-    def __init__(self, client: Client, changed: asyncio.Event) -> None:
+    def __init__(self, client: AsyncClient, changed: asyncio.Event) -> None:
         """Initialize an empty table. `changed` is set whenever aliases may have changed."""
         self._client = client
         self._changed = changed

@@ -19,7 +19,7 @@ from shared.contract.layers_blob import LayerOutput, Layers, decode_layers
 from shared.errors import BadParameter, EntryError, NotFound
 from shared.images import images_from_pixels
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ GONE = "the layers are gone: only the newest are kept, for a short time; repeat 
 class Verbose:
     """Reads the layer outputs that workers store next to their results."""
 
-    def __init__(self, client: Client, catalog: Catalog) -> None:
+    def __init__(self, client: AsyncClient, catalog: Catalog) -> None:
         self._client = client
         self._catalog = catalog
         self._requests = Capacity(MAX_REQUESTS, "verbose", "{} verbose requests are in progress in this process")

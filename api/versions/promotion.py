@@ -16,7 +16,7 @@ from shared.contract.alias import ALIAS_CODEC, CHANGE_CODEC, CHANGES_KEPT, Alias
 from shared.contract.heartbeat import LiveWorker
 from shared.errors import NotFound, Unavailable
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient, AsyncPipeline
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ POLL_S = 0.1
 CHANGES_PER_READ = 1000
 
 
-async def prepare(client: Client, workers: Workers, refs: Iterable[str], wait_s: float, subject: str) -> None:
+async def prepare(client: AsyncClient, workers: Workers, refs: Iterable[str], wait_s: float, subject: str) -> None:
     """Wait until every live worker has loaded all of `refs`. `subject` is the `name/alias` to change.
 
     Raises Unavailable if there is no worker, or if a worker is not ready after `wait_s`. Raises RedisError.
@@ -63,13 +63,13 @@ def unready(workers: Sequence[LiveWorker], refs: Sequence[str]) -> str:
     return "; ".join(faults)
 
 
-async def switch(client: Client, change: AliasChange) -> AliasChange:
+async def switch(client: AsyncClient, change: AliasChange) -> AliasChange:
     """Make the change in one transaction and return its record, which has the previous meaning of the alias.
 
     Raises NotFound if an alias that does not exist is deleted, and RedisError.
     """
 
-    async def decide(pipeline: Client) -> AliasChange:
+    async def decide(pipeline: AsyncPipeline) -> AliasChange:
         held = await pipeline.hget(keys.ALIASES, change.field)
         if held is None and change.after is None:
             raise NotFound(f"no alias {change.alias!r} of model {change.model!r}")
@@ -83,12 +83,12 @@ async def switch(client: Client, change: AliasChange) -> AliasChange:
         pipeline.publish(keys.ALIASES_CHANNEL, change.field)
         return record
 
-    record: AliasChange = await client.transaction(decide, keys.ALIASES, value_from_callable=True)
+    record = await client.transaction(decide, keys.ALIASES, value_from_callable=True)
     logger.warning("alias changed: %s", CHANGE_CODEC.encode(record).decode())
     return record
 
 
-async def read_changes(client: Client, model: str, limit: int) -> list[AliasChange]:
+async def read_changes(client: AsyncClient, model: str, limit: int) -> list[AliasChange]:
     """Return the last changes of a model's aliases, newest first."""
     changes: list[AliasChange] = []
     before = "+"

@@ -13,7 +13,7 @@ from shared.config.settings import Settings
 from shared.contract.training_request import QUEUED, Parameters
 from shared.errors import Conflict, NotFound, QueueFull
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import AsyncClient
 from shared.redis.script import Script
 
 SUBMIT = Script.read(Path(__file__).with_name("submit_training.lua"))
@@ -28,7 +28,7 @@ Json = dict[str, Any]
 class Retraining:
     """Submits, reads and cancels trainings. Every method raises RedisError while Redis is unreachable."""
 
-    def __init__(self, client: Client, settings: Settings) -> None:
+    def __init__(self, client: AsyncClient, settings: Settings) -> None:
         self._client = client
         self._settings = settings
 

@@ -18,9 +18,7 @@ from redis.retry import Retry
 
 from shared.config.sentinels import parse_sentinels
 from shared.config.settings import Settings
-
-# redis-py gives each reply the types of every protocol version; the callers know which command they sent.
-Client = Any
+from shared.redis.clients import AsyncClient, SyncClient
 
 CONNECT_TIMEOUT_S = 2.0
 SOCKET_TIMEOUT_S = 5.0
@@ -37,7 +35,7 @@ DRIVER_INFO = DriverInfo()
 BaseParser.EXCEPTION_CLASSES["NOREPLICAS"] = RedisConnectionError
 
 
-def api_client(settings: Settings) -> Client:
+def api_client(settings: Settings) -> AsyncClient:
     """Return a client that never retries: callers get an error at once, and no write is made twice."""
     options: dict[str, Any] = {
         "max_connections": MAX_CONNECTIONS,
@@ -50,18 +48,18 @@ def api_client(settings: Settings) -> Client:
     sentinels = parse_sentinels(settings.redis_url)
     if sentinels is None:
         pool = redis.asyncio.BlockingConnectionPool.from_url(settings.redis_url, **options)
-        return redis.asyncio.Redis.from_pool(pool)
+        return AsyncClient.from_pool(pool)
     asking = sentinels.own_options | ASK_SENTINEL | {"retry": AsyncRetry(NoBackoff(), 0)}
     asked = redis.asyncio.sentinel.Sentinel(sentinels.hosts, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
     masters = MasterPool(sentinels.service, asked, **sentinels.options, **options)  # type: ignore[no-untyped-call]
-    return redis.asyncio.Redis.from_pool(masters)
+    return AsyncClient.from_pool(masters)
 
 
 class MasterPool(redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.BlockingConnectionPool):
     """A pool of connections to the current master. A caller waits while all connections are in use."""
 
 
-def worker_client(settings: Settings, *, patient: bool) -> Client:
+def worker_client(settings: Settings, *, patient: bool) -> SyncClient:
     """Return a client with one connection, for one thread at a time. A pool would cost more time than some commands.
 
     A patient client retries forever, at most once per second, so its callers block while Redis is away. It still raises
@@ -74,7 +72,7 @@ def worker_client(settings: Settings, *, patient: bool) -> Client:
     }
     sentinels = parse_sentinels(settings.redis_url)
     if sentinels is None:
-        return redis.Redis.from_url(settings.redis_url, single_connection_client=True, **options)
+        return SyncClient.from_url(settings.redis_url, single_connection_client=True, **options)
     asking = sentinels.own_options | ASK_SENTINEL | {"retry": Retry(NoBackoff(), 0)}
     asked = redis.sentinel.Sentinel(sentinels.hosts, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
     masters = redis.sentinel.SentinelConnectionPool(  # type: ignore[no-untyped-call]
@@ -84,7 +82,7 @@ def worker_client(settings: Settings, *, patient: bool) -> Client:
         **{name: value for name, value in sentinels.options.items() if name != "ssl"},
         **options,
     )
-    return redis.Redis(connection_pool=masters, single_connection_client=True)
+    return SyncClient(connection_pool=masters, single_connection_client=True)
 
 
 class _AsksSentinels:

@@ -11,7 +11,7 @@ from shared.config.settings import Settings
 from shared.contract.block import Block, encode_block
 from shared.contract.model_ref import ModelRef
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from shared.redis.script import Call, Script
 from shared.telemetry.job_log import log_finished
 from worker.batching.suspects import dead_letter
@@ -32,7 +32,7 @@ def log_end(delivery: Delivery, done: int, failed: int, expired: int, created_ms
 class Finisher:
     """Writes results. Blocks while Redis is unreachable, because its client retries: writing twice is harmless."""
 
-    def __init__(self, client: Client, worker_name: str, metrics: Metrics, settings: Settings) -> None:
+    def __init__(self, client: SyncClient, worker_name: str, metrics: Metrics, settings: Settings) -> None:
         self._client = client
         self._metrics = metrics
         self._worker_name = worker_name

@@ -11,7 +11,7 @@ from shared.contract.lane import Lane
 from shared.errors import EntryError
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from worker.batching.backlog import Backlog
 from worker.batching.finish import Finisher
 from worker.batching.suspects import Suspects
@@ -30,7 +30,7 @@ class HeldEntries:
     `load` is called when an entry waits for a version that is not loaded.
     """
 
-    client: Client
+    client: SyncClient
     backlog: Backlog
     finisher: Finisher
     suspects: Suspects

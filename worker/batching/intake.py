@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from worker.batching.backlog import Backlog
 from worker.batching.held_entries import HeldEntries
 from worker.watchdog import Pulse
@@ -24,7 +24,7 @@ BLOCK_MS = 1000  # below the client's socket time-out, and the longest that a st
 ENTRIES_PER_PULL: dict[Lane, int] = {"interactive": 8, "bulk": 1}
 
 
-def ensure_groups(client: Client, models: Sequence[str]) -> None:
+def ensure_groups(client: SyncClient, models: Sequence[str]) -> None:
     """Create the missing streams and consumer groups of models."""
     for model in models:
         for lane in LANES:
@@ -40,7 +40,7 @@ def ensure_groups(client: Client, models: Sequence[str]) -> None:
 class Intake:
     """Pulls the entries of one model and lane. Blocks in Redis for entries, and in the backlog for room."""
 
-    client: Client
+    client: SyncClient
     lane: Lane
     model: str
     consumer: str

@@ -9,7 +9,7 @@ from redis.exceptions import OutOfMemoryError
 
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from shared.redis.script import Script
 from worker.batching.held_entries import HeldEntries, RawEntry
 
@@ -20,7 +20,7 @@ TAKEOVERS_PER_TICK = 8  # per stream; the rest is left to the next tick or to an
 STALE_CONSUMER_LEASES = 10  # a consumer that is silent for this many leases and owns nothing is deleted
 
 
-def take_duties(client: Client, models: Sequence[str], duty_ms: int) -> list[str]:
+def take_duties(client: SyncClient, models: Sequence[str], duty_ms: int) -> list[str]:
     """Return the models whose expired leases this worker should reclaim now. One worker per model does in `duty_ms`.
 
     If each of hundreds of workers checked every stream, Redis would spend more time on checks than on their work.
@@ -40,7 +40,7 @@ def take_duties(client: Client, models: Sequence[str], duty_ms: int) -> list[str
 class Leases:
     """Renews the leases of this worker's entries and takes over entries whose lease expired. For one thread."""
 
-    client: Client
+    client: SyncClient
     consumer: str
     models: Callable[[], Sequence[str]]
     deliveries: HeldEntries

@@ -8,7 +8,7 @@ import logging
 
 from shared.contract.dead_letter import DEAD_LETTER_CODEC, DeadLetter
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from shared.redis.script import Script
 from shared.telemetry.logs import fields
 from worker.delivery import Delivery
@@ -84,7 +84,7 @@ def dead_letter(delivery: Delivery, position: int, reason: str, now_ms: int) -> 
 class Suspects:
     """Blames images for the deaths of workers. Blocks while Redis is unreachable, because its client retries."""
 
-    def __init__(self, client: Client, consumer: str, max_attempts: int) -> None:
+    def __init__(self, client: SyncClient, consumer: str, max_attempts: int) -> None:
         self._client = client
         self._mark = f"running:{consumer}"
         self._max_attempts = max_attempts

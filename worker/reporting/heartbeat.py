@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from shared.contract.heartbeat import HEARTBEAT_CODEC, Heartbeat, LastBatch, LoaderState, Recent
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from shared.redis.script import Script
 from worker.reporting.batch_report import BatchReport
 from worker.reporting.metrics import Metrics, Totals
@@ -32,7 +32,7 @@ class HeartbeatWriter:
     `metrics_at` is the address of this worker's metrics, empty if it serves none.
     """
 
-    def __init__(self, client: Client, worker_name: str, ttl_s: int, metrics: Metrics, metrics_at: str) -> None:
+    def __init__(self, client: SyncClient, worker_name: str, ttl_s: int, metrics: Metrics, metrics_at: str) -> None:
         self._client = client
         self._name = worker_name
         self._ttl_s = ttl_s

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from redis.exceptions import RedisError
 
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 
 
 class Tallies:
@@ -22,7 +22,7 @@ class Tallies:
         with self._lock:
             self._counts.setdefault(key, Counter()).update(counts)
 
-    def write(self, client: Client) -> None:
+    def write(self, client: SyncClient) -> None:
         """Write the counts. If redis raises an error, they are kept for the next call and may be written twice."""
         with self._lock:
             counts, self._counts = self._counts, {}

@@ -20,7 +20,8 @@ from redis.exceptions import RedisError
 
 from shared.config.settings import Settings, load_settings
 from shared.errors import SettingError
-from shared.redis.connection import Client, worker_client
+from shared.redis.clients import SyncClient
+from shared.redis.connection import worker_client
 from worker.celery_app import make_celery
 from worker.tasks.retraining.child import FolderBusy, Stopped
 from worker.tasks.retraining.judge import judge
@@ -105,7 +106,7 @@ def qa(self: Task, model: str, champion: str | None = None, floor: float | None 
         raise Ignore from None
 
 
-def carry_out(task: Task, training: Training, attempt: int, lease: Lease, client: Client) -> Outcome:
+def carry_out(task: Task, training: Training, attempt: int, lease: Lease, client: SyncClient) -> Outcome:
     """Run the training. Any failure is an outcome too, `failed`. Raises Stopped and FolderBusy."""
     if attempt > MAX_ATTEMPTS:
         return Outcome("failed", {"reason": f"{MAX_ATTEMPTS} attempts were interrupted"})

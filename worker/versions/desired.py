@@ -12,7 +12,7 @@ from shared.contract.alias import ALIAS_CODEC, CHAMPION, Alias
 from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from worker.watchdog import Pulse
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class DesiredVersions:
         return None if alias is None else str(ModelRef(wanted.name, alias.version))
 
 
-def read_desired(client: Client, now_s: float) -> DesiredVersions:
+def read_desired(client: SyncClient, now_s: float) -> DesiredVersions:
     """Read the desired versions at `now_s` (unix time). Skips aliases that cannot be read. Raises redis' errors."""
     with client.pipeline(transaction=False) as pipeline:
         pipeline.hgetall(keys.ALIASES)
@@ -71,7 +71,7 @@ def read_desired(client: Client, now_s: float) -> DesiredVersions:
 class Listener:
     """Keeps `desired` up to date in its own thread (`listen`), and calls `changed` after each change."""
 
-    connect: Callable[[], Client]
+    connect: Callable[[], SyncClient]
     desired: DesiredVersions
     changed: Callable[[], None]
     stopping: threading.Event

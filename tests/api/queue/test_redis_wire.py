@@ -3,17 +3,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import redis
 from redis import exceptions
 
 from api.queue import redis_wire as wire_module
 from api.queue.redis_wire import Wires, open_wire
 from shared.config.settings import load_settings
-from shared.redis.connection import Client, api_client
+from shared.redis.clients import AsyncClient, SyncClient
+from shared.redis.connection import api_client
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[tuple[Client, Wires]]:
+async def connected(url: str) -> AsyncIterator[tuple[AsyncClient, Wires]]:
     """Yield a client of the API, and wires on top of the client."""
     api = api_client(load_settings({"REDIS_URL": url}))
     wires = Wires(api)
@@ -24,7 +24,7 @@ async def connected(url: str) -> AsyncIterator[tuple[Client, Wires]]:
         await api.aclose()
 
 
-async def test_every_caller_gets_its_own_replies(client: "redis.Redis", scratch_url: str) -> None:
+async def test_every_caller_gets_its_own_replies(client: SyncClient, scratch_url: str) -> None:
     async with connected(scratch_url) as (_, wires):
         replies = await asyncio.gather(*(wires.call(("ECHO", f"{number}"), ("INCR", "n")) for number in range(100)))
         assert [echo for echo, _ in replies] == [b"%d" % number for number in range(100)]
@@ -32,20 +32,20 @@ async def test_every_caller_gets_its_own_replies(client: "redis.Redis", scratch_
     assert client.get("n") == b"100"
 
 
-async def test_all_callers_share_one_connection(client: "redis.Redis", scratch_url: str) -> None:
+async def test_all_callers_share_one_connection(client: SyncClient, scratch_url: str) -> None:
     async with connected(scratch_url) as (_, wires):
         ids = {reply for (reply,) in await asyncio.gather(*(wires.call(("CLIENT", "ID")) for _ in range(20)))}
         assert len(ids) == 1
 
 
-async def test_a_failed_command_does_not_affect_other_commands(client: "redis.Redis", scratch_url: str) -> None:
+async def test_a_failed_command_does_not_affect_other_commands(client: SyncClient, scratch_url: str) -> None:
     async with connected(scratch_url) as (_, wires):
         before, refused, after = await wires.call(("SET", "a", "b"), ("INCR", "a"), ("GET", "a"))
         assert (before, after) == (b"OK", b"b")
         assert isinstance(refused, exceptions.ResponseError)
 
 
-async def test_the_reply_of_a_cancelled_caller_is_discarded(client: "redis.Redis", scratch_url: str) -> None:
+async def test_the_reply_of_a_cancelled_caller_is_discarded(client: SyncClient, scratch_url: str) -> None:
     async with connected(scratch_url) as (_, wires):
         await wires.call(("PING",))
         gone = asyncio.ensure_future(wires.call(("ECHO", "mine")))
@@ -54,7 +54,7 @@ async def test_the_reply_of_a_cancelled_caller_is_discarded(client: "redis.Redis
         assert await wires.call(("ECHO", "yours")) == [b"yours"]
 
 
-async def test_a_lost_connection_fails_its_callers_and_is_replaced(client: "redis.Redis", scratch_url: str) -> None:
+async def test_a_lost_connection_fails_its_callers_and_is_replaced(client: SyncClient, scratch_url: str) -> None:
     async with connected(scratch_url) as (api, wires):
         (connection_id,) = await wires.call(("CLIENT", "ID"))
         waiting = asyncio.ensure_future(wires.call(("BLPOP", "nothing", "0")))
@@ -66,7 +66,7 @@ async def test_a_lost_connection_fails_its_callers_and_is_replaced(client: "redi
 
 
 async def test_a_command_without_a_reply_times_out(
-    client: "redis.Redis", scratch_url: str, monkeypatch: pytest.MonkeyPatch
+    client: SyncClient, scratch_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire_module, "SOCKET_TIMEOUT_S", 0.2)
 
@@ -83,7 +83,7 @@ async def test_an_unreachable_redis_is_an_error_at_once() -> None:
             await wires.call(("PING",))
 
 
-async def test_messages_and_replies_are_distinguished(client: "redis.Redis", scratch_url: str) -> None:
+async def test_messages_and_replies_are_distinguished(client: SyncClient, scratch_url: str) -> None:
     async with connected(scratch_url) as (api, _):
         heard: list[tuple[bytes, bytes]] = []
         wire = await open_wire(api, lambda channel, data: heard.append((channel, data)))

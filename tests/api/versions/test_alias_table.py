@@ -6,7 +6,6 @@ import random
 from collections.abc import Mapping
 
 import pytest
-import redis
 
 from api.versions.alias_table import Aliases, choose_version, decode_table, needs_aliases
 from shared.config.settings import Settings
@@ -14,6 +13,7 @@ from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.contract.model_ref import ModelRef
 from shared.errors import NotFound, Unavailable
 from shared.redis import keys
+from shared.redis.clients import AsyncClient, SyncClient
 from shared.redis.connection import api_client
 
 MODELS = {"cnn": [1, 2, 10], "small": [1]}
@@ -96,11 +96,11 @@ def test_a_table_skips_and_logs_invalid_aliases(caplog: pytest.LogCaptureFixture
 
 def test_a_table_that_was_not_read_yet_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="not been read"):
-        Aliases(None, asyncio.Event()).of("cnn")
+        Aliases(AsyncClient(), asyncio.Event()).of("cnn")
 
 
 async def test_a_table_is_read_from_redis_and_kept_while_redis_is_away(
-    client: "redis.Redis", scratch_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    client: SyncClient, scratch_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     here = api_client(Settings(redis_url=scratch_url))
     aliases = Aliases(here, asyncio.Event())

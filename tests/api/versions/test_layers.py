@@ -24,6 +24,7 @@ from shared.contract.layers_blob import LayerOutput, Layers, encode_layers, laye
 from shared.data.dataset import Split
 from shared.errors import BadParameter, QueueFull
 from shared.redis import keys
+from shared.redis.clients import AsyncClient
 from shared.redis.connection import api_client
 from tests.support.processes import ROOT, Process
 from tests.support.registries import DEFAULT
@@ -281,7 +282,7 @@ def test_a_version_without_layers_is_named(tmp_path: Path) -> None:
     directory.mkdir(parents=True)
     (directory / "model.json").write_text('{"layers": []}')
     with pytest.raises(BadParameter, match="plain@1 was published without its layers"):
-        asyncio.run(Verbose(None, Catalog(tmp_path)).require("plain@1"))
+        asyncio.run(Verbose(AsyncClient(), Catalog(tmp_path)).require("plain@1"))
 
 
 @pytest.fixture(scope="module")
@@ -341,8 +342,8 @@ def test_layers_that_were_replaced_by_newer_ones_are_gone(system: System, tmp_pa
 
 
 def test_without_redis_only_the_layers_are_missing(tmp_path: Path) -> None:
-    class Away:
-        async def get(self, key: str) -> bytes:
+    class Away(AsyncClient):
+        async def execute_command(self, *args: Any, **options: Any) -> Any:
             raise ConnectionError("refused")
 
     document = asyncio.run(Verbose(Away(), Catalog(tmp_path)).read_or_explain("0123456789abcdef-0", "none"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from shared.redis.script import Script
 from tests.support.processes import ROOT
 
@@ -21,7 +21,7 @@ return {stream, queued, group, entry_id, rest}
 """
 
 
-def test_values_reach_redis_under_their_names(client: Client) -> None:
+def test_values_reach_redis_under_their_names(client: SyncClient) -> None:
     script = Script("example", SOURCE)
     call = script(entry_id=1, queued="q", group=b"g", stream="s", more_args=["a", "b"])
     assert client.eval(*call) == [b"s", b"q", b"g", b"1", [b"a", b"b"]]

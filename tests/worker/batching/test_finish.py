@@ -12,7 +12,7 @@ from shared.contract.block import decode_block
 from shared.contract.entry import encode_header
 from shared.contract.lane import Lane
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from tests.worker.support.deliveries_of import delivery
 from worker.batching.finish import MAX_LAYERS, Finisher
 from worker.batching.intake import ensure_groups
@@ -21,21 +21,23 @@ from worker.reporting.metrics import Metrics
 
 
 @pytest.fixture
-def finisher(client: Client) -> Finisher:
+def finisher(client: SyncClient) -> Finisher:
     ensure_groups(client, ["cnn"])
     return Finisher(client, "me", Metrics(), Settings(result_ttl_s=1000, single_result_ttl_s=100))
 
 
-def delivered(client: Client, made: Delivery) -> Delivery:
+def delivered(client: SyncClient, made: Delivery) -> Delivery:
     """The delivery, put on its stream and pulled by the group."""
-    made.entry_id = client.xadd(made.stream, {"h": encode_header(made.entry), "x": bytes(made.entry.pixels)})
+    entry_id = client.xadd(made.stream, {"h": encode_header(made.entry), "x": bytes(made.entry.pixels)})
+    assert isinstance(entry_id, bytes)
+    made.entry_id = entry_id
     count_queued(client, made)
     client.xreadgroup(keys.GROUP, "me", {made.stream: ">"})
     made.predictions[:] = np.arange(made.entry.count) % 10
     return made
 
 
-def count_queued(client: Client, made: Delivery) -> None:
+def count_queued(client: SyncClient, made: Delivery) -> None:
     counts = {"images": made.entry.count, "bytes": made.entry.queued_bytes}
     if shard := keys.shard_of(made.stream):
         counts[shard] = made.entry.count
@@ -43,13 +45,14 @@ def count_queued(client: Client, made: Delivery) -> None:
         client.hincrby(keys.queued("cnn", made.lane), field, count)
 
 
-def queued(client: Client, lane: Lane) -> tuple[int, int]:
+def queued(client: SyncClient, lane: Lane) -> tuple[int, int]:
     """Images and bytes that count as queued."""
-    images, size_bytes = client.hmget(keys.queued("cnn", lane), "images", "bytes")
-    return int(images), int(size_bytes)
+    found = client.hmget(keys.queued("cnn", lane), "images", "bytes")
+    images, size_bytes = [int(count) for count in found if count is not None]
+    return images, size_bytes
 
 
-def begin_job(client: Client, total: int | None) -> str:
+def begin_job(client: SyncClient, total: int | None) -> str:
     job = keys.job("0123456789abcdef")
     created_ms = int(time.time() * 1e3) - 5000
     fields: dict[str, int | str] = {"model": "cnn@1", "created_ms": created_ms, "done": 0, "failed": 0, "expired": 0}
@@ -57,7 +60,7 @@ def begin_job(client: Client, total: int | None) -> str:
     return job
 
 
-def test_singles_are_written_acknowledged_and_counted_off(client: Client, finisher: Finisher) -> None:
+def test_singles_are_written_acknowledged_and_counted_off(client: SyncClient, finisher: Finisher) -> None:
     made = delivered(client, delivery(3, "interactive"))
     assert finisher.finish([made]) == 0
     data = client.get(keys.result(made.entry.uid))
@@ -71,7 +74,7 @@ def test_singles_are_written_acknowledged_and_counted_off(client: Client, finish
     assert queued(client, "interactive") == (0, 0)
 
 
-def test_the_reply_names_its_entry(client: Client, finisher: Finisher) -> None:
+def test_the_reply_names_its_entry(client: SyncClient, finisher: Finisher) -> None:
     made = delivery(1, "interactive")
     object.__setattr__(made.entry, "reply", "channel")
     with client.pubsub(ignore_subscribe_messages=True) as pubsub:
@@ -84,7 +87,7 @@ def test_the_reply_names_its_entry(client: Client, finisher: Finisher) -> None:
     assert decode_block(message["data"][16:]).count == 1
 
 
-def test_the_second_to_finish_changes_nothing(client: Client, finisher: Finisher) -> None:
+def test_the_second_to_finish_changes_nothing(client: SyncClient, finisher: Finisher) -> None:
     made = delivered(client, delivery(2, "interactive"))
     assert finisher.finish([made]) == 0
     made.predictions[:] = 9
@@ -96,7 +99,7 @@ def test_the_second_to_finish_changes_nothing(client: Client, finisher: Finisher
 
 
 def test_a_job_ends_with_its_last_chunk_and_says_so(
-    client: Client, finisher: Finisher, caplog: pytest.LogCaptureFixture
+    client: SyncClient, finisher: Finisher, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     job = begin_job(client, total=5)
@@ -120,14 +123,14 @@ def test_a_job_ends_with_its_last_chunk_and_says_so(
     assert told == {"job": "0123456789abcdef", "request_id": "0123456789abcdef", "done": 4, "failed": 1, "expired": 0}
 
 
-def test_a_job_whose_upload_still_runs_is_not_over(client: Client, finisher: Finisher) -> None:
+def test_a_job_whose_upload_still_runs_is_not_over(client: SyncClient, finisher: Finisher) -> None:
     job = begin_job(client, total=None)
     finisher.finish([delivered(client, delivery(3, chunk=0))])
     assert client.hget(job, "done") == b"3"
     assert not client.hexists(job, "finished_ms")
 
 
-def test_a_chunk_that_was_queued_twice_counts_once(client: Client, finisher: Finisher) -> None:
+def test_a_chunk_that_was_queued_twice_counts_once(client: SyncClient, finisher: Finisher) -> None:
     job = begin_job(client, total=9)
     for _ in range(2):
         finisher.finish([delivered(client, delivery(3, chunk=0))])
@@ -136,7 +139,7 @@ def test_a_chunk_that_was_queued_twice_counts_once(client: Client, finisher: Fin
     assert client.hget(keys.queued("cnn", "bulk"), "0") == b"0"
 
 
-def test_a_cancelled_job_takes_no_more_results(client: Client, finisher: Finisher) -> None:
+def test_a_cancelled_job_takes_no_more_results(client: SyncClient, finisher: Finisher) -> None:
     job = begin_job(client, total=3)
     client.hset(job, mapping={"cancelled": 3, "finished_ms": 1})
     assert finisher.finish([delivered(client, delivery(3, chunk=0))]) == 0
@@ -145,7 +148,7 @@ def test_a_cancelled_job_takes_no_more_results(client: Client, finisher: Finishe
     assert client.xlen(keys.stream("cnn", "bulk")) == 0
 
 
-def test_an_image_that_is_set_aside_becomes_a_dead_letter_once(client: Client, finisher: Finisher) -> None:
+def test_an_image_that_is_set_aside_becomes_a_dead_letter_once(client: SyncClient, finisher: Finisher) -> None:
     made = delivered(client, delivery(3, "interactive"))
     made.attempt = 4
     made.faults = {1: ("failed", "it kills")}
@@ -170,7 +173,7 @@ def test_an_image_that_is_set_aside_becomes_a_dead_letter_once(client: Client, f
     assert client.exists(keys.suspect(made.stream, made.entry_id.decode())) == 0
 
 
-def test_the_images_of_a_key_are_counted_off_it(client: Client, finisher: Finisher) -> None:
+def test_the_images_of_a_key_are_counted_off_it(client: SyncClient, finisher: Finisher) -> None:
     made = delivery(3, "interactive")
     object.__setattr__(made.entry, "client", "alice")
     client.hset(keys.client("alice"), "images", 5)
@@ -181,14 +184,14 @@ def test_the_images_of_a_key_are_counted_off_it(client: Client, finisher: Finish
     assert decode_block(data).client == "alice"
 
 
-def verbose_delivery(client: Client, uid: str, blob: bytes) -> Delivery:
+def verbose_delivery(client: SyncClient, uid: str, blob: bytes) -> Delivery:
     made = delivery(1, "interactive", verbose=True)
     object.__setattr__(made.entry, "uid", uid)
     made.layers = blob
     return delivered(client, made)
 
 
-def test_layers_are_written_with_the_result_by_whoever_is_first(client: Client, finisher: Finisher) -> None:
+def test_layers_are_written_with_the_result_by_whoever_is_first(client: SyncClient, finisher: Finisher) -> None:
     made = verbose_delivery(client, "first", b"what it saw")
     assert finisher.finish([made]) == 0
     made.layers = b"what another saw"
@@ -198,7 +201,7 @@ def test_layers_are_written_with_the_result_by_whoever_is_first(client: Client, 
     assert 0 < client.ttl(keys.LAYERS) <= 100
 
 
-def test_the_newest_layers_are_kept_and_no_more(client: Client, finisher: Finisher) -> None:
+def test_the_newest_layers_are_kept_and_no_more(client: SyncClient, finisher: Finisher) -> None:
     uids = [str(number) for number in range(MAX_LAYERS + 3)]
     finisher.finish([verbose_delivery(client, uid, uid.encode()) for uid in uids])
     kept = [client.get(keys.layers(uid)) for uid in uids]
@@ -206,6 +209,6 @@ def test_the_newest_layers_are_kept_and_no_more(client: Client, finisher: Finish
     assert client.llen(keys.LAYERS) == MAX_LAYERS
 
 
-def test_who_is_not_verbose_leaves_no_layers(client: Client, finisher: Finisher) -> None:
+def test_who_is_not_verbose_leaves_no_layers(client: SyncClient, finisher: Finisher) -> None:
     finisher.finish([delivered(client, delivery(1, "interactive"))])
     assert client.keys(keys.LAYERS + "*") == []

@@ -9,7 +9,7 @@ from shared.contract.block import decode_block
 from shared.contract.entry import Entry, encode_header
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from tests.worker.support.deliveries_of import images
 from tests.worker.support.versions_of import FakeVersions
 from worker.batching.backlog import Backlog
@@ -28,7 +28,7 @@ STREAM = keys.stream("cnn", "interactive")
 class Worker:
     """The parts of a worker that hold entries, without the thread that runs the model."""
 
-    def __init__(self, client: Client, name: str, max_attempts: int = 3) -> None:
+    def __init__(self, client: SyncClient, name: str, max_attempts: int = 3) -> None:
         ensure_groups(client, ["cnn"])
         self.client = client
         self.name = name
@@ -53,20 +53,20 @@ class Worker:
         return [(delivery.entry.uid, delivery.attempt) for delivery in self.deliveries.held()]
 
 
-def put(client: Client, uid: str, chunk: int | None = None, count: int = 2, shard: int = 0) -> None:
+def put(client: SyncClient, uid: str, chunk: int | None = None, count: int = 2, shard: int = 0) -> None:
     lane: Lane = "interactive" if chunk is None else "bulk"
     entry = Entry(uid, "cnn@1", images(count).tobytes(), 0, chunk=chunk)
     client.xadd(keys.stream("cnn", lane, shard), {"h": encode_header(entry), "x": bytes(entry.pixels)})
     client.hincrby(keys.queued("cnn", lane), "images", count)
 
 
-def let_lapse(client: Client, owner: str) -> None:
+def let_lapse(client: SyncClient, owner: str) -> None:
     """Make the lease of everything that `owner` holds as old as if nobody had renewed it."""
     for entry in client.xpending_range(STREAM, keys.GROUP, "-", "+", 100, owner):
         client.xclaim(STREAM, keys.GROUP, owner, 0, [entry["message_id"]], idle=10 * LEASE_MS, justid=True)
 
 
-def test_what_was_pulled_is_nobody_elses_until_its_lease_lapses(client: Client) -> None:
+def test_what_was_pulled_is_nobody_elses_until_its_lease_lapses(client: SyncClient) -> None:
     one, two = Worker(client, "one"), Worker(client, "two")
     put(client, "a")
     one.pull()
@@ -79,7 +79,7 @@ def test_what_was_pulled_is_nobody_elses_until_its_lease_lapses(client: Client) 
     assert two.leases.takeovers == 1
 
 
-def test_a_renewed_lease_does_not_lapse(client: Client) -> None:
+def test_a_renewed_lease_does_not_lapse(client: SyncClient) -> None:
     one, two = Worker(client, "one"), Worker(client, "two")
     put(client, "a")
     one.pull()
@@ -89,7 +89,7 @@ def test_a_renewed_lease_does_not_lapse(client: Client) -> None:
     assert two.held == []
 
 
-def test_renewing_does_not_steal_back_what_was_taken_over(client: Client) -> None:
+def test_renewing_does_not_steal_back_what_was_taken_over(client: SyncClient) -> None:
     one, two = Worker(client, "one"), Worker(client, "two")
     put(client, "a")
     one.pull()
@@ -100,7 +100,7 @@ def test_renewing_does_not_steal_back_what_was_taken_over(client: Client) -> Non
     assert pending["consumer"] == b"two"
 
 
-def test_an_entry_that_is_held_already_is_not_run_twice(client: Client) -> None:
+def test_an_entry_that_is_held_already_is_not_run_twice(client: SyncClient) -> None:
     one = Worker(client, "one")
     put(client, "a")
     one.pull()
@@ -109,7 +109,7 @@ def test_an_entry_that_is_held_already_is_not_run_twice(client: Client) -> None:
     assert one.held == [("a", 1)]
 
 
-def taken_over(client: Client, owner: Worker, name: str) -> Worker:
+def taken_over(client: SyncClient, owner: Worker, name: str) -> Worker:
     """A new worker that has taken over what `owner` died with."""
     let_lapse(client, owner.name)
     after = Worker(client, name)
@@ -117,7 +117,7 @@ def taken_over(client: Client, owner: Worker, name: str) -> Worker:
     return after
 
 
-def test_an_image_that_killed_three_workers_is_set_aside_and_its_neighbours_are_not(client: Client) -> None:
+def test_an_image_that_killed_three_workers_is_set_aside_and_its_neighbours_are_not(client: SyncClient) -> None:
     worker = Worker(client, "worker-1")
     put(client, "a", count=3)
     worker.pull()  # dies of it, in company: nobody knows of which image
@@ -133,7 +133,7 @@ def test_an_image_that_killed_three_workers_is_set_aside_and_its_neighbours_are_
     assert delivery.faults == {1: ("failed", "moved to the dead letters after 3 attempts that no worker survived")}
 
 
-def test_a_worker_that_was_only_slow_takes_the_blame_off_the_image_that_it_survived(client: Client) -> None:
+def test_a_worker_that_was_only_slow_takes_the_blame_off_the_image_that_it_survived(client: SyncClient) -> None:
     slow = Worker(client, "worker-1")
     put(client, "a", count=2)
     slow.pull()
@@ -150,7 +150,7 @@ def test_a_worker_that_was_only_slow_takes_the_blame_off_the_image_that_it_survi
     assert delivery.faults == {}
 
 
-def test_an_entry_is_nobodys_fault_when_no_image_was_under_way(client: Client) -> None:
+def test_an_entry_is_nobodys_fault_when_no_image_was_under_way(client: SyncClient) -> None:
     """Killed workers leave what waited in their hands behind: that must not count against it."""
     worker = Worker(client, "worker-0")
     put(client, "a")
@@ -162,7 +162,7 @@ def test_an_entry_is_nobodys_fault_when_no_image_was_under_way(client: Client) -
     assert delivery.faults == {}
 
 
-def test_an_entry_that_is_delivered_without_end_becomes_dead_letters(client: Client) -> None:
+def test_an_entry_that_is_delivered_without_end_becomes_dead_letters(client: SyncClient) -> None:
     worker = Worker(client, "worker-0")
     put(client, "a")
     worker.pull()
@@ -178,7 +178,7 @@ def test_an_entry_that_is_delivered_without_end_becomes_dead_letters(client: Cli
     assert client.xlen(keys.DEAD_LETTERS) == 2
 
 
-def test_images_whose_clients_went_away_are_not_run(client: Client) -> None:
+def test_images_whose_clients_went_away_are_not_run(client: SyncClient) -> None:
     one = Worker(client, "one")
     put(client, "a", count=2)
     put(client, "b", count=2)
@@ -191,7 +191,7 @@ def test_images_whose_clients_went_away_are_not_run(client: Client) -> None:
     assert client.hget(keys.queued("cnn", "interactive"), "images") == b"2"
 
 
-def test_a_pull_brings_an_entry_of_each_shard_in_turn(client: Client) -> None:
+def test_a_pull_brings_an_entry_of_each_shard_in_turn(client: SyncClient) -> None:
     """A small job behind a large one, on another shard, does not wait for all of it."""
     one = Worker(client, "one")
     for uid, shard, entries in (("large", 0, 20), ("small", 5, 1)):
@@ -203,7 +203,7 @@ def test_a_pull_brings_an_entry_of_each_shard_in_turn(client: Client) -> None:
 
 
 @pytest.mark.parametrize("job", [{}, {"model": "cnn@1", "cancelled": 2, "finished_ms": 1}])
-def test_a_chunk_of_a_job_that_is_over_or_gone_is_dropped(client: Client, job: dict[str, str | int]) -> None:
+def test_a_chunk_of_a_job_that_is_over_or_gone_is_dropped(client: SyncClient, job: dict[str, str | int]) -> None:
     one = Worker(client, "one")
     if job:
         client.hset(keys.job("a"), mapping=job)
@@ -214,7 +214,7 @@ def test_a_chunk_of_a_job_that_is_over_or_gone_is_dropped(client: Client, job: d
     assert client.hget(keys.queued("cnn", "bulk"), "images") == b"0"
 
 
-def test_what_is_no_entry_is_discarded_and_harms_nobody(client: Client) -> None:
+def test_what_is_no_entry_is_discarded_and_harms_nobody(client: SyncClient) -> None:
     one = Worker(client, "one")
     client.xadd(STREAM, {"h": b"{}", "x": images(2).tobytes()})
     client.xadd(STREAM, {"nonsense": b"1"})
@@ -226,7 +226,7 @@ def test_what_is_no_entry_is_discarded_and_harms_nobody(client: Client) -> None:
     assert client.hget(keys.queued("cnn", "interactive"), "images") == b"2"
 
 
-def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: Client) -> None:
+def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: SyncClient) -> None:
     one, two = Worker(client, "one"), Worker(client, "two")
     put(client, "a")
     one.pull()
@@ -238,23 +238,23 @@ def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: C
     assert {consumer["name"] for consumer in client.xinfo_consumers(STREAM, keys.GROUP)} == {b"one"}
 
 
-def wait_until_idle(client: Client) -> None:
+def wait_until_idle(client: SyncClient) -> None:
     """Wait until every consumer has been silent for a millisecond of Redis's own clock."""
     while min(consumer["idle"] for consumer in client.xinfo_consumers(STREAM, keys.GROUP)) < 1:
         client.ping()
 
 
-def test_however_many_workers_there_are_one_looks_after_a_models_streams_at_a_time(client: Client) -> None:
+def test_however_many_workers_there_are_one_looks_after_a_models_streams_at_a_time(client: SyncClient) -> None:
     assert take_duties(client, ["cnn", "seed"], 60_000) == ["cnn", "seed"]
     assert take_duties(client, ["cnn", "seed", "new"], 60_000) == ["new"]
 
 
-def test_a_turn_passes_by_itself(client: Client) -> None:
+def test_a_turn_passes_by_itself(client: SyncClient) -> None:
     assert take_duties(client, ["cnn"], 60_000) == ["cnn"]
     assert 0 < client.pttl(keys.duty("cnn")) <= 60_000
 
 
-def test_while_redis_is_full_everyone_looks(client: Client) -> None:
+def test_while_redis_is_full_everyone_looks(client: SyncClient) -> None:
     client.config_set("maxmemory", 1)
     try:
         assert take_duties(client, ["cnn", "seed"], 60_000) == ["cnn", "seed"]

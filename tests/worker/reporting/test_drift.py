@@ -6,7 +6,7 @@ import numpy as np
 
 from shared.contract.drift_histograms import histograms
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from tests.worker.support.deliveries_of import images
 from worker.reporting.drift import GATHERED_IMAGES, Drift
 from worker.reporting.tallies import Tallies
@@ -19,7 +19,7 @@ def answers(count: int) -> np.ndarray:
     return np.random.default_rng(1).dirichlet(np.ones(10), count).astype(np.float32)
 
 
-def stored(client: Client, key: str = KEY) -> dict[str, dict[int, int]]:
+def stored(client: SyncClient, key: str = KEY) -> dict[str, dict[int, int]]:
     """Counts by histogram and bin, those over 0."""
     counts: dict[str, dict[int, int]] = {}
     for field, count in client.hgetall(key).items():
@@ -35,7 +35,7 @@ def expected(batch: np.ndarray, answered: np.ndarray) -> dict[str, dict[int, int
     }
 
 
-def test_every_image_is_counted_once_however_the_batches_come(client: Client) -> None:
+def test_every_image_is_counted_once_however_the_batches_come(client: SyncClient) -> None:
     count = GATHERED_IMAGES + 500
     batch, answered = images(count), answers(count)
     tallies = Tallies(100)
@@ -55,7 +55,7 @@ def test_every_image_is_counted_once_however_the_batches_come(client: Client) ->
     assert stored(client) == expected(batch, answered)
 
 
-def test_versions_and_windows_are_counted_apart(client: Client) -> None:
+def test_versions_and_windows_are_counted_apart(client: SyncClient) -> None:
     batch, answered = images(4), answers(4)
     now_s = NOW_S
     tallies = Tallies(100)

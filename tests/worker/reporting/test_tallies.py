@@ -3,13 +3,13 @@
 import pytest
 import redis
 
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from worker.reporting.tallies import Tallies
 
 KEY = "mnistified:test"
 
 
-def test_counts_add_up_in_redis_and_are_kept_for_their_time(client: Client) -> None:
+def test_counts_add_up_in_redis_and_are_kept_for_their_time(client: SyncClient) -> None:
     tallies = Tallies(ttl_s=100)
     tallies.add(KEY, {"images": 2, "agree": 0})
     tallies.add(KEY, {"images": 3})
@@ -21,7 +21,7 @@ def test_counts_add_up_in_redis_and_are_kept_for_their_time(client: Client) -> N
     assert 0 < client.ttl(KEY) <= 100
 
 
-def test_what_cannot_be_written_is_written_the_next_time(client: Client) -> None:
+def test_what_cannot_be_written_is_written_the_next_time(client: SyncClient) -> None:
     tallies = Tallies(ttl_s=100)
     tallies.add(KEY, {"images": 2})
     client.set(KEY, "no hash")

@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from shared.config.settings import Settings
 from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.redis import keys
-from shared.redis.connection import Client, worker_client
+from shared.redis.clients import SyncClient
+from shared.redis.connection import worker_client
 from worker.versions.desired import DesiredVersions, Listener, read_desired
 from worker.watchdog import Watchdog
 
 LONG_S = 30
 
 
-def test_aliases_and_what_is_wanted_now_are_read(client: Client) -> None:
+def test_aliases_and_what_is_wanted_now_are_read(client: SyncClient) -> None:
     client.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(2, shadow=3)))
     client.zadd(keys.DESIRED, {"cnn@4": 1000.0, "cnn@5": 2000.0})
     desired = read_desired(client, now_s=1500.0)
@@ -24,7 +25,7 @@ def test_aliases_and_what_is_wanted_now_are_read(client: Client) -> None:
     assert [desired.meaning(ref) for ref in ("cnn", "cnn@champion", "cnn@2", "big")] == ["cnn@2", "cnn@2", None, None]
 
 
-def test_an_alias_that_cannot_be_read_counts_as_none(client: Client) -> None:
+def test_an_alias_that_cannot_be_read_counts_as_none(client: SyncClient) -> None:
     client.hset(keys.ALIASES, mapping={"cnn/champion": b"garbage", "cnn/candidate": ALIAS_CODEC.encode(Alias(7))})
     assert read_desired(client, 0).aliases == {"cnn/candidate": Alias(7)}
 
@@ -42,7 +43,7 @@ def test_a_version_has_the_shadows_of_every_alias_of_it_and_is_none_of_itself() 
 
 
 @contextmanager
-def listening(client: Client, scratch_url: str) -> Iterator["queue.Queue[DesiredVersions]"]:
+def listening(client: SyncClient, scratch_url: str) -> Iterator["queue.Queue[DesiredVersions]"]:
     """The desired versions after each change, from a listener that has seen that there are none."""
     heard: queue.Queue[DesiredVersions] = queue.Queue()
     stopping = threading.Event()
@@ -65,7 +66,7 @@ def listening(client: Client, scratch_url: str) -> Iterator["queue.Queue[Desired
     assert not thread.is_alive()
 
 
-def test_a_change_is_heard_of_whether_it_is_published_or_not(client: Client, scratch_url: str) -> None:
+def test_a_change_is_heard_of_whether_it_is_published_or_not(client: SyncClient, scratch_url: str) -> None:
     with listening(client, scratch_url) as heard:
         client.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(2)))
         client.publish(keys.ALIASES_CHANNEL, "cnn/champion")
@@ -74,7 +75,7 @@ def test_a_change_is_heard_of_whether_it_is_published_or_not(client: Client, scr
         assert heard.get(timeout=LONG_S).requested == {"cnn@3"}
 
 
-def test_a_listener_survives_its_connections(client: Client, scratch_url: str) -> None:
+def test_a_listener_survives_its_connections(client: SyncClient, scratch_url: str) -> None:
     with listening(client, scratch_url) as heard:
         own = client.client_info()
         for connection in client.client_list():  # connections to other databases belong to other tests
@@ -84,7 +85,7 @@ def test_a_listener_survives_its_connections(client: Client, scratch_url: str) -
         assert heard.get(timeout=LONG_S).requested == {"cnn@3"}
 
 
-def test_what_is_wished_wakes_nobody_twice(client: Client, scratch_url: str) -> None:
+def test_what_is_wished_wakes_nobody_twice(client: SyncClient, scratch_url: str) -> None:
     with listening(client, scratch_url) as heard:
         client.zadd(keys.DESIRED, {"cnn@3": 1e12})
         heard.get(timeout=LONG_S)

@@ -9,7 +9,7 @@ import numpy as np
 
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from tests.worker.support.deliveries_of import delivery, images
 from worker.batching.backlog import Backlog
 from worker.engine import Engine
@@ -170,7 +170,7 @@ def test_compare_counts_pairs() -> None:
     assert compare(np.array([], int), np.array([], int)) == {"images": 0, "agree": 0}
 
 
-def test_the_counts_are_kept_under_the_versions_that_they_compare(client: Client) -> None:
+def test_the_counts_are_kept_under_the_versions_that_they_compare(client: SyncClient) -> None:
     counted = Counted("cnn@7")
     tallies = Tallies(100)
     shadows = Shadows(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shared.contract.job import JOB_CODEC, CallbackBody, CallbackState
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from shared.redis.script import Script
 
 CLAIM = Script.read(Path(__file__).with_name("claim.lua"))
@@ -37,7 +37,7 @@ class Callback:
 class Schedule:
     """The schedule in Redis. Every method raises redis' errors during an outage."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: SyncClient) -> None:
         self._client = client
 
     def claim(self) -> list[str]:

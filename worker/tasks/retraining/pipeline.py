@@ -14,7 +14,7 @@ from shared.config.settings import Settings, trainer_threads
 from shared.contract.alias import CHAMPION
 from shared.contract.model_ref import ModelRef
 from shared.models.registry import load_version, versions
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from worker.tasks.retraining import stages
 from worker.tasks.retraining.child import Stream, run_process
 from worker.tasks.retraining.lease import Lease
@@ -60,7 +60,7 @@ class Pipeline:
     """One attempt at one training. `report` is called with each stage and its progress."""
 
     def __init__(
-        self, training: Training, attempt: int, lease: Lease, client: Client, settings: Settings, report: Report
+        self, training: Training, attempt: int, lease: Lease, client: SyncClient, settings: Settings, report: Report
     ) -> None:
         self._training = training
         self._attempt = attempt

@@ -7,13 +7,13 @@ from mnistified import ServiceError, Unreachable
 from shared.config.settings import Settings
 from shared.contract.alias import ALIAS_CODEC, CHAMPION, CHANGE_CODEC, CHANGES_KEPT, Alias, AliasChange, readable_alias
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient, SyncPipeline
 
 CANDIDATE = "candidate"
 PROMOTE_TIMEOUT_S = 90.0  # workers load and warm the version before the API answers
 
 
-def champion_of(client: Client, model: str, versions: list[int]) -> int | None:
+def champion_of(client: SyncClient, model: str, versions: list[int]) -> int | None:
     """Return the version that the name alone means: its champion, else its latest version, else None."""
     data = client.hget(keys.ALIASES, f"{model}/{CHAMPION}")
     if data is not None:
@@ -21,13 +21,13 @@ def champion_of(client: Client, model: str, versions: list[int]) -> int | None:
     return versions[-1] if versions else None
 
 
-def set_alias(client: Client, model: str, alias: str, version: int, by: str, *, only_new: bool = False) -> None:
+def set_alias(client: SyncClient, model: str, alias: str, version: int, by: str, *, only_new: bool = False) -> None:
     """Make `alias` mean `version` and record who did it in one transaction, as `api/versions/promotion.py` does.
 
     With `only_new`, an existing alias stays as it is.
     """
 
-    def decide(pipeline: Client) -> None:
+    def decide(pipeline: SyncPipeline) -> None:
         previous = pipeline.hget(keys.ALIASES, f"{model}/{alias}")
         if previous is not None and only_new:
             return

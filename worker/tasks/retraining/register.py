@@ -12,7 +12,7 @@ import msgspec
 
 from shared.contract.training_request import CANCELLED, QUEUED, Parameters
 from shared.redis import keys
-from shared.redis.connection import Client
+from shared.redis.clients import SyncClient
 from shared.redis.script import Script
 
 CLAIM = Script.read(Path(__file__).with_name("claim.lua"))
@@ -39,7 +39,7 @@ class Training:
 class Register:
     """The trainings in Redis. Every method raises redis' errors during an outage."""
 
-    def __init__(self, client: Client, trainer: str, ttl_s: int, heartbeat_ttl_s: int) -> None:
+    def __init__(self, client: SyncClient, trainer: str, ttl_s: int, heartbeat_ttl_s: int) -> None:
         self._client = client
         self._trainer = trainer
         self._ttl_s = ttl_s

@@ -3,10 +3,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from redis import Redis
 
 from shared.contract.job import CallbackState
 from shared.redis import keys
+from shared.redis.clients import SyncClient
 from worker.tasks.callbacks.schedule import Schedule, retry_delay_s
 
 JOB: dict[Any, Any] = {
@@ -23,7 +23,7 @@ JOB: dict[Any, Any] = {
 
 
 @pytest.fixture
-def schedule(client: Redis) -> Schedule:
+def schedule(client: SyncClient) -> Schedule:
     """Return a schedule in which the callback of the job j1 is due."""
     client.hset(keys.job("j1"), mapping=JOB)
     client.expire(keys.job("j1"), 1000)
@@ -35,7 +35,7 @@ def now_ms() -> float:
     return time.time() * 1e3
 
 
-def due_ms(client: Redis) -> float:
+def due_ms(client: SyncClient) -> float:
     due = client.zscore(keys.CALLBACKS, "j1")
     assert isinstance(due, float)
     return due
@@ -50,7 +50,7 @@ def test_the_wait_doubles_up_to_ten_minutes_and_jitter_shortens_it_by_a_half_at_
     assert longest_s / 2 <= retry_delay_s(attempts) <= longest_s
 
 
-def test_due_callbacks_are_claimed_once_and_others_are_left(client: Redis, schedule: Schedule) -> None:
+def test_due_callbacks_are_claimed_once_and_others_are_left(client: SyncClient, schedule: Schedule) -> None:
     client.zadd(keys.CALLBACKS, {"j2": now_ms() + 60_000})
     assert schedule.claim() == ["j1"]
     assert schedule.claim() == []
@@ -71,7 +71,7 @@ def test_a_callback_has_the_same_content_as_the_jobs_route(schedule: Schedule) -
     }
 
 
-def test_a_job_that_is_gone_or_has_no_callback_is_forgotten(client: Redis, schedule: Schedule) -> None:
+def test_a_job_that_is_gone_or_has_no_callback_is_forgotten(client: SyncClient, schedule: Schedule) -> None:
     client.hdel(keys.job("j1"), "callback_url")
     client.zadd(keys.CALLBACKS, {"j2": 1})
     assert schedule.read("j1") is None
@@ -79,7 +79,7 @@ def test_a_job_that_is_gone_or_has_no_callback_is_forgotten(client: Redis, sched
     assert not client.exists(keys.CALLBACKS)
 
 
-def test_a_failed_attempt_is_due_again_later(client: Redis, schedule: Schedule) -> None:
+def test_a_failed_attempt_is_due_again_later(client: SyncClient, schedule: Schedule) -> None:
     assert schedule.record("j1", "waiting", 3, 60.0)
     assert client.hmget(keys.job("j1"), "callback_state", "callback_attempts") == [b"waiting", b"3"]
     assert now_ms() + 50_000 < due_ms(client) <= now_ms() + 60_000
@@ -91,7 +91,7 @@ def test_a_failed_attempt_is_due_again_later(client: Redis, schedule: Schedule) 
 
 @pytest.mark.parametrize("state", ["delivered", "failed"])
 def test_a_settled_callback_is_not_due_any_more_and_a_late_attempt_changes_nothing(
-    state: CallbackState, client: Redis, schedule: Schedule
+    state: CallbackState, client: SyncClient, schedule: Schedule
 ) -> None:
     assert schedule.record("j1", state, 2)
     assert not schedule.record("j1", "waiting", 2, 1.0)
@@ -100,13 +100,13 @@ def test_a_settled_callback_is_not_due_any_more_and_a_late_attempt_changes_nothi
     assert client.hget(keys.job("j1"), "callback_state") == state.encode()
 
 
-def test_a_job_that_is_gone_is_not_written_again(client: Redis, schedule: Schedule) -> None:
+def test_a_job_that_is_gone_is_not_written_again(client: SyncClient, schedule: Schedule) -> None:
     client.delete(keys.job("j1"))
     assert not schedule.record("j1", "delivered", 1)
     assert not client.exists(keys.job("j1"), keys.CALLBACKS)
 
 
-def test_a_delay_is_not_an_attempt(client: Redis, schedule: Schedule) -> None:
+def test_a_delay_is_not_an_attempt(client: SyncClient, schedule: Schedule) -> None:
     schedule.delay("j1", 60.0)
     assert due_ms(client) > now_ms() + 50_000
     assert client.hget(keys.job("j1"), "callback_attempts") is None

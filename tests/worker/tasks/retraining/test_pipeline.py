@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.config.settings import Settings
@@ -17,6 +16,7 @@ from shared.contract.alias import ALIAS_CODEC
 from shared.contract.training_request import Parameters
 from shared.models.registry import versions
 from shared.redis import keys
+from shared.redis.clients import SyncClient
 from worker.tasks.retraining import stages
 from worker.tasks.retraining.child import Stopped
 from worker.tasks.retraining.lease import Lease
@@ -29,7 +29,7 @@ TRAINING = Training("t1", "cnn", Parameters(epochs=1), "ops", None)
 class Lab:
     """A registry with cnn@1, and the running training t1."""
 
-    def __init__(self, client: Redis, folder: Path) -> None:
+    def __init__(self, client: SyncClient, folder: Path) -> None:
         self.client = client
         self.models_dir = folder / "models"
         self.settings = Settings(models_dir=self.models_dir, trainer_dir=folder / "trainings", trainer_nice=0)
@@ -55,7 +55,7 @@ class Lab:
 
 
 @pytest.fixture
-def lab(client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def lab(client: SyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setattr(stages, "PROGRAM", (sys.executable, str(Path(__file__).with_name("fake_program.py"))))
     return Lab(client, tmp_path)
 

@@ -7,30 +7,30 @@ from typing import Any
 
 import orjson
 import pytest
-from redis import Redis
 
 from shared.config.settings import Settings
 from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.redis import keys
+from shared.redis.clients import SyncClient
 from worker.tasks.retraining.promote import champion_of, promote, set_alias
 
 KEY = "the-key-of-ops"
 
 
-def version_of(client: Redis, name: str) -> int | None:
+def version_of(client: SyncClient, name: str) -> int | None:
     data: Any = client.hget(keys.ALIASES, name)
     return None if data is None else ALIAS_CODEC.decode(data).version
 
 
-def test_the_champion_is_the_alias_else_the_latest_version(client: Redis) -> None:
+def test_the_champion_is_the_alias_else_the_latest_version(client: SyncClient) -> None:
     assert champion_of(client, "cnn", []) is None
     assert champion_of(client, "cnn", [1, 3]) == 3
     client.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(1)))
     assert champion_of(client, "cnn", [1, 3]) == 1
 
 
-def test_an_alias_is_set_recorded_and_published(client: Redis) -> None:
-    with client.pubsub() as listener:  # type: ignore[no-untyped-call]
+def test_an_alias_is_set_recorded_and_published(client: SyncClient) -> None:
+    with client.pubsub() as listener:
         listener.subscribe(keys.ALIASES_CHANNEL)
         listener.get_message(timeout=5)
         set_alias(client, "cnn", "candidate", 2, "training t1")
@@ -45,7 +45,7 @@ def test_an_alias_is_set_recorded_and_published(client: Redis) -> None:
     assert (second["from"]["version"], second["to"]["version"]) == (2, 3)
 
 
-def test_only_new_leaves_an_existing_alias(client: Redis) -> None:
+def test_only_new_leaves_an_existing_alias(client: SyncClient) -> None:
     set_alias(client, "cnn", "champion", 1, "a", only_new=True)
     set_alias(client, "cnn", "champion", 2, "b", only_new=True)
     assert version_of(client, "cnn/champion") == 1
