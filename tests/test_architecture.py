@@ -1,4 +1,4 @@
-"""The layout holds: imports point one way, and the API needs no TensorFlow."""
+"""The layout of the code: imports point one way, folders are small, and the API needs no TensorFlow."""
 
 import ast
 import functools
@@ -108,7 +108,7 @@ def test_a_folder_has_few_entries() -> None:
 
 
 def test_the_client_imports_nothing_of_the_services() -> None:
-    """Nor what its package does not ask for: numpy and Pillow are used where a caller has them."""
+    """It also imports no optional packages: NumPy and Pillow are used only if the caller has them."""
     files = sorted(CLIENT.rglob("*.py"))
     assert files
     for file in files:
@@ -117,7 +117,7 @@ def test_the_client_imports_nothing_of_the_services() -> None:
 
 
 def test_a_file_in_shared_is_imported_by_two_others() -> None:
-    """Directly, or through another file of shared/ that is."""
+    """The import can be direct, or through another file of shared/ that is imported by two."""
     importers: dict[str, set[str]] = {}
     for package in ALLOWED:
         for file in (ROOT / package).rglob("*.py"):
@@ -150,7 +150,7 @@ def test_importing_the_celery_application_loads_no_engine() -> None:
 
 
 def loaded_by(module: str, candidates: set[str]) -> set[str]:
-    """Which of `candidates` a fresh interpreter has loaded after importing `module`."""
+    """Return the `candidates` that a new interpreter has loaded after importing `module`."""
     command = [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return candidates & set(told.stdout.split())

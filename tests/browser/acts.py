@@ -4,22 +4,10 @@ from collections.abc import Sequence
 
 from playwright.sync_api import Locator, Page, expect
 
-Point = tuple[float, float]  # shares of the pad's side
+from tools.fit_accuracy.rendered import Point, parse_strokes
 
-SEVEN: list[list[Point]] = [[(0.28, 0.25), (0.72, 0.25), (0.62, 0.45), (0.5, 0.65), (0.42, 0.8)]]
-THREE: list[list[Point]] = [
-    [
-        (0.3, 0.22),
-        (0.5, 0.17),
-        (0.68, 0.25),
-        (0.66, 0.4),
-        (0.5, 0.48),
-        (0.68, 0.56),
-        (0.7, 0.72),
-        (0.5, 0.82),
-        (0.3, 0.76),
-    ]
-]
+SEVEN = parse_strokes("28,25 72,25 62,45 50,65 42,80")
+THREE = parse_strokes("30,22 50,17 68,25 66,40 50,48 68,56 70,72 50,82 30,76")
 
 
 def draw(page: Page, strokes: Sequence[Sequence[Point]], steps: int = 8) -> None:

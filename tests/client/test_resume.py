@@ -3,8 +3,6 @@
 import csv
 import json
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +14,10 @@ from mnistified.commands.formats import FORMATS
 from mnistified.commands.resume import Note, ResumableFile
 from shared.data.dataset import Split
 from tests.client.command import Command
+from tests.support.processes import wait_until
 from tests.support.system import System
 
 IMAGES = 10_000
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 40
-    while not holds():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
 
 
 @pytest.mark.slow
@@ -38,7 +30,7 @@ def test_a_killed_bulk_resumes(
     np.save(mnistified.cwd / "many.npy", test_set.images[rows])
     out, note = mnistified.cwd / "out.csv", mnistified.cwd / "out.csv.resume.json"
     process = mnistified.start("bulk", "many.npy", "--out", "out.csv")
-    wait_until(lambda: note.exists() and (when == "sending" or out.stat().st_size > 100))
+    wait_until(lambda: note.exists() and (when == "sending" or out.stat().st_size > 100), when, 40)
     process.signal(signum)
     status = process.wait()
     assert status == (130 if signum == signal.SIGINT else -signum), process.output

@@ -3,10 +3,9 @@ import os
 import signal
 import socket
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import pytest
 from deploy import local
 from deploy.local import free_port
 from shared.errors import MnistifiedError, SettingError
-from tests.support.processes import ROOT, Process
+from tests.support.processes import ROOT, Process, wait_until
 from tests.support.system import RedisServer
 
 Json = dict[str, Any]
@@ -151,14 +150,6 @@ def get(url: str) -> tuple[int, Json]:
             return error.code, json.load(error)
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
-    """Poll until `condition()` is true."""
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s} s"
-        time.sleep(0.1)
-
-
 def processes_in(directory: Path) -> dict[int, str]:
     """Return the command lines of all other processes that work in `directory` or below, by process id."""
     found: dict[int, str] = {}
@@ -189,7 +180,7 @@ def test_the_system_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewher
 
         (killed,) = worker_pids()
         os.kill(killed, signal.SIGKILL)
-        wait_until(lambda: worker_pids() not in (set(), {killed}), timeout_s=30)
+        wait_until(lambda: worker_pids() not in (set(), {killed}), "another worker")
         assert get(f"{api}/readyz")[0] == 200
 
         running = " ".join(processes_in(elsewhere).values())

@@ -66,23 +66,20 @@ async def uvicorn_protocol() -> HttpToolsProtocol:
     return protocol
 
 
-def test_uvicorn_protocol() -> None:
-    async def check() -> None:
-        protocol = await uvicorn_protocol()
-        assert protocol in protocol.connections
-        assert protocol.headers == [(b"host", b"a"), (b"content-length", b"5")]
-        assert (protocol.url, protocol.timeout_keep_alive_task) == (b"/", None)
-        assert (protocol.flow.read_paused, protocol.flow.write_paused) == (False, False)
-        assert len(protocol.pipeline) == 0
-        cycle = protocol.cycle
-        assert (bytes(cycle.body), cycle.more_body, cycle.disconnected) == (b"ab", True, False)
-        assert (cycle.response_started, cycle.response_complete, cycle.keep_alive) == (False, False, True)
-        assert not cycle.waiting_for_100_continue
-        protocol._unset_keepalive_if_required()
-        for task in protocol.tasks:
-            task.cancel()
-
-    asyncio.run(check())
+async def test_uvicorn_protocol() -> None:
+    protocol = await uvicorn_protocol()
+    assert protocol in protocol.connections
+    assert protocol.headers == [(b"host", b"a"), (b"content-length", b"5")]
+    assert (protocol.url, protocol.timeout_keep_alive_task) == (b"/", None)
+    assert (protocol.flow.read_paused, protocol.flow.write_paused) == (False, False)
+    assert len(protocol.pipeline) == 0
+    cycle = protocol.cycle
+    assert (bytes(cycle.body), cycle.more_body, cycle.disconnected) == (b"ab", True, False)
+    assert (cycle.response_started, cycle.response_complete, cycle.keep_alive) == (False, False, True)
+    assert not cycle.waiting_for_100_continue
+    protocol._unset_keepalive_if_required()
+    for task in protocol.tasks:
+        task.cancel()
 
 
 def test_uvicorn_body_callbacks() -> None:

@@ -1,4 +1,4 @@
-"""docs/metrics.md and the code agree: every metric, its labels, its question; every reason for a refusal."""
+"""docs/metrics.md and the code agree on every metric with its labels and on every reason for a refusal."""
 
 import re
 from collections.abc import Iterable
@@ -27,18 +27,18 @@ DOCUMENT = (ROOT / "docs" / "metrics.md").read_text()
 
 
 def row(family: Metric) -> str:
-    """The line of docs/metrics.md about one metric."""
+    """Return the line about a metric in docs/metrics.md."""
     name = f"{family.name}_total" if family.type == "counter" else family.name
     labels = ", ".join(f"`{label}`" for label in getattr(family, "_labelnames", ()))
     return f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_every_metric_is_documented_as_it_describes_itself(family: Metric) -> None:
+def test_every_metric_is_documented_with_its_own_description(family: Metric) -> None:
     assert row(family) in DOCUMENT
 
 
-def test_no_metric_is_documented_that_is_not_there() -> None:
+def test_every_documented_metric_exists() -> None:
     documented = re.findall(r"^\| `(mnistified_\w+)` \|", DOCUMENT, re.MULTILINE)
     assert sorted(documented) == sorted(row(family).split("`")[1] for family in FAMILIES)
 
@@ -60,7 +60,7 @@ def names(families: Iterable[Metric]) -> set[str]:
     return {family.name for family in families}
 
 
-def test_what_every_process_tells_alike_is_called_fleet_and_nothing_else_is() -> None:
+def test_only_metrics_that_are_equal_in_every_process_are_called_fleet() -> None:
     fleet = names(fleet_families(NO_FLEET, Settings()))
     assert all(name.startswith("mnistified_fleet_") for name in fleet)
     assert not any(name.startswith("mnistified_fleet_") for name in names(FAMILIES) - fleet)

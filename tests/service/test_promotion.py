@@ -1,4 +1,4 @@
-"""A champion is promoted and rolled back in the whole system: two workers, singles and jobs going on."""
+"""A champion is promoted and rolled back in the whole system with two workers, during singles and jobs."""
 
 import asyncio
 import math
@@ -22,7 +22,7 @@ from tests.support.thoroughness import WIDE
 
 CHAMPION = "/models/cnn/aliases/champion"
 CLIENTS = 4
-ANSWERS = 50  # that come between two changes, at least
+ANSWERS = 50  # minimum between two changes
 JOB_IMAGES = 1000
 
 
@@ -36,7 +36,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def two_workers(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
-    """Two workers; stopped for a while, they still count as alive."""
+    """Yield two workers that count as alive even if they are stopped for a while."""
     environ = {"MODELS_DIR": str(models_dir), "WORKER_TTL_S": "30"}
     with running(redis_server.new_url(), 2, environ) as system:
         yield system
@@ -49,14 +49,14 @@ def promote(system: System, version: int, **more: object) -> dict[str, Any]:
 
 
 def versions_that_ran(system: System, job_id: str) -> set[str]:
-    """The versions of the job's results, as the workers wrote them."""
+    """Return the versions in the result blocks that the workers wrote."""
     blocks: dict[bytes, bytes] = system.redis.hgetall(keys.job_blocks(job_id))  # type: ignore[assignment]
     return {decode_block(block).model for block in blocks.values()}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Times are of the monotonic clock; `version` is the whole reply where there is none."""
+    """Times are monotonic. `version` is the whole reply if the reply names no version."""
 
     asked_s: float
     answered_s: float
@@ -65,7 +65,7 @@ class Answer:
 
 
 class Clients:
-    """They ask for one image after another, of the default model."""
+    """Threads that request one image after another from the default model."""
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -75,7 +75,7 @@ class Clients:
         self.answers: list[Answer] = []
 
     def wait_for(self, answers: int) -> None:
-        """Until so many more have come."""
+        """Wait until this number of further answers has arrived."""
         with self._more:
             wanted = len(self.answers) + answers
             assert self._more.wait_for(lambda: len(self.answers) >= wanted, 60)
@@ -108,21 +108,21 @@ def test_a_promotion_and_a_rollback_fail_no_request_and_every_result_names_its_v
     system = two_workers
     promote(system, 1)
     jobs: list[str] = []
-    began_s: list[float] = []
-    told_s: list[float] = []
+    sent_s: list[float] = []
+    promoted_s: list[float] = []
     clients = Clients(system)
     with clients.asking():
         for version in (2, 1, 2):
             clients.wait_for(ANSWERS)
             jobs.append(system.submit(json={"start": 0, "stop": JOB_IMAGES}))
-            began_s.append(time.monotonic())
+            sent_s.append(time.monotonic())
             promote(system, version)
-            told_s.append(time.monotonic())
+            promoted_s.append(time.monotonic())
         clients.wait_for(ANSWERS)
 
     assert {answer.status for answer in clients.answers} == {200}
     assert {answer.version for answer in clients.answers} == {"cnn@1", "cnn@2"}
-    for version, since_s, until_s in zip((1, 2, 1, 2), [0.0, *told_s], [*began_s, math.inf], strict=True):
+    for version, since_s, until_s in zip((1, 2, 1, 2), [0.0, *promoted_s], [*sent_s, math.inf], strict=True):
         between = [each for each in clients.answers if each.asked_s > since_s and each.answered_s < until_s]
         assert {answer.version for answer in between} == {f"cnn@{version}"}
     for job_id, ref in zip(jobs, ("cnn@1", "cnn@2", "cnn@1"), strict=True):
@@ -133,7 +133,7 @@ def test_a_promotion_and_a_rollback_fail_no_request_and_every_result_names_its_v
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_what_is_queued_keeps_the_version_that_it_was_accepted_with(two_workers: System) -> None:
+def test_queued_images_keep_the_version_at_their_acceptance(two_workers: System) -> None:
     system = two_workers
     promote(system, 2)
     promote(system, 1)
@@ -141,7 +141,7 @@ def test_what_is_queued_keeps_the_version_that_it_was_accepted_with(two_workers:
         worker.signal(signal.SIGSTOP)
     try:
         before = system.submit(json={"start": 0, "stop": JOB_IMAGES})
-        promote(system, 2)  # both have both loaded, as their heartbeats say
+        promote(system, 2)  # both workers have loaded both versions
         after = system.submit(json={"start": 0, "stop": JOB_IMAGES})
         assert system.http.get(f"/results/{before}").json()["state"] == "queued"
     finally:
@@ -175,8 +175,8 @@ async def test_a_canary_at_5_percent_answers_5_percent_of_the_requests(two_worke
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_a_job_is_all_of_one_version_and_a_canary_gets_its_share_of_jobs(two_workers: System) -> None:
-    """40 jobs at 50 %: all of one version by chance once in 500 thousand million times."""
+def test_a_job_has_one_version_and_a_canary_gets_its_share_of_jobs(two_workers: System) -> None:
+    """Send 40 jobs at 50 %. Chance gives all of them one version once in 500 thousand million runs."""
     system = two_workers
     promote(system, 1, canary=2, canary_percent=50)
     jobs = [system.submit(json={"start": 0, "stop": 600}) for _ in range(40)]
@@ -187,8 +187,8 @@ def test_a_job_is_all_of_one_version_and_a_canary_gets_its_share_of_jobs(two_wor
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_a_new_version_is_published_and_promoted_while_requests_go_on(two_workers: System, models_dir: Path) -> None:
-    """Both workers load it beside what they serve; nobody who asks meanwhile waits for that, or is refused."""
+def test_a_new_version_is_published_and_promoted_during_requests(two_workers: System, models_dir: Path) -> None:
+    """Both workers load it next to the version that they serve. No request waits for that or is refused."""
     system = two_workers
     promote(system, 1)
     clients = Clients(system)
@@ -196,19 +196,19 @@ def test_a_new_version_is_published_and_promoted_while_requests_go_on(two_worker
         clients.wait_for(ANSWERS)
         copy_version(models_dir, 3)
         promote(system, 3)
-        told_s = time.monotonic()
+        promoted_s = time.monotonic()
         clients.wait_for(ANSWERS)
     workers = system.http.get("/status").json()["workers"]
     assert ["cnn@3" in worker["models"] for worker in workers] == [True, True]
     assert {answer.status for answer in clients.answers} == {200}
-    assert {answer.version for answer in clients.answers if answer.asked_s > told_s} == {"cnn@3"}
+    assert {answer.version for answer in clients.answers if answer.asked_s > promoted_s} == {"cnn@3"}
     promote(system, 1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_same_upload_sent_again_after_a_promotion_is_the_same_job(two_workers: System) -> None:
-    """What is compared is what was asked for, not what that means by now."""
+    """The requests are compared as sent, not by the version that they would get now."""
     promote(two_workers, 1)
     request: dict[str, Any] = {
         "json": {"start": 0, "stop": 3},
@@ -224,7 +224,7 @@ def test_the_same_upload_sent_again_after_a_promotion_is_the_same_job(two_worker
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_a_promotion_that_a_worker_cannot_follow_changes_nothing(two_workers: System, models_dir: Path) -> None:
+def test_a_promotion_to_a_version_that_does_not_load_changes_nothing(two_workers: System, models_dir: Path) -> None:
     promote(two_workers, 1)
     (copy_version(models_dir, 4) / "model.tflite").write_bytes(b"garbage")
     reply = two_workers.http.post(CHAMPION, params={"wait": 3}, json={"version": 4})

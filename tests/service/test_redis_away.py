@@ -1,14 +1,13 @@
-"""Redis away: clients get a 503 at once, everyone comes back by themselves, and what was accepted before goes on."""
+"""Redis restarts: clients get a 503 at once, every process reconnects, and accepted images are not lost."""
 
 import signal
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from shared.data.dataset import Split
-from tests.support.system import READY_S, RedisServer, System, running
+from tests.support.processes import wait_until
+from tests.support.system import RedisServer, running
 
 pytestmark = pytest.mark.slow
 
@@ -32,11 +31,11 @@ def test_a_restart_of_redis_is_survived_and_loses_nothing(tmp_path: Path, test_s
             assert metrics.elapsed.total_seconds() < 3
             assert "mnistified_redis_up 0.0" in metrics.text
             assert 'mnistified_refusals_total{reason="redis"}' in metrics.text
-            assert "mnistified_fleet" not in metrics.text, "what is not known is not told"
-            assert system.http.get("/mnist/label/0").status_code == 200, "what needs no Redis is served without"
+            assert "mnistified_fleet" not in metrics.text, "unknown values are left out"
+            assert system.http.get("/mnist/label/0").status_code == 200, "a label needs no Redis"
 
             server.start()
-            wait_until_answering(system)
+            wait_until(lambda: system.http.get("/mnist/classify/0").status_code == 200, "API and worker find Redis")
             assert system.finished(job_id)["counts"]["done"] == 100
             items = system.items(job_id)
             right = sum(item["prediction"] == label for item, label in zip(items, test_set.labels[:100], strict=True))
@@ -44,12 +43,3 @@ def test_a_restart_of_redis_is_survived_and_loses_nothing(tmp_path: Path, test_s
             assert system.http.get("/mnist/classify/3").json()["prediction"] == test_set.labels[3]
     finally:
         server.process.stop()
-
-
-def wait_until_answering(system: System) -> None:
-    """Until API and worker have found Redis again."""
-    pause = threading.Event()
-    deadline_s = time.monotonic() + READY_S
-    while system.http.get("/mnist/classify/0").status_code != 200:
-        assert time.monotonic() < deadline_s, system.api.output + system.workers["worker-1"].output
-        pause.wait(0.1)

@@ -1,4 +1,4 @@
-"""Redis with a password, and over TLS: one REDIS_URL serves the API, the worker, and Celery, and no secret is told."""
+"""Redis with a password and over TLS: one REDIS_URL is enough for API, worker and Celery, and stays secret."""
 
 import asyncio
 import ssl
@@ -17,13 +17,14 @@ from deploy.local import free_port
 from shared.config.settings import Settings
 from shared.data.dataset import Split
 from shared.redis.connection import api_client, worker_client
-from tests.support.processes import BIN, Process
+from tests.support.processes import check_ping, start_celery
 from tests.support.system import READY_S, RedisServer, System, running
 from tests.support.tls_proxy import tls_proxy
 from worker.app import make_app
 
 PASSWORD = "correct/horse@battery"  # noqa: S105
 QUOTED = "correct%2Fhorse%40battery"
+WORKER = ["worker", "--pool", "solo", "--loglevel", "debug"]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def tls_port(authority: trustme.CA, guarded_redis: RedisServer) -> Iterator[int]:
-    """Where Redis is to be had over TLS, under the name of 127.0.0.1."""
+    """Yield a port of 127.0.0.1 where Redis is reachable over TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with tls_proxy(context, guarded_redis.port) as port:
@@ -66,28 +67,24 @@ def over_tls(server: RedisServer, tls_port: int, query: str) -> str:
 
 
 @contextmanager
-def telling_all(redis_url: str) -> Iterator[System]:
-    """An API and a worker that log all that they can, Celery's banner too."""
+def logging_everything(redis_url: str) -> Iterator[System]:
+    """Yield an API and a worker that log as much as possible, including Celery's banner."""
     with running(redis_url, 0, {"LOG_LEVEL": "debug", "LOG_FORMAT": "text"}) as system:
-        command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo", "--loglevel", "debug"]
-        system.workers["worker-1"] = Process(command, system.environ)
+        system.workers["worker-1"] = start_celery(*WORKER, environ=system.environ)
         system.workers["worker-1"].wait_for_line(" ready.", READY_S)
         system.wait_until_ready()
         yield system
 
 
 def check_it_classifies(system: System, test_set: Split) -> None:
-    """A single image and a job, and Celery's own way to the worker."""
+    """Send a single image and a job, and reach the worker through Celery."""
     assert system.http.get("/mnist/classify/3").json()["prediction"] == test_set.labels[3]
     job = system.finished(system.submit(json={"start": 0, "stop": 300}))
     assert (job["state"], job["counts"]["done"]) == ("done", 300)
-    ping = Process([str(BIN / "celery"), "-A", "worker.app", "inspect", "ping"], system.environ)
-    assert ping.wait() == 0, ping.output
-    assert "1 node online" in ping.output
-    assert PASSWORD not in ping.output
+    assert PASSWORD not in check_ping(system.environ)
 
 
-def check_nobody_said_the_password(system: System) -> None:
+def check_password_is_in_no_output(system: System) -> None:
     system.close()
     outputs = [system.api.output, system.workers["worker-1"].output]
     assert "transport:" in outputs[1], "Celery's banner, which names the address"
@@ -97,25 +94,25 @@ def check_nobody_said_the_password(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_redis_with_a_password_serves_and_nobody_says_it(guarded_redis: RedisServer, test_set: Split) -> None:
-    with telling_all(with_password(guarded_redis.new_url())) as system:
+def test_the_password_of_redis_works_and_is_in_no_output(guarded_redis: RedisServer, test_set: Split) -> None:
+    with logging_everything(with_password(guarded_redis.new_url())) as system:
         check_it_classifies(system, test_set)
-        check_nobody_said_the_password(system)
+        check_password_is_in_no_output(system)
 
 
 @pytest.mark.slow
-def test_one_url_takes_the_api_the_worker_and_celery_over_tls(
+def test_one_url_connects_api_worker_and_celery_over_tls(
     guarded_redis: RedisServer, tls_port: int, ca_file: Path, test_set: Split
 ) -> None:
-    with telling_all(over_tls(guarded_redis, tls_port, f"?ssl_ca_certs={ca_file}")) as system:
+    with logging_everything(over_tls(guarded_redis, tls_port, f"?ssl_ca_certs={ca_file}")) as system:
         check_it_classifies(system, test_set)
-        check_nobody_said_the_password(system)
+        check_password_is_in_no_output(system)
     assert "insecure" not in system.workers["worker-1"].output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trusted", ["another authority", "this machine's authorities"])
-def test_a_redis_that_an_unknown_authority_vouches_for_is_refused(
+def test_a_certificate_of_an_unknown_authority_is_refused(
     trusted: str, guarded_redis: RedisServer, tls_port: int, tmp_path: Path
 ) -> None:
     query = ""
@@ -144,7 +141,7 @@ def test_a_certificate_of_another_host_is_refused(
 
 def check_worker_and_celery_refuse(url: str, reason: str) -> None:
     settings = Settings(redis_url=url)
-    for patient in (False, True):  # to wait would mend nothing
+    for patient in (False, True):  # waiting would not help
         with pytest.raises(RedisConnectionError, match=reason):
             worker_client(settings, patient=patient)
     app = make_app(settings)
@@ -158,13 +155,13 @@ def check_worker_and_celery_refuse(url: str, reason: str) -> None:
     ("query", "verify"),
     [("", "required"), ("?ssl_cert_reqs=required", "required"), ("?ssl_cert_reqs=none", "none")],
 )
-def test_certificates_are_verified_unless_it_is_said_otherwise(query: str, verify: str) -> None:
+def test_certificates_are_verified_by_default(query: str, verify: str) -> None:
     options = make_app(Settings(redis_url=f"rediss://127.0.0.1:6380/0{query}")).conf.broker_use_ssl
     assert options["ssl_cert_reqs"] == verify
 
 
 @pytest.mark.slow
-def test_a_wrong_password_is_told_as_such_and_not_shown(guarded_redis: RedisServer) -> None:
+def test_a_wrong_password_is_reported_and_not_shown(guarded_redis: RedisServer) -> None:
     with running(with_password(guarded_redis.new_url(), "hunter2"), 0, {"LOG_LEVEL": "debug"}) as system:
         reply = system.http.get("/status")
         assert reply.status_code == 503
@@ -183,10 +180,9 @@ def test_a_worker_does_not_wait_for_a_redis_that_refuses_its_password(
 
 
 @pytest.mark.slow
-def test_a_worker_with_a_wrong_password_ends_and_says_why(guarded_redis: RedisServer) -> None:
+def test_a_worker_with_a_wrong_password_exits_with_the_reason(guarded_redis: RedisServer) -> None:
     url = with_password(f"redis://127.0.0.1:{guarded_redis.port}/0", "hunter2")
-    command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo", "--loglevel", "debug"]
-    worker = Process(command, {"REDIS_URL": url, "ENGINE_THREADS": "1"})
+    worker = start_celery(*WORKER, environ={"REDIS_URL": url, "ENGINE_THREADS": "1"})
     assert worker.wait(READY_S) != 0
     assert "AuthenticationError" in worker.output
     assert "hunter2" not in worker.output
@@ -196,8 +192,7 @@ def test_a_worker_with_a_wrong_password_ends_and_says_why(guarded_redis: RedisSe
 def test_flower_shows_the_workers_over_tls(guarded_redis: RedisServer, tls_port: int, ca_file: Path) -> None:
     url = over_tls(guarded_redis, tls_port, f"?ssl_ca_certs={ca_file}")
     port = free_port()
-    command = [str(BIN / "celery"), "-A", "worker.app", "flower", f"--port={port}", "--address=127.0.0.1"]
-    flower = Process(command, {"REDIS_URL": url})
+    flower = start_celery("flower", f"--port={port}", "--address=127.0.0.1", environ={"REDIS_URL": url})
     try:
         flower.wait_for_line("Connected to rediss://", READY_S)
         assert httpx.get(f"http://127.0.0.1:{port}/broker", timeout=20).status_code == 200

@@ -21,7 +21,7 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PARENT_ID = "b7ad6b7169203331"
 WAIT_S = 30
 
-Span = tuple[str, Any]  # the service's name, and the span
+Span = tuple[str, Any]  # name of the service, and the span
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def traced(redis_server: RedisServer, collector: Receiver) -> Iterator[System]:
 
 
 def spans_until(collector: Receiver, *names: str) -> dict[str, Span]:
-    """What comes in, until there is a span of each name; the last of each."""
+    """Receive spans until there is one of each name. Return the last span of each name."""
     spans: dict[str, Span] = {}
     deadline_s = time.monotonic() + WAIT_S
     while not spans.keys() >= set(names):
@@ -62,9 +62,7 @@ def links(span: Any) -> set[tuple[str, str]]:
     return {(link.trace_id.hex(), link.span_id.hex()) for link in span.links}
 
 
-def test_a_requests_span_follows_the_one_that_it_brought_and_its_batch_is_linked_to_it(
-    traced: System, collector: Receiver
-) -> None:
+def test_a_requests_span_has_the_given_parent_and_a_link_from_its_batch(traced: System, collector: Receiver) -> None:
     headers = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01", "X-Request-ID": "mine"}
     reply = traced.http.post("/mnist/classify", content=image_file(images(1)[0]), headers=headers)
     assert reply.status_code == 200
@@ -75,7 +73,7 @@ def test_a_requests_span_follows_the_one_that_it_brought_and_its_batch_is_linked
     assert (told["http.response.status_code"], told["mnistified.request_id"]) == (200, "mine")
     service, batch = spans[f"batch {DEFAULT.ref}"]
     assert (service, links(batch)) == ("mnistified-worker", {(TRACE_ID, request.span_id.hex())})
-    assert batch.trace_id != request.trace_id, "it may be the batch of many"
+    assert batch.trace_id != request.trace_id, "the batch can hold images of several requests"
     assert (attributes(batch)["mnistified.batch.interactive"], attributes(batch)["mnistified.batch.bulk"]) == (1, 0)
     assert request.start_time_unix_nano < batch.start_time_unix_nano < batch.end_time_unix_nano
     assert batch.start_time_unix_nano < request.end_time_unix_nano
@@ -88,17 +86,17 @@ def test_the_batch_of_a_job_is_linked_to_its_upload(traced: System, collector: R
     assert links(spans[f"batch {DEFAULT.ref}"][1]) == {(upload.trace_id.hex(), upload.span_id.hex())}
 
 
-def test_a_request_that_is_not_sampled_leaves_no_span_and_its_batch_none(traced: System, collector: Receiver) -> None:
+def test_an_unsampled_request_and_its_batch_have_no_span(traced: System, collector: Receiver) -> None:
     unsampled = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-00"}
     assert traced.http.get("/mnist/classify/5", headers=unsampled).status_code == 200
     assert traced.http.get("/no/such/path").status_code == 404
     spans = spans_until(collector, "GET")
     assert "GET /mnist/classify/{index}" not in spans
-    if f"batch {DEFAULT.ref}" in spans:  # the last test's job may have been cut in two
+    if f"batch {DEFAULT.ref}" in spans:  # the previous test's job may have two batches
         assert attributes(spans[f"batch {DEFAULT.ref}"][1])["mnistified.batch.interactive"] == 0
 
 
-def test_a_collector_that_is_away_costs_requests_nothing_and_keeps_nobody_from_ending(
+def test_an_unreachable_collector_delays_neither_requests_nor_the_shutdown(
     redis_server: RedisServer,
 ) -> None:
     with receiving() as receiver:
@@ -112,8 +110,8 @@ def test_a_collector_that_is_away_costs_requests_nothing_and_keeps_nobody_from_e
         assert time.monotonic() - started_s < 20
 
 
-def test_without_an_endpoint_nothing_of_it_is_imported() -> None:
-    # redis-py by itself imports the part for metrics, where it is installed
+def test_without_an_endpoint_the_sdk_is_not_imported() -> None:
+    # redis-py imports the part for metrics if it is installed
     code = "import sys, api.__main__, worker.service; sys.exit('opentelemetry.sdk.trace' in sys.modules)"
     assert Process([str(BIN / "python"), "-c", code], {}).wait() == 0
 

@@ -1,4 +1,4 @@
-"""The packages as `pip install` gets them: what is in them, and that they serve."""
+"""The packages as `pip install` gets them: their files, and the service that they start."""
 
 import os
 import signal
@@ -18,13 +18,13 @@ from tests.support.processes import ROOT, Process
 
 CLIENT = ROOT / "client"
 SOURCES = {name: ROOT / name for name in ("api", "worker", "shared", "training", "deploy")}
-SERVED = ("cnn", "cnn-small")  # of models/
-FOR_OPERATORS = ("compose", "grafana", "kubernetes", "nginx", "prometheus")  # of deploy/, in no package
+SERVED = ("cnn", "cnn-small")  # folders in models/
+FOR_OPERATORS = ("compose", "grafana", "kubernetes", "nginx", "prometheus")  # folders in deploy/ that are in no package
 CELERY = "#!{python}\nfrom celery.__main__ import main\nmain()\n"
 
 
 def build(project: Path, out: Path) -> Path:
-    """By way of the source distribution, so that no earlier build's files are in it."""
+    """Build the wheel from the source distribution, so that it has no files of an earlier build."""
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(project)]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = out.glob("*.whl")
@@ -52,7 +52,7 @@ def members(wheel: Path) -> set[str]:
 
 
 @pytest.mark.slow
-def test_the_wheel_has_every_file_of_its_packages_and_the_models_that_serve(wheel: Path) -> None:
+def test_the_wheel_has_every_file_of_its_packages_and_the_served_models(wheel: Path) -> None:
     expected = files_of(CLIENT / "mnistified", "mnistified")
     for name, folder in SOURCES.items():
         expected |= files_of(folder, name)
@@ -64,7 +64,7 @@ def test_the_wheel_has_every_file_of_its_packages_and_the_models_that_serve(whee
 
 
 @pytest.mark.slow
-def test_the_clients_wheel_is_the_client_and_nothing_else(client_wheel: Path) -> None:
+def test_the_clients_wheel_contains_only_the_client(client_wheel: Path) -> None:
     assert members(client_wheel) == files_of(CLIENT / "mnistified", "mnistified")
 
 
@@ -78,7 +78,7 @@ def test_both_wheels_carry_the_license(wheel: Path, client_wheel: Path) -> None:
             assert b"License-Expression: Apache-2.0\n" in archive.read(metadata)
 
 
-def test_both_packages_are_of_one_version_as_both_have_the_client() -> None:
+def test_both_packages_have_the_same_version_because_both_contain_the_client() -> None:
     projects = [tomllib.loads((path / "pyproject.toml").read_text())["project"] for path in (ROOT, CLIENT)]
     assert projects[0]["version"] == projects[1]["version"]
     assert projects[0]["scripts"] == projects[1]["scripts"]
@@ -88,7 +88,7 @@ def test_both_packages_are_of_one_version_as_both_have_the_client() -> None:
 
 @pytest.fixture
 def installed(wheel: Path, tmp_path: Path) -> Path:
-    """`bin/` of an environment with the wheel in it; its dependencies are those of this one."""
+    """Return `bin/` of an environment with the wheel. It uses the dependencies of the current environment."""
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
     install = ["install", "--no-deps", "--no-index", "--disable-pip-version-check", str(wheel)]
@@ -110,7 +110,7 @@ def empty(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def served(installed: Path, empty: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment variables of a client of `mnistified serve`, started in an empty folder."""
+    """Run `mnistified serve` in an empty folder. Yield the environment variables of its clients."""
     port = free_port()
     environ = {
         "PATH": os.environ["PATH"],
@@ -131,7 +131,7 @@ def served(installed: Path, empty: Path, tmp_path: Path) -> Iterator[dict[str, s
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_from_the_wheel_in_an_empty_folder_it_serves_and_classifies(
+def test_the_installed_wheel_serves_and_classifies_from_an_empty_folder(
     installed: Path, served: dict[str, str], empty: Path, tmp_path: Path
 ) -> None:
     def mnistified(*words: str) -> str:

@@ -1,4 +1,4 @@
-"""The examples of a document, as a reader would type them: console sessions with what they print, and scripts."""
+"""The examples of a document, run as a reader would: console sessions with their output, and scripts."""
 
 import re
 import subprocess
@@ -32,7 +32,7 @@ TIMEOUT_S = 50
 
 @dataclass(frozen=True)
 class Script:
-    """A `python` block, and the `text` block after it: what it prints; None where there is no such block."""
+    """A `python` block, and its output: the `text` block after it, or None if there is no such block."""
 
     code: str
     expected: str | None
@@ -52,7 +52,7 @@ def scripts(document: str) -> list[Script]:
 
 
 def on_system(text: str, system: System) -> str:
-    """With this system's addresses for those that a service has when nobody says otherwise."""
+    """Replace the default addresses of a service by the addresses of this system."""
     redis_place = system.redis_url.removeprefix("redis://")
     return text.replace("127.0.0.1:5000", f"127.0.0.1:{system.port}").replace("127.0.0.1:6379/0", redis_place)
 
@@ -68,10 +68,10 @@ def environ(system: System) -> dict[str, str]:
 
 
 def run_sessions(document: str, system: System, cwd: Path) -> None:
-    """All of a document's sessions in one shell and one folder, in order; each command prints what it says there."""
+    """Run the sessions of a document in one shell and one folder. Each command must print the documented output."""
     commands = [each for session in blocks(document, "console") for each in commands_of(on_system(session, system))]
     script = "\n".join(f"{command}\necho '{END}'" for command, _ in commands)
-    told = subprocess.run(
+    ended = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", script],
         cwd=cwd,
         env=environ(system),
@@ -79,22 +79,22 @@ def run_sessions(document: str, system: System, cwd: Path) -> None:
         text=True,
         timeout=TIMEOUT_S,
     )
-    outputs = told.stdout.split(f"{END}\n")
-    assert len(outputs) == len(commands) + 1, told.stdout + told.stderr
+    outputs = ended.stdout.split(f"{END}\n")
+    assert len(outputs) == len(commands) + 1, ended.stdout + ended.stderr
     for (command, expected), output in zip(commands, outputs, strict=False):
         check_output(command, expected, output)
 
 
 def run_script(script: Script, system: System, cwd: Path) -> None:
     command = [sys.executable, "-c", on_system(script.code, system)]
-    told = subprocess.run(command, cwd=cwd, env=environ(system), capture_output=True, text=True, timeout=TIMEOUT_S)
-    assert told.returncode == 0, told.stderr
+    ended = subprocess.run(command, cwd=cwd, env=environ(system), capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert ended.returncode == 0, ended.stderr
     if script.expected is not None:
-        check_output(script.code, script.expected.splitlines(), told.stdout)
+        check_output(script.code, script.expected.splitlines(), ended.stdout)
 
 
 def commands_of(session: str) -> list[tuple[str, list[str]]]:
-    """(command, expected lines) of a console session; `\\` continues a command."""
+    """Return pairs (command, expected lines) of a console session. `\\` continues a command."""
     commands: list[tuple[str, list[str]]] = []
     for line in session.replace("\\\n", " ").splitlines():
         if line.startswith("$ "):
@@ -104,22 +104,22 @@ def commands_of(session: str) -> list[tuple[str, list[str]]]:
     return commands
 
 
-def check_output(command: str, expected: list[str], told: str) -> None:
-    """Line by line: `…` stands for anything, and of a JSON object what differs from run to run does not count."""
-    lines = told.splitlines()
-    assert len(lines) == len(expected), f"{command}\n{told}"
-    for wanted, got in zip(expected, lines, strict=True):
-        if "…" in wanted:
-            pattern = ".*".join(map(re.escape, wanted.split("…")))
-            assert re.fullmatch(pattern, got), f"{command}\n{got}"
-        elif wanted.startswith('{"') and wanted.endswith("}"):
-            assert steady(orjson.loads(got)) == steady(orjson.loads(wanted)), command
+def check_output(command: str, expected: list[str], output: str) -> None:
+    """Compare line by line. `…` matches anything, and the VOLATILE fields of JSON objects are ignored."""
+    lines = output.splitlines()
+    assert len(lines) == len(expected), f"{command}\n{output}"
+    for documented, printed in zip(expected, lines, strict=True):
+        if "…" in documented:
+            pattern = ".*".join(map(re.escape, documented.split("…")))
+            assert re.fullmatch(pattern, printed), f"{command}\n{printed}"
+        elif documented.startswith('{"') and documented.endswith("}"):
+            assert steady(orjson.loads(printed)) == steady(orjson.loads(documented)), command
         else:
-            assert got == wanted, command
+            assert printed == documented, command
 
 
 def steady(value: Any) -> Any:
-    """Without what differs from run to run, and with the last digits of floats rounded away."""
+    """Replace the VOLATILE fields, and round floats."""
     if isinstance(value, dict):
         return {key: "…" if key in VOLATILE else steady(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Real processes under test: started, listened to, stopped, killed."""
+"""Real processes under test: start them, read their output, stop them."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -18,8 +18,16 @@ def pause() -> None:
     time.sleep(0.02)
 
 
+def wait_until(condition: Callable[[], object], expected: str, timeout_s: float = 30) -> None:
+    """Poll `condition` until it holds, and fail with `expected` after `timeout_s`."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s:g} s: {expected}"
+        pause()
+
+
 class Process:
-    """A child process whose output is kept line by line, so that a test waits for what it says."""
+    """A child process whose output is kept line by line, so that a test can wait for a line."""
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], cwd: Path = ROOT) -> None:
         self._popen = subprocess.Popen(
@@ -42,7 +50,7 @@ class Process:
 
     @property
     def status(self) -> int | None:
-        """The exit status, minus the number of the signal that ended it; None while it runs."""
+        """The exit status, the negated number of the signal that killed the process, or None while it runs."""
         return self._popen.poll()
 
     @property
@@ -52,12 +60,12 @@ class Process:
 
     @property
     def rss_bytes(self) -> int:
-        """Memory that the process holds now."""
+        """The current memory (RSS)."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def wait_for_line(self, text: str, timeout_s: float = 30) -> str:
-        """The first line with `text` in it, said before or after this call."""
+        """Return the first line that contains `text`, printed before or after this call."""
         deadline_s = time.monotonic() + timeout_s
         with self._changed:
             while True:
@@ -66,20 +74,20 @@ class Process:
                     return found
                 left_s = deadline_s - time.monotonic()
                 if self._ended or left_s <= 0:
-                    raise AssertionError(f"{text!r} was never said:\n" + "\n".join(self._lines))
+                    raise AssertionError(f"{text!r} was never printed:\n" + "\n".join(self._lines))
                 self._changed.wait(left_s)
 
     def signal(self, signum: signal.Signals) -> None:
         self._popen.send_signal(signum)
 
     def wait(self, timeout_s: float = 30) -> int:
-        """The exit status, once the process has ended and all that it said has been read."""
+        """Wait until the process has ended and all of its output has been read. Return its exit status."""
         status = self._popen.wait(timeout_s)
         self._reader.join(timeout_s)
         return status
 
     def stop(self, timeout_s: float = 30) -> int:
-        """TERM, then wait; KILL what does not go."""
+        """Send TERM and wait. Kill the process if it does not exit."""
         if self._popen.poll() is None:
             self._popen.terminate()
         try:
@@ -98,3 +106,16 @@ class Process:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+
+def start_celery(*arguments: str, environ: Mapping[str, str], app: str = "worker.app") -> Process:
+    """Run `celery -A APP ARGUMENTS`."""
+    return Process([str(BIN / "celery"), "-A", app, *arguments], environ)
+
+
+def check_ping(environ: Mapping[str, str], app: str = "worker.app") -> str:
+    """Run `celery inspect ping`, which must reach one worker. Return its output."""
+    ping = start_celery("inspect", "ping", environ=environ, app=app)
+    assert ping.wait(60) == 0, ping.output
+    assert "1 node online" in ping.output
+    return ping.output

@@ -1,17 +1,16 @@
-"""The reverse proxy of deploy/nginx as a real process on ports of its own."""
+"""The reverse proxy of deploy/nginx as a real process on free ports."""
 
 import contextlib
 import os
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
 from deploy.local import free_port
-from tests.support.processes import BIN, ROOT, Process, pause
+from tests.support.processes import BIN, ROOT, Process, wait_until
 from tests.support.system import READY_S as API_READY_S
 from tests.support.system import System
 
@@ -20,7 +19,7 @@ READY_S = 20
 
 
 class Proxy:
-    """nginx in front of `api_ports`; `environ` is start.sh's."""
+    """nginx in front of `api_ports`. `environ` is for start.sh."""
 
     def __init__(self, folder: Path, api_ports: list[int], environ: dict[str, str] | None = None) -> None:
         self.run_dir = folder / "run"
@@ -41,22 +40,18 @@ class Proxy:
         self.start()
 
     def start(self) -> None:
-        as_root = ["-g", "user root;"] if os.geteuid() == 0 else []  # in a container all of it is one ordinary user
+        as_root = ["-g", "user root;"] if os.geteuid() == 0 else []  # containers use one ordinary user
         self.process = Process(["sh", str(START), *as_root], self._environ)
-        deadline_s = time.monotonic() + READY_S
-        while not self._listens():
-            assert self.process.status is None, self.process.output
-            assert time.monotonic() < deadline_s, self.process.output
-            pause()
+        wait_until(self._listens, "the proxy listens", READY_S)
 
     def client(self, address: str = "127.0.0.1") -> httpx.Client:
-        """Over TLS, with the proxy's certificate verified, from an address of its own: limits are per address."""
+        """Return a client that verifies the proxy's certificate. Tests use several addresses: each has its limits."""
         context = ssl.create_default_context(cafile=str(self.certificate_dir / "tls.crt"))
         transport = httpx.HTTPTransport(verify=context, local_address=address)
         return httpx.Client(base_url=self.tls_url, transport=transport, timeout=30)
 
     def connect(self, address: str = "127.0.0.1") -> socket.socket:
-        """A bare connection to the plain port."""
+        """Open a connection to the plain port."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=20, source_address=(address, 0))
 
     def worker_pids(self) -> list[int]:
@@ -64,6 +59,7 @@ class Proxy:
         return [int(pid) for pid in children.split()]
 
     def _listens(self) -> bool:
+        assert self.process.status is None, self.process.output
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 

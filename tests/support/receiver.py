@@ -1,4 +1,4 @@
-"""A web server that callbacks go to: it keeps what it is sent, and answers as it is told."""
+"""A web server for callbacks. It records the requests, and answers with the given statuses."""
 
 import http.server
 import queue
@@ -19,7 +19,7 @@ class Received:
 
 
 class Receiver:
-    """Answers with `statuses` in turn, then with 200, and only while `go_on` is set. Header names are lower case."""
+    """Answers with `statuses` in turn, then with 200, but only while `go_on` is set. Header names are lower case."""
 
     def __init__(self, statuses: tuple[int, ...] = (), tls: ssl.SSLContext | None = None) -> None:
         self.received: queue.Queue[Received] = queue.Queue()
@@ -64,7 +64,7 @@ class Receiver:
                     self.end_headers()
                     self.wfile.write(b"ok")
                 except OSError:
-                    pass  # whoever asked has given up
+                    pass  # the client has timed out
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

@@ -1,8 +1,5 @@
-"""A master, its replica, and three Sentinels that watch them: real processes on ports of their own."""
+"""A Redis master, its replica, and three Sentinels that monitor them: real processes on free ports."""
 
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +7,7 @@ import redis
 
 from deploy.local import free_port
 from deploy.redis_server import find_redis_server, redis_command
-from tests.support.processes import Process
+from tests.support.processes import Process, wait_until
 
 SERVICE = "digits"
 SENTINELS = 3
@@ -18,7 +15,7 @@ DOWN_AFTER_MS = 1000
 
 
 class RedisGroup:
-    """`password` is the Redis servers', `sentinel_password` the Sentinels' own; `tls` are options of either for TLS."""
+    """Redis servers with `password`, and Sentinels with `sentinel_password`. `tls` are TLS options for all of them."""
 
     def __init__(
         self, folder: Path, password: str = "", sentinel_password: str = "", tls: tuple[str, ...] = ()
@@ -38,11 +35,11 @@ class RedisGroup:
 
     @property
     def hosts(self) -> str:
-        """As REDIS_URL names them."""
+        """The addresses of the Sentinels, in the format of REDIS_URL."""
         return ",".join(f"127.0.0.1:{port}" for port in self.sentinel_ports)
 
     def master(self) -> int:
-        """Port of the one that the first Sentinel takes for the master."""
+        """Return the port of the master, according to the first Sentinel."""
         with self._sentinel(self.sentinel_ports[0]) as sentinel:
             address: list[bytes] = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
             return int(address[1])
@@ -93,7 +90,7 @@ class RedisGroup:
         return process
 
     def _tls_options(self, port: int) -> list[str]:
-        """No plain port then; `--port` is overridden, as the last one said."""
+        """Return the options that replace the plain port by one for TLS. Redis uses the last `--port`."""
         if not self._tls:
             return []
         return ["--port", "0", "--tls-port", str(port), "--tls-replication", "yes", *self._tls]
@@ -107,15 +104,6 @@ class RedisGroup:
 
 
 def knows_all(sentinel: "redis.Redis") -> bool:
-    """Replica and other Sentinels: before, it could hold no election."""
+    """Return whether the Sentinel knows the replica and the other Sentinels, which an election requires."""
     state: dict[str, Any] = sentinel.sentinel_masters()[SERVICE]  # type: ignore[call-overload]
     return bool(state["num-slaves"] == 1 and state["num-other-sentinels"] == SENTINELS - 1)
-
-
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
-    """For what only asking again and again tells."""
-    pause = threading.Event()
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"never {what}"
-        pause.wait(0.05)

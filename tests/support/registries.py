@@ -1,5 +1,5 @@
-"""The registry that the tests run on, and registries of our own: `cnn@1` copied as other versions, judged or not, and
-workers that are only heartbeats.
+"""Model registries for tests: the published one, copies of `cnn@1` as other versions with or without a report, and
+heartbeats of workers that do not exist.
 """
 
 import shutil
@@ -15,12 +15,12 @@ from shared.redis import keys
 from tests.support.heartbeats import live_worker
 from tests.support.processes import ROOT
 
-DEFAULT = load_version(ROOT / "models", "cnn")  # what answers where a request names no model
+DEFAULT = load_version(ROOT / "models", "cnn")  # serves requests that name no model
 FAILURE = "recall: 8 is read in 10 % of its images, at least 98 % are wanted"
 
 
 def copy_version(models_dir: Path, version: int, passed: bool | None = True, name: str = "cnn") -> Path:
-    """`cnn@1` as another version, whole at once, as `publish` does it; without a report where `passed` is None."""
+    """Copy `cnn@1` as another version, atomically like `publish`. It has no report if `passed` is None."""
     target = models_dir / name / str(version)
     staged = models_dir / ".staged" / name / str(version)
     shutil.copytree(ROOT / "models" / "cnn" / "1", staged)
@@ -36,6 +36,6 @@ def copy_version(models_dir: Path, version: int, passed: bool | None = True, nam
 
 
 def write_heartbeat(client: "redis.Redis", worker: str, *refs: str, age_s: float = 0.0) -> None:
-    """A heartbeat of a worker that is nowhere, with `refs` loaded."""
+    """Write the heartbeat of a worker that does not exist, with `refs` loaded."""
     client.zadd(keys.WORKERS, {worker: time.time() - age_s})
     client.set(keys.worker(worker), HEARTBEAT_CODEC.encode(live_worker(worker, *refs)), ex=60)

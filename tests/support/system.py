@@ -1,6 +1,5 @@
-"""The whole service as real processes on ports of their own: Redis, the API, workers."""
+"""The whole service as real processes on free ports: Redis, the API, workers."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +10,14 @@ import redis
 
 from deploy.local import free_port
 from deploy.redis_server import find_redis_server, redis_command
-from tests.support.processes import BIN, ROOT, Process, pause
+from tests.support.processes import BIN, ROOT, Process, start_celery, wait_until
 
 READY_S = 60
 DATABASES = 64
 
 
 class RedisServer:
-    """A Redis with its data in `data_dir` and `options` of its own; each test system takes a database of its own."""
+    """A Redis with its data in `data_dir`. Each test system uses another database of it."""
 
     def __init__(self, data_dir: Path, *options: str) -> None:
         self.port = free_port()
@@ -36,7 +35,7 @@ class RedisServer:
         self.process.wait_for_line("Ready to accept connections")
 
     def new_url(self) -> str:
-        """A database that nobody has used; a client of it must be closed by its user."""
+        """Return the URL of an unused database. The caller closes its clients."""
         return f"redis://127.0.0.1:{self.port}/{next(self._databases)}"
 
 
@@ -55,8 +54,7 @@ class System:
             **(environ or {}),
         }
         self.workers: dict[str, Process] = {}
-        self.tasks_workers: list[Process] = []
-        self.trainers: list[Process] = []
+        self._celery: list[Process] = []
         self.api = self.start_api()
         self.http = httpx.Client(base_url=self.url, timeout=60)
         self.redis = redis.Redis.from_url(redis_url)
@@ -67,50 +65,33 @@ class System:
         return process
 
     def start_worker(self, name: str, environ: dict[str, str] | None = None) -> Process:
-        """A real Celery worker, ready when this returns."""
-        command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo", "--hostname", f"{name}@%h"]
-        command += ["--loglevel", "info", "--without-mingle", "--without-gossip"]
-        process = Process(command, {**self.environ, **(environ or {})})
-        self.workers[name] = process
-        process.wait_for_line(" ready.", READY_S)
-        return process
+        """Start a Celery worker for inference, and wait until it is ready."""
+        self.workers[name] = self._start_celery("worker.app", name, "solo", environ)
+        return self.workers[name]
 
     def start_tasks_worker(self, environ: dict[str, str] | None = None) -> Process:
-        """A real Celery worker for ordinary tasks, ready when this returns."""
-        command = [str(BIN / "celery"), "-A", "worker.tasks.app", "worker", "--pool", "threads", "--concurrency", "32"]
-        command += ["--hostname", "tasks@%h", "--loglevel", "info", "--without-mingle", "--without-gossip"]
-        process = Process(command, {**self.environ, **(environ or {})})
-        self.tasks_workers.append(process)
-        process.wait_for_line(" ready.", READY_S)
-        return process
+        """Start a Celery worker for ordinary tasks, and wait until it is ready."""
+        return self._start_celery("worker.tasks.app", "tasks", "threads --concurrency 32", environ)
 
     def start_trainer(self, environ: dict[str, str] | None = None) -> Process:
-        """A real Celery worker for trainings, ready when this returns. Not niced: the machine may never be idle."""
-        command = [
-            str(BIN / "celery"),
-            "-A",
-            "worker.tasks.trainer",
-            "worker",
-            "--pool",
-            "threads",
-            "--concurrency",
-            "1",
-        ]
-        command += ["--hostname", "trainer@%h", "--loglevel", "info", "--without-mingle", "--without-gossip"]
-        process = Process(command, {**self.environ, "TRAINER_NICE": "0", **(environ or {})})
-        self.trainers.append(process)
+        """Start a Celery worker for trainings, and wait until it is ready. It has no lower priority than others."""
+        environ = {"TRAINER_NICE": "0", **(environ or {})}
+        return self._start_celery("worker.tasks.trainer", "trainer", "threads --concurrency 1", environ)
+
+    def _start_celery(self, app: str, name: str, pool: str, environ: dict[str, str] | None) -> Process:
+        options = f"worker --pool {pool} --hostname {name}@%h --loglevel info --without-mingle --without-gossip"
+        process = start_celery(*options.split(), environ={**self.environ, **(environ or {})}, app=app)
+        self._celery.append(process)
         process.wait_for_line(" ready.", READY_S)
         return process
 
     def wait_until_ready(self, workers: int = 1) -> None:
-        """Until the API has heard of so many workers."""
-        deadline_s = time.monotonic() + READY_S
-        while len(self.http.get("/status").json()["workers"]) != workers:
-            assert time.monotonic() < deadline_s, f"never {workers} workers:\n{self.api.output}"
-            pause()
+        """Wait until the API reports this number of workers."""
+        http = self.http
+        wait_until(lambda: len(http.get("/status").json()["workers"]) == workers, f"{workers} workers", READY_S)
 
     def submit(self, **request: Any) -> str:
-        """POST a bulk request; the id of its job."""
+        """Send a bulk request, and return the id of its job."""
         reply = self.http.post("/mnist/classify/bulk", **request)
         assert reply.status_code == 202, reply.text
         job_id: str = reply.json()["id"]
@@ -118,13 +99,13 @@ class System:
         return job_id
 
     def finished(self, job_id: str, wait_s: float = 60) -> dict[str, Any]:
-        """The job's final state."""
+        """Wait for the final state of a job, and return it."""
         job: dict[str, Any] = self.http.get(f"/results/{job_id}", params={"wait": wait_s}).json()
         assert job["eta_s"] == 0.0, f"not final within {wait_s} s: {job}"
         return job
 
     def items(self, job_id: str) -> list[dict[str, Any]]:
-        """Every item of a job, page by page."""
+        """Return every item of a job, read page by page."""
         items: list[dict[str, Any]] = []
         url = f"/results/{job_id}/items?limit=10000"
         while url:
@@ -136,13 +117,13 @@ class System:
     def close(self) -> None:
         self.http.close()
         self.redis.close()
-        for process in [*self.trainers, *self.tasks_workers, *self.workers.values(), self.api]:
+        for process in [*self._celery, *self.workers.values(), self.api]:
             process.stop()
 
 
 @contextmanager
 def running(redis_url: str, workers: int = 1, environ: dict[str, str] | None = None) -> Iterator[System]:
-    """A system with `workers` ready workers, stopped at the end."""
+    """Yield a system with `workers` ready workers, and stop it at the end."""
     system = System(redis_url, environ)
     try:
         for number in range(1, workers + 1):

@@ -1,4 +1,4 @@
-"""TLS in front of a port: the packaged Redis speaks none itself."""
+"""A TLS proxy in front of a port. The packaged Redis is built without TLS."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def tls_proxy(context: ssl.SSLContext, backend_port: int) -> Iterator[int]:
-    """The port of 127.0.0.1 where TLS ends; what comes is passed on to `backend_port`, until the block ends."""
+    """Yield a port of 127.0.0.1 that terminates TLS and forwards the data to `backend_port`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -18,7 +18,7 @@ def tls_proxy(context: ssl.SSLContext, backend_port: int) -> Iterator[int]:
         backend_reader, backend_writer = await asyncio.open_connection("127.0.0.1", backend_port)
         try:
             await asyncio.gather(_copy(reader, backend_writer), _copy(backend_reader, writer))
-        except asyncio.CancelledError:  # a transport left open would be found, and told, in the middle of another test
+        except asyncio.CancelledError:  # else an open transport would raise a warning in another test
             writer.transport.abort()
             backend_writer.transport.abort()
             raise
@@ -32,7 +32,7 @@ def tls_proxy(context: ssl.SSLContext, backend_port: int) -> Iterator[int]:
         for other in others:
             other.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.sleep(0)  # what was aborted is closed in the loop's next turn
+        await asyncio.sleep(0)  # the loop closes aborted transports in its next iteration
 
     server = asyncio.run_coroutine_threadsafe(start(), loop).result()
     try:

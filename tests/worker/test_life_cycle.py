@@ -13,7 +13,7 @@ from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.contract.drift_histograms import histograms, shares
 from shared.data.dataset import Split
 from shared.redis import keys
-from tests.support.processes import BIN, Process, pause
+from tests.support.processes import pause, start_celery
 from tests.support.system import RedisServer, System, running
 from tests.support.uploads import idx
 from tests.worker.support.registry_of import publish, publish_broken
@@ -199,7 +199,7 @@ def test_a_shadow_is_given_what_was_answered_and_only_counted(living: System, mo
 
 def celery(system: System, *arguments: str) -> tuple[int, str]:
     """Exit status and output of a Celery command; what libraries log goes before it."""
-    command = Process([str(BIN / "celery"), "-A", "worker.app", *arguments], system.environ)
+    command = start_celery(*arguments, environ=system.environ)
     return command.wait(), command.output
 
 

@@ -12,7 +12,7 @@ import pytest
 from deploy.local import free_port
 from shared.data.dataset import Split
 from shared.redis import keys
-from tests.support.processes import BIN, Process, pause
+from tests.support.processes import check_ping, pause, start_celery
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
 from tests.support.uploads import idx
@@ -129,9 +129,7 @@ def test_inspect_answers_and_a_warm_shutdown_finishes_what_is_in_hand(
     with running(redis_server.new_url()) as system:
         job_id = system.submit(content=idx(tiled(test_set, IMAGES)))
         wait_until_running(system, job_id)
-        ping = Process([str(BIN / "celery"), "-A", "worker.app", "inspect", "ping"], system.environ)
-        ping.wait_for_line("pong")
-        assert ping.wait() == 0
+        assert "pong" in check_ping(system.environ)
         worker = system.workers.pop("worker-1")
         worker.signal(signal.SIGTERM)
         assert worker.wait() == 0
@@ -146,15 +144,15 @@ def test_inspect_answers_and_a_warm_shutdown_finishes_what_is_in_hand(
 def test_a_worker_that_cannot_serve_refuses_to_start_and_says_why(
     redis_server: RedisServer, environ: dict[str, str]
 ) -> None:
-    command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo"]
-    worker = Process(command, {"REDIS_URL": f"redis://127.0.0.1:{redis_server.port}/0", **environ})
+    environ["REDIS_URL"] = f"redis://127.0.0.1:{redis_server.port}/0"
+    worker = start_celery("worker", "--pool", "solo", environ=environ)
     assert worker.wait() != 0
     assert next(iter(environ.values())) in worker.output
 
 
 def test_a_worker_that_finds_no_redis_ends_and_says_so() -> None:
-    command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo"]
-    worker = Process(command, {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"})
+    environ = {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    worker = start_celery("worker", "--pool", "solo", environ=environ)
     assert worker.wait() != 0
     assert "refused" in worker.output
 
@@ -163,7 +161,7 @@ def test_a_worker_that_finds_no_redis_ends_and_says_so() -> None:
 def test_flower_lists_the_workers_and_one_entry_per_batch(pair: System, test_set: Split) -> None:
     port = free_port()
     environ = {**pair.environ, "FLOWER_UNAUTHENTICATED_API": "1"}
-    flower = Process([str(BIN / "celery"), "-A", "worker.app", "flower", f"--port={port}"], environ)
+    flower = start_celery("flower", f"--port={port}", environ=environ)
     try:
         for worker in pair.workers.values():
             worker.wait_for_line("Events of group {task} enabled")

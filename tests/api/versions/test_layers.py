@@ -209,21 +209,17 @@ def test_errors_are_the_same_as_without_layers(system: System, test_set: Split) 
     assert post(body, timeout_s=1e-9).status_code == 504
 
 
-def test_concurrent_verbose_and_plain_requests_do_not_affect_each_other(system: System, test_set: Split) -> None:
+async def test_concurrent_verbose_and_plain_requests_do_not_affect_each_other(system: System, test_set: Split) -> None:
     alone = [system.http.get(f"/mnist/classify/{index}").json()["debug"]["probabilities"] for index in range(60)]
+    at_a_time = asyncio.Semaphore(MAX_REQUESTS)
 
-    async def classify_all() -> list[httpx.Response]:
-        at_a_time = asyncio.Semaphore(MAX_REQUESTS)
+    async def verbosely(index: int) -> httpx.Response:
+        async with at_a_time:
+            return await http.get(f"/mnist/classify/{index}", params={"verbose": 1, "maps": "png"})
 
-        async def verbosely(index: int) -> httpx.Response:
-            async with at_a_time:
-                return await http.get(f"/mnist/classify/{index}", params={"verbose": 1, "maps": "png"})
-
-        async with httpx.AsyncClient(base_url=system.url, timeout=60) as http:
-            plain = [http.post("/mnist/classify", content=image_file(test_set.images[index])) for index in range(60)]
-            return await asyncio.gather(*plain, *map(verbosely, range(60)))
-
-    replies = asyncio.run(classify_all())
+    async with httpx.AsyncClient(base_url=system.url, timeout=60) as http:
+        plain = [http.post("/mnist/classify", content=image_file(test_set.images[index])) for index in range(60)]
+        replies = await asyncio.gather(*plain, *map(verbosely, range(60)))
     assert {reply.status_code for reply in replies} == {200}
     results = [reply.json() for reply in replies]
     together = [result["debug"]["probabilities"] for result in results]
@@ -259,22 +255,18 @@ def test_nan_and_infinity_are_null_and_black() -> None:
     assert picture_of(drawn["png"]).tolist() == [[0, 0], [0, 255]]
 
 
-def test_requests_beyond_the_maximum_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_beyond_the_maximum_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "DELAY_S", (0.0, 0.0))
-
-    async def fill() -> None:
-        nothing: Any = None
-        reader = Verbose(nothing, nothing)
-        slots = [reader.slot() for _ in range(MAX_REQUESTS)]
-        for slot in slots:
-            await slot.__aenter__()
-        with pytest.raises(QueueFull, match="16 verbose requests"):
-            await reader.slot().__aenter__()
-        await slots[0].__aexit__(None, None, None)
-        async with reader.slot():
-            pass
-
-    asyncio.run(fill())
+    nothing: Any = None
+    reader = Verbose(nothing, nothing)
+    slots = [reader.slot() for _ in range(MAX_REQUESTS)]
+    for slot in slots:
+        await slot.__aenter__()
+    with pytest.raises(QueueFull, match="16 verbose requests"):
+        await reader.slot().__aenter__()
+    await slots[0].__aexit__(None, None, None)
+    async with reader.slot():
+        pass
 
 
 def test_a_version_without_layers_is_named(tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.system.processes import BenchmarkError, Process, descendants
+from tests.support.processes import wait_until
 
 SLEEPER = "import time; time.sleep(600)"
 PARENT_OF_A_DAEMON = f"""
@@ -27,9 +27,7 @@ def test_descendants_end_with_their_process_even_in_sessions_of_their_own(tmp_pa
         process.wait_until(lambda: process.tail() != "", timeout_s=10)
         child = int(process.tail())
         assert [pid for pid, _ in descendants(process.pid)] == [child]
-    deadline_s = time.monotonic() + 10
-    while alive(child):
-        assert time.monotonic() < deadline_s
+    wait_until(lambda: not alive(child), "the child has ended", 10)
 
 
 def alive(pid: int) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from api.app import ROUTES
 from deploy.local import free_port
-from tests.support.processes import BIN, Process
+from tests.support.processes import start_celery
 from tests.support.proxy import Proxy
 from tests.support.system import READY_S, System
 
@@ -116,8 +116,8 @@ def test_metrics_are_not_reachable_from_outside(path: str, echoing: Proxy) -> No
 @pytest.fixture(scope="module")
 def flower(system: System) -> Iterator[int]:
     port = free_port()
-    command = [str(BIN / "celery"), "-A", "worker.app", "flower", "--address=127.0.0.1", f"--port={port}"]
-    process = Process(command, {**system.environ, "FLOWER_BASIC_AUTH": "me:open-sesame", "FLOWER_URL_PREFIX": "flower"})
+    environ = {**system.environ, "FLOWER_BASIC_AUTH": "me:open-sesame", "FLOWER_URL_PREFIX": "flower"}
+    process = start_celery("flower", "--address=127.0.0.1", f"--port={port}", environ=environ)
     process.wait_for_line("Connected to redis://", READY_S)
     yield port
     process.stop()

@@ -16,9 +16,8 @@ import pytest
 import trustme
 
 from deploy.local import free_port
-from tests.support.processes import Process
+from tests.support.processes import Process, wait_until
 from tests.support.proxy import Proxy, another_api
-from tests.support.redis_group import wait_until
 from tests.support.system import System
 from tests.support.uploads import npy
 

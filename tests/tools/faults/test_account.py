@@ -13,13 +13,8 @@ NO_COUNTS = {"done": 0, "failed": 0, "expired": 0, "cancelled": 0}
 
 
 def done(index: int, number: int) -> dict[str, Any]:
-    return {
-        "index": index,
-        "state": "done",
-        "prediction": number,
-        "probabilities": EXPECTED[number].tolist(),
-        "error": None,
-    }
+    probabilities = EXPECTED[number].tolist()
+    return {"index": index, "state": "done", "prediction": number, "probabilities": probabilities, "error": None}
 
 
 def failed(index: int, reason: str) -> dict[str, Any]:
@@ -34,61 +29,37 @@ def judged(numbers: list[int], items: list[dict[str, Any]], **counts: int) -> tu
     return tally.lost, tally.duplicated, tally.wrong
 
 
-def test_what_is_answered_once_and_rightly_is_clean() -> None:
-    assert judged([3, 3, 7], [done(0, 3), done(1, 3), done(2, 7)]) == (0, 0, 0)
+SWAPPED = done(0, 3) | {"probabilities": [0.05, 0, 0, 0.95, 0, 0, 0, 0, 0, 0]}
+NOT_FINITE = done(0, 3) | {"probabilities": [float("nan")] * 10}
 
 
-def test_the_order_of_the_items_does_not_matter() -> None:
-    assert judged([3, 7], [done(1, 7), done(0, 3)]) == (0, 0, 0)
-
-
-def test_an_image_without_an_item_is_lost() -> None:
-    assert judged([3, 7], [done(0, 3)]) == (1, 0, 0)
-
-
-def test_an_item_that_is_not_final_is_lost() -> None:
-    assert judged([3, 7], [done(0, 3), done(1, 7) | {"state": "queued"}]) == (1, 0, 0)
-
-
-def test_an_index_that_comes_twice_is_a_duplicate() -> None:
-    assert judged([3, 7], [done(0, 3), done(1, 7), done(1, 7)], done=2) == (0, 1, 0)
-
-
-def test_an_index_beyond_the_images_is_a_duplicate() -> None:
-    assert judged([3], [done(0, 3), done(1, 3)], done=1) == (0, 1, 0)
-
-
-def test_counts_over_the_total_are_duplicates() -> None:
-    assert judged([3, 7], [done(0, 3), done(1, 7)], done=4) == (0, 2, 0)
-
-
-def test_counts_that_are_not_those_of_the_items_are_wrong() -> None:
-    assert judged([3, 7], [done(0, 3), done(1, 7)], done=1, failed=1) == (0, 0, 1)
-
-
-def test_another_digit_is_wrong() -> None:
-    assert judged([3, 7], [done(0, 7), done(1, 7)]) == (0, 0, 1)
-
-
-def test_the_answer_of_another_image_of_the_same_digit_is_wrong() -> None:
-    swapped = done(0, 3) | {"probabilities": [0.05, 0, 0, 0.95, 0, 0, 0, 0, 0, 0]}
-    assert judged([3], [swapped]) == (0, 0, 1)
-
-
-def test_an_answer_that_is_not_finite_is_wrong() -> None:
-    assert judged([3], [done(0, 3) | {"probabilities": [float("nan")] * 10}]) == (0, 0, 1)
-
-
-@pytest.mark.parametrize("state", ["failed", "expired", "cancelled"])
-def test_an_honest_image_that_gets_no_answer_is_wrong(state: str) -> None:
-    assert judged([3], [failed(0, "why") | {"state": state}]) == (0, 0, 1)
-
-
-def test_a_poisoned_image_must_fail_with_its_reason() -> None:
-    assert judged([9], [failed(0, "the model raised poison")]) == (0, 0, 0)
-    assert judged([9], [failed(0, "something else")]) == (0, 0, 1)
-    assert judged([9], [failed(0, "")]) == (0, 0, 1)
-    assert judged([9], [done(0, 9)]) == (0, 0, 1)
+@pytest.mark.parametrize(
+    ("numbers", "items", "counts", "expected"),
+    [
+        pytest.param([3, 3, 7], [done(0, 3), done(1, 3), done(2, 7)], {}, (0, 0, 0), id="correct"),
+        pytest.param([3, 7], [done(1, 7), done(0, 3)], {}, (0, 0, 0), id="items in another order"),
+        pytest.param([3, 7], [done(0, 3)], {}, (1, 0, 0), id="an image without an item"),
+        pytest.param([3, 7], [done(0, 3), done(1, 7) | {"state": "queued"}], {}, (1, 0, 0), id="an item in progress"),
+        pytest.param([3, 7], [done(0, 3), done(1, 7), done(1, 7)], {"done": 2}, (0, 1, 0), id="an index twice"),
+        pytest.param([3], [done(0, 3), done(1, 3)], {"done": 1}, (0, 1, 0), id="an index beyond the images"),
+        pytest.param([3, 7], [done(0, 3), done(1, 7)], {"done": 4}, (0, 2, 0), id="counts over the total"),
+        pytest.param([3, 7], [done(0, 3), done(1, 7)], {"done": 1, "failed": 1}, (0, 0, 1), id="other counts"),
+        pytest.param([3, 7], [done(0, 7), done(1, 7)], {}, (0, 0, 1), id="another digit"),
+        pytest.param([3], [SWAPPED], {}, (0, 0, 1), id="the answer of another image of the same digit"),
+        pytest.param([3], [NOT_FINITE], {}, (0, 0, 1), id="probabilities that are not finite"),
+        pytest.param([3], [failed(0, "why")], {}, (0, 0, 1), id="an honest image that failed"),
+        pytest.param([3], [failed(0, "why") | {"state": "expired"}], {}, (0, 0, 1), id="an honest image that expired"),
+        pytest.param([3], [failed(0, "why") | {"state": "cancelled"}], {}, (0, 0, 1), id="one that was cancelled"),
+        pytest.param([9], [failed(0, "the model raised poison")], {}, (0, 0, 0), id="poison that failed as expected"),
+        pytest.param([9], [failed(0, "something else")], {}, (0, 0, 1), id="poison that failed for another reason"),
+        pytest.param([9], [failed(0, "")], {}, (0, 0, 1), id="poison that failed without a reason"),
+        pytest.param([9], [done(0, 9)], {}, (0, 0, 1), id="poison that was answered"),
+    ],
+)
+def test_lost_duplicated_and_wrong_answers_are_counted(
+    numbers: list[int], items: list[dict[str, Any]], counts: dict[str, int], expected: tuple[int, int, int]
+) -> None:
+    assert judged(numbers, items, **counts) == expected
 
 
 def test_what_changes_between_two_readings_was_answered_twice() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 
 from deploy.local import free_port
 from shared.redis import keys
-from tests.support.processes import BIN, ROOT
+from tests.support.processes import check_ping
 from tests.support.receiver import Received, Receiver, receiving
 from tests.support.system import RedisServer, System, running
 from tests.support.uploads import idx
@@ -154,12 +153,8 @@ def test_callbacks_are_refused_without_a_secret(system: System) -> None:
 
 
 def test_the_two_kinds_of_worker_do_not_answer_for_each_other(calling: System) -> None:
-    environ = {"PATH": str(BIN), "REDIS_URL": calling.redis_url, "PYTHONPATH": str(ROOT)}
-    for application, name in (("worker.app", "worker-1@"), ("worker.tasks.app", "tasks@")):
-        command = [str(BIN / "celery"), "-A", application, "inspect", "ping"]
-        output = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
-        assert f"->  {name}" in output
-        assert "1 node online." in output
+    for app, name in (("worker.app", "worker-1@"), ("worker.tasks.app", "tasks@")):
+        assert f"->  {name}" in check_ping(calling.environ, app)
 
 
 @pytest.mark.timeout(120)

@@ -13,7 +13,7 @@ import pytest
 from mnistified import MnistifiedError, Unreachable
 from mnistified.errors import error_of
 from shared.data.dataset import Split
-from tests.support.processes import BIN, ROOT, Process
+from tests.support.processes import BIN, ROOT, Process, start_celery
 from tests.support.registries import DEFAULT
 from tests.support.system import READY_S, RedisServer, System, running
 from tests.support.uploads import image_file
@@ -24,9 +24,9 @@ CLIENT = ROOT / "tests/worker/support/celery_client.py"
 
 
 def start_celery_api(system: System, redelivery_s: int = 300) -> Process:
-    command = [str(BIN / "celery"), "-A", "worker.tasks.classify", "worker", "--pool", "threads", "--concurrency", "4"]
-    command += ["--queues", "mnistified.classify", "--hostname", "door@%h", "--loglevel", "info"]
-    celery_api = Process(command, system.environ | {"DOOR_URL": system.url, "DOOR_REDELIVERY_S": str(redelivery_s)})
+    options = "--pool threads --concurrency 4 --queues mnistified.classify --hostname door@%h --loglevel info"
+    environ = system.environ | {"DOOR_URL": system.url, "DOOR_REDELIVERY_S": str(redelivery_s)}
+    celery_api = start_celery("worker", *options.split(), environ=environ, app="worker.tasks.classify")
     celery_api.wait_for_line(" ready.", READY_S)
     return celery_api
 

@@ -1,6 +1,5 @@
 """The compatibility API of the Open Inference Protocol v2, tested with Triton's client."""
 
-import asyncio
 from collections.abc import Iterator
 
 import numpy as np
@@ -93,16 +92,12 @@ def test_classification_gives_labels(client: triton.InferenceServerClient, test_
     assert [int(row[0].decode().split(":")[2]) for row in classes] == test_set.labels[:5].tolist()
 
 
-def test_the_asyncio_client_gets_the_same(system: System, test_set: Split, expected: np.ndarray) -> None:
-    async def ask() -> np.ndarray:
-        async with triton_aio.InferenceServerClient(system.url.removeprefix("http://")) as client:
-            given = triton_aio.InferInput("images", [COUNT, 28, 28], "UINT8")
-            given.set_data_from_numpy(test_set.images[:COUNT])
-            reply = await client.infer("cnn", [given])
-            answers: np.ndarray = reply.as_numpy("probabilities")
-            return answers
-
-    assert np.abs(asyncio.run(ask()) - expected).max() < 1e-6
+async def test_the_asyncio_client_gets_the_same(system: System, test_set: Split, expected: np.ndarray) -> None:
+    async with triton_aio.InferenceServerClient(system.url.removeprefix("http://")) as client:
+        given = triton_aio.InferInput("images", [COUNT, 28, 28], "UINT8")
+        given.set_data_from_numpy(test_set.images[:COUNT])
+        reply = await client.infer("cnn", [given])
+    assert np.abs(reply.as_numpy("probabilities") - expected).max() < 1e-6
 
 
 def test_statistics_count_what_was_answered(client: triton.InferenceServerClient, test_set: Split) -> None:

@@ -194,18 +194,15 @@ def test_known_chunks_are_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> Non
     assert b'"new_items":[[30,40]]' in last
 
 
-def test_the_end_is_sent_at_once_regardless_of_the_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_end_is_sent_at_once_regardless_of_the_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "TICK_S", 1e6)
     monkeypatch.setattr(events, "SLOW_TICK_S", 1e6)
-
-    async def received() -> list[bytes]:
-        ended = asyncio.Event()
-        stream = follow(reading(progress(0, set()), progress(40, {0, 1, 2, 3})), set(), ended, EventStreams(1))
-        got = [await anext(stream), await anext(stream)]
-        asyncio.get_running_loop().call_later(0.01, ended.set)
-        return got + [event async for event in stream]
-
-    assert b"event: final" in asyncio.run(received())[-1]
+    ended = asyncio.Event()
+    stream = follow(reading(progress(0, set()), progress(40, {0, 1, 2, 3})), set(), ended, EventStreams(1))
+    await anext(stream)
+    await anext(stream)
+    asyncio.get_running_loop().call_later(0.01, ended.set)
+    assert b"event: final" in [event async for event in stream][-1]
 
 
 def test_silence_has_heartbeats_and_redis_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

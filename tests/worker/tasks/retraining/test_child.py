@@ -1,16 +1,14 @@
 """Real processes, started as a trainer starts them."""
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, wait_until
 from worker.tasks.retraining.child import FolderBusy, Stopped, Stream, run_process
 
 SLEEP = "import time; print('begun', flush=True); time.sleep(600)"
@@ -84,8 +82,6 @@ run_process(command, Path({str(tmp_path)!r}), {{}}, 0, lambda stream, line: prin
 
 
 def assert_ended(pid: int) -> None:
-    """Return whether the process is gone, or a zombie whose parent is gone."""
-    deadline_s = time.monotonic() + 30
-    while Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
-        assert time.monotonic() < deadline_s, f"{pid} lives on"
-        os.sched_yield()
+    """Wait until the process is gone, or a zombie whose parent is gone."""
+    status = Path(f"/proc/{pid}/status")
+    wait_until(lambda: not status.exists() or "State:\tZ" in status.read_text(), f"{pid} has ended")
