@@ -7,7 +7,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from api.http.event_streams import EventStreams
-from api.images.decode_pool import Decoder
+from api.images.decode_threads import Decoder
 from api.metrics import Metrics
 from api.queue.enqueue import Enqueuer
 from api.queue.job_store import JobStore

@@ -7,7 +7,7 @@ import numpy as np
 
 from api.uploads.body import Body
 from api.uploads.chunk import Chunk, check_total
-from api.uploads.texts import MAX_REASON_CHARS, error_text, safe_text
+from api.uploads.safe_text import MAX_REASON_CHARS, error_text, safe_text
 from shared.data.idx import MAX_HEADER_BYTES, parse_header
 from shared.errors import BadUpload
 from shared.images import IMAGE_BYTES, IMAGE_SIDE

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from api.images.decode import Picture
-from api.uploads.texts import MAX_REASON_CHARS, safe_text
+from api.uploads.safe_text import MAX_REASON_CHARS, safe_text
 from shared.errors import BadUpload, TooLarge
 
 

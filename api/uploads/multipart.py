@@ -8,7 +8,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.images.decode import Picture, ReadPicture, read_picture, read_picture_in_thread
 from api.uploads.body import Body
-from api.uploads.texts import error_text
+from api.uploads.safe_text import error_text
 from shared.errors import BadUpload
 
 MAX_HEADER_BYTES = 8192  # per part

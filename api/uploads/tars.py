@@ -10,7 +10,7 @@ from typing import IO, Any
 from api.images.decode import Picture, ReadPicture, read_picture
 from api.uploads.archives import in_thread, is_picture_file, picture_of, spool
 from api.uploads.body import Body
-from api.uploads.texts import error_text
+from api.uploads.safe_text import error_text
 from shared.errors import BadUpload, TooLarge
 
 MAX_EXTRA_ENTRIES = 1000  # in addition to two for each picture: folders, and files that macOS adds

@@ -16,7 +16,7 @@ from api.uploads.archives import in_thread, is_picture_file, picture_of, spool
 from api.uploads.body import Body
 from api.uploads.chunk import check_total
 from api.uploads.ratio import Unpacked
-from api.uploads.texts import error_text
+from api.uploads.safe_text import error_text
 from shared.errors import BadUpload, TooLarge
 
 READ_BYTES = 4096

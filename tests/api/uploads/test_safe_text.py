@@ -1,7 +1,7 @@
 import orjson
 import pytest
 
-from api.uploads.texts import MAX_NAME_CHARS, error_text, safe_text
+from api.uploads.safe_text import MAX_NAME_CHARS, error_text, safe_text
 
 
 @pytest.mark.parametrize("text", ["7.png", "é/7.png", "七.png", "a b", "", "../../etc/passwd", "x" * MAX_NAME_CHARS])

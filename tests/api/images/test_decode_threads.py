@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.images import decode_pool
+from api.images import decode_threads
 from api.images.decode import FAST_BYTES, decode_image, is_fast
-from api.images.decode_pool import MAX_WAITING, THREADS, Decoder
+from api.images.decode_threads import MAX_WAITING, THREADS, Decoder
 from api.metrics import Metrics
 from shared.data.dataset import Split
 from shared.errors import BadImage, QueueFull
@@ -40,7 +40,7 @@ class BlockingDecoder:
         self.begun = threading.Semaphore(0)
         self.go = threading.Event()
         self._decode = decode_image
-        monkeypatch.setattr(decode_pool, "decode_image", self.decode)
+        monkeypatch.setattr(decode_threads, "decode_image", self.decode)
 
     def decode(self, data: bytes) -> bytes:
         if not is_fast(data):
