@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+
+import httpx
 
 from deploy.redis_server import find_redis_server
 from deploy.supervise import parse_procfile, supervisor_config
@@ -172,9 +172,8 @@ def _announce(settings: Settings, redis_url: str, workers: int, supervisor: "sub
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310  # our own address
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
         return False
 
 

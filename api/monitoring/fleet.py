@@ -15,9 +15,11 @@ from redis.exceptions import NoPermissionError
 from api.monitoring.drift import read_drift
 from api.monitoring.queue_depths import LaneDepth, is_stalled, read_queues
 from api.monitoring.shadows import read_shadows
+from api.queue.enqueue import lane_limits
 from api.state import State
 from shared.config.settings import Settings
 from shared.contract.heartbeat import LiveWorker
+from shared.contract.lane import Lane
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.telemetry.prometheus import counter, gauge
@@ -30,7 +32,7 @@ class Fleet:
     """`drift` and `shadows` are JSON for `/status`. `memory` is the memory of Redis in bytes."""
 
     workers: list[LiveWorker]
-    queues: dict[str, dict[str, LaneDepth]]
+    queues: dict[str, dict[Lane, LaneDepth]]
     stalled: bool
     lost_workers: int
     dead_letters: int
@@ -53,17 +55,6 @@ async def read_fleet(state: State) -> Fleet:
         shadows=await read_shadows(state.client, state.aliases.table),
         memory=await _read_memory(state.client),
     )
-
-
-def lane_limits(settings: Settings) -> dict[str, dict[str, int]]:
-    """Return the limits of each lane per model, in images and bytes."""
-    return {
-        "interactive": {
-            "images": settings.max_queued_interactive_images,
-            "bytes": settings.max_queued_interactive_bytes,
-        },
-        "bulk": {"images": settings.max_queued_bulk_images, "bytes": settings.max_queued_bulk_bytes},
-    }
 
 
 def fleet_families(fleet: Fleet, settings: Settings) -> Iterable[Metric]:
@@ -96,7 +87,7 @@ def fleet_families(fleet: Fleet, settings: Settings) -> Iterable[Metric]:
 
 
 def _queue_families(
-    queues: Mapping[str, Mapping[str, LaneDepth]], limits: Mapping[str, Mapping[str, int]]
+    queues: Mapping[str, Mapping[Lane, LaneDepth]], limits: Mapping[Lane, Mapping[str, int]]
 ) -> Iterable[Metric]:
     depths = {(model, lane): depth for model, lanes in queues.items() for lane, depth in lanes.items()}
     names = ("model", "lane")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.contract.heartbeat import LiveWorker
-from shared.contract.lane import LANES
+from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.redis.script import Script
@@ -22,7 +22,7 @@ class LaneDepth:
     oldest_s: float
 
 
-async def read_queues(client: AsyncClient, models: Sequence[str]) -> dict[str, dict[str, LaneDepth]]:
+async def read_queues(client: AsyncClient, models: Sequence[str]) -> dict[str, dict[Lane, LaneDepth]]:
     """Return the depth by model and lane. Raises Redis errors."""
     lanes = [(model, lane) for model in models for lane in LANES]
     async with client.pipeline(transaction=False) as pipeline:
@@ -30,14 +30,14 @@ async def read_queues(client: AsyncClient, models: Sequence[str]) -> dict[str, d
             streams = keys.streams(model, lane)
             pipeline.eval(*QUEUE_DEPTHS(queued=keys.queued(model, lane), more_keys=streams))
         found = await pipeline.execute() if lanes else []
-    depths: dict[str, dict[str, LaneDepth]] = {model: {} for model in models}
+    depths: dict[str, dict[Lane, LaneDepth]] = {model: {} for model in models}
     for (model, lane), (images, size_bytes, oldest_ms) in zip(lanes, found, strict=True):
         depths[model][lane] = LaneDepth(images, size_bytes, oldest_ms / 1e3)
     return depths
 
 
 def is_stalled(
-    depths: Mapping[str, Mapping[str, LaneDepth]], workers: Sequence[LiveWorker], stall_s: float, now_s: float
+    depths: Mapping[str, Mapping[Lane, LaneDepth]], workers: Sequence[LiveWorker], stall_s: float, now_s: float
 ) -> bool:
     """Return whether an image has waited for longer than `stall_s` and no batch has ended in that time."""
     oldest_s = max((depth.oldest_s for lanes in depths.values() for depth in lanes.values()), default=0.0)

@@ -33,6 +33,17 @@ REASONS: dict[str, Reason] = {
 }
 
 
+def lane_limits(settings: Settings) -> dict[Lane, dict[str, int]]:
+    """Return the limits of each lane per model, in images and bytes."""
+    return {
+        "interactive": {
+            "images": settings.max_queued_interactive_images,
+            "bytes": settings.max_queued_interactive_bytes,
+        },
+        "bulk": {"images": settings.max_queued_bulk_images, "bytes": settings.max_queued_bulk_bytes},
+    }
+
+
 class Enqueuer:
     """Accepts or refuses entries atomically."""
 
@@ -41,14 +52,7 @@ class Enqueuer:
         self._metrics = metrics
         self._wires = wires
         self._ttl_s = settings.result_ttl_s
-        self._max_images: dict[Lane, int] = {
-            "interactive": settings.max_queued_interactive_images,
-            "bulk": settings.max_queued_bulk_images,
-        }
-        self._max_bytes: dict[Lane, int] = {
-            "interactive": settings.max_queued_interactive_bytes,
-            "bulk": settings.max_queued_bulk_bytes,
-        }
+        self._limits = lane_limits(settings)
         self._api_keys: Mapping[str, ApiKey] = {key.name: key for key in settings.api_keys}
         self.images_per_s = 0.0  # throughput or capacity of all workers, for Retry-After
 
@@ -114,8 +118,8 @@ class Enqueuer:
             images=entry.count,
             bytes=entry.queued_bytes,
             shard=shard if lane == "bulk" else "",
-            max_images=self._max_images[lane],
-            max_bytes=self._max_bytes[lane],
+            max_images=self._limits[lane]["images"],
+            max_bytes=self._limits[lane]["bytes"],
             header=encode_header(entry),
             pixels=entry.pixels,
             ttl_s=self._ttl_s,
@@ -139,9 +143,9 @@ class Enqueuer:
         if limit == "client":
             detail = f"the key {entry.client!r} has {current} queued images, and may have {limits.max_queued_images}"
         elif limit == "bytes":
-            detail = f"the {lane} lane has {current} queued bytes, and may have {self._max_bytes[lane]}"
+            detail = f"the {lane} lane has {current} queued bytes, and may have {self._limits[lane]['bytes']}"
         else:
-            detail = f"the {lane} lane has {current} queued images, and may have {self._max_images[lane]}"
+            detail = f"the {lane} lane has {current} queued images, and may have {self._limits[lane]['images']}"
         return QueueFull(detail, self.drain_s(queued_images / 2), REASONS[limit])
 
     def drain_s(self, images: float) -> int:

@@ -13,15 +13,16 @@ from starlette.types import Receive, Scope, Send
 from api.http.parameters import index_of, prefers_async
 from api.http.request_origin import use_result_id
 from api.http.responses import JSON_TYPE, Json, redis_unavailable, send_body, send_problem, to_json
+from api.images.tiles import png_base64
 from api.queue.classify_request import ClassifyRequest
 from api.routes.accept_job import accept_job
-from api.routes.fit_options import as_png
 from api.routes.parse_request import parse_single
 from api.routes.results.timed_out_singles import remember_single
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
 from shared.contract.block import Block
 from shared.errors import BadUpload, DeadlinePassed, InferenceFailed, RequestError, TooLarge, WaitTimeout
+from shared.images import images_from_pixels
 
 
 class ClassifyImage:
@@ -81,7 +82,7 @@ async def classify_single(
             reply |= await state.verbose.read_or_explain(reply["id"], asked.maps)
         reply["elapsed_time_ms"] = elapsed_ms(started_s)
     if asked.show:
-        reply["fitted"] = as_png(pixels)
+        reply["fitted"] = png_base64(images_from_pixels(pixels)[0])
     return reply
 
 

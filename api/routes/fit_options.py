@@ -1,11 +1,8 @@
 """The parameters `?fit=digit` and `?show=fitted`, and the readers that apply them."""
 
 import asyncio
-import base64
-import io
 from collections.abc import AsyncIterator
 
-from PIL import Image
 from starlette.datastructures import QueryParams
 
 from api.images.decode import Picture, ReadPicture, read_picture
@@ -65,10 +62,3 @@ def _fitted(chunk: Chunk) -> Chunk:
         except BadImage as error:
             errors[position] = error.detail
     return Chunk(b"".join(fitted), chunk.count, errors=errors)
-
-
-def as_png(pixels: bytes) -> str:
-    """Return the 784 pixels as a PNG file in base64, for the field `fitted`."""
-    file = io.BytesIO()
-    Image.fromarray(images_from_pixels(pixels)[0]).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.http.responses import Json
-from api.monitoring.fleet import lane_limits, read_fleet
+from api.monitoring.fleet import read_fleet
 from api.monitoring.queue_depths import is_stalled, read_queues
 from api.monitoring.recent_batches import describe_recent
+from api.queue.enqueue import lane_limits
 from api.state import State, state_of
 from shared.contract.heartbeat import LiveWorker
 from shared.contract.model_ref import ModelRef

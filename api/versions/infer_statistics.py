@@ -16,9 +16,6 @@ class Duration:
         self.count += 1
         self.ns += int(duration_s * 1e9)
 
-    def as_json(self) -> dict[str, int]:
-        return {"count": self.count, "ns": self.ns}
-
 
 @dataclass(slots=True)
 class VersionStatistics:
@@ -43,7 +40,7 @@ class VersionStatistics:
 
     def as_json(self, ref: ModelRef) -> dict[str, Any]:
         """Return a row of `model_stats`. `compute_infer` includes the time in the queue, which is not measured here."""
-        none = Duration().as_json()
+        none = Duration()
         return {
             "name": ref.name,
             "version": str(ref.version),
@@ -51,12 +48,12 @@ class VersionStatistics:
             "inference_count": self.inferences,
             "execution_count": self.success.count,
             "inference_stats": {
-                "success": self.success.as_json(),
-                "fail": self.fail.as_json(),
+                "success": self.success,
+                "fail": self.fail,
                 "queue": none,
-                "compute_input": self.parse.as_json(),
-                "compute_infer": self.answer.as_json(),
-                "compute_output": self.write.as_json(),
+                "compute_input": self.parse,
+                "compute_infer": self.answer,
+                "compute_output": self.write,
                 "cache_hit": none,
                 "cache_miss": none,
             },

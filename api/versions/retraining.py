@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ MAX_LISTED = 50  # newest trainings per model
 RETRY_AFTER_S = 60  # a training takes minutes
 
 Json = dict[str, Any]
+# The fields of a training's hash, and how each is read.
+FIELDS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("model", "state", "stage", "version", "promotion", "reason", "trainer"), str),
+    **dict.fromkeys(("progress", "verdict", "log", "parameters"), orjson.loads),
+    **dict.fromkeys(("attempt", "created_ms", "started_ms", "finished_ms"), int),
+}
 
 
 class Retraining:
@@ -94,35 +101,7 @@ class Retraining:
 
 def training_json(training_id: str, fields: dict[bytes, bytes]) -> Json:
     """Return a training as JSON from its hash (see `shared/redis/keys.py`). Fields without a value are null."""
-
-    def text(field: str) -> str | None:
-        value = fields.get(field.encode())
-        return None if value is None else value.decode()
-
-    def number(field: str) -> int | None:
-        value = fields.get(field.encode())
-        return None if value is None else int(value)
-
-    def parsed(field: str) -> Any:
-        value = fields.get(field.encode())
-        return None if value is None else orjson.loads(value)
-
-    return {
-        "id": training_id,
-        "model": text("model"),
-        "state": text("state"),
-        "stage": text("stage"),
-        "progress": parsed("progress"),
-        "verdict": parsed("verdict"),
-        "version": text("version"),
-        "promotion": text("promotion"),
-        "reason": text("reason"),
-        "log": parsed("log"),
-        "parameters": parsed("parameters"),
-        "attempt": number("attempt") or 0,
-        "trainer": text("trainer"),
-        "created_ms": number("created_ms"),
-        "started_ms": number("started_ms"),
-        "finished_ms": number("finished_ms"),
-        "links": {"self": f"/models/{text('model')}/train/{training_id}"},
-    }
+    stored = {name.decode(): value.decode() for name, value in fields.items()}
+    values = {name: parse(stored[name]) if name in stored else None for name, parse in FIELDS.items()}
+    links = {"self": f"/models/{values['model']}/train/{training_id}"}
+    return {"id": training_id, **values, "attempt": values["attempt"] or 0, "links": links}

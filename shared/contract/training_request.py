@@ -6,7 +6,7 @@ import msgspec
 
 Network = Literal["cnn", "cnn-small", "cnn-wide", "cnn-wide5", "seed"]
 NETWORK_NAMES: tuple[Network, ...] = get_args(Network)
-QUEUED, RUNNING, CANCELLED = "queued", "running", "cancelled"
+QUEUED, CANCELLED = "queued", "cancelled"
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,6 +4,8 @@ import os
 import time
 from collections.abc import Sequence
 
+import msgspec
+
 from shared.contract.heartbeat import HEARTBEAT_CODEC, Heartbeat, LastBatch, LoaderState, Recent
 from shared.redis import keys
 from shared.redis.clients import SyncClient
@@ -39,13 +41,16 @@ class HeartbeatWriter:
         self._started_s = time.time()
         self._metrics = metrics
         self._metrics_at = metrics_at
-        self._last: BatchReport | None = None
+        self._last: LastBatch | None = None
         self._written_s = time.monotonic()
         self._written = metrics.totals()
         self._recent = recent(self._written, self._written, MIN_RATE_S)
 
     def count(self, report: BatchReport) -> None:
-        self._last = report
+        took_ms = round(report.took_ms, 3)
+        self._last = LastBatch(
+            model=report.model, images=report.images, finished_s=round(report.finished_s, 3), took_ms=took_ms
+        )
 
     def write(self, models: LoaderState, takeovers: int) -> None:
         """Write the heartbeat and keep this worker in the set of live workers."""
@@ -67,7 +72,6 @@ class HeartbeatWriter:
             pipeline.execute()
 
     def _heartbeat(self, models: LoaderState, takeovers: int) -> Heartbeat:
-        last = self._last
         totals = self._metrics.totals()
         now_s = time.monotonic()
         if now_s - self._written_s >= MIN_RATE_S:
@@ -84,19 +88,8 @@ class HeartbeatWriter:
             failed=totals.failed,
             takeovers=takeovers,
             metrics=self._metrics_at,
-            last_batch=None
-            if last is None
-            else LastBatch(
-                model=last.model,
-                images=last.images,
-                finished_s=round(last.finished_s, 3),
-                took_ms=round(last.took_ms, 3),
-            ),
-            engines=models.engines,
-            models=models.models,
-            loading_model=models.loading_model,
-            failed_models=models.failed_models,
-            wanted_models=models.wanted_models,
+            last_batch=self._last,
+            **msgspec.structs.asdict(models),
         )
 
 

@@ -10,12 +10,12 @@ import binascii
 import os
 from typing import Any
 
-import numpy as np
 import orjson
 from celery import Celery
 
 from mnistified import Client, Conflict, Item, MnistifiedError, QueueFull, ServiceError, Unavailable, Unreachable
 from mnistified.http.exchange import Body
+from mnistified.uploads.png import write_png
 from shared.config.settings import load_settings
 from shared.images import IMAGE_BYTES, IMAGE_SIDE
 from worker.celery_app import make_celery
@@ -84,7 +84,7 @@ def encoded(image: Any, index: int) -> str:
             data = base64.b64decode(image, validate=True)
         except (binascii.Error, ValueError) as error:
             raise BadImages(f"image {index} is not base64: {error}") from None
-        return base64.b64encode(as_bmp(data)).decode() if len(data) == IMAGE_BYTES else image
+        return base64.b64encode(write_png(data, IMAGE_SIDE, IMAGE_SIDE)).decode() if len(data) == IMAGE_BYTES else image
     wrong = BadImages(f"image {index}: expected 28 rows of 28 integers 0 to 255, or base64 of a file or of 784 bytes")
     if not isinstance(image, list) or len(image) != IMAGE_SIDE:
         raise wrong
@@ -93,15 +93,8 @@ def encoded(image: Any, index: int) -> str:
             raise wrong
         if not all(type(pixel) is int and 0 <= pixel <= 255 for pixel in row):
             raise wrong
-    return base64.b64encode(as_bmp(bytes(pixel for row in image for pixel in row))).decode()
-
-
-def as_bmp(pixels: bytes) -> bytes:
-    """Return 784 pixels as a grey BMP: 1,078 bytes of header and palette, then the rows from the last to the first."""
-    head = b"BM" + np.array([1078 + IMAGE_BYTES, 0, 1078, 40, IMAGE_SIDE, IMAGE_SIDE], "<u4").tobytes()
-    head += np.array([1, 8], "<u2").tobytes() + np.array([0, IMAGE_BYTES, 0, 0, 256, 256], "<u4").tobytes()
-    palette = bytes(part for grey in range(256) for part in (grey, grey, grey, 0))
-    return head + palette + np.frombuffer(pixels, np.uint8).reshape(IMAGE_SIDE, IMAGE_SIDE)[::-1].tobytes()
+    pixels = bytes(pixel for row in image for pixel in row)
+    return base64.b64encode(write_png(pixels, IMAGE_SIDE, IMAGE_SIDE)).decode()
 
 
 def classify_over_http(lines: bytes, model: str | None, fit: bool, task_id: str) -> list[dict[str, Any]]:

@@ -16,8 +16,6 @@ TYPICAL_STROKE_PX = 2.3
 MAX_STROKE_PX = 3.2  # anything wider is printed, or drawn with a felt pen
 FAINT = 0.1  # fainter ink at the edges does not count for the box
 
-Canvas = npt.NDArray[np.uint8]
-
 
 def normalised(ink: Ink) -> npt.NDArray[np.uint8]:
     """Return uint8[28,28] of a digit's ink (float32[H,W] from 0 to 1, without any other ink)."""

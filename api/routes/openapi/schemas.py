@@ -11,7 +11,6 @@ Schema = dict[str, Any]
 NUMBER: Schema = {"type": "number"}
 INTEGER: Schema = {"type": "integer"}
 STRING: Schema = {"type": "string"}
-BOOLEAN: Schema = {"type": "boolean"}
 PNG_BASE64: Schema = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
 BINARY: Schema = {"type": "string", "format": "binary"}
 ITEM_STATES = ["queued", *get_args(FinalState)]

@@ -5,10 +5,11 @@ import pytest
 from api.monitoring.queue_depths import LaneDepth, is_stalled
 from api.queue.workers import drain_rate
 from shared.contract.heartbeat import LastBatch, LiveWorker
+from shared.contract.lane import Lane
 from tests.support.heartbeats import live_worker
 
 
-def depths(oldest_s: float) -> dict[str, dict[str, LaneDepth]]:
+def depths(oldest_s: float) -> dict[str, dict[Lane, LaneDepth]]:
     idle = LaneDepth(0, 0, 0.0)
     return {"cnn": {"interactive": idle, "bulk": LaneDepth(5, 5000, oldest_s)}, "other": {"interactive": idle}}
 
