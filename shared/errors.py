@@ -84,68 +84,48 @@ class RequestError(MnistifiedError):
         super().__init__(detail)
         self.detail = detail
 
-
-class BadRequest(RequestError):
-    title = "Malformed request"
-
-
-class BadImage(RequestError):
-    title = "Not a classifiable image"
+    def __init_subclass__(cls, status: int | None = None, title: str | None = None) -> None:
+        cls.status, cls.title = status or cls.status, title or cls.title
 
 
-class BadUpload(RequestError):
-    title = "Unreadable bulk upload"
+class BadRequest(RequestError, title="Malformed request"): ...
 
 
-class Unauthorized(RequestError):
-    status = 401
-    title = "Unauthorized"
+class BadImage(RequestError, title="Not a classifiable image"): ...
 
 
-class Forbidden(RequestError):
-    status = 403
-    title = "Forbidden"
+class BadUpload(RequestError, title="Unreadable bulk upload"): ...
 
 
-class NotFound(RequestError):
-    status = 404
-    title = "Not found"
+class Unauthorized(RequestError, status=401, title="Unauthorized"): ...
 
 
-class Conflict(RequestError):
-    status = 409
-    title = "Conflict"
+class Forbidden(RequestError, status=403, title="Forbidden"): ...
 
 
-class StillUploading(Conflict):
-    pass
+class NotFound(RequestError, status=404, title="Not found"): ...
 
 
-class SlowClient(RequestError):
-    status = 408
-    title = "Request timeout"
+class Conflict(RequestError, status=409, title="Conflict"): ...
 
 
-class TooLarge(RequestError):
-    status = 413
-    title = "Too large"
+class StillUploading(Conflict): ...
 
 
-class UnknownFormat(RequestError):
-    status = 415
-    title = "Unknown format"
+class SlowClient(RequestError, status=408, title="Request timeout"): ...
 
 
-class BadParameter(RequestError):
-    status = 422
-    title = "Malformed parameter"
+class TooLarge(RequestError, status=413, title="Too large"): ...
 
 
-class QueueFull(RequestError):
+class UnknownFormat(RequestError, status=415, title="Unknown format"): ...
+
+
+class BadParameter(RequestError, status=422, title="Malformed parameter"): ...
+
+
+class QueueFull(RequestError, status=429, title="Queue full"):
     """The queue has no room until about `retry_after_s` from now. The metrics count the `reason`."""
-
-    status = 429
-    title = "Queue full"
 
     def __init__(self, detail: str, retry_after_s: int, reason: Reason = "other") -> None:
         super().__init__(detail)
@@ -153,38 +133,26 @@ class QueueFull(RequestError):
         self.reason = reason
 
 
-class HeadTooLarge(RequestError):
-    status = 431
-    title = "Request head too large"
+class HeadTooLarge(RequestError, status=431, title="Request head too large"): ...
 
 
-class InferenceFailed(RequestError):
-    status = 500
-    title = "The model has no answer"
+class InferenceFailed(RequestError, status=500, title="The model has no answer"): ...
 
 
-class Unavailable(RequestError):
+class Unavailable(RequestError, status=503, title="Service unavailable"):
     """The service cannot answer at the moment. The metrics count the `reason`."""
-
-    status = 503
-    title = "Service unavailable"
 
     def __init__(self, detail: str, reason: Reason = "other") -> None:
         super().__init__(detail)
         self.reason = reason
 
 
-class WaitTimeout(RequestError):
+class WaitTimeout(RequestError, status=504, title="Wait timed out"):
     """The result was not ready in time. A client can poll it by `result_id`."""
-
-    status = 504
-    title = "Wait timed out"
 
     def __init__(self, detail: str, result_id: str) -> None:
         super().__init__(detail)
         self.result_id = result_id
 
 
-class DeadlinePassed(RequestError):
-    status = 504
-    title = "Deadline passed"
+class DeadlinePassed(RequestError, status=504, title="Deadline passed"): ...

@@ -32,12 +32,8 @@ def open_loop(
         await loop.run(connections)
         return loop.late_s
 
-    with asyncio.Runner(loop_factory=_precise_loop) as runner:
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(PreciseSelector())) as runner:
         return load, runner.run(run())
-
-
-def _precise_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.SelectorEventLoop(PreciseSelector())
 
 
 class PreciseSelector(selectors.EpollSelector):

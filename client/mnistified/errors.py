@@ -51,32 +51,25 @@ class ServiceError(MnistifiedError):
         self.retry_after_s = retry_after_s
 
 
-class Refused(ServiceError):
-    pass
+class Refused(ServiceError): ...
 
 
-class AccessDenied(Refused):
-    pass
+class AccessDenied(Refused): ...
 
 
-class NotFound(Refused):
-    pass
+class NotFound(Refused): ...
 
 
-class Conflict(Refused):
-    pass
+class Conflict(Refused): ...
 
 
-class QueueFull(Refused):
-    pass
+class QueueFull(Refused): ...
 
 
-class ServiceFailed(ServiceError):
-    pass
+class ServiceFailed(ServiceError): ...
 
 
-class Unavailable(ServiceFailed):
-    pass
+class Unavailable(ServiceFailed): ...
 
 
 BY_STATUS = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 409: Conflict, 429: QueueFull, 503: Unavailable}

@@ -120,10 +120,8 @@ class Backlog:
                 continue
             if running_images := self._at_a_time * self._versions.max_images(ref):
                 images += count
-                room_images = max(room_images, self._room_images(lane, running_images))
+                needed = 2 * running_images if lane == "interactive" else max(running_images, self._bulk_entry_images)
+                room_images = max(room_images, needed)
             else:
                 parked_images += count
         return (not images or images < room_images) and parked_images < PARKED_IMAGES[lane]
-
-    def _room_images(self, lane: Lane, running_images: int) -> int:
-        return 2 * running_images if lane == "interactive" else max(running_images, self._bulk_entry_images)

@@ -41,10 +41,6 @@ def format_name(requested: str | None, out: str) -> str:
     return name
 
 
-def _csv_head(_: int) -> bytes:
-    return (",".join(COLUMNS) + "\n").encode()
-
-
 def _csv_rows(items: Sequence[Item]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -68,10 +64,6 @@ def row(item: Item) -> dict[str, Any]:
         "probabilities": item.probabilities,
         "error": item.error,
     }
-
-
-def _npy_head(count: int) -> bytes:
-    return npy_header((count, CLASSES), FLOAT32)
 
 
 def _npy_rows(items: Sequence[Item]) -> bytes:
@@ -104,8 +96,8 @@ def _batches(file: Iterator[bytes]) -> Iterator[list[dict[str, Any]]]:
 
 
 FORMATS = {
-    "csv": Format(_csv_head, _csv_rows),
+    "csv": Format(lambda _: (",".join(COLUMNS) + "\n").encode(), _csv_rows),
     "ndjson": Format(lambda _: b"", _ndjson_rows),
-    "npy": Format(_npy_head, _npy_rows),
+    "npy": Format(lambda count: npy_header((count, CLASSES), FLOAT32), _npy_rows),
     "parquet": Format(lambda _: b"", _ndjson_rows, _to_parquet),
 }
