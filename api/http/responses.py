@@ -97,12 +97,7 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     if request.url.path.startswith(COMPAT_PATHS):
         return Json({"error": detail}, error.status_code, dict(error.headers or {}))
     title = HTTPStatus(error.status_code).phrase
-    content = {
-        "type": "about:blank",
-        "title": title,
-        "status": error.status_code,
-        "detail": detail,
-    }
+    content = {"type": "about:blank", "title": title, "status": error.status_code, "detail": detail}
     headers = dict(error.headers or {})
     return Response(to_json(content), error.status_code, headers, PROBLEM_TYPE.decode())
 

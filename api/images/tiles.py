@@ -22,10 +22,7 @@ def tiles_of(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def grid_of(tiles: npt.NDArray[Any], columns: int | None = None) -> npt.NDArray[Any]:
-    """Arrange the tiles row by row in [rows·height,columns·width], with zeros after the last tile.
-
-    Without `columns` the grid has about as many columns as rows.
-    """
+    """Arrange the tiles in [rows·height,columns·width], by default about square, with zeros after the last."""
     count, height, width = tiles.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)

@@ -57,10 +57,7 @@ class Enqueuer:
         self.images_per_s = 0.0  # throughput or capacity of all workers, for Retry-After
 
     async def put(self, entries: Sequence[Entry], lane: Lane) -> list[QueueFull | None]:
-        """Write entries of single images in one round trip. Return None or the refusal of each entry.
-
-        Raises Unavailable if Redis is unreachable. Then it is unknown which entries are stored.
-        """
+        """Write entries of singles in one round trip. Return None or the refusal of each. Raises Unavailable."""
         calls = [("EVAL", *self._call(entry, lane)) for entry in entries]
         try:
             replies = await self._wires.call(*calls)

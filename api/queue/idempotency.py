@@ -66,10 +66,7 @@ class Claim:
 
 
 async def claim_key(client: AsyncClient, api_key: str, idempotency_key: str, job_id: str, parameters: str) -> Claim:
-    """Claim the key for `job_id`, or find the job that holds it. `parameters` are part of the fingerprint.
-
-    Raises BadParameter for an invalid key, and RedisError.
-    """
+    """Claim the key for `job_id`, or find the job that holds it. Raises BadParameter and RedisError."""
     if not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
         raise BadParameter(f"an Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters")
     hashed = hashlib.sha256(idempotency_key.encode()).hexdigest()

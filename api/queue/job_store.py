@@ -51,10 +51,7 @@ class JobStore:
         self._settings = settings
 
     async def submit(self, chunks: AsyncIterator[Chunk], request: ClassifyRequest, claim: Claim | None = None) -> Job:
-        """Store a whole upload as a job and return the job.
-
-        Raises QueueFull, Unavailable, and the errors of `chunks`. Then the partial job is cancelled.
-        """
+        """Store an upload as a job. QueueFull, Unavailable and the errors of `chunks` cancel it and are raised."""
         job_id = claim.job_id if claim else new_job_id()
         started_s = time.monotonic()
         total = number = 0

@@ -97,11 +97,4 @@ def queued_item() -> dict[str, Any]:
 
 
 def _item(index: int, name: str | None, state: str, error: str | None = None) -> dict[str, Any]:
-    return {
-        "index": index,
-        "name": name,
-        "state": state,
-        "prediction": None,
-        "probabilities": None,
-        "error": error,
-    }
+    return {"index": index, "name": name, "state": state, "prediction": None, "probabilities": None, "error": error}

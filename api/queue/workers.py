@@ -21,10 +21,7 @@ BUSY_SHARE = 0.1  # workers above this share of their capacity are busy
 
 
 def drain_rate(workers: Sequence[LiveWorker]) -> float:
-    """Return the images/s of all workers: their recent throughput if they are busy, otherwise their capacity.
-
-    The throughput of idle workers is low, although they would drain a queue fast.
-    """
+    """Return the images/s of all workers: their recent throughput if they are busy, otherwise their capacity."""
     capacity = sum(max((model.images_per_s for model in worker.models.values()), default=0.0) for worker in workers)
     recent = float(sum(worker.recent_images_per_s for worker in workers))
     return recent if recent >= BUSY_SHARE * capacity else capacity

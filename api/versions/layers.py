@@ -84,12 +84,7 @@ def layers_json(data: bytes, maps: Maps) -> dict[str, Any]:
 
 
 def _layer_json(output: LayerOutput, maps: Maps) -> dict[str, Any]:
-    layer = {
-        "name": output.name,
-        "class": output.class_name,
-        "shape": output.values.shape,
-        "summary": output.summary,
-    }
+    layer = {"name": output.name, "class": output.class_name, "shape": output.values.shape, "summary": output.summary}
     if maps == "png":
         return layer | picture(output.values)
     if maps == "numbers":

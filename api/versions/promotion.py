@@ -64,10 +64,7 @@ def unready(workers: Sequence[LiveWorker], refs: Sequence[str]) -> str:
 
 
 async def switch(client: AsyncClient, change: AliasChange) -> AliasChange:
-    """Make the change in one transaction and return its record, which has the previous meaning of the alias.
-
-    Raises NotFound if an alias that does not exist is deleted, and RedisError.
-    """
+    """Make the change in one transaction and return it with the previous meaning. Raises NotFound and RedisError."""
 
     async def decide(pipeline: AsyncPipeline) -> AliasChange:
         held = await pipeline.hget(keys.ALIASES, change.field)

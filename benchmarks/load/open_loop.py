@@ -21,10 +21,7 @@ def schedule_s(rate_per_s: float, seconds: float) -> list[float]:
 def open_loop(
     url: str, requests: Sequence[bytes], connections: int, due_s: Sequence[float]
 ) -> tuple[Load, list[float]]:
-    """Send each request when it is due, or as soon as a connection is idle; its latency counts from when it was due.
-
-    Return the answers, and how many seconds late each request was sent.
-    """
+    """Send each request when due, or once a connection is idle. Return the answers and how late each was sent."""
     load = Load()
 
     async def run() -> list[float]:

@@ -47,10 +47,7 @@ class Service:
 
 @contextmanager
 def running(log_dir: Path, workers: int = 1, environ: Mapping[str, str] | None = None) -> Iterator[Service]:
-    """Start the service, yield it once the API knows every worker, and stop it at the end.
-
-    `environ` adds settings to those of this process. Raises BenchmarkError if a process does not start.
-    """
+    """Run the service with the settings `environ` until the end of the block. Raises BenchmarkError."""
     with ExitStack() as stack:
         data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-redis-")))
         redis_port, api_port = free_port(), free_port()

@@ -11,10 +11,7 @@ T = TypeVar("T")
 
 
 class HashCodec(Generic[T]):
-    """Writes values of one type as the fields of a hash, and validates what it reads.
-
-    The type has an `id`, which is part of the key and no field of the hash.
-    """
+    """Writes structures as the fields of a hash, without `id`, which is in the key, and validates on reading."""
 
     def __init__(self, kind: type[T], noun: str) -> None:
         """`noun` is the name of the structure in an error."""

@@ -7,10 +7,7 @@ from shared.contract.lane import Lane
 
 
 class VersionState(msgspec.Struct, frozen=True, kw_only=True):
-    """One version in a worker's memory.
-
-    `images_per_s` is the rate of all its engines together, `batch_ms` the time of one engine by batch size.
-    """
+    """A version in memory. `images_per_s` is the rate of all its engines, `batch_ms` one engine's time by size."""
 
     engine: str
     batch_images: int
@@ -75,10 +72,7 @@ class Heartbeat(LoaderState, frozen=True, kw_only=True):
 
 
 class LiveWorker(Heartbeat, frozen=True, kw_only=True):
-    """The last heartbeat of a worker and its age, which the reader of the heartbeat adds.
-
-    A `late` worker has missed a heartbeat.
-    """
+    """A heartbeat and its age, which the reader adds. A `late` worker has missed a heartbeat."""
 
     silent_s: float = 0.0
     late: bool = False

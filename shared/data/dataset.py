@@ -76,10 +76,7 @@ def load_split(which: Which, mnist_dir: Path | None) -> Split:
 
 
 def read_file(path: Path, sha256: str) -> bytes:
-    """Return the uncompressed content of a file, gzipped or not.
-
-    Raises DatasetError if it cannot be read or its hash is not `sha256`.
-    """
+    """Return a file's content, gunzipped. Raises DatasetError if it is unreadable or its hash is not `sha256`."""
     try:
         content = path.read_bytes()
         if content.startswith(GZIP_MAGIC):

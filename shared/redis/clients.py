@@ -46,10 +46,7 @@ if TYPE_CHECKING:
         ) -> list[bytes]: ...
         async def zrangebyscore(self, *args: Any, **options: Any) -> Any: ...
         async def transaction(
-            self,
-            func: Callable[["AsyncPipeline"], Awaitable[T]],
-            *watches: str,
-            value_from_callable: Literal[True],
+            self, func: Callable[["AsyncPipeline"], Awaitable[T]], *watches: str, value_from_callable: Literal[True]
         ) -> T: ...
 
     class AsyncPipeline(AsyncClient, redis.asyncio.client.Pipeline):  # type: ignore[misc]

@@ -40,10 +40,7 @@ def export(
     curves: Path | None = None,
     force: bool = False,
 ) -> registry.ModelVersion:
-    """Write `<models_dir>/<name>/<version>/` atomically and return the version.
-
-    Raises ModelError if the version exists, unless `force` replaces it, and for a name that the registry refuses.
-    """
+    """Write `<models_dir>/<name>/<version>/` atomically. Raises ModelError if it exists, unless `force`."""
     with staging.staged(models_dir, name, version, replace=force) as directory:
         _write_files(directory, model, curves)
         header = {"name": name, "version": version, "architecture": training.get("architecture", "")}

@@ -141,10 +141,7 @@ def positions_alive(part: Slice, now_ms: float) -> Sequence[int]:
 
 
 def look_inside(engine: Engine, delivery: Delivery, images: Images) -> Probabilities:
-    """Run a verbose entry. Stores the outputs of the layers in the delivery.
-
-    If the layers fail, the image still gets its answer, and the reason is stored instead.
-    """
+    """Run a verbose entry and store its layers, or the reason why they failed. The answer does not depend on it."""
     if not len(images):
         return engine.predict(images)
     pixels = images.tobytes()

@@ -11,10 +11,7 @@ Around = Callable[[], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The pace of a load. `step` wraps each part of the load, `timed` wraps each run that `clock_s` times.
-
-    Batch sizes that take longer than `longest_ms` are left out.
-    """
+    """`step` wraps each part of a load, `timed` each run that `clock_s` times, of sizes within `longest_ms`."""
 
     step: Around = nullcontext
     timed: Around = nullcontext

@@ -91,10 +91,7 @@ def train(self: Task, model: str, parameters: dict[str, Any]) -> dict[str, Any]:
 
 @app.task(bind=True, name="mnistified.qa")  # type: ignore[untyped-decorator]
 def qa(self: Task, model: str, champion: str | None = None, floor: float | None = None) -> dict[str, Any]:
-    """Return the gate's verdict on `NAME@VERSION`, or on a name's latest version.
-
-    `champion` and `floor` are options of the command. A version that fails is a result too: `passed` is false.
-    """
+    """Return the gate's verdict on `NAME@VERSION` or a name's latest version, also if `passed` is false."""
     task_id: str = self.request.id
 
     def may_run() -> bool:

@@ -42,10 +42,7 @@ class _Copy:
 
 @dataclass(eq=False)
 class Shadows:
-    """Runs shadows in its own thread (`run`). Threads that run models call `offer`, which costs at most a copy.
-
-    `shadows` has the shadows of each version, all as `name@version`.
-    """
+    """Runs shadows in its own thread (`run`). `shadows` has those of each version, all as `name@version`."""
 
     engines: EnginePool
     backlog: Backlog

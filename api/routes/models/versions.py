@@ -90,10 +90,7 @@ def model_of(request: Request) -> str:
 
 
 def _version_of(request: Request) -> int:
-    """Return the version of the path, which may be an alias. Raises NotFound.
-
-    A number is not checked against the catalogue, which may not have listed a new version yet.
-    """
+    """Return the version in the path, even if it is not listed yet. Raises NotFound for an unknown alias."""
     ref = ModelRef.parse(f"{request.path_params['name']}@{request.path_params['version']}")
     if ref.is_version:
         return ref.version

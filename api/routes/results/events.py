@@ -64,10 +64,7 @@ class EventStream(StreamingResponse):
 
 
 async def get_events(request: Request) -> Response:
-    """Stream the progress, then the final state. `Last-Event-ID` continues after that event.
-
-    After the last event the response is 204, which tells a browser not to reconnect.
-    """
+    """Stream the progress after `Last-Event-ID`, then the final state; after that, 204 ends a browser's retries."""
     state, caller, result_id = state_of(request), caller_of(request.scope), request.path_params["id"]
 
     async def read() -> Progress:

@@ -60,10 +60,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 def _common_options() -> argparse.ArgumentParser:
-    """Return the options that are allowed before and after the command.
-
-    SUPPRESS keeps the default of one position from overwriting the value of the other.
-    """
+    """Return the options for both sides of the command. SUPPRESS keeps one side's default from replacing a value."""
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--url", help=f"URL of the service (default: MNISTIFIED_URL, or {DEFAULT_URL})")
     common.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for an answer (default: 60)")

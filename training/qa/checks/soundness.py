@@ -46,10 +46,7 @@ def check_probabilities(answers: Answers) -> Check:
 
 
 def check_consistency(engine: Engine, version: ModelVersion, images: Images) -> list[Check]:
-    """Compare answers in batches with answers to single images, of Keras and of the other runtime.
-
-    Uses a sample of `images`. Imports TensorFlow, which takes seconds.
-    """
+    """Compare a sample's answers in batches with those to single images, of Keras and of the other runtime."""
     sample = images[:: max(1, len(images) // SAMPLE_IMAGES)][:SAMPLE_IMAGES]
     batched = engine.predict(sample)
     return [

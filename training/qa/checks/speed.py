@@ -29,10 +29,7 @@ def check_throughput(engine: Engine, champion: Engine | None, images: Images, li
 def measure_rates(
     engines: Sequence[Engine], images: Images, clock_s: Callable[[], float] = time.perf_counter
 ) -> list[list[float]]:
-    """Return the images/s of each engine in each round.
-
-    The engines alternate, so that other load on the machine slows all of them. All rounds take about ROUND_S.
-    """
+    """Return the images/s of each engine in each round. Engines alternate, so that other load slows all of them."""
     counts = [_count(engine, len(images)) for engine in engines]
     rates: list[list[float]] = [[] for _ in engines]
     for _ in range(ROUNDS):

@@ -22,10 +22,7 @@ def champion_of(client: SyncClient, model: str, versions: list[int]) -> int | No
 
 
 def set_alias(client: SyncClient, model: str, alias: str, version: int, by: str, *, only_new: bool = False) -> None:
-    """Make `alias` mean `version` and record who did it in one transaction, as `api/versions/promotion.py` does.
-
-    With `only_new`, an existing alias stays as it is.
-    """
+    """Set and record an alias as `api/versions/promotion.py` does. With `only_new`, an existing alias stays."""
 
     def decide(pipeline: SyncPipeline) -> None:
         previous = pipeline.hget(keys.ALIASES, f"{model}/{alias}")

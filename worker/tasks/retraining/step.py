@@ -24,10 +24,7 @@ stopping = threading.Event()  # process-wide
 
 
 class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Celery calls `start` before it reports ready, `stop` on TERM, and `terminate` on QUIT.
-
-    After `stop` it waits for the running task, which ends within seconds once `stopping` is set.
-    """
+    """Celery calls `start` before it reports ready, `stop` on TERM, and `terminate` on QUIT."""
 
     requires = frozenset({"celery.worker.components:Pool"})
 
