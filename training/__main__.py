@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from shared.config.values import folder_or_url
-from shared.contract.training_request import NETWORK_NAMES
+from shared.contract.training import NETWORK_NAMES
 from shared.errors import MnistifiedError
 
 DEFAULT_WEIGHTS = Path("build/cnn.keras")

@@ -1,11 +1,13 @@
 """The progress of a training run as lines of JSON on stdout, for the process that started it."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import msgspec
+
+from shared.contract.training import Progress
 
 LINE_INTERVAL_S = 2.0  # between two lines within an epoch
 DECIMALS = 5
@@ -14,8 +16,7 @@ DECIMALS = 5
 class JsonLines(keras.callbacks.Callback):  # type: ignore[misc]
     """A callback that writes a line at the end of each epoch and every LINE_INTERVAL_S in between.
 
-    A line has "epoch", "epochs", "step", "steps", "loss", "accuracy", "val_accuracy" and "eta_s". Epochs and steps
-    count from 1. "val_accuracy" is null except at the end of an epoch.
+    A line is a `Progress`.
     """
 
     def __init__(
@@ -51,5 +52,5 @@ class JsonLines(keras.callbacks.Callback):  # type: ignore[misc]
             name: None if name not in logs else round(float(logs[name]), DECIMALS)
             for name in ("loss", "accuracy", "val_accuracy")
         }
-        position = {"epoch": self._epoch + 1, "epochs": epochs, "step": step, "steps": steps}
-        self._write(json.dumps(position | numbers | {"eta_s": round(eta_s, 1)}))
+        progress = Progress(self._epoch + 1, epochs, step, steps, **numbers, eta_s=round(eta_s, 1))
+        self._write(msgspec.json.encode(progress).decode())

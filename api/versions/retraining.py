@@ -2,16 +2,14 @@
 
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import orjson
 
 from api.http.uid import UID_CHARS, new_uid
 from shared.config.settings import Settings
-from shared.contract.training_request import QUEUED, Parameters
+from shared.contract.training import TRAINING_CODEC, Parameters, Training
 from shared.errors import Conflict, NotFound, QueueFull
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
@@ -24,12 +22,6 @@ MAX_LISTED = 50  # newest trainings per model
 RETRY_AFTER_S = 60  # a training takes minutes
 
 Json = dict[str, Any]
-# The fields of a training's hash, and how each is read.
-FIELDS: dict[str, Callable[[str], Any]] = {
-    **dict.fromkeys(("model", "state", "stage", "version", "promotion", "reason", "trainer"), str),
-    **dict.fromkeys(("progress", "verdict", "log", "parameters"), orjson.loads),
-    **dict.fromkeys(("attempt", "created_ms", "started_ms", "finished_ms"), int),
-}
 
 
 class Retraining:
@@ -43,13 +35,9 @@ class Retraining:
         """Queue a training and return its id. `key` is the name of the API key. Raises QueueFull."""
         training_id, now_ms = f"t{new_uid()}", int(time.time() * 1e3)
         max_trainings = self._settings.max_trainings
-        fields: Json = {
-            "model": model,
-            "parameters": msgspec.json.encode(parameters),
-            "state": QUEUED,
-            "created_ms": now_ms,
-            "key": key,
-        }
+        training = Training(
+            id=training_id, model=model, state="queued", parameters=parameters, created_ms=now_ms, key=key
+        )
         call = SUBMIT(
             due=keys.TRAININGS_DUE,
             training=keys.training(training_id),
@@ -59,7 +47,7 @@ class Retraining:
             ttl_s=self._settings.training_ttl_s,
             now_ms=now_ms,
             id=training_id,
-            more_args=[part for pair in fields.items() for part in pair],
+            more_args=[part for pair in TRAINING_CODEC.encode(training).items() for part in pair],
         )
         if not await self._client.eval(*call):
             detail = f"{max_trainings} trainings are queued or running already (MAX_TRAININGS)"
@@ -73,7 +61,7 @@ class Retraining:
             raise NotFound(
                 f"no training {training_id!r} of {model}; they are kept for {self._settings.training_ttl_s} s"
             )
-        return training_json(training_id, fields)
+        return training_json(TRAINING_CODEC.decode(training_id, fields))
 
     async def listed(self, model: str) -> list[Json]:
         """Return the trainings of a model, newest first."""
@@ -82,7 +70,10 @@ class Retraining:
             for training_id in ids:
                 pipeline.hgetall(keys.training(training_id.decode()))
             found = await pipeline.execute()
-        return [training_json(each.decode(), fields) for each, fields in zip(ids, found, strict=True) if fields]
+        trainings = [
+            TRAINING_CODEC.decode(each.decode(), fields) for each, fields in zip(ids, found, strict=True) if fields
+        ]
+        return [training_json(training) for training in trainings]
 
     async def cancel(self, model: str, training_id: str) -> Json:
         """Cancel a training, unless it is final, and return it. Raises NotFound, and Conflict during publishing."""
@@ -99,9 +90,8 @@ class Retraining:
         return sorted(name.decode() for name in names)
 
 
-def training_json(training_id: str, fields: dict[bytes, bytes]) -> Json:
-    """Return a training as JSON from its hash (see `shared/redis/keys.py`). Fields without a value are null."""
-    stored = {name.decode(): value.decode() for name, value in fields.items()}
-    values = {name: parse(stored[name]) if name in stored else None for name, parse in FIELDS.items()}
-    links = {"self": f"/models/{values['model']}/train/{training_id}"}
-    return {"id": training_id, **values, "attempt": values["attempt"] or 0, "links": links}
+def training_json(training: Training) -> Json:
+    """Return a training as JSON. Fields without a value are null."""
+    fields = msgspec.structs.asdict(training)
+    del fields["key"], fields["publishing"]
+    return {**fields, "links": {"self": f"/models/{training.model}/train/{training.id}"}}

@@ -1,7 +1,7 @@
 """Reading and writing the structures that are stored as Redis hashes."""
 
-from collections.abc import Mapping
-from typing import Generic, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -13,20 +13,26 @@ T = TypeVar("T")
 class HashCodec(Generic[T]):
     """Writes structures as the fields of a hash, without `id`, which is in the key, and validates on reading."""
 
-    def __init__(self, kind: type[T], noun: str) -> None:
-        """`noun` is the name of the structure in an error."""
+    def __init__(self, kind: type[T], noun: str, json_fields: Collection[str] = ()) -> None:
+        """`noun` is the name of the structure in an error. `json_fields` are stored as JSON."""
         self._kind = kind
         self._noun = noun
+        self._json_fields = json_fields
 
-    def encode(self, value: T) -> dict[str, str | int]:
+    def encode(self, value: T) -> dict[str, str | int | bytes]:
         """Return the fields of the hash, without those that are None."""
         fields = msgspec.to_builtins(value)
-        return {name: field for name, field in fields.items() if field is not None and name != "id"}
+        return {
+            name: msgspec.json.encode(field) if name in self._json_fields else field
+            for name, field in fields.items()
+            if field is not None and name != "id"
+        }
 
     def decode(self, key_id: str, fields: Mapping[bytes, bytes]) -> T:
         """Raises ContractError if the fields are not those of such a structure."""
         try:
-            texts = {name.decode(): field.decode() for name, field in fields.items()}
+            texts: dict[str, Any] = {name.decode(): field.decode() for name, field in fields.items()}
+            texts |= {name: msgspec.json.decode(texts[name]) for name in self._json_fields if name in texts}
             return msgspec.convert({**texts, "id": key_id}, self._kind, strict=False)
-        except (msgspec.ValidationError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ContractError(f"{key_id} is not {self._noun}: {error}") from None

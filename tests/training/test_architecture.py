@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from shared.contract.training_request import NETWORK_NAMES
+from shared.contract.training import NETWORK_NAMES
 from shared.data.dataset import Split
 
 pytestmark = pytest.mark.slow

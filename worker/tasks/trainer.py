@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from shared.config.settings import Settings, load_settings
+from shared.contract.training import Training
 from shared.errors import SettingError
 from shared.redis.clients import SyncClient
 from shared.redis.connection import worker_client
@@ -27,7 +28,7 @@ from worker.tasks.retraining.child import FolderBusy, Stopped
 from worker.tasks.retraining.judge import judge
 from worker.tasks.retraining.lease import Lease
 from worker.tasks.retraining.pipeline import Outcome, Pipeline, StageFailed
-from worker.tasks.retraining.register import Register, Training
+from worker.tasks.retraining.register import Register
 from worker.tasks.retraining.step import TASK, TrainerStep, stopping
 
 QUEUE = "mnistified-training"

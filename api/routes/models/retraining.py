@@ -11,7 +11,7 @@ from api.http.responses import Json
 from api.routes.classify import read_body
 from api.routes.models.versions import model_of
 from api.state import State, state_of
-from shared.contract.training_request import Parameters, parse_parameters
+from shared.contract.training import Parameters, parse_parameters
 from shared.errors import BadParameter
 
 MAX_BODY_BYTES = 1 << 14

@@ -9,7 +9,7 @@ from api.routes.models.aliases import AliasRequest
 from shared.contract.alias import AliasChange
 from shared.contract.heartbeat import LiveWorker
 from shared.contract.job import CallbackStatus, Counts
-from shared.contract.training_request import Parameters
+from shared.contract.training import Parameters
 
 REQUESTS = {"AliasRequest", "Parameters"}
 

@@ -3,25 +3,36 @@
 import re
 from typing import Any
 
-import orjson
+import msgspec
 
 from api.http.uid import UID_CHARS
 from api.queue.classify_request import ClassifyRequest
 from api.queue.job_view import block_item, queued_item, single_json
 from api.state import State
 from shared.config.api_keys import ApiKey
-from shared.contract.block import Block, decode_block
+from shared.contract.block import decode_block
+from shared.contract.json_codec import JsonCodec
 from shared.redis import keys
 
 SINGLE_ID = re.compile(rf"([0-9a-f]{{{UID_CHARS}}})-([0-9]{{1,4}})")
 
 
+class TimedOutSingle(msgspec.Struct, frozen=True):
+    """The record of a single request that timed out. `client` is the name of the API key."""
+
+    model: str
+    client: str
+    request_id: str
+
+
+TIMED_OUT_SINGLE_CODEC = JsonCodec(TimedOutSingle, "a timed-out single")
+
+
 async def remember_single(state: State, single_id: str, asked: ClassifyRequest) -> None:
     """Store the id, so that `read_single` finds it."""
-    timed_out = orjson.dumps(
-        {"model": asked.model, "client": asked.caller.name, "request_id": asked.origin.request_id or single_id}
-    )
-    await state.client.set(keys.timed_out_single(single_id), timed_out, ex=state.settings.single_result_ttl_s)
+    timed_out = TimedOutSingle(asked.model, asked.caller.name, asked.origin.request_id or single_id)
+    data = TIMED_OUT_SINGLE_CODEC.encode(timed_out)
+    await state.client.set(keys.timed_out_single(single_id), data, ex=state.settings.single_result_ttl_s)
 
 
 async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -30,14 +41,14 @@ async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dic
     if match is None:
         return None
     data, timed_out = await state.client.mget(keys.result(match[1]), keys.timed_out_single(single_id))
-    block: Block | None = decode_block(data) if data is not None else None
     position = int(match[2])
-    asked = orjson.loads(timed_out) if timed_out is not None else {}
-    request_id = asked.get("request_id", single_id)
-    if block is None:
-        if asked.get("client") != caller.name:
+    asked = TIMED_OUT_SINGLE_CODEC.decode(timed_out) if timed_out is not None else None
+    request_id = asked.request_id if asked else single_id
+    if data is None:
+        if asked is None or asked.client != caller.name:
             return None
-        return single_json(single_id, asked["model"], request_id, None, position), queued_item()
+        return single_json(single_id, asked.model, request_id, None, position), queued_item()
+    block = decode_block(data)
     if position >= block.count or block.client != caller.name:
         return None
     return single_json(single_id, block.model, request_id, block, position), block_item(block, position, 0, None)

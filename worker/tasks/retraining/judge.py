@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from shared.config.settings import Settings
 from shared.models.registry import load_version
 from worker.tasks.retraining import stages
@@ -35,6 +37,6 @@ def judge(
             may_run,
         )
     verdict = stages.verdict_of("\n".join(written["out"]), champion)
-    if verdict is None or verdict["passed"] != (status == 0):
+    if verdict is None or verdict.passed != (status == 0):
         raise StageFailed("qa", status, [line for line in written["err"] if line.strip()])
-    return {"model": version.ref, **verdict}
+    return {"model": version.ref, **msgspec.to_builtins(verdict)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
+from shared.contract.training import TrainingState
 from worker.tasks.retraining.child import TICK_S, Stopped
 from worker.tasks.retraining.register import Fields, Register
 
@@ -40,7 +41,7 @@ class Lease:
         """Block until the fields are recorded. Raises Stopped."""
         self._retry(lambda: self.register.record(self.training_id, self.attempt, fields))
 
-    def finish(self, state: str, fields: Fields) -> None:
+    def finish(self, state: TrainingState, fields: Fields) -> None:
         """Block until the final state is recorded. Raises Stopped."""
         self._retry(lambda: self.register.finish(self.training_id, self.attempt, state, fields))
 

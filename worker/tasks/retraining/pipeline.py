@@ -3,23 +3,25 @@
 After an interruption it continues after the last epoch, and publishes nothing twice.
 """
 
-import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from shared.config.settings import Settings, trainer_threads
 from shared.contract.alias import CHAMPION
 from shared.contract.model_ref import ModelRef
+from shared.contract.training import Training, TrainingState
 from shared.models.registry import load_version, versions
 from shared.redis.clients import SyncClient
 from worker.tasks.retraining import stages
 from worker.tasks.retraining.child import Stream, run_process
 from worker.tasks.retraining.lease import Lease
 from worker.tasks.retraining.promote import CANDIDATE, champion_of, promote, set_alias
-from worker.tasks.retraining.register import Fields, Training
+from worker.tasks.retraining.register import Fields
 from worker.tasks.retraining.stages import Stage, Workplace
 
 LOG_LINES = 40  # kept of a stage that fails
@@ -41,7 +43,7 @@ class StageFailed(Exception):
 class Outcome:
     """`state` is `published` or `refused`; `fields` goes into the training's hash."""
 
-    state: str
+    state: TrainingState
     fields: Fields = field(default_factory=dict)
 
 
@@ -113,10 +115,10 @@ class Pipeline:
         )
         status, report, log = self._run("qa", command)
         verdict = stages.verdict_of(report, champion)
-        if verdict is None or verdict["passed"] != (status == 0):
+        if verdict is None or verdict.passed != (status == 0):
             raise StageFailed("qa", status, log)
-        self._lease.record({"verdict": json.dumps(verdict)})
-        return None if verdict["passed"] else Outcome("refused", {"reason": stages.refusal_of(verdict)})
+        self._lease.record({"verdict": msgspec.json.encode(verdict)})
+        return None if verdict.passed else Outcome("refused", {"reason": stages.refusal_of(verdict)})
 
     def _publish(self, version: int, last_try: bool) -> bool:
         """Return False if somebody else has published that version meanwhile."""
@@ -173,8 +175,8 @@ class Pipeline:
         def on_line(stream: Stream, line: str) -> None:
             progress = stages.progress_of(line) if stage == "train" else None
             if progress is not None:
-                self._lease.try_to_record({"progress": json.dumps(progress)})
-                self._report({"stage": stage, **progress})
+                self._lease.try_to_record({"progress": msgspec.json.encode(progress)})
+                self._report({"stage": stage, **msgspec.structs.asdict(progress)})
                 return
             if stream == "out":
                 written.append(line)

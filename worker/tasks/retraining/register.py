@@ -5,12 +5,9 @@ killed trainer only costs the time until the lease ends, and nothing begins twic
 """
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from shared.contract.training_request import CANCELLED, QUEUED, Parameters
+from shared.contract.training import TRAINING_CODEC, Training, TrainingState
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.script import Script
@@ -23,17 +20,6 @@ MESSAGE_WAIT_S = 10  # a message that waits longer for a trainer is dropped, and
 LEASE_S = 15  # renewed every second
 
 Fields = dict[str, str | int | bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """A requested training. `publishing` is the version number that it was published as, or was about to be."""
-
-    id: str
-    model: str
-    parameters: Parameters
-    key: str
-    publishing: int | None
 
 
 class Register:
@@ -70,14 +56,7 @@ class Register:
         if b"model" not in fields:
             self._client.zrem(keys.TRAININGS_DUE, training_id)
             return None
-        publishing = fields.get(b"publishing")
-        return Training(
-            training_id,
-            fields[b"model"].decode(),
-            msgspec.json.decode(fields[b"parameters"], type=Parameters),
-            fields[b"key"].decode(),
-            None if publishing is None else int(publishing),
-        )
+        return TRAINING_CODEC.decode(training_id, fields)
 
     def is_open(self, training_id: str) -> bool:
         """Return whether the training exists and is not final."""
@@ -102,16 +81,16 @@ class Register:
         """Add to the hash and renew the lease. Return False if this attempt has lost the training."""
         return self._record(training_id, attempt, _now_ms() + LEASE_S * 1000, fields)
 
-    def finish(self, training_id: str, attempt: int, state: str, fields: Fields) -> bool:
+    def finish(self, training_id: str, attempt: int, state: TrainingState, fields: Fields) -> bool:
         return self._record(training_id, attempt, "", {**fields, "state": state, "finished_ms": _now_ms()})
 
     def release(self, training_id: str, attempt: int) -> bool:
         """Make the training due at once for any trainer."""
-        return self._record(training_id, attempt, _now_ms(), {"state": QUEUED})
+        return self._record(training_id, attempt, _now_ms(), {"state": "queued"})
 
     def cancel(self, training_id: str, attempt: int) -> bool:
         """Cancel the training of a revoked Celery task, as the API would."""
-        return self.finish(training_id, attempt, CANCELLED, {})
+        return self.finish(training_id, attempt, "cancelled", {})
 
     def _record(self, training_id: str, attempt: int, lease_ms: int | str, fields: Fields) -> bool:
         call = RECORD(

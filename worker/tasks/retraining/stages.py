@@ -1,12 +1,13 @@
 """The stages of a training and their commands: `python -m training …`, as a person would type them."""
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from shared.contract.training_request import Parameters
+import msgspec
+
+from shared.contract.training import Parameters, Progress, Verdict
 
 Stage = Literal["train", "export", "evaluate", "qa", "publish"]
 
@@ -67,42 +68,36 @@ def publish_command(place: Workplace, ref: str, models_dir: Path) -> list[str]:
     return [*PROGRAM, "publish", ref, "--from", str(place.staging_dir), "--models-dir", str(models_dir)]
 
 
-def progress_of(line: str) -> dict[str, Any] | None:
+def progress_of(line: str) -> Progress | None:
     """Read a line of `train --progress json`. Return None for any other line."""
-    if not line.startswith("{"):
-        return None
     try:
-        progress = json.loads(line)
-    except ValueError:
+        return msgspec.json.decode(line, type=Progress)
+    except msgspec.DecodeError:
         return None
-    return progress if isinstance(progress, dict) and "epoch" in progress else None
 
 
-def verdict_of(report: str, champion: str | None) -> dict[str, Any] | None:
-    """Return the verdict of a gate's report, None for other text. Its champion is `champion` or the report's own."""
+def verdict_of(report: str, champion: str | None) -> Verdict | None:
+    """Return the verdict of a gate's report, or None if `report` is not one.
+
+    If `champion` is None, the verdict names the champion that the gate has found.
+    """
     try:
-        content = json.loads(report)
-        checks = [
-            {
-                "name": str(check["name"]),
-                "passed": bool(check["passed"]),
-                "sentence": str(check["sentence"])[:MAX_SENTENCE_CHARS],
-                "measured": check.get("measured"),
-                "bound": check.get("bound"),
-                "champion": check.get("champion"),
-            }
-            for check in content["checks"][:MAX_CHECKS]
-        ]
-        return {
-            "passed": bool(content["passed"]),
-            "champion": content.get("champion") if champion is None else champion,
-            "checks": checks,
-        }
-    except (ValueError, KeyError, TypeError):
+        verdict = msgspec.json.decode(report, type=Verdict)
+    except msgspec.DecodeError:
         return None
+    return Verdict(
+        verdict.passed,
+        tuple(
+            [
+                msgspec.structs.replace(check, sentence=check.sentence[:MAX_SENTENCE_CHARS])
+                for check in verdict.checks[:MAX_CHECKS]
+            ]
+        ),
+        verdict.champion if champion is None else champion,
+    )
 
 
-def refusal_of(verdict: dict[str, Any]) -> str:
+def refusal_of(verdict: Verdict) -> str:
     """Return in a sentence why the gate refused the version."""
-    failed = [f"{check['name']}: {check['sentence']}" for check in verdict["checks"] if not check["passed"]]
+    failed = [f"{check.name}: {check.sentence}" for check in verdict.checks if not check.passed]
     return "the gate refused it: " + "; ".join(failed)

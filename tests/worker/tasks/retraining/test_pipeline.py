@@ -4,16 +4,16 @@ import json
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.config.settings import Settings
 from shared.contract.alias import ALIAS_CODEC
-from shared.contract.training_request import Parameters
+from shared.contract.training import Parameters, Training
 from shared.models.registry import versions
 from shared.redis import keys
 from shared.redis.clients import SyncClient
@@ -21,9 +21,9 @@ from worker.tasks.retraining import stages
 from worker.tasks.retraining.child import Stopped
 from worker.tasks.retraining.lease import Lease
 from worker.tasks.retraining.pipeline import Outcome, Pipeline, StageFailed
-from worker.tasks.retraining.register import Register, Training
+from worker.tasks.retraining.register import Register
 
-TRAINING = Training("t1", "cnn", Parameters(epochs=1), "ops", None)
+TRAINING = Training(id="t1", model="cnn", state="running", parameters=Parameters(epochs=1), created_ms=1, key="ops")
 
 
 class Lab:
@@ -77,7 +77,8 @@ def test_a_version_that_passes_is_published_as_the_next_version_and_the_candidat
         "qa",
         "publish",
     ]
-    assert {"stage": "train", "epoch": 1, "epochs": 1, "loss": 0.5} in lab.reports
+    progress = {"epoch": 1, "epochs": 1, "step": 5, "steps": 5, "loss": 0.5, "accuracy": 0.9}
+    assert {"stage": "train", **progress, "val_accuracy": None, "eta_s": 0.0} in lab.reports
     assert json.loads(lab.field("progress"))["loss"] == 0.5
     assert json.loads(lab.field("verdict"))["champion"] == "cnn@1"
 

@@ -4,10 +4,10 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.contract.training_request import Parameters
+from shared.contract.training import Parameters, Training
 from shared.redis import keys
 from shared.redis.clients import SyncClient
-from worker.tasks.retraining.register import LEASE_S, MESSAGE_WAIT_S, Register, Training
+from worker.tasks.retraining.register import LEASE_S, MESSAGE_WAIT_S, Register
 
 ASKED: dict[Any, Any] = {
     "model": "cnn",
@@ -45,7 +45,9 @@ def test_a_due_training_is_claimed_once_and_is_due_again_if_nobody_begins_it(
 
 
 def test_a_training_is_read_as_it_was_requested(client: SyncClient, register: Register) -> None:
-    assert register.read("t1") == Training("t1", "cnn", Parameters(epochs=3), "alice", None)
+    parameters = Parameters(epochs=3)
+    asked = Training(id="t1", model="cnn", state="queued", parameters=parameters, created_ms=1, key="alice")
+    assert register.read("t1") == asked
     client.hset(keys.training("t1"), "publishing", 4)
     training = register.read("t1")
     assert training is not None

@@ -2,9 +2,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from shared.contract.training_request import Parameters
+from shared.contract.training import Parameters, Progress
 from training.__main__ import make_parser
 from worker.tasks.retraining import stages
 from worker.tasks.retraining.stages import Workplace
@@ -42,7 +43,8 @@ def test_python_m_training_accepts_the_commands() -> None:
 
 
 def test_progress_is_told_apart_from_other_lines() -> None:
-    assert stages.progress_of('{"epoch": 3, "loss": 0.5}') == {"epoch": 3, "loss": 0.5}
+    progress = Progress(3, 9, 1, 5, 0.5, 0.9, None, 12.5)
+    assert stages.progress_of(msgspec.json.encode(progress).decode()) == progress
     for line in ("Wrote build/cnn.keras", "{not json", '{"other": 1}', "[1]", ""):
         assert stages.progress_of(line) is None
 
@@ -50,9 +52,9 @@ def test_progress_is_told_apart_from_other_lines() -> None:
 def test_a_verdict_is_a_part_of_the_gates_report() -> None:
     verdict = stages.verdict_of(json.dumps(REPORT), "cnn@1")
     assert verdict is not None
-    assert (verdict["passed"], verdict["champion"]) == (False, "cnn@1")
-    assert [check["name"] for check in verdict["checks"]] == ["accuracy", "memory"]
-    assert verdict["checks"][0]["measured"] == 0.9
+    assert (verdict.passed, verdict.champion) == (False, "cnn@1")
+    assert [check.name for check in verdict.checks] == ["accuracy", "memory"]
+    assert verdict.checks[0].measured == 0.9
     assert stages.refusal_of(verdict) == "the gate refused it: accuracy: 9000 of 10000 read right"
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.contract.training_request import Parameters, parse_parameters
+from shared.contract.training import Parameters, parse_parameters
 
 
 def test_what_is_left_out_keeps_its_default() -> None:
