@@ -10,22 +10,19 @@ from shared.contract.lane import Lane
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The header of a dead letter. It has either `single`, the id of a single image, or a `job` and its `chunk`.
-
-    `client` is the name of the API key, `at_ms` is unix time, `position` is the place in the entry.
-    """
+    """A dead letter. It has either `single`, the id of a single image, or the id of a `job`. `at_ms` is unix time."""
 
     model: str
     lane: Lane
-    client: str
+    client: str  # name of the API key
     reason: str
     attempts: int
     at_ms: int
-    position: int
+    position: int  # the place of the image in its entry
     request_id: str | None = None
     single: str | None = None
     job: str | None = None
-    chunk: int | None = None
+    chunk: int | None = None  # number of the chunk of `job`
 
 
 DEAD_LETTER_CODEC = JsonCodec(DeadLetter, "a dead letter")

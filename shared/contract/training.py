@@ -67,11 +67,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
-    """A training as its hash has it. Times are unix time.
-
-    `key` is the name of the API key that requested the training. `publishing` is the version number that the training
-    was published as, or was about to be. `trainer` and `attempt` are those of the last attempt.
-    """
+    """A training. Times are unix time. `trainer` and `attempt` are those of the last attempt."""
 
     id: str
     model: str
@@ -89,8 +85,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
     started_ms: int | None = None
     finished_ms: int | None = None
-    key: str
-    publishing: int | None = None
+    key: str  # name of the API key that requested the training
+    publishing: int | None = None  # version number that the training was published as, or was about to be
 
 
 TRAINING_CODEC = HashCodec(Training, "a training", json_fields=("parameters", "progress", "verdict", "log"))

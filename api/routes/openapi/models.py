@@ -19,6 +19,7 @@ from shared.errors import (
 
 LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "maximum number of changes")
 REASON = Parameter("reason", {"type": "string", "maxLength": 500}, "recorded with the change")
+TRAINING = {"allOf": [ref("Training"), obj({"trainers": array(STRING)})]}
 READ_ERRORS: tuple[type[RequestError], ...] = (NotFound, Unavailable)
 BODY_ERRORS: tuple[type[RequestError], ...] = (BadRequest, BadUpload, SlowClient, TooLarge, BadParameter, Forbidden)
 
@@ -70,26 +71,26 @@ OPERATIONS = {
         tag="trainings",
         status=202,
         body=[Content(JSON, ref("Parameters"), {"epochs": 60})],
-        content=[Content(JSON, ref("Training"))],
+        content=[Content(JSON, TRAINING)],
         headers={"Location": "URL of the training"},
         errors=(*READ_ERRORS, *BODY_ERRORS, QueueFull),
     ),
     "GET /models/{name}/train": Operation(
         summary="A model's trainings, newest first (admins only)",
         tag="trainings",
-        content=[Content(JSON, obj({"trainings": array({"type": "object"}), "trainers": array(STRING)}))],
+        content=[Content(JSON, obj({"trainings": array(ref("Training")), "trainers": array(STRING)}))],
         errors=(*READ_ERRORS, Forbidden),
     ),
     "GET /models/{name}/train/{id}": Operation(
         summary="A training: state, progress, and the result of the quality gate (admins only)",
         tag="trainings",
-        content=[Content(JSON, ref("Training"))],
+        content=[Content(JSON, TRAINING)],
         errors=(*READ_ERRORS, Forbidden),
     ),
     "DELETE /models/{name}/train/{id}": Operation(
         summary="Cancel a training, also while it runs (admins only)",
         tag="trainings",
-        content=[Content(JSON, {"type": "object"})],
+        content=[Content(JSON, ref("Training"))],
         errors=(*READ_ERRORS, Forbidden, Conflict),
     ),
 }

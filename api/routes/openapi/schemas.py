@@ -113,17 +113,6 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
         }
     ),
     "Items": obj({"items": array(ref("Item")), "next": nullable(STRING)}),
-    "DeadLetter": obj(
-        {"id": STRING, "model": STRING, "reason": STRING, "attempts": INTEGER, "at_ms": INTEGER, "lane": STRING},
-        {
-            "key": nullable(STRING),
-            "single": nullable(STRING),
-            "request_id": nullable(STRING),
-            "job": nullable(STRING),
-            "index": nullable(INTEGER),
-            "links": obj({"replay": STRING}),
-        },
-    ),
     "Model": obj(
         {
             "name": STRING,
@@ -131,17 +120,6 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
             "latest": nullable(INTEGER),
             "serves": nullable(STRING),
             "aliases": ALIASES,
-            "links": {"type": "object"},
-        }
-    ),
-    "Training": obj(
-        {
-            "id": STRING,
-            "model": STRING,
-            "state": {"enum": ["queued", "running", "published", "refused", "failed", "cancelled"]},
-            "progress": nullable({"type": "object"}),
-            "parameters": ref("Parameters"),
-            "trainers": array(STRING),
             "links": {"type": "object"},
         }
     ),
