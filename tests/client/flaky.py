@@ -1,11 +1,12 @@
 """A small HTTP server that returns the given replies in turn and records the requests."""
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
+
+from tests.support.threads import QuietHandler, serving
 
 HANG_UP = 0  # instead of a status: close the connection without a reply
 
@@ -21,7 +22,7 @@ class Flaky:
 
 @contextmanager
 def flaky(replies: Sequence[tuple[int, dict[str, str], bytes]]) -> Iterator[Flaky]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -32,11 +33,7 @@ def flaky(replies: Sequence[tuple[int, dict[str, str], bytes]]) -> Iterator[Flak
             if status == HANG_UP:
                 self.close_connection = True
                 return
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(content))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
+            self.respond(status, content, **headers)
 
         do_GET = do_POST
 
@@ -50,16 +47,7 @@ def flaky(replies: Sequence[tuple[int, dict[str, str], bytes]]) -> Iterator[Flak
             self.rfile.readline()
             return body
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     served = Flaky(f"http://127.0.0.1:{server.server_port}", list(replies))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -3,7 +3,6 @@ import json
 import re
 import subprocess
 import sys
-import threading
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from deploy.supervise import parse_procfile
 from shared.config.settings import Settings, load_settings
 from tests.support.processes import ROOT
 from tests.support.proxy import START
+from tests.support.threads import QuietHandler, serving
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = {
@@ -84,18 +84,13 @@ def copied_from_here(stage: Stage) -> list[str]:
 def service() -> Iterator[http.server.HTTPServer]:
     """A server that answers /healthz with 200, and other paths with 404."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/healthz" else 404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.respond(200 if self.path == "/healthz" else 404)
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def probe(port: int) -> int:

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from shared.redis import keys
 from tests.support.registries import copy_version
 from tests.support.system import RedisServer, System, running
 from tests.support.thoroughness import WIDE
+from tests.support.threads import repeating
 
 CHAMPION = "/models/cnn/aliases/champion"
 CLIENTS = 4
@@ -69,10 +70,11 @@ class Clients:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._enough = threading.Event()
         self._more = threading.Condition()
-        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)]
         self.answers: list[Answer] = []
+
+    def asking(self) -> AbstractContextManager[None]:
+        return repeating(self._ask, CLIENTS)
 
     def wait_for(self, answers: int) -> None:
         """Wait until this number of further answers has arrived."""
@@ -81,25 +83,12 @@ class Clients:
             assert self._more.wait_for(lambda: len(self.answers) >= wanted, 60)
 
     def _ask(self, index: int) -> None:
-        with httpx.Client(base_url=self._system.url, timeout=60) as http:
-            while not self._enough.is_set():
-                asked_s = time.monotonic()
-                reply = http.get(f"/mnist/classify/{index}")
-                version = reply.json().get("model", reply.text)
-                with self._more:
-                    self.answers.append(Answer(asked_s, time.monotonic(), reply.status_code, version))
-                    self._more.notify_all()
-
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._enough.set()
-            for thread in self._threads:
-                thread.join()
+        asked_s = time.monotonic()
+        reply = self._system.http.get(f"/mnist/classify/{index}")
+        version = reply.json().get("model", reply.text)
+        with self._more:
+            self.answers.append(Answer(asked_s, time.monotonic(), reply.status_code, version))
+            self._more.notify_all()
 
 
 @pytest.mark.slow

@@ -1,13 +1,11 @@
 """REDIS_URL with Sentinels: accepted and replicated images survive the master, and the next master continues."""
 
 import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 import trustme
@@ -17,6 +15,7 @@ from deploy.redis_server import find_redis_server
 from tests.support.processes import Process, check_ping, wait_until
 from tests.support.redis_group import SERVICE, RedisGroup
 from tests.support.system import System, running
+from tests.support.threads import repeating
 from tests.support.uploads import npy
 
 PASSWORD = "correct/horse@battery"  # noqa: S105
@@ -45,31 +44,17 @@ def served_by(group: RedisGroup, scheme: str = "sentinel", query: str = "") -> I
         yield system
 
 
-class Singles:
-    """Requests for one image after another until the block ends. `statuses` counts their status codes."""
+@contextmanager
+def sending(system: System) -> Iterator[Counter[int]]:
+    """Request one image after another. Yield the number of responses by status code."""
+    statuses: Counter[int] = Counter()
+    with repeating(lambda _: statuses.update([system.http.get("/mnist/classify/3").status_code])):
+        yield statuses
 
-    def __init__(self, system: System) -> None:
-        self._url = f"{system.url}/mnist/classify/3"
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
-        self.statuses: Counter[int] = Counter()
 
-    def __enter__(self) -> "Singles":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def wait_for_more_answers(self, answers: int) -> None:
-        so_far = self.statuses[200]
-        wait_until(lambda: self.statuses[200] >= so_far + answers, f"{answers} more answers")
-
-    def _ask(self) -> None:
-        with httpx.Client(timeout=30) as http:
-            while not self._ended.wait(0.01):
-                self.statuses[http.get(self._url).status_code] += 1
+def wait_for_more_answers(statuses: Counter[int], answers: int) -> None:
+    so_far = statuses[200]
+    wait_until(lambda: statuses[200] >= so_far + answers, f"{answers} more answers")
 
 
 def submit_jobs(system: System) -> list[str]:
@@ -92,8 +77,8 @@ def check_celery_answers(system: System) -> None:
 @pytest.mark.timeout(180)
 def test_no_replicated_image_is_lost_when_the_master_is_killed_under_load(group: RedisGroup) -> None:
     master = group.master()
-    with served_by(group) as system, Singles(system) as singles:
-        singles.wait_for_more_answers(10)
+    with served_by(group) as system, sending(system) as statuses:
+        wait_for_more_answers(statuses, 10)
         job_ids = submit_jobs(system)
         with group.client(master) as client:
             assert client.wait(1, 5000) == 1, "the replica has all images accepted so far"
@@ -102,11 +87,11 @@ def test_no_replicated_image_is_lost_when_the_master_is_killed_under_load(group:
         assert unfinished, "some jobs were unfinished at the kill"
 
         group.wait_for_another_master(than=master)
-        singles.wait_for_more_answers(10)
+        wait_for_more_answers(statuses, 10)
         check_all_done(system, job_ids)
         assert system.workers["worker-1"].status is None, "the worker survived"
         check_celery_answers(system)
-        assert set(singles.statuses) <= {200, 503}
+        assert set(statuses) <= {200, 503}
         assert system.finished(submit_jobs(system)[0])["state"] == "done"
     for secret in SECRETS:
         assert secret not in system.api.output + system.workers["worker-1"].output
@@ -117,21 +102,21 @@ def test_no_replicated_image_is_lost_when_the_master_is_killed_under_load(group:
 def test_a_silent_master_is_replaced_and_becomes_a_replica_when_it_returns(group: RedisGroup) -> None:
     """The master keeps its connections open, like one whose machine lost its network."""
     master = group.master()
-    with served_by(group) as system, Singles(system) as singles:
-        singles.wait_for_more_answers(10)
+    with served_by(group) as system, sending(system) as statuses:
+        wait_for_more_answers(statuses, 10)
         job_ids = submit_jobs(system)
         with group.client(master) as client:
             assert client.wait(1, 5000) == 1
         group.servers[master].signal(signal.SIGSTOP)
         try:
             new = group.wait_for_another_master(than=master)
-            singles.wait_for_more_answers(50)
+            wait_for_more_answers(statuses, 50)
             check_all_done(system, job_ids)
         finally:
             group.servers[master].signal(signal.SIGCONT)
         with group.client(master) as client:
             wait_until(lambda: client.info("replication")["role"] == "slave", "a replica of the new master")
-        singles.wait_for_more_answers(50)
+        wait_for_more_answers(statuses, 50)
         assert group.master() == new
         assert system.workers["worker-1"].status is None
 

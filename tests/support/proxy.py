@@ -76,6 +76,7 @@ def another_api(system: System, port: int) -> Iterator[Process]:
 
 
 def received_until_closed(connection: socket.socket) -> bytes:
+    """Read until the server closes the connection, which is a reset if the server left bytes unread."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while data := connection.recv(1 << 16):

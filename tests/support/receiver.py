@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tests.support.threads import QuietHandler, serving
+
 ANSWER_WAIT_S = 60
 
 
@@ -26,13 +28,11 @@ class Receiver:
         self.go_on = threading.Event()
         self.go_on.set()
         self._statuses = iter(statuses)
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server.daemon_threads = True
         if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        self.port = self.server.server_port
 
     def url(self, path: str = "/hook", host: str = "127.0.0.1", scheme: str = "http") -> str:
         return f"{scheme}://{host}:{self.port}{path}"
@@ -40,16 +40,10 @@ class Receiver:
     def next(self, timeout_s: float = 30) -> Received:
         return self.received.get(timeout=timeout_s)
 
-    def close(self) -> None:
-        self.go_on.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
     def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
         receiver = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
@@ -57,17 +51,10 @@ class Receiver:
                 receiver.go_on.wait(ANSWER_WAIT_S)
                 status = next(receiver._statuses, 200)
                 try:
-                    self.send_response(status)
-                    if status in (301, 302, 307, 308):
-                        self.send_header("Location", "/elsewhere")
-                    self.send_header("Content-Length", "2")
-                    self.end_headers()
-                    self.wfile.write(b"ok")
+                    redirects = status in (301, 302, 307, 308)
+                    self.respond(status, b"ok", **({"Location": "/elsewhere"} if redirects else {}))
                 except OSError:
                     pass  # the client has timed out
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
 
         return Handler
 
@@ -75,7 +62,8 @@ class Receiver:
 @contextmanager
 def receiving(statuses: tuple[int, ...] = (), tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     receiver = Receiver(statuses, tls)
-    try:
-        yield receiver
-    finally:
-        receiver.close()
+    with serving(receiver.server):
+        try:
+            yield receiver
+        finally:
+            receiver.go_on.set()

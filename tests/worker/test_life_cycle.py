@@ -1,7 +1,6 @@
 """Versions come and go in real workers, as aliases, operators and requests will have it."""
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from shared.data.dataset import Split
 from shared.redis import keys
 from tests.support.processes import pause, start_celery
 from tests.support.system import RedisServer, System, running
+from tests.support.threads import repeating
 from tests.support.uploads import idx
 from tests.worker.support.registry_of import publish, publish_broken
 
@@ -69,21 +69,10 @@ def want(system: System, *refs: str) -> None:
 
 
 def test_a_wanted_version_is_loaded_while_requests_go_on_and_goes_when_nobody_needs_it(living: System) -> None:
-    enough = threading.Event()
     codes: list[int] = []
-
-    def ask() -> None:
-        while not enough.is_set():
-            codes.append(living.http.get("/mnist/classify/5").status_code)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    want(living, "cnn@2")
-    try:
+    with repeating(lambda _: codes.append(living.http.get("/mnist/classify/5").status_code)):
+        want(living, "cnn@2")
         wait_until_loaded(living, "cnn@2")
-    finally:
-        enough.set()
-        asking.join(30)
     assert codes
     assert set(codes) == {200}
     state = worker_state(living)

@@ -4,7 +4,6 @@ import io
 import os
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from deploy.supervise import parse_procfile
 from tests.browser.chromium import find_chromium, launched
 from tests.support.processes import BIN, ROOT, Process
 from tests.support.system import RedisServer, System, running
+from tests.support.threads import repeating
 from tests.support.uploads import npy
 
 PICTURE = ROOT / "docs" / "pictures" / "flower.png"
@@ -50,22 +50,11 @@ def main() -> None:
 def loaded(system: System) -> Iterator[None]:
     """Keep the system in the middle of a job, with singles at the same time."""
     body = npy(np.zeros((JOB_IMAGES, 28, 28), np.uint8))
-    ended = threading.Event()
-
-    def send() -> None:
-        while not ended.is_set():
-            system.http.get("/mnist/classify/7")
-
-    senders = [threading.Thread(target=send) for _ in range(8)]
-    for each in senders:
-        each.start()
-    job = system.submit(content=body, headers={"Content-Type": "application/x-npy"})
-    while system.http.get(f"/results/{job}").json()["progress"] < SHOWN_FROM:
-        pass
-    yield
-    ended.set()
-    for each in senders:
-        each.join()
+    with repeating(lambda _: system.http.get("/mnist/classify/7"), threads=8):
+        job = system.submit(content=body, headers={"Content-Type": "application/x-npy"})
+        while system.http.get(f"/results/{job}").json()["progress"] < SHOWN_FROM:
+            pass
+        yield
     system.http.delete(f"/results/{job}")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from shared.redis import keys
 from tests.support.processes import pause
+from tests.support.proxy import received_until_closed
 from tests.support.system import RedisServer, System
 from tests.support.uploads import idx, npy
 
@@ -70,15 +71,6 @@ def read_last_answer(connection: socket.socket) -> Answer:
     with contextlib.suppress(ConnectionResetError):
         assert connection.recv(1) == b""
     return answer
-
-
-def read_to_the_end(connection: socket.socket) -> bytes:
-    """Read everything until the server closes."""
-    data = b""
-    with contextlib.suppress(ConnectionResetError):
-        while piece := connection.recv(1 << 20):
-            data += piece
-    return data
 
 
 def send_until_closed(connection: socket.socket, data: bytes) -> None:
@@ -232,7 +224,7 @@ def test_a_client_that_does_not_read_is_disconnected(narrow: System) -> None:
         waiting.sendall(b"GET %s?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n" % links["self"].encode())
         idle.sendall(b"GET %s?limit=10000 HTTP/1.1\r\nHost: x\r\n\r\n" % links["items"].encode() * 32)
         wait_for_room(narrow)
-        assert 0 < read_to_the_end(idle).count(b"HTTP/1.1 200 ") < 32
+        assert 0 < received_until_closed(idle).count(b"HTTP/1.1 200 ") < 32
     narrow.redis.flushdb()
 
 

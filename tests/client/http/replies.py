@@ -1,9 +1,10 @@
 """A TCP server that answers the requests of each connection with the given replies in turn."""
 
 import socketserver
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from tests.support import threads
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -38,11 +39,6 @@ def reply(status: int, head: str = "") -> bytes:
 
 @contextmanager
 def serving(*replies: bytes) -> Iterator[Server]:
-    with Server(replies) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    server = Server(replies)
+    with threads.serving(server):
+        yield server

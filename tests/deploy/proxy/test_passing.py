@@ -1,10 +1,9 @@
 """The headers and routes that the proxy passes on, those that it hides, and Flower behind it."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from email.parser import Parser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -14,39 +13,29 @@ from deploy.local import free_port
 from tests.support.processes import start_celery
 from tests.support.proxy import Proxy
 from tests.support.system import READY_S, System
+from tests.support.threads import QuietHandler, serving
 
 pytestmark = pytest.mark.slow
 
 
-class Echo(BaseHTTPRequestHandler):
+class Echo(QuietHandler):
     """An API that answers with the headers of the request."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        body = str(self.headers).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        if "X-Request-ID" in self.headers:
-            self.send_header("X-Request-ID", self.headers["X-Request-ID"])
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        """Log nothing."""
+        request_id = self.headers["X-Request-ID"]
+        self.respond(200, str(self.headers).encode(), **({"X-Request-ID": request_id} if request_id else {}))
 
 
 @pytest.fixture(scope="module")
 def echoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    server.daemon_threads = True
+    with serving(server):
         proxy = Proxy(tmp_path_factory.mktemp("echoing"), [server.server_port])
         yield proxy
         proxy.process.stop()
-        server.shutdown()
-        thread.join()
 
 
 def passed_on(proxy: Proxy, **headers: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ import re
 import signal
 import socket
 import ssl
-import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from deploy.local import free_port
 from tests.support.processes import Process, wait_until
 from tests.support.proxy import Proxy, another_api
 from tests.support.system import System
+from tests.support.threads import repeating
 from tests.support.uploads import npy
 
 LARGE_IMAGES = 40_000  # 31 MB
@@ -138,26 +138,17 @@ def test_requests_continue_on_the_other_api_process_when_one_is_killed(
 
 def check_reads_go_on(proxy: Proxy, mortal: Process) -> None:
     statuses: Counter[int] = Counter()
-    stopping = threading.Event()
+    with proxy.client() as http:
 
-    def read_on() -> None:
-        with proxy.client() as http:
-            while not stopping.is_set():
-                statuses[http.get("/mnist/label/3").status_code] += 1
+        def read(_: int) -> None:
+            statuses[http.get("/mnist/label/3").status_code] += 1
 
-    readers = [threading.Thread(target=read_on) for _ in range(4)]
-    for reader in readers:
-        reader.start()
-    try:
-        wait_until(lambda: statuses[200] > 100, "read")
-        mortal.signal(signal.SIGKILL)
-        mortal.wait()
-        so_far = statuses[200]
-        wait_until(lambda: statuses[200] > so_far + 200, "read on")
-    finally:
-        stopping.set()
-        for reader in readers:
-            reader.join()
+        with repeating(read, threads=4):
+            wait_until(lambda: statuses[200] > 100, "read")
+            mortal.signal(signal.SIGKILL)
+            mortal.wait()
+            so_far = statuses[200]
+            wait_until(lambda: statuses[200] > so_far + 200, "read on")
     assert set(statuses) == {200}
 
 

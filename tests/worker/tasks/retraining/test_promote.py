@@ -1,8 +1,7 @@
 import json
-import threading
 from collections.abc import Iterator
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from typing import Any
 
 import orjson
@@ -12,6 +11,7 @@ from shared.config.settings import Settings
 from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from tests.support.threads import QuietHandler, serving
 from worker.tasks.retraining.promote import champion_of, promote, set_alias
 
 KEY = "the-key-of-ops"
@@ -56,28 +56,18 @@ def test_only_new_leaves_an_existing_alias(client: SyncClient) -> None:
 def api() -> Iterator[HTTPServer]:
     """A server that accepts a promotion of version 2 with KEY."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             key = self.headers.get("Authorization", "").removeprefix("Bearer ")
             known = sha256(key.encode()).digest() == sha256(KEY.encode()).digest()
             status = 401 if not known else 200 if body == {"version": 2} else 409
             assert self.path == "/models/cnn/aliases/champion"
-            answer = json.dumps({"detail": "cnn@3 has failed the gate"}).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            self.respond(status, json.dumps({"detail": "cnn@3 has failed the gate"}).encode())
 
-        def log_message(self, *arguments: object) -> None:
-            """Log nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def settings_of(server: HTTPServer, key: str) -> Settings:
