@@ -12,9 +12,8 @@ from deploy import alias
 from deploy.local import free_port
 from mnistified.http.calls import SPARE_S
 from shared.redis import keys
-from tests.support.processes import pause
 from tests.support.receiver import receiving
-from tests.support.registries import copy_version, write_heartbeat
+from tests.support.registries import clear_aliases, copy_version, write_heartbeat
 from tests.support.system import RedisServer, System, running
 
 KEY = "the-key-of-ops"
@@ -38,10 +37,7 @@ def api(guarded: System, monkeypatch: pytest.MonkeyPatch) -> System:
     """An API whose address and key are in the environment, without aliases."""
     monkeypatch.setenv("MNISTIFIED_URL", guarded.url)
     monkeypatch.setenv("MNISTIFIED_KEY", KEY)
-    guarded.redis.delete(keys.ALIASES, keys.CHANGES)
-    guarded.redis.publish(keys.ALIASES_CHANNEL, "all")
-    while guarded.http.get("/models/cnn").json()["aliases"]:
-        pause()
+    clear_aliases(guarded)
     return guarded
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import httpx
 
 from deploy.local import free_port
-from tests.support.processes import BIN, ROOT, Process, wait_until
-from tests.support.system import READY_S as API_READY_S
+from tests.support.processes import ROOT, Process, wait_until
 from tests.support.system import System
 
 START = ROOT / "deploy" / "nginx" / "start.sh"
@@ -67,9 +66,8 @@ class Proxy:
 @contextlib.contextmanager
 def another_api(system: System, port: int) -> Iterator[Process]:
     """Run one more API process of the same system."""
-    process = Process([str(BIN / "python"), "-m", "api"], {**system.environ, "API_PORT": str(port)})
+    process = system.start_api(port)
     try:
-        process.wait_for_line("Application startup complete", API_READY_S)
         yield process
     finally:
         process.stop()

@@ -13,7 +13,8 @@ from shared.contract.heartbeat import HEARTBEAT_CODEC
 from shared.models.registry import load_version
 from shared.redis import keys
 from tests.support.heartbeats import live_worker
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, wait_until
+from tests.support.system import System
 
 DEFAULT = load_version(ROOT / "models", "cnn")  # serves requests that name no model
 FAILURE = "recall: 8 is read in 10 % of its images, at least 98 % are wanted"
@@ -39,3 +40,10 @@ def write_heartbeat(client: "redis.Redis", worker: str, *refs: str, age_s: float
     """Write the heartbeat of a worker that does not exist, with `refs` loaded."""
     client.zadd(keys.WORKERS, {worker: time.time() - age_s})
     client.set(keys.worker(worker), HEARTBEAT_CODEC.encode(live_worker(worker, *refs)), ex=60)
+
+
+def clear_aliases(system: System) -> None:
+    """Delete all aliases, changes and desired versions, and wait until the API knows."""
+    system.redis.delete(keys.ALIASES, keys.CHANGES, keys.DESIRED)
+    system.redis.publish(keys.ALIASES_CHANNEL, "all")
+    wait_until(lambda: not system.http.get("/models/cnn").json()["aliases"], "no aliases")

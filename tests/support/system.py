@@ -59,8 +59,10 @@ class System:
         self.http = httpx.Client(base_url=self.url, timeout=60)
         self.redis = redis.Redis.from_url(redis_url)
 
-    def start_api(self) -> Process:
-        process = Process([str(BIN / "python"), "-m", "api"], self.environ)
+    def start_api(self, port: int | None = None) -> Process:
+        """Start an API process on `port`, by default the system's, and wait until it is ready."""
+        environ = {**self.environ, "API_PORT": str(port or self.port)}
+        process = Process([str(BIN / "python"), "-m", "api"], environ)
         process.wait_for_line("Application startup complete", READY_S)
         return process
 

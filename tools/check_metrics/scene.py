@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local import free_port
 from shared.data.dataset import Split
-from tests.support.processes import BIN, ROOT, Process
-from tests.support.system import READY_S, RedisServer, System
+from tests.support.processes import ROOT
+from tests.support.system import RedisServer, System
 from tests.support.uploads import image_file, npy
 from tests.worker.support.registry_of import publish, publish_broken
 
@@ -47,7 +47,7 @@ class Scene:
         }
         self.system = System(self.redis_server.new_url(), environ)
         self._second_port = free_port()
-        self.second_api = self._start_second_api()
+        self.start_second_api()
         for name in ("worker-1", "worker-2"):
             self.system.start_worker(name)
         self.system.wait_until_ready(2)
@@ -99,17 +99,10 @@ class Scene:
         self.system.start_worker(name)
 
     def start_second_api(self) -> None:
-        self.second_api = self._start_second_api()
+        self.second_api = self.system.start_api(self._second_port)
 
     def submit_images(self, images: "np.ndarray") -> httpx.Response:
         return httpx.post(f"{self.system.url}/mnist/classify/bulk", content=npy(images), timeout=60)
-
-    def _start_second_api(self) -> Process:
-        process = Process(
-            [str(BIN / "python"), "-m", "api"], {**self.system.environ, "API_PORT": str(self._second_port)}
-        )
-        process.wait_for_line("Application startup complete", READY_S)
-        return process
 
     def _send_singles(self, number: int) -> None:
         with httpx.Client(base_url=f"http://{self.apis[number]}", timeout=40) as http:

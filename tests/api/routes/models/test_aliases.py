@@ -16,7 +16,7 @@ from shared.contract.alias import ALIAS_CODEC, CHANGE_CODEC, Alias, AliasChange
 from shared.errors import BadParameter, BadRequest
 from shared.redis import keys
 from tests.support.processes import pause
-from tests.support.registries import copy_version, write_heartbeat
+from tests.support.registries import clear_aliases, copy_version, write_heartbeat
 from tests.support.system import RedisServer, System, running
 
 ADMINS, ALICES = "the-key-of-ops", "alices-key"
@@ -89,9 +89,7 @@ def guarded(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
 def api(guarded: System) -> System:
     """No alias is set, and no worker runs."""
     guarded.redis.flushdb()
-    guarded.redis.publish(keys.ALIASES_CHANNEL, "all")
-    while guarded.http.get("/models/cnn").json()["aliases"]:
-        pause()
+    clear_aliases(guarded)
     return guarded
 
 
