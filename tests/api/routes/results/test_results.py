@@ -125,13 +125,11 @@ def test_an_unknown_id_is_a_404(system: System, result_id: str) -> None:
     assert system.http.delete(f"/results/{result_id}").status_code == 404
 
 
-@pytest.mark.parametrize("query", ["wait=soon", "wait=-1", "wait=nan"])
-def test_a_malformed_wait_is_a_422(system: System, query: str) -> None:
-    job_id = system.submit(json={"start": 0, "stop": 1})
-    assert system.http.get(f"/results/{job_id}?{query}").status_code == 422
+MALFORMED_WAITS = ("?wait=soon", "?wait=-1", "?wait=nan")
+MALFORMED_PAGES = ("/items?offset=-1", "/items?limit=0", "/items?limit=10001", "/items?limit=many")
 
 
-@pytest.mark.parametrize("query", ["offset=-1", "limit=0", "limit=10001", "limit=many"])
-def test_a_malformed_page_is_a_422(system: System, query: str) -> None:
+@pytest.mark.parametrize("path", [*MALFORMED_WAITS, *MALFORMED_PAGES])
+def test_a_malformed_wait_or_page_is_a_422(system: System, path: str) -> None:
     job_id = system.submit(json={"start": 0, "stop": 1})
-    assert system.http.get(f"/results/{job_id}/items?{query}").status_code == 422
+    assert system.http.get(f"/results/{job_id}{path}").status_code == 422
