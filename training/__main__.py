@@ -4,7 +4,7 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -77,9 +77,9 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--network", choices=NETWORK_NAMES, default="cnn", help="network architecture")
     command.add_argument(
-        "--num-epochs", dest="epochs", type=_positive, default=60, help="passes over the training images"
+        "--num-epochs", dest="epochs", type=_at_least(1), default=60, help="passes over the training images"
     )
-    command.add_argument("--batch-size", type=_positive, default=128, help="images per training step")
+    command.add_argument("--batch-size", type=_at_least(1), default=128, help="images per training step")
     command.add_argument("--seed", type=int, default=0, help="random seed; the same seed gives the same weights")
     command.add_argument(
         "--augment", action=argparse.BooleanOptionalAction, default=True, help="distort the images at random"
@@ -104,11 +104,11 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
         default=True,
         help="hold out some images for validation; without them, validation accuracy is unknown",
     )
-    command.add_argument("--typeset", type=_non_negative, default=0, help="number of typeset digits to add")
+    command.add_argument("--typeset", type=_at_least(0), default=0, help="number of typeset digits to add")
     command.add_argument("--resume", action="store_true", help="continue an interrupted run after its last epoch")
     command.add_argument("--progress", choices=("bar", "json"), default="bar", help="json: a line every few seconds")
     command.add_argument("--log", type=Path, help="CSV file for the learning curves; by default <weights>.csv")
-    command.add_argument("--limit-images", type=_ten_or_more, help="use only the first LIMIT_IMAGES images")
+    command.add_argument("--limit-images", type=_at_least(10), help="use only the first LIMIT_IMAGES images")
     command.add_argument("--sample", action="store_true", help="use the drawn sample instead of MNIST")
     _add_mnist_dir(command)
 
@@ -127,7 +127,7 @@ def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
 def _add_export_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--weights", type=Path, default=DEFAULT_WEIGHTS, help="weights file written by `train`")
     command.add_argument("--name", default="cnn", help="model name in the registry")
-    command.add_argument("--version", type=_positive, required=True, help="version number")
+    command.add_argument("--version", type=_at_least(1), required=True, help="version number")
     command.add_argument("--force", action="store_true", help="replace an existing version")
     _add_models_dir(command)
 
@@ -156,7 +156,7 @@ def _add_qa_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--floor", type=_share, help="minimum accuracy; by default the card's `floor`, or 0.995")
     _add_engine(command)
     command.add_argument("--allow-slower", action="store_true", help="report the throughput without judging it")
-    command.add_argument("--memory-mib", type=_positive, default=512, help="maximum memory that loading may add")
+    command.add_argument("--memory-mib", type=_at_least(1), default=512, help="maximum memory that loading may add")
     command.add_argument("--html", type=Path, help="file for the HTML report; by default next to the version")
     command.add_argument("--json", action="store_true", help="print the report as JSON instead of a table")
     _add_models_dir(command)
@@ -214,23 +214,14 @@ def _share(text: str) -> float:
     return share
 
 
-def _positive(text: str) -> int:
-    return _at_least(1, text)
+def _at_least(minimum: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        number = int(text)
+        if number < minimum:
+            raise argparse.ArgumentTypeError(f"expected {minimum} or more, got {number}")
+        return number
 
-
-def _non_negative(text: str) -> int:
-    return _at_least(0, text)
-
-
-def _ten_or_more(text: str) -> int:
-    return _at_least(10, text)  # one in ten is held out
-
-
-def _at_least(minimum: int, text: str) -> int:
-    number = int(text)
-    if number < minimum:
-        raise argparse.ArgumentTypeError(f"expected {minimum} or more, got {number}")
-    return number
+    return integer
 
 
 if __name__ == "__main__":

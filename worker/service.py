@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -100,10 +101,8 @@ class BatchingService(Collector):
         )
         self._heartbeat.write(self.loader.state(), 0)
         self._read_new_models()
-        self._runners = [
-            start_thread(name, self._runner(name).run)
-            for name in (f"run-{number}" for number in range(self._engines.threads))
-        ]
+        names = [f"run-{number}" for number in range(self._engines.threads)]
+        self._runners = [start_thread(name, self._runner(name).run) for name in names]
         self._keeper = start_thread("keep", self._keep)
         start_thread("load", self.loader.run)
         start_thread("listen", self._listener.listen)
@@ -149,11 +148,9 @@ class BatchingService(Collector):
         return Finisher(client, self._name, self._metrics, self._settings)
 
     def _make_listener(self, desired: DesiredVersions) -> Listener:
-        def changed() -> None:
-            self.loader.desired_changed()
-
         pulse = self._watchdog.redis_pulse("listen")
-        return Listener(lambda: worker_client(self._settings, patient=False), desired, changed, self._stopping, pulse)
+        connect = partial(worker_client, self._settings, patient=False)
+        return Listener(connect, desired, lambda: self.loader.desired_changed(), self._stopping, pulse)
 
     def _make_loader(self) -> Loader:
         return Loader(

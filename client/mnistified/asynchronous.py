@@ -12,7 +12,7 @@ import httpx
 from mnistified.http import calls
 from mnistified.http.exchange import Call, Exchange, Pause, Reply, unreachable
 from mnistified.options import Options, query_of
-from mnistified.results import Item, JobState, Result
+from mnistified.results import Item, JobHandle, JobState, Result
 from mnistified.uploads.bodies import Pictures, body_of
 from mnistified.uploads.images import Picture, image_file
 
@@ -122,16 +122,12 @@ class AsyncClient:
         return Reply(reply.status_code, reply.headers, reply.content)
 
 
-class AsyncJob:
+class AsyncJob(JobHandle):
     """The asynchronous version of `Job`."""
 
     def __init__(self, client: AsyncClient, state: JobState) -> None:
         self._client = client
         self.state = state
-
-    @property
-    def id(self) -> str:
-        return self.state.id
 
     async def refresh(self, wait_s: float = 0.0) -> "AsyncJob":
         """See `Job.refresh`."""
@@ -153,12 +149,6 @@ class AsyncJob:
         while not pages.ended:
             for item in await self._client._run(pages.next_page()):
                 yield item
-
-    def __repr__(self) -> str:
-        return f"<AsyncJob {self.id} {self.state.state} {self.state.finished}/{self.state.total}>"
-
-    def _repr_html_(self) -> str:
-        return self.state._repr_html_()
 
 
 async def _in_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -11,7 +11,7 @@ import httpx
 from mnistified.http import calls
 from mnistified.http.exchange import Body, Call, Exchange, Pause, Reply, unreachable
 from mnistified.options import Options, query_of
-from mnistified.results import Item, JobState, Result
+from mnistified.results import Item, JobHandle, JobState, Result
 from mnistified.uploads.bodies import Pictures, body_of
 from mnistified.uploads.images import Picture, image_file
 
@@ -164,16 +164,12 @@ class Client:
         return Reply(reply.status_code, reply.headers, reply.content)
 
 
-class Job:
+class Job(JobHandle):
     """A job at the service. `state` is its last known state."""
 
     def __init__(self, client: Client, state: JobState) -> None:
         self._client = client
         self.state = state
-
-    @property
-    def id(self) -> str:
-        return self.state.id
 
     def refresh(self, wait_s: float = 0.0) -> "Job":
         """Update `state` and return the job. With `wait_s`, block until the job is final or the time is up."""
@@ -203,9 +199,3 @@ class Job:
         pages = calls.Pages(self.id, start, self._client._options.retries)
         while not pages.ended:
             yield self._client._run(pages.next_page())
-
-    def __repr__(self) -> str:
-        return f"<Job {self.id} {self.state.state} {self.state.finished}/{self.state.total}>"
-
-    def _repr_html_(self) -> str:
-        return self.state._repr_html_()

@@ -110,3 +110,19 @@ class JobState:
 
     def _repr_html_(self) -> str:
         return html.job(self.id, self.state, self.finished, self.total, self.eta_s)
+
+
+class JobHandle:
+    """The part that `Job` and `AsyncJob` share. `state` is the last known state of the job."""
+
+    state: JobState
+
+    @property
+    def id(self) -> str:
+        return self.state.id
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} {self.state.state} {self.state.finished}/{self.state.total}>"
+
+    def _repr_html_(self) -> str:
+        return self.state._repr_html_()

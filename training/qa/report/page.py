@@ -11,7 +11,7 @@ import numpy as np
 from shared.data.dataset import Split
 from shared.images import CLASSES, Images
 from training.qa.report import charts, table
-from training.qa.report.report import Mistake, Reading, Report
+from training.qa.report.report import Reading, Report
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 MAX_PICTURES = 40  # per section
@@ -88,6 +88,8 @@ def _reading(report: Report, reading: Reading, images: Images) -> list[str]:
     if champion:
         key += f' <span class="key-champion">● {escape(report.champion or "")}</span>'
     mistakes = reading.images - reading.correct
+    worst = reading.mistakes[:MAX_PICTURES]
+    captions = [(each.index, f"{each.label}, read as {each.prediction} ({each.confidence:.2f})") for each in worst]
     return [
         '<div class="columns">',
         f"<section><h2>Confusion matrix</h2>\n{_confusion(reading, champion)}</section>",
@@ -95,7 +97,7 @@ def _reading(report: Report, reading: Reading, images: Images) -> list[str]:
         charts.reliability(reading.reliability, champion.reliability if champion else None),
         "</section>\n</div>",
         f"<h2>Worst mistakes</h2>\n<p>{mistakes} mistakes on {reading.images} images, by falling confidence.</p>",
-        _mistakes(reading.mistakes[:MAX_PICTURES], images),
+        _pictures(captions, images),
     ]
 
 
@@ -118,12 +120,6 @@ def _cell(count: int, largest: int, correct: bool) -> str:
     percent = 10 + 50 * np.log1p(count) / np.log1p(largest)
     colour = f"color-mix(in srgb, var(--{'good' if correct else 'bad'}) {percent:.0f}%, transparent)"
     return f'<td style="background: {colour}">{count}</td>'
-
-
-def _mistakes(mistakes: Sequence[Mistake], images: Images) -> str:
-    return _pictures(
-        [(each.index, f"{each.label}, read as {each.prediction} ({each.confidence:.2f})") for each in mistakes], images
-    )
 
 
 def _differences(report: Report, test: Split) -> str:

@@ -2,6 +2,10 @@
 
 from training.qa.report.report import Check, Report, Unit
 
+FORMATS: dict[Unit, str] = {
+    **{"share": "{:.2%}", "probability": "{:.2f}", "p": "{:.2g}", "difference": "{:.2g}"},
+    **{"images/s": "{:,.0f} images/s", "MiB": "{:.0f} MiB"},
+}
 HEAD = ("check", "measured", "bound", "champion", "")
 
 
@@ -49,16 +53,4 @@ def outcome(check: Check) -> str:
 
 def show(value: float | None, unit: Unit) -> str:
     """Return a number formatted for its unit, or an empty text for None."""
-    if value is None:
-        return ""
-    match unit:
-        case "share":
-            return f"{value:.2%}"
-        case "images/s":
-            return f"{value:,.0f} images/s"
-        case "MiB":
-            return f"{value:.0f} MiB"
-        case "p" | "difference":
-            return f"{value:.2g}"
-        case "probability":
-            return f"{value:.2f}"
+    return "" if value is None else FORMATS[unit].format(value)
