@@ -65,10 +65,8 @@ def us_per_header(entry: Entry) -> float:
 
 def main() -> None:
     provider = make_provider("benchmark", "1", BatchSpanProcessor(InMemorySpanExporter()))
-    observed, traced = (
-        ObservingMiddleware(reply, 1e9, Metrics()),
-        ObservingMiddleware(reply, 1e9, Metrics(), Spans(provider)),
-    )
+    observed = ObservingMiddleware(reply, 1e9, Metrics())
+    traced = ObservingMiddleware(reply, 1e9, Metrics(), Spans(provider))
     entry = Entry("5f4ccd1f854fef08", "cnn@1", bytes(IMAGE_BYTES), 1, "mnistified:reply:5f4ccd1f854fef08")
     named = Entry(
         entry.uid, entry.model, entry.pixels, 1, entry.reply, origins={0: Origin(ID[1].decode(), TRACEPARENT)}
@@ -82,9 +80,8 @@ def main() -> None:
         "entry's header": lambda: us_per_header(entry),
         "entry's header with an id and a trace": lambda: us_per_header(named),
     }
-    rounds = [
-        {name: measure() for name, measure in ways.items()} for _ in range(ROUNDS)
-    ]  # in turn; the best round counts, because other processes use the cores too
+    # All ways in turn. The best round counts, because other processes use the cores too.
+    rounds = [{name: measure() for name, measure in ways.items()} for _ in range(ROUNDS)]
     provider.shutdown()
     for name in ways:
         print(f"{name:40} {min(each[name] for each in rounds):6.2f} µs")

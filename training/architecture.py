@@ -148,11 +148,7 @@ def _add(x: keras.KerasTensor, layer: Layer, number: int) -> keras.KerasTensor:
 
 
 def smooth(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Blur float32[N,28,28,1] with SMOOTHING.
-
-    Treats an image as a sequence of 28 steps with 28 channels, because a convolution of a single channel takes the
-    engines three times as long.
-    """
+    """Blur float32[N,28,28,1] as 28 steps of 28 channels: one channel takes the engines three times as long."""
     rows = keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE), name="rows")(x)
     blur = keras.layers.Conv1D(IMAGE_SIDE, len(SMOOTHING), padding="same", use_bias=False, trainable=False, name=SMOOTH)
     blur.build(rows.shape)

@@ -20,10 +20,7 @@ READY_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`module` is its file in this folder, `package` what the peers' own environment must have.
-
-    `batches` says whether it joins requests into batches, as this service does.
-    """
+    """`package` must be in the peers' environment. `batches`: it joins requests into batches, as we do."""
 
     name: str
     module: str

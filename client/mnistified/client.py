@@ -10,7 +10,7 @@ import httpx
 
 from mnistified.http import calls
 from mnistified.http.exchange import Body, Call, Exchange, Pause, Reply, unreachable
-from mnistified.options import Options, query_of
+from mnistified.options import query_of, read_options
 from mnistified.results import Item, JobHandle, JobState, Result
 from mnistified.uploads.bodies import Pictures, body_of
 from mnistified.uploads.images import Picture, image_file
@@ -36,7 +36,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         trust_env: bool = True,
     ) -> None:
-        self._options = Options.of(url, key, timeout_s, retries, headers, trust_env)
+        self._options = read_options(url, key, timeout_s, retries, headers, trust_env)
         self._http = httpx.Client(**self._options.httpx_options())
 
     @property

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -24,29 +24,8 @@ class Options:
     key: str
     timeout_s: float
     retries: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    trust_env: bool = True
-
-    @classmethod
-    def of(
-        cls,
-        url: str | None,
-        key: str | None,
-        timeout_s: float,
-        retries: int,
-        headers: Mapping[str, str] | None,
-        trust_env: bool,
-    ) -> "Options":
-        """Fill in MNISTIFIED_URL and MNISTIFIED_KEY for a None. Raises ValueError for a bad URL."""
-        url = url or os.environ.get("MNISTIFIED_URL") or DEFAULT_URL
-        try:
-            valid = httpx.URL(url).scheme in ("http", "https")
-        except httpx.InvalidURL:
-            valid = False
-        if not valid:
-            raise ValueError(f"{url!r} is not the URL of a service: expected a URL like {DEFAULT_URL}")
-        key = os.environ.get("MNISTIFIED_KEY", "") if key is None else key
-        return cls(url.rstrip("/"), key, timeout_s, retries, headers or {}, trust_env)
+    headers: Mapping[str, str]
+    trust_env: bool
 
     def __repr__(self) -> str:
         return f"Options({self.url!r})"
@@ -80,6 +59,21 @@ class Options:
             "headers": call.request_headers(),
             "timeout": self.timeout(call.timeout_s),
         }
+
+
+def read_options(
+    url: str | None, key: str | None, timeout_s: float, retries: int, headers: Mapping[str, str] | None, trust_env: bool
+) -> Options:
+    """Fill in MNISTIFIED_URL and MNISTIFIED_KEY for a None. Raises ValueError for a bad URL."""
+    url = url or os.environ.get("MNISTIFIED_URL") or DEFAULT_URL
+    try:
+        valid = httpx.URL(url).scheme in ("http", "https")
+    except httpx.InvalidURL:
+        valid = False
+    if not valid:
+        raise ValueError(f"{url!r} is not the URL of a service: expected a URL like {DEFAULT_URL}")
+    key = os.environ.get("MNISTIFIED_KEY", "") if key is None else key
+    return Options(url.rstrip("/"), key, timeout_s, retries, headers or {}, trust_env)
 
 
 def query_of(model: str | None, timeout_s: float | None = None, *, fit: bool = False) -> dict[str, str]:

@@ -36,10 +36,7 @@ def parse_header(head: bytes) -> tuple[tuple[int, ...], int]:
 
 
 def parse(content: bytes) -> tuple[tuple[int, ...], memoryview]:
-    """Return (shape, elements) of a whole uint8 IDX file. The elements are a view of `content`.
-
-    Raises ValueError as `parse_header` does, and if the number of elements does not fit the shape.
-    """
+    """Return (shape, view of the elements) of a uint8 IDX file. Raises ValueError if they do not fit together."""
     shape, header_bytes = parse_header(content[:MAX_HEADER_BYTES])
     elements = memoryview(content)[header_bytes:]
     if len(elements) != math.prod(shape):

@@ -73,14 +73,14 @@ class Families(Collector):
 
 def counter(name: str, question: str, names: Sequence[str], counts: Mapping[Labels, float]) -> Metric:
     """Make a counter of label values. `name` has no `_total`: the client appends it. `names` are the label names."""
-    family = CounterMetricFamily(name, question, labels=names)
-    for labels, count in counts.items():
-        family.add_metric(labels, count)
-    return family
+    return _filled(CounterMetricFamily(name, question, labels=names), counts)
 
 
 def gauge(name: str, question: str, names: Sequence[str], values: Mapping[Labels, float]) -> Metric:
-    family = GaugeMetricFamily(name, question, labels=names)
+    return _filled(GaugeMetricFamily(name, question, labels=names), values)
+
+
+def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[Labels, float]) -> Metric:
     for labels, value in values.items():
         family.add_metric(labels, value)
     return family

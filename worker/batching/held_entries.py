@@ -43,10 +43,7 @@ class HeldEntries:
             return list(self._held.values())
 
     def deliver(self, stream: str, lane: Lane, entries: Iterable[RawEntry]) -> None:
-        """Put entries into the backlog, except cancelled entries and images that go to the dead letters.
-
-        Blocks while Redis is unreachable. Skips entries that are already held.
-        """
+        """Put new entries into the backlog, unless cancelled or dead letters. Blocks while Redis is unreachable."""
         delivered = []
         for entry_id, fields, attempt in entries:
             try:

@@ -52,10 +52,7 @@ class Engine:
         return self.calibration.best_size
 
     def predict(self, images: Images) -> Probabilities:
-        """Run uint8[N,28,28] -> float32[N,10] for any N. Row i is the answer to image i, and padding is removed.
-
-        Raises ValueError for another shape or dtype, and the errors of the runtime.
-        """
+        """Run uint8[N,28,28] -> float32[N,10] in order, for any N. Raises ValueError, and the runtime's errors."""
         if images.dtype != np.uint8 or images.shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
             raise ValueError(f"expected uint8[N,28,28], got {images.dtype}{list(images.shape)}")
         count = len(images)

@@ -18,10 +18,7 @@ class EngineFault(Exception):
 
 
 def check_answers(run: Callable[[Images], Probabilities], sizes: Iterable[int], pace: Pace = FULL_SPEED) -> None:
-    """Run a few drawn digits alone, and then batches of them of each size.
-
-    Raises EngineFault for answers that are not finite, do not sum to one, or are not in the order of the images.
-    """
+    """Run drawn digits alone and in batches. Raises EngineFault for invalid answers, and for a wrong order."""
     digits = _digits()
     with pace.step():
         alone = np.concatenate([run(digits[index : index + 1]) for index in range(len(digits))])

@@ -29,10 +29,7 @@ redis.call('SET', worker, heartbeat, 'EX', ttl_s)
 
 
 class HeartbeatWriter:
-    """Counts batches for the threads that run models, and writes heartbeats for the keeper's thread.
-
-    `metrics_at` is the address of this worker's metrics, empty if it serves none.
-    """
+    """Counts batches and writes heartbeats. `metrics_at` is the address of the metrics, or empty."""
 
     def __init__(self, client: SyncClient, worker_name: str, ttl_s: int, metrics: Metrics, metrics_at: str) -> None:
         self._client = client

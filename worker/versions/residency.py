@@ -61,11 +61,7 @@ class Residency:
         return ""
 
     def next_to_load(self, there: Collection[str], least_recently_used: Sequence[str], most: int) -> str | None:
-        """Return the next version to load, or None.
-
-        `least_recently_used` are all loaded versions, at most `most`. Versions that aliases name are loaded in advance
-        only while there is room.
-        """
+        """Return the next version to load, or None. Versions that aliases name are loaded early if there is room."""
         has_room = len(least_recently_used) < most
         for ref in [*self.waiting, self.default, *sorted(self.desired.requested), *self.asked]:
             if ref not in there and (has_room or self.may_go_for(ref, least_recently_used)):

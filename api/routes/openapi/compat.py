@@ -1,33 +1,11 @@
 """The operations of the compatibility APIs, by method and path."""
 
 from api.routes.openapi.operation import Content, Operation
+from api.routes.openapi.own import JSON, SINGLE_ERRORS
 from api.routes.openapi.schemas import BINARY, STRING, array, obj, ref
-from shared.errors import (
-    BadRequest,
-    DeadlinePassed,
-    Forbidden,
-    InferenceFailed,
-    NotFound,
-    QueueFull,
-    RequestError,
-    SlowClient,
-    TooLarge,
-    Unavailable,
-    WaitTimeout,
-)
+from shared.errors import BadRequest, Forbidden, NotFound, RequestError, SlowClient, TooLarge, Unavailable
 
-JSON = "application/json"
-PREDICT_ERRORS: tuple[type[RequestError], ...] = (
-    BadRequest,
-    NotFound,
-    SlowClient,
-    TooLarge,
-    QueueFull,
-    InferenceFailed,
-    Unavailable,
-    WaitTimeout,
-    DeadlinePassed,
-)
+PREDICT_ERRORS = (BadRequest, SlowClient, TooLarge, *SINGLE_ERRORS)
 
 
 def _v2(summary: str, *errors: type[RequestError], schema: dict[str, object] | None = None) -> Operation:

@@ -17,11 +17,7 @@ PLUGIN_GROUP = "mnistified.commands"  # entry points with which other packages, 
 
 
 def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Return the parser.
-
-    Loads the commands of other packages only if `argv` has no command of this package, because loading them takes as
-    long as a small job.
-    """
+    """Return the parser. Other packages' commands are slow to load, and needed only if `argv` has none of ours."""
     common = _common_options()
     parser = argparse.ArgumentParser(
         prog="mnistified",

@@ -8,16 +8,8 @@ from typing import IO, Any, Protocol, TypeAlias, runtime_checkable
 from mnistified.uploads.png import write_png
 
 SIDE = 28
-PNG_MODES = (
-    "1",
-    "L",
-    "LA",
-    "I",
-    "I;16",
-    "P",
-    "RGB",
-    "RGBA",
-)  # modes of Pillow that PNG supports; TIFF supports the rest
+# Modes of Pillow that PNG supports; TIFF supports the rest.
+PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 
 
 @runtime_checkable

@@ -49,10 +49,7 @@ def check_champion(gained: Mask, lost: Mask, champion: str) -> Check:
 
 
 def check_champion_by_class(gained: Mask, lost: Mask, labels: Labels, champion: str) -> Check:
-    """Run the test for each of the ten classes, each at a tenth of the significance level (Bonferroni correction).
-
-    Without the correction, one in five equally good versions would fail.
-    """
+    """Run the test for each class, at a tenth of the significance level: without this, one in five would fail."""
     bound = bounds.SIGNIFICANCE / CLASSES
     worse: list[str] = []
     lowest_p = 1.0
