@@ -3,12 +3,12 @@
 import os
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from shared.config.settings import load_settings
 from shared.contract.drift_histograms import BINS, Counts, histograms, shares
+from shared.contract.model_card import Quality
 from shared.data import dataset
 from shared.errors import DatasetError, ModelError
 from shared.models import registry
@@ -41,10 +41,10 @@ def run(options: Namespace, command: str) -> None:
     )
     if options.write:
         train = dataset.load_split("train", dataset.find_mnist_dir(options.mnist_dir))
-        card.write(version.directory, version.card | quality | {"reference": reference(engine, train)})
+        card.write(version.directory, {**version.card, **quality, "reference": reference(engine, train)})
 
 
-def measure(engine: Engine, split: dataset.Split) -> dict[str, Any]:
+def measure(engine: Engine, split: dataset.Split) -> Quality:
     """Return the fields of a card that `card.describe_quality` computes from the engine's answers on `split`."""
     return card.describe_quality(engine.predict(split.images), split, engine.kind)
 

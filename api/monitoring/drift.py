@@ -17,6 +17,7 @@ from typing import Any
 
 from api.versions.catalog import Catalog
 from shared.contract.drift_histograms import BINS
+from shared.contract.model_card import ModelCard
 from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.redis import keys
@@ -66,7 +67,7 @@ def describe(counts: Mapping[str, Sequence[int]], reference: Mapping[str, Sequen
     return described
 
 
-def reference_of(card: Mapping[str, Any]) -> dict[str, list[float]]:
+def reference_of(card: ModelCard) -> dict[str, list[float]]:
     """Return the card's reference histograms that match the current bins."""
     stored = card.get("reference")
     return {

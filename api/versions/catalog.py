@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from api.periodic import repeat
+from shared.contract.model_card import ModelCard
 from shared.errors import ModelError
 from shared.models.registry import Registry, list_models, read_card
 
@@ -17,14 +17,14 @@ class Catalog:
     def __init__(self, registry: Registry) -> None:
         """Read the registry. Raises ModelError."""
         self.registry = registry
-        self._cards: dict[str, dict[str, Any]] = {}
+        self._cards: dict[str, ModelCard] = {}
         self.models: Mapping[str, Sequence[int]] = list_models(registry)  # versions by name, both in order
 
     def versions(self, name: str) -> Sequence[int]:
         """Return the versions of a model, oldest first. Returns an empty sequence for an unknown model."""
         return self.models.get(name, ())
 
-    async def card(self, ref: str) -> dict[str, Any]:
+    async def card(self, ref: str) -> ModelCard:
         """Return the card of `name@version`, which is read once and then cached. Raises ModelError."""
         if ref not in self._cards:
             self._cards[ref] = await asyncio.to_thread(read_card, self.registry, ref)

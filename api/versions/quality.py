@@ -5,10 +5,10 @@ the hashes on the card.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
+from shared.contract.model_card import ModelCard
 from shared.errors import ModelError
 from shared.models.registry import CARD, Registry, parse_card, read_file
 
@@ -26,7 +26,7 @@ class Quality:
     failures: tuple[str, ...] = ()
 
 
-def read_quality(registry: Registry, name: str, version: int) -> tuple[dict[str, Any], Quality | None]:
+def read_quality(registry: Registry, name: str, version: int) -> tuple[ModelCard, Quality | None]:
     """Return card and verdict of a version, None without a report. Blocks. Raises ModelError without a card."""
     where = f"{registry}/{name}/{version}"
     data = read_file(registry, name, version, CARD)
@@ -37,7 +37,7 @@ def read_quality(registry: Registry, name: str, version: int) -> tuple[dict[str,
     return card, None if report is None else judge(report, card)
 
 
-def judge(report: bytes, card: dict[str, Any]) -> Quality:
+def judge(report: bytes, card: ModelCard) -> Quality:
     """Return the verdict of `report` on the version with this card."""
     try:
         document = orjson.loads(report)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from shared.contract.json_codec import JsonCodec
+from shared.contract.codecs import JsonCodec
 from shared.errors import ModelError
 
 CHAMPION = "champion"

@@ -5,7 +5,7 @@ On its stream, `keys.DEAD_LETTERS`, it has the fields of an entry: `h`, a JSON h
 
 import msgspec
 
-from shared.contract.json_codec import JsonCodec
+from shared.contract.codecs import JsonCodec
 from shared.contract.lane import Lane
 
 

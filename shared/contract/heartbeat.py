@@ -2,7 +2,7 @@
 
 import msgspec
 
-from shared.contract.json_codec import JsonCodec
+from shared.contract.codecs import JsonCodec
 from shared.contract.lane import Lane
 
 

@@ -5,8 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from shared.contract.hash_codec import HashCodec
-from shared.contract.json_codec import JsonCodec
+from shared.contract.codecs import HashCodec, JsonCodec
 from shared.contract.lane import Lane
 
 JobState = Literal["queued", "running", "done", "done_with_errors", "expired", "cancelled"]

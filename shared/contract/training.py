@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 import msgspec
 
-from shared.contract.hash_codec import HashCodec
+from shared.contract.codecs import HashCodec
 
 Network = Literal["cnn", "cnn-small", "cnn-wide", "cnn-wide5", "seed"]
 NETWORK_NAMES: tuple[Network, ...] = get_args(Network)

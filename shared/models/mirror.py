@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.config.values import CREDENTIALS
+from shared.contract.model_card import ModelCard
 from shared.contract.model_ref import VERSION
 from shared.errors import ModelError, SettingError
 from shared.models.registry import CARD, MAX_BYTES, NAME, Registry, bounded, parse_card
@@ -143,14 +144,14 @@ def _move(staged: Path, target: Path) -> None:
             raise
 
 
-def _hashes(card: dict[str, Any], where: str) -> dict[str, str]:
+def _hashes(card: ModelCard, where: str) -> dict[str, str]:
     """Return the SHA-256 of each file that the card lists. Raises ModelError if a file could not be checked."""
     files = card.get("files")
-    if not isinstance(files, dict) or not files:
+    if not files:
         raise ModelError(f"{where}/{CARD} lists no files to fetch")
     for file, sha256 in files.items():
         if not _FILE.fullmatch(file) or file == CARD:
             raise ModelError(f"{where}/{CARD} lists {file!r}, which is no valid file name")
-        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        if not _SHA256.fullmatch(sha256):
             raise ModelError(f"{where}/{CARD} has no SHA-256 of {file}")
     return files

@@ -6,10 +6,12 @@ It is a folder, or a URL (`shared/models/mirror.py`). The functions block on the
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import orjson
+import msgspec
 
+from shared.contract import model_card
+from shared.contract.model_card import ModelCard
 from shared.contract.model_ref import VERSION, ModelRef
 from shared.errors import ModelError
 
@@ -41,7 +43,7 @@ class ModelVersion:
     name: str
     version: int
     directory: Path
-    card: dict[str, Any]
+    card: ModelCard
 
     @property
     def ref(self) -> str:
@@ -119,7 +121,7 @@ def bounded(data: bytes, path: Path | str) -> bytes:
     return data
 
 
-def read_card(registry: Registry, ref: str) -> dict[str, Any]:
+def read_card(registry: Registry, ref: str) -> ModelCard:
     """Return the card of `name@version` without fetching other files. Raises ModelError."""
     wanted = ModelRef.parse(ref)
     is_known = wanted.is_version and NAME.fullmatch(wanted.name)
@@ -129,15 +131,12 @@ def read_card(registry: Registry, ref: str) -> dict[str, Any]:
     return parse_card(data, f"{registry}/{wanted.name}/{wanted.version}/{CARD}")
 
 
-def parse_card(data: bytes, path: Path | str) -> dict[str, Any]:
+def parse_card(data: bytes, path: Path | str) -> ModelCard:
     """Read a card. Raises ModelError with the `path` if it is malformed."""
     try:
-        card = orjson.loads(data)
-    except ValueError as error:
+        return model_card.parse_card(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from None
-    if not isinstance(card, dict):
-        raise ModelError(f"{path} cannot be read: expected an object")
-    return card
 
 
 def _directory(registry: Registry, name: str, version: int) -> Path | None:

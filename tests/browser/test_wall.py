@@ -15,6 +15,7 @@ READ_MS = 120_000  # that ten thousand images may take on a machine that has oth
 
 def published_mistakes() -> int:
     accuracy = DEFAULT.card["accuracy"]
+    assert accuracy is not None
     assert accuracy["dataset"] == "mnist"
     return int(accuracy["images"] - accuracy["correct"])
 

@@ -8,8 +8,9 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from shared.contract.model_card import LayerRow, ModelCard, Quality
 from shared.data.dataset import Split
 from shared.images import CLASSES, IMAGE_SIDE, Probabilities
 from shared.models import registry
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def describe_model(model: "keras.Model") -> dict[str, Any]:
+def describe_model(model: "keras.Model") -> ModelCard:
     """Return the part of a card that describes the model."""
     return {
         "input": {"shape": [IMAGE_SIDE, IMAGE_SIDE], "dtype": "uint8", "range": [0, 255]},
@@ -31,7 +32,7 @@ def describe_model(model: "keras.Model") -> dict[str, Any]:
     }
 
 
-def describe_layer(layer: "keras.layers.Layer") -> dict[str, Any]:
+def describe_layer(layer: "keras.layers.Layer") -> LayerRow:
     """Return one row of the card's `layers`. `output_shape` has no batch dimension."""
     return {
         "name": layer.name,
@@ -60,7 +61,7 @@ def multiply_adds(model: "keras.Model") -> int:
     return total
 
 
-def describe_quality(probabilities: Probabilities, split: Split, engine: str) -> dict[str, Any]:
+def describe_quality(probabilities: Probabilities, split: Split, engine: str) -> Quality:
     """Return the part of a card that describes the accuracy on `split`, given its answers float32[N,10]."""
     matrix = statistics.confusion(probabilities.argmax(axis=1), split.labels)
     correct, images = sum(row[digit] for digit, row in enumerate(matrix)), len(split.images)
@@ -85,6 +86,6 @@ def hash_files(paths: Iterable[Path]) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
 
 
-def write(directory: Path, card: dict[str, Any]) -> None:
+def write(directory: Path, card: ModelCard) -> None:
     """Write the card to a version's directory atomically."""
     report.write(directory / registry.CARD, json.dumps(card, indent=2) + "\n")

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from shared.contract.model_card import ModelCard
 from shared.contract.model_ref import ModelRef
 from shared.models import registry
 from training import weights
@@ -43,14 +44,17 @@ def export(
     """Write `<models_dir>/<name>/<version>/` atomically. Raises ModelError if it exists, unless `force`."""
     with staging.staged(models_dir, name, version, replace=force) as directory:
         _write_files(directory, model, curves)
-        header = {"name": name, "version": version, "architecture": training.get("architecture", "")}
-        rest = {
+        described: ModelCard = {
+            "name": name,
+            "version": version,
+            "architecture": training.get("architecture", ""),
+            **card.describe_model(model),
             "layer_outputs": layers_file.write(directory, model),
             "accuracy": None,
             "files": card.hash_files(directory.iterdir()),
             "training": training,
         }
-        card.write(directory, header | card.describe_model(model) | rest)
+        card.write(directory, described)
     return registry.load_version(models_dir, str(ModelRef(name, version)))
 
 

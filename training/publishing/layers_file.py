@@ -2,12 +2,12 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from shared.contract.model_card import LayerOutputRow
 from shared.data.sample import draw
 from shared.errors import ModelError
 from shared.models import registry
@@ -35,7 +35,7 @@ def run(options: Namespace, command: str) -> None:
     print(f"{version.ref}: {result}")
 
 
-def write(directory: Path, model: keras.Model) -> list[dict[str, Any]] | None:
+def write(directory: Path, model: keras.Model) -> list[LayerOutputRow] | None:
     """Write `layers.tflite` next to the model.tflite in `directory` and return the card's `layer_outputs`.
 
     `layer_outputs` has a row for each output `output_0`, `output_1`… of the file; the last one is the probabilities.
@@ -48,7 +48,7 @@ def write(directory: Path, model: keras.Model) -> list[dict[str, Any]] | None:
     layered, rows = model_and_rows
     flatbuffer = convert(layered)
     layers_file, model_file = _LiteRTModel(flatbuffer), _LiteRTModel((directory / "model.tflite").read_bytes())
-    outputs: list[dict[str, Any]] = []
+    outputs: list[LayerOutputRow] = []
     for digit in draw("test")[0][:CHECKED_IMAGES]:
         pixels = digit[None, ..., None].astype(np.float32)
         answers = layers_file(pixels)

@@ -43,9 +43,9 @@ def publish(source: ModelVersion, models_dir: Path, forced_reason: str | None = 
         for path in (source.directory / name for name in names):
             if path.is_file():
                 shutil.copyfile(path, directory / path.name)
-        if refusal:
+        if refusal and forced_reason is not None:
             at = datetime.now(UTC).isoformat(timespec="seconds")
-            card.write(directory, source.card | {"forced": {"reason": forced_reason, "at": at}})
+            card.write(directory, {**source.card, "forced": {"reason": forced_reason, "at": at}})
     return registry.load_version(models_dir, source.ref)
 
 

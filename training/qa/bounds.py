@@ -1,8 +1,8 @@
 """The bounds of the quality gate."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from shared.contract.model_card import ModelCard
 from shared.errors import ModelError
 
 FLOOR = 0.995  # minimum accuracy on the test set, unless the card or the command line sets another one
@@ -30,7 +30,7 @@ class Bounds:
         return max(0.0, 1 - 4 * (1 - self.floor))
 
 
-def floor_of(card: dict[str, Any]) -> float:
+def floor_of(card: ModelCard) -> float:
     """Return the card's `floor`, or the default. Raises ModelError if it is not a number from 0 to 1."""
     floor = card.get("floor", FLOOR)
     if not isinstance(floor, float | int) or isinstance(floor, bool) or not 0 < floor <= 1:

@@ -11,7 +11,7 @@ from api.queue.job_view import block_item, queued_item, single_json
 from api.state import State
 from shared.config.api_keys import ApiKey
 from shared.contract.block import decode_block
-from shared.contract.json_codec import JsonCodec
+from shared.contract.codecs import JsonCodec
 from shared.redis import keys
 
 SINGLE_ID = re.compile(rf"([0-9a-f]{{{UID_CHARS}}})-([0-9]{{1,4}})")

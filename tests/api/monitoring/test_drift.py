@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from api.monitoring.drift import chance, describe, distance, reference_of, sum_counts
 from shared.contract.drift_histograms import BINS
+from shared.contract.model_card import ModelCard
 from tests.support.thoroughness import examples
 
 EVEN = [0.1] * 10
@@ -74,7 +75,7 @@ def test_without_a_reference_there_is_no_distance() -> None:
         {"reference": {"predictions": [10.0] * 10, "other": EVEN}},
     ],
 )
-def test_a_reference_that_is_none_counts_as_none(card: dict[str, object]) -> None:
+def test_a_reference_that_is_none_counts_as_none(card: ModelCard) -> None:
     assert reference_of(card) == {}
 
 

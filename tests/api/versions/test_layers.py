@@ -21,6 +21,7 @@ from api.versions.catalog import Catalog
 from api.versions.layers import GONE, MAX_REQUESTS, Verbose, layers_json
 from shared.config.settings import load_settings
 from shared.contract.layers_blob import LayerOutput, Layers, encode_layers, layer_output
+from shared.contract.model_card import LayerOutputRow
 from shared.data.dataset import Split
 from shared.errors import BadParameter, QueueFull
 from shared.redis import keys
@@ -39,9 +40,8 @@ def picture_of(base64_png: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(base64_png))))
 
 
-def card_rows() -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = DEFAULT.card["layer_outputs"]
-    return rows
+def card_rows() -> list[LayerOutputRow]:
+    return DEFAULT.card["layer_outputs"] or []
 
 
 @pytest.mark.parametrize("path", ["/mnist/classify/42", "/mnist/42/classify"])

@@ -4,10 +4,11 @@ import orjson
 import pytest
 
 from api.versions.quality import Quality, judge, objection, read_quality
+from shared.contract.model_card import ModelCard
 from shared.errors import ModelError
 
 FILES = {"model.tflite": "a" * 64}
-CARD = {"files": FILES}
+CARD: ModelCard = {"files": FILES}
 OTHER_FILES = "its report.json is about other files than its card"
 SAYS_NOTHING = "its report.json does not say whether it passed"
 

@@ -133,9 +133,9 @@ def test_a_new_version_can_be_loaded_by_its_number_at_once(store: fsspec.Abstrac
 def test_a_version_is_fetched_whole_and_cached(
     store: fsspec.AbstractFileSystem, remote: Mirror, tmp_path: Path
 ) -> None:
-    publish(store, "cnn", 1, {"model.tflite": WEIGHTS, "curves.csv": b""}, accuracy=0.5)
+    publish(store, "cnn", 1, {"model.tflite": WEIGHTS, "curves.csv": b""}, parameters=5)
     version = load_version(remote, "cnn")
-    assert (version.ref, version.card["accuracy"]) == ("cnn@1", 0.5)
+    assert (version.ref, version.card["parameters"]) == ("cnn@1", 5)
     assert (version.directory / "model.tflite").read_bytes() == WEIGHTS
     assert cached_files(tmp_path / "cache") == ["cnn/1/curves.csv", "cnn/1/model.json", "cnn/1/model.tflite"]
     store.rm("/bucket/models", recursive=True)
@@ -177,14 +177,14 @@ def test_a_missing_file_is_named_and_nothing_is_cached(
     ("files", "reason"),
     [
         ({}, "lists no files"),
-        ([], "lists no files"),
-        (None, "lists no files"),
+        ([], "Expected `object`, got `array`"),
+        (None, "Expected `object`, got `null`"),
         ({"../../evil": "a" * 64}, "'../../evil', which is no valid file name"),
         ({"/etc/passwd": "a" * 64}, "no valid file name"),
         ({".hidden": "a" * 64}, "no valid file name"),
         ({"model.json": "a" * 64}, "no valid file name"),
         ({"model.tflite": "a" * 63}, "has no SHA-256 of model.tflite"),
-        ({"model.tflite": None}, "has no SHA-256 of model.tflite"),
+        ({"model.tflite": None}, "Expected `str`, got `null`"),
     ],
 )
 def test_files_that_cannot_be_checked_are_not_fetched(

@@ -17,7 +17,7 @@ def publish(models_dir: Path, name: str, version: str, card: str = "{}") -> Path
 @pytest.fixture
 def models_dir(tmp_path: Path) -> Path:
     for version in ("2", "9", "10"):
-        publish(tmp_path / "models", "cnn", version, f'{{"accuracy": 0.{version}}}')
+        publish(tmp_path / "models", "cnn", version, f'{{"parameters": {version}}}')
     publish(tmp_path / "models", "a-2", "1")
     return tmp_path / "models"
 
@@ -29,7 +29,7 @@ def test_versions_are_numbers_and_the_oldest_comes_first(models_dir: Path) -> No
 @pytest.mark.parametrize(("ref", "version"), [("cnn", 10), ("cnn@", 10), ("cnn@2", 2), ("cnn@9", 9)])
 def test_a_bare_name_means_its_latest_version(models_dir: Path, ref: str, version: int) -> None:
     directory = models_dir / "cnn" / str(version)
-    expected = ModelVersion("cnn", version, directory, {"accuracy": float(f"0.{version}")})
+    expected = ModelVersion("cnn", version, directory, {"parameters": version})
     assert load_version(models_dir, ref) == expected
     assert expected.ref == f"cnn@{version}"
 
@@ -90,7 +90,9 @@ def test_without_a_registry_there_are_no_models(tmp_path: Path) -> None:
         load_version(tmp_path / "models", "cnn")
 
 
-@pytest.mark.parametrize("card", ["", "{", "[]", "null", '"card"', "\N{REPLACEMENT CHARACTER}"])
+@pytest.mark.parametrize(
+    "card", ["", "{", "[]", "null", '"card"', '{"files": []}', '{"files": null}', "\N{REPLACEMENT CHARACTER}"]
+)
 def test_a_malformed_card_is_refused_with_its_path(models_dir: Path, card: str) -> None:
     path = publish(models_dir, "cnn", "11", card) / "model.json"
     with pytest.raises(ModelError, match=f"{path} cannot be read: "):
@@ -126,7 +128,7 @@ def test_a_folder_cannot_be_read_as_a_file(models_dir: Path) -> None:
 
 
 def test_a_card_is_read_without_the_other_files(models_dir: Path) -> None:
-    assert read_card(models_dir, "cnn@9") == {"accuracy": 0.9}
+    assert read_card(models_dir, "cnn@9") == {"parameters": 9}
 
 
 @pytest.mark.parametrize("ref", ["cnn@3", "cnn", "cnn@", "cnn@../9", "no@1", "../cnn@1"])

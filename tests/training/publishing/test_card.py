@@ -41,7 +41,7 @@ def test_files_are_hashed_by_name_in_order(tmp_path: Path) -> None:
 
 
 def test_writing_replaces_the_card_and_leaves_nothing_else(tmp_path: Path) -> None:
-    card.write(tmp_path, {"name": "cnn", "accuracy": None})
-    card.write(tmp_path, {"name": "cnn", "accuracy": {"correct": 9}})
+    card.write(tmp_path, {"name": "cnn", "parameters": 1})
+    card.write(tmp_path, {"name": "cnn", "parameters": 9})
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
-    assert json.loads((tmp_path / "model.json").read_text())["accuracy"] == {"correct": 9}
+    assert json.loads((tmp_path / "model.json").read_text())["parameters"] == 9

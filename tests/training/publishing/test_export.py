@@ -65,6 +65,7 @@ def test_an_exported_version_has_a_complete_card(trained: Trained, tmp_path: Pat
     assert (card["name"], card["version"], card["accuracy"], card["training"]) == ("cnn", 3, None, {"seed": 7})
     assert card["input"] == {"shape": [28, 28], "dtype": "uint8", "range": [0, 255]}
     assert card["labels"] == list("0123456789")
+    assert card["layers"]
     assert card["parameters"] == sum(layer["parameters"] for layer in card["layers"])
     assert card["layers"][5] == {"name": "conv1", "class": "Conv2D", "output_shape": [14, 14, 32], "parameters": 800}
     assert set(card["files"]) == {"model.keras", "model.tflite", "layers.tflite", "curves.csv"}

@@ -121,9 +121,10 @@ def test_the_command_adds_layers_to_a_published_version(trained: Trained, tmp_pa
 
     published = export.export(trained.model, tmp_path, "cnn", 1, training={"seed": 7})
     (published.directory / layers_file.FILE).unlink()
-    plain = {key: value for key, value in published.card.items() if key != "layer_outputs"}
-    files = {name: digest for name, digest in plain["files"].items() if name != layers_file.FILE}
-    card.write(published.directory, plain | {"files": files})
+    plain = published.card.copy()
+    del plain["layer_outputs"]
+    plain["files"] = {name: digest for name, digest in plain["files"].items() if name != layers_file.FILE}
+    card.write(published.directory, plain)
 
     layers_file.run(make_parser().parse_args(f"layers cnn@1 --models-dir {tmp_path}".split()), "")
     version = registry.load_version(tmp_path, "cnn@1")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from shared.contract.model_card import ModelCard
 from shared.errors import ModelError
 from training.qa.statistics import Bin
 
@@ -115,6 +116,6 @@ def read(directory: Path) -> dict[str, Any] | None:
     return report
 
 
-def covers(report: dict[str, Any], card: dict[str, Any]) -> bool:
+def covers(report: dict[str, Any], card: ModelCard) -> bool:
     """Return whether the report is about the files on the card."""
     return bool(card.get("files")) and report.get("files") == card.get("files")

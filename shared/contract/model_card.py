@@ -1,0 +1,81 @@
+"""The card of a published version, `model.json`: its description, origin and quality.
+
+A card is a dictionary, not a struct: published versions never change, and fields that only older or newer code knows
+must survive when a card is read and written again.
+"""
+
+from typing import TypedDict
+
+import msgspec
+
+# Functional syntax, because `class` is a keyword.
+LayerRow = TypedDict(
+    "LayerRow", {"name": str, "class": str, "output_shape": list[int | None], "parameters": int}, total=False
+)
+LayerOutputRow = TypedDict("LayerOutputRow", {"name": str, "class": str, "shape": list[int]})
+
+
+class Input(TypedDict):
+    """The images that the model takes."""
+
+    shape: list[int]
+    dtype: str
+    range: list[int]
+
+
+class Accuracy(TypedDict):
+    """The accuracy on a data set. `engine` is the runtime that was measured."""
+
+    dataset: str
+    images: int
+    correct: int
+    accuracy: float
+    interval_95: list[float]
+    engine: str
+
+
+class Forced(TypedDict):
+    """The reason why a version was published that the gate had refused, and the time in ISO 8601."""
+
+    reason: str
+    at: str
+
+
+class Quality(TypedDict):
+    """The part of a card that `python -m training evaluate` measures on a data set."""
+
+    accuracy: Accuracy
+    recall: dict[str, float]
+    calibration_error: float
+
+
+class ModelCard(TypedDict, total=False):
+    """The fields of a card. `layer_outputs` is None if the layers have too many values. `files` has SHA-256 by name.
+
+    `floor` and `reference` are checked where they are used: if they are wrong, the version can still serve.
+    """
+
+    name: str
+    version: int
+    architecture: str
+    input: Input
+    labels: list[str]
+    parameters: int
+    multiply_adds: int
+    layers: list[LayerRow] | None
+    layer_outputs: list[LayerOutputRow] | None
+    accuracy: Accuracy | None
+    files: dict[str, str]
+    training: dict[str, object]  # as `python -m training` records it
+    recall: dict[str, float]
+    calibration_error: float
+    reference: object  # shares of each histogram in BINS
+    floor: object  # minimum accuracy for the gate, from 0 to 1
+    forced: Forced
+
+
+def parse_card(data: bytes) -> ModelCard:
+    """Return the card with all its fields. Raises msgspec.DecodeError if a known field has another type."""
+    card: ModelCard = msgspec.json.decode(data)
+    msgspec.convert(card, ModelCard)
+    return card
