@@ -30,10 +30,7 @@ class LoaderState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recent(msgspec.Struct, frozen=True, kw_only=True):
-    """The work between two heartbeats. Lists are counts by bucket of `shared/telemetry/prometheus.py`.
-
-    `queue_s` counts images, `model_s` and `batch_images` count batches.
-    """
+    """The work between two heartbeats, by bucket: `queue_s` counts images, `model_s` and `batch_images` batches."""
 
     seconds: float
     batches: int

@@ -13,11 +13,7 @@ from shared.models import registry
 
 @contextmanager
 def staged(models_dir: Path, name: str, version: int, *, replace: bool = False) -> Iterator[Path]:
-    """Yield an empty directory to fill. At the end of the block it becomes `models_dir/<name>/<version>/`.
-
-    If the block raises, the directory is removed. Raises ModelError if the version exists, unless `replace`, and if the
-    registry cannot load what was written.
-    """
+    """Yield an empty directory that becomes `models_dir/<name>/<version>/` at the end. Raises ModelError."""
     target = models_dir / name / str(version)
     if target.exists() and not replace:
         raise ModelError(f"{target} exists: choose another version; only `export --force` replaces a version")

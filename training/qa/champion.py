@@ -12,10 +12,7 @@ NONE = "none"
 
 
 def find(models_dir: Path, version: ModelVersion, requested: str | None) -> ModelVersion | None:
-    """Return the requested champion, by default the latest other version of the same name that has passed.
-
-    Returns None if NONE is requested. Raises ModelError for a champion that is missing or is `version` itself.
-    """
+    """Return the requested champion, or the latest other version that has passed, or None. Raises ModelError."""
     if requested == NONE:
         return None
     if requested is not None:

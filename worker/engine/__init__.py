@@ -66,10 +66,7 @@ class Engine:
         return np.concatenate(parts) if parts else np.empty((0, CLASSES), np.float32)
 
     def look_inside(self, images: Images) -> tuple[Probabilities, list[LayerOutput]]:
-        """Do what `Runtime.look_inside` does. The first call loads the layers, and the engine keeps them.
-
-        Raises ValueError unless there is exactly one image.
-        """
+        """Do what `Runtime.look_inside` does, and keep the layers. Raises ValueError unless there is one image."""
         if images.dtype != np.uint8 or images.shape != (1, IMAGE_SIDE, IMAGE_SIDE):
             raise ValueError(f"expected uint8[1,28,28], got {images.dtype}{list(images.shape)}")
         probabilities, outputs = self.runtime.look_inside(images)

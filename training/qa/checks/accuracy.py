@@ -102,10 +102,7 @@ def check_sets(candidate: Evaluation, champion: Evaluation | None) -> list[Check
 
 
 def bound_of_set(name: str, champion_accuracy: float | None) -> float | None:
-    """Return the minimum accuracy on a robustness set, relative to the champion's if there is one.
-
-    Returns None for inverted images, which no model has to support, unless the champion supports them.
-    """
+    """Return the minimum accuracy, relative to the champion's. None for inverted images that it does not support."""
     if name == "inverted" and (champion_accuracy is None or champion_accuracy < bounds.MIN_INVERTED_ACCURACY):
         return None
     if champion_accuracy is None:

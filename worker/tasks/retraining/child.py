@@ -36,11 +36,7 @@ def run_process(
     on_line: Callable[[Stream, str], None],
     may_run: Callable[[], bool],
 ) -> int:
-    """Run `command` and return its exit status.
-
-    `may_run` is called at the start and every TICK_S. If it returns False, the process and its children are ended.
-    Raises Stopped and FolderBusy.
-    """
+    """Run `command` as long as `may_run` allows, and return its exit status. Raises Stopped and FolderBusy."""
     low_priority = [
         sys.executable,
         "-m",
