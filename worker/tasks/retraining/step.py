@@ -4,9 +4,9 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from celery import bootsteps
 from celery.worker import state as worker_state
 from kombu.exceptions import OperationalError
@@ -71,7 +71,7 @@ class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
             return
         self._app.send_task(
             TASK,
-            kwargs={"model": training.model, "parameters": asdict(training.parameters)},
+            kwargs={"model": training.model, "parameters": msgspec.to_builtins(training.parameters)},
             task_id=training.id,
             expires=MESSAGE_WAIT_S,
         )
