@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 def test_the_command_line_knows_every_network() -> None:
     from training import architecture
 
-    assert tuple(architecture.NETWORKS) == NETWORK_NAMES
+    assert tuple(name for name in architecture.NETWORKS if name != "tiny") == NETWORK_NAMES  # the tests add "tiny"
 
 
 @pytest.mark.parametrize("name", NETWORK_NAMES)
