@@ -90,9 +90,7 @@ def layers(uid: str) -> str:
 
 
 def timed_out_single(single_id: str) -> str:
-    """String: JSON of a single whose synchronous wait ran out, its model and whose it is, so that its id can be asked
-    for.
-    """
+    """String: JSON of a single image that timed out while its client waited, so that the result can be polled."""
     return f"{PREFIX}waited:{single_id}"
 
 
@@ -102,8 +100,9 @@ def dropped(entry_uid: str) -> str:
 
 
 def suspect(stream_key: str, entry_id: str) -> str:
-    """Hash of an entry that was delivered again: `running:{consumer}` is the position that it has under way, a position
-    the count of workers that died of it.
+    """Hash of a redelivered entry.
+
+    `running:{consumer}` is the position that the consumer runs. A position is the number of workers that it killed.
     """
     return f"{PREFIX}suspect:{stream_key.removeprefix(PREFIX)}:{entry_id}"
 

@@ -174,7 +174,7 @@ def test_a_worker_that_is_not_ready_in_time_is_named_and_nothing_is_changed(api:
     assert reply.headers["retry-after"] == "1"
     assert champion(api) == Alias(1)
     assert len(api.http.get("/models/cnn/changes").json()["changes"]) == 1
-    assert api.redis.zscore(keys.DESIRED, "cnn@2"), "it goes on loading, for whoever asks again"
+    assert api.redis.zscore(keys.DESIRED, "cnn@2"), "the version continues to load, for the next attempt"
 
 
 def test_a_worker_that_cannot_load_a_version_says_why(api: System) -> None:
