@@ -11,9 +11,9 @@ import sys
 import uvicorn
 
 from api.app import make_app
-from api.http.connection_limits import ConnectionLimits, LimitedProtocol
+from api.http.connections.limits import ConnectionLimits, LimitedProtocol
+from api.http.connections.listening import bind_listeners
 from api.http.event_streams import EventStreams
-from api.http.listening import bind_listeners
 from api.http.request_origin import current_request_fields
 from api.metrics import Metrics
 from shared.config.loopback import is_loopback

@@ -1,1 +1,1 @@
-"""HTTP below the routes: connection limits, API keys, request ids, parameters and responses."""
+"""HTTP below the routes: connections, API keys, request ids, parameters and responses."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from uvicorn import Config
 
-from api.http.connection_limits import MAX_HEAD_BYTES
+from api.http.connections.limits import MAX_HEAD_BYTES
 from api.routes.compat.bodies import MAX_BODY_BYTES
 from shared.config.settings import Settings
 from tests.support.proxy import START, Proxy, received_until_closed

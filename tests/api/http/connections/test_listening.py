@@ -6,7 +6,7 @@ import socket
 import pytest
 import uvloop
 
-from api.http.listening import ACCEPTS_PER_ITERATION, bind_listeners
+from api.http.connections.listening import ACCEPTS_PER_ITERATION, bind_listeners
 
 TOGETHER = 64
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from api.http.single_write import JoiningTransport
+from api.http.connections.single_write import JoiningTransport
 
 
 class Transport:

@@ -7,9 +7,9 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from api.http.connections.single_write import JoiningTransport, OneWriteProtocol
 from api.http.event_streams import EventStreams
 from api.http.responses import problem
-from api.http.single_write import JoiningTransport, OneWriteProtocol
 from api.metrics import Metrics
 from shared.config.settings import Settings
 from shared.errors import BadRequest, HeadTooLarge, RequestError, SlowClient, Unavailable

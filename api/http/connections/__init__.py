@@ -1,0 +1,1 @@
+"""Connections of clients: listening sockets, and the HTTP protocol on a connection with its limits."""
