@@ -12,10 +12,25 @@ MAX_URL_CHARS = 2000
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+
+def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(map(ipaddress.ip_network, text.split()))
+
+
 _PRINTABLE = re.compile(r"[!-\[\]-~]*")  # ASCII without space and backslash, which readers of URLs differ on
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # the last 32 bits are an IPv4 address
+# A list of our own: `is_global` of Python's ipaddress differs between patch levels. IANA's registries of special
+# addresses, with all multicast and reserved addresses, and with anycast services that are not one host's.
+_NOT_PUBLIC = {
+    4: _networks(
+        "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 "
+        "192.31.196.0/24 192.52.193.0/24 192.88.99.0/24 192.168.0.0/16 192.175.48.0/24 198.18.0.0/15 198.51.100.0/24 "
+        "203.0.113.0/24 224.0.0.0/4 240.0.0.0/4"
+    ),
+    # Within 2000::/3. Teredo (2001::/32) and 6to4 (2002::/16) lead to the IPv4 addresses that are in them.
+    6: _networks("2001::/23 2001:db8::/32 2002::/16 2620:4f:8000::/48 3fff::/20"),
+}
 _UNICAST = ipaddress.IPv6Network("2000::/3")  # all addresses assigned for use on the Internet
-_6TO4 = ipaddress.IPv6Network("2002::/16")  # leads to the IPv4 address that is in it
+_WITH_IPV4 = _networks("::ffff:0:0/96 64:ff9b::/96")  # mapped and NAT64: the last 32 bits are an IPv4 address
 
 
 def callback_fault(url: str, *, allow_private: bool) -> str | None:
@@ -42,13 +57,11 @@ def callback_fault(url: str, *, allow_private: bool) -> str | None:
 
 def is_public(address: Address) -> bool:
     """Return whether an address belongs to one host on the Internet. An IPv4 address inside it is checked as well."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address.is_global and not address.is_multicast and not address.is_reserved
-    if address.ipv4_mapped is not None:
-        return is_public(address.ipv4_mapped)
-    if address in _NAT64:
-        return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return address in _UNICAST and address not in _6TO4 and address.is_global
+    if any(address in network for network in _WITH_IPV4):
+        address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if any(address in network for network in _NOT_PUBLIC[address.version]):
+        return False
+    return address.version == 4 or address in _UNICAST
 
 
 def _names_private(host: str) -> bool:

@@ -135,13 +135,14 @@ def _tensor_info(dtype: str, shape: tuple[int, ...], name: str) -> dict[str, Any
 def _resolve(state: State, match: re.Match[str]) -> str:
     """Return the request's `name@version`. Raises the original's errors: NotFound, or BadRequest for a label."""
     name, version, label = match["name"], match["version"], match["label"]
+    number = version.lstrip("0") or "0" if version else ""  # the original reads 007 as 7
     if label is not None:
         try:
             return state.resolve(str(ModelRef(name, label)))
         except NotFound:
             raise BadRequest(f"Unrecognized servable version label: {label}") from None
     try:
-        return state.resolve(str(ModelRef(name, int(version) if version else "")))
+        return state.resolve(str(ModelRef(name, number)))
     except NotFound:
         servable = f"Specific({name}, {version})" if version else f"Latest({name})"
         raise NotFound(_UNKNOWN + servable) from None

@@ -4,6 +4,7 @@ Source: github.com/kserve/open-inference-protocol and Triton's extensions binary
 followed by the binary tensors in the order of the inputs. `Inference-Header-Content-Length` is the length of the JSON.
 """
 
+import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from shared.images import CLASSES, IMAGE_BYTES, IMAGE_SIDE, Probabilities
 INPUT = "images"
 OUTPUT = "probabilities"
 LENGTH_HEADER = "inference-header-content-length"
+LENGTH = re.compile(r"[0-9]{1,18}")
 DTYPES = {
     "UINT8": "<u1",
     "UINT16": "<u2",
@@ -54,9 +56,9 @@ def parse_request(body: bytes, header_length: str | None) -> InferRequest:
     """Parse the body of a request. Raises BadParameter with the reason."""
     if header_length is None:
         return _parse_json(body, b"")
-    if not header_length.isdecimal() or int(header_length) > len(body):
-        raise BadParameter(f"{LENGTH_HEADER} is {header_length!r}, but the body has {len(body)} bytes")
-    split = int(header_length)
+    split = int(header_length) if LENGTH.fullmatch(header_length) else -1
+    if not 0 <= split <= len(body):
+        raise BadParameter(f"{LENGTH_HEADER} is {reprlib.repr(header_length)}, but the body has {len(body)} bytes")
     if split == 0:
         return _parse_raw(body)
     return _parse_json(body[:split], body[split:])
