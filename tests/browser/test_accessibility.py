@@ -45,11 +45,16 @@ def watching(page: Page) -> None:
     expect(page.locator("#workers .worker").first).to_be_visible()
 
 
+def comparing(page: Page) -> None:
+    open_view(page, "models")
+    expect(page.locator("#model-rows tr").first).to_be_visible()
+
+
 def asked_for_a_key(page: Page) -> None:
     page.evaluate("document.querySelector('#key-dialog').showModal()")
 
 
-STATES: list[Callable[[Page], None]] = [nothing, drawn, opened, dropping, watching, asked_for_a_key]
+STATES: list[Callable[[Page], None]] = [nothing, drawn, opened, dropping, watching, comparing, asked_for_a_key]
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["light", "dark phone"])

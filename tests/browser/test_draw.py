@@ -1,6 +1,7 @@
 """A digit is read while it is drawn, by mouse, pen, finger or keyboard."""
 
 import itertools
+import re
 import time
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from tests.support.uploads import image_file
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 CLASSIFY = "**/mnist/classify?fit=digit*"
+PAINTED = """
+(pad) => pad.getContext("2d").getImageData(0, 0, pad.width, pad.height).data.filter((_, at) => at % 4 === 3)
+  .reduce((sum, alpha) => sum + (alpha > 0), 0)
+"""
 FRAMES = """
 () => { window.frames_ms = []; let last = performance.now();
   const each = (now) => { window.frames_ms.push(now - last); last = now; requestAnimationFrame(each); };
@@ -121,10 +126,49 @@ def test_a_picture_without_a_digit_is_reported(page: Page) -> None:
     expect(page.locator("#trouble")).to_be_hidden()
 
 
-def test_an_image_of_the_test_set_needs_no_hand(page: Page) -> None:
+@pytest.mark.parametrize(
+    ("file", "title", "reason"),
+    [
+        (("notes.txt", "text/plain", b"no picture"), "notes.txt is not a picture", "Drop a photo"),
+        (("photo.jpg", "image/jpeg", b"\xff\xd8\xff\xe0 no more"), "Not read", "damaged or truncated"),
+    ],
+    ids=["text", "damaged"],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(
+    page: Page, file: tuple[str, str, bytes], title: str, reason: str
+) -> None:
+    name, media_type, content = file
+    page.set_input_files("#photo", {"name": name, "mimeType": media_type, "buffer": content})
+    expect(reading(page, "sure")).to_have_text(title)
+    expect(reading(page, "how")).to_contain_text(reason)
+
+
+def test_a_picture_that_only_the_service_can_open_is_read(page: Page) -> None:
+    images, labels = draw_sample("test")
+    tiff = image_file(Image.fromarray(255 - images[3]).resize((280, 280), Image.Resampling.BICUBIC), "TIFF")
+    page.set_input_files("#photo", {"name": "scan.tiff", "mimeType": "image/tiff", "buffer": tiff})
+    expect_read(page, int(labels[3]))
+    expect(page.locator("#pad-caption")).to_have_text("scan.tiff (this browser cannot show it)")
+
+
+def test_an_image_of_the_test_set_needs_no_hand_and_is_named(page: Page) -> None:
     page.locator("#pick").click()
     expect(reading(page, "sure")).to_contain_text("% sure")
+    expect(page.locator("#pad-caption")).to_contain_text(re.compile(r"^Test image \d+, labelled \d$"))
     assert ink_of(page) > 1
+    draw(page, SEVEN)
+    expect(page.locator("#pad-caption")).to_have_text("")
+
+
+def test_the_pen_has_three_widths(page: Page) -> None:
+    black = []
+    for pen in ("thin", "medium", "thick"):
+        page.locator("#pen").select_option(pen)
+        page.locator("#pad-clear").click()
+        draw(page, SEVEN)
+        expect_read(page, 7)
+        black.append(page.locator("#pad").evaluate(PAINTED))
+    assert black == sorted(set(black)), "a thicker pen paints more"
 
 
 def test_another_version_is_compared_and_the_layers_are_shown(page: Page) -> None:
@@ -138,6 +182,8 @@ def test_another_version_is_compared_and_the_layers_are_shown(page: Page) -> Non
     expect(layers.nth(3)).to_be_visible()
     names = page.locator("#draw-reading .layer strong").all_inner_texts()
     assert (names[0], names[-1]) == ("input", "probabilities")
+    expect(page.locator("#draw-reading .layers > p")).to_contain_text("the output of each layer")
+    expect(page.locator("#draw-reading .layer").last).to_contain_text("the probability of each digit")
     widths = [image.evaluate("(image) => image.naturalWidth") for image in itertools.islice(layers.all(), 4)]
     assert all(width >= 28 for width in widths)
     reading(page, "model").select_option("seed@1")

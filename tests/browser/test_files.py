@@ -17,12 +17,13 @@ COUNT = 12
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with digits, a blank page, and a text file."""
+    """A folder with digits, a blank page, a damaged picture, and a text file."""
     images, _ = draw_sample("test")
     for index in range(COUNT):
         picture = Image.fromarray(255 - images[index]).resize((280, 280), Image.Resampling.BICUBIC)
         picture.save(tmp_path / f"digit-{index}.png")
     Image.new("L", (200, 200), 230).save(tmp_path / "paper.png")
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     (tmp_path / "notes.txt").write_text("no picture")
     return tmp_path
 
@@ -34,6 +35,7 @@ def test_a_folder_is_read_and_the_page_reports_what_failed(page: Page, folder: P
     tally = page.locator("#files-tally")
     expect(tally).to_contain_text(f"{COUNT} pictures read by {DEFAULT.ref}", timeout=60_000)
     expect(tally).to_contain_text("1 without a digit")
+    expect(tally).to_contain_text("1 could not be read: select one to see why")
     expect(tally).to_contain_text("1 other file skipped")
 
 

@@ -33,8 +33,13 @@ def test_the_panel_moves_under_load(page: Page, system: System) -> None:
     system.finished(job)
     expect(waiting).to_have_text("0")
     expect(page.locator("#workers")).to_contain_text("images in total")
+    expect(page.locator("#workers")).to_contain_text("by cnn@")
     assert float(figure(page, "Images per batch")) >= 1
     expect(page.locator("#figures")).not_to_contain_text("no recent batch")
+    expect(page.locator("#workers")).to_contain_text("0 of about", timeout=30_000)
+    expect(page.locator("#workers .batch div")).to_have_css(
+        "transform", "matrix(0, 0, 0, 1, 0, 0)"
+    )  # nothing is drawn for an idle worker
 
 
 def test_its_button_puts_the_test_set_into_the_queue(page: Page) -> None:

@@ -3,7 +3,7 @@
 import { byId, say } from "./dom.js";
 import { onFiles } from "./dropping.js";
 import { settled } from "./newest.js";
-import { percent } from "./numbers.js";
+import { percent, whole } from "./numbers.js";
 import { Pad } from "./pad.js";
 import { isPicture, sendable, thumbnail } from "./picture.js";
 import { Reading } from "./reading.js";
@@ -30,21 +30,21 @@ export function startDraw() {
     else if (!pad.hasPicture) reading.read(drawn);
   });
 
+  /* Shows and reads a file. One that this browser cannot open, such as a TIFF, is shown as its name, and the service may read it. */
   async function lay(file) {
-    if (!isPicture(file)) return;
-    try {
-      pad.show(await thumbnail(file, SHOWN_SIDE));
-      reading.read(pictureSubject(await sendable(file)));
-    } catch (error) {
-      pad.clear();
-      reading.clear(`${file.name} cannot be opened by this browser: ${error.message}`);
+    if (!isPicture(file)) {
+      reading.fail(`${file.name} is not a picture`, "Drop a photo, a scan or a drawing of one digit.");
+      return;
     }
+    const shown = await thumbnail(file, SHOWN_SIDE).catch(() => null);
+    pad.show(shown, shown ? file.name : `${file.name} (this browser cannot show it)`);
+    reading.read(pictureSubject(shown ? await sendable(file) : file));
   }
 
   async function pick() {
     const { labels } = await testSet();
     const index = Math.floor(Math.random() * labels.length);
-    pad.show(await askBitmap(`mnist/image/${index}`));
+    pad.show(await askBitmap(`mnist/image/${index}`), `Test image ${whole(index)}, labelled ${labels[index]}`);
     reading.read(testSubject(index));
   }
 

@@ -8,7 +8,7 @@ import { cancel, follow, submit } from "./job.js";
 import { modelQuery, offerModels } from "./models.js";
 import { count, seconds, whole } from "./numbers.js";
 import { isPicture, sendable } from "./picture.js";
-import { Readings } from "./readings.js";
+import { NO_DIGIT, Readings } from "./readings.js";
 import { pictureSubject } from "./subject.js";
 import { showRefusal } from "./trouble.js";
 import { Wall } from "./wall.js";
@@ -92,9 +92,11 @@ async function upload(skipped) {
     },
     items: (items) => wall.touch(readings.take(items)),
   });
-  const failed = files.length - readings.read;
   const parts = [`${count(readings.read, "picture")} read by ${job.model} in ${seconds(job.elapsed_s)}`];
-  if (failed) parts.push(`${whole(failed)} without a digit`);
+  const undrawn = readings.errors.filter((error) => error.startsWith(NO_DIGIT)).length;
+  const failed = files.length - readings.read - undrawn;
+  if (undrawn) parts.push(`${whole(undrawn)} without a digit`);
+  if (failed) parts.push(job.state === "cancelled" ? `${whole(failed)} not read` : `${whole(failed)} could not be read: select one to see why`);
   if (skipped) parts.push(`${count(skipped, "other file")} skipped`);
   byId("files-tally").replaceChildren(element("strong", {}, parts[0]), parts.slice(1).map((part) => ` · ${part}`).join(""));
   say(byId("heard"), parts.join(", "));

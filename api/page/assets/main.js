@@ -11,6 +11,7 @@ import { startQueue, showQueue } from "./queue.js";
 import { onStatus, startStatus } from "./status.js";
 import { startTestSet } from "./test-set.js";
 import { showStatus } from "./trouble.js";
+import { showVersions, startVersions } from "./versions.js";
 import { startViews } from "./views.js";
 
 function showDataset(status) {
@@ -25,6 +26,7 @@ startDraw();
 startTestSet();
 startFiles();
 startQueue();
+startVersions();
 startViews();
-for (const listener of [showModels, showStatus, showPill, showQueue, showDataset]) onStatus(listener);
+for (const listener of [showModels, showStatus, showPill, showQueue, showVersions, showDataset]) onStatus(listener);
 startStatus();

@@ -1,8 +1,8 @@
 /* The drawing pad: strokes by mouse, pen, finger or keyboard, or a picture. Paints at most once per frame. */
 
-import { byId, sized } from "./dom.js";
+import { byId, say, sized } from "./dom.js";
 import { penKeys } from "./pen-keys.js";
-import { Strokes } from "./strokes.js";
+import { PENS, Strokes } from "./strokes.js";
 import { colour, onTheme } from "./theme.js";
 
 export class Pad {
@@ -15,6 +15,7 @@ export class Pad {
   #notify = false; // whether the next frame calls the listener
   #pointer = null;
   #changed;
+  #caption = byId("pad-caption");
 
   /* `changed` is called once per frame in which the content of the pad has changed. */
   constructor(changed) {
@@ -46,6 +47,7 @@ export class Pad {
   clear() {
     this.#strokes.clear();
     this.#picture = null;
+    say(this.#caption, "");
     this.#repaint(true);
   }
 
@@ -58,10 +60,11 @@ export class Pad {
     this.#repaint(true);
   }
 
-  /* Shows `bitmap` on the pad until the next stroke, without a call of `changed`. */
-  show(bitmap) {
+  /* Shows `bitmap` and its caption until the next stroke, without a call of `changed`. Null leaves the pad empty. */
+  show(bitmap, caption) {
     this.#strokes.clear();
     this.#picture = bitmap;
+    say(this.#caption, caption);
     this.#repaint(false);
   }
 
@@ -96,7 +99,8 @@ export class Pad {
       this.#picture = null;
       this.#whole = true;
     }
-    this.#strokes.begin(point);
+    say(this.#caption, "");
+    this.#strokes.begin(point, PENS[byId("pen").value]);
     this.#painted = 0;
     this.#schedule(true);
   }

@@ -87,8 +87,7 @@ function showFigures(status, queued) {
   say(waiting.value, whole(queued.interactive + queued.bulk));
   say(waiting.more, oldest ? `the oldest for ${seconds(oldest)}` : "nothing waits");
   say(speed.value, whole(status.recent.images_per_s));
-  const able = status.workers.reduce((sum, worker) => sum + Math.max(0, ...Object.values(worker.models).map((model) => model.images_per_s)), 0);
-  say(speed.more, able ? `of ${whole(able)} that the engines can handle` : "");
+  say(speed.more, ableText(status.workers));
   const times = waitOf(status);
   const whose = status.recent.queue_ms.interactive ? "single images" : "jobs";
   say(wait.value, times ? milliseconds(times.p50) : "–");
@@ -99,6 +98,14 @@ function showFigures(status, queued) {
   say(lanesLegend.interactive.value, whole(queued.interactive));
   say(lanesLegend.bulk.value, lanesOf(status, queued.bulk));
   showWorkers(byId("workers"), status.workers);
+}
+
+/* Returns the rate of the engines with the version that they run, if it is the same one for all workers. */
+function ableText(workers) {
+  const [model, ...others] = new Set(workers.map((worker) => worker.last_batch?.model));
+  if (!model || others.length) return "";
+  const able = workers.reduce((sum, { models }) => sum + (models[model]?.images_per_s ?? 0), 0);
+  return able ? `of about ${whole(able)} possible with ${model}` : "";
 }
 
 function lanesOf(status, images) {
@@ -113,8 +120,8 @@ function paint() {
   paintChart(figures.waiting.canvas, [{ values: both, ink: "accent" }], nowS);
   paintChart(figures.rate.canvas, [{ values: history.rate, ink: "accent" }], nowS);
   paintChart(figures.batch.canvas, [{ values: history.batch, ink: "accent" }], nowS);
-  paintChart(figures.wait.canvas, [{ values: history.wait, ink: "accent" }], nowS);
-  paintChart(lanesChart, [{ values: bulk, ink: "strong-line" }, { values: interactive, ink: "accent" }], nowS, { scale: true });
+  paintChart(figures.wait.canvas, [{ values: history.wait, ink: "accent" }], nowS, milliseconds);
+  paintChart(lanesChart, [{ values: bulk, ink: "strong-line" }, { values: interactive, ink: "accent" }], nowS);
 }
 
 function addHappening({ kind, text, queued }, nowS) {

@@ -6,6 +6,7 @@ import { showLayers } from "./layers.js";
 import { offerModels } from "./models.js";
 import { newest, settled } from "./newest.js";
 import { count, milliseconds, percent } from "./numbers.js";
+import { NO_DIGIT } from "./readings.js";
 import { Problem } from "./service.js";
 
 const SETTLED_MS = 350; // time without a new image before the layers are requested
@@ -64,6 +65,13 @@ export class Reading {
     this.#parts.layers.hidden = true;
     this.#parts.look.disabled = true;
     this.#forgetSeen();
+  }
+
+  /* Shows why something was not sent to the service. */
+  fail(title, detail) {
+    this.clear(detail);
+    say(this.#parts.sure, title);
+    say(byId("heard"), `${title}. ${detail}`);
   }
 
   /* Returns true if the reading should be repeated, after the pause that the service requested. */
@@ -132,7 +140,7 @@ export class Reading {
     this.#showDigit(null);
     this.#bars.show(null);
     this.#forgetSeen();
-    say(this.#parts.sure, undrawn ? "No digit found" : "Not read");
+    say(this.#parts.sure, problem.detail.startsWith(NO_DIGIT) ? "No digit found" : "Not read");
     say(this.#parts.how, undrawn ? problem.detail : problem.passes ? "The page retries automatically." : "");
     this.#listeners.refused?.(problem);
     return problem;

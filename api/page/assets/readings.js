@@ -1,5 +1,6 @@
 /* The results of a job while they arrive, stored compactly because there may be very many. */
 
+export const NO_DIGIT = "no digit found"; // how the message of the service begins
 const UNREAD = -1;
 const FAILED = -2; // includes expired and cancelled images
 
@@ -43,6 +44,10 @@ export class Readings {
   /* Returns why an image has no digit, or undefined if it has one or is pending. */
   error(index) {
     return this.#errors.get(index);
+  }
+
+  get errors() {
+    return [...this.#errors.values()];
   }
 
   isMistake(index) {

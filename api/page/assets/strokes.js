@@ -1,21 +1,22 @@
 /* The strokes of a drawing, as points in units of the pad's side, and their rendering. */
 
-const WIDTH = 0.075; // stroke width in units of the pad; MNIST's strokes have about 2 pixels, in a box of 20
+// Stroke widths in units of the pad. MNIST's strokes have about 2 pixels, in a box of 20, as the medium pen has.
+export const PENS = { thin: 0.03, medium: 0.075, thick: 0.12 };
 const SENT_SIDE = 224; // size in pixels of the picture that is sent
 
 export class Strokes {
-  #strokes = [];
+  #strokes = []; // {points, width}
 
   get empty() {
     return this.#strokes.length === 0;
   }
 
-  begin(point) {
-    this.#strokes.push([point]);
+  begin(point, width) {
+    this.#strokes.push({ points: [point], width });
   }
 
   add(point) {
-    this.#strokes.at(-1)?.push(point);
+    this.#strokes.at(-1)?.points.push(point);
   }
 
   undo() {
@@ -28,17 +29,19 @@ export class Strokes {
 
   /* Paints all strokes onto a square of `side`. */
   paint(context, side, ink) {
-    pen(context, side, ink);
-    for (const stroke of this.#strokes) line(context, stroke, 0, side);
+    for (const { points, width } of this.#strokes) {
+      pen(context, width * side, ink);
+      line(context, points, 0, side);
+    }
   }
 
   /* Paints the newest stroke starting at point number `from`. Returns the `from` of the next call. */
   paintNewest(context, side, ink, from) {
     const stroke = this.#strokes.at(-1);
     if (!stroke) return 0;
-    pen(context, side, ink);
-    line(context, stroke, Math.max(0, from - 2), side);
-    return stroke.length;
+    pen(context, stroke.width * side, ink);
+    line(context, stroke.points, Math.max(0, from - 2), side);
+    return stroke.points.length;
   }
 
   /* Returns a small PNG, black on white. */
@@ -54,9 +57,9 @@ export class Strokes {
   }
 }
 
-function pen(context, side, ink) {
+function pen(context, width, ink) {
   context.strokeStyle = ink;
-  context.lineWidth = WIDTH * side;
+  context.lineWidth = width;
   context.lineCap = "round";
   context.lineJoin = "round";
 }

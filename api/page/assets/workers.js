@@ -1,7 +1,7 @@
 /* The list of workers. */
 
 import { element, say } from "./dom.js";
-import { milliseconds, seconds, whole } from "./numbers.js";
+import { count, milliseconds, seconds, whole } from "./numbers.js";
 
 const blocks = new Map(); // by name
 
@@ -30,16 +30,13 @@ const line = (...children) => element("div", { className: "line" }, ...children)
 
 function showWorker(parts, worker) {
   const { last_batch: batch, models } = worker;
-  const limit = batch ? models[batch.model]?.batch_limit_images : 0;
+  const able = batch ? (models[batch.model]?.images_per_s ?? 0) : 0;
   parts.box.classList.toggle("late", worker.late);
   say(parts.name, worker.name);
-  say(parts.rate, `${whole(worker.recent_images_per_s)} images/s`);
-  parts.batch.style.transform = `scaleX(${limit ? Math.min(1, batch.images / limit) : 0})`;
-  say(parts.models, batch ? batchText(batch, limit) : `no batch yet; ${Object.keys(models).join(", ")}`);
+  say(parts.rate, able ? `${whole(worker.recent_images_per_s)} of about ${whole(able)} images/s` : `${whole(worker.recent_images_per_s)} images/s`);
+  parts.batch.style.transform = `scaleX(${able ? Math.min(1, worker.recent_images_per_s / able) : 0})`;
+  say(parts.models, batch ? batchText(batch) : `no batch yet; ${Object.keys(models).join(", ")}`);
   say(parts.heard, worker.late ? `silent for ${seconds(worker.silent_s)}` : `${whole(worker.images)} images in total`);
 }
 
-function batchText(batch, limit) {
-  const limitText = limit ? ` of at most ${whole(limit)}` : "";
-  return `last batch ${whole(batch.images)}${limitText}, ${milliseconds(batch.took_ms)}, ${batch.model}`;
-}
+const batchText = ({ images, took_ms: tookMs, model }) => `last batch: ${count(images, "image")} in ${milliseconds(tookMs)} by ${model}`;
