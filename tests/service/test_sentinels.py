@@ -1,5 +1,6 @@
 """REDIS_URL with Sentinels: accepted and replicated images survive the master, and the next master continues."""
 
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -141,8 +142,10 @@ def test_a_master_without_a_replica_accepts_nothing_and_the_workers_wait(group: 
 
 
 @pytest.mark.timeout(120)
-def test_api_worker_and_celery_reach_the_master_through_the_sentinels_over_tls(tmp_path: Path) -> None:
-    require_tls()
+def test_api_worker_and_celery_reach_the_master_through_the_sentinels_over_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_SERVER", server_with_tls())
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     issued = authority.issue_cert("127.0.0.1", "localhost")
@@ -159,8 +162,12 @@ def test_api_worker_and_celery_reach_the_master_through_the_sentinels_over_tls(t
         group.close()
 
 
-def require_tls() -> None:
-    process = Process([str(find_redis_server()), "--port", "0", "--tls-port", str(free_port())], {})
-    process.wait()
-    if "No tls-cert-file configured" not in process.output:
-        pytest.skip(f"{find_redis_server()} was built without TLS")
+def server_with_tls() -> str:
+    """Return a server that was built with TLS, or skip the test. The packaged Valkey was not."""
+    for server in (str(find_redis_server()), shutil.which("valkey-server"), shutil.which("redis-server")):
+        if server is not None:
+            process = Process([server, "--port", "0", "--tls-port", str(free_port())], {})
+            process.wait()
+            if "No tls-cert-file configured" in process.output:
+                return server
+    pytest.skip("no Redis or Valkey on the PATH was built with TLS")

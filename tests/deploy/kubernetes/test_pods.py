@@ -1,5 +1,7 @@
 """The pods of deploy/kubernetes: restrictions, settings, probes and shutdown."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -84,9 +86,17 @@ def test_a_workers_engines_are_those_of_its_limit_and_not_of_its_node() -> None:
     assert threads["valueFrom"]["resourceFieldRef"] == {"containerName": "worker", "resource": "limits.cpu"}
 
 
-def test_redis_keeps_its_data_and_evicts_nothing() -> None:
-    args = container_of("redis")["args"]
-    options = dict(zip(args[1::2], args[2::2], strict=True))
+def test_redis_keeps_its_data_and_evicts_nothing_and_its_password_is_in_no_argument(tmp_path: Path) -> None:
+    server = tmp_path / "valkey-server"
+    server.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\ncat\n')
+    server.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "REDIS_PASSWORD": "0123abcd"}
+    ended = subprocess.run(
+        container_of("redis")["command"], env=environ, capture_output=True, text=True, check=True, timeout=10
+    )
+    config_file, *args, config = ended.stdout.splitlines()
+    assert (config_file, config) == ("-", 'requirepass "0123abcd"')
+    options = dict(zip(args[::2], args[1::2], strict=True))
     assert (options["--appendonly"], options["--maxmemory-policy"]) == ("yes", "noeviction")
     (claim,) = one("StatefulSet", "redis")["spec"]["volumeClaimTemplates"]
     assert container_of("redis")["volumeMounts"] == [{"name": claim["metadata"]["name"], "mountPath": "/data"}]

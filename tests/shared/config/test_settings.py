@@ -32,6 +32,7 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
             "sentinels://h:1/digits?ssl_ca_certs=/no/such/file.pem",
         ],
     ),
+    "redis_server": ("/usr/bin/redis-server", Path("/usr/bin/redis-server"), []),
     "api_host": ("10.0.0.7", "10.0.0.7", [" "]),
     "api_port": ("8080", 8080, ["0", "65536", "-1", "http", "80.0"]),
     "flower_host": ("::1", "::1", [" "]),
@@ -144,7 +145,7 @@ def test_an_error_says_what_was_expected(name: str, text: str, reason: str) -> N
 
 
 def test_every_default_is_a_valid_value() -> None:
-    without = {"data_dir", "mnist_dir", "api_keys", "webhook_secret", "door_key"}
+    without = {"redis_server", "data_dir", "mnist_dir", "api_keys", "webhook_secret", "door_key"}
     defaults = {name.upper(): str(getattr(Settings(), name)) for name in FIELDS if name not in without}
     assert load_settings(defaults, NO_FILE) == Settings()
 
