@@ -14,11 +14,13 @@ async def repeat(
     failure: str,
     errors: tuple[type[Exception], ...] = (RedisError, OSError),
 ) -> NoReturn:
-    """Call `act` forever. `errors` end one call only: the logger of `act`'s module reports them after `failure`."""
+    """Call `act` forever. The logger of `act`'s module reports `errors` after `failure`, any other with a traceback."""
     logger = logging.getLogger(act.__module__)
     while True:
         try:
             await act()
         except errors as error:
             logger.warning("%s: %s", failure, error)
+        except Exception:  # a process without this task would look alive, and be broken
+            logger.exception("%s", failure)
         await asyncio.sleep(interval_s)

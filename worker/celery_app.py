@@ -30,6 +30,8 @@ def make_celery(name: str, settings: Settings) -> Celery:
         task_track_started=True,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # a worker must not exit because of a long outage
+        broker_channel_error_retry=True,  # the same if Redis refuses a command of Celery
         broker_transport_options={
             "socket_timeout": 10,
             "socket_connect_timeout": 5,

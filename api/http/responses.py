@@ -1,5 +1,6 @@
 """JSON responses, and errors as problem details (RFC 9457)."""
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from shared.errors import QueueFull, RequestError, StillUploading, Unauthorized, Unavailable, WaitTimeout
+from shared.redis.errors import explain, passes
+
+logger = logging.getLogger(__name__)
 
 JSON_TYPE = b"application/json"
 PROBLEM_TYPE = b"application/problem+json"
@@ -87,7 +91,10 @@ async def on_redis_error(request: Request, error: Exception) -> Response:
 
 
 def redis_unavailable(error: Exception) -> Unavailable:
-    return Unavailable(f"Redis is unreachable: {error}", "redis")
+    """Return the 503 for an error of Redis. The log has the text of errors that need a person."""
+    if not passes(error):
+        logger.error("Redis: %r: %s", error, error)
+    return Unavailable(explain(error), "redis")
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

@@ -15,6 +15,7 @@ from redis import exceptions
 
 from shared.redis.clients import AsyncClient
 from shared.redis.connection import SOCKET_TIMEOUT_S
+from shared.redis.errors import meaning_of, parse_error
 
 OnMessage = Callable[[bytes, bytes], None]  # channel, data
 
@@ -41,16 +42,17 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport = connection._writer.transport
         self._on_message = on_message
         self._loop = asyncio.get_running_loop()
-        self._reader = hiredis.Reader(replyError=exceptions.ResponseError)
+        self._reader = hiredis.Reader(replyError=parse_error)
         self._waiting: deque[_Calls] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.lost: asyncio.Future[Exception] = self._loop.create_future()
         self._transport.set_protocol(self)
 
     async def call(self, *commands: Sequence[Any]) -> list[Any]:
-        """Return the reply to each command, in one round trip. The reply to a failed command is a ResponseError.
+        """Return the reply to each command, in one round trip. The reply to a failed command is a RedisError.
 
-        Raises redis-py's ConnectionError or TimeoutError. Then it is unknown which commands were executed.
+        If the connection is lost between two replies, that error is the reply to the rest of the commands. It is then
+        unknown which of them were executed. If it is lost before the first reply, the error is raised.
         """
         if self.lost.done():
             raise self.lost.result()
@@ -61,10 +63,17 @@ class Wire(asyncio.Protocol):
         self._transport.write(b"".join(_packed(*command) for command in commands))
         return await calls.done
 
+    async def ask(self, *command: Any) -> Any:
+        """Return the reply to one command. Raises RedisError, also for a failed command."""
+        (reply,) = await self.call(command)
+        if isinstance(reply, exceptions.RedisError):
+            raise reply
+        return reply
+
     async def subscribe(self, *channels: str) -> None:
         """Subscribe to channels. Returns once Redis has confirmed it, so that later messages are not missed."""
         self._transport.write(_packed("SUBSCRIBE", *channels))  # confirmed by pushes, not by a reply
-        await self.call(("PING",))
+        await self.ask("PING")
 
     def close(self) -> None:
         self._lose(exceptions.ConnectionError("this connection is closed"))
@@ -94,6 +103,8 @@ class Wire(asyncio.Protocol):
             self._waiting.popleft()
             if not calls.done.done():  # the waiting task may have been cancelled
                 calls.done.set_result(calls.replies)
+        if isinstance(reply, exceptions.RedisError) and meaning_of(reply) == "reconnect":
+            self._lose(reply)  # this server is no longer the master, and might keep the connection
 
     def _check_timeout(self) -> None:
         """Close the connection if its oldest command timed out. Replies arrive in order, so one timer is enough."""
@@ -115,7 +126,11 @@ class Wire(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         for calls in self._waiting:
-            if not calls.done.done():
+            if calls.done.done():
+                continue
+            if calls.replies:
+                calls.done.set_result(calls.replies + [error] * (calls.commands - len(calls.replies)))
+            else:
                 calls.done.set_exception(error)
         self._waiting.clear()
 

@@ -20,6 +20,7 @@ from shared.errors import BadParameter, EntryError, NotFound
 from shared.images import images_from_pixels
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
+from shared.redis.errors import explain
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Verbose:
             return {"layers": None, "layers_error": GONE}
         except RedisError as error:
             logger.warning("layers cannot be read: %s", error)
-            return {"layers": None, "layers_error": f"the layers cannot be read: {error}"}
+            return {"layers": None, "layers_error": f"the layers cannot be read: {explain(error)}"}
 
     async def read(self, result_id: str, maps: Maps) -> dict[str, Any]:
         """Return the layers of a single image or a job. Raises NotFound if there are none, and RedisError."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from redis.exceptions import WatchError
 
 from api.queue.workers import Workers
 from shared.contract.alias import ALIAS_CODEC, CHANGE_CODEC, CHANGES_KEPT, AliasChange, readable_alias
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 KEEP_DESIRED_S = 60  # after the wait, so that a repeated request finds the versions loaded
 POLL_S = 0.1
 CHANGES_PER_READ = 1000
+MAX_TRIES = 5  # attempts at a change while other changes interrupt it
 
 
 async def prepare(client: AsyncClient, workers: Workers, refs: Iterable[str], wait_s: float, subject: str) -> None:
@@ -65,23 +67,33 @@ def unready(workers: Sequence[LiveWorker], refs: Sequence[str]) -> str:
 
 async def switch(client: AsyncClient, change: AliasChange) -> AliasChange:
     """Make the change in one transaction and return it with the previous meaning. Raises NotFound and RedisError."""
-
-    async def decide(pipeline: AsyncPipeline) -> AliasChange:
-        held = await pipeline.hget(keys.ALIASES, change.field)
-        if held is None and change.after is None:
-            raise NotFound(f"no alias {change.alias!r} of model {change.model!r}")
-        record = msgspec.structs.replace(change, before=readable_alias(held))
-        pipeline.multi()
-        if change.after is None:
-            pipeline.hdel(keys.ALIASES, change.field)
-        else:
-            pipeline.hset(keys.ALIASES, change.field, ALIAS_CODEC.encode(change.after))
-        pipeline.xadd(keys.CHANGES, {"c": CHANGE_CODEC.encode(record)}, maxlen=CHANGES_KEPT, approximate=True)
-        pipeline.publish(keys.ALIASES_CHANNEL, change.field)
-        return record
-
-    record = await client.transaction(decide, keys.ALIASES, value_from_callable=True)
+    async with client.pipeline() as pipeline:
+        for tries_left in reversed(range(MAX_TRIES)):
+            try:
+                record = await _try_to_switch(pipeline, change)
+                break
+            except WatchError:  # somebody else changed an alias, or the connection was lost
+                if not tries_left:
+                    raise
     logger.warning("alias changed: %s", CHANGE_CODEC.encode(record).decode())
+    return record
+
+
+async def _try_to_switch(pipeline: AsyncPipeline, change: AliasChange) -> AliasChange:
+    """Make the change, unless any alias changes meanwhile. Raises WatchError and what `switch` raises."""
+    await pipeline.watch(keys.ALIASES)
+    held = await pipeline.hget(keys.ALIASES, change.field)
+    if held is None and change.after is None:
+        raise NotFound(f"no alias {change.alias!r} of model {change.model!r}")
+    record = msgspec.structs.replace(change, before=readable_alias(held))
+    pipeline.multi()
+    if change.after is None:
+        pipeline.hdel(keys.ALIASES, change.field)
+    else:
+        pipeline.hset(keys.ALIASES, change.field, ALIAS_CODEC.encode(change.after))
+    pipeline.xadd(keys.CHANGES, {"c": CHANGE_CODEC.encode(record)}, maxlen=CHANGES_KEPT, approximate=True)
+    pipeline.publish(keys.ALIASES_CHANNEL, change.field)
+    await pipeline.execute()
     return record
 
 

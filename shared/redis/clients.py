@@ -5,8 +5,8 @@ redis-py types a reply for every option of a connection: as `bytes | str`, and N
 protocol has it. Our connections never decode a reply, so it is bytes.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import redis
 import redis.asyncio
@@ -15,7 +15,6 @@ import redis.client
 
 from shared.redis.script import Value
 
-T = TypeVar("T")
 StreamEntry = tuple[bytes, dict[bytes, bytes]]
 
 if TYPE_CHECKING:
@@ -45,13 +44,11 @@ if TYPE_CHECKING:
             self, name: str, min: float, max: float | str, start: int | None = None, num: int | None = None
         ) -> list[bytes]: ...
         async def zrangebyscore(self, *args: Any, **options: Any) -> Any: ...
-        async def transaction(
-            self, func: Callable[["AsyncPipeline"], Awaitable[T]], *watches: str, value_from_callable: Literal[True]
-        ) -> T: ...
 
     class AsyncPipeline(AsyncClient, redis.asyncio.client.Pipeline):  # type: ignore[misc]
         """A pipeline of the API."""
 
+        async def watch(self, *names: str) -> None: ...
         def multi(self) -> None: ...
         def hset(self, name: str, key: str = "", value: Value = "", mapping: Mapping[str, Value] = ...) -> Self: ...
 
@@ -67,10 +64,13 @@ if TYPE_CHECKING:
         def hset(self, name: str, key: str = "", value: Value = "", mapping: Mapping[str, Value] = ...) -> int: ...
         def pubsub(self, *, ignore_subscribe_messages: bool = False) -> redis.client.PubSub: ...
         def xrange(self, name: str, min: str = "-", max: str = "+") -> list[StreamEntry]: ...
-        def transaction(self, func: Callable[["SyncPipeline"], None], *watches: str) -> None: ...
+        def pipeline(self, transaction: bool = True) -> "SyncPipeline": ...
 
     class SyncPipeline(SyncClient, redis.client.Pipeline):
-        """A transaction of a worker."""
+        """A pipeline of a worker."""
+
+        def __enter__(self) -> Self: ...
+        def watch(self, *names: str) -> None: ...
 
 else:
     AsyncClient, AsyncPipeline = redis.asyncio.Redis, redis.asyncio.client.Pipeline

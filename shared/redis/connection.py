@@ -1,6 +1,5 @@
 """Connections of the API and the workers to Redis."""
 
-import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -8,17 +7,15 @@ import redis
 import redis.asyncio
 import redis.asyncio.sentinel
 import redis.sentinel
-from redis._parsers.base import BaseParser
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.driver_info import DriverInfo
-from redis.exceptions import AuthenticationError
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from shared.config.sentinels import parse_sentinels
 from shared.config.settings import Settings
 from shared.redis.clients import AsyncClient, SyncClient
+from shared.redis.errors import passes
 
 CONNECT_TIMEOUT_S = 2.0
 SOCKET_TIMEOUT_S = 5.0
@@ -29,10 +26,6 @@ ASK_SENTINEL = {"socket_connect_timeout": SENTINEL_TIMEOUT_S, "socket_timeout": 
 
 # Made once: redis-py would read its own version from disk for each connection, which takes milliseconds.
 DRIVER_INFO = DriverInfo()
-
-# A Redis whose replicas are away (`min-replicas-to-write`) refuses writes for a while. redis-py reports an error of the
-# caller, at which our worker and Celery's worker would exit; as a connection error the command is retried.
-BaseParser.EXCEPTION_CLASSES["NOREPLICAS"] = RedisConnectionError
 
 
 def api_client(settings: Settings) -> AsyncClient:
@@ -62,8 +55,8 @@ class MasterPool(redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.Bl
 def worker_client(settings: Settings, *, patient: bool) -> SyncClient:
     """Return a client with one connection, for one thread at a time. A pool would cost more time than some commands.
 
-    A patient client retries forever, at most once per second, so its callers block while Redis is away. It still raises
-    errors that waiting cannot cure, like a refused password or certificate.
+    A patient client retries forever, at most once per second, so its callers block while Redis is away or accepts no
+    writes. It still raises errors that waiting cannot cure, like a refused password or certificate.
     """
     options: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
@@ -104,7 +97,7 @@ class TlsToMaster(_AsksSentinels, redis.sentinel.SentinelManagedSSLConnection):
 
 
 class RetryWhileAway(Retry):
-    """Retries while Redis is away, and not if Redis is there and refuses us."""
+    """Retries while Redis is away or in a condition that passes, and not if Redis refuses us."""
 
     def call_with_retry(
         self,
@@ -114,11 +107,6 @@ class RetryWhileAway(Retry):
         with_failure_count: bool = False,
     ) -> Any:
         def may_pass(error: Exception) -> bool:
-            return not _is_refusal(error) and (is_retryable is None or is_retryable(error))
+            return passes(error) and (is_retryable is None or is_retryable(error))
 
         return super().call_with_retry(do, fail, may_pass, with_failure_count)
-
-
-def _is_refusal(error: Exception) -> bool:
-    """redis-py raises an error of a certificate as a lost connection; the context has the original error."""
-    return isinstance(error, AuthenticationError) or isinstance(error.__context__, ssl.SSLCertVerificationError)

@@ -31,6 +31,7 @@ import supervisor.dispatchers
 from PIL import PngImagePlugin
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.utils import floatToGoString
+from redis._parsers import _AsyncHiredisParser, _HiredisParser
 from redis._parsers.base import BaseParser
 from redis.retry import Retry
 from starlette.routing import Match, Route
@@ -38,6 +39,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from shared.redis.errors import parse_error
 from tests.support.processes import ROOT
 
 PAGE = (ROOT / "docs" / "internals.md").read_text()
@@ -116,8 +118,10 @@ def test_redis_protocol() -> None:
     assert int(redis.asyncio.Connection().protocol) == 3
 
 
-def test_redis_exception_classes() -> None:
-    assert "EXCEPTION_CLASSES" in names_in(BaseParser.parse_error)
+def test_redis_parse_error() -> None:
+    assert BaseParser.parse_error is parse_error
+    for parser in (_HiredisParser, _AsyncHiredisParser):
+        assert "parse_error" in names_in(parser.on_connect) | names_in(parser.__init__)
 
 
 def test_redis_sentinel_connect() -> None:

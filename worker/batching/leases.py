@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from redis.exceptions import OutOfMemoryError
-
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.errors import ConditionError
 from shared.redis.script import Script
 from worker.batching.held_entries import HeldEntries, RawEntry
 
@@ -31,8 +30,10 @@ def take_duties(client: SyncClient, models: Sequence[str], duty_ms: int) -> list
             pipeline.set(keys.duty(model), 1, nx=True, px=duty_ms)
         try:
             taken = pipeline.execute()
-        except OutOfMemoryError:  # entries must be reclaimed, because a full Redis drains by finishing them
-            return list(models)
+        except ConditionError as error:
+            if error.code != "OOM":
+                raise
+            return list(models)  # entries must be reclaimed, because a full Redis drains by finishing them
     return [model for model, mine in zip(models, taken, strict=True) if mine]
 
 

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from redis import exceptions
@@ -10,6 +11,8 @@ from api.queue.redis_wire import Wires, open_wire
 from shared.config.settings import load_settings
 from shared.redis.clients import AsyncClient, SyncClient
 from shared.redis.connection import api_client
+from shared.redis.errors import meaning_of
+from tests.support.bad_redis import BadRedis
 
 
 @asynccontextmanager
@@ -63,6 +66,47 @@ async def test_a_lost_connection_fails_its_callers_and_is_replaced(client: SyncC
         with pytest.raises(exceptions.ConnectionError, match="lost"):
             await waiting
         assert await wires.call(("ECHO", "again")) == [b"again"]
+
+
+async def test_a_connection_that_is_lost_between_two_replies_keeps_the_first(
+    client: SyncClient, scratch_url: str
+) -> None:
+    stored_first = asyncio.Event()
+    async with connected(scratch_url) as (api, wires):
+        (connection_id,) = await wires.call(("CLIENT", "ID"))
+        heard = await open_wire(api, lambda channel, data: stored_first.set())
+        await heard.subscribe("stored")
+        waiting = asyncio.ensure_future(wires.call(("PUBLISH", "stored", ""), ("BLPOP", "nothing", "0"), ("GET", "a")))
+        await stored_first.wait()
+        await api.client_kill_filter(_id=connection_id)
+        stored, blocked, unknown = await waiting
+        assert stored == 1
+        heard.close()
+        assert isinstance(blocked, exceptions.ConnectionError)
+        assert unknown is blocked
+
+
+async def test_a_connection_to_a_server_that_became_a_replica_is_replaced(tmp_path: Path) -> None:
+    server = BadRedis(tmp_path)
+    async with connected(server.url) as (_, wires):
+        (before,) = await wires.call(("CLIENT", "ID"))
+        with server.read_only():
+            refused, _ = await wires.call(("SET", "a", "b"), ("PING",))
+            assert meaning_of(refused) == "reconnect"
+        written, after = await wires.call(("SET", "a", "b"), ("CLIENT", "ID"))
+        assert (written, after != before) == (b"OK", True)
+    server.stop()
+
+
+async def test_a_condition_keeps_the_connection(tmp_path: Path) -> None:
+    server = BadRedis(tmp_path)
+    async with connected(server.url) as (_, wires):
+        (before,) = await wires.call(("CLIENT", "ID"))
+        with server.full_disk():
+            (refused,) = await wires.call(("SET", "a", "b"))
+            assert meaning_of(refused) == "wait"
+        assert await wires.call(("SET", "a", "b"), ("CLIENT", "ID")) == [b"OK", before]
+    server.stop()
 
 
 async def test_a_command_without_a_reply_times_out(

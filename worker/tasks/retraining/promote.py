@@ -2,6 +2,8 @@
 
 import time
 
+from redis.exceptions import WatchError
+
 from mnistified import Client as ApiClient
 from mnistified import ServiceError, Unreachable
 from shared.config.settings import Settings
@@ -10,6 +12,7 @@ from shared.redis import keys
 from shared.redis.clients import SyncClient, SyncPipeline
 
 CANDIDATE = "candidate"
+MAX_TRIES = 5  # attempts at a change while other changes interrupt it
 PROMOTE_TIMEOUT_S = 90.0  # workers load and warm the version before the API answers
 
 
@@ -22,22 +25,35 @@ def champion_of(client: SyncClient, model: str, versions: list[int]) -> int | No
 
 
 def set_alias(client: SyncClient, model: str, alias: str, version: int, by: str, *, only_new: bool = False) -> None:
-    """Set and record an alias as `api/versions/promotion.py` does. With `only_new`, an existing alias stays."""
+    """Set and record an alias as `api/versions/promotion.py` does. With `only_new`, an existing alias stays.
 
-    def decide(pipeline: SyncPipeline) -> None:
-        previous = pipeline.hget(keys.ALIASES, f"{model}/{alias}")
-        if previous is not None and only_new:
-            return
-        now_ms = int(time.time() * 1e3)
-        change = AliasChange(
-            at_ms=now_ms, by=by, model=model, alias=alias, before=readable_alias(previous), after=Alias(version)
-        )
-        pipeline.multi()
-        pipeline.hset(keys.ALIASES, change.field, ALIAS_CODEC.encode(Alias(version)))
-        pipeline.xadd(keys.CHANGES, {"c": CHANGE_CODEC.encode(change)}, maxlen=CHANGES_KEPT, approximate=True)
-        pipeline.publish(keys.ALIASES_CHANNEL, change.field)
+    Raises RedisError.
+    """
+    with client.pipeline() as pipeline:
+        for tries_left in reversed(range(MAX_TRIES)):
+            try:
+                _try_to_set(pipeline, model, alias, version, by, only_new)
+                return
+            except WatchError:  # somebody else changed an alias, or the connection was lost
+                if not tries_left:
+                    raise
 
-    client.transaction(decide, keys.ALIASES)
+
+def _try_to_set(pipeline: SyncPipeline, model: str, alias: str, version: int, by: str, only_new: bool) -> None:
+    """Set the alias, unless any alias changes meanwhile. Raises WatchError and RedisError."""
+    pipeline.watch(keys.ALIASES)
+    previous = pipeline.hget(keys.ALIASES, f"{model}/{alias}")
+    if previous is not None and only_new:
+        return
+    now_ms = int(time.time() * 1e3)
+    change = AliasChange(
+        at_ms=now_ms, by=by, model=model, alias=alias, before=readable_alias(previous), after=Alias(version)
+    )
+    pipeline.multi()
+    pipeline.hset(keys.ALIASES, change.field, ALIAS_CODEC.encode(Alias(version)))
+    pipeline.xadd(keys.CHANGES, {"c": CHANGE_CODEC.encode(change)}, maxlen=CHANGES_KEPT, approximate=True)
+    pipeline.publish(keys.ALIASES_CHANNEL, change.field)
+    pipeline.execute()
 
 
 def promote(settings: Settings, model: str, version: int) -> str | None:
