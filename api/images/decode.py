@@ -5,12 +5,11 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
+from api.images.levels import MIN_CONTRAST, levels_of_file, no_contrast, require_contrast
 from api.images.plain_png import plain_pixels
 from shared.errors import BadImage
 from shared.images import IMAGE_SIDE
@@ -18,6 +17,7 @@ from shared.images import IMAGE_SIDE
 FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP")
 SIZE = (IMAGE_SIDE, IMAGE_SIDE)
 DARK = 128  # ink below this grey level is dark
+MAX_SPECKS = 0.02  # fraction of the ink that may have the other brightness: specks and edges
 # Keys of Pillow's `info`: with one of them, grey pixels may have to be composited or rotated.
 NEEDS_CONVERSION = {"transparency", "exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 
@@ -49,9 +49,11 @@ def decode_image(data: bytes) -> bytes:
     """Return the 784 pixels of a 28×28 image file, row by row. Of several frames, only the first counts.
 
     The size is checked when only the header has been read, so that no huge picture is ever unpacked.
-    Raises BadImage with the reason.
+    Raises BadImage with the reason, also for an image without contrast.
     """
-    return plain_pixels(data) or process_image(data, _exact_pixels)
+    pixels = plain_pixels(data) or process_image(data, _exact_pixels)
+    require_contrast(pixels)
+    return pixels
 
 
 def process_image(data: bytes, use: Callable[[Image.Image], bytes]) -> bytes:
@@ -99,29 +101,44 @@ def _grey_pixels(image: Image.Image) -> bytes:
         return image.tobytes()
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _scale_down(np.asarray(image))
+        return _wide_pixels(image)
     if image.has_transparency_data:
         return _composite(image.convert("RGBA"))
     return image.convert("L").tobytes()
 
 
 def _composite(image: Image.Image) -> bytes:
-    """Composite onto black, as in MNIST. If all visible pixels are dark, they are the ink, so they become white."""
+    """Composite onto black, as in MNIST. If the visible pixels are dark, they are the ink, so they become white.
+
+    The colour of a nearly transparent pixel says little: at the edges of a scaled picture, it is mixed with the colour
+    that the transparent ground happens to have. Where all ink is dark or all is light, edges get the colour of the ink.
+    """
     alpha = np.asarray(image.getchannel("A"), np.float32) / 255  # float32[28,28]
     grey = np.asarray(image.convert("RGB").convert("L"), np.float32)
-    dark_ink = alpha.min() < 1 and grey.max(where=alpha > 0, initial=0) < DARK
-    return _to_bytes((255 - grey if dark_ink else grey) * alpha)
-
-
-def _scale_down(pixels: npt.NDArray[Any]) -> bytes:
-    """Scale to 8 bits. 32-bit integers may hold 8 or 16 bits, floats may range from 0 to 1 or from 0 to 255."""
-    if pixels.dtype.kind == "f":
-        grey = np.nan_to_num(pixels)
-        return _to_bytes(grey * 255 if grey.max() <= 1 else grey)
-    eight_bits = pixels.itemsize > 2 and pixels.max() <= 255
-    return _to_bytes(pixels if eight_bits else pixels.astype(np.int64) >> 8)
-
-
-def _to_bytes(grey: npt.NDArray[Any]) -> bytes:
-    pixels: npt.NDArray[np.uint8] = np.rint(np.clip(grey, 0, 255)).astype(np.uint8)
+    if alpha.max() > 0 and alpha.min() < 1:
+        visible = np.where(alpha >= alpha.max() / 2, alpha, 0)
+        light = float(visible[grey >= DARK].sum() / visible.sum())
+        ink = float((grey * visible).sum() / visible.sum())
+        if light <= MAX_SPECKS:
+            grey = 255 - np.minimum(grey, ink)
+        elif light >= 1 - MAX_SPECKS:
+            grey = np.maximum(grey, ink)
+    pixels = np.rint(np.clip(grey * alpha, 0, 255)).astype(np.uint8)
     return pixels.tobytes()
+
+
+def _wide_pixels(image: Image.Image) -> bytes:
+    """Convert 16 bits, 32 bits or floats. Raises BadImage if their range is not certain, or has no contrast."""
+    values = np.asarray(image)
+    levels = levels_of_file(values)
+    low, high = float(values.min()), float(values.max())
+    if (high - low) * 255 < MIN_CONTRAST * (levels.white - levels.black):
+        raise BadImage(no_contrast(low, high, levels.white))
+    pixels = levels.pixels(values)
+    return (255 - pixels if _white_is_zero(image) else pixels).tobytes()
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Return whether a TIFF has inverted values. Pillow inverts only those of 8 bits."""
+    tags = getattr(image, "tag_v2", {})
+    return bool(tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0)

@@ -13,6 +13,7 @@ from api.routes.fit_options import fitted_chunks, reader
 from api.routes.parse_request import parse_bulk
 from api.state import State, state_of
 from api.uploads import Limits, read_upload
+from api.uploads.arrays import without_faint_images
 from api.uploads.chunk import Chunk, check_total
 from shared.errors import BadParameter, BadUpload, NotFound, TooLarge
 
@@ -32,7 +33,8 @@ async def classify_bulk(request: Request) -> Response:
     else:
         check_length(request.headers.get("content-length", ""), limits.upload_bytes)
         read = reader(asked.fit, state.settings.max_fit_pixels)
-        chunks = read_upload(request.stream(), content_type, limits, read, fitted_chunks if asked.fit else None)
+        read_array = fitted_chunks if asked.fit else without_faint_images
+        chunks = read_upload(request.stream(), content_type, limits, read, read_array)
     try:
         return await accept_job(state, request.headers, chunks, asked)
     except ClientDisconnect:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from api.images.decode import Picture, ReadPicture, read_picture
-from api.uploads.arrays import idx_chunks, npy_chunks
+from api.uploads.arrays import idx_chunks, npy_chunks, without_faint_images
 from api.uploads.body import Body, unpacked
 from api.uploads.chunk import Chunk, chunk_pictures
 from api.uploads.formats import SNIFF_BYTES, Format, format_of, format_of_content_type
@@ -43,7 +43,7 @@ async def read_upload(
     content_type: str,
     limits: Limits,
     read: ReadPicture = read_picture,
-    read_array: ReadArray | None = None,
+    read_array: ReadArray = without_faint_images,
 ) -> AsyncIterator[Chunk]:
     """Yield the chunks in input order. `read` decodes each file, `read_array` may convert the chunks of an array.
 
@@ -63,8 +63,7 @@ async def read_upload(
         )
     if upload_format in ("npy", "idx"):
         array_chunks = npy_chunks if upload_format == "npy" else idx_chunks
-        chunks = array_chunks(body, limits.chunk_images, limits.job_images)
-        chunks = read_array(chunks) if read_array else chunks
+        chunks = read_array(array_chunks(body, limits.chunk_images, limits.job_images))
     else:
         pictures = _pictures(upload_format, body, content_type, limits, read)
         chunks = chunk_pictures(pictures, limits.chunk_images, limits.job_images)

@@ -1,26 +1,30 @@
-"""Uploads of raw pixels: `.npy` and IDX files of uint8[N,28,28]."""
+"""Uploads of raw pixels: `.npy` files of numbers and IDX files of uint8, both of shape [N,28,28]."""
 
 import io
 from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from api.images.levels import BYTE, Levels, faint_images, levels_of_array
 from api.uploads.body import Body
 from api.uploads.chunk import Chunk, check_total
 from api.uploads.safe_text import MAX_REASON_CHARS, error_text, safe_text
 from shared.data.idx import MAX_HEADER_BYTES, parse_header
-from shared.errors import BadUpload
-from shared.images import IMAGE_BYTES, IMAGE_SIDE
+from shared.errors import BadImage, BadUpload
+from shared.images import IMAGE_BYTES, IMAGE_SIDE, images_from_pixels
 
 NPY_PREFIX_BYTES = {1: 10, 2: 12, 3: 12}  # magic, version, and the header's length in 2 or 4 bytes
 MAX_NPY_HEADER_BYTES = 10_000  # numpy's own limit
+MAX_ELEMENT_BYTES = 8
 MAX_AXIS_LENGTH = 1 << 63
 
 
 async def npy_chunks(body: Body, chunk_images: int, max_images: int) -> AsyncIterator[Chunk]:
     """Yield the images of a `.npy` file. An object array is refused and never unpickled."""
-    shape = await _npy_shape(body)
-    async for chunk in _raw_chunks(body, count_of_shape(shape), chunk_images, max_images):
+    shape, dtype = await _npy_header(body)
+    async for chunk in _raw_chunks(body, count_of_shape(shape), chunk_images, max_images, _Values(dtype)):
         yield chunk
 
 
@@ -30,7 +34,17 @@ async def idx_chunks(body: Body, chunk_images: int, max_images: int) -> AsyncIte
     except ValueError as error:
         raise BadUpload(f"not an IDX file of images: {error}") from None
     await body.read(header_bytes)
-    async for chunk in _raw_chunks(body, count_of_shape(shape), chunk_images, max_images):
+    async for chunk in _raw_chunks(body, count_of_shape(shape), chunk_images, max_images, _Values(np.dtype(np.uint8))):
+        yield chunk
+
+
+async def without_faint_images(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    """Let each image without contrast fail alone."""
+    async for chunk in chunks:
+        images = images_from_pixels(chunk.pixels)
+        if faint := faint_images(images):
+            sharp = [position for position in range(len(images)) if position not in faint]
+            chunk = Chunk(images[sharp].tobytes(), chunk.count, errors=faint)
         yield chunk
 
 
@@ -46,7 +60,7 @@ def count_of_shape(shape: tuple[int, ...]) -> int:
     raise BadUpload(f"expected an array of uint8[N,28,28], got shape {list(shape)}")
 
 
-async def _npy_shape(body: Body) -> tuple[int, ...]:
+async def _npy_header(body: Body) -> tuple[tuple[int, ...], np.dtype[Any]]:
     prefix = await body.peek(12)
     major = prefix[6] if len(prefix) > 6 else 0
     if major not in NPY_PREFIX_BYTES or not prefix.startswith(b"\x93NUMPY"):
@@ -63,21 +77,59 @@ async def _npy_shape(body: Body) -> tuple[int, ...]:
         raise BadUpload(f"damaged .npy header: {error_text(error)}") from None
     if any(abs(length) > MAX_AXIS_LENGTH for length in shape):  # Python refuses to print longer integers
         raise BadUpload("the .npy header has an impossible shape")
-    if dtype != np.uint8:
-        raise BadUpload(safe_text(f"expected an array of uint8[N,28,28], got {dtype}{list(shape)}", MAX_REASON_CHARS))
+    if dtype.kind not in "biuf" or dtype.itemsize > MAX_ELEMENT_BYTES:
+        raise BadUpload(
+            safe_text(
+                f"expected an array of numbers, such as uint8[N,28,28], got {dtype}{list(shape)}", MAX_REASON_CHARS
+            )
+        )
     if fortran_order:
         raise BadUpload("the array is in Fortran order; save numpy.ascontiguousarray(images)")
-    return tuple(int(length) for length in shape)
+    return tuple(int(length) for length in shape), dtype
 
 
-async def _raw_chunks(body: Body, count: int, chunk_images: int, max_images: int) -> AsyncIterator[Chunk]:
+class _Values:
+    """Converts the numbers of one array to grey levels, whose range is recognized from its first images with ink."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._levels: Levels | None = None
+        self.image_bytes = IMAGE_BYTES * dtype.itemsize
+
+    def pixels(self, data: bytes, start: int) -> bytes:
+        """Return 784 bytes per image. `start` is the index of the first image. Raises BadUpload for another range."""
+        values = np.frombuffer(data, self._dtype)
+        levels = self._levels
+        if levels is None:
+            try:
+                levels = levels_of_array(values)
+            except BadImage as error:
+                raise BadUpload(error.detail) from None
+            if values.max() > values.min():
+                self._levels = levels
+        elif levels != BYTE or self._dtype != np.uint8:
+            self._check(values, levels, start)
+        return levels.pixels(values).tobytes()
+
+    def _check(self, values: npt.NDArray[Any], levels: Levels, start: int) -> None:
+        if not levels.hold(values):
+            found = f"{values.min():g} to {values.max():g}, but the images before it from "
+            raise BadUpload(
+                f"the values from image {start} on range from {found}{levels.black:g} to {levels.white:g}; "
+                "all images of an array need the same range"
+            )
+
+
+async def _raw_chunks(
+    body: Body, count: int, chunk_images: int, max_images: int, values: _Values
+) -> AsyncIterator[Chunk]:
     check_total(count, max_images)
     for start in range(0, count, chunk_images):
         size = min(chunk_images, count - start)
-        pixels = await body.read(size * IMAGE_BYTES)
-        if len(pixels) < size * IMAGE_BYTES:
-            whole = start + len(pixels) // IMAGE_BYTES
+        data = await body.read(size * values.image_bytes)
+        if len(data) < size * values.image_bytes:
+            whole = start + len(data) // values.image_bytes
             raise BadUpload(f"the header declares {count} images, but the data ends after {whole}")
-        yield Chunk(pixels, size)
+        yield Chunk(values.pixels(data, start), size)
     if await body.peek(1):
         raise BadUpload(f"there is data after the {count} images that the header declares")

@@ -1,12 +1,11 @@
 """The live view of the queue."""
 
-import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.acts import open_view
 from tests.support.system import System
-from tests.support.uploads import npy
+from tests.support.uploads import noise, npy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -23,9 +22,7 @@ def test_the_panel_moves_under_load(page: Page, system: System) -> None:
     expect(page.locator("#workers .worker .name")).to_contain_text("worker-1@")
     waiting = page.locator("#figures .figure .value").first
     expect(waiting).to_have_text("0")
-    job = system.submit(
-        content=npy(np.zeros((IMAGES, 28, 28), np.uint8)), headers={"Content-Type": "application/x-npy"}
-    )
+    job = system.submit(content=npy(noise(IMAGES)), headers={"Content-Type": "application/x-npy"})
     expect(waiting).not_to_have_text("0")
     expect(page.locator("#pill-text")).not_to_contain_text("· 0 queued")
     expect(page.locator("#happened")).to_contain_text("more images queued for cnn")

@@ -24,6 +24,11 @@ def image_file(image: Image.Image | Images, file_format: str = "PNG", **options:
     return file.getvalue()
 
 
+def noise(count: int) -> Images:
+    """Return uint8[count,28,28] of random pixels, which have contrast and mean nothing."""
+    return np.random.default_rng(1).integers(0, 256, (count, 28, 28), np.uint8)
+
+
 def npy(images: np.ndarray[Any, Any], version: tuple[int, int] | None = None) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array(file, images, version)

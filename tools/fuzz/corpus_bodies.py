@@ -33,8 +33,11 @@ def arrays() -> Iterator[tuple[str, bytes]]:
         yield f"npy of shape {shape[:20]}", npy_of_shape(shape) + bytes(784)
     for header in HEADERS:
         yield f"npy header {header[:40]!r}", npy_with_header(header, bytes(784))
-    for dtype in ("f4", "i8", "?", "S1", "c8"):
-        yield f"npy of {dtype}", npy(IMAGES.astype(dtype))
+    for dtype in ("S1", "U1", "c8", "M8[s]"):
+        yield f"npy of {dtype}", npy(IMAGES.astype("i8").astype(dtype))
+    for name, number in {"NaN": np.nan, "infinity": np.inf, "1e300": 1e300, "-1e300": -1e300}.items():
+        yield f"npy with {name}", npy(np.where(IMAGES > 99, number, IMAGES))
+    yield "npy of uncertain range", npy(IMAGES.astype("i8") - 1000)
     yield "npy of objects", npy(np.full((1, 28, 28), {"a": 1}, object))
     yield "npy header of 4 GiB", b"\x93NUMPY\x02\0\xff\xff\xff\xff" + bytes(1000)
     yield "npy cut", npy(IMAGES)[:-1]

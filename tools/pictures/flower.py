@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, ViewportSize, expect
 
@@ -18,7 +17,7 @@ from tests.browser.chromium import find_chromium, launched
 from tests.support.processes import BIN, ROOT, Process
 from tests.support.system import RedisServer, System, running
 from tests.support.threads import repeating
-from tests.support.uploads import npy
+from tests.support.uploads import noise, npy
 
 PICTURE = ROOT / "docs" / "pictures" / "flower.png"
 SIZE: ViewportSize = {"width": 1500, "height": 640}
@@ -49,7 +48,7 @@ def main() -> None:
 @contextmanager
 def loaded(system: System) -> Iterator[None]:
     """Keep the system in the middle of a job, with singles at the same time."""
-    body = npy(np.zeros((JOB_IMAGES, 28, 28), np.uint8))
+    body = npy(noise(JOB_IMAGES))
     with repeating(lambda _: system.http.get("/mnist/classify/7"), threads=8):
         job = system.submit(content=body, headers={"Content-Type": "application/x-npy"})
         while system.http.get(f"/results/{job}").json()["progress"] < SHOWN_FROM:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -18,7 +17,7 @@ from tests.browser.chromium import find_chromium, launched
 from tests.browser.elsewhere import environ_without_mnist
 from tests.support.processes import ROOT
 from tests.support.system import RedisServer, System, running
-from tests.support.uploads import npy
+from tests.support.uploads import noise, npy
 
 PICTURES = ROOT / "docs" / "pictures"
 DESKTOP = {"width": 1280, "height": 800}
@@ -98,7 +97,7 @@ def take_job(page: Page, system: System) -> None:
 
 def take_queue(page: Page, system: System) -> None:
     open_view(page, "queue")
-    body = npy(np.zeros((LOAD_IMAGES, 28, 28), np.uint8))
+    body = npy(noise(LOAD_IMAGES))
     for _ in range(2):
         job = system.submit(content=body, headers={"Content-Type": "application/x-npy"})
         page.wait_for_timeout(2500)

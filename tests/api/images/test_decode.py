@@ -1,3 +1,4 @@
+import io
 import struct
 import time
 import zlib
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw, PngImagePlugin
+from PIL import Image, ImageDraw, PngImagePlugin, TiffImagePlugin
 
 from api.images.decode import Picture, decode_image, read_picture
 from shared.errors import BadImage
@@ -103,8 +104,112 @@ def test_a_dark_picture_that_is_opaque_everywhere_is_left_as_it_is() -> None:
     np.testing.assert_array_equal(decoded(data), PIXELS // 4)
 
 
-def test_a_picture_of_nothing_but_transparency_is_black() -> None:
-    assert not decoded(image_file(Image.new("RGBA", (28, 28), (255, 0, 0, 0)))).any()
+def test_a_picture_of_nothing_but_transparency_has_no_contrast() -> None:
+    with pytest.raises(BadImage, match="no contrast: the grey levels range from 0 to 0 of 255"):
+        decode_image(image_file(Image.new("RGBA", (28, 28), (255, 0, 0, 0))))
+
+
+def inked(ink: tuple[int, int, int], alpha: Images) -> Images:
+    """Return uint8[28,28,4]: ink of one colour, as strong as it is opaque."""
+    return np.dstack([np.full((28, 28), level, np.uint8) for level in ink] + [alpha])
+
+
+@pytest.mark.parametrize("alpha", [1, 40, 100])
+def test_one_faint_light_pixel_does_not_make_dark_ink_light(alpha: int) -> None:
+    picture = inked((20, 20, 60), PIXELS)
+    picture[3, 3] = (255, 255, 255, alpha)
+    got, clean = (decoded(image_file(Image.fromarray(each))) for each in (picture, inked((20, 20, 60), PIXELS)))
+    assert clean.max() > 220
+    np.testing.assert_array_equal(got[4:], clean[4:])
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+@pytest.mark.parametrize("ground", [0, 255])
+def test_a_picture_that_was_scaled_without_its_alpha_keeps_its_strokes(ink: int, ground: int) -> None:
+    large = np.asarray(DIGIT.resize((280, 280), Image.Resampling.BICUBIC))
+    picture = np.dstack([np.where(large > 127, ink, ground).astype(np.uint8)] * 3 + [np.where(large > 127, 255, 0)])
+    bands = Image.fromarray(picture.astype(np.uint8)).split()
+    scaled = Image.merge("RGBA", [band.resize((28, 28), Image.Resampling.BOX) for band in bands])
+    difference = decoded(image_file(scaled)).astype(int) - PIXELS
+    assert np.abs(difference).mean() < 6
+
+
+def test_a_white_digit_on_a_black_disc_with_transparent_corners_stays_white() -> None:
+    y, x = np.mgrid[-13.5:14.5, -13.5:14.5]
+    disc = np.where(x**2 + y**2 < 182, 255, 0).astype(np.uint8)
+    picture = np.dstack([PIXELS] * 3 + [disc])
+    np.testing.assert_array_equal(decoded(image_file(Image.fromarray(picture))), np.where(disc > 0, PIXELS, 0))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (PIXELS.astype(np.uint16), PIXELS),
+        (PIXELS.astype(np.uint16) * 4 + 3, PIXELS),
+        (PIXELS.astype(np.uint16) * 16, PIXELS),
+        (PIXELS.astype(np.int32) * 16, PIXELS),
+        (PIXELS.astype(np.float32) * 16 + 0.5, PIXELS),
+        (PIXELS / np.float32(127.5) - 1, PIXELS),
+        (PIXELS / np.float32(255) - np.float32(0.5), PIXELS),
+        (PIXELS - np.float32(128), PIXELS),
+        (PIXELS - PIXELS.mean(dtype=np.float32), PIXELS),
+        (PIXELS / np.float32(255) - PIXELS.mean(dtype=np.float32) / 255, PIXELS),
+        ((PIXELS - PIXELS.mean(dtype=np.float32)) / PIXELS.std(dtype=np.float32), PIXELS),
+        ((PIXELS / np.float32(255) - np.float32(0.1307)) / np.float32(0.3081), PIXELS),
+        (PIXELS * np.float32(1.05 / 255) - np.float32(0.02), None),  # the overshoot of resampling
+    ],
+)
+def test_the_range_of_a_file_with_more_than_8_bits_is_recognized(
+    values: np.ndarray[Any, Any], expected: Images | None
+) -> None:
+    difference = decoded(image_file(Image.fromarray(values), "TIFF")).astype(int) - PIXELS
+    assert np.abs(difference).max() <= (1 if expected is not None else 14)
+    if values.dtype == np.uint16:
+        np.testing.assert_array_equal(decoded(image_file(Image.fromarray(values), "PNG")), expected)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("scale", [1, 4, 257])
+def test_white_may_be_zero_in_a_tiff_of_any_depth(bits: int, scale: int) -> None:
+    values = PIXELS if bits == 8 else (255 * scale - PIXELS.astype(np.uint16) * scale)
+    tags = {262: 0}
+    data = image_file(Image.fromarray(255 - PIXELS if bits == 8 else values), "TIFF", tiffinfo=tags)
+    stored = Image.open(io.BytesIO(data))
+    assert isinstance(stored, TiffImagePlugin.TiffImageFile)
+    assert stored.tag_v2[262] == 0
+    difference = decoded(data).astype(int) - (PIXELS if bits == 16 else np.asarray(stored))
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (np.full((28, 28), 300, np.uint16), "no contrast: the grey levels range from 300 to 300 of 1023"),
+        (PIXELS.astype(np.uint16) // 255, "no contrast: the grey levels range from 0 to 1 of 255"),
+        (PIXELS.astype(np.int32) * 1000, "the values range from 0 to 255000, whose meaning is not certain"),
+        (PIXELS.astype(np.int32) - 100, "the values range from -100 to 155, whose meaning is not certain"),
+        (PIXELS * np.float32(1e6), "the values range from 0 to 2.55e\\+08"),
+        (PIXELS - np.float32(1000), "the values range from -1000 to -745"),
+        (PIXELS / np.float32(2550), "no contrast: the grey levels range from 0 to 0.1 of 1"),
+        (np.full((28, 28), np.nan, np.float32), "infinite or not a number"),
+        (np.where(PIXELS > 9, np.inf, 0).astype(np.float32), "infinite or not a number"),
+    ],
+)
+def test_a_range_that_is_not_certain_is_refused_and_named(values: np.ndarray[Any, Any], reason: str) -> None:
+    with pytest.raises(BadImage, match=reason):
+        decode_image(image_file(Image.fromarray(values), "TIFF"))
+
+
+@pytest.mark.parametrize("level", [0, 7, 128, 255])
+@pytest.mark.parametrize("noise", [0, 1, 20])
+@pytest.mark.parametrize("file_format", ["PNG", "BMP"])
+def test_an_image_without_contrast_is_refused_and_its_levels_are_named(
+    level: int, noise: int, file_format: str
+) -> None:
+    grain = np.random.default_rng(level).integers(0, noise + 1, (28, 28))
+    pixels = np.clip(grain + min(level, 255 - noise), 0, 255).astype(np.uint8)
+    with pytest.raises(BadImage, match=f"no contrast: the grey levels range from {pixels.min()} to {pixels.max()} of"):
+        decode_image(image_file(Image.fromarray(pixels), file_format))
 
 
 # From what is to be seen to what is stored, by what EXIF says of row 0 and column 0.

@@ -29,8 +29,11 @@ def file_with_data(data: bytes) -> bytes:
 
 
 def read_by_pillow(data: bytes) -> bytes:
-    """Call `decode_image` without the fast path."""
-    with mock.patch("api.images.decode.plain_pixels", return_value=None):
+    """Call `decode_image` without the fast path, also for images without contrast."""
+    with (
+        mock.patch("api.images.decode.plain_pixels", return_value=None),
+        mock.patch("api.images.decode.require_contrast"),
+    ):
         return decode_image(data)
 
 

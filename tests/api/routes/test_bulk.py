@@ -17,7 +17,7 @@ from shared.errors import BadParameter, BadUpload, NotFound
 from tests.support.processes import pause
 from tests.support.system import System
 from tests.support.thoroughness import examples
-from tests.support.uploads import idx, image_file, ndjson, npy, tarred, zipped
+from tests.support.uploads import idx, image_file, ndjson, noise, npy, tarred, zipped
 
 Request = dict[str, Any]
 
@@ -102,6 +102,16 @@ def test_files_come_back_in_order_with_names_and_a_bad_one_fails_alone(
     assert np.mean([item["prediction"] for item in good] == labels) > 0.98
 
 
+def test_an_array_of_0_and_1_is_classified_and_its_blank_image_fails(system: System, test_set: Split) -> None:
+    images = test_set.images[:5] > 127
+    images[3] = False
+    job_id = system.submit(content=npy(images))
+    assert system.finished(job_id)["counts"] == {"done": 4, "failed": 1, "expired": 0, "cancelled": 0}
+    items = system.items(job_id)
+    assert [item["prediction"] for item in items] == [*test_set.labels[:3], None, test_set.labels[4]]
+    assert "no contrast" in items[3]["error"]
+
+
 def test_a_job_of_nothing_but_bad_images_ends_with_errors(system: System) -> None:
     job_id = system.submit(content=zipped([("a.png", b"no"), ("b.png", b"image")]))
     job = system.finished(job_id)
@@ -133,9 +143,10 @@ def test_a_bad_range_is_refused(system: System, body: object, status: int) -> No
     [
         ({"content": b""}, 400, "empty"),
         ({"content": b"what is this?"}, 415, "npy"),
-        ({"content": npy(np.zeros((4, 28, 28), np.float32))}, 400, "float32"),
+        ({"content": npy(np.full((4, 28, 28), "7"))}, 400, "<U1"),
+        ({"content": npy(noise(4) - 1000.0)}, 400, "range from -1000 to -745"),
         ({"content": npy(np.zeros((4, 30, 28), np.uint8))}, 400, "[4, 30, 28]"),
-        ({"content": npy(np.zeros((4, 28, 28), np.uint8))[:-10]}, 400, "ends after 3"),
+        ({"content": npy(noise(4))[:-10]}, 400, "ends after 3"),
         ({"content": npy(np.array([{}], object))}, 400, "object"),
         ({"content": idx(np.zeros((0, 28, 28), np.uint8))}, 400, "no images"),
         ({"content": b"PK\x03\x04 broken"}, 400, "zip"),
@@ -151,7 +162,7 @@ def test_an_unreadable_upload_is_refused_and_says_why(
 
 def test_an_upload_that_breaks_off_leaves_nothing_queued(system: System) -> None:
     """2,000 of the 3,000 images that the header promises were queued before the end came."""
-    body = idx(np.zeros((3000, 28, 28), np.uint8))[: 2000 * 784]
+    body = idx(noise(3000))[: 2000 * 784]
     assert system.http.post("/mnist/classify/bulk", content=body).status_code == 400
     while system.http.get("/status").json()["queues"]["cnn"]["bulk"]["images"]:
         pause()  # the test's own time-out says when this has failed

@@ -43,6 +43,30 @@ def test_every_image_format_gets_the_answer_of_its_pixels(system: System, test_s
     assert result["prediction"] == test_set.labels[42]
 
 
+IN_RANGE = {
+    "16 bits holding 0 to 255": lambda image: image.astype(np.uint16),
+    "16 bits holding 0 to 1023": lambda image: image.astype(np.uint16) * 4,
+    "16 bits holding 0 to 4095": lambda image: image.astype(np.uint16) * 16,
+    "floats with a mean of zero": lambda image: ((image - image.mean()) / image.std()).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("name", IN_RANGE)
+def test_an_image_is_answered_whatever_its_numbers_mean(system: System, test_set: Split, name: str) -> None:
+    for index in (2, 7, 42):
+        file = image_file(IN_RANGE[name](test_set.images[index]), "TIFF")
+        assert system.http.post("/mnist/classify", content=file).json()["prediction"] == test_set.labels[index]
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_blank_image_is_never_answered(system: System, level: int) -> None:
+    noise = np.random.default_rng(1).integers(0, 9, (28, 28))
+    for image in (np.full((28, 28), level), np.clip(level + noise, 0, 255)):
+        reply = system.http.post("/mnist/classify", content=image_file(image.astype(np.uint8)))
+        assert reply.status_code == 400
+        assert reply.json()["detail"].startswith(f"no contrast: the grey levels range from {image.min()} to")
+
+
 def test_a_result_says_how_it_came_about(system: System, test_set: Split) -> None:
     result = system.http.post("/mnist/classify", content=image_file(test_set.images[0])).json()
     assert result["model"] == DEFAULT.ref

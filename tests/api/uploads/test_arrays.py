@@ -1,13 +1,13 @@
 import gzip
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from api.uploads.arrays import count_of_shape, idx_chunks, npy_chunks
+from api.uploads.arrays import count_of_shape, idx_chunks, npy_chunks, without_faint_images
 from api.uploads.chunk import Chunk
 from shared.errors import BadUpload, TooLarge
 from shared.images import Images
@@ -104,14 +104,67 @@ def test_data_after_the_images_is_refused(write: Callable[[Images], bytes], read
         read(write(IMAGES) + b"\0")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "uint16", "bool", "S1", "complex64"])
-def test_another_element_type_is_refused_and_reported(dtype: str) -> None:
-    with pytest.raises(BadUpload, match=rf"expected an array of uint8\[N,28,28\], got (\|S1|{dtype})\[10, 28, 28\]"):
-        read_npy(npy(IMAGES.astype(dtype)))
+NUMBERS: dict[str, np.ndarray] = {
+    "int64": IMAGES.astype(np.int64),
+    "uint16, 10 bits": IMAGES.astype(np.uint16) * 4,
+    "int16, big-endian": IMAGES.astype(">i2"),
+    "float64, 0 to 255": IMAGES.astype(np.float64),
+    "float32, 0 to 1": IMAGES / np.float32(255),
+    "float64, -1 to 1": IMAGES / 127.5 - 1,
+    "float32, MNIST's mean and deviation": ((IMAGES / 255 - 0.1307) / 0.3081).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_an_array_of_numbers_is_read_if_their_range_is_certain(name: str) -> None:
+    pixels = b"".join(chunk.pixels for chunk in read_npy(npy(NUMBERS[name])))
+    assert np.abs(np.frombuffer(pixels, np.uint8).astype(int) - IMAGES.ravel()).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float64"])
+def test_an_array_of_0_and_1_is_black_and_white(dtype: str) -> None:
+    chunks = read_npy(npy((IMAGES > 127).astype(dtype)))
+    assert b"".join(chunk.pixels for chunk in chunks) == np.where(IMAGES > 127, 255, 0).astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        (IMAGES.astype(np.int64) - 100, "the values range from -100 to 155, whose meaning is not certain"),
+        (IMAGES * 1e9, "the values range from 0 to 2.55e"),
+        (np.where(IMAGES > 9, np.nan, 0), "not a number"),
+        (np.where(np.arange(10)[:, None, None] < 6, IMAGES > 127, IMAGES), "from image 4 on range from 0 to 255, but"),
+    ],
+)
+def test_a_range_that_is_not_certain_is_refused_and_named(images: np.ndarray, reason: str) -> None:
+    with pytest.raises(BadUpload, match=reason):
+        read_npy(npy(images))
+
+
+@WAYS
+def test_images_without_contrast_fail_alone(write: Callable[[Images], bytes], read: Callable[..., list[Chunk]]) -> None:
+    images = IMAGES.copy()
+    images[1], images[6] = 0, 200
+
+    async def all_of(chunks: list[Chunk]) -> AsyncIterator[Chunk]:
+        for chunk in chunks:
+            yield chunk
+
+    chunks = collect(without_faint_images(all_of(read(write(images)))))
+    assert [list(chunk.errors) for chunk in chunks] == [[1], [2], []]
+    assert "from 200 to 200 of 255" in chunks[1].errors[2]
+    assert chunks[0].pixels == images[[0, 2, 3]].tobytes()
+    assert [chunk.count for chunk in chunks] == [4, 4, 2]
+
+
+@pytest.mark.parametrize("dtype", ["S1", "complex64", "M8[s]", "U1"])
+def test_an_array_without_numbers_is_refused_and_reported(dtype: str) -> None:
+    with pytest.raises(BadUpload, match=r"expected an array of numbers, such as .+, got .+\[10, 28, 28\]"):
+        read_npy(npy(IMAGES.astype("i8").astype(dtype)))
 
 
 def test_fields_are_refused() -> None:
-    with pytest.raises(BadUpload, match=r"expected an array of uint8\[N,28,28\]"):
+    with pytest.raises(BadUpload, match=r"expected an array of numbers"):
         read_npy(npy(np.zeros((2, 28, 28), [("grey", np.uint8)])))
 
 
@@ -164,7 +217,7 @@ def test_fortran_order_is_refused_with_a_remedy() -> None:
     ],
 )
 def test_a_damaged_header_is_refused(header: str) -> None:
-    with pytest.raises(BadUpload, match=r"damaged .npy header|expected an array of uint8"):
+    with pytest.raises(BadUpload, match=r"damaged .npy header|expected an array of numbers"):
         read_npy(npy_with_header(header, bytes(784)))
 
 

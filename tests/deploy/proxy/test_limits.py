@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import httpx
-import numpy as np
 import pytest
 from uvicorn import Config
 
@@ -14,7 +13,7 @@ from api.routes.compat.bodies import MAX_BODY_BYTES
 from shared.config.settings import Settings
 from tests.support.proxy import START, Proxy, received_until_closed
 from tests.support.system import System
-from tests.support.uploads import npy
+from tests.support.uploads import noise, npy
 
 TEMPLATE = (START.parent / "nginx.conf.template").read_text()
 BOUNDS = ("max_image_bytes", "max_upload_bytes", "head_timeout_s", "body_timeout_s")
@@ -62,7 +61,7 @@ def test_the_limits_are_the_apis_own() -> None:
 @pytest.mark.parametrize("path", ["/mnist/classify", "/mnist/classify/bulk"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "chunked"])
 def test_a_body_over_its_bound_is_a_413(path: str, chunked: bool, tight: Proxy) -> None:
-    body = npy(np.zeros((300, 28, 28), np.uint8)) if path.endswith("bulk") else bytes(3000)
+    body = npy(noise(300)) if path.endswith("bulk") else bytes(3000)
     content = iter([body[i : i + 500] for i in range(0, len(body), 500)]) if chunked else body
     with tight.client("127.0.0.2") as http:
         reply = http.post(path, content=content, headers={"Content-Type": "application/octet-stream"})
@@ -74,7 +73,7 @@ def test_a_body_over_its_bound_is_a_413(path: str, chunked: bool, tight: Proxy) 
 @pytest.mark.slow
 def test_a_body_within_its_bound_passes(tight: Proxy) -> None:
     with tight.client("127.0.0.3") as http:
-        body, headers = npy(np.zeros((100, 28, 28), np.uint8)), {"Content-Type": "application/octet-stream"}
+        body, headers = npy(noise(100)), {"Content-Type": "application/octet-stream"}
         reply = http.post("/mnist/classify/bulk", content=body, headers=headers)
     assert reply.status_code == 202, reply.text
 

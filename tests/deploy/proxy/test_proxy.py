@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 import trustme
 
@@ -19,7 +18,7 @@ from tests.support.processes import Process, wait_until
 from tests.support.proxy import Proxy, another_api
 from tests.support.system import System
 from tests.support.threads import repeating
-from tests.support.uploads import npy
+from tests.support.uploads import noise, npy
 
 LARGE_IMAGES = 40_000  # 31 MB
 MAX_WORKER_BYTES = 16 << 20  # that a worker of nginx may grow by
@@ -74,7 +73,7 @@ def test_a_certificate_that_is_given_is_used_and_one_that_was_made_is_kept(
 
 def test_an_upload_streams_through_and_leaves_nothing_behind(proxy: Proxy, system: System) -> None:
     """The first half is queued while the second has not been sent, and nginx holds neither on disk nor in memory."""
-    body = npy(np.zeros((LARGE_IMAGES, 28, 28), np.uint8))
+    body = npy(noise(LARGE_IMAGES))
     worker_bytes = {pid: rss_bytes(pid) for pid in proxy.worker_pids()}
     done_before = finished_images(system)
 

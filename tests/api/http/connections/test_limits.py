@@ -6,14 +6,13 @@ import json
 import socket
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
 from shared.redis import keys
 from tests.support.processes import pause
 from tests.support.proxy import received_until_closed
 from tests.support.system import RedisServer, System
-from tests.support.uploads import idx, npy
+from tests.support.uploads import idx, noise, npy
 
 pytestmark = pytest.mark.slow
 
@@ -173,7 +172,7 @@ def test_an_image_whose_body_pauses_is_a_408(impatient: System, length: bytes) -
 
 def test_an_upload_that_pauses_is_a_408_and_its_job_ends(impatient: System) -> None:
     with connect(impatient) as connection:
-        body = idx(np.zeros((1000, 28, 28), np.uint8))
+        body = idx(noise(1000))
         connection.sendall(BULK + b"Content-Length: %d\r\n\r\n" % len(body) + body[: 300 * 784])
         expect_problem(read_last_answer(connection), 408, "paused")
     jobs = impatient.redis.keys(keys.job("j*"))
@@ -185,7 +184,7 @@ def test_an_upload_that_pauses_is_a_408_and_its_job_ends(impatient: System) -> N
 
 def test_an_upload_that_waits_for_room_has_not_paused(impatient: System) -> None:
     """The upload waits for two seconds, four times as long as a body may pause, and is then refused."""
-    reply = impatient.http.post("/mnist/classify/bulk", content=npy(np.zeros((3000, 28, 28), np.uint8)))
+    reply = impatient.http.post("/mnist/classify/bulk", content=npy(noise(3000)))
     assert reply.status_code == 429
     impatient.redis.flushdb()
 
@@ -217,7 +216,7 @@ def test_connections_over_the_bound_get_a_503_at_once_and_one_that_ends_makes_ro
 def test_a_client_that_does_not_read_is_disconnected(narrow: System) -> None:
     """It requests more than any socket's buffers hold. The other connection is in use all the time."""
     with connect(narrow) as connection:
-        body = npy(np.zeros((10_000, 28, 28), np.uint8))
+        body = npy(noise(10_000))
         connection.sendall(BULK + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         links = json.loads(read_last_answer(connection)[2])["links"]
     with connect(narrow) as waiting, connect(narrow) as idle:

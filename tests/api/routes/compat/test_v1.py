@@ -62,6 +62,14 @@ def test_100_images_in_every_form(
     assert np.abs(np.array(reply[key]) - expected).max() < 1e-6
 
 
+def test_numbers_from_0_to_1_and_blank_images(system: System, test_set: Split) -> None:
+    for scaled in ((test_set.images[:3] > 127).astype(int), test_set.images[:3] / 255):
+        reply = curl(system, "/v1/models/cnn:predict", data=json.dumps({"instances": scaled.tolist()}))
+        assert np.argmax(reply["predictions"], 1).tolist() == test_set.labels[:3].tolist()
+    blank = json.dumps({"instances": np.zeros((1, 28, 28), int).tolist()})
+    assert "no contrast" in curl(system, "/v1/models/cnn:predict", data=blank)["error"]
+
+
 @pytest.mark.parametrize("place", ["/versions/1", "/labels/latest"])
 def test_versions_and_labels(system: System, test_set: Split, place: str) -> None:
     data = json.dumps({"instances": [test_set.images[0].astype(float).tolist()]})

@@ -116,7 +116,7 @@ def test_statistics_count_what_was_answered(client: triton.InferenceServerClient
     [
         ("nobody", np.zeros((1, 28, 28), np.uint8), "no model 'nobody'"),
         ("cnn", np.zeros((1, 28, 29), np.uint8), r"has shape \[1, 28, 29\]"),
-        ("cnn", np.full((1, 28, 28), 0.5, np.float32), "from 0 to 1"),
+        ("cnn", np.full((1, 28, 28), 0.5, np.float32), "image 0 of input 'images' has no contrast"),
     ],
 )
 def test_an_error_is_readable_in_the_client(

@@ -5,12 +5,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 
 from shared.data.dataset import Split
 from tests.support.system import RedisServer, System, running
-from tests.support.uploads import idx
+from tests.support.uploads import idx, noise
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,7 @@ def test_a_cancelled_job_is_final_at_once(idle: System, queued_job: str) -> None
 
 
 def test_an_upload_that_breaks_off_is_logged_with_the_reason(idle: System, queued_job: str) -> None:
-    body = idx(np.zeros((300, 28, 28), np.uint8))[:-1]
+    body = idx(noise(300))[:-1]
     reply = idle.http.post("/mnist/classify/bulk", content=body, headers={"Content-Type": "application/x-idx"})
     assert reply.status_code == 400
     line = json.loads(idle.api.wait_for_line('"upload given up"'))
