@@ -148,11 +148,12 @@ class Unavailable(RequestError, status=503, title="Service unavailable"):
 
 
 class WaitTimeout(RequestError, status=504, title="Wait timed out"):
-    """The result was not ready in time. A client can poll it by `result_id`."""
+    """The result was not ready in time. A client can poll it by `result_id`. `entry_id` is the id on the stream."""
 
-    def __init__(self, detail: str, result_id: str) -> None:
+    def __init__(self, detail: str, result_id: str, entry_id: str = "") -> None:
         super().__init__(detail)
         self.result_id = result_id
+        self.entry_id = entry_id
 
 
 class DeadlinePassed(RequestError, status=504, title="Deadline passed"): ...

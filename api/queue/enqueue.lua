@@ -1,7 +1,7 @@
 -- Accept images: add an entry to its stream and count it, or refuse it because a limit is reached, in one step.
 --
 -- `client`, `job`, `manifests`, `shard`, `chunk` and `manifest` may be ''. A limit of a client is 0 if it has none.
--- Returns {'', images queued now, 0}, or {name of the limit, its current value, ms until it may pass or 0} if the
+-- Returns {'', images queued now, 0, id of the entry or ''}, or {name of the limit, its current value, ms until it may pass or 0} if the
 -- entry is refused. Nothing is stored then. XADD is the first write: a Redis that is out of memory refuses it, and
 -- nothing after it is written.
 local stream, queued, client, job, manifests = unpack(KEYS)
@@ -14,6 +14,7 @@ max_client_images, client_images_per_s = tonumber(max_client_images), tonumber(c
 
 local now = redis.call('HMGET', queued, 'images', 'bytes')
 local queued_images, queued_bytes = tonumber(now[1] or 0), tonumber(now[2] or 0)
+local entry_id = ''
 
 if images > 0 then
   if queued_images + images > tonumber(max_images) then
@@ -38,7 +39,7 @@ if images > 0 then
       arrival_ms = arrival_ms + images * 1000 / client_images_per_s
     end
   end
-  redis.call('XADD', stream, '*', 'h', header, 'x', pixels)
+  entry_id = redis.call('XADD', stream, '*', 'h', header, 'x', pixels)
   queued_images = redis.call('HINCRBY', queued, 'images', images)
   redis.call('HINCRBY', queued, 'bytes', bytes)
   if shard ~= '' then
@@ -57,4 +58,4 @@ if manifest ~= '' then
   redis.call('EXPIRE', manifests, ttl_s)
   redis.call('HINCRBY', job, 'failed', unreadable_images)
 end
-return {'', queued_images, 0}
+return {'', queued_images, 0, entry_id}

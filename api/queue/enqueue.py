@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -15,7 +16,7 @@ from shared.contract.entry import Entry, encode_header
 from shared.contract.job import MANIFEST_CODEC, Manifest
 from shared.contract.lane import Lane
 from shared.contract.model_ref import ModelRef
-from shared.errors import QueueFull, Reason
+from shared.errors import QueueFull, Reason, RequestError
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
@@ -56,30 +57,35 @@ class Enqueuer:
         self._api_keys: Mapping[str, ApiKey] = {key.name: key for key in settings.api_keys}
         self.images_per_s = 0.0  # throughput or capacity of all workers, for Retry-After
 
-    async def put(self, entries: Sequence[Entry], lane: Lane) -> list[QueueFull | None]:
-        """Write entries of singles in one round trip. Return None or the refusal of each. Raises Unavailable."""
+    async def put(self, entries: Sequence[Entry], lane: Lane) -> list[str | RequestError]:
+        """Write entries of singles in one round trip. Return the id on the stream or the refusal of each.
+
+        An entry that Redis did not accept does not affect the other entries. Raises Unavailable if Redis has not
+        replied to any of them.
+        """
         calls = [("EVAL", *self._call(entry, lane)) for entry in entries]
         try:
             replies = await self._wires.call(*calls)
-            for reply in replies:
-                if isinstance(reply, RedisError):
-                    raise reply
         except RedisError as error:
             raise redis_unavailable(error) from error
-        refusals = [
-            None if not limit else self._full(entry, lane, limit.decode(), current, pass_ms)
-            for entry, (limit, current, pass_ms) in zip(entries, replies, strict=True)
-        ]
-        for entry, refusal in zip(entries, refusals, strict=True):
-            if refusal is None:
-                self._metrics.accepted[entry.model, lane] += entry.count
-        return refusals
+        return [self._outcome(entry, lane, reply) for entry, reply in zip(entries, replies, strict=True)]
+
+    def _outcome(self, entry: Entry, lane: Lane, reply: Any) -> str | RequestError:
+        """Return the id of an entry, counting it as accepted, or its refusal."""
+        if isinstance(reply, RedisError):
+            return redis_unavailable(reply)
+        limit, current, pass_ms, *entry_id = reply
+        if limit:
+            return self._full(entry, lane, limit.decode(), current, pass_ms)
+        self._metrics.accepted[entry.model, lane] += entry.count
+        stored_as: str = entry_id[0].decode()
+        return stored_as
 
     async def put_chunk(self, entry: Entry, lane: Lane, shard: int, manifest: Manifest) -> None:
         """Write one chunk of a job, which may have no readable image. Raises QueueFull or Unavailable."""
         call = self._call(entry, lane, shard, manifest)
         try:
-            limit, current, pass_ms = await self._client.eval(*call)
+            limit, current, pass_ms, *_ = await self._client.eval(*call)
         except RedisError as error:
             raise redis_unavailable(error) from error
         if limit:

@@ -19,6 +19,7 @@ from api.queue.wakeups import Answer, Wakeups
 from shared.config.settings import Settings
 from shared.contract.block import Block
 from shared.contract.entry import NO_ORIGIN, Entry, Origin
+from shared.contract.model_ref import ModelRef
 from shared.errors import DeadlinePassed, RequestError, Unavailable, WaitTimeout
 from shared.redis import keys
 
@@ -29,13 +30,17 @@ DISCONNECT_CHECK_S = 0.1  # after this time, a waiting request also watches whet
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A request that waits for its answer. `id` is set once it is part of an entry. `deadline_ms` is unix time."""
+    """A request that waits for its answer. `deadline_ms` is unix time.
+
+    `id` is set once it is part of an entry, and `entry_id` once that entry is on its stream.
+    """
 
     pixels: bytes
     request: ClassifyRequest
     answer: Answer
     deadline_ms: int = 0
     id: str = ""
+    entry_id: str = ""
 
     def time_out(self) -> None:
         """End the wait with the error that fits, unless there is an answer."""
@@ -46,7 +51,9 @@ class Waiting:
             self.answer.set_exception(DeadlinePassed(f"no answer within {timeout_s:g} s; the image is dropped"))
         elif self.id:
             self.answer.set_exception(
-                WaitTimeout(f"no answer within {wait_s:g} s; the image is still being processed", self.id)
+                WaitTimeout(
+                    f"no answer within {wait_s:g} s; the image is still being processed", self.id, self.entry_id
+                )
             )
         else:
             self.answer.set_exception(Unavailable(f"the queue accepted nothing within {wait_s:g} s", "redis"))
@@ -165,20 +172,24 @@ class Singles:
     async def _write(self, groups: list[list[Waiting]]) -> None:
         """Write an entry per group, and fail the requests of refused entries. Workers answer the other requests."""
         entries = [self._make_entry(group) for group in groups]
-        refusals: list[RequestError | None]
+        outcomes: list[str | RequestError]
         try:
-            refusals = [*await self._enqueuer.put(entries, "interactive")]
+            outcomes = await self._enqueuer.put(entries, "interactive")
         except RequestError as error:
-            refusals = [error] * len(entries)
-        except Exception as error:  # an unexpected error must not leave requests waiting
+            outcomes = [error] * len(entries)
+        except Exception:  # an unexpected error must not leave requests waiting
             logger.exception("entries could not be written")
-            refusals = [Unavailable(f"the queue failed: {error!r}", "redis")] * len(entries)
-        for entry, group, refusal in zip(entries, groups, refusals, strict=True):
-            if refusal is not None:
-                self._wakeups.forget(entry.uid)
+            outcomes = [Unavailable("the queue failed; the log has the reason", "redis")] * len(entries)
+        for entry, group, outcome in zip(entries, groups, outcomes, strict=True):
+            if isinstance(outcome, str):
+                self._wakeups.written(entry.uid, keys.stream(ModelRef.parse(entry.model).name, "interactive"), outcome)
                 for waiting in group:
-                    if not waiting.answer.done():
-                        waiting.answer.set_exception(refusal)
+                    waiting.entry_id = outcome
+                continue
+            self._wakeups.forget(entry.uid)
+            for waiting in group:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(outcome)
 
     def _make_entry(self, group: list[Waiting]) -> Entry:
         """Return the entry of a group, and register its answers."""

@@ -6,19 +6,44 @@ every subscription and at a long interval.
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from api.http.uid import UID_CHARS, new_uid
 from api.periodic import repeat
 from api.queue.redis_wire import open_wire
 from shared.contract.block import Block, decode_block
+from shared.errors import Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
+from shared.redis.script import Call, Script
 
 TICK_S = 2.0
 RECONNECT_S = 0.2
+ENTRIES_PER_READ = 100
+LOST = "Redis has lost this image before it was classified, for example in a failover or a restart"
+QUEUED, GONE = 1, 0
+# One script, because a worker may finish the entry between two commands.
+READ_RESULT = Script(
+    "READ_RESULT",
+    """
+local result, stream = unpack(KEYS)
+local entry_id = unpack(ARGV)
+return redis.call('GET', result) or #redis.call('XRANGE', stream, entry_id, entry_id)
+""",
+)
 
 Answer = asyncio.Future[tuple[Block, int]]  # the block, and the position of the image in it
+
+
+@dataclass(slots=True)
+class _Expected:
+    """The answers of an entry, and once it is written, its stream and its id there."""
+
+    answers: Sequence[Answer]
+    stream: str = ""
+    entry_id: str = ""
 
 
 class Wakeups:
@@ -28,12 +53,17 @@ class Wakeups:
         self._client = client
         self.channel = keys.reply_channel(new_uid())
         self.aliases_changed = asyncio.Event()  # set when aliases may have changed; the waiting task clears it
-        self._singles: dict[str, Sequence[Answer]] = {}
+        self._singles: dict[str, _Expected] = {}
         self._jobs: dict[str, set[asyncio.Event]] = {}
 
     def expect(self, uid: str, answers: Sequence[Answer]) -> None:
         """Register the answers of an entry. Call this before writing it: the answer may precede the write's reply."""
-        self._singles[uid] = answers
+        self._singles[uid] = _Expected(answers)
+
+    def written(self, uid: str, stream: str, entry_id: str) -> None:
+        """Note where the entry is, so that its loss is noticed. Its answer may have arrived already."""
+        if (expected := self._singles.get(uid)) is not None:
+            expected.stream, expected.entry_id = stream, entry_id
 
     def forget(self, uid: str) -> None:
         self._singles.pop(uid, None)
@@ -65,7 +95,8 @@ class Wakeups:
             await self._read_waiting()
             while not wire.lost.done():
                 await asyncio.wait({wire.lost}, timeout=TICK_S)
-                await wire.call(("PING",))  # detects a Redis whose host is down, which closes no connection
+                # A write detects a host that is down, and a former master: neither closes the connection.
+                await wire.ask(*keys.WRITE_CHECK)
         finally:
             wire.close()
 
@@ -79,24 +110,40 @@ class Wakeups:
             self._answer(data[:UID_CHARS].decode(), memoryview(data)[UID_CHARS:])
 
     def _answer(self, uid: str, data: bytes | memoryview) -> None:
-        answers = self._singles.pop(uid, ())
-        if answers:
+        expected = self._singles.pop(uid, None)
+        if expected is not None:
             block = decode_block(data)
-            for position, answer in enumerate(answers):
+            for position, answer in enumerate(expected.answers):
                 if not answer.done():
                     answer.set_result((block, position))
+
+    def _lose(self, uid: str) -> None:
+        expected = self._singles.pop(uid, None)
+        for answer in expected.answers if expected is not None else ():
+            if not answer.done():
+                answer.set_exception(Unavailable(f"{LOST}: send it again", "redis"))
 
     async def _read_waiting(self) -> None:
         self.aliases_changed.set()
         for events in self._jobs.values():
             for event in events:
                 event.set()
-        for uid, answers in list(self._singles.items()):
-            if all(answer.done() for answer in answers):  # all requests timed out
+        for uid, expected in list(self._singles.items()):
+            if all(answer.done() for answer in expected.answers):  # all requests timed out
                 self.forget(uid)
-        uids = list(self._singles)
-        if uids:
-            blocks = await self._client.mget([keys.result(uid) for uid in uids])
-            for uid, data in zip(uids, blocks, strict=True):
-                if data is not None:
+        written = ((uid, expected) for uid, expected in list(self._singles.items()) if expected.entry_id)
+        while some := list(itertools.islice(written, ENTRIES_PER_READ)):
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for uid, expected in some:
+                    pipeline.eval(*result_call(uid, expected.stream, expected.entry_id))
+                found = await pipeline.execute()
+            for (uid, _), data in zip(some, found, strict=True):
+                if data == GONE:
+                    self._lose(uid)
+                elif data != QUEUED:
                     self._answer(uid, data)
+
+
+def result_call(uid: str, stream: str, entry_id: str) -> Call:
+    """Return the arguments of EVAL that read the block of an entry of singles: QUEUED or GONE if there is none."""
+    return READ_RESULT(result=keys.result(uid), stream=stream, entry_id=entry_id)

@@ -94,7 +94,7 @@ async def _classify(
         block, position, single_id = await state.singles.classify(pixels, asked, lambda: disconnected(receive))
     except WaitTimeout as error:
         use_result_id(scope, error.result_id)
-        await remember_single(state, error.result_id, asked)
+        await remember_single(state, error.result_id, error.entry_id, asked)
         raise
     use_result_id(scope, single_id)
     return single_reply(block, position, single_id, elapsed_ms(started_s))

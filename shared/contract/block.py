@@ -58,6 +58,13 @@ class Block:
         return len(self.predictions)
 
 
+def failed_block(count: int, model: str, reason: str) -> Block:
+    """Return the block of an entry that reached no worker: all of its images failed with `reason`."""
+    faults: dict[int, tuple[FinalState, str]] = dict.fromkeys(range(count), ("failed", reason))
+    predictions = np.full(count, NO_PREDICTION, np.uint8)
+    return Block(predictions, np.zeros((count, CLASSES), np.float32), model, "", 0, 0, 0.0, 0.0, faults=faults)
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(BlockHeader)
 

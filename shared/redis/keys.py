@@ -37,6 +37,8 @@ TRAININGS_DUE = (
 )  # sorted set: id of a training that is not final -> unix time (ms) from which it may be taken up
 TRAINERS = PREFIX + "trainers"  # sorted set: trainer name -> unix time (s) of its last heartbeat
 DESIRED = PREFIX + "wanted"  # sorted set: `name@version` that workers should have loaded -> unix time (s) until which
+# A write that every condition of Redis which refuses writes refuses, too. The key is never read.
+WRITE_CHECK = ("SET", PREFIX + "write-check", "1", "PX", "10000")
 LAYERS = PREFIX + "layers"  # list, bounded: the keys of layers blobs, oldest first; beyond the bound they go
 
 

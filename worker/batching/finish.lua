@@ -13,17 +13,24 @@ local group, entry_id, images, bytes, shard, block, ttl_s, channel, uid, chunk, 
   expired_images, now_ms, jobs_channel, max_dead_letters, dead_letter_ttl_s, layers_blob, layers_ttl_s,
   max_kept_layers = unpack(ARGV, 1, 20)
 
+-- A counter that is gone, for example after FLUSHALL, stays gone. A newer one that lacks this entry stays at 0.
+local function subtract(key, field, count)
+  if redis.call('HEXISTS', key, field) == 1 and redis.call('HINCRBY', key, field, -count) < 0 then
+    redis.call('HSET', key, field, 0)
+  end
+end
+
 if redis.call('XACK', stream, group, entry_id) == 0 then
   return 'late'
 end
 redis.call('XDEL', stream, entry_id)
-redis.call('HINCRBY', queued, 'images', -images)
-redis.call('HINCRBY', queued, 'bytes', -bytes)
+subtract(queued, 'images', images)
+subtract(queued, 'bytes', bytes)
 if shard ~= '' then
-  redis.call('HINCRBY', queued, shard, -images)
+  subtract(queued, shard, images)
 end
 if client ~= '' then
-  redis.call('HINCRBY', client, 'images', -images)
+  subtract(client, 'images', images)
   redis.call('EXPIRE', client, ttl_s)
 end
 if suspect ~= '' then

@@ -23,11 +23,13 @@ BLAME = Script(
     "BLAME",
     """
 local suspect = unpack(KEYS)
+local ttl_s = unpack(ARGV)
 local fields = redis.call('HGETALL', suspect)
 for index = 1, #fields, 2 do
   if string.sub(fields[index], 1, 8) == 'running:' then
     redis.call('HDEL', suspect, fields[index])
     redis.call('HINCRBY', suspect, fields[index + 1], 1)
+    redis.call('EXPIRE', suspect, ttl_s) -- HDEL of the last field has deleted the key
   end
 end
 return redis.call('HGETALL', suspect)
@@ -40,9 +42,9 @@ MARK = Script(
     """
 local suspect = unpack(KEYS)
 local mark, survived, running, ttl_s = unpack(ARGV)
-local marked = redis.call('HGET', suspect, mark)
+local marked, exists = redis.call('HGET', suspect, mark), redis.call('EXISTS', suspect) == 1
 redis.call('HDEL', suspect, mark)
-if survived ~= '' and not marked then
+if survived ~= '' and exists and not marked then
   redis.call('HINCRBY', suspect, survived, -1)
 end
 if running ~= '' then
@@ -91,7 +93,7 @@ class Suspects:
 
     def judge(self, delivery: Delivery) -> None:
         """Fail the images of a delivery that become dead letters."""
-        told = self._client.eval(*BLAME(suspect=self._key(delivery)))
+        told = self._client.eval(*BLAME(suspect=self._key(delivery), ttl_s=TTL_S))
         deaths = {int(position): int(count) for position, count in zip(told[::2], told[1::2], strict=True)}
         for position in set_aside(delivery, deaths, self._max_attempts):
             reason = f"moved to the dead letters after {deaths.get(position, 0) + 1} attempts that no worker survived"

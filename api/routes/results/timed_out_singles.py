@@ -8,29 +8,35 @@ import msgspec
 from api.http.uid import UID_CHARS
 from api.queue.classify_request import ClassifyRequest
 from api.queue.job_view import block_item, queued_item, single_json
+from api.queue.wakeups import GONE, LOST, result_call
 from api.state import State
 from shared.config.api_keys import ApiKey
-from shared.contract.block import decode_block
+from shared.contract.block import decode_block, failed_block
 from shared.contract.codecs import JsonCodec
+from shared.contract.model_ref import ModelRef
 from shared.redis import keys
 
 SINGLE_ID = re.compile(rf"([0-9a-f]{{{UID_CHARS}}})-([0-9]{{1,4}})")
 
 
 class TimedOutSingle(msgspec.Struct, frozen=True):
-    """The record of a single request that timed out. `client` is the name of the API key."""
+    """The record of a single request that timed out. `client` is the name of the API key.
+
+    `entry_id` is the id of its entry on the stream, or empty if the write of the entry had not ended.
+    """
 
     model: str
     client: str
     request_id: str
+    entry_id: str = ""
 
 
 TIMED_OUT_SINGLE_CODEC = JsonCodec(TimedOutSingle, "a timed-out single")
 
 
-async def remember_single(state: State, single_id: str, asked: ClassifyRequest) -> None:
+async def remember_single(state: State, single_id: str, entry_id: str, asked: ClassifyRequest) -> None:
     """Store the id, so that `read_single` finds it."""
-    timed_out = TimedOutSingle(asked.model, asked.caller.name, asked.origin.request_id or single_id)
+    timed_out = TimedOutSingle(asked.model, asked.caller.name, asked.origin.request_id or single_id, entry_id)
     data = TIMED_OUT_SINGLE_CODEC.encode(timed_out)
     await state.client.set(keys.timed_out_single(single_id), data, ex=state.settings.single_result_ttl_s)
 
@@ -47,8 +53,19 @@ async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dic
     if data is None:
         if asked is None or asked.client != caller.name:
             return None
+        if await _is_lost(state, match[1], asked):
+            lost = failed_block(position + 1, asked.model, LOST)
+            return single_json(single_id, asked.model, request_id, lost, position), block_item(lost, position, 0, None)
         return single_json(single_id, asked.model, request_id, None, position), queued_item()
     block = decode_block(data)
     if position >= block.count or block.client != caller.name:
         return None
     return single_json(single_id, block.model, request_id, block, position), block_item(block, position, 0, None)
+
+
+async def _is_lost(state: State, uid: str, asked: TimedOutSingle) -> bool:
+    """Return whether Redis has neither the entry of a single image nor its result."""
+    if not asked.entry_id:
+        return False
+    stream = keys.stream(ModelRef.parse(asked.model).name, "interactive")
+    return bool(await state.client.eval(*result_call(uid, stream, asked.entry_id)) == GONE)

@@ -18,7 +18,7 @@ from shared.config.settings import Settings
 from shared.contract.block import Block
 from shared.contract.entry import Entry
 from shared.contract.lane import Lane
-from shared.errors import QueueFull
+from shared.errors import RequestError
 from shared.images import IMAGE_BYTES
 
 Asked: TypeAlias = "asyncio.Task[tuple[Block, int, str]]"
@@ -32,6 +32,9 @@ class FakeWakeups:
 
     def expect(self, uid: str, answers: Sequence[Answer]) -> None:
         self.expected[uid] = answers
+
+    def written(self, uid: str, stream: str, entry_id: str) -> None:
+        assert stream == "mnistified:stream:cnn:interactive"
 
     def forget(self, uid: str) -> None:
         del self.expected[uid]
@@ -52,9 +55,9 @@ class FakeEnqueuer:
         self.wakeups = wakeups
         self.writes: list[list[Entry]] = []
         self.begun = asyncio.Event()
-        self.ends: asyncio.Queue[list[QueueFull | None] | Exception | None] = asyncio.Queue()
+        self.ends: asyncio.Queue[list[str | RequestError] | Exception | None] = asyncio.Queue()
 
-    async def put(self, entries: Sequence[Entry], lane: Lane) -> list[QueueFull | None]:
+    async def put(self, entries: Sequence[Entry], lane: Lane) -> list[str | RequestError]:
         assert lane == "interactive"
         for entry in entries:
             assert entry.uid in self.wakeups.expected, "an answer may come before the write's reply"
@@ -63,7 +66,7 @@ class FakeEnqueuer:
         end = await self.ends.get()
         if isinstance(end, Exception):
             raise end
-        return end or [None] * len(entries)
+        return end or ["1-0"] * len(entries)
 
     def drain_s(self, images: float) -> int:
         return 3
@@ -125,5 +128,5 @@ class World:
         await self.enqueuer.next_write()
         return [first]
 
-    def end(self, end: list[QueueFull | None] | Exception | None = None) -> None:
+    def end(self, end: list[str | RequestError] | Exception | None = None) -> None:
         self.enqueuer.ends.put_nowait(end)

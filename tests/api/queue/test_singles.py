@@ -107,7 +107,7 @@ async def test_a_refusal_fails_only_the_requests_of_its_entry() -> None:
     entries = await world.enqueuer.next_write()
     assert [entry.count for entry in entries] == [2, 2, 1]
     refusal = QueueFull("full", retry_after_s=3)
-    world.end([None, refusal, None])
+    world.end(["1-0", refusal, "2-0"])
     for refused in asked[2:4]:
         with pytest.raises(QueueFull, match="full"):
             await refused

@@ -74,6 +74,22 @@ def test_singles_are_written_acknowledged_and_counted_off(client: SyncClient, fi
     assert queued(client, "interactive") == (0, 0)
 
 
+def test_counters_that_are_gone_are_not_created_again(client: SyncClient, finisher: Finisher) -> None:
+    """For example after FLUSHALL, when the stream and the group exist again."""
+    made = delivered(client, delivery(3, "bulk", chunk=0))
+    object.__setattr__(made.entry, "client", "team")
+    client.delete(keys.queued("cnn", "bulk"), keys.client("team"))
+    finisher.finish([made])
+    assert not client.exists(keys.queued("cnn", "bulk"), keys.client("team"), keys.job(made.entry.uid))
+
+
+def test_counters_that_are_newer_than_the_entry_stay_at_zero(client: SyncClient, finisher: Finisher) -> None:
+    made = delivered(client, delivery(3, "interactive"))
+    client.hset(keys.queued("cnn", "interactive"), mapping={"images": 1, "bytes": 784})
+    finisher.finish([made])
+    assert queued(client, "interactive") == (0, 0)
+
+
 def test_the_reply_names_its_entry(client: SyncClient, finisher: Finisher) -> None:
     made = delivery(1, "interactive")
     object.__setattr__(made.entry, "reply", "channel")

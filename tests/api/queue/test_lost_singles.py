@@ -1,0 +1,98 @@
+"""Entries of singles in a real Redis: each has its own outcome, and its loss is noticed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from api.http.uid import new_uid
+from api.metrics import Metrics
+from api.queue.classify_request import ClassifyRequest
+from api.queue.enqueue import Enqueuer
+from api.queue.redis_wire import Wires
+from api.queue.singles import Singles
+from api.queue.wakeups import Wakeups
+from shared.config.api_keys import ApiKey
+from shared.config.settings import load_settings
+from shared.contract.entry import Entry
+from shared.errors import Unavailable, WaitTimeout
+from shared.images import IMAGE_BYTES
+from shared.redis import keys
+from shared.redis.clients import AsyncClient, SyncClient
+from shared.redis.connection import api_client
+
+Queue = tuple[AsyncClient, Enqueuer, Wakeups, Singles]
+
+
+@asynccontextmanager
+async def queue(url: str) -> AsyncIterator[Queue]:
+    """Yield a queue without workers."""
+    settings = load_settings({"REDIS_URL": url})
+    client = api_client(settings)
+    wires = Wires(client)
+    enqueuer = Enqueuer(client, wires, Metrics(), settings)
+    wakeups = Wakeups(client)
+    yield client, enqueuer, wakeups, Singles(wires, enqueuer, wakeups, Metrics(), settings)
+    wires.close()
+    await client.aclose()
+
+
+def entry_of(model: str) -> Entry:
+    return Entry(new_uid(), model, bytes(IMAGE_BYTES), 0, "replies")
+
+
+def ask(singles: Singles, model: str = "cnn@1", wait_s: float = 30.0) -> Awaitable[object]:
+    asked = ClassifyRequest(model=model, caller=ApiKey("", ""), wait_s=wait_s)
+    return asyncio.ensure_future(singles.classify(bytes(IMAGE_BYTES), asked, asyncio.Event().wait))  # type: ignore[arg-type]
+
+
+async def written(wakeups: Wakeups, count: int, act: Callable[[], object]) -> None:
+    """Call `act`, and wait until `count` entries are on their streams."""
+    noted, all_noted, note = [], asyncio.Event(), wakeups.written
+
+    def count_and_note(uid: str, stream: str, entry_id: str) -> None:
+        note(uid, stream, entry_id)
+        noted.append(uid)
+        if len(noted) == count:
+            all_noted.set()
+
+    wakeups.written = count_and_note  # type: ignore[method-assign]
+    act()
+    await all_noted.wait()
+
+
+async def test_an_entry_that_redis_cannot_store_does_not_refuse_its_neighbours(
+    client: SyncClient, scratch_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.set(keys.queued("odd", "interactive"), "not a hash")
+    async with queue(scratch_url) as (_, enqueuer, _, _):
+        outcomes = await enqueuer.put([entry_of("cnn@1"), entry_of("odd@1"), entry_of("cnn@2")], "interactive")
+    first, refused, last = outcomes
+    assert [entry_id.decode() for entry_id, _ in client.xrange(keys.stream("cnn", "interactive"))] == [first, last]
+    assert isinstance(refused, Unavailable)
+    assert refused.detail == "Redis refused a command of the service; the log has the reason"
+    assert "WRONGTYPE" in caplog.text
+
+
+async def test_singles_whose_entry_is_lost_end_at_the_next_tick(client: SyncClient, scratch_url: str) -> None:
+    async with queue(scratch_url) as (_, _, wakeups, singles):
+        asked: list[Awaitable[object]] = []
+        await written(wakeups, 2, lambda: asked.extend((ask(singles, "cnn@1"), ask(singles, "cnn@2"))))
+        client.flushdb()
+        sweep = asyncio.create_task(wakeups.sweep())
+        for each in asked:
+            with pytest.raises(Unavailable, match="Redis has lost this image"):
+                await each
+        sweep.cancel()
+
+
+async def test_singles_whose_entry_is_on_its_stream_wait_on(client: SyncClient, scratch_url: str) -> None:
+    async with queue(scratch_url) as (_, _, wakeups, singles):
+        asked: list[Awaitable[object]] = []
+        await written(wakeups, 1, lambda: asked.append(ask(singles, wait_s=0.3)))
+        sweep = asyncio.create_task(wakeups.sweep())
+        with pytest.raises(WaitTimeout) as late:
+            await asked[0]
+        assert late.value.entry_id == client.xrange(keys.stream("cnn", "interactive"))[0][0].decode()
+        sweep.cancel()
