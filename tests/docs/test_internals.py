@@ -91,6 +91,21 @@ def test_uvicorn_body_callbacks() -> None:
     assert names_in(HttpToolsProtocol.on_message_complete) == upgrade | {"more_body", "message_event", "set"}
 
 
+async def test_uvicorn_cycle_without_chunks() -> None:
+    cycle = (protocol := await uvicorn_protocol()).cycle
+    written: list[bytes] = []
+    cycle.transport.write = written.append  # type: ignore[method-assign, assignment]
+    cycle.chunked_encoding = False
+    await cycle.send({"type": "http.response.start", "status": 200, "headers": []})
+    for body in (b"ab", b"c"):
+        cycle.expected_content_length = len(body)
+        await cycle.send({"type": "http.response.body", "body": body, "more_body": True})
+    assert b"chunked" not in written[0]
+    assert written[1:] == [b"ab", b"c"]
+    for task in protocol.tasks:
+        task.cancel()
+
+
 def test_httptools_errors() -> None:
     class Callbacks:
         def on_url(self, url: bytes) -> None:

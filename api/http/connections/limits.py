@@ -7,7 +7,10 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from api.http.connections.half_close import await_response
+from api.http.connections.old_versions import serve_old_version
 from api.http.connections.single_write import JoiningTransport, OneWriteProtocol
+from api.http.connections.upgrades import head_without_upgrade, new_parser
 from api.http.event_streams import EventStreams
 from api.http.responses import problem
 from api.metrics import Metrics
@@ -17,7 +20,6 @@ from shared.errors import BadRequest, HeadTooLarge, RequestError, SlowClient, Un
 MAX_HEAD_BYTES = 64 << 10
 MAX_HEADERS = 100
 MAX_PIPELINED_REQUESTS = 64  # sent before the first of them has its response
-BODY_HEADERS = (b"content-length", b"transfer-encoding")
 SWEEP_S = 0.5
 MIN_SWEEPS_PER_TIMEOUT = 4
 
@@ -81,17 +83,16 @@ class LimitedProtocol(OneWriteProtocol):
         """Replace uvicorn's method, whose errors are not problem details and do not name the fault."""
         self.received_bytes += len(data)
         self._unset_keepalive_if_required()
-        try:
-            self.parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:  # no upgrade is supported: the request is answered as if it had none
-            rest = data[upgrade.args[0] :]
-            if rest:
-                self.received_bytes -= len(rest)
-                self.data_received(rest)
-            return
-        except HttpParserError as error:
-            self.refuse(request_error_of(error))
-            return
+        while data:
+            try:
+                self.parser.feed_data(data)
+                break
+            except HttpParserUpgrade as upgrade:
+                data = head_without_upgrade(self) + data[upgrade.args[0] :]
+                self.parser = new_parser(self)
+            except HttpParserError as error:
+                self.refuse(request_error_of(error))
+                return
         # Limit the head and what surrounds the pieces of a body (trailers, chunk extensions). A head that begins in
         # the middle of a read counts from the next read on.
         if self.part and (self.received_bytes - self.mark_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS):
@@ -108,10 +109,13 @@ class LimitedProtocol(OneWriteProtocol):
             raise head_too_large()
         if len(self.pipeline) >= MAX_PIPELINED_REQUESTS:
             raise BadRequest(f"more than {MAX_PIPELINED_REQUESTS} requests were pipelined")
-        if self.parser.should_upgrade() and any(name in BODY_HEADERS for name, _ in self.headers):
-            # The parser would read the body of such a request as the next request.
-            raise BadRequest("a request with Upgrade must not have a body: send it without Upgrade")
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise BadRequest("CONNECT is not supported: this server is no proxy")
+            return  # the parser ends the request here, and `data_received` repeats its head without the upgrade
         super().on_headers_complete()
+        if self.scope["http_version"] != "1.1":
+            serve_old_version(self.cycle)
         self.headers = []  # the parser reports trailers as headers: they are limited, and not part of the request
         self.part = "body"
         self.mark_bytes = self.received_bytes
@@ -127,12 +131,26 @@ class LimitedProtocol(OneWriteProtocol):
             cycle.message_event.set()
 
     def on_message_complete(self) -> None:
+        if self.part == "head":  # the request has an upgrade, and its head will be repeated
+            return
         cycle = self.cycle
         if not cycle.response_complete:
             cycle.more_body = False
             cycle.message_event.set()
         self.part = ""
         self.mark_bytes = self.received_bytes
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep a connection whose client only stopped sending, until its requests have their responses."""
+        cycle = self.cycle
+        answering = cycle is not None and not cycle.response_complete
+        if self.part == "body" or (self.part and not answering):
+            self.refuse(BadRequest(f"the client stopped sending before the end of the request's {self.part}"))
+        elif answering:
+            cycle.keep_alive = False
+            await_response(self)
+            return True
+        return False
 
     def refuse(self, error: RequestError) -> None:
         """Send `error` unless another response has begun, and close. Earlier requests get their responses first."""

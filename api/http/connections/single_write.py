@@ -5,6 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+RESPONSE_START = b"HTTP/1.1 "  # the first bytes of every response
+
 
 class JoiningTransport:
     """Delays a write until the next one or until the end of the event loop's iteration, whichever is first."""
@@ -15,10 +17,13 @@ class JoiningTransport:
         self._pending = b""
         self._flush_handle: asyncio.Handle | None = None
         self._lost = False
+        self._sent_ahead = 0  # bytes of RESPONSE_START that `send_ahead` has written
 
     def write(self, data: bytes) -> None:
         if self._lost:
             return
+        if self._sent_ahead:
+            data, self._sent_ahead = data[self._sent_ahead :], 0
         if self._pending:
             self._transport.write(self._pending + data)
             self._pending = b""
@@ -26,6 +31,17 @@ class JoiningTransport:
             self._pending = data
             if self._flush_handle is None:
                 self._flush_handle = self._loop.call_soon(self._flush)
+
+    def send_ahead(self) -> bool:
+        """Write one more byte of the next response, and return False if none is left. No response may have begun.
+
+        A client that has closed its connection answers the byte with a reset, so that the next write fails.
+        """
+        if self._lost or self._pending or self._sent_ahead == len(RESPONSE_START):
+            return False
+        self._transport.write(RESPONSE_START[self._sent_ahead : self._sent_ahead + 1])
+        self._sent_ahead += 1
+        return True
 
     def close(self) -> None:
         self._flush()

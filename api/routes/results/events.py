@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.http.access import caller_of
+from api.http.connections.half_close import HALF_CLOSED
 from api.http.event_streams import EventStreams
 from api.http.responses import to_json
 from api.queue.job_view import job_json
@@ -30,6 +31,7 @@ END_ID = "end"  # id of the last event
 TICK_S = 0.1  # between two polls of a job with progress; doubles after each poll without progress …
 SLOW_TICK_S = 1.0  # … up to this
 HEARTBEAT_S = 10.0  # after this time without events a comment is sent, so that proxies keep the connection
+HALF_CLOSED_HEARTBEAT_S = 0.5  # the same for a client that has stopped sending: only a write reveals that it is gone
 MAX_STREAM_S = 900.0  # afterwards the client reconnects and continues after its last event
 RECONNECT_MS = 1000
 MAX_RUNS = 1000  # in an event's id, which the client returns as a header; with more, some items may be sent twice
@@ -79,9 +81,12 @@ async def get_events(request: Request) -> Response:
     except ValueError as error:
         raise BadParameter(f"Last-Event-ID is not an id of these events: {error}") from None
 
+    def heartbeat_s() -> float:
+        return HALF_CLOSED_HEARTBEAT_S if request.scope.get(HALF_CLOSED) else HEARTBEAT_S
+
     async def events() -> AsyncIterator[bytes]:
         with state.wakeups.job_end(result_id) as ended:
-            async for event in follow(read, sent, ended, state.event_streams):
+            async for event in follow(read, sent, ended, state.event_streams, heartbeat_s):
                 yield event
 
     return EventStream(events(), state.event_streams)
@@ -92,7 +97,7 @@ async def follow(
     sent: set[int],
     ended: asyncio.Event,
     event_streams: EventStreams,
-    heartbeat_s: float = HEARTBEAT_S,
+    heartbeat_s: Callable[[], float] = lambda: HEARTBEAT_S,
 ) -> AsyncIterator[bytes]:
     """Yield events until the job is final. `sent` are the chunks that the client knows. `ended` wakes the loop up.
 
@@ -119,7 +124,7 @@ async def follow(
                 fresh = now.chunks - sent
                 sent = sent | fresh
                 yield event("progress", runs_text(sent, MAX_RUNS), now, fresh)
-        if time.monotonic() - sent_s >= heartbeat_s:
+        if time.monotonic() - sent_s >= heartbeat_s():
             sent_s = time.monotonic()
             yield HEARTBEAT
         with contextlib.suppress(TimeoutError):

@@ -103,7 +103,11 @@ EXCHANGES: dict[str, tuple[bytes, list[int]]] = {
         GET + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + GET + LAST + b"\r\n",
         [200, 200],
     ),
-    "a body with an upgrade": (POST + UPGRADE + b"h2c\r\nContent-Length: 35\r\n\r\n" + GET + b"\r\n", [400]),
+    "an upgrade whose body is a request": (
+        POST + UPGRADE + b"h2c\r\nContent-Length: %d\r\n\r\n" % len(GET + b"\r\n") + GET + b"\r\n",
+        [400],
+    ),
+    "HTTP/2 without its preface": (b"GET /healthz HTTP/2.0\r\n\r\n", [200]),
     "a boundary that is no ASCII": (
         BULK + b"Content-Type: multipart/form-data; boundary=\xff\xfe\r\nContent-Length: 3\r\n\r\nabc",
         [400],

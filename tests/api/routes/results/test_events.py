@@ -208,7 +208,7 @@ async def test_the_end_is_sent_at_once_regardless_of_the_ticks(monkeypatch: pyte
 def test_silence_has_heartbeats_and_redis_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "TICK_S", 0.001)
     read = reading(RedisAway("gone"), RedisAway("gone"), progress(40, set()))
-    received = asyncio.run(gathered(follow(read, set(), asyncio.Event(), EventStreams(1), heartbeat_s=0)))
+    received = asyncio.run(gathered(follow(read, set(), asyncio.Event(), EventStreams(1), lambda: 0.0)))
     assert received[:-1] == [HEARTBEAT, HEARTBEAT]
     assert b"event: final" in received[-1]
 
