@@ -17,6 +17,9 @@ GPU := $(if $(wildcard /dev/nvidia0),gpu)
 REQUIREMENTS := pyproject.toml requirements/constraints.txt $(wildcard requirements/*.txt client/requirements*.txt)
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt
 
+# Each of the many processes that tests start would otherwise compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run check lint fast-tests test test-all test-lowest coverage audit train fast-train data evaluate qa bench bench-peers faults check-metrics hostile fuzz wheel docs clean
 
 help: ## list the targets
