@@ -1,30 +1,33 @@
-"""`python -m deploy.local`: run the whole system on one machine from the Procfile, and restart processes that die."""
+"""`python -m deploy.local`: run the whole system on one machine from the Procfile, and restart programs that exit.
+
+The programs write to `.run/service.log`, and this process prints only what a person wants to know.
+"""
 
 import argparse
+import contextlib
 import os
-import signal
 import socket
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
+from redis.exceptions import RedisError
 
-from deploy.redis_server import find_redis_server
-from deploy.supervise import parse_procfile, supervisor_config
+from deploy.processes import port_in_use
+from deploy.redis_server import DATA_DIR, find_redis_server, own_url
+from deploy.run_dir import LOG_FILE, LogFile, lock_run_dir, write_private
+from deploy.supervise import StoppedError, Supervisor, parse_procfile
 from shared.config.loopback import is_loopback
-from shared.config.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings
+from shared.config.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings, usable_cores
 from shared.config.values import without_credentials
 from shared.errors import MnistifiedError, SettingError
+from shared.redis.clients import SyncClient
 
 PROCFILE = Path(__file__).parent / "Procfile"
-CONFIG_FILE = RUN_DIR / "supervisord.conf"
-READY_POLL_S = 0.2
 FLOWER_GUARDS = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH")
+OPTIONAL = {"trainer": "a trainer", "door": "the worker for Celery tasks"}
 
 
 def main() -> None:
@@ -48,51 +51,81 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(workers: int, *, trainer: bool = False, celery_api: bool = False) -> int:
-    """Start everything, print the addresses, and block until INT or TERM. Return the exit status.
+    """Start everything, print the addresses, and block until INT, TERM or HUP. Return the exit status.
 
-    Raises MnistifiedError before anything starts: for a bad setting, a port in use, or if there is no Redis.
+    Raises MnistifiedError before anything starts, for example for a bad setting or a port in use, and if a program
+    cannot be started.
     """
+    own_redis = not os.environ.get("REDIS_URL")
+    settings = load_settings(os.environ, redis_url_file=Path(os.devnull))
+    check_can_start(settings, workers, trainer=trainer)
+    if own_redis:
+        find_redis_server()
+    environ = child_environ(os.environ, workers)
+    left_out = {"redis": not own_redis, "trainer": not trainer, "door": not celery_api}
+    commands = {
+        kind: command for kind, command in parse_procfile(PROCFILE.read_text()).items() if not left_out.get(kind, False)
+    }
+    with contextlib.ExitStack() as stack:
+        lock = lock_run_dir()
+        stack.callback(os.close, lock)
+        if own_redis:
+            environ["REDIS_URL"] = own_url(free_port())
+        write_private(REDIS_URL_FILE, environ["REDIS_URL"])
+        stack.callback(REDIS_URL_FILE.unlink, missing_ok=True)
+        log = LogFile()
+        stack.callback(log.close)
+        supervisor = Supervisor(environ, log, say, [lock])
+        supervisor.handle_signals()
+        stack.callback(supervisor.close)
+        with contextlib.suppress(StoppedError):
+            start_programs(supervisor, commands, workers, environ["REDIS_URL"], settings)
+            say(banner(settings, environ["REDIS_URL"], workers))
+            supervisor.watch()
+        say("stopping: running work is finished first")
+    say("stopped")
+    return 0
+
+
+def start_programs(
+    supervisor: Supervisor, commands: dict[str, str], workers: int, redis_url: str, settings: Settings
+) -> None:
+    """Start Redis, then the other programs, and wait until the service is ready."""
+    say(f"MNISTified starts. The log of its programs: {LOG_FILE.absolute()}")
+    if "redis" in commands:
+        say(f"  Redis    its data is in {DATA_DIR.absolute()}")
+        supervisor.start("redis", "redis", commands.pop("redis"))
+        supervisor.wait_until(lambda: redis_answers(redis_url))
+    for kind, command in commands.items():
+        for name in [f"worker-{number}" for number in range(1, workers + 1)] if kind == "worker" else [kind]:
+            supervisor.start(kind, name, command)
+    started = ["API", counted(workers, "worker"), "callbacks", "Flower"]
+    say("  Starting " + ", ".join(started + [name for kind, name in OPTIONAL.items() if kind in commands]))
+    supervisor.wait_until(lambda: _answers(f"{api_url(settings)}/readyz"))
+
+
+def say(text: str) -> None:
+    """Print a text for the person who started this, who may have closed the terminal."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
+
+
+def check_can_start(settings: Settings, workers: int, *, trainer: bool) -> None:
+    """Raises MnistifiedError, in one sentence, if a setting, a file or a port would keep a program from starting."""
     if workers < 1:
         raise SettingError(f"--workers {workers}: expected 1 or more")
     if trainer and find_spec("tensorflow") is None:
         raise SettingError("--trainer needs TensorFlow, which is not installed: pip install 'mnistified[train]'")
-    own_redis = not os.environ.get("REDIS_URL")
-    settings = load_settings(os.environ, redis_url_file=Path(os.devnull))
     check_flower_guarded(settings.flower_host, os.environ)
     check_port_free("API_PORT", settings.api_host, settings.api_port)
     check_port_free("FLOWER_PORT", settings.flower_host, settings.flower_port)
-    environ = child_environ(os.environ, workers)
-    if own_redis:
-        find_redis_server()
-        environ["REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
-    RUN_DIR.mkdir(exist_ok=True)
-    programs = parse_procfile(PROCFILE.read_text())
-    if not own_redis:
-        del programs["redis"]
-    if not trainer:
-        del programs["trainer"]
-    if not celery_api:
-        del programs["door"]
-    CONFIG_FILE.write_text(supervisor_config(programs, workers, RUN_DIR))
-    REDIS_URL_FILE.unlink(missing_ok=True)
-    REDIS_URL_FILE.touch(mode=0o600)  # before a password is written to it
-    REDIS_URL_FILE.write_text(environ["REDIS_URL"])
-    try:
-        return _supervise(environ, settings, workers)
-    finally:
-        REDIS_URL_FILE.unlink(missing_ok=True)
 
 
 def check_port_free(setting: str, host: str, port: int) -> None:
-    """Raises SettingError, which names the port and the setting that changes it."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise SettingError(
-                f"port {port} of {host} cannot be used ({error.strerror}); choose another with {setting}"
-            ) from None
+    """Raises SettingError, which names the port, the process that holds it, and the setting that changes it."""
+    reason = port_in_use(host, port)
+    if reason is not None:
+        raise SettingError(f"port {port} of {host} cannot be used ({reason}); choose another with {setting}")
 
 
 def check_flower_guarded(host: str, environ: Mapping[str, str]) -> None:
@@ -119,55 +152,44 @@ def child_environ(environ: Mapping[str, str], workers: int) -> dict[str, str]:
         if not children.get(guard, "unset"):
             del children[guard]  # Flower would require an empty value as a password
     if sys.stdout.isatty() and children.get("LOG_FORMAT", "auto") == "auto":
-        children["LOG_FORMAT"] = "text"  # the children write to a pipe, the supervisor to this terminal
-    cores = len(os.sched_getaffinity(0))
+        children["LOG_FORMAT"] = "text"  # for a person; the children write to a pipe
+    cores = usable_cores()
     children.setdefault("DOOR_URL", f"http://127.0.0.1:{environ.get('API_PORT') or 5000}")
     children.setdefault("ENGINE_THREADS", str(max(1, cores // workers)))
     return children
 
 
-def _supervise(environ: dict[str, str], settings: Settings, workers: int) -> int:
-    """Run the supervisor in its own session, so that Ctrl-C reaches only us, and we stop the supervisor."""
-    command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "--nodaemon", "-c", str(CONFIG_FILE)]
-    stopping = threading.Event()
-    supervisor: subprocess.Popen[bytes] | None = None
+def redis_answers(url: str) -> bool:
+    """Return whether Redis accepts commands. It does not while it loads its data."""
+    with SyncClient.from_url(url, socket_connect_timeout=1, socket_timeout=1, retry=None) as client:
+        try:
+            return bool(client.ping())
+        except RedisError:
+            return False
 
-    def stop(signum: int, frame: object) -> None:
-        stopping.set()
-        if supervisor is not None:
-            supervisor.terminate()
 
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    supervisor = subprocess.Popen(command, env=environ, start_new_session=True)  # noqa: S603
-    if stopping.is_set():
-        supervisor.terminate()
-    announcer = threading.Thread(
-        target=_announce, args=(settings, environ["REDIS_URL"], workers, supervisor), daemon=True
+def banner(settings: Settings, redis_url: str, workers: int) -> str:
+    api = api_url(settings)
+    flower = f"http://{settings.flower_host}:{settings.flower_port}/{settings.flower_url_prefix}"
+    return (
+        f"\nMNISTified is ready ({counted(workers, 'worker')}).\n"
+        f"  Page    {api}/   open it in a browser\n"
+        f"  API     {api}    try: curl {api}/mnist/classify/42\n"
+        f"  Flower  {flower.rstrip('/')}\n"
+        f"  Redis   {without_credentials(redis_url)}   with its password: cat {REDIS_URL_FILE.absolute()}\n"
+        f"  Log     {LOG_FILE.absolute()}\n"
+        f"  Data    {RUN_DIR.absolute()}\n"
+        "Ctrl-C stops all of it.\n"
     )
-    announcer.start()
-    status = supervisor.wait()
-    print("stopped", flush=True)
-    return status
 
 
-def _announce(settings: Settings, redis_url: str, workers: int, supervisor: "subprocess.Popen[bytes]") -> None:
-    """Print the addresses as soon as the API answers."""
-    api = f"http://{settings.api_host}:{settings.api_port}"
-    while supervisor.poll() is None and not _answers(f"{api}/readyz"):
-        time.sleep(READY_POLL_S)
-    if supervisor.poll() is None:
-        flower = f"http://{settings.flower_host}:{settings.flower_port}/{settings.flower_url_prefix}"
-        print(
-            f"\nMNISTified is ready ({workers} worker{'s' if workers > 1 else ''}).\n"
-            f"  Page    {api}/   open it in a browser\n"
-            f"  API     {api}    try: curl {api}/mnist/classify/42\n"
-            f"  Flower  {flower.rstrip('/')}\n"
-            f"  Redis   {without_credentials(redis_url)}\n"
-            f"  data    {RUN_DIR.absolute()}\n"
-            "Ctrl-C stops all of it.\n",
-            flush=True,
-        )
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def api_url(settings: Settings) -> str:
+    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
+    return f"http://{host}:{settings.api_port}"
 
 
 def _answers(url: str) -> bool:

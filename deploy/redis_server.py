@@ -6,6 +6,7 @@ password is in a file and in no argument, because every user of a machine can re
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -13,10 +14,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from deploy.processes import port_in_use
+from deploy.run_dir import private_dir, write_private
 from shared.config.settings import RUN_DIR, load_settings
 from shared.errors import MnistifiedError, SettingError
 
 MIN_VERSION = (6, 2)  # XAUTOCLAIM
+DATA_DIR = RUN_DIR / "redis"
+URL_FILE = "url"
 PASSWORD_FILE = "password.conf"  # noqa: S105  # a file name
 
 
@@ -56,10 +61,23 @@ def redis_command(executable: Path, port: int, data_dir: Path) -> list[str]:
     ]
 
 
+def own_url(spare_port: int) -> str:
+    """Return the URL of our server. Its password stays the same from start to start, and its port while that is free.
+
+    So a Celery client whose settings have the URL can still connect after a restart.
+    """
+    file = private_dir(DATA_DIR) / URL_FILE
+    last = urlsplit(file.read_text() if file.is_file() else "")
+    port = last.port if last.port and port_in_use("127.0.0.1", last.port) is None else spare_port
+    url = f"redis://:{last.password or secrets.token_urlsafe(24)}@127.0.0.1:{port}/0"
+    write_private(file, url)
+    return url
+
+
 def main() -> None:
     try:
         url = urlsplit(load_settings(os.environ).redis_url)
-        data_dir = private_dir(RUN_DIR / "redis")
+        data_dir = private_dir(DATA_DIR)
         executable, *options = redis_command(find_redis_server(), url.port or 6379, data_dir)
     except MnistifiedError as error:
         sys.exit(f"redis: {error}")
@@ -68,23 +86,6 @@ def main() -> None:
         write_private(data_dir / PASSWORD_FILE, f'requirepass "{escaped}"\n')
         options.insert(0, str(data_dir / PASSWORD_FILE))
     os.execv(executable, [executable, *options])  # noqa: S606  # no shell
-
-
-def private_dir(path: Path) -> Path:
-    """Create the folder if it is missing, and let only its owner enter it. Raises MnistifiedError if that fails."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.chmod(0o700)
-    except OSError as error:
-        raise MnistifiedError(f"the folder {path.absolute()} cannot be used: {error.strerror}") from error
-    return path
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace the file by one that only its owner can read, at every moment."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text)
 
 
 def _packaged_server() -> Path | None:

@@ -1,15 +1,36 @@
-"""Turns the Procfile into the supervisor's configuration. Pure."""
+"""Runs the programs of the Procfile as child processes: restarts those that exit, collects their output, stops them.
 
-import configparser
-import io
+One thread does all of it, so that a function may run between fork and exec.
+"""
+
+import contextlib
+import ctypes
+import os
 import re
-import shlex
-from pathlib import Path
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
-# Programs start in this order and stop in the reverse order.
-PRIORITIES = {"redis": 1, "api": 20, "worker": 30, "tasks": 35, "door": 36, "trainer": 37, "flower": 40}
-STOP_S = 45  # longer than a worker's warm shutdown and the API's longest wait
-START_RETRIES = 20
+from deploy.run_dir import LogFile
+from shared.errors import MnistifiedError
+
+STOP_S = 45.0  # longer than a worker's warm shutdown and the API's longest wait
+# Programs stop in this order: what sends work, then what does it, then what holds it.
+LAST_TO_STOP = ("worker", "redis")
+STEADY_S = 10.0  # a program that has run for so long is restarted at once
+MAX_RESTART_DELAY_S = 10.0
+MAX_EARLY_EXITS = 2  # exits of one program before the service is ready, after which the start fails
+TICK_S = 0.2
+READ_BYTES = 1 << 16
+MAX_LINE_BYTES = 1 << 16
+TAIL_LINES = 5
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 _LINE = re.compile(r"(?P<name>[a-z][a-z0-9-]*):\s*(?P<command>.+)")
 
@@ -27,30 +48,204 @@ def parse_procfile(text: str) -> dict[str, str]:
     return programs
 
 
-def supervisor_config(programs: dict[str, str], workers: int, run_dir: Path) -> str:
-    """Return a configuration that runs in the foreground, logs to our output, and restarts programs that die."""
-    config = configparser.RawConfigParser()
-    config["supervisord"] = {
-        "nodaemon": "true",
-        "logfile": str(run_dir / "supervisord.log"),
-        "pidfile": str(run_dir / "supervisord.pid"),
-        "loglevel": "warn",
-    }
-    for name, command in programs.items():
-        config[f"program:{name}"] = {
-            "command": f"/bin/sh -c {shlex.quote('exec ' + command)}".replace("%", "%%"),
-            "process_name": "%(program_name)s-%(process_num)d" if name == "worker" else "%(program_name)s",
-            "numprocs": str(workers if name == "worker" else 1),
-            "numprocs_start": "1",
-            "priority": str(PRIORITIES.get(name, 50)),
-            "autorestart": "true",
-            "startsecs": "1",
-            "startretries": str(START_RETRIES),
-            "stopwaitsecs": str(STOP_S),
-            "stdout_logfile": "/dev/fd/1",
-            "stdout_logfile_maxbytes": "0",
-            "redirect_stderr": "true",
-        }
-    text = io.StringIO()
-    config.write(text)
-    return text.getvalue()
+@dataclass
+class Program:
+    """A process that is kept running. `kind` is its name in the Procfile; a worker's `name` also has a number."""
+
+    kind: str
+    name: str
+    command: str
+    process: "subprocess.Popen[bytes] | None" = None
+    unfinished_line: bytes = b""
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))  # its last lines
+    started_s: float = 0.0
+    restart_s: float = 0.0
+    early_exits: int = 0  # exits in succession, each before STEADY_S
+
+
+class StoppedError(Exception):
+    """A signal asked for the end."""
+
+
+class Supervisor:
+    """Child processes, and the loop that watches them. `say` prints a line for the person who started us."""
+
+    def __init__(
+        self, environ: Mapping[str, str], log: LogFile, say: Callable[[str], None], inherited: Iterable[int] = ()
+    ) -> None:
+        self._environ, self._log, self._say, self._inherited = environ, log, say, tuple(inherited)
+        self._programs: list[Program] = []
+        self._selector = selectors.DefaultSelector()
+        self._signals = 0
+        self._ready = False
+        self._wake_in, self._wake_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else _pipe()
+        self._selector.register(self._wake_in, selectors.EVENT_READ)
+
+    def handle_signals(self) -> None:
+        """Stop at INT, TERM and HUP, the end of a terminal. A HUP that was ignored, as by `nohup`, stays ignored."""
+        signal.set_wakeup_fd(self._wake_out, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # only wakes the loop
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+                signal.signal(signum, self._on_signal)
+
+    def start(self, kind: str, name: str, command: str) -> None:
+        program = Program(kind, name, command)
+        self._programs.append(program)
+        self._spawn(program)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Watch the programs until `condition` holds.
+
+        Raises StoppedError at a signal, and MnistifiedError with the last lines of a program that keeps exiting.
+        """
+        while not condition():
+            self._watch()
+        self._check_signals()
+
+    def watch(self) -> None:
+        """Watch the programs until a signal, which raises StoppedError."""
+        self._ready = True
+        while True:
+            self._watch()
+
+    def stop(self) -> None:
+        """Stop all programs. A program that has not exited within STOP_S, or at the second signal, is killed."""
+        for stage in self._stages():
+            for program in stage:
+                _send(program, signal.SIGTERM)
+            deadline_s = time.monotonic() + STOP_S
+            while _alive(stage) and time.monotonic() < deadline_s and self._signals < 2:
+                self._read(TICK_S)
+            for program in stage:
+                _send(program, signal.SIGKILL)
+        for program in self._programs:
+            if program.process is not None:
+                program.process.wait()
+        self._read(0)
+        for key in list(self._selector.get_map().values()):
+            self._selector.unregister(key.fileobj)
+            if key.data is not None:
+                key.fileobj.close()  # type: ignore[union-attr]
+        self._programs.clear()
+
+    def close(self) -> None:
+        """Stop all programs, and release what this object holds."""
+        self.stop()
+        self._selector.close()
+        os.close(self._wake_in)
+        os.close(self._wake_out)
+
+    def _stages(self) -> list[list[Program]]:
+        """Return the programs in the order of their end."""
+        first = [program for program in self._programs if program.kind not in LAST_TO_STOP]
+        return [first, *([program for program in self._programs if program.kind == kind] for kind in LAST_TO_STOP)]
+
+    def _on_signal(self, signum: int, frame: object) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            self._say("stopping at once")
+
+    def _check_signals(self) -> None:
+        if self._signals:
+            raise StoppedError
+
+    def _watch(self) -> None:
+        self._check_signals()
+        self._read(TICK_S)
+        self._check_signals()
+        now_s = time.monotonic()
+        for program in self._programs:
+            if program.process is not None and program.process.poll() is not None:
+                self._exited(program, now_s)
+            if program.process is None and now_s >= program.restart_s:
+                self._spawn(program)
+
+    def _exited(self, program: Program, now_s: float) -> None:
+        assert program.process is not None
+        self._read(0)
+        status = describe_status(program.process.returncode)
+        program.process = None
+        program.early_exits = program.early_exits + 1 if now_s - program.started_s < STEADY_S else 0
+        if not self._ready and program.early_exits >= MAX_EARLY_EXITS:
+            raise MnistifiedError(f"{program.name} {status}:\n" + "\n".join(f"  {line}" for line in program.tail))
+        delay_s = min(2.0 ** (program.early_exits - 1), MAX_RESTART_DELAY_S) if program.early_exits else 0.0
+        program.restart_s = now_s + delay_s
+        message = f"{program.name} {status}, and starts again"
+        self._write(f"run | {message}")
+        self._say(message)
+
+    def _spawn(self, program: Program) -> None:
+        own_pid = os.getpid()
+
+        def die_with_us() -> None:
+            """Have the kernel kill the child if we are killed. Runs between fork and exec, in one thread."""
+            assert _LIBC is not None
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != own_pid:
+                os._exit(1)
+
+        program.started_s = time.monotonic()
+        program.process = subprocess.Popen(  # noqa: S603  # a command of our Procfile
+            ["/bin/sh", "-c", f"exec {program.command}"],
+            env={**self._environ, "PROCESS_NAME": program.name},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in a terminal reaches only us
+            pass_fds=self._inherited,
+            preexec_fn=die_with_us if _LIBC is not None else None,
+        )
+        assert program.process.stdout is not None
+        os.set_blocking(program.process.stdout.fileno(), False)
+        self._selector.register(program.process.stdout, selectors.EVENT_READ, program)
+
+    def _read(self, timeout_s: float) -> None:
+        """Write the output that has arrived to the log. Return after `timeout_s` at the latest."""
+        for key, _ in self._selector.select(timeout_s):
+            data = b""
+            with contextlib.suppress(BlockingIOError):
+                data = os.read(key.fd, READ_BYTES)
+            if key.data is None:
+                continue  # a signal
+            program: Program = key.data
+            if not data:
+                self._selector.unregister(key.fileobj)
+                key.fileobj.close()  # type: ignore[union-attr]
+            *lines, program.unfinished_line = (program.unfinished_line + data).split(b"\n")
+            if len(program.unfinished_line) > MAX_LINE_BYTES or not data:
+                lines.append(program.unfinished_line)
+                program.unfinished_line = b""
+            for line in filter(None, lines):
+                text = line.decode(errors="replace")
+                program.tail.append(text)
+                self._write(text if text.startswith("{") else f"{program.name} | {text}")
+
+    def _write(self, line: str) -> None:
+        self._log.write(f"{line}\n")
+
+
+def describe_status(returncode: int) -> str:
+    """Return the end of a process in words."""
+    if returncode >= 0:
+        return f"exited with status {returncode}"
+    try:
+        return f"was killed by {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"was killed by signal {-returncode}"
+
+
+def _pipe() -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    return ends
+
+
+def _send(program: Program, signum: signal.Signals) -> None:
+    if program.process is not None and program.process.poll() is None:
+        program.process.send_signal(signum)
+
+
+def _alive(programs: Iterable[Program]) -> bool:
+    return any(program.process is not None and program.process.poll() is None for program in programs)

@@ -174,9 +174,14 @@ def load_settings(environ: Mapping[str, str], redis_url_file: Path = REDIS_URL_F
 
 def engine_threads(settings: Settings) -> int:
     """Return the number of engine threads. A setting of 0 means the number of cores that this process may use."""
-    return settings.engine_threads or len(os.sched_getaffinity(0))
+    return settings.engine_threads or usable_cores()
 
 
 def trainer_threads(settings: Settings) -> int:
     """Return the threads of a training. A setting of 0 means half of the cores that this process may use."""
-    return settings.trainer_threads or max(1, len(os.sched_getaffinity(0)) // 2)
+    return settings.trainer_threads or max(1, usable_cores() // 2)
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use. macOS knows only the number of all cores."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

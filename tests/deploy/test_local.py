@@ -2,6 +2,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -9,9 +10,11 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from redis import AuthenticationError, Redis
 
 from deploy import local
 from deploy.local import free_port
@@ -46,7 +49,8 @@ def test_a_port_in_use_is_named_with_its_setting(
 ) -> None:
     monkeypatch.setenv(setting, str(taken_port))
     with pytest.raises(
-        SettingError, match=rf"port {taken_port} of 127\.0\.0\.1 .*in use.*choose another with {setting}"
+        SettingError,
+        match=rf"port {taken_port} of 127\.0\.0\.1 .*in use, by process {os.getpid()} .*another with {setting}",
     ):
         local.run(1)
     assert not any(elsewhere.iterdir()), "nothing is left where nothing was started"
@@ -125,7 +129,7 @@ def test_logs_on_a_terminal_are_text_although_they_pass_through_a_pipe(
 
 @pytest.mark.parametrize(("cores", "workers", "threads"), [(8, 1, "8"), (8, 3, "2"), (2, 4, "1")])
 def test_the_workers_share_the_cores(cores: int, workers: int, threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    monkeypatch.setattr(local, "usable_cores", lambda: cores)
     assert local.child_environ({}, workers)["ENGINE_THREADS"] == threads
 
 
@@ -174,19 +178,26 @@ def test_the_system_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewher
 
     try:
         process.wait_for_line("MNISTified is ready (1 worker)", timeout_s=60)
-        process.wait_for_line(f"API     {api} ")
-        process.wait_for_line(f"Flower  http://127.0.0.1:{os.environ['FLOWER_PORT']}")
+        process.wait_for_line("Ctrl-C stops")
+        assert len(process.output.splitlines()) <= 20, process.output
+        assert f"  API     {api} " in process.output
+        assert f"  Flower  http://127.0.0.1:{os.environ['FLOWER_PORT']}" in process.output
+        assert f"  Log     {elsewhere}/.run/service.log" in process.output
+        assert "worker-1 | " in (elsewhere / ".run/service.log").read_text()
         assert get(f"{api}/readyz") == (200, {"status": "ok", "workers": 1})
+        check_only_the_service_knows_the_password(elsewhere)
+        check_a_second_start_is_refused(elsewhere, environ, process.pid)
 
         (killed,) = worker_pids()
         os.kill(killed, signal.SIGKILL)
         wait_until(lambda: worker_pids() not in (set(), {killed}), "another worker")
         assert get(f"{api}/readyz")[0] == 200
+        process.wait_for_line("worker-1 was killed by SIGKILL, and starts again")
 
         running = " ".join(processes_in(elsewhere).values())
         assert all(
             name in running
-            for name in ("redis-server", "api", "worker.app worker", "worker.tasks.app worker", "worker.app flower")
+            for name in ("valkey-server", "api", "worker.app worker", "worker.tasks.app worker", "worker.app flower")
         )
         assert "worker.tasks.trainer" not in running, "only on request"
     finally:
@@ -198,10 +209,41 @@ def test_the_system_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewher
     assert not (elsewhere / ".run/redis-url").exists()
 
 
+def check_only_the_service_knows_the_password(folder: Path) -> None:
+    url = (folder / ".run/redis-url").read_text()
+    password = urlsplit(url).password
+    assert password
+    with Redis.from_url(url) as client:
+        assert client.ping()
+    with Redis.from_url(url.replace(f":{password}@", "")) as stranger, pytest.raises(AuthenticationError):
+        stranger.ping()
+    assert password not in " ".join(processes_in(folder).values())
+    assert password not in (folder / ".run/service.log").read_text()
+    private = [folder / ".run", folder / ".run/redis", folder / ".run/redis-url", folder / ".run/service.log"]
+    assert [oct(path.stat().st_mode & 0o077) for path in private] == ["0o0"] * len(private)
+
+
+def check_a_second_start_is_refused(folder: Path, environ: dict[str, str], pid: int) -> None:
+    """Start it again in the same folder with other ports, so that only the folder is in use."""
+    ports = {"API_PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
+    second = Process([sys.executable, "-m", "deploy.local"], environ | ports, cwd=folder)
+    assert second.wait() == 1
+    assert second.output.startswith(f"run: the folder {folder}/.run is in use by process {pid} (")
+    assert len(second.output.splitlines()) == 1
+
+
+# Takes a terminal as the session's own, so that the terminal's end is a HUP, and becomes the command.
+IN_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_a_guarded_system_requires_its_secrets_and_logs_none(elsewhere: Path, tmp_path_factory: Any) -> None:
-    """Use passwords for Redis and Flower and keys for the API, and read the whole log."""
+def test_a_guarded_system_requires_its_secrets_logs_none_and_ends_with_its_terminal(
+    elsewhere: Path, tmp_path_factory: Any
+) -> None:
+    """Use passwords for Redis and Flower and keys for the API, read the whole log, and close the terminal."""
     server = RedisServer(tmp_path_factory.mktemp("redis"), "--requirepass", "hunter2")
     environ = {
         "PYTHONPATH": str(ROOT),
@@ -212,24 +254,45 @@ def test_a_guarded_system_requires_its_secrets_and_logs_none(elsewhere: Path, tm
         "API_KEYS": f"alice:{sha256(b'key-of-alice').hexdigest()}",
         "FLOWER_BASIC_AUTH": "me:open-sesame",
     }
-    process = Process([sys.executable, "-m", "deploy.local"], environ, cwd=elsewhere)
+    terminal, inner = os.openpty()
+    command = [sys.executable, "-c", IN_TERMINAL, sys.executable, "-m", "deploy.local"]
+    process = subprocess.Popen(
+        command,
+        env=os.environ | environ,
+        cwd=elsewhere,
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        start_new_session=True,
+    )
+    os.close(inner)
     try:
-        process.wait_for_line("MNISTified is ready (1 worker)", timeout_s=60)
+        shown = read_until(terminal, b"Ctrl-C stops")
         assert (elsewhere / ".run/redis-url").stat().st_mode & 0o077 == 0, "for nobody else to read"
         classify = f"http://127.0.0.1:{os.environ['API_PORT']}/mnist/classify/3"
         assert httpx.get(classify).status_code == 401
         assert httpx.get(classify, headers={"X-API-Key": "key-of-alice"}).status_code == 200
 
-        process.wait_for_line("Visit me at", timeout_s=60)
+        log = elsewhere / ".run/service.log"
+        wait_until(lambda: "Visit me at" in log.read_text(), "Flower", 60)
         for page in ("/workers", "/broker", "/api/workers"):
             flower = f"http://127.0.0.1:{os.environ['FLOWER_PORT']}{page}"
             assert httpx.get(flower).status_code == 401
             assert httpx.get(flower, auth=("me", "wrong")).status_code == 401
             assert httpx.get(flower, auth=("me", "open-sesame")).status_code == 200
     finally:
-        process.signal(signal.SIGINT)
-        status = process.wait(timeout_s=60)
+        os.close(terminal)
+        status = process.wait(60)
         server.process.stop()
-    assert status == 0, process.output
+    assert status == 0
+    assert processes_in(elsewhere) == {}, "nothing outlives the terminal"
     for secret in ("hunter2", "key-of-alice", "open-sesame"):
-        assert secret not in process.output
+        assert secret not in shown + log.read_text()
+
+
+def read_until(terminal: int, end: bytes) -> str:
+    """Read a terminal until it has shown `end`. Return what it has shown."""
+    shown = b""
+    while end not in shown:
+        shown += os.read(terminal, 10_000)
+    return shown.decode()

