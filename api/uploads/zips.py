@@ -4,6 +4,7 @@ import asyncio
 import bz2
 import contextlib
 import copy
+import lzma
 import struct
 import tempfile
 import zipfile
@@ -20,6 +21,11 @@ from api.uploads.safe_text import error_text
 from shared.errors import BadUpload, TooLarge
 
 READ_BYTES = 4096
+LZMA_MEMORY_BYTES = 64 << 20  # mostly the dictionary, whose size the archive declares
+LZMA_PROPERTIES_BYTES = 5
+LZMA_PREFIX_BYTES = 4 + LZMA_PROPERTIES_BYTES  # version, and size of the properties, which follow
+LZMA_END_MARKER = 2  # flag: the data has an end marker
+LZMA_UNKNOWN_SIZE = b"\xff" * 8
 # zipfile keeps the whole directory in memory. Within these bounds it takes less than 128 MiB.
 MAX_ENTRIES = 100_000
 MAX_DIRECTORY_BYTES = 24 << 20
@@ -94,22 +100,27 @@ def _pictures(
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
-    """Return the member's data, cut at `max_bytes`."""
-    if info.compress_type == zipfile.ZIP_BZIP2:
-        return _unpack_bzip2(archive, info, max_bytes)
+    """Return the member's data, cut at `max_bytes`. Memory holds no more than that, and at most LZMA_MEMORY_BYTES."""
+    if info.compress_type in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        return _unpack_bounded(archive, info, max_bytes)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise NotImplementedError(f"compression method {info.compress_type} is not supported: use deflate")
     with archive.open(info) as member:
         return member.read(max_bytes)
 
 
-def _unpack_bzip2(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
-    """Unpack with a bounded output, because zipfile would unpack 4 KiB into gigabytes at once."""
+def _unpack_bounded(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
+    """Unpack bzip2 or LZMA with a bounded output, because zipfile would unpack 4 KiB into gigabytes at once."""
     packed = copy.copy(info)
     packed.compress_type = zipfile.ZIP_STORED
     packed.file_size = packed.compress_size
     del packed.CRC
-    unpacker = bz2.BZ2Decompressor()
     data = bytearray()
     with archive.open(packed) as member:
+        unpacker: bz2.BZ2Decompressor | lzma.LZMADecompressor = bz2.BZ2Decompressor()
+        if info.compress_type == zipfile.ZIP_LZMA:
+            unpacker = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=LZMA_MEMORY_BYTES)
+            data += unpacker.decompress(_lzma_header(info, member.read(LZMA_PREFIX_BYTES)), max_bytes)
         while not unpacker.eof and len(data) < max_bytes:
             piece = member.read(READ_BYTES) if unpacker.needs_input else b""
             if unpacker.needs_input and not piece:
@@ -118,3 +129,11 @@ def _unpack_bzip2(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: in
     if unpacker.eof and zlib.crc32(data) != info.CRC:
         raise zipfile.BadZipFile("bad CRC-32")
     return bytes(data)
+
+
+def _lzma_header(info: zipfile.ZipInfo, prefix: bytes) -> bytes:
+    """Return the header of an `.lzma` file, which a zip keeps in another form (APPNOTE.TXT, 5.8.8)."""
+    if len(prefix) < LZMA_PREFIX_BYTES or prefix[2:4] != LZMA_PROPERTIES_BYTES.to_bytes(2, "little"):
+        raise EOFError("the LZMA header is damaged")
+    size = LZMA_UNKNOWN_SIZE if info.flag_bits & LZMA_END_MARKER else info.file_size.to_bytes(8, "little")
+    return prefix[4:] + size

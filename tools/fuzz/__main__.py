@@ -1,6 +1,7 @@
 """`python -m tools.fuzz --seconds 60`: fuzz every target for its share; `--hostile`: send the corpus to a system."""
 
 import argparse
+import itertools
 import os
 import re
 import subprocess
@@ -12,7 +13,8 @@ from shared.config.settings import load_settings
 from shared.data.dataset import find_mnist_dir, load_split
 from tests.support.processes import ROOT
 from tests.support.system import RedisServer, running
-from tools.fuzz.hostile import try_all
+from tools.fuzz.corpus_costly import costly_cases
+from tools.fuzz.hostile import all_cases, try_all
 from tools.fuzz.targets import SEEDS, TARGETS
 
 EXECUTIONS = re.compile(r"stat::number_of_executed_units: (\d+)")
@@ -28,9 +30,10 @@ def main() -> None:
         "--findings", type=Path, default=ROOT / "build" / "fuzz", help="where inputs that fail are kept"
     )
     parser.add_argument("--hostile", action="store_true", help="instead: the corpus of hostile bodies over HTTP")
+    parser.add_argument("--only", default="", help="with --hostile: only groups whose name contains this text")
     arguments = parser.parse_args()
     if arguments.hostile:
-        sys.exit(hostile())
+        sys.exit(hostile(arguments.only))
     names = arguments.target or sorted(TARGETS)
     share_s = max(1, arguments.seconds // len(names))
     findings = sum(fuzz(name, share_s, arguments.findings) for name in names)
@@ -38,12 +41,14 @@ def main() -> None:
     sys.exit(findings > 0)
 
 
-def hostile() -> int:
+def hostile(only: str) -> int:
     with tempfile.TemporaryDirectory() as data_dir:
         redis_server = RedisServer(Path(data_dir))
         try:
             with running(redis_server.new_url()) as system:
-                report = try_all(system, load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir)))
+                test_set = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir))
+                bodies = itertools.chain(all_cases(), costly_cases())
+                report = try_all(system, test_set, (case for case in bodies if only in case.group))
         finally:
             redis_server.process.stop()
     print("\n".join(report.lines()))

@@ -1,7 +1,7 @@
 """A hostile request body and the expected answer."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 SINGLE = "/mnist/classify"
 BULK = "/mnist/classify/bulk"
@@ -17,6 +17,11 @@ class Case:
     path: str = BULK
     content_type: str = ""
     harmless: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def route(self) -> str:
+        return self.path.partition("?")[0]
 
 
 def cases(

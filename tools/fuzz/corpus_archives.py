@@ -52,10 +52,10 @@ def zip64(entries: int, size: int | None = None, claimed: int | None = None, nam
     return b"PK\x03\x04" + content + record + locator + end
 
 
-def zip_with_bzip2(mebibytes: int) -> bytes:
-    """Return a zip that unpacks to far more than its 4 KiB suggest."""
+def zip_bomb(mebibytes: int, compression: int) -> bytes:
+    """Return a zip that unpacks to far more than its few KiB suggest."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive, archive.open("bomb.png", "w") as member:
+    with zipfile.ZipFile(file, "w", compression) as archive, archive.open("bomb.png", "w") as member:
         for _ in range(mebibytes):
             member.write(bytes(1 << 20))
     return file.getvalue()
@@ -99,7 +99,7 @@ def bad_zips() -> Iterator[tuple[str, bytes]]:
 def zip_bombs() -> Iterator[tuple[str, bytes]]:
     yield "deflate, 50 MiB", zipped([("a.png", bytes(50 << 20))])
     yield "LZMA, 50 MiB", zipped([("a.png", bytes(50 << 20))], zipfile.ZIP_LZMA)
-    yield "bzip2, 100 MiB", zip_with_bzip2(100)
+    yield "bzip2, 100 MiB", zip_bomb(100, zipfile.ZIP_BZIP2)
     yield "100 entries of one file", overlapping(100)
     yield "20,000 entries of one file", overlapping(20_000)
     yield "zip in zip in zip", zipped([("a.zip", zipped([("b.zip", zipped(FILES))]))])

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from tools.fuzz.case import BULK, SINGLE, Case
 from tools.fuzz.corpus_archives import archive_cases
 from tools.fuzz.corpus_bodies import body_cases
 from tools.fuzz.corpus_images import image_cases
+from tools.fuzz.costs import Cost, CostTable, Watch, watching
 
 MAX_GROWTH_BYTES = 96 << 20  # memory (RSS) of the API, which the allocators of its threads keep
+COST_TRIES = 3  # a busy machine makes any answer late now and then
 NEIGHBOURS = 3  # honest images after each group
 
 
@@ -29,6 +31,7 @@ class Report:
     wrong: list[str] = field(default_factory=list)
     worker_restarts: int = 0
     growth_bytes: int = 0
+    costs: CostTable = field(default_factory=CostTable)
 
     def lines(self) -> Iterator[str]:
         for group, count in sorted(self.tried.items()):
@@ -38,6 +41,7 @@ class Report:
         server_errors = sum(count for status, count in self.statuses.items() if status >= 500)
         yield f"5xx {server_errors}, worker restarts {self.worker_restarts}"
         yield f"the API's memory grew by {self.growth_bytes / (1 << 20):.0f} MiB, of {MAX_GROWTH_BYTES >> 20} allowed"
+        yield from self.costs.lines()
         yield from self.wrong
 
     @property
@@ -49,26 +53,48 @@ def all_cases() -> Iterator[Case]:
     return itertools.chain(image_cases(), archive_cases(), body_cases())
 
 
-def try_all(system: System, test_set: Split, step: int = 1) -> Report:
-    """Send every `step`th body, one after the other. `system` has at least one worker."""
+def try_all(system: System, test_set: Split, bodies: Iterable[Case]) -> Report:
+    """Send the bodies one after the other. `system` has at least one worker."""
     report = Report()
+    with watching(system.api.pid, system.port) as watch:
+        _try_groups(system, test_set, bodies, report, watch)
+    return report
+
+
+def _try_groups(system: System, test_set: Split, bodies: Iterable[Case], report: Report, watch: Watch) -> None:
     check_neighbours(system, test_set, report, "before")
     api_pid, workers = system.api.pid, {name: worker.pid for name, worker in system.workers.items()}
     before_bytes = system.api.rss_bytes
-    for group, group_cases in itertools.groupby(itertools.islice(all_cases(), 0, None, step), lambda case: case.group):
+    for group, group_cases in itertools.groupby(bodies, lambda case: case.group):
         for case in group_cases:
-            try_one(system, case, report)
+            try_one(system, case, report, watch)
         check_neighbours(system, test_set, report, group)
     report.growth_bytes = max(0, system.api.rss_bytes - before_bytes)
     report.worker_restarts = sum(not alive(system.workers[name].pid, pid) for name, pid in workers.items())
     if not alive(system.api.pid, api_pid):
         report.wrong.append("the API is another process than before")
-    return report
 
 
-def try_one(system: System, case: Case, report: Report) -> None:
-    headers = [(b"Content-Type", case.content_type.encode("latin-1"))] if case.content_type else None
+def try_one(system: System, case: Case, report: Report, watch: Watch) -> None:
+    """Send a body and check answer and cost. A cost above a limit counts if it is so every time, not by chance."""
     report.tried[case.group] += 1
+    costs = []
+    while len(costs) < COST_TRIES and not any(cost.passed for cost in costs):
+        watch.begin()
+        send(system, case, report)
+        costs.append(watch.cost())
+    cost = Cost(min(cost.memory_bytes for cost in costs), min(cost.stall_ms for cost in costs))
+    report.costs.add(case.route, cost, case.name)
+    if not cost.passed:
+        told = f"memory rose by {cost.memory_bytes >> 20} MiB, others waited {cost.stall_ms:.0f} ms"
+        report.wrong.append(f"{case.group}: {case.name}: {told}")
+        print(report.wrong[-1], flush=True)
+
+
+def send(system: System, case: Case, report: Report) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in case.headers.items()]
+    if case.content_type:
+        headers.append((b"Content-Type", case.content_type.encode("latin-1")))
     try:
         reply = system.http.post(case.path, content=case.body, headers=headers)
     except httpx.HTTPError as error:

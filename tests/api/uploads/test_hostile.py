@@ -1,5 +1,7 @@
 """No hostile body causes a 5xx, ends a process, makes it grow, or affects other requests."""
 
+import itertools
+
 import pytest
 
 from shared.data.dataset import Split
@@ -19,6 +21,6 @@ def test_the_corpus_is_large_and_each_of_its_cases_is_small_and_has_its_own_name
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_no_hostile_body_causes_a_5xx_or_affects_other_requests(system: System, test_set: Split) -> None:
-    report = try_all(system, test_set, step=1 if WIDE else 5)
+    report = try_all(system, test_set, itertools.islice(all_cases(), 0, None, 1 if WIDE else 5))
     print("\n".join(report.lines()))
     assert report.passed, "\n".join(report.lines())

@@ -1,6 +1,8 @@
 import io
+import lzma
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,7 +14,7 @@ from api.uploads.zips import MAX_DIRECTORY_BYTES, MAX_ENTRIES, open_archive
 from shared.errors import BadUpload, TooLarge
 from tests.api.uploads.test_archives import FILES, PICTURES, read_zip
 from tests.support.uploads import zipped
-from tools.fuzz.corpus_archives import raw_zip, zip64, zip_with_bzip2, zip_with_changed_entry
+from tools.fuzz.corpus_archives import raw_zip, zip64, zip_bomb, zip_with_changed_entry
 
 WIDE_NAME_BYTES = MAX_DIRECTORY_BYTES // MAX_ENTRIES - 46 - 6  # before a number of 6 digits
 
@@ -115,8 +117,47 @@ def test_an_empty_archive_has_no_pictures() -> None:
     assert read_zip(zipped([])) == []
 
 
-def test_a_bzip2_member_is_unpacked_no_further_than_an_image_may_be_large() -> None:
-    data = zip_with_bzip2(60)
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_is_unpacked_no_further_than_an_image_may_be_large(compression: int) -> None:
+    data = zip_bomb(60, compression)
     with max_memory(12 << 20):
         (picture,) = read_zip(data)
     assert picture.error == "larger than 5000 bytes"
+
+
+def test_lzma_without_an_end_marker_is_read() -> None:
+    """As 7-Zip packs it: without the marker, the size in the directory says where the data ends."""
+    packed = lzma.compress(FILES[0][1], lzma.FORMAT_ALONE)
+    properties, data = packed[:5], packed[13:]
+    whole = zipped([("7.png", b"\x09\x14\x05\x00" + properties + data)], zipfile.ZIP_STORED)
+    archive = bytearray(whole)
+    entry = archive.index(b"PK\x01\x02")
+    archive[8:10] = archive[entry + 10 : entry + 12] = zipfile.ZIP_LZMA.to_bytes(2, "little")
+    archive[14:18] = archive[entry + 16 : entry + 20] = zlib.crc32(FILES[0][1]).to_bytes(4, "little")
+    archive[22:26] = archive[entry + 24 : entry + 28] = len(FILES[0][1]).to_bytes(4, "little")
+    assert read_zip(bytes(archive)) == [Picture("7.png", PICTURES[0].pixels)]
+
+
+@pytest.mark.parametrize("at", [2, 4, 8, 12, 40])
+def test_a_damaged_lzma_header_fails_its_member_alone(at: int) -> None:
+    data = bytearray(zipped(FILES[:3], zipfile.ZIP_LZMA))
+    start = data.index(b"\x05\x00\x5d") - 2
+    data[start + at] ^= 0xFF
+    with max_memory(12 << 20):
+        pictures = read_zip(bytes(data))
+    assert pictures[0].error.startswith("cannot be unpacked: ")
+    assert pictures[1:] == PICTURES[1:3]
+
+
+def test_a_dictionary_larger_than_64_mib_is_refused() -> None:
+    data = zipped(FILES[:1], zipfile.ZIP_LZMA)
+    start = data.index(b"\x05\x00\x5d") + 3
+    (picture,) = read_zip(data[:start] + b"\xff\xff\xff\xff" + data[start + 4 :])
+    assert "Memory usage limit" in picture.error
+
+
+def test_an_unknown_method_says_what_to_use() -> None:
+    data = zipped(FILES[:1])
+    entry = data.index(b"PK\x01\x02")
+    (picture,) = read_zip(data[:8] + b"\x5d\x00" + data[10 : entry + 10] + b"\x5d\x00" + data[entry + 12 :])
+    assert picture.error == "cannot be unpacked: compression method 93 is not supported: use deflate"

@@ -1,0 +1,173 @@
+"""Inputs whose cost is far out of proportion to their size, or to what they are for."""
+
+import gzip
+import zipfile
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from tests.support.uploads import idx, image_file, npy, zipped
+from tools.fuzz.case import BULK, SINGLE, Case, cases
+from tools.fuzz.corpus_archives import zip_bomb
+
+FIT = f"{SINGLE}?fit=digit"
+FIT_BULK = f"{BULK}?fit=digit"
+V1, V2 = "/v1/models/cnn:predict", "/v2/models/cnn/infer"
+SIDE = 4096
+MIB = 1 << 20
+
+
+def picture(mode: str, file_format: str = "PNG", side: int = SIDE, **options: object) -> bytes:
+    """Return a picture of one colour."""
+    return image_file(Image.new(mode, (side, side)), file_format, **options)
+
+
+def large_pictures() -> Iterator[tuple[str, bytes]]:
+    for mode in ("L", "RGB", "RGBA", "LA", "P", "1", "I;16"):
+        yield f"PNG, 4096×4096, {mode}", picture(mode)
+    yield "PNG, 4096×4096, P, transparent", picture("P", transparency=0)
+    yield "PNG, 4096×4096, RGBA, interlaced", picture("RGBA")
+    yield (
+        "JPEG, 4032×3024, progressive",
+        image_file(Image.new("RGB", (4032, 3024)), "JPEG", progressive=True, subsampling=0),
+    )
+    yield "JPEG, 8000×6000", image_file(Image.new("RGB", (8000, 6000)), "JPEG")
+    yield (
+        "JPEG, 8000×6000, progressive",
+        image_file(Image.new("RGB", (8000, 6000)), "JPEG", progressive=True, subsampling=0),
+    )
+    for mode in ("F", "I", "I;16", "RGBA", "CMYK"):
+        yield f"TIFF, 4096×4096, {mode}", picture(mode, "TIFF", compression="tiff_adobe_deflate")
+    yield "GIF, 4096×4096", picture("P", "GIF")
+    for mode in ("RGB", "RGBA"):
+        yield f"WebP, 4096×4096, {mode}", picture(mode, "WEBP", lossless=True)
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000), np.uint8)
+    yield "PNG, 1000×1000, noise", image_file(Image.fromarray(noise))
+    stripes = np.zeros((2048, 2048), np.uint8)
+    stripes[::4, ::2] = 255
+    yield "PNG, 2048×2048, stripes", image_file(Image.fromarray(stripes))
+
+
+def costly_archives() -> Iterator[tuple[str, bytes]]:
+    yield "zip, LZMA, 300 MiB", zip_bomb(300, zipfile.ZIP_LZMA)
+    yield "zip, 30 large pictures", zipped((f"{n}.png", picture("RGBA")) for n in range(30))
+    yield "zip, 150 members of 1 MiB of zeros", zipped((f"{n}.png", bytes(MIB)) for n in range(150))
+
+
+def json_image(pixel: bytes = b"0") -> bytes:
+    return b"[" + b",".join([pixel] * 784) + b"]"
+
+
+def rows(mebibytes: float, pixel: bytes = b"0", joined: bytes = b",") -> bytes:
+    row = json_image(pixel)
+    return joined.join([row] * max(1, int(mebibytes * MIB / len(row))))
+
+
+def costly_json() -> Iterator[tuple[str, bytes]]:
+    """Yield bodies of `/v1/…:predict`, from those that are within the bound to those far above it."""
+    for mebibytes in (7.9, 58):
+        yield f"JSON, {mebibytes:g} MB of images", b'{"instances": [' + rows(mebibytes) + b"]}"
+        yield f"JSON, {mebibytes:g} MB of fractions", b'{"instances": [' + rows(mebibytes, b"0.12345678901") + b"]}"
+        yield f"JSON, {mebibytes:g} MB of one list", b'{"inputs": [' + b"0," * int(mebibytes * MIB / 2) + b"0]}"
+        yield f"JSON, {mebibytes:g} MB of brackets", b'{"instances": [' + b"[]," * int(mebibytes * MIB / 3) + b"[]]}"
+        yield (
+            f"JSON, {mebibytes:g} MB of empty objects",
+            b'{"instances": [' + b"{}," * int(mebibytes * MIB / 3) + b"{}]}",
+        )
+        yield (
+            f"JSON, {mebibytes:g} MB of names",
+            b"{" + b",".join(b'"%07d":1' % n for n in range(int(mebibytes * MIB / 12))) + b"}",
+        )
+        yield f"JSON, {mebibytes:g} MB of text", b'{"instances": "' + b"x" * int(mebibytes * MIB) + b'"}'
+        yield f"JSON, {mebibytes:g} MB of digits", b'{"instances": [[' + b"9" * int(mebibytes * MIB) + b"]]}"
+        yield f"JSON, {mebibytes:g} MB of spaces", b'{"instances": [' + b" " * int(mebibytes * MIB) + b"]}"
+    yield "JSON, a million brackets deep", b'{"instances": ' + b"[" * MIB
+    yield "JSON, 500,000 objects deep", b'{"a":' * (MIB // 2)
+
+
+def v2_json(data: bytes, datatype: str = "FP32", shape: str = "[1,784]") -> bytes:
+    return b'{"inputs":[{"name":"images","datatype":"%s","shape":%s,"data":[%s]}]}' % (
+        datatype.encode(),
+        shape.encode(),
+        data,
+    )
+
+
+def v2_binary(dtype: str, datatype: str, mebibytes: float) -> tuple[bytes, int]:
+    """Return a body of zeros in the binary extension, and the length of its JSON."""
+    count = int(mebibytes * MIB) // (784 * np.dtype(dtype).itemsize)
+    size_bytes = count * 784 * np.dtype(dtype).itemsize
+    head = b'{"inputs":[{"name":"images","datatype":"%s","shape":[%d,784],"parameters":{"binary_data_size":%d}}]}' % (
+        datatype.encode(),
+        count,
+        size_bytes,
+    )
+    return head + bytes(size_bytes), len(head)
+
+
+def compat_cases() -> Iterator[Case]:
+    yield from cases("costly: JSON of v1", costly_json(), V1, harmless=True)
+    for name, body in costly_json():
+        data = v2_json(body.partition(b": [")[2].removesuffix(b"]}"))
+        yield Case("costly: JSON of v2", name, data, V2, harmless=True)
+    for name, body in (("JSON of images", b'{"instances": [' + rows(60) + b"]}"), ("zeros", bytes(200 * MIB))):
+        packed = gzip.compress(body, 1)
+        for path in (V1, V2):
+            yield Case(
+                "costly: gzip",
+                f"gzip, {len(body) >> 20} MiB of {name}",
+                packed,
+                path,
+                harmless=True,
+                headers={"Content-Encoding": "gzip"},
+            )
+    for dtype, datatype in (("u1", "UINT8"), ("f2", "FP16"), ("f4", "FP32"), ("f8", "FP64")):
+        for mebibytes in (29, 63):
+            body, split = v2_binary(dtype, datatype, mebibytes)
+            headers = {"Inference-Header-Content-Length": str(split)}
+            yield Case("costly: tensors", f"{datatype}, {mebibytes} MiB", body, V2, harmless=True, headers=headers)
+
+
+def costly_lines() -> Iterator[tuple[str, bytes]]:
+    yield "NDJSON, a line of 1.3 MB of one number", b"[" + b"9" * 1_300_000 + b"]\n"
+    yield "NDJSON, a line of 1.3 MB of brackets", b"[" + b"[]," * 430_000 + b"[]]\n"
+    yield "NDJSON, a line of 1.3 MB of names", b"{" + b",".join(b'"%06d":1' % n for n in range(110_000)) + b"}\n"
+    yield "NDJSON, 20 lines of 1.3 MB of zeros", (b"[" + b"0," * 650_000 + b"0]\n") * 20
+    yield "NDJSON, a million lines", b'""\n' * 1_000_000
+
+
+def costly_arrays() -> Iterator[tuple[str, bytes]]:
+    yield "npy, 40 MiB", npy(np.zeros((53_000, 28, 28), np.uint8))
+    yield "idx, gzip of 150 MiB", gzip.compress(idx(np.zeros((200_000, 28, 28), np.uint8)), 1)
+
+
+def npz(header: bytes, body: bytes = b"") -> bytes:
+    return zipped([("x_test.npy", header + body)])
+
+
+def costly_npz() -> Iterator[tuple[str, bytes]]:
+    good = npy(np.zeros((2, 28, 28), np.uint8))
+    yield "npz, a lying shape", npz(good.replace(b"(2, 28, 28)", b"(9999999999, 28, 28)"))
+    yield "npz, 200 MiB of zeros", npz(npy(np.zeros((267_000, 28, 28), np.uint8)))
+    yield "npz, float64", npz(npy(np.zeros((40_000, 28, 28), np.float64)))
+    yield "npz, LZMA", zipped([("x.npy", npy(np.zeros((200_000, 28, 28), np.uint8)))], zipfile.ZIP_LZMA)
+    yield "npz, 10,000 arrays", zipped((f"{n}.npy", good[:-1]) for n in range(10_000))
+
+
+def costly_cases() -> Iterator[Case]:
+    yield from cases("costly: pictures", large_pictures(), FIT, harmless=True)
+    yield from cases(
+        "costly: pictures",
+        ((f"bulk: {name}", body) for name, body in (("PNG, 4096×4096, RGBA", zipped([("a.png", picture("RGBA"))])),)),
+        FIT_BULK,
+        harmless=True,
+    )
+    yield from cases("costly: archives", costly_archives(), harmless=True)
+    yield from cases(
+        "costly: archives", ((f"fit: {name}", body) for name, body in costly_archives()), FIT_BULK, harmless=True
+    )
+    yield from compat_cases()
+    yield from cases("costly: lines", costly_lines(), content_type="application/x-ndjson", harmless=True)
+    yield from cases("costly: arrays", costly_arrays(), harmless=True)
+    yield from cases("costly: npz", costly_npz(), harmless=True)
