@@ -1,4 +1,4 @@
-"""What requests cost the API: the peak of its memory, and how late it answers others meanwhile."""
+"""The cost of requests for the API: the peak of its memory, and how late it answers others meanwhile."""
 
 import http.client
 import multiprocessing

@@ -78,7 +78,7 @@ def _try_groups(system: System, test_set: Split, bodies: Iterable[Case], report:
 def try_one(system: System, case: Case, report: Report, watch: Watch) -> None:
     """Send a body and check answer and cost. A cost above a limit counts if it is so every time, not by chance."""
     report.tried[case.group] += 1
-    costs = []
+    costs: list[Cost] = []
     while len(costs) < COST_TRIES and not any(cost.passed for cost in costs):
         watch.begin()
         send(system, case, report)

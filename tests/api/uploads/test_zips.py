@@ -126,7 +126,7 @@ def test_a_member_is_unpacked_no_further_than_an_image_may_be_large(compression:
 
 
 def test_lzma_without_an_end_marker_is_read() -> None:
-    """As 7-Zip packs it: without the marker, the size in the directory says where the data ends."""
+    """7-Zip packs so: without the marker, the size in the directory says where the data ends."""
     packed = lzma.compress(FILES[0][1], lzma.FORMAT_ALONE)
     properties, data = packed[:5], packed[13:]
     whole = zipped([("7.png", b"\x09\x14\x05\x00" + properties + data)], zipfile.ZIP_STORED)
