@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.http.access import Access, Gate
 from api.http.event_streams import EventStreams
 from api.http.observing import ObservingMiddleware
-from api.http.responses import on_http_exception, on_redis_error, on_request_error
+from api.http.responses import on_http_exception, on_redis_error, on_request_error, on_unreadable
 from api.http.route_templates import TEMPLATE, TemplateRoute
 from api.metrics import Metrics
 from api.page.routes import get_playground, get_playground_asset
@@ -35,7 +35,7 @@ from api.routes.results.results import cancel_result, get_items, get_layers, get
 from api.routes.status import get_healthz, get_readyz, get_status
 from api.state import make_state
 from shared.config.settings import Settings
-from shared.errors import RequestError
+from shared.errors import ContractError, EntryError, RequestError
 from shared.telemetry.tracing import open_tracing
 
 CANCEL_AGAIN_S = 0.5
@@ -145,6 +145,8 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
         exception_handlers={
             RequestError: on_request_error,
             RedisError: on_redis_error,
+            EntryError: on_unreadable,
+            ContractError: on_unreadable,
             HTTPException: on_http_exception,
         },
     )

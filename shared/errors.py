@@ -5,6 +5,7 @@ MnistifiedError
 ├── DatasetError      a dataset file is missing or damaged
 ├── ModelError        a model or version does not exist or cannot be loaded
 ├── EntryError        the bytes of a stream are not a valid entry
+│   └── EntryFormatError  the entry or block has another release's format, which this release does not read
 ├── ContractError     another value in Redis does not have its specified structure
 └── RequestError      a client's request cannot be served; carries the HTTP status
     ├── BadRequest          400  malformed HTTP
@@ -68,6 +69,14 @@ class ModelError(MnistifiedError):
 
 class EntryError(MnistifiedError):
     """Bytes are not a valid entry or block. The message says why."""
+
+
+class EntryFormatError(EntryError):
+    """An entry or a block has a format that this release does not read, but another release may."""
+
+    def __init__(self, noun: str, found: int, reads: int) -> None:
+        super().__init__(f"{noun} format {found}, this release reads {reads}")
+        self.format = found
 
 
 class ContractError(MnistifiedError):

@@ -27,6 +27,7 @@ class Delivery:
     layers: bytes = b""  # the blob, of a verbose entry
     queue_ms: float = 0.0
     model_ms: float = 0.0
+    surplus_bytes: int = 0  # that an unreadable entry had on its stream, beyond the pixels of its images
     batch_images: int = 0
     answering: threading.Lock = field(default_factory=threading.Lock)  # several threads may run slices of it
     predictions: np.ndarray = field(init=False)

@@ -22,6 +22,7 @@ from shared.redis.connection import worker_client
 from shared.telemetry.prometheus import process_families
 from shared.telemetry.tracing import open_tracing
 from worker.batching.backlog import Backlog
+from worker.batching.deferred import Deferred
 from worker.batching.finish import Finisher
 from worker.batching.held_entries import HeldEntries
 from worker.batching.intake import BLOCK_MS, Intake, ensure_groups
@@ -92,7 +93,11 @@ class BatchingService(Collector):
         self.loader = self._make_loader()
         self._shadows = self._make_shadows()
         suspects = Suspects(client, self._consumer, settings.max_attempts)
-        self._deliveries = HeldEntries(client, self._backlog, self._finisher(client), suspects, self.loader.wake)
+        deferred = Deferred(client, settings)
+        self._deliveries = HeldEntries(
+            client, self._backlog, self._finisher(client), suspects, deferred, self.loader.wake
+        )
+        self._deferred = Deferred(self._keeper_client, settings)
         self._leases = Leases(
             self._keeper_client, self._consumer, lambda: self._duties, self._deliveries, settings.lease_ms
         )
@@ -243,6 +248,7 @@ class BatchingService(Collector):
             self._duties = take_duties(self._keeper_client, self._models, round(self._keep_s * 1e3 / DUTIES_PER_KEEP))
             self._leases.take_over()
             self._leases.forget_stale_consumers()
+            self._deferred.return_to_streams()
         self._heartbeat.write(self.loader.state(), self._leases.takeovers)
         with self._keeper_client.pipeline(transaction=False) as pipeline:
             for model in self._duties:

@@ -11,7 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from shared.errors import QueueFull, RequestError, StillUploading, Unauthorized, Unavailable, WaitTimeout
+from shared.errors import (
+    ContractError,
+    EntryError,
+    EntryFormatError,
+    InferenceFailed,
+    MnistifiedError,
+    QueueFull,
+    RequestError,
+    StillUploading,
+    Unauthorized,
+    Unavailable,
+    WaitTimeout,
+)
 from shared.redis.errors import explain, passes
 
 logger = logging.getLogger(__name__)
@@ -95,6 +107,18 @@ def redis_unavailable(error: Exception) -> Unavailable:
     if not passes(error):
         logger.error("Redis: %r: %s", error, error)
     return Unavailable(explain(error), "redis")
+
+
+def unreadable(error: MnistifiedError) -> RequestError:
+    """Return the error of a request that needs a value in Redis which this process cannot read."""
+    if isinstance(error, EntryFormatError):
+        return Unavailable(f"{error}: repeat the request, another API process may be of a release that reads it")
+    return InferenceFailed(f"the stored result cannot be read: {error}")
+
+
+async def on_unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, EntryError | ContractError), "the handler is registered for these classes only"
+    return error_response(request.scope, unreadable(error))
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.contract.block import Block, decode_block
 from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Manifest
+from shared.errors import EntryError, EntryFormatError
 
 
 def job_json(job: Job, now_ms: float) -> dict[str, Any]:
@@ -53,19 +54,30 @@ def single_json(single_id: str, model: str, request_id: str, block: Block | None
 def chunk_items(
     job: Job, chunk: int, block_data: bytes | None, manifest_data: bytes | None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the items of a chunk in input order. Items without a result are `queued`, or as their job ended."""
+    """Yield the items of a chunk in input order. Items without a result are `queued`, or as their job ended.
+
+    Items of a damaged block have failed. Raises EntryFormatError if the block has another format.
+    """
     start = chunk * job.chunk_images
     count = min(job.chunk_images, (job.total or 0) - start)
     manifest = MANIFEST_CODEC.decode(manifest_data) if manifest_data else Manifest()
     unreadable = dict(manifest.errors)
     names = manifest.names
-    block = decode_block(block_data) if block_data else None
+    block, reason = None, ""
+    try:
+        block = decode_block(block_data) if block_data else None
+    except EntryFormatError:
+        raise
+    except EntryError as error:
+        reason = f"its result cannot be read: {error}"
     unanswered = job.state if job.state in ("cancelled", "expired") else "queued"
     row = 0
     for position in range(count):
         name = names[position] if names else None
         if position in unreadable:
             yield _item(start + position, name, "failed", error=unreadable[position])
+        elif reason:
+            yield _item(start + position, name, "failed", error=reason)
         elif block is None:
             yield _item(start + position, name, unanswered)
         else:

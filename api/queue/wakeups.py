@@ -10,11 +10,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from api.http.responses import unreadable
 from api.http.uid import UID_CHARS, new_uid
 from api.periodic import repeat
 from api.queue.redis_wire import open_wire
 from shared.contract.block import Block, decode_block
-from shared.errors import Unavailable
+from shared.errors import EntryError, RequestError, Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.redis.script import Call, Script
@@ -24,13 +25,14 @@ RECONNECT_S = 0.2
 ENTRIES_PER_READ = 100
 LOST = "Redis has lost this image before it was classified, for example in a failover or a restart"
 QUEUED, GONE = 1, 0
-# One script, because a worker may finish the entry between two commands.
+# One script, because a worker may finish the entry between two commands. A worker of another release may have moved it.
 READ_RESULT = Script(
     "READ_RESULT",
     """
-local result, stream = unpack(KEYS)
+local result, stream, moved = unpack(KEYS)
 local entry_id = unpack(ARGV)
-return redis.call('GET', result) or #redis.call('XRANGE', stream, entry_id, entry_id)
+local queued = #redis.call('XRANGE', stream, entry_id, entry_id) + redis.call('EXISTS', moved)
+return redis.call('GET', result) or math.min(queued, 1)
 """,
 )
 
@@ -111,17 +113,21 @@ class Wakeups:
 
     def _answer(self, uid: str, data: bytes | memoryview) -> None:
         expected = self._singles.pop(uid, None)
-        if expected is not None:
+        if expected is None:
+            return
+        try:
             block = decode_block(data)
-            for position, answer in enumerate(expected.answers):
-                if not answer.done():
-                    answer.set_result((block, position))
+        except EntryError as error:
+            _fail(expected, unreadable(error))
+            return
+        for position, answer in enumerate(expected.answers):
+            if not answer.done():
+                answer.set_result((block, position))
 
     def _lose(self, uid: str) -> None:
         expected = self._singles.pop(uid, None)
-        for answer in expected.answers if expected is not None else ():
-            if not answer.done():
-                answer.set_exception(Unavailable(f"{LOST}: send it again", "redis"))
+        if expected is not None:
+            _fail(expected, Unavailable(f"{LOST}: send it again", "redis"))
 
     async def _read_waiting(self) -> None:
         self.aliases_changed.set()
@@ -144,6 +150,14 @@ class Wakeups:
                     self._answer(uid, data)
 
 
+def _fail(expected: _Expected, error: RequestError) -> None:
+    for answer in expected.answers:
+        if not answer.done():
+            answer.set_exception(error)
+
+
 def result_call(uid: str, stream: str, entry_id: str) -> Call:
     """Return the arguments of EVAL that read the block of an entry of singles: QUEUED or GONE if there is none."""
-    return READ_RESULT(result=keys.result(uid), stream=stream, entry_id=entry_id)
+    return READ_RESULT(
+        result=keys.result(uid), stream=stream, moved=keys.moved_entry(stream, entry_id), entry_id=entry_id
+    )

@@ -8,7 +8,8 @@ import msgspec
 
 from api.periodic import repeat
 from api.queue.enqueue import Enqueuer
-from shared.contract.heartbeat import LIVE_WORKER_CODEC, LiveWorker
+from shared.contract.entry import FORMAT
+from shared.contract.heartbeat import ENTRY_FORMATS_CODEC, LIVE_WORKER_CODEC, LiveWorker
 from shared.errors import ContractError, Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
@@ -50,20 +51,23 @@ class Workers:
         self._client = client
         self._enqueuer = enqueuer
         self._ttl_s = ttl_s
-        self._alive = False
+        self._formats: set[int] = set()  # the formats of entries that live workers read
+        self._ignored: set[str] = set()  # workers whose last heartbeat could not be read
         self._before: list[LiveWorker] = []  # the last reading of `watch`, at `_before_s`
         self._before_s = time.monotonic()
         self.lost = 0  # workers that died while `watch` ran
 
     def require(self) -> None:
-        """Raise Unavailable if no worker is alive."""
-        if not self._alive:
+        """Raise Unavailable if no worker is alive, or none reads the entries that this process writes."""
+        if not self._formats:
             raise Unavailable(f"no worker has sent a heartbeat in the last {self._ttl_s} s", "workers")
+        if FORMAT not in self._formats:
+            reads = ", ".join(map(str, sorted(self._formats)))
+            raise Unavailable(f"no worker reads entry format {FORMAT}: the live workers read {reads}", "workers")
 
     async def refresh(self) -> list[LiveWorker]:
         """Read the last heartbeat of each live worker, sorted by name, and update the state that `require` uses."""
         workers = await self._read()
-        self._alive = bool(workers)
         self._enqueuer.images_per_s = drain_rate(workers)
         return workers
 
@@ -71,21 +75,26 @@ class Workers:
         now_s = time.time()
         alive = await self._client.zrangebyscore(keys.WORKERS, now_s - self._ttl_s, "+inf", withscores=True)
         if not alive:
+            self._formats = set()
             return []
         alive.sort()
         heartbeats = await self._client.mget([keys.worker(name.decode()) for name, _ in alive])
-        workers = []
+        workers, formats, ignored = [], set[int](), set[str]()
         for (name, written_s), heartbeat in zip(alive, heartbeats, strict=True):
             if heartbeat is None:
                 continue
             try:
+                formats.update(ENTRY_FORMATS_CODEC.decode(heartbeat).entry_formats)
                 worker = LIVE_WORKER_CODEC.decode(heartbeat)
             except ContractError as error:
-                logger.error("worker %s is ignored: %s", name.decode(), error)
+                ignored.add(name.decode())
+                if name.decode() not in self._ignored:
+                    logger.error("worker %s is not in the status: %s", name.decode(), error)
                 continue
             silent_s = now_s - written_s
             late = silent_s > LATE_SHARE * self._ttl_s
             workers.append(msgspec.structs.replace(worker, silent_s=round(max(0.0, silent_s), 3), late=late))
+        self._formats, self._ignored = formats, ignored
         return workers
 
     async def watch(self) -> None:

@@ -1,5 +1,6 @@
 """`/dead-letters`: lists and replays the images on which workers died."""
 
+import logging
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,8 +18,10 @@ from api.routes.accept_job import accepted
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
 from shared.contract.dead_letter import DEAD_LETTER_CODEC, DeadLetter
-from shared.errors import NotFound
+from shared.errors import ContractError, NotFound
 from shared.redis import keys
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = 100
 MAX_LETTERS = 1000  # per response
@@ -31,10 +34,14 @@ async def get_dead_letters(request: Request) -> Response:
     state = state_of(request)
     limit = integer_parameter(request.query_params, "limit", DEFAULT_LIMIT, 1, MAX_LETTERS)
     entries = await state.client.xrevrange(keys.DEAD_LETTERS, count=limit)
-    letters = [
-        await _letter_json(state, entry_id.decode(), DEAD_LETTER_CODEC.decode(fields[b"h"]))
-        for entry_id, fields in entries
-    ]
+    letters = []
+    for entry_id, fields in entries:
+        try:
+            letter = DEAD_LETTER_CODEC.decode(fields[b"h"])
+        except ContractError as error:  # a newer release may have written it, and lists and replays it
+            logger.warning("dead letter %s is left out: %s", entry_id.decode(), error)
+            continue
+        letters.append(await _letter_json(state, entry_id.decode(), letter))
     return Json({"dead_letters": letters, "total": await state.client.xlen(keys.DEAD_LETTERS)})
 
 
@@ -48,7 +55,10 @@ async def replay_dead_letter(request: Request) -> Response:
     if not found:
         raise NotFound(f"no dead letter {letter_id!r}")
     ((_, fields),) = found
-    letter = DEAD_LETTER_CODEC.decode(fields[b"h"])
+    try:
+        letter = DEAD_LETTER_CODEC.decode(fields[b"h"])
+    except ContractError as error:
+        raise NotFound(f"dead letter {letter_id!r} cannot be read by this release: {error}") from None
 
     async def chunks() -> AsyncIterator[Chunk]:
         yield Chunk(fields[b"x"], 1)

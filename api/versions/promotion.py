@@ -15,7 +15,7 @@ from redis.exceptions import WatchError
 from api.queue.workers import Workers
 from shared.contract.alias import ALIAS_CODEC, CHANGE_CODEC, CHANGES_KEPT, AliasChange, readable_alias
 from shared.contract.heartbeat import LiveWorker
-from shared.errors import NotFound, Unavailable
+from shared.errors import ContractError, NotFound, Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient, AsyncPipeline
 
@@ -103,9 +103,18 @@ async def read_changes(client: AsyncClient, model: str, limit: int) -> list[Alia
     before = "+"
     while len(changes) < limit:
         entries = await client.xrevrange(keys.CHANGES, before, "-", count=CHANGES_PER_READ)
-        records = [CHANGE_CODEC.decode(fields[b"c"]) for _, fields in entries]
+        records = [record for _, fields in entries if (record := _readable_change(fields[b"c"])) is not None]
         changes += [record for record in records if record.model == model]
         if len(entries) < CHANGES_PER_READ:
             break
         before = f"({entries[-1][0].decode()}"
     return changes[:limit]
+
+
+def _readable_change(data: bytes) -> AliasChange | None:
+    """Return None for a change that this release cannot read, which a newer release may have written."""
+    try:
+        return CHANGE_CODEC.decode(data)
+    except ContractError as error:
+        logger.warning("a change of an alias is left out: %s", error)
+        return None

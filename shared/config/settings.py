@@ -78,6 +78,9 @@ class Settings:
     )
     max_dead_letters: int = _setting(10_000, integer(1, 10**7), "maximum length of the dead-letter stream, in images")
     lease_ms: int = _setting(10_000, integer(500, 3_600_000), "time after which a lease expires unless renewed")
+    format_wait_s: float = _setting(
+        60.0, number(1, 86_400, "s"), "time after which images fail if no worker reads the format of their entry"
+    )
 
     interactive_entry_images: int = _setting(32, integer(1, 4096), "maximum single images joined into one entry")
     bulk_entry_images: int = _setting(256, integer(1, 4096), "number of a job's images in one entry")

@@ -21,7 +21,7 @@ CHANGES_KEPT = 10_000
 Version = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Alias(msgspec.Struct, frozen=True):
     """`canary` gets `canary_percent` of the requests, and `version` gets the rest.
 
     `shadow` gets copies of what `version` has answered. Its answers are compared and counted, never returned.

@@ -2,8 +2,12 @@
 
 Layout: uint32 little-endian header length, JSON header, uint8[n] predictions (NO_PREDICTION for an image without one),
 float32[n,10] probabilities, little-endian (zeros for an image without a prediction).
+
+Every release keeps the length of the header and its field `v`. A new format gets a new number: the API reads it one
+release before workers write it.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -12,16 +16,26 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from shared.errors import EntryError
+from shared.errors import EntryError, EntryFormatError
 from shared.images import CLASSES, Probabilities
 
 NO_PREDICTION = 255
+FORMAT = 1  # the format that this release writes, and the only one that it reads
 
 FinalState = Literal["done", "failed", "expired", "cancelled"]
 
 
-class BlockHeader(msgspec.Struct, frozen=True):
-    """The JSON header. A fault has the position of an image without a prediction, its state and the reason."""
+class BlockFormat(msgspec.Struct, frozen=True):
+    """The format of a block, which is read first."""
+
+    v: int = FORMAT
+
+
+class BlockHeader(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The JSON header. Format 1 is not written.
+
+    A fault has the position of an image without a prediction, its state and the reason.
+    """
 
     n: Annotated[int, msgspec.Meta(ge=0)]
     model: str
@@ -32,6 +46,7 @@ class BlockHeader(msgspec.Struct, frozen=True):
     model_ms: float
     client: str
     faults: tuple[tuple[Annotated[int, msgspec.Meta(ge=0)], FinalState, str], ...]
+    v: int = FORMAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,7 @@ def failed_block(count: int, model: str, reason: str) -> Block:
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(BlockHeader)
+_format_decoder = msgspec.json.Decoder(BlockFormat)
 
 
 def encode_block(block: Block) -> bytes:
@@ -94,12 +110,18 @@ def encode_block(block: Block) -> bytes:
 
 
 def decode_block(data: bytes | memoryview) -> Block:
-    """Read a block; the arrays are views of `data`. Raises EntryError if the block is damaged."""
+    """Read a block; the arrays are views of `data`.
+
+    Raises EntryFormatError if the block has another format, and EntryError if it is damaged.
+    """
     start = 4 + int.from_bytes(data[:4], "little")
     try:
         header = _decoder.decode(data[4:start])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        _refuse_other_formats(data[4:start])
         raise EntryError(f"not a block: {error}") from None
+    if header.v != FORMAT:
+        raise EntryFormatError("result", header.v, FORMAT)
     count = header.n
     if len(data) != start + count * (1 + 4 * CLASSES):
         raise EntryError(f"not a block: {count} results in {len(data)} bytes")
@@ -117,3 +139,11 @@ def decode_block(data: bytes | memoryview) -> Block:
         client=header.client,
         faults={position: (state, reason) for position, state, reason in header.faults},
     )
+
+
+def _refuse_other_formats(header: bytes | memoryview) -> None:
+    """Raise EntryFormatError if a header that cannot be read says another format."""
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = _format_decoder.decode(header).v
+        if found != FORMAT:
+            raise EntryFormatError("result", found, FORMAT)

@@ -8,6 +8,7 @@ import msgspec
 from shared.errors import ContractError, MnistifiedError
 
 T = TypeVar("T")
+Record = TypeVar("Record", bound=msgspec.Struct)
 
 
 class JsonCodec(Generic[T]):
@@ -31,16 +32,17 @@ class JsonCodec(Generic[T]):
             raise self._error(f"not {self._noun}: {error}") from None
 
 
-class HashCodec(Generic[T]):
+class HashCodec(Generic[Record]):
     """Writes structures as the fields of a hash, without `id`, which is in the key, and validates on reading."""
 
-    def __init__(self, kind: type[T], noun: str, json_fields: Collection[str] = ()) -> None:
+    def __init__(self, kind: type[Record], noun: str, json_fields: Collection[str] = ()) -> None:
         """`noun` is the name of the structure in an error. `json_fields` are stored as JSON."""
         self._kind = kind
         self._noun = noun
         self._json_fields = json_fields
+        self._names = frozenset(name.encode() for name in kind.__struct_encode_fields__)
 
-    def encode(self, value: T) -> dict[str, str | int | bytes]:
+    def encode(self, value: Record) -> dict[str, str | int | bytes]:
         """Return the fields of the hash, without those that are None."""
         fields = msgspec.to_builtins(value)
         return {
@@ -49,10 +51,12 @@ class HashCodec(Generic[T]):
             if field is not None and name != "id"
         }
 
-    def decode(self, key_id: str, fields: Mapping[bytes, bytes]) -> T:
-        """Raises ContractError if the fields are not those of such a structure."""
+    def decode(self, key_id: str, fields: Mapping[bytes, bytes]) -> Record:
+        """Raises ContractError if the fields are not those of such a structure. A newer release may add fields."""
         try:
-            texts: dict[str, Any] = {name.decode(): field.decode() for name, field in fields.items()}
+            texts: dict[str, Any] = {
+                name.decode(): field.decode() for name, field in fields.items() if name in self._names
+            }
             texts |= {name: msgspec.json.decode(texts[name]) for name in self._json_fields if name in texts}
             return msgspec.convert({**texts, "id": key_id}, self._kind, strict=False)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

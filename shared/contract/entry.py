@@ -4,8 +4,12 @@ On the stream an entry is two fields: `h`, a JSON header, and `x`, the pixels, 7
 has a reply channel. An entry with a `chunk` is that part of the job `uid`. A verbose entry has one image, and
 the outputs of the model's layers are kept along with its result. Images whose request has an id or a trace have an
 origin.
+
+Every release keeps the fields of `Envelope`, so that the images of an entry can fail with a reason even if nobody reads
+its format. A new format gets a new number: workers read it one release before the API writes it.
 """
 
+import contextlib
 import re
 import reprlib
 from collections.abc import Mapping
@@ -14,17 +18,38 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from shared.errors import EntryError
+from shared.errors import EntryError, EntryFormatError
 from shared.images import IMAGE_BYTES, Images, images_from_pixels
 
-FORMAT = 1
+FORMAT = 1  # the format that this release writes, and the only one that it reads
+MAX_FORMAT = 1_000_000
+MAX_ENTRY_IMAGES = 4096
 OVERHEAD_BYTES = 256  # size of an entry on its stream without pixels: the header, and what Redis adds
 HEADER_FIELD = b"h"
 PIXELS_FIELD = b"x"
+DEATHS_FIELD = b"d"  # workers that died with the entry before it was deferred: worker/batching/deferred.py
+REASON_FIELD = b"r"  # the reason to fail the entry, because no worker reads its format
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=@-]{1,128}")
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Format(msgspec.Struct, frozen=True):
+    """The format of an entry, which is read first."""
+
+    v: Annotated[int, msgspec.Meta(ge=0, le=MAX_FORMAT)]
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """The fields of a header that say who waits for which images. They are the same in every format."""
+
+    uid: str
+    n: Annotated[int, msgspec.Meta(ge=1, le=MAX_ENTRY_IMAGES)]
+    model: str
+    reply: str = ""
+    chunk: Natural | msgspec.UnsetType = msgspec.UNSET
+    client: str = ""
 
 
 class Origin(NamedTuple):
@@ -98,6 +123,8 @@ class Entry:
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(EntryHeader)
+_format_decoder = msgspec.json.Decoder(Format)
+_envelope_decoder = msgspec.json.Decoder(Envelope)
 
 
 def encode_header(entry: Entry) -> bytes:
@@ -119,16 +146,19 @@ def encode_header(entry: Entry) -> bytes:
 
 
 def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
-    """Read the fields of an entry that XREADGROUP returned. Raises EntryError if they are not an entry."""
+    """Read the fields of an entry that XREADGROUP returned.
+
+    Raises EntryFormatError if the entry has another format, and EntryError if the fields are not an entry.
+    """
     try:
         header = _decoder.decode(fields[HEADER_FIELD])
+        if header.v != FORMAT:
+            raise _unreadable(fields, f"format {header.v}")
         pixels = fields[PIXELS_FIELD]
     except KeyError as error:
-        raise EntryError(f"not an entry: there is no field {error}") from None
+        raise _unreadable(fields, f"there is no field {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise EntryError(f"not an entry: {error}") from None
-    if header.v != FORMAT:
-        raise EntryError(f"entry format {header.v}, this worker reads {FORMAT}")
+        raise _unreadable(fields, str(error)) from None
     entry = Entry(
         uid=header.uid,
         model=header.model,
@@ -148,6 +178,35 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
     if entry.verbose and entry.count != 1:
         raise EntryError(f"a verbose entry has one image, this one {entry.count}")
     return entry
+
+
+def failed_entry(fields: Mapping[bytes, bytes]) -> Entry:
+    """Return an entry that cannot be read, with black images, so that each image can fail.
+
+    Raises EntryError if its envelope cannot be read either: nobody knows then who waits for the images.
+    """
+    try:
+        envelope = _envelope_decoder.decode(fields.get(HEADER_FIELD, b""))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise EntryError(f"not the envelope of an entry: {error}") from None
+    return Entry(
+        uid=envelope.uid,
+        model=envelope.model,
+        pixels=bytes(envelope.n * IMAGE_BYTES),
+        accepted_us=0,
+        reply=envelope.reply,
+        chunk=None if envelope.chunk is msgspec.UNSET else envelope.chunk,
+        client=envelope.client,
+    )
+
+
+def _unreadable(fields: Mapping[bytes, bytes], why: str) -> EntryError:
+    """Return the error of an entry that cannot be read, after a look at its format alone."""
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = _format_decoder.decode(fields.get(HEADER_FIELD, b"")).v
+        if found != FORMAT:
+            return EntryFormatError("entry", found, FORMAT)
+    return EntryError(f"not an entry: {why}")
 
 
 def _origins(header: EntryHeader) -> dict[int, Origin]:

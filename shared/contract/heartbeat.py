@@ -49,10 +49,19 @@ class LastBatch(msgspec.Struct, frozen=True, kw_only=True):
     took_ms: float
 
 
+class EntryFormats(msgspec.Struct, frozen=True):
+    """The formats of entries that a worker reads. Every release can read this part of a heartbeat."""
+
+    entry_formats: list[int] = msgspec.field(
+        default_factory=lambda: [1]
+    )  # a worker that reports none is older than this field
+
+
 class Heartbeat(LoaderState, frozen=True, kw_only=True):
     """A heartbeat. `started_s` is unix time, `metrics` the address of the worker's metrics or ''.
 
-    `batches`, `images` and `failed` count from the start of the worker.
+    `entry_formats` are the formats of entries that the worker reads. `batches`, `images` and `failed` count from the
+    start of the worker.
     """
 
     name: str
@@ -65,6 +74,7 @@ class Heartbeat(LoaderState, frozen=True, kw_only=True):
     failed: int
     takeovers: int
     metrics: str = ""
+    entry_formats: list[int] = msgspec.field(default_factory=lambda: [1])
     last_batch: LastBatch | None
 
 
@@ -76,4 +86,5 @@ class LiveWorker(Heartbeat, frozen=True, kw_only=True):
 
 
 HEARTBEAT_CODEC: JsonCodec[Heartbeat] = JsonCodec(Heartbeat, "a heartbeat")
+ENTRY_FORMATS_CODEC: JsonCodec[EntryFormats] = JsonCodec(EntryFormats, "a heartbeat")
 LIVE_WORKER_CODEC: JsonCodec[LiveWorker] = JsonCodec(LiveWorker, "a heartbeat")

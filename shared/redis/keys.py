@@ -39,6 +39,7 @@ TRAINERS = PREFIX + "trainers"  # sorted set: trainer name -> unix time (s) of i
 DESIRED = PREFIX + "wanted"  # sorted set: `name@version` that workers should have loaded -> unix time (s) until which
 # A write that every condition of Redis which refuses writes refuses, too. The key is never read.
 WRITE_CHECK = ("SET", PREFIX + "write-check", "1", "PX", "10000")
+DEFERRED = PREFIX + "deferred"  # set: formats of entries that were met by workers that do not read them
 LAYERS = PREFIX + "layers"  # list, bounded: the keys of layers blobs, oldest first; beyond the bound they go
 
 
@@ -51,6 +52,16 @@ def stream(model: str, lane: Lane, shard: int = 0) -> str:
 def streams(model: str, lane: Lane) -> list[str]:
     """Return all streams of a lane, by shard."""
     return [stream(model, lane, shard) for shard in range(SHARDS if lane == "bulk" else 1)]
+
+
+def deferred(entry_format: int) -> str:
+    """Stream of the entries of a format that were met by workers that do not read it. There is no consumer group."""
+    return f"{DEFERRED}:{entry_format}"
+
+
+def moved_entry(stream_key: str, entry_id: str) -> str:
+    """String: exists if the entry was deferred, so that it is not lost although it has left its stream."""
+    return f"{PREFIX}moved:{stream_key.removeprefix(PREFIX)}:{entry_id}"
 
 
 def shard_of(stream_key: str) -> str:

@@ -81,7 +81,7 @@ class Finisher:
             group=keys.GROUP,
             entry_id=delivery.entry_id,
             images=entry.count,
-            bytes=entry.queued_bytes,
+            bytes=entry.queued_bytes + delivery.surplus_bytes,
             shard=keys.shard_of(delivery.stream),
             block=encode_block(self._block(delivery)),
             ttl_s=settings.single_result_ttl_s if single else settings.result_ttl_s,

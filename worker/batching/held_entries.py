@@ -4,15 +4,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from shared.contract.entry import OVERHEAD_BYTES, PIXELS_FIELD, decode_entry
+from shared.contract.entry import OVERHEAD_BYTES, PIXELS_FIELD, decode_entry, failed_entry
 from shared.contract.lane import Lane
-from shared.errors import EntryError
+from shared.contract.model_ref import ModelRef
+from shared.errors import EntryError, EntryFormatError
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from worker.batching.backlog import Backlog
+from worker.batching.deferred import Deferred, deaths_before, reason_to_fail
 from worker.batching.finish import Finisher
 from worker.batching.suspects import Suspects
 from worker.delivery import Delivery
@@ -34,6 +36,7 @@ class HeldEntries:
     backlog: Backlog
     finisher: Finisher
     suspects: Suspects
+    deferred: Deferred
     load: Callable[[], None]
     _held: dict[tuple[str, bytes], Delivery] = field(init=False, default_factory=dict)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
@@ -46,10 +49,17 @@ class HeldEntries:
         """Put new entries into the backlog, unless cancelled or dead letters. Blocks while Redis is unreachable."""
         delivered = []
         for entry_id, fields, attempt in entries:
+            attempt += deaths_before(fields)
             try:
                 delivery = Delivery(decode_entry(fields), stream, lane, entry_id, attempt)
+            except EntryFormatError as error:
+                if reason := reason_to_fail(fields):
+                    self._fail(stream, lane, entry_id, fields, reason)
+                else:
+                    self.deferred.defer(stream, entry_id, error.format, attempt - 1)
+                continue
             except EntryError as error:
-                self._discard(stream, lane, entry_id, fields, error)
+                self._fail(stream, lane, entry_id, fields, f"its entry cannot be read: {error}")
                 continue
             if not self._is_held(delivery):
                 delivered.append(delivery)
@@ -104,12 +114,27 @@ class HeldEntries:
             for position in map(int, positions):
                 delivery.faults[position] = ("cancelled", "its client went away")
 
-    def _discard(
-        self, stream: str, lane: Lane, entry_id: bytes, fields: Mapping[bytes, bytes], error: EntryError
-    ) -> None:
-        """Log an invalid entry and remove it from the stream and its counts. It names no client to notify."""
-        logger.error("discarding %s of %s: %s", entry_id.decode(), stream, error)
+    def _fail(self, stream: str, lane: Lane, entry_id: bytes, fields: Mapping[bytes, bytes], reason: str) -> None:
+        """Fail all images of an entry that cannot be read. If it does not say who waits for them, discard it."""
+        logger.error("failing %s of %s: %s", entry_id.decode(), stream, reason)
         model = stream.removeprefix(keys.PREFIX).split(":")[1]
+        try:
+            entry = failed_entry(fields)
+        except EntryError as error:
+            self._discard(stream, lane, model, entry_id, fields, error)
+            return
+        if ModelRef.parse(entry.model).name != model:  # the images count in the lane of the stream
+            entry = replace(entry, model=model)
+        delivery = Delivery(entry, stream, lane, entry_id)
+        delivery.faults = dict.fromkeys(range(entry.count), ("failed", reason))
+        delivery.surplus_bytes = len(fields.get(PIXELS_FIELD, b"")) - len(entry.pixels)
+        self.finisher.finish([delivery])
+
+    def _discard(
+        self, stream: str, lane: Lane, model: str, entry_id: bytes, fields: Mapping[bytes, bytes], error: EntryError
+    ) -> None:
+        """Remove an entry that names no client to notify from the stream and its counts."""
+        logger.error("discarding %s of %s: %s", entry_id.decode(), stream, error)
         images = len(fields.get(PIXELS_FIELD, b"")) // IMAGE_BYTES
         with self.client.pipeline() as pipeline:
             pipeline.xack(stream, keys.GROUP, entry_id)

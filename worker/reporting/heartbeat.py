@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from shared.contract.entry import FORMAT
 from shared.contract.heartbeat import HEARTBEAT_CODEC, Heartbeat, LastBatch, LoaderState, Recent
 from shared.redis import keys
 from shared.redis.clients import SyncClient
@@ -85,6 +86,7 @@ class HeartbeatWriter:
             failed=totals.failed,
             takeovers=takeovers,
             metrics=self._metrics_at,
+            entry_formats=[FORMAT],
             last_batch=self._last,
             **msgspec.structs.asdict(models),
         )

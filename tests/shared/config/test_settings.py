@@ -60,6 +60,7 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "engine_stall_s": ("0.5", 0.5, ["0.4", "3601", "nan"]),
     "max_dead_letters": ("1", 1, ["0", "10000001"]),
     "lease_ms": ("500", 500, ["499", "3600001", "1.5"]),
+    "format_wait_s": ("1", 1.0, ["0", "86401", "nan"]),
     "interactive_entry_images": ("1", 1, ["0", "4097"]),
     "bulk_entry_images": ("4096", 4096, ["0", "4097"]),
     "max_queued_interactive_images": ("1000000000", 10**9, ["0", "1000000001"]),

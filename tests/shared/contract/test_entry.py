@@ -161,7 +161,7 @@ def test_lists_in_lists_are_refused_however_deep(name: str) -> None:
 
 
 def test_another_format_is_refused_and_told() -> None:
-    with pytest.raises(EntryError, match="entry format 2, this worker reads 1"):
+    with pytest.raises(EntryError, match="entry format 2, this release reads 1"):
         decode_entry(fields_of(HEADER | {"v": 2}))
 
 

@@ -13,6 +13,7 @@ from shared.redis.clients import SyncClient
 from tests.worker.support.deliveries_of import images
 from tests.worker.support.versions_of import FakeVersions
 from worker.batching.backlog import Backlog
+from worker.batching.deferred import Deferred
 from worker.batching.finish import Finisher
 from worker.batching.held_entries import HeldEntries
 from worker.batching.intake import Intake, ensure_groups
@@ -33,9 +34,12 @@ class Worker:
         self.client = client
         self.name = name
         self.backlog = Backlog(FakeVersions(cnn=500), at_a_time=1, bulk_entry_images=1000)
-        self.finisher = Finisher(client, name, Metrics(), Settings(result_ttl_s=1000, single_result_ttl_s=1000))
+        settings = Settings(result_ttl_s=1000, single_result_ttl_s=1000)
+        self.finisher = Finisher(client, name, Metrics(), settings)
         self.suspects = Suspects(client, name, max_attempts)
-        self.deliveries = HeldEntries(client, self.backlog, self.finisher, self.suspects, lambda: None)
+        self.deliveries = HeldEntries(
+            client, self.backlog, self.finisher, self.suspects, Deferred(client, settings), lambda: None
+        )
         self.leases = Leases(client, name, lambda: ["cnn"], self.deliveries, LEASE_MS)
         stopping = threading.Event()
         self.intakes = [

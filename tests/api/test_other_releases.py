@@ -1,0 +1,194 @@
+"""The API among processes of other releases: it reads what it can, and says what it cannot."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+import pytest
+
+from api.app import make_app
+from api.http.event_streams import EventStreams
+from api.metrics import Metrics
+from api.queue.enqueue import Enqueuer
+from api.queue.job_view import chunk_items
+from api.queue.redis_wire import Wires
+from api.queue.wakeups import Answer, Wakeups
+from api.queue.workers import Workers
+from api.versions.promotion import read_changes
+from shared.config.settings import Settings
+from shared.contract.alias import CHANGE_CODEC, Alias, AliasChange
+from shared.contract.block import Block, encode_block
+from shared.contract.dead_letter import DEAD_LETTER_CODEC, DeadLetter
+from shared.contract.heartbeat import HEARTBEAT_CODEC
+from shared.contract.job import Job
+from shared.errors import EntryFormatError, InferenceFailed, Unavailable
+from shared.redis import keys
+from shared.redis.clients import AsyncClient, SyncClient
+from shared.redis.connection import api_client
+from tests.support.heartbeats import live_worker
+from tests.support.processes import ROOT
+
+BLOCK = encode_block(Block(np.array([7, 3], np.uint8), np.zeros((2, 10), np.float32), "cnn@1", "w1", 1, 2, 0.0, 0.0))
+OTHER_BLOCK = BLOCK.replace(b'"n":2', b'"v":2')  # a format in which `n` has another name
+JOB = Job(id="j1", model="cnn@1", created_ms=0, chunk_images=2, total=2, done=2, finished_ms=1)
+LETTER = DEAD_LETTER_CODEC.encode(
+    DeadLetter(model="cnn@1", lane="interactive", client="", reason="died", attempts=3, at_ms=1, position=0)
+)
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str) -> AsyncIterator[AsyncClient]:
+    """Yield a client of the API."""
+    here = api_client(Settings(redis_url=url))
+    yield here
+    await here.aclose()
+
+
+@contextlib.asynccontextmanager
+async def serving(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of an API in this process."""
+    app: Any = make_app(Settings(redis_url=url, models_dir=ROOT / "models"), EventStreams(8), Metrics())
+    events: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    answers: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    lifespan = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, events.get, answers.put))
+    await events.put({"type": "lifespan.startup"})
+    assert await answers.get() == {"type": "lifespan.startup.complete"}
+    try:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
+            yield http
+    finally:
+        await events.put({"type": "lifespan.shutdown"})
+        await lifespan
+
+
+def write_heartbeat(client: SyncClient, name: str, **changes: Any) -> None:
+    heartbeat = orjson.loads(HEARTBEAT_CODEC.encode(live_worker(name, "cnn@1"))) | changes
+    client.execute_command("ZADD", keys.WORKERS, client.time()[0], name)
+    client.set(keys.worker(name), orjson.dumps(heartbeat))
+
+
+def workers_of(here: AsyncClient) -> Workers:
+    settings = Settings()
+    return Workers(here, Enqueuer(here, Wires(here), Metrics(), settings), ttl_s=15)
+
+
+async def test_a_worker_with_a_heartbeat_that_cannot_be_read_still_serves(
+    client: SyncClient, scratch_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(scratch_url) as here:
+        workers = workers_of(here)
+        write_heartbeat(client, "newer", engines="many", entry_formats=[1, 2])
+        assert await workers.refresh() == []
+        assert await workers.refresh() == []
+        workers.require()
+        assert caplog.text.count("worker newer is not in the status") == 1
+
+
+async def test_a_request_is_refused_if_no_live_worker_reads_its_entries(client: SyncClient, scratch_url: str) -> None:
+    async with connected(scratch_url) as here:
+        workers = workers_of(here)
+        write_heartbeat(client, "newer", entry_formats=[2, 3])
+        (worker,) = await workers.refresh()
+        assert worker.entry_formats == [2, 3]
+        with pytest.raises(Unavailable, match="no worker reads entry format 1: the live workers read 2, 3"):
+            workers.require()
+        write_heartbeat(client, "older")
+        await workers.refresh()
+        workers.require()
+
+
+async def test_a_heartbeat_of_a_release_without_formats_reads_format_1(client: SyncClient, scratch_url: str) -> None:
+    async with connected(scratch_url) as here:
+        workers = workers_of(here)
+        write_heartbeat(client, "older")
+        heartbeat = orjson.loads(client.get(keys.worker("older")) or b"")
+        del heartbeat["entry_formats"]
+        client.set(keys.worker("older"), orjson.dumps(heartbeat))
+        (worker,) = await workers.refresh()
+        assert worker.entry_formats == [1]
+        workers.require()
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "detail"),
+    [
+        (OTHER_BLOCK, Unavailable, "result format 2, this release reads 1: repeat the request"),
+        (BLOCK[:-1], InferenceFailed, "the stored result cannot be read: not a block"),
+    ],
+)
+async def test_a_result_that_cannot_be_read_fails_its_own_requests_at_once(
+    client: SyncClient, scratch_url: str, data: bytes, error: type[Exception], detail: str
+) -> None:
+    async with connected(scratch_url) as here:
+        wakeups = Wakeups(here)
+        bad: list[Answer] = [asyncio.Future(), asyncio.Future()]
+        good: list[Answer] = [asyncio.Future()]
+        bad[1].cancel()  # a request that timed out
+        wakeups.expect("0123456789abcdef", bad)
+        wakeups.expect("fedcba9876543210", good)
+        wakeups._handle(wakeups.channel.encode(), b"0123456789abcdef" + data)
+        wakeups._handle(wakeups.channel.encode(), b"fedcba9876543210" + BLOCK)
+        with pytest.raises(error, match=detail):
+            await bad[0]
+        assert (await good[0])[0].predictions.tolist() == [7, 3]
+
+
+def test_the_items_of_a_damaged_block_fail_with_the_reason() -> None:
+    items = list(chunk_items(JOB, 0, BLOCK[:-1], None))
+    assert [(item["index"], item["state"]) for item in items] == [(0, "failed"), (1, "failed")]
+    assert items[0]["error"].startswith("its result cannot be read: not a block")
+
+
+def test_the_items_of_a_block_of_another_format_are_left_to_processes_that_read_it() -> None:
+    with pytest.raises(EntryFormatError, match="result format 2"):
+        list(chunk_items(JOB, 0, OTHER_BLOCK, None))
+
+
+async def test_items_of_another_format_are_a_503_and_an_unreadable_job_says_why(
+    client: SyncClient, scratch_url: str
+) -> None:
+    async with serving(scratch_url) as http:
+        job_id = "j0123456789abcdef"
+        fields = {
+            "model": "cnn@1",
+            "created_ms": "0",
+            "chunk_images": "2",
+            "total": "2",
+            "done": "2",
+            "finished_ms": "1",
+        }
+        client.hset(keys.job(job_id), mapping=fields | {"later": b"\xff"})
+        client.hset(keys.job_blocks(job_id), "0", OTHER_BLOCK)
+        reply = await http.get(f"/results/{job_id}")
+        assert reply.json().get("state") == "done", reply.text
+        reply = await http.get(f"/results/{job_id}/items")
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+        assert "result format 2, this release reads 1" in reply.json()["detail"]
+        client.hset(keys.job(job_id), "total", "many")
+        reply = await http.get(f"/results/{job_id}")
+        assert reply.status_code == 500
+        assert "is not a job" in reply.json()["detail"]
+
+
+async def test_dead_letters_of_another_release_do_not_hide_the_others(client: SyncClient, scratch_url: str) -> None:
+    async with serving(scratch_url) as http:
+        other: Any = client.xadd(keys.DEAD_LETTERS, {"h": b'{"reason": 5}', "x": bytes(784)})
+        client.xadd(keys.DEAD_LETTERS, {"h": LETTER, "x": bytes(784)})
+        listed = (await http.get("/dead-letters")).json()
+        assert ([letter["reason"] for letter in listed["dead_letters"]], listed["total"]) == (["died"], 2)
+        reply = await http.post(f"/dead-letters/{other.decode()}/replay")
+        assert reply.status_code == 404
+        assert "cannot be read by this release" in reply.json()["detail"]
+        assert client.xlen(keys.DEAD_LETTERS) == 2
+
+
+async def test_a_change_of_another_release_does_not_hide_the_others(client: SyncClient, scratch_url: str) -> None:
+    async with connected(scratch_url) as here:
+        change = AliasChange(at_ms=5, by=None, model="cnn", alias="champion", after=Alias(2))
+        client.xadd(keys.CHANGES, {"c": CHANGE_CODEC.encode(change)})
+        client.xadd(keys.CHANGES, {"c": b'{"at_ms": "today"}'})
+        assert await read_changes(here, "cnn", 10) == [change]
