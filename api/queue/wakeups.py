@@ -158,6 +158,4 @@ def _fail(expected: _Expected, error: RequestError) -> None:
 
 def result_call(uid: str, stream: str, entry_id: str) -> Call:
     """Return the arguments of EVAL that read the block of an entry of singles: QUEUED or GONE if there is none."""
-    return READ_RESULT(
-        result=keys.result(uid), stream=stream, moved=keys.moved_entry(stream, entry_id), entry_id=entry_id
-    )
+    return READ_RESULT(result=keys.result(uid), stream=stream, moved=keys.moved(stream), entry_id=entry_id)

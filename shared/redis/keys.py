@@ -59,9 +59,9 @@ def deferred(entry_format: int) -> str:
     return f"{DEFERRED}:{entry_format}"
 
 
-def moved_entry(stream_key: str, entry_id: str) -> str:
-    """String: exists if the entry was deferred, so that it is not lost although it has left its stream."""
-    return f"{PREFIX}moved:{stream_key.removeprefix(PREFIX)}:{entry_id}"
+def moved(stream_key: str) -> str:
+    """String: exists if entries of the stream were deferred lately: one that has left the stream may not be lost."""
+    return f"{PREFIX}moved:{stream_key.removeprefix(PREFIX)}"
 
 
 def shard_of(stream_key: str) -> str:

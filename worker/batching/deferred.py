@@ -103,7 +103,7 @@ class Deferred:
             stream=stream,
             deferred=keys.deferred(entry_format),
             formats=keys.DEFERRED,
-            moved=keys.moved_entry(stream, entry_id.decode()),
+            moved=keys.moved(stream),
             group=keys.GROUP,
             entry_id=entry_id,
             format=entry_format,
