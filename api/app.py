@@ -123,6 +123,7 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
         tasks = [
             asyncio.create_task(forever())
             for forever in (
+                state.health.watch,
                 state.wakeups.listen,
                 state.wakeups.sweep,
                 state.workers.watch,

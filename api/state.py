@@ -11,6 +11,7 @@ from api.images.decode_threads import Decoder
 from api.metrics import Metrics
 from api.queue.enqueue import Enqueuer
 from api.queue.job_store import JobStore
+from api.queue.redis_health import RedisHealth
 from api.queue.redis_wire import Wires
 from api.queue.singles import Singles
 from api.queue.wakeups import Wakeups
@@ -35,6 +36,7 @@ class State:
     settings: Settings
     client: AsyncClient
     wires: Wires
+    health: RedisHealth
     test_set: Split
     catalog: Catalog
     aliases: Aliases
@@ -76,6 +78,7 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
         settings=settings,
         client=client,
         wires=wires,
+        health=RedisHealth(client, wires, lambda: catalog.models, settings.api_keys),
         test_set=load_split("test", find_mnist_dir(settings.mnist_dir)),
         catalog=catalog,
         aliases=Aliases(client, wakeups.aliases_changed),

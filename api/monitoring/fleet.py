@@ -29,7 +29,10 @@ COMPARED = ("agree", "differ", "failed", "skipped")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """`drift` and `shadows` are JSON for `/status`. `memory` is the memory of Redis in bytes."""
+    """`drift` and `shadows` are JSON for `/status`. `memory` is the memory of Redis in bytes.
+
+    `redis_fault` is why Redis cannot be trusted with images now, or empty.
+    """
 
     workers: list[LiveWorker]
     queues: dict[str, dict[Lane, LaneDepth]]
@@ -39,10 +42,12 @@ class Fleet:
     drift: dict[str, dict[str, Any]]
     shadows: list[dict[str, Any]]
     memory: Mapping[str, int]
+    redis_fault: str
 
 
 async def read_fleet(state: State) -> Fleet:
     """Read the state. Raises Redis errors."""
+    redis_fault = await state.health.fault()  # first, so that the rest is not read from a former master
     workers = await state.workers.refresh()
     queues = await read_queues(state.client, list(state.catalog.models))
     return Fleet(
@@ -54,6 +59,7 @@ async def read_fleet(state: State) -> Fleet:
         drift=await read_drift(state.client, state.catalog),
         shadows=await read_shadows(state.client, state.aliases.table),
         memory=await _read_memory(state.client),
+        redis_fault=redis_fault,
     )
 
 
@@ -77,6 +83,12 @@ def fleet_families(fleet: Fleet, settings: Settings) -> Iterable[Metric]:
             for pair in fleet.shadows
             for outcome, count in zip(COMPARED, _compared(pair), strict=True)
         },
+    )
+    yield gauge(
+        "mnistified_fleet_redis_unsafe",
+        "Does Redis refuse writes, or may it delete accepted images? 1 if so; /readyz says why",
+        (),
+        {(): bool(fleet.redis_fault)},
     )
     yield gauge(
         "mnistified_fleet_redis_bytes",

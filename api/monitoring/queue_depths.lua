@@ -14,4 +14,4 @@ for index = 2, #KEYS do
     oldest_ms = math.min(oldest_ms, tonumber(string.match(first[1], '^%d+')))
   end
 end
-return {tonumber(counts[1] or 0), tonumber(counts[2] or 0), now_ms - oldest_ms}
+return {math.max(0, tonumber(counts[1] or 0)), math.max(0, tonumber(counts[2] or 0)), now_ms - oldest_ms}

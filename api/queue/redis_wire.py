@@ -65,10 +65,7 @@ class Wire(asyncio.Protocol):
 
     async def ask(self, *command: Any) -> Any:
         """Return the reply to one command. Raises RedisError, also for a failed command."""
-        (reply,) = await self.call(command)
-        if isinstance(reply, exceptions.RedisError):
-            raise reply
-        return reply
+        return reply_or_raise(await self.call(command))
 
     async def subscribe(self, *channels: str) -> None:
         """Subscribe to channels. Returns once Redis has confirmed it, so that later messages are not missed."""
@@ -157,6 +154,10 @@ class Wires:
             wire = await self._open()
         return await wire.call(*commands)
 
+    async def ask(self, *command: Any) -> Any:
+        """Do the same for `Wire.ask`."""
+        return reply_or_raise(await self.call(command))
+
     def close(self) -> None:
         if self._wire is not None:
             self._wire.close()
@@ -166,6 +167,14 @@ class Wires:
             if self._wire is None or self._wire.lost.done():
                 self._wire = await open_wire(self._client)
             return self._wire
+
+
+def reply_or_raise(replies: list[Any]) -> Any:
+    """Return the only reply. Raises it if it is a RedisError."""
+    (reply,) = replies
+    if isinstance(reply, exceptions.RedisError):
+        raise reply
+    return reply
 
 
 def _packed(*command: Any) -> bytes:

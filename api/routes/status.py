@@ -28,7 +28,8 @@ async def get_status(request: Request) -> Response:
     fleet = await read_fleet(state)
     return Json(
         {
-            "status": "stalled" if fleet.stalled else "ok",
+            "status": "redis" if fleet.redis_fault else "stalled" if fleet.stalled else "ok",
+            "redis": fleet.redis_fault or None,
             "model": await _default_model(state),
             "models": state.catalog.models,
             "aliases": state.aliases.table,
@@ -55,8 +56,9 @@ async def get_healthz(request: Request) -> Response:
 
 
 async def get_readyz(request: Request) -> Response:
-    """Return 200 if Redis is reachable and a worker makes progress. Raises Unavailable or Redis errors."""
+    """Return 200 if Redis accepts and keeps images, and a worker makes progress. Raises Unavailable or Redis errors."""
     state = state_of(request)
+    await state.health.require()
     workers = await state.workers.refresh()
     if not workers:
         raise Unavailable("no worker is ready", "not_ready")

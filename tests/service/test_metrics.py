@@ -16,7 +16,17 @@ from tests.support.heartbeats import NOTHING_LOADED
 from tests.support.processes import ROOT
 from worker.reporting.metrics import Metrics as WorkerMetrics
 
-NO_FLEET = Fleet(workers=[], queues={}, stalled=False, lost_workers=0, dead_letters=0, drift={}, shadows=[], memory={})
+NO_FLEET = Fleet(
+    workers=[],
+    queues={},
+    stalled=False,
+    lost_workers=0,
+    dead_letters=0,
+    drift={},
+    shadows=[],
+    memory={},
+    redis_fault="",
+)
 FAMILIES: list[Metric] = [
     *present_families(True, 0, Settings()),
     *ApiMetrics().families(),

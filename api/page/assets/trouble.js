@@ -24,6 +24,7 @@ export function troubleOf(status, problem) {
   if (problem?.status === 401) return null; // shown by the dialog
   if (problem?.detail.startsWith("Redis is unreachable")) return { kind: "error", ...REDIS_AWAY };
   if (problem) return { kind: "error", title: `${problem.title}.`, detail: problem.detail };
+  if (status.redis) return { kind: "error", title: "Redis cannot be trusted with images.", detail: `${status.redis}.` };
   if (!status.workers.length) return { kind: "error", ...NO_WORKER };
   const trouble = troubleOfQueue(status) ?? troubleOfWorkers(status.workers);
   if (trouble) return { kind: "warn", ...trouble };

@@ -221,7 +221,7 @@ OPERATIONS = {
         open=True,
     ),
     "GET /readyz": Operation(
-        summary="Whether Redis is reachable and a worker makes progress",
+        summary="Whether Redis accepts and keeps images, and a worker makes progress",
         tag="operating",
         content=[Content(JSON, obj({"status": STRING, "workers": INTEGER}))],
         errors=(Unavailable,),

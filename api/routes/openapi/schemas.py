@@ -125,7 +125,8 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
     ),
     "Status": obj(
         {
-            "status": {"enum": ["ok", "stalled"]},
+            "status": {"enum": ["ok", "stalled", "redis"]},
+            "redis": {"type": ["string", "null"]},
             "model": {"type": "object"},
             "models": {"type": "object"},
             "workers": array(ref("LiveWorker")),

@@ -26,6 +26,7 @@ def fleet(**changed: Any) -> Fleet:
         "drift": {},
         "shadows": [],
         "memory": {},
+        "redis_fault": "",
     }
     return Fleet(**nothing | changed)
 
@@ -45,6 +46,11 @@ def test_a_lane_is_as_full_as_the_nearer_of_its_limits(depth: tuple[int, int], s
     exported = fleet(queues={"cnn": {"bulk": LaneDepth(*depth, 1.5)}})
     assert values(exported, "mnistified_fleet_queue_fullness") == {("bulk", "cnn"): share}
     assert values(exported, "mnistified_fleet_oldest_seconds") == {("bulk", "cnn"): 1.5}
+
+
+def test_a_redis_that_refuses_writes_is_a_one_to_alarm_on() -> None:
+    assert values(fleet(), "mnistified_fleet_redis_unsafe") == {(): 0}
+    assert values(fleet(redis_fault="its disk is full"), "mnistified_fleet_redis_unsafe") == {(): 1}
 
 
 def test_late_workers_are_counted_separately() -> None:

@@ -119,7 +119,7 @@ def test_promtool_finds_nothing_wrong_with_rules_and_configurations() -> None:
 
 @needs_promtool
 def test_every_alert_fires_for_what_it_is_about_and_no_other_does() -> None:
-    file = Path(__file__).with_name("alerts_test.yml")
+    file = ROOT / "tools" / "check_metrics" / "alerts_test.yml"
     promtool("test", "rules", str(file))
     tested = set(re.findall(r'alertname="(\w+)"', file.read_text()))
     assert tested == {rule["alert"] for rule in ALERTS}

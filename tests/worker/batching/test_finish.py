@@ -75,7 +75,7 @@ def test_singles_are_written_acknowledged_and_counted_off(client: SyncClient, fi
 
 
 def test_counters_that_are_gone_are_not_created_again(client: SyncClient, finisher: Finisher) -> None:
-    """For example after FLUSHALL, when the stream and the group exist again."""
+    """This happens after FLUSHALL, once the stream and the group exist again."""
     made = delivered(client, delivery(3, "bulk", chunk=0))
     object.__setattr__(made.entry, "client", "team")
     client.delete(keys.queued("cnn", "bulk"), keys.client("team"))

@@ -1,0 +1,131 @@
+"""The health of Redis: whether it accepts writes now and keeps them, and whether its counters fit the streams."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from redis.exceptions import RedisError, ResponseError
+
+from api.periodic import repeat
+from api.queue.redis_wire import Wires
+from shared.config.api_keys import ApiKey
+from shared.contract.lane import LANES
+from shared.errors import Unavailable
+from shared.redis import keys
+from shared.redis.clients import AsyncClient
+from shared.redis.errors import ConditionError, explain, meaning_of
+from shared.redis.script import Script
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+RECOUNT_INTERVAL_S = 5.0
+NO_EVICTION = "noeviction"
+QUEUED_FIELDS = ("bytes", *map(str, range(keys.SHARDS)))
+# Counters of entries that Redis has lost, for example by eviction, would refuse images for ever.
+RECOUNT = Script(
+    "RECOUNT",
+    """
+local counter = unpack(KEYS, 1, 1)
+local images = unpack(ARGV, 1, 1)
+for index = 2, #KEYS do
+  if redis.call('XLEN', KEYS[index]) > 0 then
+    return 0
+  end
+end
+local counted = redis.call('HGET', counter, images)
+redis.call('HDEL', counter, images, unpack(ARGV, 2))
+return tonumber(counted or 0)
+""",
+)
+
+
+class RedisHealth:
+    """Checks Redis over both kinds of connections of this process. `watch` runs as a task.
+
+    `models` returns the names of all models.
+    """
+
+    def __init__(
+        self, client: AsyncClient, wires: Wires, models: Callable[[], Iterable[str]], api_keys: Sequence[ApiKey]
+    ) -> None:
+        self._client = client
+        self._wires = wires
+        self._models = models
+        self._api_keys = api_keys
+        self._fault = ""
+        self._recounted_s = -RECOUNT_INTERVAL_S
+
+    async def require(self) -> None:
+        """Raise RedisError if Redis accepts no writes now, and Unavailable if it may delete what it accepted."""
+        if policy := await self._check():
+            raise Unavailable(eviction_fault(policy), "redis")
+
+    async def fault(self) -> str:
+        """Return why Redis cannot be trusted with images now, or an empty string. Raises RedisError if it is away."""
+        try:
+            policy = await self._check()
+        except RedisError as error:
+            if meaning_of(error) != "wait":
+                raise
+            return explain(error)
+        return eviction_fault(policy) if policy else ""
+
+    async def watch(self) -> None:
+        """Check Redis forever, so that idle connections to a former master are opened again."""
+        await repeat(self._check_and_recount, TICK_S, "Redis accepts no writes")
+
+    async def _check(self) -> str:
+        """Write over both kinds of connections and return the eviction policy, or an empty string if it is harmless.
+
+        If this Redis is not the master any more, all connections are closed. The next commands open new ones.
+        """
+        try:
+            await self._wires.ask(*keys.WRITE_CHECK)
+            async with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.execute_command(*keys.WRITE_CHECK)
+                pipeline.info("memory")
+                written, memory = await pipeline.execute(raise_on_error=False)
+            if isinstance(written, RedisError):
+                raise written
+        except RedisError as error:
+            if isinstance(error, ConditionError) and meaning_of(error) == "reconnect":
+                await self._client.connection_pool.disconnect()
+            raise
+        if isinstance(memory, ResponseError):  # our Redis user lacks the permission
+            return ""
+        policy = str(memory.get("maxmemory_policy", NO_EVICTION))
+        return "" if policy == NO_EVICTION else policy
+
+    async def _check_and_recount(self) -> None:
+        policy = await self._check()
+        fault = eviction_fault(policy) if policy else ""
+        if fault and fault != self._fault:
+            logger.error("%s", fault)
+        self._fault = fault
+        if time.monotonic() - self._recounted_s >= RECOUNT_INTERVAL_S:
+            await self._recount()
+            self._recounted_s = time.monotonic()
+
+    async def _recount(self) -> None:
+        """Reset the counters of lanes without entries, and those of API keys if no lane has entries."""
+        streams = {(model, lane): keys.streams(model, lane) for model in self._models() for lane in LANES}
+        all_streams = [stream for some in streams.values() for stream in some]
+        counters = [(keys.queued(*lane), some, QUEUED_FIELDS) for lane, some in streams.items()]
+        counters += [(keys.client(key.name), all_streams, ()) for key in self._api_keys]
+        if not counters:
+            return
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for counter, some, fields in counters:
+                pipeline.eval(*RECOUNT(counter=counter, more_keys=some, images="images", more_args=fields))
+            found = await pipeline.execute()
+        for (counter, _, _), images in zip(counters, found, strict=True):
+            if images:
+                logger.warning("%s counted %d images, but Redis has none of them: the count is 0 now", counter, images)
+
+
+def eviction_fault(policy: str) -> str:
+    return (
+        f"Redis may delete accepted images, because its maxmemory-policy is {policy}: "
+        f"set maxmemory-policy to {NO_EVICTION} (CONFIG SET, and in its configuration file)"
+    )

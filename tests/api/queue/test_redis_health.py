@@ -1,0 +1,106 @@
+"""A Redis that refuses writes, or may delete what it accepted: what the API says, and that it recovers by itself."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from shared.contract.heartbeat import HEARTBEAT_CODEC
+from shared.data.dataset import Split
+from shared.redis import keys
+from shared.redis.errors import CONDITIONS
+from tests.support.api_in_process import running_api
+from tests.support.bad_redis import BadRedis
+from tests.support.heartbeats import live_worker
+from tests.support.processes import wait_until
+
+IMAGE_JOB = {"start": 0, "stop": 10}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadRedis]:
+    started = BadRedis(tmp_path_factory.mktemp("redis"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture(autouse=True)
+def _worker(server: BadRedis) -> None:
+    """Write the heartbeat of a worker that does nothing."""
+    server.admin.flushall()
+    server.admin.zadd(keys.WORKERS, {"w1": time.time()})
+    server.admin.set(keys.worker("w1"), HEARTBEAT_CODEC.encode(live_worker("w1")))
+
+
+def check_problem(reply: httpx.Response, *words: str) -> None:
+    assert reply.status_code == 503, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert reply.headers["retry-after"] == "1"
+    for word in words:
+        assert word in reply.json()["detail"]
+    assert "script" not in reply.text.replace("busy with a script", ""), "no text of a Lua error"
+
+
+@pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "OOM", "BUSY"])
+async def test_a_condition_is_a_503_that_explains_itself_on_every_route(
+    server: BadRedis, code: str, test_set: Split
+) -> None:
+    instances = {"instances": test_set.images[:1].tolist()}
+    async with running_api(server.url) as http:
+        assert (await http.get("/readyz")).status_code == 200
+        with server.conditions()[code]():  # type: ignore[attr-defined]
+            replies = await asyncio.gather(
+                http.get("/readyz"),
+                http.get("/mnist/classify/0"),
+                http.post("/mnist/classify/bulk", json=IMAGE_JOB),
+                http.post("/mnist/classify/bulk", json=IMAGE_JOB, headers={"Idempotency-Key": "a"}),
+                http.post("/v1/models/cnn:predict", json=instances),
+                http.post("/models/cnn/train", json={}),
+                http.post("/models/cnn/aliases/champion", json={"version": 3}),
+            )
+            for reply in replies[:4]:
+                check_problem(reply, CONDITIONS[code][1], f"({code})")
+            training = 202 if code == "OOM" else 503  # a training needs little memory
+            assert [reply.status_code for reply in replies[4:]] == [503, training, 503]
+        assert (await http.get("/readyz")).status_code == 200
+        assert (await http.post("/mnist/classify/bulk", json=IMAGE_JOB)).status_code == 202
+        assert (await http.get("/status")).json()["status"] == "ok"
+
+
+async def test_status_explains_a_redis_that_refuses_writes(server: BadRedis) -> None:
+    async with running_api(server.url) as http:
+        with server.setting("min-replicas-to-write", 1):
+            status = (await http.get("/status")).json()
+            assert status["status"] == "redis"
+            assert status["redis"] == f"Redis is unavailable: {CONDITIONS['NOREPLICAS'][1]} (NOREPLICAS)"
+            assert "mnistified_fleet_redis_unsafe 1.0" in (await http.get("/metrics")).text
+        assert (await http.get("/status")).json()["redis"] is None
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+async def test_a_policy_that_evicts_is_reported_with_what_to_do(server: BadRedis, policy: str) -> None:
+    async with running_api(server.url) as http:
+        with server.setting("maxmemory-policy", policy):
+            advice = (f"maxmemory-policy is {policy}", "set maxmemory-policy to noeviction")
+            check_problem(await http.get("/readyz"), *advice)
+            status = (await http.get("/status")).json()
+            assert status["status"] == "redis"
+            assert all(words in status["redis"] for words in advice)
+        assert (await http.get("/readyz")).status_code == 200
+
+
+async def test_counters_of_entries_that_redis_has_lost_are_reset(server: BadRedis) -> None:
+    redis, bulk, interactive, team = server.admin, keys.queued("cnn", "bulk"), keys.queued("cnn", "interactive"), "team"
+    redis.hset(interactive, mapping={"images": 7, "bytes": 700})
+    redis.hset(bulk, mapping={"images": 700, "bytes": 1 << 20, "5": 700})
+    redis.hset(keys.client(team), mapping={"images": 700, "shard": "5"})
+    entry_id = redis.xadd(keys.stream("cnn", "bulk", 5), {"h": "", "x": ""})
+    async with running_api(server.url, {"API_KEYS": f"{team}:{'a' * 64}"}):
+        await asyncio.to_thread(wait_until, lambda: not redis.exists(interactive), "an empty lane is reset")
+        assert redis.hget(bulk, "images") == redis.hget(keys.client(team), "images") == b"700"
+        redis.xdel(keys.stream("cnn", "bulk", 5), entry_id)
+    async with running_api(server.url, {"API_KEYS": f"{team}:{'a' * 64}"}):
+        await asyncio.to_thread(wait_until, lambda: not redis.exists(bulk), "the other lane is reset")
+        await asyncio.to_thread(wait_until, lambda: redis.hgetall(keys.client(team)) == {b"shard": b"5"}, "so is a key")
