@@ -6,11 +6,9 @@ In Markdown it also expects one sentence per line and short table cells.
 """
 
 import ast
-import io
 import re
 import subprocess
 import sys
-import tokenize
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +54,11 @@ NEXT_SENTENCE = re.compile(r"""(?<!e\.g)(?<!i\.e)(?<!etc)(?<!\bvs)[\w)\]"'*%][.?
 SENTENCE_END = re.compile(r"""[.?!:]["')*\]]*$""")
 LIST_ITEM = re.compile(r" *([-*]|\d+\.) ")
 NOT_PROSE = re.compile(r" *(#|\||<|>|!\[|$)")
+# The module tokenize would take ten times as long.
+STRING_OR_PYTHON_COMMENT = re.compile(
+    r"""(?:\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\#[^\n]*)""",
+    re.DOTALL,
+)
 C_COMMENT = re.compile(r"/\*.*?\*/|(?<![:\w])//[^\n]*", re.DOTALL)
 LUA_COMMENT = re.compile(r"--[^\n]*")
 QUOTED = re.compile(r"\"[^\"\n]* [^\"\n]*\"|'[^'\n]* [^'\n]*'|`[^`]* [^`]*`")
@@ -104,27 +107,28 @@ def words(text: str, first_line: int) -> Iterator[Finding]:
 
 def comments(source: str) -> Iterator[Finding]:
     previous = -1
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type != tokenize.COMMENT:
+    for match in STRING_OR_PYTHON_COMMENT.finditer(source):
+        if not match[0].startswith("#"):
             continue
-        line, column = token.start
-        continues = previous == line - 1 and not token.line[:column].strip()
+        line = line_of(source, match.start())
+        before = source[source.rfind("\n", 0, match.start()) + 1 : match.start()]
+        continues = previous == line - 1 and not before.strip()
         previous = line
-        text = token.string.lstrip("#! ")
+        text = match[0].lstrip("#! ")
         yield from words(text, line)
         if not continues and COMMENT_OPENING.match(text):
             yield Finding(line, f"comment opens with {text.split()[0]!r}")
 
 
 def strings(source: str, messages: bool) -> Iterator[Finding]:
-    tree = ast.parse(source)
+    nodes = list(ast.walk(ast.parse(source)))
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {
         id(node.body[0].value): node
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) and isinstance(node.body[0], ast.Expr)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
         if id(node) in docstrings:

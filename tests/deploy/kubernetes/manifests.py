@@ -1,5 +1,6 @@
 """Reads deploy/kubernetes."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -27,9 +28,13 @@ PROGRAMS = ["api", "worker", "tasks", "flower"]
 PODS = [*PROGRAMS, "redis"]
 
 
+def read_all(text: str) -> list[Manifest]:
+    return list(yaml.load_all(text, yaml.CSafeLoader))
+
+
 def manifests_of(folder: Path) -> list[Manifest]:
     files = sorted(file for file in folder.glob("*.yaml") if file.name != "kustomization.yaml")
-    return [manifest for file in files for manifest in yaml.safe_load_all(file.read_text())]
+    return [manifest for file in files for manifest in read_all(file.read_text())]
 
 
 MANIFESTS = manifests_of(BASE)
@@ -58,6 +63,7 @@ def container_of(name: str) -> dict[str, Any]:
     return found
 
 
+@functools.cache
 def built(folder: Path) -> list[Manifest]:
     """Return the manifests as `kubectl apply -k` sends them."""
     if shutil.which("kubectl") is None:
@@ -70,4 +76,4 @@ def built(folder: Path) -> list[Manifest]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
+    return read_all(done.stdout)

@@ -1,13 +1,18 @@
 """deploy/kubernetes against the schemas of Kubernetes itself, as files and as kustomize makes them."""
 
+import functools
 import re
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
 import yaml
+from kubernetes_validate import utils
 
 from tests.deploy.kubernetes.manifests import BASE, CORE, GPU, MANIFESTS, PODS, VERSIONS, Manifest, built, kind_of, one
+
+# Otherwise each validation would parse all definitions of Kubernetes.
+utils.schema_contents = functools.cache(utils.schema_contents)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -49,7 +54,7 @@ def test_every_selector_finds_a_pod() -> None:
 
 @pytest.mark.parametrize("folder", [BASE, GPU], ids=["base", "gpu"])
 def test_every_image_has_its_version(folder: Path) -> None:
-    images = re.findall(r"image: (\S+)", yaml.safe_dump_all(built(folder)))
+    images = re.findall(r"'image': '([^']+)'", str(built(folder)))
     assert len(images) == 5
     assert all(re.search(r":v?\d+\.\d+", image) for image in images), images
 
