@@ -243,13 +243,13 @@ class BatchingService(Collector):
 
     def _keep_once(self) -> None:
         self._leases.renew()
+        self._heartbeat.write(self.loader.state(), self._leases.takeovers)
         if not self._stopping.is_set():
             self._read_new_models()
             self._duties = take_duties(self._keeper_client, self._models, round(self._keep_s * 1e3 / DUTIES_PER_KEEP))
             self._leases.take_over()
             self._leases.forget_stale_consumers()
             self._deferred.return_to_streams()
-        self._heartbeat.write(self.loader.state(), self._leases.takeovers)
         with self._keeper_client.pipeline(transaction=False) as pipeline:
             for model in self._duties:
                 for lane in LANES:

@@ -3,12 +3,24 @@
 It is a step of the worker and not of its consumer, which restarts with the broker's connection.
 """
 
+import logging
+import time
 from typing import Any
 
 from celery import bootsteps
 from celery.exceptions import ImproperlyConfigured
+from celery.worker.state import maybe_shutdown
+from redis.exceptions import RedisError
 
+from shared.config.settings import Settings
+from shared.redis import keys
+from shared.redis.connection import worker_client
+from shared.redis.errors import explain, passes
 from worker.reporting.flower_events import BatchEvents
+
+logger = logging.getLogger(__name__)
+
+RETRY_S = 1.0
 
 
 class BatchingStep(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -26,6 +38,7 @@ class BatchingStep(bootsteps.StartStopStep):  # type: ignore[misc]
         # Imported here: Flower and `celery inspect` import the application and must not load an engine.
         from worker.service import BatchingService
 
+        wait_for_redis(parent.app.settings)
         self._service = BatchingService(parent.app.settings, parent.hostname, BatchEvents(parent).send)
         self._service.start()
         parent.batching = self._service  # for worker/control.py
@@ -35,3 +48,18 @@ class BatchingStep(bootsteps.StartStopStep):  # type: ignore[misc]
             self._service.stop()
 
     terminate = stop
+
+
+def wait_for_redis(settings: Settings) -> None:
+    """Block until Redis accepts writes, or until the worker has to stop. Raises RedisError if Redis refuses us."""
+    while True:
+        try:
+            with worker_client(settings, patient=False) as client:
+                client.delete(keys.NEVER_SET)  # a write that a full Redis accepts, because workers make room
+            return
+        except RedisError as error:
+            if not passes(error):
+                raise
+            logger.warning("the start waits: %s", explain(error))
+        time.sleep(RETRY_S)
+        maybe_shutdown()

@@ -37,6 +37,7 @@ TRAININGS_DUE = (
 )  # sorted set: id of a training that is not final -> unix time (ms) from which it may be taken up
 TRAINERS = PREFIX + "trainers"  # sorted set: trainer name -> unix time (s) of its last heartbeat
 DESIRED = PREFIX + "wanted"  # sorted set: `name@version` that workers should have loaded -> unix time (s) until which
+NEVER_SET = PREFIX + "never-set"  # workers delete it to learn whether Redis accepts writes; a full Redis does
 # A write that every condition of Redis which refuses writes refuses, too. The key is never read.
 WRITE_CHECK = ("SET", PREFIX + "write-check", "1", "PX", "10000")
 DEFERRED = PREFIX + "deferred"  # set: formats of entries that were met by workers that do not read them

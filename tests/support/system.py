@@ -13,6 +13,7 @@ from deploy.redis_server import find_redis_server, redis_command
 from tests.support.processes import BIN, ROOT, Process, start_celery, wait_until
 
 READY_S = 60
+READY = " ready."
 DATABASES = 64
 
 
@@ -66,25 +67,27 @@ class System:
         process.wait_for_line("Application startup complete", READY_S)
         return process
 
-    def start_worker(self, name: str, environ: dict[str, str] | None = None) -> Process:
-        """Start a Celery worker for inference, and wait until it is ready."""
-        self.workers[name] = self._start_celery("worker.app", name, "solo", environ)
+    def start_worker(self, name: str, environ: dict[str, str] | None = None, line: str = READY) -> Process:
+        """Start a Celery worker for inference, and wait until it prints `line`, by default that it is ready."""
+        self.workers[name] = self._start_celery("worker.app", name, "solo", environ, line)
         return self.workers[name]
 
     def start_tasks_worker(self, environ: dict[str, str] | None = None) -> Process:
         """Start a Celery worker for ordinary tasks, and wait until it is ready."""
         return self._start_celery("worker.tasks.app", "tasks", "threads --concurrency 32", environ)
 
-    def start_trainer(self, environ: dict[str, str] | None = None) -> Process:
-        """Start a Celery worker for trainings, and wait until it is ready. It has no lower priority than others."""
+    def start_trainer(self, environ: dict[str, str] | None = None, line: str = READY) -> Process:
+        """Start a Celery worker for trainings, and wait for `line`. It has no lower priority than others."""
         environ = {"TRAINER_NICE": "0", **(environ or {})}
-        return self._start_celery("worker.tasks.trainer", "trainer", "threads --concurrency 1", environ)
+        return self._start_celery("worker.tasks.trainer", "trainer", "threads --concurrency 1", environ, line)
 
-    def _start_celery(self, app: str, name: str, pool: str, environ: dict[str, str] | None) -> Process:
+    def _start_celery(
+        self, app: str, name: str, pool: str, environ: dict[str, str] | None, line: str = READY
+    ) -> Process:
         options = f"worker --pool {pool} --hostname {name}@%h --loglevel info --without-mingle --without-gossip"
         process = start_celery(*options.split(), environ={**self.environ, **(environ or {})}, app=app)
         self._celery.append(process)
-        process.wait_for_line(" ready.", READY_S)
+        process.wait_for_line(line, READY_S)
         return process
 
     def wait_until_ready(self, workers: int = 1) -> None:

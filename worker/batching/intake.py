@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.errors import meaning_of
 from worker.batching.backlog import Backlog
 from worker.batching.held_entries import HeldEntries
 from worker.watchdog import Pulse
@@ -20,6 +21,7 @@ from worker.watchdog import Pulse
 logger = logging.getLogger(__name__)
 
 BLOCK_MS = 1000  # below the client's socket time-out, and the longest that a stop waits for a pull
+FAULT_PAUSE_S = 1.0
 # Per stream: if several shards have entries, a pull takes one of each, so that shards are served evenly.
 ENTRIES_PER_PULL: dict[Lane, int] = {"interactive": 8, "bulk": 1}
 
@@ -55,10 +57,20 @@ class Intake:
                 with self.pulse.busy():
                     self.pull(BLOCK_MS)
             except ResponseError as error:
-                if "NOGROUP" not in str(error):
+                if meaning_of(error) == "refuse":
                     raise
-                logger.warning("the streams are gone, creating them again")
-                ensure_groups(self.client, [self.model])
+                self._repair(error)
+
+    def _repair(self, error: ResponseError) -> None:
+        """Create the streams again if they are gone. Wait after any other error, for example of a key in our way."""
+        try:
+            if "NOGROUP" not in str(error):
+                raise error
+            logger.warning("the streams are gone, creating them again")
+            ensure_groups(self.client, [self.model])
+        except ResponseError as fault:
+            logger.error("the entries of %s cannot be read: %s", self.model, fault)
+            self.stopping.wait(FAULT_PAUSE_S)
 
     def pull(self, block_ms: int) -> None:
         """Read the lane's streams once. Blocks for up to `block_ms`, and while Redis is unreachable."""

@@ -8,11 +8,13 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+from redis.exceptions import ResponseError
 
 from shared.contract.block import NO_PREDICTION
 from shared.contract.layers_blob import Layers, encode_layers
 from shared.errors import ModelError
 from shared.images import CLASSES, Images, Probabilities
+from shared.redis.errors import meaning_of
 from worker.batching.backlog import Backlog
 from worker.batching.finish import Finisher
 from worker.batching.hand_over import next_batch
@@ -111,8 +113,14 @@ class Runner:
 
     def _finish(self, batch: list[Slice], run: "_Run") -> None:
         complete = _scatter(batch, run)
-        with self.in_redis.busy():
-            late = self.finisher.finish(complete)
+        try:
+            with self.in_redis.busy():
+                late = self.finisher.finish(complete)
+        except ResponseError as error:
+            if meaning_of(error) == "refuse":
+                raise
+            logger.error("results cannot be written, and are computed again when their leases end: %s", error)
+            late = 0
         if late:
             logger.warning("%d entries had been finished by another worker", late)
         self.finished(complete)

@@ -53,11 +53,15 @@ class DesiredVersions:
 
 
 def read_desired(client: SyncClient, now_s: float) -> DesiredVersions:
-    """Read the desired versions at `now_s` (unix time). Skips aliases that cannot be read. Raises redis' errors."""
+    """Read the desired versions at `now_s` (unix time). Skips aliases that cannot be read. Raises redis' errors.
+
+    Raises an error, too, if this Redis is not the master any more.
+    """
     with client.pipeline(transaction=False) as pipeline:
+        pipeline.delete(keys.NEVER_SET)  # a write, which a former master refuses
         pipeline.hgetall(keys.ALIASES)
         pipeline.zrangebyscore(keys.DESIRED, now_s, "+inf")
-        stored, requested = pipeline.execute()
+        _, stored, requested = pipeline.execute()
     aliases: dict[str, Alias] = {}
     for key, value in stored.items():
         try:

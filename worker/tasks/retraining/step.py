@@ -48,6 +48,11 @@ class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
     terminate = stop
 
     def _run(self) -> None:
+        while not stopping.is_set():
+            log_outages(self._serve)  # raises if Redis is away when the connection is opened
+            stopping.wait(SWEEP_EVERY_S)
+
+    def _serve(self) -> None:
         with worker_client(self._settings, patient=False) as client:
             register = Register(client, self._name, self._settings.training_ttl_s, self._settings.worker_ttl_s)
             log_outages(lambda: self._clear_folders(register))

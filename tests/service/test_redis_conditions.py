@@ -1,0 +1,70 @@
+"""Redis refuses commands for a while: no worker and no trainer exits, and all of them continue by themselves."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.bad_redis import BadRedis
+from tests.support.processes import wait_until
+from tests.support.system import READY, System, running
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadRedis]:
+    server = BadRedis(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def system(redis: BadRedis) -> Iterator[System]:
+    with running(redis.url, environ={"LEASE_MS": "1000"}) as started:
+        yield started
+
+
+@pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "BUSY", "OOM"])
+def test_a_worker_continues_after_each_condition(redis: BadRedis, system: System, code: str) -> None:
+    worker = system.workers["worker-1"]
+    worker.signal(signal.SIGSTOP)
+    job_id = system.submit(json={"start": 0, "stop": 50})
+    with redis.conditions()[code]():  # type: ignore[attr-defined]
+        worker.signal(signal.SIGCONT)
+        assert system.http.get("/readyz").status_code == 503
+        assert system.http.get("/mnist/classify/0").status_code == 503
+    assert system.finished(job_id)["counts"]["done"] == 50
+    wait_until(lambda: system.http.get("/readyz").status_code == 200, "the service is ready")
+    assert system.http.get("/mnist/classify/0").status_code == 200
+    assert (worker.status, system.api.status) == (None, None)
+
+
+def test_a_worker_that_starts_meanwhile_waits_and_can_be_stopped(redis: BadRedis, system: System) -> None:
+    with redis.read_only():
+        stopped = system.start_worker("worker-2", line="the start waits")
+        waiting = system.start_worker("worker-3", line="the start waits")
+        assert stopped.stop() == 0
+    waiting.wait_for_line(READY)
+    assert waiting.stop() == 0
+
+
+def test_a_key_in_the_way_of_one_lane_stops_no_worker(redis: BadRedis, system: System) -> None:
+    worker = system.workers["worker-1"]
+    (stream,) = redis.admin.keys("mnistified:stream:cnn:bulk:3")
+    redis.admin.rename(stream, "mnistified:aside")
+    redis.admin.set(stream, "in the way")
+    worker.wait_for_line("the entries of cnn cannot be read")
+    assert system.http.get("/mnist/classify/1").status_code == 200
+    redis.admin.rename("mnistified:aside", stream)
+    assert system.finished(system.submit(json={"start": 0, "stop": 50}))["counts"]["done"] == 50
+    assert worker.status is None
+
+
+def test_a_trainer_that_starts_meanwhile_waits(redis: BadRedis, system: System, tmp_path: Path) -> None:
+    environ = {"MODELS_DIR": str(tmp_path), "TRAINER_DIR": str(tmp_path / "trainings")}
+    with redis.read_only():
+        trainer = system.start_trainer(environ, line="trainings cannot be polled")
+    wait_until(lambda: system.http.get("/status").json()["trainers"], "the trainer is known")
+    assert trainer.stop() == 0
