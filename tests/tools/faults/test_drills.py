@@ -9,6 +9,7 @@ from tools.faults.drills.engine_faults import ENGINE_FAULTS
 from tools.faults.drills.outages import OUTAGES
 from tools.faults.drills.run import run_drill
 from tools.faults.drills.scene import Drill, together
+from tools.faults.drills.upgrade import UPGRADES
 from tools.faults.load.images import Pictures, make_pictures
 
 SEED = 1
@@ -19,6 +20,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 @pytest.fixture(scope="module")
 def pictures() -> Pictures:
     return make_pictures()
+
+
+@pytest.mark.timeout(300)
+def test_a_rolling_upgrade_loses_nothing(pictures: Pictures) -> None:
+    (drill,) = UPGRADES
+    outcome = run_drill(drill, pictures, SEED, repetitions=8)
+    assert outcome.images > 0
+    assert outcome.clean, outcome
+    assert not outcome.exits
 
 
 @pytest.mark.timeout(180)

@@ -14,13 +14,14 @@ from tools.faults.drills.bad_models import BAD_MODELS
 from tools.faults.drills.engine_faults import ENGINE_FAULTS
 from tools.faults.drills.outages import OUTAGES
 from tools.faults.drills.scene import Drill, Scene
+from tools.faults.drills.upgrade import UPGRADES
 from tools.faults.load.clients import ITEMS_LIMIT, Load
 from tools.faults.load.http import Client
 from tools.faults.load.images import Pictures
 from tools.faults.record import Accepted, Record, Times
 from tools.faults.system.service import Service
 
-DRILLS: dict[str, Drill] = {drill.name: drill for drill in (*OUTAGES, *BAD_MODELS, *ENGINE_FAULTS)}
+DRILLS: dict[str, Drill] = {drill.name: drill for drill in (*OUTAGES, *BAD_MODELS, *ENGINE_FAULTS, *UPGRADES)}
 WORKERS = 2
 RECOVER_S = 30.0
 SETTLE_S = 45.0
@@ -57,7 +58,9 @@ def run_drill(drill: Drill, pictures: Pictures, seed: int, repetitions: int) -> 
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         folder = Path(name)
         (folder / "redis").mkdir()
-        service = Service(folder / "redis", drill.apis, WORKERS, drill.faulty, drill.settings(folder))
+        service = Service(
+            folder / "redis", drill.apis, WORKERS, drill.faulty, drill.settings(folder), drill.code(folder)
+        )
         try:
             service.wait_until_ready()
             record = Record()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.processes import ROOT
 from tools.faults.load.clients import Load
 from tools.faults.load.images import Pictures
 from tools.faults.record import Record
@@ -28,6 +29,10 @@ def nothing_more(scene: Scene) -> None:
     """Do nothing at the end of a drill."""
 
 
+def this_release(folder: Path) -> Path:
+    return ROOT
+
+
 def no_settings(folder: Path) -> Mapping[str, str]:
     return {}
 
@@ -36,7 +41,8 @@ def no_settings(folder: Path) -> Mapping[str, str]:
 class Drill:
     """A drill. `strike` causes the fault once, marks the start of the recovery, and returns when the fault is over.
 
-    `settings` are for the service, and `end` runs once the load has ended and all results are read.
+    `settings` are for the service, and `end` runs once the load has ended and all results are read. The processes start
+    from the code in the folder that `code` returns.
     """
 
     name: str
@@ -46,6 +52,7 @@ class Drill:
     faulty: bool = False
     settings: Callable[[Path], Mapping[str, str]] = no_settings
     end: Callable[[Scene], None] = nothing_more
+    code: Callable[[Path], Path] = this_release
 
 
 def together(name: str, drills: Sequence[Drill]) -> Drill:

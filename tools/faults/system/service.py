@@ -1,5 +1,6 @@
 """The service under a drill: Redis, APIs, workers. Processes that die are restarted at once, as by a supervisor."""
 
+import os
 import signal
 import sys
 import threading
@@ -48,13 +49,18 @@ class Exit:
 class Service:
     """The service. `processes` has the names api-1, …, worker-1, …; Redis is `redis_server`."""
 
-    def __init__(self, data_dir: Path, apis: int, workers: int, faulty: bool, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, data_dir: Path, apis: int, workers: int, faulty: bool, environ: Mapping[str, str], code: Path = ROOT
+    ) -> None:
+        """Start all processes. The code of APIs and workers is in the folder `code`."""
         self.redis_server = RedisServer(data_dir)
         self.environ = {**SETTINGS, "REDIS_URL": self.redis_server.new_url(), **environ}
         self.redis = redis.Redis.from_url(self.environ["REDIS_URL"])
         self.exits: list[Exit] = []
         self.processes: dict[str, Process] = {}
         self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
+        self._code: dict[str, Path] = {}
+        self._changing = threading.Lock()
         self._closing = threading.Event()
         self.urls: list[str] = []
         for number in range(1, apis + 1):
@@ -65,6 +71,7 @@ class Service:
             name = f"worker-{number}"
             self._commands[name] = (worker_command(name, faulty), {})
         for name in self._commands:
+            self._code[name] = code
             self._start(name)
         self._keeper = threading.Thread(target=self._keep, name="keeper")
         self._keeper.start()
@@ -80,6 +87,19 @@ class Service:
     def signal(self, name: str, signum: signal.Signals) -> None:
         """Send a signal to the running process of that name."""
         self.processes[name].signal(signum)
+
+    def replace(self, name: str, code: Path) -> None:
+        """End a process with TERM and start it from the code in another folder. Blocks until the first has ended.
+
+        Raises AssertionError if the process exits with an error. uvicorn ends with the signal itself.
+        """
+        with self._changing:
+            process = self.processes[name]
+            process.signal(signal.SIGTERM)
+            status = process.wait()
+            assert status in (0, -signal.SIGTERM), f"{name} exited with {status}:\n{process.output[-2000:]}"
+            self._code[name] = code
+            self._start(name)
 
     def wait_until_at_work(self, name: str) -> Process:
         """Wait until the worker holds images of a job, and return it: a fault now affects these images too."""
@@ -126,14 +146,18 @@ class Service:
 
     def _keep(self) -> None:
         while not self._closing.wait(POLL_S):
-            for name, process in list(self.processes.items()):
-                if process.status is not None:
-                    self.exits.append(Exit(name, process.status, process.output))
-                    self._start(name)
+            for name in list(self.processes):
+                with self._changing:
+                    process = self.processes[name]
+                    if process.status is not None:
+                        self.exits.append(Exit(name, process.status, process.output))
+                        self._start(name)
 
     def _start(self, name: str) -> None:
         command, environ = self._commands[name]
-        self.processes[name] = Process(command, {**self.environ, **environ})
+        code = self._code[name]
+        paths = {"PYTHONPATH": os.pathsep.join((str(code), str(code / "client")))}
+        self.processes[name] = Process(command, {**self.environ, **paths, **environ}, cwd=code)
 
     def _ready(self, url: str) -> bool:
         try:
