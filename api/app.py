@@ -135,6 +135,7 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
         yield
         await end_tasks(tasks)
         state.decoder.close()
+        state.bodies.close()
         state.wires.close()
         await state.client.aclose()
         if tracing is not None:

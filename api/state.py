@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from api.http.bodies import Bodies
 from api.http.event_streams import EventStreams
 from api.images.decode_threads import Decoder
 from api.metrics import Metrics
@@ -46,6 +47,7 @@ class State:
     workers: Workers
     verbose: Verbose
     decoder: Decoder
+    bodies: Bodies
     retraining: Retraining
     event_streams: EventStreams
     metrics: Metrics
@@ -87,6 +89,7 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
         jobs=JobStore(client, enqueuer, wakeups, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
         decoder=Decoder(settings.max_fit_pixels, metrics),
+        bodies=Bodies(settings.max_held_body_bytes),
         verbose=Verbose(client, catalog),
         retraining=Retraining(client, settings),
         event_streams=event_streams,

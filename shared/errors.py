@@ -38,6 +38,7 @@ Reason = Literal[
     "key_rate",
     "waiting",
     "decoding",
+    "bodies",
     "verbose",
     "watchers",
     "trainings",

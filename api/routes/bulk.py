@@ -7,8 +7,8 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from api.http.bodies import read_body
 from api.routes.accept_job import accept_job
-from api.routes.classify import read_body
 from api.routes.fit_options import fitted_chunks, reader
 from api.routes.parse_request import parse_bulk
 from api.state import State, state_of

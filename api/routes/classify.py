@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.http.bodies import read_body
 from api.http.parameters import index_of, prefers_async
 from api.http.request_origin import use_result_id
 from api.http.responses import JSON_TYPE, Json, redis_unavailable, send_body, send_problem, to_json
@@ -21,7 +22,7 @@ from api.routes.results.timed_out_singles import remember_single
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
 from shared.contract.block import Block
-from shared.errors import BadUpload, DeadlinePassed, InferenceFailed, RequestError, TooLarge, WaitTimeout
+from shared.errors import DeadlinePassed, InferenceFailed, RequestError, WaitTimeout
 from shared.images import images_from_pixels
 
 
@@ -36,9 +37,11 @@ class ClassifyImage:
             as_job = prefers_async(headers)
             if not as_job:
                 await state.singles.require_room()  # refuses before any work, to stay fast under overload
-            body = await read_body(receive, state.settings.max_image_bytes)
-            asked = parse_single(state, scope, headers, as_job)
-            pixels = await (state.decoder.fit(body) if asked.fit else state.decoder.decode(body))
+            with state.bodies.held() as held:
+                body = await read_body(receive, state.settings.max_image_bytes, held=held)
+                asked = parse_single(state, scope, headers, as_job)
+                pixels = await (state.decoder.fit(body) if asked.fit else state.decoder.decode(body))
+                del body
             if as_job:
                 response = await accept_single(state, headers, asked, pixels)
                 await response(scope, receive, send)
@@ -140,20 +143,3 @@ async def disconnected(receive: Receive) -> None:
     """Return once the client has disconnected or has its whole response."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def read_body(receive: Receive, limit_bytes: int, name: str = "an image file") -> bytes:
-    """Read the whole body. Raises TooLarge, or BadUpload if the client disconnects. `name` is used in errors."""
-    pieces: list[bytes] = []
-    size_bytes = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadUpload("the client disconnected before the end of its body")
-        piece = message.get("body", b"")
-        size_bytes += len(piece)
-        if size_bytes > limit_bytes:
-            raise TooLarge(f"{name} may have at most {limit_bytes} bytes")
-        pieces.append(piece)
-        if not message.get("more_body", False):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -105,6 +105,14 @@ class Settings:
     max_upload_bytes: int = _setting(1 << 30, integer(1, 1 << 40), "maximum size of a bulk body, packed and unpacked")
     max_job_images: int = _setting(1_000_000, integer(1, 10**9), "maximum number of images in a job")
     max_unpack_ratio: int = _setting(200, integer(2, 10**6), "maximum ratio of an upload's unpacked to packed size")
+    max_json_bytes: int = _setting(
+        8 << 20, integer(1 << 10, 32 << 20), "maximum size of a JSON body of the compatibility APIs, also unpacked"
+    )
+    max_held_body_bytes: int = _setting(
+        256 << 20,
+        integer(1 << 20, 1 << 40),
+        "bytes of bodies that are read as a whole, in one API process; more get 429",
+    )
     max_watchers: int = _setting(256, integer(1, 10**6), "event streams that one API process keeps open; more get 429")
     max_connections: int = _setting(4096, integer(1, 10**6), "connections of one API process; more get 503")
     head_timeout_s: float = _setting(10.0, number(0.1, 3600, "s"), "maximum time to receive the head of a request")

@@ -1,59 +1,57 @@
-"""Request and response bodies of the compatibility APIs: limited, unpacked, and parsed in a thread if they are long."""
+"""Request and response bodies of the compatibility APIs: limited and unpacked."""
 
 import asyncio
 import zlib
-from collections.abc import Callable
-from typing import TypeVar
 
 from starlette.requests import Request
 
-from api.routes.classify import read_body
+from api.http.bodies import Held, read_body
 from shared.errors import BadParameter, TooLarge, UnknownFormat
 
-MAX_BODY_BYTES = 64 << 20  # Triton's own limit, also applied to the unpacked body
-INLINE_BYTES = 16 << 10  # longer bodies are parsed in a thread, so that they do not block other requests
+MAX_TENSOR_BYTES = 32 << 20  # of a body with binary tensors: 10,000 images of float32
+INLINE_BYTES = 16 << 10  # longer bodies are compressed in a thread, so that they do not delay other requests
+UNPACK_BYTES = 1 << 18
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # deflate is the zlib format
+SEND_LESS = "send fewer images per request, binary tensors (/v2), or a bulk upload (POST /mnist/classify/bulk)"
 
-T = TypeVar("T")
 
-
-async def read_unpacked(request: Request) -> bytes:
-    """Read and unpack the body. Raises TooLarge, UnknownFormat, or BadParameter for damaged data."""
-    body = await read_body(request.receive, MAX_BODY_BYTES)
+async def read_unpacked(request: Request, held: Held, limit_bytes: int) -> bytes:
+    """Read and unpack the body. Raises TooLarge, QueueFull, UnknownFormat, or BadParameter for damaged data."""
     encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding != "identity" and encoding not in WINDOW_BITS:
+        raise UnknownFormat(f"content-encoding {encoding!r} is not supported, expected gzip or deflate")
+    body = await read_body(request.receive, limit_bytes, "this body", held, SEND_LESS)
     if encoding == "identity":
         return body
-    if encoding not in WINDOW_BITS:
-        raise UnknownFormat(f"content-encoding {encoding!r} is not supported, expected gzip or deflate")
-    return await asyncio.to_thread(unpack, body, WINDOW_BITS[encoding])
+    return await asyncio.to_thread(unpack, body, WINDOW_BITS[encoding], limit_bytes, held)
 
 
-def unpack(body: bytes, window_bits: int) -> bytes:
-    """Unpack the body. Raises TooLarge above MAX_BODY_BYTES."""
+def unpack(body: bytes, window_bits: int, limit_bytes: int, held: Held | None = None) -> bytes:
+    """Unpack the body, and count its size in `held`. Raises TooLarge above `limit_bytes`, and QueueFull."""
     unpacker = zlib.decompressobj(window_bits)
+    data = bytearray()
     try:
-        data = unpacker.decompress(body, MAX_BODY_BYTES)
+        while body and not unpacker.eof:
+            piece = unpacker.decompress(body, UNPACK_BYTES)
+            body = unpacker.unconsumed_tail
+            data += piece
+            if held is not None:
+                held.add(len(piece))
+            if len(data) > limit_bytes:
+                raise TooLarge(f"the unpacked body has more than {limit_bytes} bytes: {SEND_LESS}")
     except zlib.error as error:
         raise BadParameter(f"the body cannot be unpacked: {error}") from None
-    if unpacker.unconsumed_tail:
-        raise TooLarge(f"the unpacked body has more than {MAX_BODY_BYTES} bytes")
     if not unpacker.eof:
         raise BadParameter("the compressed body ends too early")
-    return data
+    return bytes(data)
 
 
-async def parsed(parse: Callable[[bytes], T], body: bytes) -> T:
-    """Return `parse(body)`, called in a thread if the body is long."""
-    return parse(body) if len(body) <= INLINE_BYTES else await asyncio.to_thread(parse, body)
-
-
-def packed(body: bytes, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
+async def packed(body: bytes, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
     """Compress a long body if `Accept-Encoding` allows it. Return it and its headers."""
     if len(body) <= INLINE_BYTES:
         return body, {}
     accepted = {part.partition(";")[0].strip().lower() for part in accept_encoding.split(",")}
     for encoding, window_bits in WINDOW_BITS.items():
         if encoding in accepted:
-            packer = zlib.compressobj(1, zlib.DEFLATED, window_bits)
-            return packer.compress(body) + packer.flush(), {"Content-Encoding": encoding}
+            return await asyncio.to_thread(zlib.compress, body, 1, window_bits), {"Content-Encoding": encoding}
     return body, {}

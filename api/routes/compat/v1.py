@@ -8,14 +8,14 @@ import re
 import reprlib
 from typing import Any, Literal
 
-import numpy as np
-import orjson
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from api.http.responses import Json, to_json
-from api.routes.compat.bodies import packed, parsed, read_unpacked
+from api.routes.compat.bodies import packed, read_unpacked
+from api.routes.compat.json_numbers import NotNumbers, Ragged, read_numbers
 from api.routes.compat.predict import predict
 from api.routes.compat.tensors import images_of
 from api.routes.parse_request import compat_request
@@ -28,6 +28,7 @@ Form = Literal["predictions", "outputs"]
 
 INPUT = "images"
 SIGNATURE = "serving_default"
+ABSENT = msgspec.Raw()
 _MODEL = r"/v1/models(?:/(?P<name>[^/:]+))?(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _PREDICT = re.compile(rf"{_MODEL}:(?P<verb>predict|classify|regress)", re.IGNORECASE)
 _READ = re.compile(rf"{_MODEL}(?:/(?P<metadata>metadata))?", re.IGNORECASE)
@@ -51,10 +52,21 @@ async def serve(request: Request) -> Response:
 async def _predict(request: Request, match: re.Match[str]) -> Response:
     state = state_of(request)
     ref = _resolve(state, match)
-    images, form = await parsed(parse_predict, await read_unpacked(request))
-    probabilities = await predict(state, images, compat_request(state, request, ref), request.receive)
-    body, headers = packed(to_json({form: probabilities}), request.headers.get("accept-encoding", ""))
+    with state.bodies.held() as held:
+        body = await read_unpacked(request, held, state.settings.max_json_bytes)
+        images, form = await state.bodies.parse(parse_predict, body)
+        del body
+        probabilities = await predict(state, images, compat_request(state, request, ref), request.receive)
+    body, headers = await packed(to_json({form: probabilities}), request.headers.get("accept-encoding", ""))
     return Response(body, 200, headers, "application/json")
+
+
+class _Predict(msgspec.Struct):
+    """The body of a prediction. Other fields are ignored, as by the original."""
+
+    instances: msgspec.Raw = ABSENT
+    inputs: msgspec.Raw = ABSENT
+    signature_name: Any = SIGNATURE
 
 
 def parse_predict(body: bytes) -> tuple[Images, Form]:
@@ -62,40 +74,27 @@ def parse_predict(body: bytes) -> tuple[Images, Form]:
     if not body:
         raise BadRequest("JSON Parse error: The document is empty")
     try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        content = msgspec.json.decode(body, type=_Predict)
+    except msgspec.ValidationError:
+        content = _Predict()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"JSON Parse error: {error}") from None
-    if not isinstance(content, dict) or ("instances" in content) == ("inputs" in content):
+    if bool(content.instances) == bool(content.inputs):
         raise BadRequest("Missing 'inputs' or 'instances' key, or both are present")
-    if content.get("signature_name", SIGNATURE) not in (SIGNATURE, ""):
-        raise BadRequest(f"Serving signature name: {reprlib.repr(content['signature_name'])} not found")
-    if "instances" in content:
-        return _images([_named(row) for row in _list(content["instances"])]), "predictions"
-    return _images(_list(_named(content["inputs"]))), "outputs"
+    if content.signature_name not in (SIGNATURE, ""):
+        raise BadRequest(f"Serving signature name: {reprlib.repr(content.signature_name)} not found")
+    return _images(bytes(content.instances or content.inputs)), "predictions" if content.instances else "outputs"
 
 
-def _named(value: object) -> object:
-    """Return the tensor, which may be wrapped as the only named input."""
-    if not isinstance(value, dict):
-        return value
-    if value.keys() != {INPUT}:
-        raise BadRequest(f"expected only the input {INPUT!r}, got {reprlib.repr(sorted(value))}")
-    return value[INPUT]
-
-
-def _list(value: object) -> list[Any]:
-    if not isinstance(value, list) or not value:
-        raise BadRequest("expected a list of at least one image")
-    return value
-
-
-def _images(rows: list[Any]) -> Images:
+def _images(text: bytes) -> Images:
+    """Read the tensor, or its rows, which may be wrapped as the only named input."""
     try:
-        tensor = np.array(rows)
-    except ValueError:
-        raise BadRequest("the images have different shapes") from None
-    if tensor.dtype.kind not in "iuf":
-        raise BadRequest("JSON Value is not of expected type: float")
+        tensor = read_numbers(text, INPUT)
+    except Ragged:
+        raise BadRequest("the images have different shapes, or there is none") from None
+    except NotNumbers:
+        expected = f"a list of images, or of objects with only the input {INPUT!r}"
+        raise BadRequest(f"JSON Value is not of expected type: float. Expected {expected}") from None
     return images_of(tensor, f"input {INPUT!r}")
 
 

@@ -5,29 +5,29 @@ clients treat only 200 as a success, so an inference blocks. Errors are `{"error
 """
 
 import time
-from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from api.http.access import caller_of, require_admin
+from api.http.bodies import Held
 from api.http.responses import Json
-from api.routes.compat.bodies import packed, parsed, read_unpacked
+from api.routes.compat.bodies import MAX_TENSOR_BYTES, packed, read_unpacked
 from api.routes.compat.predict import predict
 from api.routes.compat.tensors import images_of
-from api.routes.compat.v2_tensors import INPUT, LENGTH_HEADER, OUTPUT, encode_response, parse_request
+from api.routes.compat.v2_tensors import INPUT, LENGTH_HEADER, OUTPUT, InferRequest, encode_response, parse_request
 from api.routes.parse_request import compat_request
 from api.state import State, state_of
 from api.versions.infer_statistics import VersionStatistics
 from shared.contract.model_ref import ModelRef
 from shared.errors import BadParameter, RequestError
-from shared.images import CLASSES, IMAGE_SIDE
+from shared.images import CLASSES, IMAGE_SIDE, Images
 
 SERVER = "mnistified"
 VERSION = "2"
 EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics"]
-MAX_BATCH_IMAGES = 65_536  # reported to clients; the effective limit is MAX_BODY_BYTES
+MAX_BATCH_IMAGES = 65_536  # reported to clients; the effective limit is MAX_TENSOR_BYTES
 
 
 async def get_server(request: Request) -> Response:
@@ -94,24 +94,36 @@ async def infer(request: Request) -> Response:
     ref = state.resolve(str(_named(request)))
     statistics = state.statistics.setdefault(ref, VersionStatistics())
     try:
-        body = await read_unpacked(request)
-        inference = await parsed(partial(parse_request, header_length=request.headers.get(LENGTH_HEADER)), body)
-        images = images_of(inference.tensor, f"input {INPUT!r}")
-        parsed_s = time.perf_counter()
-        asked = compat_request(state, request, ref, inference.timeout_us / 1e6 or None)
-        probabilities = await predict(state, images, asked, request.receive)
+        with state.bodies.held() as held:
+            inference, images = await _read(request, held)
+            parsed_s = time.perf_counter()
+            asked = compat_request(state, request, ref, inference.timeout_us / 1e6 or None)
+            probabilities = await predict(state, images, asked, request.receive)
     except RequestError:
         statistics.fail.add(time.perf_counter() - started_s)
         raise
     answered_s = time.perf_counter()
     labels = [str(digit) for digit in range(CLASSES)]
     response, split = encode_response(probabilities, ModelRef.parse(ref), inference, labels)
-    response, headers = packed(response, request.headers.get("accept-encoding", ""))
+    response, headers = await packed(response, request.headers.get("accept-encoding", ""))
     if split is not None:
         headers[LENGTH_HEADER] = str(split)
     written_s = time.perf_counter()
     statistics.add(len(images), parsed_s - started_s, answered_s - parsed_s, written_s - answered_s)
     return Response(response, 200, headers, "application/json" if split is None else "application/octet-stream")
+
+
+async def _read(request: Request, held: Held) -> tuple[InferRequest, Images]:
+    """Read the request and its images. Raises RequestError."""
+    state, header_length = state_of(request), request.headers.get(LENGTH_HEADER)
+    max_json_bytes = state.settings.max_json_bytes
+    body = await read_unpacked(request, held, max_json_bytes if header_length is None else MAX_TENSOR_BYTES)
+
+    def parse(body: bytes) -> tuple[InferRequest, Images]:
+        inference = parse_request(body, header_length, max_json_bytes)
+        return inference, images_of(inference.tensor, f"input {INPUT!r}")
+
+    return await state.bodies.parse(parse, body)
 
 
 async def post_repository_index(request: Request) -> Response:

@@ -6,16 +6,17 @@ followed by the binary tensors in the order of the inputs. `Inference-Header-Con
 
 import re
 import reprlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import orjson
 
+from api.routes.compat.json_numbers import MAX_DIMENSIONS, read_numbers
 from shared.contract.model_ref import ModelRef
-from shared.errors import BadParameter
+from shared.errors import BadParameter, TooLarge
 from shared.images import CLASSES, IMAGE_BYTES, IMAGE_SIDE, Probabilities
 
 INPUT = "images"
@@ -35,9 +36,49 @@ DTYPES = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
-MAX_DIMENSIONS = 8
 
-T = TypeVar("T", bool, int)
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Length = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
+
+
+class _RequestParameters(msgspec.Struct):
+    binary_data_output: bool = False
+    timeout: Count = 0
+    priority: Count = 0
+
+
+class _InputParameters(msgspec.Struct):
+    binary_data_size: Count | None = None
+
+
+class _OutputParameters(msgspec.Struct):
+    binary_data: bool | None = None
+    classification: Count = 0
+
+
+class _Input(msgspec.Struct):
+    name: str
+    datatype: str
+    shape: Annotated[list[Length], msgspec.Meta(min_length=1, max_length=MAX_DIMENSIONS)]
+    parameters: _InputParameters | None = None
+    data: msgspec.Raw = msgspec.Raw()
+
+
+class _Output(msgspec.Struct):
+    name: str
+    parameters: _OutputParameters | None = None
+
+
+class _Request(msgspec.Struct):
+    """The JSON of a request. Other fields are ignored, as the protocol demands of parameters that are not known."""
+
+    inputs: Annotated[list[_Input], msgspec.Meta(min_length=1, max_length=1)]
+    id: str | None = None
+    outputs: Annotated[list[_Output], msgspec.Meta(max_length=1)] | None = None
+    parameters: _RequestParameters | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,102 +86,84 @@ class InferRequest:
     """A parsed request. `classification` is the number of top classes to return, or 0 for all probabilities."""
 
     tensor: npt.NDArray[np.generic]
-    id: str | None
-    binary: bool
-    classification: int
-    timeout_us: int
-    priority: int
+    id: str | None = None
+    binary: bool = True
+    classification: int = 0
+    timeout_us: int = 0
+    priority: int = 0
 
 
-def parse_request(body: bytes, header_length: str | None) -> InferRequest:
-    """Parse the body of a request. Raises BadParameter with the reason."""
+def parse_request(body: bytes, header_length: str | None, max_json_bytes: int = 1 << 30) -> InferRequest:
+    """Parse the body of a request. Raises BadParameter with the reason, and TooLarge for too much JSON."""
     if header_length is None:
-        return _parse_json(body, b"")
+        return _parse_json(body, memoryview(b""))
     split = int(header_length) if LENGTH.fullmatch(header_length) else -1
     if not 0 <= split <= len(body):
         raise BadParameter(f"{LENGTH_HEADER} is {reprlib.repr(header_length)}, but the body has {len(body)} bytes")
-    if split == 0:
-        return _parse_raw(body)
-    return _parse_json(body[:split], body[split:])
+    if split > max_json_bytes:
+        raise TooLarge(f"the JSON may have at most {max_json_bytes} bytes: send binary tensors")
+    return _parse_json(body[:split], memoryview(body)[split:]) if split else _parse_raw(body)
 
 
 def _parse_raw(body: bytes) -> InferRequest:
     """Parse a raw binary request, which holds only the pixels of one image."""
     if len(body) != IMAGE_BYTES:
         raise BadParameter(f"a raw request must have the {IMAGE_BYTES} bytes of one image, this one has {len(body)}")
-    tensor = np.frombuffer(body, np.uint8).reshape(1, IMAGE_SIDE, IMAGE_SIDE)
-    return InferRequest(tensor=tensor, id=None, binary=True, classification=0, timeout_us=0, priority=0)
+    return InferRequest(tensor=np.frombuffer(body, np.uint8).reshape(1, IMAGE_SIDE, IMAGE_SIDE))
 
 
-def _parse_json(text: bytes, binary_data: bytes) -> InferRequest:
+def _parse_json(text: bytes, binary_data: memoryview) -> InferRequest:
     try:
-        content = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        content = _DECODER.decode(text)
+    except msgspec.ValidationError as error:
+        raise BadParameter(f"expected a request with one input, {INPUT!r}: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadParameter(f"not JSON: {error}") from None
-    content = _object("the request", content)
-    inputs = content.get("inputs")
-    if not isinstance(inputs, list) or len(inputs) != 1:
-        raise BadParameter(f"expected one input, {INPUT!r}")
-    parameters = _parameters("the request", content)
-    output = _requested_output(content)
-    output_parameters = _parameters(f"output {OUTPUT!r}", output)
-    by_default = _typed(parameters, "binary_data_output", bool, False)
-    request_id = content.get("id")
-    if request_id is not None and not isinstance(request_id, str):
-        raise BadParameter(f"id is {reprlib.repr(request_id)}, expected a string")
-    classification = _typed(output_parameters, "classification", int, 0)
+    parameters = content.parameters or _RequestParameters()
+    output = content.outputs[0] if content.outputs else _Output(OUTPUT)
+    if output.name != OUTPUT:
+        raise BadParameter(f"unknown output {reprlib.repr(output.name)}, expected {OUTPUT!r}")
+    asked = output.parameters or _OutputParameters()
     return InferRequest(
-        tensor=_input_tensor(_object("the input", inputs[0]), binary_data),
-        id=request_id,
-        binary=_typed(output_parameters, "binary_data", bool, by_default),
-        classification=min(classification, CLASSES),
-        timeout_us=_typed(parameters, "timeout", int, 0),
-        priority=_typed(parameters, "priority", int, 0),
+        tensor=_input_tensor(content.inputs[0], binary_data),
+        id=content.id,
+        binary=parameters.binary_data_output if asked.binary_data is None else asked.binary_data,
+        classification=min(asked.classification, CLASSES),
+        timeout_us=parameters.timeout,
+        priority=parameters.priority,
     )
 
 
-def _requested_output(content: Mapping[str, Any]) -> dict[str, Any]:
-    outputs = content.get("outputs") or []
-    if not isinstance(outputs, list) or len(outputs) > 1:
-        raise BadParameter(f"expected at most one output, {OUTPUT!r}")
-    output = _object("the output", outputs[0]) if outputs else {"name": OUTPUT}
-    if output.get("name") != OUTPUT:
-        raise BadParameter(f"unknown output {reprlib.repr(output.get('name'))}, expected {OUTPUT!r}")
-    return output
-
-
-def _input_tensor(given: Mapping[str, Any], binary_data: bytes) -> npt.NDArray[np.generic]:
-    name, datatype, shape = given.get("name"), given.get("datatype"), given.get("shape")
-    if name != INPUT:
-        raise BadParameter(f"unknown input {reprlib.repr(name)}, expected {INPUT!r}")
-    if not isinstance(datatype, str) or datatype not in DTYPES:
-        raise BadParameter(f"input {INPUT!r} has type {reprlib.repr(datatype)}, expected one of {', '.join(DTYPES)}")
-    if not isinstance(shape, list) or not 0 < len(shape) <= MAX_DIMENSIONS or not all(map(_is_count, shape)):
-        raise BadParameter(f"input {INPUT!r} has shape {reprlib.repr(shape)}, expected a list of positive integers")
-    dtype = np.dtype(DTYPES[datatype])
-    size_bytes = _typed(_parameters(f"input {INPUT!r}", given), "binary_data_size", int, -1)
+def _input_tensor(given: _Input, binary_data: memoryview) -> npt.NDArray[Any]:
+    if given.name != INPUT:
+        raise BadParameter(f"unknown input {reprlib.repr(given.name)}, expected {INPUT!r}")
+    if given.datatype not in DTYPES:
+        kinds = ", ".join(DTYPES)
+        raise BadParameter(f"input {INPUT!r} has type {reprlib.repr(given.datatype)}, expected one of {kinds}")
+    dtype = np.dtype(DTYPES[given.datatype])
+    size_bytes = given.parameters and given.parameters.binary_data_size
     try:
-        if size_bytes < 0:
-            return _json_data(given, dtype).reshape(shape)
+        if size_bytes is None:
+            return _json_data(given, dtype).reshape(given.shape)
         if size_bytes != len(binary_data):
             raise BadParameter(f"input {INPUT!r} declares {size_bytes} binary bytes, but {len(binary_data)} were sent")
-        return np.frombuffer(binary_data, dtype).reshape(shape)
-    except (ValueError, TypeError, OverflowError):
-        raise BadParameter(f"the data of input {INPUT!r} does not match {datatype}{shape}") from None
+        return np.frombuffer(binary_data, dtype).reshape(given.shape)
+    except (ValueError, OverflowError):
+        raise BadParameter(f"the data of input {INPUT!r} does not match {given.datatype}{given.shape}") from None
 
 
-def _json_data(given: Mapping[str, Any], dtype: np.dtype[Any]) -> npt.NDArray[np.generic]:
-    """Return the JSON data, which may be nested, or flat in row-major order."""
-    data = given.get("data")
-    if not isinstance(data, list):
+def _json_data(given: _Input, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return the JSON data, which may be nested, or flat in row-major order. Raises ValueError."""
+    if not given.data:
         raise BadParameter(f"input {INPUT!r} has no data")
-    numbers = np.array(data)
-    if numbers.dtype.kind not in "iuf":
-        raise ValueError("no numbers")
-    cast = numbers.astype(dtype)
-    if dtype.kind in "iu" and (cast != numbers).any():
-        raise ValueError("out of range")
-    return cast
+    numbers = read_numbers(bytes(given.data))
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        if numbers.dtype.kind == "f" and (numbers % 1).any():
+            raise ValueError("fractions")
+        if numbers.min() < limits.min or numbers.max() > limits.max:
+            raise ValueError("out of range")
+    return numbers
 
 
 def encode_response(
@@ -175,25 +198,3 @@ def _classes(probabilities: Probabilities, count: int, labels: list[str]) -> lis
         [f"{row[index]:f}:{index}:{labels[index]}" for index in order]
         for row, order in zip(probabilities, top, strict=True)
     ]
-
-
-def _object(name: str, value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise BadParameter(f"{name} is {reprlib.repr(value)}, expected an object")
-    return value
-
-
-def _parameters(name: str, holder: Mapping[str, Any]) -> dict[str, Any]:
-    return _object(f"parameters of {name}", holder.get("parameters") or {})
-
-
-def _typed(parameters: Mapping[str, Any], name: str, kind: type[T], default: T) -> T:
-    value = parameters.get(name, default)
-    if type(value) is not kind or (value < 0 and value != default):
-        expected = "true or false" if kind is bool else "a non-negative integer"
-        raise BadParameter(f"{name} is {reprlib.repr(value)}, expected {expected}")
-    return value
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 31

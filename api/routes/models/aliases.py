@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.http.access import caller_of, require_admin
+from api.http.bodies import read_body
 from api.http.parameters import wait_parameter
 from api.http.responses import Json
-from api.routes.classify import read_body
 from api.routes.models.versions import model_of, no_version
 from api.state import State, state_of
 from api.versions.promotion import prepare, switch

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.http.access import caller_of, require_admin
+from api.http.bodies import read_body
 from api.http.responses import Json
-from api.routes.classify import read_body
 from api.routes.models.versions import model_of
 from api.state import State, state_of
 from shared.contract.training import Parameters, parse_parameters

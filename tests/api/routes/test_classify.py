@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from starlette.types import Message
 
-from api.routes.classify import read_body
+from api.http.bodies import read_body
 from shared.data.dataset import Split
 from shared.errors import BadUpload
 from tests.support.registries import DEFAULT

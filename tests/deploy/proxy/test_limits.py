@@ -9,7 +9,7 @@ import pytest
 from uvicorn import Config
 
 from api.http.connections.limits import MAX_HEAD_BYTES
-from api.routes.compat.bodies import MAX_BODY_BYTES
+from api.routes.compat.bodies import MAX_TENSOR_BYTES
 from shared.config.settings import Settings
 from tests.support.proxy import START, Proxy, received_until_closed
 from tests.support.system import System
@@ -50,7 +50,7 @@ def test_the_limits_are_the_apis_own() -> None:
         (default,) = re.findall(rf"^{name.upper()}=\$\{{{name.upper()}:-(\d+)\}}", text, re.MULTILINE)
         assert int(default) == getattr(settings, name), name
     assert settings.sync_wait_s <= settings.max_wait_s, "the read time-out is reckoned from the longer one"
-    assert f"client_max_body_size {MAX_BODY_BYTES >> 20}m" in TEMPLATE
+    assert f"client_max_body_size {MAX_TENSOR_BYTES >> 20}m" in TEMPLATE
     count, kib = re.findall(r"large_client_header_buffers (\d+) (\d+)k", TEMPLATE)[0]
     assert int(count) * int(kib) << 10 < MAX_HEAD_BYTES
     (idle_s,) = re.findall(r"upstream api .*?keepalive_timeout (\d+)s", TEMPLATE, re.DOTALL)

@@ -47,27 +47,23 @@ def test_a_raw_request_is_the_pixels_of_one_image() -> None:
     [
         ({"name": "x"}, "unknown input 'x'"),
         ({"datatype": "BYTES"}, "has type 'BYTES', expected one of UINT8"),
-        ({"datatype": ["UINT8"]}, "expected one of"),
+        ({"datatype": ["UINT8"]}, r"`str`, got `array` - at `\$.inputs\[0\].datatype`"),
         ({"shape": [1, 28, 29]}, r"does not match UINT8\[1, 28, 29\]"),
-        ({"shape": [1, -1, 28]}, "has shape"),
-        ({"shape": [True, 28, 28]}, "has shape"),
+        ({"shape": [1, -1, 28]}, r"`int` >= 1 - at `\$.inputs\[0\].shape"),
+        ({"shape": [True, 28, 28]}, "`int`, got `bool`"),
         ({"shape": [1 << 30] * 8}, "does not match UINT8"),
-        ({"shape": None}, "has shape"),
-        ({"data": None}, "has no data"),
+        ({"shape": None}, "`array`, got `null`"),
+        ({"data": None}, "does not match UINT8"),
         ({"data": ["a"] * 784}, "does not match UINT8"),
         ({"data": [[1], [2, 3]]}, "does not match UINT8"),
         ({"data": [300] * 784}, "does not match UINT8"),
         ({"data": [1.5] * 784}, "does not match UINT8"),
         ({"parameters": {"binary_data_size": 784}}, "784 binary bytes, but 0 were sent"),
-        ({"parameters": {"binary_data_size": -5}}, "binary_data_size is -5"),
-        ({"parameters": []}, None),
-        ({"parameters": 5}, "expected an object"),
+        ({"parameters": {"binary_data_size": -5}}, "`int` >= 0"),
+        ({"parameters": 5}, r"`object \| null`, got `int`"),
     ],
 )
-def test_a_wrong_input_is_refused_with_the_reason(change: dict[str, Any], message: str | None) -> None:
-    if message is None:
-        parse(request(**change))
-        return
+def test_a_wrong_input_is_refused_with_the_reason(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadParameter, match=message):
         parse(request(**change))
 
@@ -75,15 +71,15 @@ def test_a_wrong_input_is_refused_with_the_reason(change: dict[str, Any], messag
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "expected an object"),
+        ([], "`object`, got `array`"),
         ({}, "one input"),
-        ({"inputs": [1]}, "expected an object"),
+        ({"inputs": [1]}, "`object`, got `int`"),
         ({"inputs": [{}, {}]}, "one input"),
         (request() | {"outputs": [{"name": "logits"}]}, "unknown output 'logits'"),
-        (request() | {"outputs": {"name": "probabilities"}}, "one output"),
-        (request() | {"id": 5}, "expected a string"),
-        (request() | {"parameters": {"timeout": "soon"}}, "timeout is 'soon', expected a non-negative integer"),
-        (request() | {"parameters": {"binary_data_output": 1}}, "expected true or false"),
+        (request() | {"outputs": {"name": "probabilities"}}, r"`array \| null`, got `object`"),
+        (request() | {"id": 5}, r"`str \| null`, got `int`"),
+        (request() | {"parameters": {"timeout": "soon"}}, r"`int`, got `str` - at `\$.parameters.timeout`"),
+        (request() | {"parameters": {"binary_data_output": 1}}, "`bool`, got `int`"),
     ],
 )
 def test_a_wrong_request_is_refused_with_the_reason(content: Any, message: str) -> None:
