@@ -8,7 +8,7 @@ from starlette.requests import Request
 from api.http.bodies import Held, read_body
 from shared.errors import BadParameter, TooLarge, UnknownFormat
 
-MAX_TENSOR_BYTES = 32 << 20  # of a body with binary tensors: 10,000 images of float32
+MAX_TENSOR_BYTES = 32 << 20  # limit of a body with binary tensors: 10,000 images of float32
 INLINE_BYTES = 16 << 10  # longer bodies are compressed in a thread, so that they do not delay other requests
 UNPACK_BYTES = 1 << 18
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # deflate is the zlib format
