@@ -10,6 +10,7 @@ import redis
 
 from deploy.local import free_port
 from deploy.redis_server import find_redis_server, redis_command
+from tests.support.api_in_process import ApiThread
 from tests.support.processes import BIN, ROOT, Process, start_celery, wait_until
 
 READY_S = 60
@@ -41,9 +42,11 @@ class RedisServer:
 
 
 class System:
-    """One database, one API, any number of workers."""
+    """One database, one API, any number of workers. An API in a thread starts sooner, and has no `api`, its process."""
 
-    def __init__(self, redis_url: str, environ: dict[str, str] | None = None) -> None:
+    api: Process
+
+    def __init__(self, redis_url: str, environ: dict[str, str] | None = None, api_in_thread: bool = False) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.redis_url = redis_url
@@ -56,7 +59,9 @@ class System:
         }
         self.workers: dict[str, Process] = {}
         self._celery: list[Process] = []
-        self.api = self.start_api()
+        self._api_thread = ApiThread(self.environ) if api_in_thread else None
+        if not api_in_thread:
+            self.api = self.start_api()
         self.http = httpx.Client(base_url=self.url, timeout=60)
         self.redis = redis.Redis.from_url(redis_url)
 
@@ -122,14 +127,16 @@ class System:
     def close(self) -> None:
         self.http.close()
         self.redis.close()
-        for process in [*self._celery, *self.workers.values(), self.api]:
+        for process in [*self._celery, *self.workers.values(), self._api_thread or self.api]:
             process.stop()
 
 
 @contextmanager
-def running(redis_url: str, workers: int = 1, environ: dict[str, str] | None = None) -> Iterator[System]:
+def running(
+    redis_url: str, workers: int = 1, environ: dict[str, str] | None = None, api_in_thread: bool = False
+) -> Iterator[System]:
     """Yield a system with `workers` ready workers, and stop it at the end."""
-    system = System(redis_url, environ)
+    system = System(redis_url, environ, api_in_thread)
     try:
         for number in range(1, workers + 1):
             system.start_worker(f"worker-{number}")

@@ -80,7 +80,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def guarded(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
     api_keys = f"ops:{sha256(ADMINS.encode()).hexdigest()}:admin alice:{sha256(ALICES.encode()).hexdigest()}"
     environ = {"MODELS_DIR": str(models_dir), "API_KEYS": api_keys, "WORKER_TTL_S": "60", "MAX_WAIT_S": "30"}
-    with running(redis_server.new_url(), 0, environ) as system:
+    with running(redis_server.new_url(), 0, environ, api_in_thread=True) as system:
         system.http.headers["Authorization"] = f"Bearer {ADMINS}"
         yield system
 
@@ -298,7 +298,7 @@ def test_another_api_process_follows(api: System) -> None:
     write_heartbeat(api.redis, "w1", "cnn@1", "cnn@2")
     assert api.http.post(CHAMPION, json={"version": 2}).status_code == 200
     environ = {name: value for name, value in api.environ.items() if name not in ("API_PORT", "REDIS_URL")}
-    with running(api.redis_url, 0, environ) as other:
+    with running(api.redis_url, 0, environ, api_in_thread=True) as other:
         other.http.headers.update(api.http.headers)
         assert other.http.get("/models/cnn").json()["serves"] == "cnn@2", "as it found it at its start"
         assert other.http.post(CHAMPION, json={"version": 1}).status_code == 200

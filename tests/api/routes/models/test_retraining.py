@@ -19,7 +19,7 @@ def api(redis_server: RedisServer) -> Iterator[System]:
     """An API with keys and room for two trainings; no worker, no trainer."""
     known = [f"alice:{sha256(ALICE.encode()).hexdigest()}", f"ops:{sha256(OPS.encode()).hexdigest()}:admin"]
     environ = {"API_KEYS": " ".join(known), "MAX_TRAININGS": "2"}
-    with running(redis_server.new_url(), workers=0, environ=environ) as system:
+    with running(redis_server.new_url(), 0, environ, api_in_thread=True) as system:
         system.http.headers.update(ADMIN)
         yield system
 

@@ -30,7 +30,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def api(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
     """An API that knows an alias."""
-    with running(redis_server.new_url(), 0, {"MODELS_DIR": str(models_dir)}) as system:
+    with running(redis_server.new_url(), 0, {"MODELS_DIR": str(models_dir)}, api_in_thread=True) as system:
         system.redis.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(1, canary=2, canary_percent=5)))
         system.redis.publish(keys.ALIASES_CHANNEL, "cnn/champion")
         while system.http.get("/models/cnn").json()["serves"] != "cnn@1":
