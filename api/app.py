@@ -8,15 +8,14 @@ from collections.abc import AsyncIterator, Iterable
 
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from api.http.access import Access, Gate
 from api.http.event_streams import EventStreams
 from api.http.observing import ObservingMiddleware
-from api.http.responses import on_http_exception, on_redis_error, on_request_error, on_unreadable
-from api.http.route_templates import TEMPLATE, TemplateRoute
+from api.http.responses import on_redis_error, on_request_error, on_unexpected_error, on_unreadable
+from api.http.routing import FastPath, NoRoute, path_routes
 from api.metrics import Metrics
 from api.page.routes import get_playground, get_playground_asset
 from api.routes.bulk import classify_bulk
@@ -29,6 +28,7 @@ from api.routes.metrics import get_metrics, get_metrics_workers
 from api.routes.models.aliases import delete_alias, set_alias
 from api.routes.models.retraining import cancel_training, get_training, list_trainings, post_training
 from api.routes.models.versions import get_aliases, get_changes, get_model, get_models, get_report, get_version
+from api.routes.openapi.document import parameter_places
 from api.routes.openapi.page import get_asset, get_openapi, get_page
 from api.routes.results.events import get_events
 from api.routes.results.results import cancel_result, get_items, get_layers, get_result
@@ -86,23 +86,6 @@ ROUTES = [
 ]
 
 
-class FastPath:
-    """Calls the endpoint of one path directly, because the framework would double its cost."""
-
-    def __init__(self, app: Starlette, path: str, endpoint: ASGIApp) -> None:
-        self._app = app
-        self._path = path
-        self._endpoint = endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == self._path and scope["method"] == "POST":
-            scope["app"] = self._app
-            scope[TEMPLATE] = self._path
-            await self._endpoint(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-
 async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Cancel tasks until all have ended. A cancellation can get lost while a connection is being opened."""
     running = set(tasks)
@@ -141,19 +124,24 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
         if tracing is not None:
             await asyncio.to_thread(tracing.shutdown)
 
+    places = parameter_places()
+    routes = path_routes(ROUTES, places)
     app = Starlette(
-        routes=[TemplateRoute(route) for route in ROUTES],
+        routes=routes,
         lifespan=lifespan,
         exception_handlers={
             RequestError: on_request_error,
             RedisError: on_redis_error,
             EntryError: on_unreadable,
             ContractError: on_unreadable,
-            HTTPException: on_http_exception,
+            Exception: on_unexpected_error,
         },
     )
+    app.router.redirect_slashes = False  # NoRoute does it
+    app.router.default = NoRoute(routes)
     app.state.service = state
-    gate = Gate(FastPath(app, CLASSIFY_PATH, CLASSIFY_IMAGE), Access(settings.api_keys))
+    fast_path = FastPath(app, CLASSIFY_PATH, CLASSIFY_IMAGE, places[f"POST {CLASSIFY_PATH}"] or {})
+    gate = Gate(fast_path, Access(settings.api_keys))
     if tracing is None:
         return ObservingMiddleware(gate, settings.log_slow_ms, metrics)
     from api.http.request_spans import Spans

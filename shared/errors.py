@@ -16,6 +16,7 @@ MnistifiedError
     ├── NotFound            404  no such index, id or model
     ├── Conflict            409  the Idempotency-Key belongs to another upload
     │   └── StillUploading  409  the first upload with this key is not complete: worth a retry
+    ├── MethodNotAllowed    405  the path has other methods
     ├── SlowClient          408  the head took too long, or the body paused for too long
     ├── TooLarge            413  more bytes, images or pixels than allowed
     ├── UnknownFormat       415  a bulk body in an unknown format
@@ -23,11 +24,13 @@ MnistifiedError
     ├── QueueFull           429  more queued work than allowed
     ├── HeadTooLarge        431  more bytes or headers in the head than allowed
     ├── InferenceFailed     500  the model failed on this image
+    ├── InternalError       500  an error that nobody expected; the log has its traceback
     ├── Unavailable         503  Redis is unreachable, or no worker is running
     ├── WaitTimeout         504  the result was late; it can be polled
     └── DeadlinePassed      504  the request's deadline passed; the image is dropped
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 # Reasons for a 429 or 503 response; docs/metrics.md explains them.
@@ -116,6 +119,14 @@ class Forbidden(RequestError, status=403, title="Forbidden"): ...
 class NotFound(RequestError, status=404, title="Not found"): ...
 
 
+class MethodNotAllowed(RequestError, status=405, title="Method not allowed"):
+    """The path has only the methods `allowed`."""
+
+    def __init__(self, detail: str, allowed: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.allowed = allowed
+
+
 class Conflict(RequestError, status=409, title="Conflict"): ...
 
 
@@ -147,6 +158,9 @@ class HeadTooLarge(RequestError, status=431, title="Request head too large"): ..
 
 
 class InferenceFailed(RequestError, status=500, title="The model has no answer"): ...
+
+
+class InternalError(RequestError, status=500, title="Internal error"): ...
 
 
 class Unavailable(RequestError, status=503, title="Service unavailable"):

@@ -1,8 +1,10 @@
 """Parsing of path indices, query parameters, and the `Prefer` and `Accept` headers."""
 
+import difflib
 import math
 import re
 import reprlib
+from collections.abc import Mapping
 from typing import Literal, cast, get_args
 
 from starlette.datastructures import Headers, QueryParams
@@ -11,10 +13,43 @@ from shared.config.settings import Settings
 from shared.contract.callback import callback_fault
 from shared.errors import BadParameter, NotFound
 
+Place = Literal["query", "header", "refused"]  # refused: in the query, but the route has an error for it
+Places = Mapping[str, Place]  # the parameters of a route, by name
 Maps = Literal["none", "png", "numbers"]  # format of the layers' maps in a verbose response
+
+MAY_BE_EMPTY = {"reason"}  # older versions of the Python client send it without a value
+MAX_COMPARED_CHARS = 64  # length up to which the name of an unknown parameter is compared
+MIN_SIMILARITY = 0.5  # similarity of names, from 0 to 1, from which an error suggests the known one
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _PREFER_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?([0-9]{1,6})\"?")
+
+
+def check_query(query: QueryParams, places: Places) -> None:
+    """Raise BadParameter for a parameter that the route does not have, that is repeated, or that has no value."""
+    found: set[str] = set()
+    for name, value in query.multi_items():
+        if places.get(name, "header") == "header":
+            raise BadParameter(f"there is no parameter {reprlib.repr(name)} here: {_advice(name, places)}")
+        if name in found:
+            raise BadParameter(f"the parameter {name} is given more than once")
+        if not value and name not in MAY_BE_EMPTY:
+            raise BadParameter(f"the parameter {name} has no value: leave it out, or send {name}=…")
+        found.add(name)
+
+
+def _advice(name: str, places: Places) -> str:
+    """Name the parameter that an unknown `name` probably means, and all others."""
+    lower = name[:MAX_COMPARED_CHARS].lower()
+    for known, place in places.items():
+        if place == "header" and known.lower() == lower:
+            return f"send {known} as a header"
+    names = [known for known, place in places.items() if place == "query"]
+    if not names:
+        return "this route has no parameters"
+    near = difflib.get_close_matches(lower, names, 1, MIN_SIMILARITY)
+    known = f"the parameters are {', '.join(names)}" if len(names) > 1 else f"the only parameter is {names[0]}"
+    return f"did you mean {near[0]}? T{known[1:]}" if near else known
 
 
 def index_of(text: str, count: int) -> int:

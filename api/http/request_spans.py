@@ -4,7 +4,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode, set_span_in_context
 from starlette.types import Scope
 
-from api.http.route_templates import TEMPLATE
+from api.http.routing import TEMPLATE
 from shared.contract.entry import NO_ORIGIN, Origin
 from shared.telemetry.spans import INSTRUMENTATION, span_context, traceparent_of
 

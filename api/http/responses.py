@@ -1,12 +1,10 @@
 """JSON responses, and errors as problem details (RFC 9457)."""
 
 import logging
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
 import orjson
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -16,6 +14,8 @@ from shared.errors import (
     EntryError,
     EntryFormatError,
     InferenceFailed,
+    InternalError,
+    MethodNotAllowed,
     MnistifiedError,
     QueueFull,
     RequestError,
@@ -33,6 +33,7 @@ PROBLEM_TYPE = b"application/problem+json"
 COMPAT_PATHS = ("/v1/", "/v2")  # prefixes of the compatibility APIs: api/routes/compat/
 NDJSON_TYPE = "application/x-ndjson"
 REASON = "reason"  # scope key of the reason that the metrics count for a 429 or 503
+UNEXPECTED = "an unexpected error; the service's log has a line with this response's X-Request-ID"
 RETRY_AFTER_S = 1  # used if the time until the next attempt can succeed is unknown
 
 
@@ -41,13 +42,20 @@ def to_json(content: Any) -> bytes:
     return orjson.dumps(content, default=msgspec.to_builtins, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+def json_body(content: Any) -> bytes:
+    """Serialize `content` as a body. It ends with a line end, so that a terminal's prompt is on a line of its own."""
+    return orjson.dumps(
+        content, default=msgspec.to_builtins, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+    )
+
+
 class Json(Response):
     """A response with `content` as JSON."""
 
     media_type = JSON_TYPE.decode()
 
     def render(self, content: Any) -> bytes:
-        return to_json(content)
+        return json_body(content)
 
 
 async def send_body(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -75,7 +83,9 @@ def problem(error: RequestError) -> Response:
         headers["Location"] = f"/results/{error.result_id}"
     elif isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return Response(to_json(content), error.status, headers, PROBLEM_TYPE.decode())
+    elif isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)
+    return Response(json_body(content), error.status, headers, PROBLEM_TYPE.decode())
 
 
 def error_response(scope: Scope, error: RequestError) -> Response:
@@ -102,6 +112,10 @@ async def on_redis_error(request: Request, error: Exception) -> Response:
     return error_response(request.scope, redis_unavailable(error))
 
 
+async def on_unexpected_error(request: Request, error: Exception) -> Response:
+    return error_response(request.scope, InternalError(UNEXPECTED))
+
+
 def redis_unavailable(error: Exception) -> Unavailable:
     """Return the 503 for an error of Redis. The log has the text of errors that need a person."""
     if not passes(error):
@@ -119,18 +133,6 @@ def unreadable(error: MnistifiedError) -> RequestError:
 async def on_unreadable(request: Request, error: Exception) -> Response:
     assert isinstance(error, EntryError | ContractError), "the handler is registered for these classes only"
     return error_response(request.scope, unreadable(error))
-
-
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Return the router's own errors, such as an unknown path or method, in our formats."""
-    assert isinstance(error, HTTPException), "the handler is registered for this class only"
-    detail = f"{request.method} {request.scope['path']}: {error.detail}"
-    if request.url.path.startswith(COMPAT_PATHS):
-        return Json({"error": detail}, error.status_code, dict(error.headers or {}))
-    title = HTTPStatus(error.status_code).phrase
-    content = {"type": "about:blank", "title": title, "status": error.status_code, "detail": detail}
-    headers = dict(error.headers or {})
-    return Response(to_json(content), error.status_code, headers, PROBLEM_TYPE.decode())
 
 
 async def send_problem(scope: Scope, receive: Receive, send: Send, error: RequestError) -> None:

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from api.http.bodies import read_body
 from api.http.parameters import index_of, prefers_async
 from api.http.request_origin import use_result_id
-from api.http.responses import JSON_TYPE, Json, redis_unavailable, send_body, send_problem, to_json
+from api.http.responses import JSON_TYPE, Json, json_body, redis_unavailable, send_body, send_problem
 from api.images.tiles import png_base64
 from api.queue.classify_request import ClassifyRequest
 from api.routes.accept_job import accept_job
@@ -52,7 +52,7 @@ class ClassifyImage:
         except RedisError as error:
             await send_problem(scope, receive, send, redis_unavailable(error))
         else:
-            await send_body(send, 200, to_json(reply), [(b"content-type", JSON_TYPE)])
+            await send_body(send, 200, json_body(reply), [(b"content-type", JSON_TYPE)])
 
 
 async def classify_test_image(request: Request) -> Response:

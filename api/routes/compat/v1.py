@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.http.responses import Json, to_json
+from api.http.responses import Json, json_body
 from api.routes.compat.bodies import packed, read_unpacked
 from api.routes.compat.json_numbers import NotNumbers, Ragged, read_numbers
 from api.routes.compat.predict import predict
@@ -26,6 +26,7 @@ from shared.images import CLASSES, IMAGE_SIDE, Images
 
 Form = Literal["predictions", "outputs"]
 
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 INPUT = "images"
 SIGNATURE = "serving_default"
 ABSENT = msgspec.Raw()
@@ -57,7 +58,7 @@ async def _predict(request: Request, match: re.Match[str]) -> Response:
         images, form = await state.bodies.parse(parse_predict, body)
         del body
         probabilities = await predict(state, images, compat_request(state, request, ref), request.receive)
-    body, headers = await packed(to_json({form: probabilities}), request.headers.get("accept-encoding", ""))
+    body, headers = await packed(json_body({form: probabilities}), request.headers.get("accept-encoding", ""))
     return Response(body, 200, headers, "application/json")
 
 
@@ -147,11 +148,16 @@ def _resolve(state: State, match: re.Match[str]) -> str:
         raise NotFound(_UNKNOWN + servable) from None
 
 
+def _routes(path: str, method: str) -> list[Route]:
+    """Return the routes of a path. `serve` also answers the wrong methods, which have the original's error."""
+    others = [other for other in METHODS if other != method]
+    return [Route(path, serve, methods=[method]), Route(path, serve, methods=others, include_in_schema=False)]
+
+
 _PLACES = ("/v1/models/{name}", "/v1/models/{name}/versions/{version}", "/v1/models/{name}/labels/{label}")
 ROUTES = [
-    Route("/v1/models", serve),
-    *(Route(f"{place}:predict", serve, methods=["POST"]) for place in _PLACES),
-    *(Route(f"{place}{tail}", serve) for place in _PLACES for tail in ("/metadata", "")),
-    # All other paths: the original answers them with its own error instead of a 405.
-    Route("/v1/{rest:path}", serve, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
+    *_routes("/v1/models", "GET"),
+    *(route for place in _PLACES for route in _routes(f"{place}:predict", "POST")),
+    *(route for place in _PLACES for tail in ("/metadata", "") for route in _routes(f"{place}{tail}", "GET")),
+    Route("/v1/{rest:path}", serve, methods=[*METHODS], include_in_schema=False),
 ]

@@ -185,7 +185,7 @@ def encode_response(
         response["id"] = request.id
     if not request.binary:
         output["data"] = flat
-        return orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY), None
+        return orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE), None
     output["parameters"] = {"binary_data_size": len(data)}
     text = orjson.dumps(response)
     return text + data, len(text)

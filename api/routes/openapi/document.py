@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.routing import Route
 
+from api.http.parameters import Place, Places
 from api.routes.openapi import compat, models, own
 from api.routes.openapi.operation import Operation, Parameter, to_openapi
 from api.routes.openapi.schemas import SCHEMAS
@@ -22,17 +23,26 @@ PATH_PARAMETERS = {
     "asset": Parameter("asset", {"type": "string", "minLength": 1}, "name of a file"),
 }
 _PARAMETER = re.compile(r"\{([a-z]+)\}")
-_CATCH_ALL = re.compile(r"\{[a-z]+:path\}")
 
 
 def described_routes(routes: Iterable[Route]) -> list[tuple[str, str]]:
-    """Return (method, path) of the routes, except HEAD, which follows from GET, and except catch-all routes."""
+    """Return (method, path) of the routes in the description, except HEAD, which follows from GET."""
     return [
         (method, route.path)
         for route in routes
-        if not _CATCH_ALL.search(route.path)
+        if route.include_in_schema
         for method in sorted((route.methods or set()) - {"HEAD"})
     ]
+
+
+def parameter_places() -> dict[str, Places | None]:
+    """Return where the parameters of each operation belong, or None for the APIs that ignore unknown parameters."""
+    return {key: None if operation.plain_errors else _places(operation) for key, operation in OPERATIONS.items()}
+
+
+def _places(operation: Operation) -> Places:
+    places: dict[str, Place] = {parameter.name: parameter.place for parameter in operation.parameters}
+    return places | dict.fromkeys(operation.refused, "refused")
 
 
 def make_document(routes: Iterable[Route]) -> dict[str, Any]:

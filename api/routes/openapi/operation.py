@@ -7,7 +7,6 @@ from typing import Any, Literal
 from shared.errors import RequestError
 
 Schema = dict[str, Any]
-Place = Literal["query", "header"]
 PROBLEM = "application/problem+json"
 
 
@@ -18,7 +17,7 @@ class Parameter:
     name: str
     schema: Schema
     doc: str
-    place: Place = "query"
+    place: Literal["query", "header"] = "query"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,7 @@ class Content:
 class Operation:
     """A method of a path. `errors` are those that a client can get, except 401 and 404, which are always possible.
 
+    `refused` are query parameters of other operations, for which the route has an error of its own.
     `also` lists further responses without a body. With `plain_errors`, errors are `{"error": "…"}` and not problem
     details.
     """
@@ -44,6 +44,7 @@ class Operation:
     content: Sequence[Content] = ()
     body: Sequence[Content] = ()
     parameters: Sequence[Parameter] = ()
+    refused: Sequence[str] = ()
     headers: Mapping[str, str] | None = None
     also: Mapping[int, str] | None = None
     errors: Sequence[type[RequestError]] = ()

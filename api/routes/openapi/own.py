@@ -107,6 +107,7 @@ OPERATIONS = {
         content=[Content(JSON, ref("Accepted"))],
         headers={"Location": "URL of the result"},
         parameters=[MODEL, TIMEOUT, CALLBACK, FIT, IDEMPOTENCY_KEY],
+        refused=["verbose", "maps", "show"],
         errors=JOB_ERRORS,
     ),
     "GET /mnist/classify/{index}": CLASSIFY_TEST_IMAGE,

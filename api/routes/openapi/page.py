@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from api.http.responses import to_json
+from api.http.responses import json_body
 from api.routes.openapi.document import make_document
 from shared.errors import NotFound
 
@@ -42,7 +42,7 @@ START = 'SwaggerUIBundle({ url: "openapi.json", dom_id: "#ui", deepLinking: true
 async def get_openapi(request: Request) -> Response:
     cache = request.app.state  # the routes do not change while the process runs
     if not hasattr(cache, "description"):
-        cache.description = to_json(make_document(templated.route for templated in request.app.routes))
+        cache.description = json_body(make_document(route for path in request.app.routes for route in path.routes))
     return Response(cache.description, media_type="application/json")
 
 

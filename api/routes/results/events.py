@@ -36,6 +36,7 @@ MAX_STREAM_S = 900.0  # afterwards the client reconnects and continues after its
 RECONNECT_MS = 1000
 MAX_RUNS = 1000  # in an event's id, which the client returns as a header; with more, some items may be sent twice
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+EVENT_STREAM_TYPE = "text/event-stream"
 HEARTBEAT = b": still there\n\n"
 
 
@@ -57,7 +58,7 @@ class EventStream(StreamingResponse):
     """A response that counts as an open event stream until it ends."""
 
     def __init__(self, content: AsyncIterator[bytes], event_streams: EventStreams) -> None:
-        super().__init__(content, headers=HEADERS, media_type="text/event-stream")
+        super().__init__(content, headers=HEADERS, media_type=EVENT_STREAM_TYPE)
         self._event_streams = event_streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,6 +81,8 @@ async def get_events(request: Request) -> Response:
         sent = numbers_of(last_id, now.chunk_count)
     except ValueError as error:
         raise BadParameter(f"Last-Event-ID is not an id of these events: {error}") from None
+    if request.method == "HEAD":
+        return Response(headers=HEADERS, media_type=EVENT_STREAM_TYPE)
 
     def heartbeat_s() -> float:
         return HALF_CLOSED_HEARTBEAT_S if request.scope.get(HALF_CLOSED) else HEARTBEAT_S

@@ -46,6 +46,8 @@ async def get_items(request: Request) -> Response:
             return Response(b"".join(to_json(item) + b"\n" for item in items), media_type=NDJSON_TYPE)
         return Json({"items": items, "next": None})
     job = await state.jobs.read(result_id, caller)
+    if as_ndjson and request.method == "HEAD":
+        return Response(media_type=NDJSON_TYPE)
     if as_ndjson:
         return StreamingResponse(_ndjson(state, job, offset, limit), media_type=NDJSON_TYPE)
     items = [item async for item in state.jobs.items(job, offset, limit)]

@@ -99,7 +99,7 @@ def set_alias(
 
 
 def delete_alias(model: str, alias: str, reason: str, wait_s: float | None, retries: int) -> Exchange[dict[str, Any]]:
-    return _change_alias("DELETE", model, alias, {"reason": reason}, None, wait_s, retries)
+    return _change_alias("DELETE", model, alias, {"reason": reason} if reason else {}, None, wait_s, retries)
 
 
 def _change_alias(

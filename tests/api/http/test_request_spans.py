@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,13 +57,19 @@ def test_what_fails_and_what_is_never_answered_is_an_error(
     async def breaking(scope: Scope, receive: Any, send: Any) -> None:
         raise ZeroDivisionError
 
+    async def silent(scope: Scope, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError
+
     ask(traced(RespondingApp(503, refusal="Redis is away"), provider))
+    with pytest.raises(asyncio.CancelledError):
+        ask(traced(silent, provider))
     with pytest.raises(ZeroDivisionError):
         ask(traced(breaking, provider))
-    failed, broken = exporter.get_finished_spans()
+    failed, broken, answered = exporter.get_finished_spans()
     assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, "Redis is away")
     assert broken.status.status_code is StatusCode.ERROR
     assert "http.response.status_code" not in (broken.attributes or {})
+    assert (answered.attributes or {})["http.response.status_code"] == 500
 
 
 @pytest.mark.parametrize(

@@ -163,10 +163,10 @@ def test_layers_of_a_synchronous_answer_can_be_read_by_its_id_for_a_limited_time
     ("query", "said"),
     [
         ({"verbose": "2"}, "verbose '2'"),
-        ({"verbose": ""}, "verbose ''"),
+        ({"verbose": ""}, "verbose has no value"),
         ({"verbose": "1" * 5000}, "verbose '111"),
         ({"verbose": "1", "maps": "gif"}, "maps 'gif'"),
-        ({"verbose": "1", "maps": ""}, "maps ''"),
+        ({"verbose": "1", "maps": ""}, "maps has no value"),
         ({"verbose": "1", "maps": "png,numbers"}, "maps 'png,numbers'"),
         ({"maps": "png"}, "verbose=1"),
         ({"verbose": "0", "maps": "png"}, "verbose=1"),
