@@ -145,12 +145,11 @@ def test_the_api_imports_neither_an_engine_nor_celery() -> None:
 
 def test_importing_the_celery_application_loads_no_engine() -> None:
     """Flower and `celery inspect` import it too."""
-    assert loaded_by("worker.app", {"tensorflow", "ai_edge_litert"}) == set()
-    assert loaded_by("worker.tasks.trainer", {"tensorflow", "ai_edge_litert", "training"}) == set()
+    assert loaded_by("worker.app, worker.tasks.trainer", {"tensorflow", "ai_edge_litert", "training"}) == set()
 
 
-def loaded_by(module: str, candidates: set[str]) -> set[str]:
-    """Return the `candidates` that a new interpreter has loaded after importing `module`."""
-    command = [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"]
+def loaded_by(modules: str, candidates: set[str]) -> set[str]:
+    """Return the `candidates` that a new interpreter has loaded after importing `modules`."""
+    command = [sys.executable, "-c", f"import sys, {modules}; print(*sys.modules)"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return candidates & set(told.stdout.split())

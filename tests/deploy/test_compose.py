@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import yaml
-from compose_spec import PyOptions
 
 from api.__main__ import SHUTDOWN_S
 from deploy.redis_server import redis_command
@@ -64,7 +63,9 @@ def seconds(duration: str) -> int:
 
 @pytest.mark.parametrize("name", ["docker-compose.yml", "deploy/compose/gpu.yml", "deploy/compose/trainer.yml"])
 def test_a_file_follows_the_specification(name: str) -> None:
-    """Parse with the Compose Specification's own parser, which knows every key."""
+    """Parse with the Compose Specification's own parser, which knows every key. Its import takes half a second."""
+    from compose_spec import PyOptions
+
     options = PyOptions()
     options.apply_merge = True
     compose = options.from_yaml(filled_in((ROOT / name).read_text()))

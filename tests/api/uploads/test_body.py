@@ -132,7 +132,7 @@ def test_damaged_gzip_data_is_refused(damaged: bytes) -> None:
 
 def test_a_gzip_bomb_is_stopped_at_the_limit_and_never_in_memory() -> None:
     packer = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(40)) + packer.flush()
     tracemalloc.start()
     try:
         with pytest.raises(TooLarge, match=f"the body is larger than {10 * LIMIT_BYTES} bytes"):

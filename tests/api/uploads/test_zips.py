@@ -29,9 +29,8 @@ def max_memory(max_bytes: int) -> Iterator[None]:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("count", [MAX_ENTRIES - 1, MAX_ENTRIES])
-def test_a_zip_may_have_100_000_entries(count: int) -> None:
-    assert len(open_archive(io.BytesIO(zip64(count))).infolist()) == count
+def test_a_zip_may_have_100_000_entries() -> None:
+    assert len(open_archive(io.BytesIO(zip64(MAX_ENTRIES))).infolist()) == MAX_ENTRIES
 
 
 def test_one_entry_more_is_refused_and_a_tar_suggested() -> None:
@@ -119,7 +118,7 @@ def test_an_empty_archive_has_no_pictures() -> None:
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_member_is_unpacked_no_further_than_an_image_may_be_large(compression: int) -> None:
-    data = zip_bomb(60, compression)
+    data = zip_bomb(20, compression)
     with max_memory(12 << 20):
         (picture,) = read_zip(data)
     assert picture.error == "larger than 5000 bytes"

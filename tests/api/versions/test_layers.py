@@ -35,6 +35,8 @@ from tools.faults.system.faulty_worker import HEALED_FILE
 from tools.faults.system.poison import poisoned
 from tools.faults.system.service import worker_command
 
+CONCURRENT = MAX_REQUESTS + 8
+
 
 def picture_of(base64_png: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(base64_png))))
@@ -210,7 +212,9 @@ def test_errors_are_the_same_as_without_layers(system: System, test_set: Split) 
 
 
 async def test_concurrent_verbose_and_plain_requests_do_not_affect_each_other(system: System, test_set: Split) -> None:
-    alone = [system.http.get(f"/mnist/classify/{index}").json()["debug"]["probabilities"] for index in range(60)]
+    alone = [
+        system.http.get(f"/mnist/classify/{index}").json()["debug"]["probabilities"] for index in range(CONCURRENT)
+    ]
     at_a_time = asyncio.Semaphore(MAX_REQUESTS)
 
     async def verbosely(index: int) -> httpx.Response:
@@ -218,17 +222,19 @@ async def test_concurrent_verbose_and_plain_requests_do_not_affect_each_other(sy
             return await http.get(f"/mnist/classify/{index}", params={"verbose": 1, "maps": "png"})
 
     async with httpx.AsyncClient(base_url=system.url, timeout=60) as http:
-        plain = [http.post("/mnist/classify", content=image_file(test_set.images[index])) for index in range(60)]
-        replies = await asyncio.gather(*plain, *map(verbosely, range(60)))
+        plain = [
+            http.post("/mnist/classify", content=image_file(test_set.images[index])) for index in range(CONCURRENT)
+        ]
+        replies = await asyncio.gather(*plain, *map(verbosely, range(CONCURRENT)))
     assert {reply.status_code for reply in replies} == {200}
     results = [reply.json() for reply in replies]
     together = [result["debug"]["probabilities"] for result in results]
     np.testing.assert_allclose(together, alone + alone, atol=1e-4)
-    for index, result in enumerate(results[60:]):
+    for index, result in enumerate(results[CONCURRENT:]):
         np.testing.assert_array_equal(picture_of(result["input"]["png"]), test_set.images[index])
         assert result["debug"]["batch_images"] == 1
         assert len(result["layers"]) == len(card_rows())
-    assert all("layers" not in result for result in results[:60])
+    assert all("layers" not in result for result in results[:CONCURRENT])
 
 
 def output(values: np.ndarray) -> LayerOutput:
@@ -339,7 +345,10 @@ def test_without_redis_only_the_layers_are_missing(tmp_path: Path) -> None:
             raise ConnectionError("refused")
 
     document = asyncio.run(Verbose(Away(), Catalog(tmp_path)).read_or_explain("0123456789abcdef-0", "none"))
-    assert (document["layers"], document["layers_error"]) == (None, "the layers cannot be read: refused")
+    assert (document["layers"], document["layers_error"]) == (
+        None,
+        "the layers cannot be read: Redis is unreachable: refused",
+    )
 
 
 def faulty_worker(name: str, system: System, environ: dict[str, str]) -> Process:

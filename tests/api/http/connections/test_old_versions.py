@@ -9,14 +9,14 @@ from tests.support.proxy import received_until_closed
 from tests.support.system import System
 
 TELLS_NO_LENGTH = {
-    "items": ("items?limit=300", b"Accept: application/x-ndjson\r\n"),
+    "items": ("items?limit=200", b"Accept: application/x-ndjson\r\n"),
     "events": ("events", b""),
 }
 
 
 @pytest.fixture(scope="module")
 def job(system: System) -> str:
-    job_id = system.submit(json={"start": 0, "stop": 300})
+    job_id = system.submit(json={"start": 0, "stop": 200})
     system.finished(job_id)
     return f"/results/{job_id}"
 
@@ -39,7 +39,7 @@ def test_a_stream_ends_with_its_connection(system: System, job: str, name: str, 
     assert b"transfer-encoding" not in head
     assert b"connection: close" in head
     if name == "items":
-        assert [json.loads(line)["index"] for line in body.splitlines()] == list(range(300))
+        assert [json.loads(line)["index"] for line in body.splitlines()] == list(range(200))
     else:
         assert body.startswith(b"retry: ")
         assert body.endswith(b"}\n\n")

@@ -56,7 +56,7 @@ class Lab:
 
 @pytest.fixture
 def lab(client: SyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    monkeypatch.setattr(stages, "PROGRAM", (sys.executable, str(Path(__file__).with_name("fake_program.py"))))
+    monkeypatch.setattr(stages, "PROGRAM", (sys.executable, "-IS", str(Path(__file__).with_name("fake_program.py"))))
     return Lab(client, tmp_path)
 
 
