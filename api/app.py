@@ -112,7 +112,7 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
                 state.workers.watch,
                 state.catalog.watch,
                 state.aliases.watch,
-                state.jobs.expire_forever,
+                state.job_sweep.sweep_forever,
             )
         ]
         yield

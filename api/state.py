@@ -12,6 +12,7 @@ from api.images.decode_threads import Decoder
 from api.metrics import Metrics
 from api.queue.enqueue import Enqueuer
 from api.queue.job_store import JobStore
+from api.queue.job_sweep import JobSweep
 from api.queue.redis_health import RedisHealth
 from api.queue.redis_wire import Wires
 from api.queue.singles import Singles
@@ -29,6 +30,7 @@ from shared.errors import ModelError, NotFound
 from shared.models.mirror import open_registry
 from shared.models.registry import read_card
 from shared.redis.clients import AsyncClient
+from shared.redis.clock import RedisClock
 from shared.redis.connection import api_client
 
 
@@ -43,7 +45,9 @@ class State:
     aliases: Aliases
     wakeups: Wakeups
     singles: Singles
+    clock: RedisClock
     jobs: JobStore
+    job_sweep: JobSweep
     workers: Workers
     verbose: Verbose
     decoder: Decoder
@@ -73,6 +77,7 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
     catalog = Catalog(open_registry(settings.models_dir, settings.models_cache_dir))
     require_default(catalog, settings.default_model)
     client = api_client(settings)
+    clock = RedisClock()
     wakeups = Wakeups(client)
     wires = Wires(client)
     enqueuer = Enqueuer(client, wires, metrics, settings)
@@ -86,7 +91,9 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
         aliases=Aliases(client, wakeups.aliases_changed),
         wakeups=wakeups,
         singles=Singles(wires, enqueuer, wakeups, metrics, settings),
-        jobs=JobStore(client, enqueuer, wakeups, settings),
+        clock=clock,
+        jobs=JobStore(client, enqueuer, wakeups, clock, settings),
+        job_sweep=JobSweep(client, clock, settings),
         workers=Workers(client, enqueuer, settings.worker_ttl_s),
         decoder=Decoder(settings.max_fit_pixels, metrics),
         bodies=Bodies(settings.max_held_body_bytes),

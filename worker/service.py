@@ -254,7 +254,7 @@ class BatchingService(Collector):
             for model in self._duties:
                 for lane in LANES:
                     for key in (*keys.streams(model, lane), keys.queued(model, lane)):
-                        pipeline.expire(key, self._settings.result_ttl_s)
+                        pipeline.expire(key, keys.OPEN_TTL_S)
             pipeline.execute()
         self._watchdog.redis_answered()
         self._drift.flush()

@@ -1,16 +1,25 @@
 -- Accept images: add an entry to its stream and count it, or refuse it because a limit is reached, in one step.
 --
--- `client`, `job`, `manifests`, `shard`, `chunk` and `manifest` may be ''. A limit of a client is 0 if it has none.
--- Returns {'', images queued now, 0, id of the entry or ''}, or {name of the limit, its current value, ms until it may pass or 0} if the
--- entry is refused. Nothing is stored then. XADD is the first write: a Redis that is out of memory refuses it, and
--- nothing after it is written.
+-- `client`, `job`, `manifests`, `shard`, `chunk`, `manifest` and `accepted_before` may be ''. A limit of a client is 0
+-- if it has none. `accepted_before` are the images of the job that earlier chunks have brought.
+-- Returns {'', images queued now, 0, id of the entry or ''}, or {name of the limit, its current value, ms until it may
+-- pass or 0} if the entry is refused, or {'lost', 0, 0} if the job is over or gone, or Redis has lost chunks of it.
+-- Nothing is stored then. XADD is the first write: a Redis that is out of memory refuses it, and nothing after it is
+-- written.
 local stream, queued, client, job, manifests = unpack(KEYS)
 local images, bytes, shard, max_images, max_bytes, header, pixels, ttl_s, chunk, manifest, unreadable_images,
-  max_client_images, client_images_per_s = unpack(ARGV)
+  accepted_before, max_client_images, client_images_per_s = unpack(ARGV)
 local BURST_MS = 1000
 
 images, bytes = tonumber(images), tonumber(bytes)
 max_client_images, client_images_per_s = tonumber(max_client_images), tonumber(client_images_per_s)
+
+if job ~= '' then
+  local known = redis.call('HMGET', job, 'accepted', 'finished_ms')
+  if known[1] ~= accepted_before or known[2] then
+    return {'lost', 0, 0}
+  end
+end
 
 local now = redis.call('HMGET', queued, 'images', 'bytes')
 local queued_images, queued_bytes = tonumber(now[1] or 0), tonumber(now[2] or 0)
@@ -52,6 +61,12 @@ if images > 0 then
     redis.call('HSET', client, 'arrival_ms', string.format('%.0f', arrival_ms), 'shard', shard)
     redis.call('EXPIRE', client, ttl_s)
   end
+  if job ~= '' then
+    redis.call('HSET', job, 'last_entry', entry_id)
+  end
+end
+if job ~= '' then
+  redis.call('HINCRBY', job, 'accepted', images + unreadable_images)
 end
 if manifest ~= '' then
   redis.call('HSET', manifests, chunk, manifest)

@@ -16,7 +16,7 @@ from shared.contract.entry import Entry, encode_header
 from shared.contract.job import MANIFEST_CODEC, Manifest
 from shared.contract.lane import Lane
 from shared.contract.model_ref import ModelRef
-from shared.errors import QueueFull, Reason, RequestError
+from shared.errors import QueueFull, Reason, RequestError, Unavailable
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
@@ -45,6 +45,11 @@ def lane_limits(settings: Settings) -> dict[Lane, dict[str, int]]:
     }
 
 
+def lost_upload() -> Unavailable:
+    """Return the error for an upload of which Redis has lost a part, for example in a failover."""
+    return Unavailable("Redis has lost a part of this upload; no image of it will be answered: send it again", "redis")
+
+
 class Enqueuer:
     """Accepts or refuses entries atomically."""
 
@@ -52,7 +57,6 @@ class Enqueuer:
         self._client = client
         self._metrics = metrics
         self._wires = wires
-        self._ttl_s = settings.result_ttl_s
         self._limits = lane_limits(settings)
         self._api_keys: Mapping[str, ApiKey] = {key.name: key for key in settings.api_keys}
         self.images_per_s = 0.0  # throughput or capacity of all workers, for Retry-After
@@ -81,13 +85,18 @@ class Enqueuer:
         stored_as: str = entry_id[0].decode()
         return stored_as
 
-    async def put_chunk(self, entry: Entry, lane: Lane, shard: int, manifest: Manifest) -> None:
-        """Write one chunk of a job, which may have no readable image. Raises QueueFull or Unavailable."""
-        call = self._call(entry, lane, shard, manifest)
+    async def put_chunk(self, entry: Entry, lane: Lane, shard: int, manifest: Manifest, accepted: int) -> None:
+        """Write one chunk of a job, which may have no readable image. Raises QueueFull or Unavailable.
+
+        `accepted` is the number of images in earlier chunks of the job.
+        """
+        call = self._call(entry, lane, shard, manifest, accepted)
         try:
             limit, current, pass_ms, *_ = await self._client.eval(*call)
         except RedisError as error:
             raise redis_unavailable(error) from error
+        if limit == b"lost":
+            raise lost_upload()
         if limit:
             raise self._full(entry, lane, limit.decode(), current, pass_ms)
         self._metrics.accepted[entry.model, lane] += entry.count
@@ -107,7 +116,9 @@ class Enqueuer:
         waiting = await self._client.hmget(keys.queued(ModelRef.parse(model).name, lane), range(keys.SHARDS))
         return min(range(keys.SHARDS), key=lambda shard: int(waiting[shard] or 0))
 
-    def _call(self, entry: Entry, lane: Lane, shard: int = 0, manifest: Manifest = NO_MANIFEST) -> Call:
+    def _call(
+        self, entry: Entry, lane: Lane, shard: int = 0, manifest: Manifest = NO_MANIFEST, accepted: int = 0
+    ) -> Call:
         """Return the arguments of EVAL."""
         model = ModelRef.parse(entry.model).name
         chunk = entry.chunk is not None
@@ -125,10 +136,11 @@ class Enqueuer:
             max_bytes=self._limits[lane]["bytes"],
             header=encode_header(entry),
             pixels=entry.pixels,
-            ttl_s=self._ttl_s,
+            ttl_s=keys.OPEN_TTL_S,
             chunk="" if entry.chunk is None else entry.chunk,
             manifest=MANIFEST_CODEC.encode(manifest) if manifest.names or manifest.errors else b"",
             unreadable_images=len(manifest.errors),
+            accepted_before=accepted if chunk else "",
             max_client_images=limits.max_queued_images,
             client_images_per_s=limits.images_per_s,
         )

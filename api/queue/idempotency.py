@@ -5,7 +5,6 @@ files again may pack them differently, e.g. with another multipart boundary.
 """
 
 import hashlib
-import time
 from collections.abc import AsyncIterator
 
 import orjson
@@ -16,20 +15,21 @@ from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.redis.script import Script
 
-PENDING_TTL_S = 60  # time to live of a claim during its upload, which renews it
-RENEWAL_INTERVAL_S = 10.0
+PENDING_TTL_S = 60  # time to live of a claim during its upload, which `JobStore.submit` renews
 MAX_KEY_CHARS = 255
 CLAIM = Script(
     "CLAIM",
     """
 local claim = unpack(KEYS)
-local job, ttl_s = unpack(ARGV)
+local job, gone_job, ttl_s = unpack(ARGV)
 local held = redis.call('HMGET', claim, 'job', 'fingerprint')
-if not held[1] then
-  redis.call('HSET', claim, 'job', job)
-  redis.call('EXPIRE', claim, ttl_s)
+if held[1] and held[1] ~= gone_job then
+  return held
 end
-return held
+redis.call('DEL', claim)
+redis.call('HSET', claim, 'job', job)
+redis.call('EXPIRE', claim, ttl_s)
+return {false, false}
 """,
 )
 
@@ -48,20 +48,23 @@ class Claim:
         self.holder = ""
         self.held_fingerprint = ""
 
+    async def take(self, gone_job: str = "") -> None:
+        """Take the claim, unless a job other than `gone_job` holds it."""
+        call = CLAIM(claim=self.redis_key, job=self.job_id, gone_job=gone_job, ttl_s=PENDING_TTL_S)
+        holder, fingerprint = await self._client.eval(*call)
+        self.holder = holder.decode() if holder else ""
+        self.held_fingerprint = fingerprint.decode() if fingerprint else ""
+
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the parameters and of the chunks that `watch` has yielded."""
         return self._digest.hexdigest()
 
     async def watch(self, chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        """Yield the chunks unchanged, add them to the fingerprint, and renew the claim while they arrive."""
-        renewed_s = time.monotonic()
+        """Yield the chunks unchanged, and add them to the fingerprint."""
         async for chunk in chunks:
             self._digest.update(orjson.dumps([chunk.count, chunk.names, list(chunk.errors.items())]))
             self._digest.update(chunk.pixels)
-            if not self.holder and time.monotonic() - renewed_s > RENEWAL_INTERVAL_S:
-                renewed_s = time.monotonic()
-                await self._client.expire(self.redis_key, PENDING_TTL_S)
             yield chunk
 
 
@@ -71,7 +74,7 @@ async def claim_key(client: AsyncClient, api_key: str, idempotency_key: str, job
         raise BadParameter(f"an Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters")
     hashed = hashlib.sha256(idempotency_key.encode()).hexdigest()
     claim = Claim(client, keys.idempotency(api_key, hashed), job_id, parameters)
-    holder, fingerprint = await client.eval(*CLAIM(claim=claim.redis_key, job=job_id, ttl_s=PENDING_TTL_S))
-    claim.holder = holder.decode() if holder else ""
-    claim.held_fingerprint = fingerprint.decode() if fingerprint else ""
+    await claim.take()
+    if claim.held_fingerprint and not await client.exists(keys.job(claim.holder)):
+        await claim.take(gone_job=claim.holder)
     return claim

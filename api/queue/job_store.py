@@ -1,19 +1,19 @@
 """The jobs in Redis, and the operations on them."""
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import msgspec
+from redis.exceptions import RedisError
 
 from api.http.uid import UID_CHARS, new_uid
-from api.periodic import repeat
 from api.queue.classify_request import ClassifyRequest
-from api.queue.enqueue import Enqueuer
+from api.queue.enqueue import Enqueuer, lost_upload
 from api.queue.idempotency import Claim
+from api.queue.job_life import ABANDONED_TTL_S, ENDED, GONE, LOST, TAKEN, end_job, kept_open, log_end, renewal
 from api.queue.job_view import chunk_items
 from api.queue.wakeups import Wakeups
 from api.uploads.chunk import Chunk
@@ -21,20 +21,16 @@ from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.entry import Entry
 from shared.contract.job import JOB_CODEC, Job, Manifest
-from shared.errors import NotFound, QueueFull
+from shared.errors import NotFound, QueueFull, StillUploading
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
-from shared.redis.script import Script
-from shared.telemetry.job_log import log_accepted, log_finished, log_given_up
+from shared.redis.clock import RedisClock
+from shared.telemetry.job_log import log_accepted, log_given_up
 
-END_JOB = Script.read(Path(__file__).with_name("end_job.lua"))
 JOB_ID = re.compile(rf"j[0-9a-f]{{{UID_CHARS}}}")
 CHUNKS_PER_READ = 16
 FULL_QUEUE_POLL_S = 0.05  # between attempts of an upload while the queue is full; TCP slows its client down
-ABANDONED_TTL_S = 60
-EXPIRY_INTERVAL_S = 0.25
-JOBS_PER_SWEEP = 100
-ENDED = 2  # returned by end_job.lua to the call that makes a job final
+logger = logging.getLogger(__name__)
 
 
 def new_job_id() -> str:
@@ -44,24 +40,32 @@ def new_job_id() -> str:
 class JobStore:
     """Creates, reads and ends jobs. Every method raises RedisError while Redis is unreachable."""
 
-    def __init__(self, client: AsyncClient, enqueuer: Enqueuer, wakeups: Wakeups, settings: Settings) -> None:
+    def __init__(
+        self, client: AsyncClient, enqueuer: Enqueuer, wakeups: Wakeups, clock: RedisClock, settings: Settings
+    ) -> None:
         self._client = client
+        self._clock = clock
         self._enqueuer = enqueuer
         self._wakeups = wakeups
         self._settings = settings
 
     async def submit(self, chunks: AsyncIterator[Chunk], request: ClassifyRequest, claim: Claim | None = None) -> Job:
-        """Store an upload as a job. QueueFull, Unavailable and the errors of `chunks` cancel it and are raised."""
+        """Store an upload as a job. QueueFull, Unavailable and the errors of `chunks` cancel it and are raised.
+
+        Raises Unavailable, too, if Redis has lost a part of the upload, and StillUploading if it has lost the claim and
+        another upload has it.
+        """
         job_id = claim.job_id if claim else new_job_id()
         started_s = time.monotonic()
         total = number = 0
         try:
-            shard = await self._begin(job_id, request)
-            async for chunk in chunks:
-                await self._put(job_id, request, shard, number, chunk)
-                number += 1
-                total += chunk.count
-            ended = await self._end(job_id, "complete", total, claim)
+            shard = await self._begin(job_id, request, claim)
+            async with kept_open(self._client, job_id, claim):
+                async for chunk in chunks:
+                    await self._put(job_id, request, shard, number, total, chunk)
+                    number += 1
+                    total += chunk.count
+            ended = await self._complete(job_id, total, claim)
         except BaseException as error:
             log_given_up(job_id, request.origin.request_id, total, repr(error))
             await asyncio.shield(self._abandon(job_id, claim))
@@ -98,30 +102,26 @@ class JobStore:
             await self._read(job_id)
         else:
             await self.read(job_id, caller)
-        return await self._read_and_log(job_id, await self._end(job_id, "cancel", ""))
-
-    async def expire_due(self) -> None:
-        """End the jobs whose deadline has passed, including those that other API processes accepted."""
-        now_ms = int(time.time() * 1e3)
-        for job_id in await self._client.zrangebyscore(keys.DEADLINES, 0, now_ms, start=0, num=JOBS_PER_SWEEP):
-            if await self._end(job_id.decode(), "expire", ""):
-                await self._read_and_log(job_id.decode(), True)
-
-    async def expire_forever(self) -> None:
-        """Expire jobs at their deadlines, forever, even if no worker is alive."""
-        await repeat(self.expire_due, EXPIRY_INTERVAL_S, "deadlines cannot be kept")
+        reply = await end_job(self._client, job_id, "cancel", self._settings.result_ttl_s)
+        return await self._read_and_log(job_id, reply == ENDED)
 
     async def items(self, job: Job, offset: int, limit: int) -> AsyncIterator[dict[str, Any]]:
-        """Yield the items `offset` to `offset + limit` in input order. Reads a few chunks at a time."""
+        """Yield the items `offset` to `offset + limit` in input order. Reads a few chunks at a time.
+
+        Raises NotFound if the job's time to live ends meanwhile.
+        """
         stop = min(offset + limit, job.total or 0)
         size = job.chunk_images
         last_chunk = -(-stop // size)
         for first in range(offset // size, last_chunk, CHUNKS_PER_READ):
             numbers = [str(number) for number in range(first, min(first + CHUNKS_PER_READ, last_chunk))]
-            async with self._client.pipeline(transaction=False) as pipeline:
+            async with self._client.pipeline() as pipeline:
+                pipeline.exists(keys.job(job.id))
                 pipeline.hmget(keys.job_blocks(job.id), numbers)
                 pipeline.hmget(keys.job_manifests(job.id), numbers)
-                blocks, manifests = await pipeline.execute()
+                exists, blocks, manifests = await pipeline.execute()
+            if not exists:
+                raise self._no_result(job.id)
             for number, block, manifest in zip(numbers, blocks, manifests, strict=True):
                 for item in chunk_items(job, int(number), block, manifest):
                     if offset <= item["index"] < stop:
@@ -136,17 +136,17 @@ class JobStore:
     async def _read_and_log(self, job_id: str, ended: bool) -> Job:
         """Return the job, and log its end if `ended`, i.e. if this process made it final."""
         job = await self._read(job_id)
-        if ended and job.finished_ms is not None:
-            counts = msgspec.structs.asdict(job.counts)
-            log_finished(job_id, job.request_id, counts, (job.finished_ms - job.created_ms) / 1e3)
+        if ended:
+            log_end(job)
         return job
 
     def _no_result(self, job_id: str) -> NotFound:
         return NotFound(f"no result {job_id!r}; results are kept for {self._settings.result_ttl_s} s")
 
-    async def _begin(self, job_id: str, request: ClassifyRequest) -> int:
+    async def _begin(self, job_id: str, request: ClassifyRequest, claim: Claim | None) -> int:
         """Create the job and return the shard for its entries."""
-        now_ms = int(time.time() * 1e3)
+        shard = await self._enqueuer.choose_shard(request.model, request.lane, request.caller.name)
+        now_ms = self._clock.now_ms()
         job = Job(
             id=job_id,
             model=request.model,
@@ -155,23 +155,31 @@ class JobStore:
             request_id=request.origin.request_id,
             created_ms=now_ms,
             chunk_images=self._settings.bulk_entry_images,
+            accepted=0,
+            shard=shard,
+            claim=claim.redis_key if claim else None,
             deadline_ms=None if request.timeout_s is None else now_ms + round(request.timeout_s * 1e3),
             callback_url=request.callback_url,
         )
         async with self._client.pipeline() as pipeline:
             pipeline.hset(keys.job(job_id), mapping=JOB_CODEC.encode(job))
-            pipeline.expire(keys.job(job_id), self._settings.result_ttl_s)
+            pipeline.expire(keys.job(job_id), keys.OPEN_TTL_S)
+            pipeline.eval(*renewal(job_id, claim))
             await pipeline.execute()
-        return await self._enqueuer.choose_shard(request.model, request.lane, request.caller.name)
+        return shard
 
-    async def _put(self, job_id: str, request: ClassifyRequest, shard: int, number: int, chunk: Chunk) -> None:
-        """Write a chunk. Raises QueueFull at once for the first chunk, and after `upload_stall_s` for later chunks."""
-        accepted_us = time.time_ns() // 1000
+    async def _put(
+        self, job_id: str, request: ClassifyRequest, shard: int, number: int, accepted: int, chunk: Chunk
+    ) -> None:
+        """Write a chunk. Raises QueueFull at once for the first chunk, and after `upload_stall_s` for later chunks.
+
+        `accepted` is the number of images in earlier chunks. Raises Unavailable if Redis has lost one of them.
+        """
         entry = Entry(
             job_id,
             request.model,
             chunk.pixels,
-            accepted_us,
+            self._clock.now_us(),
             chunk=number,
             client=request.caller.name,
             verbose=request.verbose,
@@ -181,7 +189,7 @@ class JobStore:
         while True:
             try:
                 await self._enqueuer.put_chunk(
-                    entry, request.lane, shard, Manifest(chunk.names, list(chunk.errors.items()))
+                    entry, request.lane, shard, Manifest(chunk.names, list(chunk.errors.items())), accepted
                 )
                 return
             except QueueFull:
@@ -189,26 +197,27 @@ class JobStore:
                     raise
             await asyncio.sleep(FULL_QUEUE_POLL_S)
 
-    async def _end(self, job_id: str, action: str, total: int | str, claim: Claim | None = None) -> bool:
-        """Return whether this call has made the job final."""
-        call = END_JOB(
-            job=keys.job(job_id),
-            deadlines=keys.DEADLINES,
-            claim=claim.redis_key if claim else "",
-            callbacks=keys.CALLBACKS,
-            action=action,
+    async def _complete(self, job_id: str, total: int, claim: Claim | None) -> bool:
+        """Complete the upload of a job and return whether that has made it final."""
+        reply = await end_job(
+            self._client,
+            job_id,
+            "complete",
+            self._settings.result_ttl_s,
             uploaded_images=total,
-            now_ms=int(time.time() * 1e3),
-            jobs_channel=keys.JOBS_CHANNEL,
-            id=job_id,
+            claim=claim.redis_key if claim else "",
             fingerprint=claim.fingerprint if claim else "",
         )
-        return bool(await self._client.eval(*call) == ENDED)
+        if reply in (GONE, LOST):
+            raise lost_upload()
+        if reply == TAKEN:
+            raise StillUploading("another upload has taken this Idempotency-Key while Redis was unreachable")
+        return reply == ENDED
 
     async def _abandon(self, job_id: str, claim: Claim | None) -> None:
-        if claim:
-            await self._client.delete(claim.redis_key)
-        await self._client.hdel(keys.job(job_id), "callback_url")  # an abandoned job must not send its callback
-        await self._end(job_id, "cancel", "")
-        for key in (keys.job(job_id), keys.job_blocks(job_id), keys.job_manifests(job_id)):
-            await self._client.expire(key, ABANDONED_TTL_S)
+        """Cancel a job whose upload failed, and release its claim. Its keys lapse if Redis is unreachable."""
+        try:
+            claim_key = claim.redis_key if claim else ""
+            await end_job(self._client, job_id, "abandon", ABANDONED_TTL_S, claim=claim_key)
+        except RedisError as error:
+            logger.warning("the job %s cannot be cancelled: %s", job_id, error)

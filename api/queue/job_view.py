@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.contract.block import Block, decode_block
 from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Manifest
-from shared.errors import EntryError, EntryFormatError
+from shared.errors import EntryError, EntryFormatError, NotFound
 
 
 def job_json(job: Job, now_ms: float) -> dict[str, Any]:
@@ -21,6 +21,7 @@ def job_json(job: Job, now_ms: float) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": job.state,
+        "reason": job.reason,
         "total": job.total,
         "counts": job.counts,
         "model": job.model,
@@ -56,10 +57,11 @@ def chunk_items(
 ) -> Iterator[dict[str, Any]]:
     """Yield the items of a chunk in input order. Items without a result are `queued`, or as their job ended.
 
-    Items of a damaged block have failed. Raises EntryFormatError if the block has another format.
+    Items of a damaged block have failed. Raises EntryFormatError if the block has another format, and NotFound if a
+    part of the chunk is gone, because Redis has evicted it or its time to live has ended.
     """
     start = chunk * job.chunk_images
-    count = min(job.chunk_images, (job.total or 0) - start)
+    count = max(0, min(job.chunk_images, (job.total or 0) - start))
     manifest = MANIFEST_CODEC.decode(manifest_data) if manifest_data else Manifest()
     unreadable = dict(manifest.errors)
     names = manifest.names
@@ -70,7 +72,11 @@ def chunk_items(
         raise
     except EntryError as error:
         reason = f"its result cannot be read: {error}"
-    unanswered = job.state if job.state in ("cancelled", "expired") else "queued"
+    unfinished = job.state not in ("done", "done_with_errors")
+    complete = not count or block_data is not None or unfinished or len(unreadable) == count
+    if not complete or (count and block is not None and block.count != count - len(unreadable)):
+        raise NotFound(f"the results of {job.id!r} are gone")
+    unanswered = job.state if job.state in ("cancelled", "expired", "failed") else "queued"
     row = 0
     for position in range(count):
         name = names[position] if names else None
@@ -79,7 +85,7 @@ def chunk_items(
         elif reason:
             yield _item(start + position, name, "failed", error=reason)
         elif block is None:
-            yield _item(start + position, name, unanswered)
+            yield _item(start + position, name, unanswered, error=job.reason)
         else:
             yield block_item(block, row, start + position, name)
             row += 1

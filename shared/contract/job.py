@@ -8,7 +8,7 @@ import msgspec
 from shared.contract.codecs import HashCodec, JsonCodec
 from shared.contract.lane import Lane
 
-JobState = Literal["queued", "running", "done", "done_with_errors", "expired", "cancelled"]
+JobState = Literal["queued", "running", "done", "done_with_errors", "failed", "expired", "cancelled"]
 CallbackState = Literal["waiting", "delivered", "failed"]
 
 
@@ -33,7 +33,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A job as its hash has it. Counters are in images, times are unix time.
 
     `total` is None until the upload is complete, `finished_ms` until every image is in a final state. `cancelled` is
-    None unless the job was cancelled.
+    None unless the job was cancelled, and `reason` unless the job failed as a whole, because Redis has lost images.
+    `accepted` counts the images that Redis has stored, and `last_entry` is the id of the last entry, on stream `shard`.
+    `claim` is the Redis key of the claim of its Idempotency-Key. Jobs of an older API have none of these.
     """
 
     id: str
@@ -48,6 +50,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     expired: int = 0
     cancelled: int | None = None
     total: int | None = None
+    accepted: int | None = None
+    shard: int = 0
+    last_entry: str | None = None
+    claim: str | None = None
+    reason: str | None = None
     finished_ms: int | None = None
     deadline_ms: int | None = None
     callback_url: str | None = None
@@ -68,7 +75,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         """Return the state that `GET /results/{id}` and the callback report."""
         if self.finished_ms is None:
             return "running" if self.finished else "queued"
-        if self.cancelled:
+        if self.reason is not None:
+            return "failed"
+        if self.cancelled is not None:
             return "cancelled"
         if self.expired:
             return "expired"
@@ -81,8 +90,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return CallbackStatus(self.callback_url, self.callback_state or "waiting", self.callback_attempts or 0)
 
 
-class CallbackBody(msgspec.Struct, frozen=True):
-    """The JSON that a callback posts once the job is final."""
+class CallbackBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The JSON that a callback posts once the job is final. `reason` is for a job that failed as a whole."""
 
     id: str
     state: JobState
@@ -90,6 +99,7 @@ class CallbackBody(msgspec.Struct, frozen=True):
     counts: Counts
     model: str
     finished_ms: int
+    reason: str | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True):

@@ -10,7 +10,11 @@ that is on another shard. The interactive lane is one stream.
 `queued:{model}:{lane}` is a hash that counts the entries between acceptance and a final state: `images`, `bytes`, and
 for the bulk lane the images of each shard under its number.
 
-`job:{id}` is a hash with the fields of `Job` in `shared/contract/job.py`.
+`job:{id}` is a hash with the fields of `Job` in `shared/contract/job.py`. Its blocks, its manifests and the claim of
+its Idempotency-Key live as long as the hash: OPEN_TTL_S until the job is final, and RESULT_TTL_S from then on.
+
+All times in Redis are Redis's own: scripts call TIME, and processes use `shared/redis/clock.py`. The time to live of a
+key that several jobs share is a constant, so that no job shortens it for the others.
 
 `training:{id}` is a hash: `model`, `parameters` (JSON), `state`, `created_ms`, `key`; `attempt` (how often it was taken
 up), `trainer`, `started_ms`, `lease_ms` (unix time until which nobody else takes it up) and `stage` once it was begun;
@@ -24,8 +28,11 @@ PREFIX = "mnistified:"
 GROUP = "workers"
 DRIFT_WINDOW_S = 3600  # length of a window of unix time, each of which has hashes of its own
 SHARDS = 8  # streams of the bulk lane; workers and API must agree
+MAX_OPEN_S = 7 * 86_400  # a job that is not final by then fails
+OPEN_TTL_S = MAX_OPEN_S + 86_400  # time to live of everything that belongs to accepted images until they are final
 WORKERS = PREFIX + "workers"  # sorted set: worker name -> unix time (s) of its last heartbeat
 JOBS_CHANNEL = PREFIX + "jobs"  # published: the id of a job that reached its final state
+OPEN_JOBS = PREFIX + "open-jobs"  # sorted set: id of a job that is not final -> unix time (ms) of its next check
 DEADLINES = PREFIX + "deadlines"  # sorted set: job id -> unix time (ms) at which it expires
 CALLBACKS = PREFIX + "callbacks"  # sorted set: id of a job whose callback is due -> unix time (ms) of the next attempt
 DEAD_LETTERS = PREFIX + "dead-letters"  # stream: images that killed their workers, `h` a JSON header, `x` the pixels

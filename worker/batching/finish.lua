@@ -1,16 +1,20 @@
 -- Finish an entry: the first worker writes its results, a later worker writes nothing.
 --
--- Returns 'late' to a later worker, 'cancelled' or 'expired' if the job of the entry is over, and else 'written'. If
--- the entry was the last one of a job, returns the job's done, failed and expired images and its begin (unix ms).
+-- Returns 'late' to a later worker, 'cancelled', 'expired' or 'failed' if the job of the entry is over, and else
+-- 'written'. If the entry was the last one of a job, returns the job's done, failed and expired images and its begin
+-- (unix ms).
 --
--- `target` is the job, or the result of an entry of singles. `client`, `blocks`, `suspect`, `layers`, `shard`,
--- `channel` and `chunk` may be ''. Header and pixels of each dead letter follow the arguments.
+-- `target` is the job, or the result of an entry of singles. `client`, `blocks`, `manifests`, `suspect`, `layers`,
+-- `shard`, `channel` and `chunk` may be ''. The parts of a job live for `open_ttl_s`, and for `ttl_s` once it is final.
+-- So does the claim of its Idempotency-Key, which only the job names. Keys that several jobs share live for
+-- `open_ttl_s`. Header and pixels of each dead letter follow the arguments.
 --
 -- XACK returns 1 exactly once for a delivered entry, whichever worker holds it by then, so it is the fence. It is also
 -- a write that a Redis that is out of memory accepts, so that the writes after it are accepted too.
-local stream, queued, client, target, blocks, suspect, dead_letters, callbacks, layers, kept_layers = unpack(KEYS)
-local group, entry_id, images, bytes, shard, block, ttl_s, channel, uid, chunk, done_images, failed_images,
-  expired_images, now_ms, jobs_channel, max_dead_letters, dead_letter_ttl_s, layers_blob, layers_ttl_s,
+local stream, queued, client, target, blocks, manifests, open_jobs, suspect, dead_letters, callbacks, layers,
+  kept_layers = unpack(KEYS)
+local group, entry_id, images, bytes, shard, block, ttl_s, open_ttl_s, channel, uid, chunk, done_images, failed_images,
+  expired_images, jobs_channel, max_dead_letters, dead_letter_ttl_s, layers_blob, layers_ttl_s,
   max_kept_layers = unpack(ARGV, 1, 20)
 
 -- A counter that is gone, for example after FLUSHALL, stays gone. A newer one that lacks this entry stays at 0.
@@ -31,7 +35,7 @@ if shard ~= '' then
 end
 if client ~= '' then
   subtract(client, 'images', images)
-  redis.call('EXPIRE', client, ttl_s)
+  redis.call('EXPIRE', client, open_ttl_s)
 end
 if suspect ~= '' then
   redis.call('DEL', suspect)
@@ -58,25 +62,35 @@ if chunk == '' then
 end
 
 -- A cancelled job counted its unfinished images as cancelled. A job that is gone has no reader.
-local state = redis.call('HMGET', target, 'model', 'finished_ms', 'cancelled')
+local state = redis.call('HMGET', target, 'model', 'finished_ms', 'cancelled', 'reason')
 if not state[1] or state[2] then
-  return state[2] and not state[3] and 'expired' or 'cancelled'
+  return state[4] and 'failed' or state[2] and not state[3] and 'expired' or 'cancelled'
 end
 if redis.call('HSETNX', blocks, chunk, block) == 0 then
   return 'late'
 end
-redis.call('EXPIRE', blocks, ttl_s)
-redis.call('EXPIRE', target, ttl_s)
 local finished = redis.call('HINCRBY', target, 'done', done_images)
   + redis.call('HINCRBY', target, 'failed', failed_images)
   + redis.call('HINCRBY', target, 'expired', expired_images)
 local total = redis.call('HGET', target, 'total')
-if total and finished == tonumber(total) then
+local final = total and finished == tonumber(total)
+local claim = redis.call('HGET', target, 'claim')
+local parts = {target, blocks, manifests}
+if claim and redis.call('HGET', claim, 'job') == uid and total then
+  parts[4] = claim
+end
+for _, key in ipairs(parts) do
+  redis.call('EXPIRE', key, final and ttl_s or open_ttl_s)
+end
+if final then
+  local time = redis.call('TIME')
+  local now_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
   redis.call('HSET', target, 'finished_ms', now_ms)
+  redis.call('ZREM', open_jobs, uid)
   redis.call('PUBLISH', jobs_channel, uid)
   if redis.call('HEXISTS', target, 'callback_url') == 1 then
     redis.call('ZADD', callbacks, now_ms, uid)
-    redis.call('EXPIRE', callbacks, ttl_s)
+    redis.call('EXPIRE', callbacks, open_ttl_s)
   end
   return redis.call('HMGET', target, 'done', 'failed', 'expired', 'created_ms')
 end

@@ -36,6 +36,7 @@ def ensure_groups(client: SyncClient, models: Sequence[str]) -> None:
                 except ResponseError as error:
                     if "BUSYGROUP" not in str(error):
                         raise
+                client.expire(stream, keys.OPEN_TTL_S)
 
 
 @dataclass(eq=False)

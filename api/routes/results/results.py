@@ -49,7 +49,9 @@ async def get_items(request: Request) -> Response:
     if as_ndjson and request.method == "HEAD":
         return Response(media_type=NDJSON_TYPE)
     if as_ndjson:
-        return StreamingResponse(_ndjson(state, job, offset, limit), media_type=NDJSON_TYPE)
+        lines = _ndjson(state, job, offset, limit)
+        first = await anext(lines, b"")  # raises NotFound before the response begins
+        return StreamingResponse(_chained(first, lines), media_type=NDJSON_TYPE)
     items = [item async for item in state.jobs.items(job, offset, limit)]
     end = offset + len(items)
     next_page = f"/results/{job.id}/items?offset={end}&limit={limit}" if end < (job.total or 0) else None
@@ -86,3 +88,9 @@ async def _ndjson(state: State, job: Job, offset: int, limit: int) -> AsyncItera
             lines = []
     if lines:
         yield b"\n".join(lines) + b"\n"
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for lines in rest:
+        yield lines

@@ -72,7 +72,7 @@ def _callback_of(job_id: str, fields: Mapping[bytes, bytes]) -> Callback:
     job = JOB_CODEC.decode(job_id, fields)
     assert job.callback is not None
     assert job.finished_ms is not None
-    body = CallbackBody(job_id, job.state, job.total or 0, job.counts, job.model, job.finished_ms)
+    body = CallbackBody(job_id, job.state, job.total or 0, job.counts, job.model, job.finished_ms, job.reason)
     return Callback(job.callback.url, job.callback.attempts, body)
 
 

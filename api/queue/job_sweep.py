@@ -1,0 +1,112 @@
+"""Ends jobs that nothing else ends: at their deadline, and when Redis has lost some of their images."""
+
+import logging
+
+from api.periodic import repeat
+from api.queue.job_life import CHECK_INTERVAL_MS, ENDED, Action, end_job, log_end
+from shared.config.settings import Settings
+from shared.contract.job import JOB_CODEC, Job
+from shared.contract.model_ref import ModelRef
+from shared.errors import ContractError
+from shared.redis import keys
+from shared.redis.clients import AsyncClient
+from shared.redis.clock import RedisClock
+from shared.redis.script import Script
+
+INTERVAL_S = 0.25
+JOBS_PER_SWEEP = 100
+
+# Both are by Redis's clock. A job that is to be checked is due again after `interval_ms`, for any API process.
+# Returns the ids of jobs whose deadline has passed, and of jobs to check.
+DUE_JOBS = Script(
+    "DUE_JOBS",
+    """
+local deadlines, open_jobs = unpack(KEYS)
+local interval_ms, max_jobs = unpack(ARGV)
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local expired = redis.call('ZRANGEBYSCORE', deadlines, '-inf', string.format('%.0f', now_ms), 'LIMIT', 0, max_jobs)
+local unchecked = redis.call('ZRANGEBYSCORE', open_jobs, '-inf', string.format('%.0f', now_ms), 'LIMIT', 0, max_jobs)
+for _, id in ipairs(unchecked) do
+  redis.call('ZADD', open_jobs, string.format('%.0f', now_ms + interval_ms), id)
+end
+return {expired, unchecked}
+""",
+)
+
+logger = logging.getLogger(__name__)
+
+
+def failure_of(job: Job, oldest_entry: bytes | None, now_ms: float) -> tuple[Action, str] | None:
+    """Return how and why a job that is due for a check has to end, or None if it only waits. Its upload is silent.
+
+    `oldest_entry` is the id of the oldest entry on its stream, which an entry leaves once its results are written.
+    """
+    if job.total is None:
+        return "fail_upload", (
+            "its upload stopped, or Redis has lost the end of it: send the images again. "
+            f"Redis has {job.accepted or 0} of them"
+        )
+    if now_ms - job.created_ms > keys.MAX_OPEN_S * 1e3:
+        return "fail", f"not finished within {keys.MAX_OPEN_S // 86_400} days"
+    if job.last_entry and (oldest_entry is None or _number(oldest_entry) > _number(job.last_entry.encode())):
+        lost = job.total - job.finished
+        return "fail", f"Redis has lost {lost} of the job's {job.total} images: send the images again"
+    return None
+
+
+class JobSweep:
+    """Ends jobs, also those that other API processes accepted. `sweep_forever` runs as a task of the process."""
+
+    def __init__(self, client: AsyncClient, clock: RedisClock, settings: Settings) -> None:
+        self._client = client
+        self._clock = clock
+        self._result_ttl_s = settings.result_ttl_s
+
+    async def sweep_forever(self) -> None:
+        """Sweep forever, even if no worker is alive."""
+        await repeat(self.sweep, INTERVAL_S, "deadlines cannot be kept")
+
+    async def sweep(self) -> None:
+        """End the jobs whose deadline has passed, and check the jobs that are due for it. Raises Redis errors."""
+        due = DUE_JOBS(
+            deadlines=keys.DEADLINES, open_jobs=keys.OPEN_JOBS, interval_ms=CHECK_INTERVAL_MS, max_jobs=JOBS_PER_SWEEP
+        )
+        expired, unchecked = await self._client.eval(*due)
+        for job_id in expired:
+            await self._end(job_id.decode(), "expire")
+        for job_id in unchecked:
+            await self._check(job_id.decode())
+
+    async def _check(self, job_id: str) -> None:
+        job = await self._read(job_id)
+        if job is None or job.finished_ms is not None:
+            await self._client.zrem(keys.OPEN_JOBS, job_id)
+            return
+        stream = keys.stream(ModelRef.parse(job.model).name, job.lane, job.shard)
+        oldest = await self._client.xrange(stream, "-", "+", count=1)
+        failure = failure_of(job, oldest[0][0] if oldest else None, self._clock.now_ms())
+        if failure is not None:
+            action, reason = failure
+            await self._end(job_id, action, reason)
+
+    async def _end(self, job_id: str, action: Action, reason: str = "") -> None:
+        if await end_job(self._client, job_id, action, self._result_ttl_s, reason=reason) == ENDED:
+            if reason:
+                logger.error("job %s failed: %s", job_id, reason)
+            job = await self._read(job_id)
+            if job is not None:
+                log_end(job)
+
+    async def _read(self, job_id: str) -> Job | None:
+        fields = await self._client.hgetall(keys.job(job_id))
+        try:
+            return JOB_CODEC.decode(job_id, fields) if fields else None
+        except ContractError as error:  # must not keep other jobs from their end
+            logger.error("job %s cannot be read: %s", job_id, error)
+            return None
+
+
+def _number(entry_id: bytes) -> tuple[int, int]:
+    milliseconds, _, sequence = entry_id.partition(b"-")
+    return int(milliseconds), int(sequence)
