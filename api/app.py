@@ -103,6 +103,8 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await state.aliases.try_to_read()  # before the first request
+        with contextlib.suppress(RedisError, OSError):
+            await state.workers.refresh()  # reads Redis's clock
         tasks = [
             asyncio.create_task(forever())
             for forever in (

@@ -121,11 +121,14 @@ def write_heartbeats(service: Service, workers: int) -> tuple[int, float]:
                 worker=keys.worker(copy),
                 name=copy,
                 heartbeat=state,
-                now_s=time.time() + KEPT_S,
                 ttl_s=2 * KEPT_S,
+                kept_ttl_s=2 * KEPT_S,
             )
             client.eval(*call)
-        return len(state), (service.processes["redis"].cpu_s() - before_s) / workers * 1e6
+        took_s = service.processes["redis"].cpu_s() - before_s
+        until_s = client.time()[0] + KEPT_S  # nobody renews the copies
+        client.zadd(keys.WORKERS, {f"copy-{number}": until_s for number in range(workers)})
+        return len(state), took_s / workers * 1e6
 
 
 def reply(service: Service, path: str) -> tuple[float, float]:

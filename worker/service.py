@@ -18,6 +18,7 @@ from shared.images import Images, Probabilities
 from shared.models.registry import list_models
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.clock import RedisClock
 from shared.redis.connection import worker_client
 from shared.telemetry.prometheus import process_families
 from shared.telemetry.tracing import open_tracing
@@ -64,8 +65,9 @@ class BatchingService(Collector):
         self._watchdog = Watchdog(settings.engine_stall_s)
         self._consumer = f"{worker_name}:{os.getpid()}:{time.time_ns()}"
         self._metrics = Metrics()
+        self._clock = RedisClock()
         self._drift_tallies = Tallies(DRIFT_WINDOWS_KEPT * keys.DRIFT_WINDOW_S)
-        self._drift = Drift(self._drift_tallies)
+        self._drift = Drift(self._drift_tallies, self._clock.now_s)
         self._shadow_tallies = Tallies(settings.result_ttl_s)
         self._keep_s = min(settings.lease_ms / 4e3, settings.worker_ttl_s / 4)
         self._models: list[str] = []
@@ -82,7 +84,7 @@ class BatchingService(Collector):
         self._open_tracing()
         # First, and without retries: a worker that waited here for an unreachable Redis would ignore TERM.
         self._keeper_client = worker_client(settings, patient=False)
-        desired = read_desired(self._keeper_client, time.time())
+        desired = read_desired(self._keeper_client, self._clock)
         self._engines = EnginePool(settings)
         registry = self._engines.registry
         self._engines.load(default_version(settings.default_model, list_models(registry), registry, desired))
@@ -95,14 +97,19 @@ class BatchingService(Collector):
         suspects = Suspects(client, self._consumer, settings.max_attempts)
         deferred = Deferred(client, settings)
         self._deliveries = HeldEntries(
-            client, self._backlog, self._finisher(client), suspects, deferred, self.loader.wake
+            client, self._backlog, self._finisher(client), suspects, deferred, self._clock, self.loader.wake
         )
         self._deferred = Deferred(self._keeper_client, settings)
         self._leases = Leases(
             self._keeper_client, self._consumer, lambda: self._duties, self._deliveries, settings.lease_ms
         )
         self._heartbeat = HeartbeatWriter(
-            self._keeper_client, self._name, settings.worker_ttl_s, self._metrics, serve_metrics(self, settings)
+            self._keeper_client,
+            self._name,
+            settings.worker_ttl_s,
+            self._metrics,
+            serve_metrics(self, settings),
+            self._clock,
         )
         self._heartbeat.write(self.loader.state(), 0)
         self._read_new_models()
@@ -150,12 +157,12 @@ class BatchingService(Collector):
         return worker_client(self._settings, patient=True)
 
     def _finisher(self, client: SyncClient) -> Finisher:
-        return Finisher(client, self._name, self._metrics, self._settings)
+        return Finisher(client, self._name, self._metrics, self._clock, self._settings)
 
     def _make_listener(self, desired: DesiredVersions) -> Listener:
         pulse = self._watchdog.redis_pulse("listen")
         connect = partial(worker_client, self._settings, patient=False)
-        return Listener(connect, desired, lambda: self.loader.desired_changed(), self._stopping, pulse)
+        return Listener(connect, desired, self._clock, lambda: self.loader.desired_changed(), self._stopping, pulse)
 
     def _make_loader(self) -> Loader:
         return Loader(
@@ -188,6 +195,7 @@ class BatchingService(Collector):
             self._deliveries.finished,
             self._answered,
             Suspects(client, self._consumer, self._settings.max_attempts),
+            self._clock,
             self._watchdog.model_pulse(name),
             self._watchdog.redis_pulse(name),
         )

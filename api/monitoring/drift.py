@@ -11,7 +11,6 @@ with `chance`: the distance that n images do not exceed by chance in 999 of 1000
 
 import logging
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -79,10 +78,10 @@ def reference_of(card: ModelCard) -> dict[str, list[float]]:
     }
 
 
-async def read_drift(client: AsyncClient, catalog: Catalog) -> dict[str, dict[str, Any]]:
+async def read_drift(client: AsyncClient, catalog: Catalog, now_s: float) -> dict[str, dict[str, Any]]:
     """Return the drift of each version with results in the last WINDOWS, by `name@version`. Raises Redis errors."""
     refs = [str(ModelRef(name, version)) for name, versions in catalog.models.items() for version in versions]
-    window = keys.drift_window(time.time())
+    window = keys.drift_window(now_s)
     async with client.pipeline(transaction=False) as pipeline:
         for ref in refs:
             for back in range(WINDOWS):

@@ -4,7 +4,6 @@ All API processes report the same state. Its metrics are called `mnistified_flee
 `sum`.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,10 +52,10 @@ async def read_fleet(state: State) -> Fleet:
     return Fleet(
         workers=workers,
         queues=queues,
-        stalled=is_stalled(queues, workers, state.settings.queue_stall_s, time.time()),
+        stalled=is_stalled(queues, workers, state.settings.queue_stall_s, state.clock.now_s()),
         lost_workers=state.workers.lost,
         dead_letters=await state.client.xlen(keys.DEAD_LETTERS),
-        drift=await read_drift(state.client, state.catalog),
+        drift=await read_drift(state.client, state.catalog, state.clock.now_s()),
         shadows=await read_shadows(state.client, state.aliases.table),
         memory=await _read_memory(state.client),
         redis_fault=redis_fault,

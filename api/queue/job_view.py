@@ -21,7 +21,6 @@ def job_json(job: Job, now_ms: float) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": job.state,
-        "reason": job.reason,
         "total": job.total,
         "counts": job.counts,
         "model": job.model,
@@ -29,6 +28,7 @@ def job_json(job: Job, now_ms: float) -> dict[str, Any]:
         "elapsed_s": round(elapsed_s, 3),
         "eta_s": eta_s,
         "request_id": job.request_id,
+        "reason": job.reason,
         "callback": job.callback,
         "links": {"self": f"/results/{job.id}", "items": f"/results/{job.id}/items"},
     }

@@ -22,6 +22,7 @@ from shared.contract.entry import NO_ORIGIN, Entry, Origin
 from shared.contract.model_ref import ModelRef
 from shared.errors import DeadlinePassed, RequestError, Unavailable, WaitTimeout
 from shared.redis import keys
+from shared.redis.clock import RedisClock
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ DISCONNECT_CHECK_S = 0.1  # after this time, a waiting request also watches whet
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A request that waits for its answer. `deadline_ms` is unix time.
+    """A request that waits for its answer. `deadline_ms` is unix time by Redis's clock.
 
     `id` is set once it is part of an entry, and `entry_id` once that entry is on its stream.
     """
@@ -74,8 +75,15 @@ class Singles:
     """Writes single images and waits for their answers. Images wait only while a write is in progress."""
 
     def __init__(
-        self, wires: Wires, enqueuer: Enqueuer, wakeups: Wakeups, metrics: Metrics, settings: Settings
+        self,
+        wires: Wires,
+        enqueuer: Enqueuer,
+        wakeups: Wakeups,
+        metrics: Metrics,
+        clock: RedisClock,
+        settings: Settings,
     ) -> None:
+        self._clock = clock
         self._wires = wires
         self._metrics = metrics
         self._enqueuer = enqueuer
@@ -111,7 +119,7 @@ class Singles:
         waiting = Waiting(pixels, request, loop.create_future())
         wait_s = request.wait_s
         if request.timeout_s is not None:
-            waiting.deadline_ms = int((time.time() + request.timeout_s) * 1e3)
+            waiting.deadline_ms = self._clock.now_ms() + round(request.timeout_s * 1e3)
             wait_s = min(wait_s, request.timeout_s)
         self._pending.append(waiting)
         if self._writer is None or self._writer.done():
@@ -205,7 +213,7 @@ class Singles:
             uid,
             group[0].request.model,
             b"".join(waiting.pixels for waiting in group),
-            time.time_ns() // 1000,
+            self._clock.now_us(),
             self._wakeups.channel,
             deadlines_ms=deadlines_ms if any(deadlines_ms) else (),
             client=group[0].request.caller.name,

@@ -1,4 +1,4 @@
-"""The live workers, from their heartbeats, which the API reads once per second."""
+"""The live workers, from their heartbeats, which the API reads once per second together with Redis's clock."""
 
 import logging
 import time
@@ -13,6 +13,7 @@ from shared.contract.heartbeat import ENTRY_FORMATS_CODEC, LIVE_WORKER_CODEC, Li
 from shared.errors import ContractError, Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
+from shared.redis.clock import RedisClock
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +48,9 @@ def lost_workers(before: Sequence[LiveWorker], now: Sequence[LiveWorker], since_
 class Workers:
     """The live workers. `watch` runs as a task, so that `require` needs no I/O."""
 
-    def __init__(self, client: AsyncClient, enqueuer: Enqueuer, ttl_s: int) -> None:
+    def __init__(self, client: AsyncClient, enqueuer: Enqueuer, clock: RedisClock, ttl_s: int) -> None:
         self._client = client
+        self._clock = clock
         self._enqueuer = enqueuer
         self._ttl_s = ttl_s
         self._formats: set[int] = set()  # the formats of entries that live workers read
@@ -66,13 +68,15 @@ class Workers:
             raise Unavailable(f"no worker reads entry format {FORMAT}: the live workers read {reads}", "workers")
 
     async def refresh(self) -> list[LiveWorker]:
-        """Read the last heartbeat of each live worker, sorted by name, and update the state that `require` uses."""
+        """Read Redis's clock and the last heartbeat of each live worker, and update the state that `require` uses."""
         workers = await self._read()
         self._enqueuer.images_per_s = drain_rate(workers)
         return workers
 
     async def _read(self) -> list[LiveWorker]:
-        now_s = time.time()
+        sent_s = time.monotonic()
+        self._clock.measured(await self._client.time(), sent_s)
+        now_s = self._clock.now_s()
         alive = await self._client.zrangebyscore(keys.WORKERS, now_s - self._ttl_s, "+inf", withscores=True)
         if not alive:
             self._formats = set()

@@ -18,6 +18,7 @@ from shared.contract.heartbeat import LiveWorker
 from shared.errors import ContractError, NotFound, Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient, AsyncPipeline
+from shared.redis.clock import RedisClock
 
 logger = logging.getLogger(__name__)
 
@@ -27,17 +28,19 @@ CHANGES_PER_READ = 1000
 MAX_TRIES = 5  # attempts at a change while other changes interrupt it
 
 
-async def prepare(client: AsyncClient, workers: Workers, refs: Iterable[str], wait_s: float, subject: str) -> None:
+async def prepare(
+    client: AsyncClient, workers: Workers, clock: RedisClock, refs: Iterable[str], wait_s: float, subject: str
+) -> None:
     """Wait until every live worker has loaded all of `refs`. `subject` is the `name/alias` to change.
 
     Raises Unavailable if there is no worker, or if a worker is not ready after `wait_s`. Raises RedisError.
     """
     refs = sorted(refs)
-    now_s = time.time()
+    now_s = clock.now_s()
     async with client.pipeline() as pipeline:
         pipeline.zremrangebyscore(keys.DESIRED, 0, now_s)
         pipeline.zadd(keys.DESIRED, dict.fromkeys(refs, now_s + wait_s + KEEP_DESIRED_S), gt=True)
-        pipeline.expire(keys.DESIRED, round(wait_s) + 2 * KEEP_DESIRED_S)
+        pipeline.expire(keys.DESIRED, keys.OPEN_TTL_S)
         pipeline.publish(keys.ALIASES_CHANNEL, subject)
         await pipeline.execute()
     deadline_s = time.monotonic() + wait_s

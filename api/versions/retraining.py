@@ -1,7 +1,6 @@
 """The trainings in Redis: the API submits, reads and cancels them, and `worker/tasks/retraining/` runs them."""
 
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from shared.contract.training import TRAINING_CODEC, Parameters, Training
 from shared.errors import Conflict, NotFound, QueueFull
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
+from shared.redis.clock import RedisClock
 from shared.redis.script import Script
 
 SUBMIT = Script.read(Path(__file__).with_name("submit_training.lua"))
@@ -27,13 +27,14 @@ Json = dict[str, Any]
 class Retraining:
     """Submits, reads and cancels trainings. Every method raises RedisError while Redis is unreachable."""
 
-    def __init__(self, client: AsyncClient, settings: Settings) -> None:
+    def __init__(self, client: AsyncClient, clock: RedisClock, settings: Settings) -> None:
         self._client = client
+        self._clock = clock
         self._settings = settings
 
     async def submit(self, model: str, parameters: Parameters, key: str) -> str:
         """Queue a training and return its id. `key` is the name of the API key. Raises QueueFull."""
-        training_id, now_ms = f"t{new_uid()}", int(time.time() * 1e3)
+        training_id, now_ms = f"t{new_uid()}", self._clock.now_ms()
         max_trainings = self._settings.max_trainings
         training = Training(
             id=training_id, model=model, state="queued", parameters=parameters, created_ms=now_ms, key=key
@@ -44,7 +45,7 @@ class Retraining:
             listed=keys.trainings(model),
             max_open=max_trainings,
             max_listed=MAX_LISTED,
-            ttl_s=self._settings.training_ttl_s,
+            open_ttl_s=keys.open_training_ttl_s(self._settings.training_ttl_s),
             now_ms=now_ms,
             id=training_id,
             more_args=[part for pair in TRAINING_CODEC.encode(training).items() for part in pair],
@@ -78,15 +79,22 @@ class Retraining:
     async def cancel(self, model: str, training_id: str) -> Json:
         """Cancel a training, unless it is final, and return it. Raises NotFound, and Conflict during publishing."""
         await self.read(model, training_id)
-        now_ms = int(time.time() * 1e3)
-        call = CANCEL(due=keys.TRAININGS_DUE, training=keys.training(training_id), id=training_id, now_ms=now_ms)
+        call = CANCEL(
+            due=keys.TRAININGS_DUE,
+            training=keys.training(training_id),
+            id=training_id,
+            now_ms=self._clock.now_ms(),
+            ttl_s=self._settings.training_ttl_s,
+        )
         if not await self._client.eval(*call):
             raise Conflict(f"training {training_id} is being published: too late to cancel it")
         return await self.read(model, training_id)
 
     async def trainers(self) -> list[str]:
         """Return the names of the live trainers."""
-        names = await self._client.zrangebyscore(keys.TRAINERS, time.time() - self._settings.worker_ttl_s, "+inf")
+        names = await self._client.zrangebyscore(
+            keys.TRAINERS, self._clock.now_s() - self._settings.worker_ttl_s, "+inf"
+        )
         return sorted(name.decode() for name in names)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mnistified import html
 
-FINAL_STATES = ("done", "done_with_errors", "expired", "cancelled")
+FINAL_STATES = ("done", "done_with_errors", "failed", "expired", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """The state of a job: `queued` or `running`, and finally `done`, `done_with_errors`, `expired` or `cancelled`.
+    """The state of a job: `queued` or `running`, and finally `done`, `done_with_errors`, `failed`, `expired` or
+    `cancelled`. `reason` says why a job is `failed`, which means that the service has lost images of it.
 
     `counts` has the number of images in each final state. At the end, the sum is `total`.
     """
@@ -84,6 +85,7 @@ class JobState:
     model: str | None
     elapsed_s: float | None
     eta_s: float | None
+    reason: str | None
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
     @classmethod
@@ -96,6 +98,7 @@ class JobState:
             model=raw.get("model"),
             elapsed_s=raw.get("elapsed_s"),
             eta_s=raw.get("eta_s"),
+            reason=raw.get("reason"),
             raw=raw,
         )
 

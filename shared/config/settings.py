@@ -121,7 +121,7 @@ class Settings:
 
     sync_wait_s: float = _setting(30.0, number(0.01, 3600, "s"), "maximum wait of a synchronous request for its result")
     max_wait_s: float = _setting(60.0, number(0.01, 3600, "s"), "maximum value of `?wait=`")
-    result_ttl_s: int = _setting(86_400, integer(1, 10**8), "how long a job and its results are kept")
+    result_ttl_s: int = _setting(86_400, integer(1, 10**8), "how long a job and its results are kept after its end")
     single_result_ttl_s: int = _setting(300, integer(1, 10**8), "how long the result of a synchronous request is kept")
     worker_ttl_s: int = _setting(10, integer(2, 3600), "time without a heartbeat after which a worker counts as lost")
     queue_stall_s: float = _setting(

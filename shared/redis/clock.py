@@ -16,7 +16,7 @@ class _Measured:
 
 
 class RedisClock:
-    """Tells Redis's time from an offset to this process's monotonic clock.
+    """Computes Redis's time from an offset to this process's monotonic clock.
 
     Until the first measurement the clock is the machine's own. Any thread may read it. One thread or task calls
     `measured` about every second, because Redis may be another one after a failover.

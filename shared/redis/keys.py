@@ -51,6 +51,11 @@ DEFERRED = PREFIX + "deferred"  # set: formats of entries that were met by worke
 LAYERS = PREFIX + "layers"  # list, bounded: the keys of layers blobs, oldest first; beyond the bound they go
 
 
+def open_training_ttl_s(ttl_s: int) -> int:
+    """Return the time to live of a training that is not final. `ttl_s` is the one of a final training."""
+    return max(ttl_s, OPEN_TTL_S)
+
+
 def stream(model: str, lane: Lane, shard: int = 0) -> str:
     """Stream of entries; `model` is a name without version. The consumer group is GROUP."""
     name = f"{PREFIX}stream:{model}:{lane}"

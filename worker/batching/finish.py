@@ -3,7 +3,6 @@
 One script runs per entry, and one pipeline per batch.
 """
 
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from shared.contract.block import Block, encode_block
 from shared.contract.model_ref import ModelRef
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.clock import RedisClock
 from shared.redis.script import Call, Script
 from shared.telemetry.job_log import log_finished
 from worker.batching.suspects import dead_letter
@@ -22,18 +22,21 @@ MAX_LAYERS = 32  # blobs kept, for clients that wait for them: those of a large 
 FINISH = Script.read(Path(__file__).with_suffix(".lua"))
 
 
-def log_end(delivery: Delivery, done: int, failed: int, expired: int, created_ms: int) -> None:
-    """Log the end of a job. `delivery` was its last entry."""
+def log_end(delivery: Delivery, now_ms: int, done: int, failed: int, expired: int, created_ms: int) -> None:
+    """Log the end of a job at `now_ms` by Redis's clock. `delivery` was its last entry."""
     entry = delivery.entry
     counts = {"done": done, "failed": failed, "expired": expired}
-    log_finished(entry.uid, entry.request_id(0), counts, time.time() - created_ms / 1e3)
+    log_finished(entry.uid, entry.request_id(0), counts, (now_ms - created_ms) / 1e3)
 
 
 class Finisher:
     """Writes results. Blocks while Redis is unreachable, because its client retries: writing twice is harmless."""
 
-    def __init__(self, client: SyncClient, worker_name: str, metrics: Metrics, settings: Settings) -> None:
+    def __init__(
+        self, client: SyncClient, worker_name: str, metrics: Metrics, clock: RedisClock, settings: Settings
+    ) -> None:
         self._client = client
+        self._clock = clock
         self._metrics = metrics
         self._worker_name = worker_name
         self._settings = settings
@@ -52,7 +55,7 @@ class Finisher:
                 replies = pipeline.execute()
         for delivery, reply in zip(deliveries, replies, strict=True):
             if isinstance(reply, list):
-                log_end(delivery, *map(int, reply))
+                log_end(delivery, self._clock.now_ms(), *map(int, reply))
             self._metrics.count_finished(delivery, reply.decode() if isinstance(reply, bytes) else "written")
         return replies.count(b"late")
 
@@ -63,7 +66,7 @@ class Finisher:
         faults = Counter(state for state, _ in delivery.faults.values())
         single = entry.chunk is None
         settings = self._settings
-        now_ms = int(time.time() * 1e3)
+        now_ms = self._clock.now_ms()
         letters = [
             dead_letter(delivery, position, delivery.faults[position][1], now_ms) for position in delivery.set_aside
         ]

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +12,7 @@ from shared.errors import EntryError, EntryFormatError
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.clock import RedisClock
 from worker.batching.backlog import Backlog
 from worker.batching.deferred import Deferred, deaths_before, reason_to_fail
 from worker.batching.finish import Finisher
@@ -37,6 +37,7 @@ class HeldEntries:
     finisher: Finisher
     suspects: Suspects
     deferred: Deferred
+    clock: RedisClock
     load: Callable[[], None]
     _held: dict[tuple[str, bytes], Delivery] = field(init=False, default_factory=dict)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
@@ -98,7 +99,7 @@ class HeldEntries:
 
     def _drop_unwanted(self, deliveries: list[Delivery]) -> None:
         """Mark the singles whose clients disconnected. Only entries older than ASK_AFTER_US can have some."""
-        now_us = time.time_ns() // 1000
+        now_us = self.clock.now_us()
         old = [
             delivery
             for delivery in deliveries

@@ -14,6 +14,7 @@ from shared.contract.block import NO_PREDICTION
 from shared.contract.layers_blob import Layers, encode_layers
 from shared.errors import ModelError
 from shared.images import CLASSES, Images, Probabilities
+from shared.redis.clock import RedisClock
 from shared.redis.errors import meaning_of
 from worker.batching.backlog import Backlog
 from worker.batching.finish import Finisher
@@ -55,6 +56,7 @@ class Runner:
     finished: Callable[[list[Delivery]], None]
     answered: Callable[[str, Images, Probabilities], None]
     suspects: Suspects
+    clock: RedisClock
     in_model: Pulse
     in_redis: Pulse
 
@@ -68,7 +70,7 @@ class Runner:
             self._finish(batch, run)
 
     def _run_model(self, batch: list[Slice], engine: Engine | ModelError) -> "_Run":
-        started_s = time.time()
+        started_s = self.clock.now_s()
         live = [positions_alive(part, started_s * 1e3) for part in batch]
         images = _gather(batch, live)
         start_s = time.perf_counter()
@@ -125,7 +127,7 @@ class Runner:
             logger.warning("%d entries had been finished by another worker", late)
         self.finished(complete)
         parts = [BatchPart(part.delivery.lane, part.count, _queue_ms(part, run)) for part in batch]
-        self.report(report_of(batch, run.live, run.faults, run.started_s, run.model_ms, parts))
+        self.report(report_of(batch, run.live, run.faults, run.started_s, self.clock.now_s(), run.model_ms, parts))
         images, probabilities = run.images, run.probabilities
         if run.faults:
             sound = np.ones(len(images), bool)

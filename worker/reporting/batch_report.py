@@ -1,7 +1,6 @@
 """The report of one batch, for Flower, the heartbeat, the log and traces."""
 
 import logging
-import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -28,7 +27,7 @@ class BatchPart:
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """The report of one batch. `started_s` and `finished_s` are unix times.
+    """The report of one batch. `started_s` and `finished_s` are unix times by Redis's clock.
 
     `images` is the number of images that ran, `interactive` how many of them are of that lane. `parts` include images
     that had expired or failed before. `request_ids` are those of the first failed images, or of the first images if
@@ -66,6 +65,7 @@ def report_of(
     live: Sequence[Sequence[int]],
     faults: dict[int, str],
     started_s: float,
+    finished_s: float,
     model_ms: float,
     parts: Sequence[BatchPart],
 ) -> BatchReport:
@@ -80,7 +80,7 @@ def report_of(
         interactive=images["interactive"],
         failed=len(faults),
         started_s=started_s,
-        finished_s=time.time(),
+        finished_s=finished_s,
         model_ms=model_ms,
         parts=parts,
         reason=next(iter(faults.values()), ""),

@@ -1,7 +1,6 @@
 """Running histograms of the images and answers of each version, which the API compares with its card's."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -24,7 +23,7 @@ class _Gathered:
 class Drift:
     """Counts each observed image once. Any thread may call any method."""
 
-    def __init__(self, tallies: Tallies, clock_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, tallies: Tallies, clock_s: Callable[[], float]) -> None:
         self._tallies = tallies
         self._clock_s = clock_s
         self._lock = threading.Lock()

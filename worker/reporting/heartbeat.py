@@ -10,6 +10,7 @@ from shared.contract.entry import FORMAT
 from shared.contract.heartbeat import HEARTBEAT_CODEC, Heartbeat, LastBatch, LoaderState, Recent
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.clock import RedisClock
 from shared.redis.script import Script
 from worker.reporting.batch_report import BatchReport
 from worker.reporting.metrics import Metrics, Totals
@@ -20,10 +21,12 @@ WRITE_HEARTBEAT = Script(
     "WRITE_HEARTBEAT",
     """
 local workers, worker = unpack(KEYS)
-local name, heartbeat, now_s, ttl_s = unpack(ARGV)
+local name, heartbeat, ttl_s, kept_ttl_s = unpack(ARGV)
+local time = redis.call('TIME')
+local now_s = time[1] + time[2] / 1e6
 redis.call('ZREMRANGEBYSCORE', workers, 0, now_s - ttl_s)
-redis.call('ZADD', workers, now_s, name)
-redis.call('EXPIRE', workers, ttl_s)
+redis.call('ZADD', workers, string.format('%.6f', now_s), name)
+redis.call('EXPIRE', workers, kept_ttl_s)
 redis.call('SET', worker, heartbeat, 'EX', ttl_s)
 """,
 )
@@ -32,11 +35,13 @@ redis.call('SET', worker, heartbeat, 'EX', ttl_s)
 class HeartbeatWriter:
     """Counts batches and writes heartbeats. `metrics_at` is the address of the metrics, or empty."""
 
-    def __init__(self, client: SyncClient, worker_name: str, ttl_s: int, metrics: Metrics, metrics_at: str) -> None:
+    def __init__(
+        self, client: SyncClient, worker_name: str, ttl_s: int, metrics: Metrics, metrics_at: str, clock: RedisClock
+    ) -> None:
         self._client = client
         self._name = worker_name
         self._ttl_s = ttl_s
-        self._started_s = time.time()
+        self._started_s = clock.now_s()
         self._metrics = metrics
         self._metrics_at = metrics_at
         self._last: LastBatch | None = None
@@ -57,8 +62,8 @@ class HeartbeatWriter:
             worker=keys.worker(self._name),
             name=self._name,
             heartbeat=HEARTBEAT_CODEC.encode(self._heartbeat(models, takeovers)),
-            now_s=time.time(),
             ttl_s=self._ttl_s,
+            kept_ttl_s=keys.OPEN_TTL_S,
         )
         self._client.eval(*call)
 

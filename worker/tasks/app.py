@@ -76,7 +76,7 @@ def send_callback(job_id: str) -> None:
                 schedule.delay(job_id, NO_SLOT_DELAY_S)
                 return
             attempts = callback.attempts + 1
-            if schedule.record(job_id, "waiting", attempts, app.settings.webhook_timeout_s + LEASE_SPARE_S):
+            if schedule.begin(job_id, attempts, app.settings.webhook_timeout_s + LEASE_SPARE_S):
                 body = CALLBACK_BODY_CODEC.encode(callback.body)
                 settle(schedule, job_id, attempts, attempt(job_id, callback.url, body))
 

@@ -13,6 +13,7 @@ from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.clock import RedisClock
 from worker.watchdog import Pulse
 
 logger = logging.getLogger(__name__)
@@ -52,15 +53,17 @@ class DesiredVersions:
         return None if alias is None else str(ModelRef(wanted.name, alias.version))
 
 
-def read_desired(client: SyncClient, now_s: float) -> DesiredVersions:
-    """Read the desired versions at `now_s` (unix time). Skips aliases that cannot be read. Raises redis' errors.
+def read_desired(client: SyncClient, clock: RedisClock) -> DesiredVersions:
+    """Read the desired versions, and measure `clock`. Skips aliases that cannot be read. Raises redis' errors.
 
     Raises an error, too, if this Redis is not the master any more.
     """
+    sent_s = time.monotonic()
+    clock.measured(client.time(), sent_s)
     with client.pipeline(transaction=False) as pipeline:
         pipeline.delete(keys.NEVER_SET)  # a write, which a former master refuses
         pipeline.hgetall(keys.ALIASES)
-        pipeline.zrangebyscore(keys.DESIRED, now_s, "+inf")
+        pipeline.zrangebyscore(keys.DESIRED, clock.now_s(), "+inf")
         _, stored, requested = pipeline.execute()
     aliases: dict[str, Alias] = {}
     for key, value in stored.items():
@@ -73,10 +76,11 @@ def read_desired(client: SyncClient, now_s: float) -> DesiredVersions:
 
 @dataclass(eq=False)
 class Listener:
-    """Keeps `desired` up to date in its own thread (`listen`), and calls `changed` after each change."""
+    """Keeps `desired` and `clock` up to date in its own thread (`listen`), and calls `changed` after each change."""
 
     connect: Callable[[], SyncClient]
     desired: DesiredVersions
+    clock: RedisClock
     changed: Callable[[], None]
     stopping: threading.Event
     pulse: Pulse
@@ -95,7 +99,7 @@ class Listener:
             pubsub.subscribe(keys.ALIASES_CHANNEL)
             while not self.stopping.is_set():
                 with self.pulse.busy():
-                    desired = read_desired(client, time.time())
+                    desired = read_desired(client, self.clock)
                 if desired != self.desired:
                     self.desired = desired
                     self.changed()

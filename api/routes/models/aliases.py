@@ -2,7 +2,6 @@
 
 import asyncio
 import reprlib
-import time
 from typing import Annotated
 
 import msgspec
@@ -55,7 +54,7 @@ async def set_alias(request: Request) -> Response:
     if objections and not (asked.force and asked.reason):
         raise Conflict(f"{'; '.join(objections)}. To overrule the gate, send `force` true and a `reason`")
     refs = {str(ModelRef(name, version)) for version in asked.alias.versions}
-    await prepare(state.client, state.workers, refs, wait_s, f"{name}/{alias}")
+    await prepare(state.client, state.workers, state.clock, refs, wait_s, f"{name}/{alias}")
     return await _switched(state, caller, name, alias, asked.alias, asked.reason, forced=bool(objections))
 
 
@@ -70,7 +69,9 @@ async def delete_alias(request: Request) -> Response:
         raise NotFound(f"model {name!r} has no alias {alias!r}")
     versions = state.catalog.versions(name)
     if alias == CHAMPION and versions:
-        await prepare(state.client, state.workers, {str(ModelRef(name, versions[-1]))}, wait_s, f"{name}/{alias}")
+        await prepare(
+            state.client, state.workers, state.clock, {str(ModelRef(name, versions[-1]))}, wait_s, f"{name}/{alias}"
+        )
     return await _switched(state, caller, name, alias, None, reason)
 
 
@@ -124,9 +125,14 @@ def _objections(state: State, name: str, alias: str, means: Alias) -> list[str]:
 async def _switched(
     state: State, caller: ApiKey, name: str, alias: str, after: Alias | None, reason: str, *, forced: bool = False
 ) -> Response:
-    now_ms = int(time.time() * 1e3)
     change = AliasChange(
-        at_ms=now_ms, by=caller.name or None, model=name, alias=alias, after=after, reason=reason, forced=forced
+        at_ms=state.clock.now_ms(),
+        by=caller.name or None,
+        model=name,
+        alias=alias,
+        after=after,
+        reason=reason,
+        forced=forced,
     )
     record = await switch(state.client, change)
     await state.aliases.try_to_read()  # this process uses the change before the client gets the response

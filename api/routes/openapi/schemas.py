@@ -100,7 +100,7 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
             "request_id": {"type": "string", "description": "`X-Request-ID` of the request that created the job"},
             "links": LINKS,
         },
-        {"elapsed_s": NUMBER, "callback": nullable(ref("CallbackStatus"))},
+        {"elapsed_s": NUMBER, "reason": nullable(STRING), "callback": nullable(ref("CallbackStatus"))},
     ),
     "Item": obj(
         {

@@ -152,5 +152,5 @@ async def read_progress(state: State, result_id: str, caller: ApiKey) -> Progres
         return Progress(single[0], final, frozenset({0} if final else ()), 1)
     job = await state.jobs.read(result_id, caller)
     chunks = await state.client.hkeys(keys.job_blocks(job.id)) if job.finished else ()
-    content = job_json(job, time.time() * 1e3)
+    content = job_json(job, state.clock.now_ms())
     return Progress(content, job.finished_ms is not None, frozenset(map(int, chunks)), job.chunk_images)

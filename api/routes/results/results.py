@@ -1,6 +1,5 @@
 """`/results/{id}`: poll or wait for a result, read its items, cancel it."""
 
-import time
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
@@ -28,7 +27,7 @@ async def get_result(request: Request) -> Response:
     if single := await read_single(state, result_id, caller):
         return Json(single[0])
     job = await (state.jobs.wait(result_id, caller, wait_s) if wait_s else state.jobs.read(result_id, caller))
-    return Json(job_json(job, time.time() * 1e3))
+    return Json(job_json(job, state.clock.now_ms()))
 
 
 async def get_items(request: Request) -> Response:
@@ -76,7 +75,7 @@ async def cancel_result(request: Request) -> Response:
     if await read_single(state, result_id, caller):
         raise BadParameter(f"{result_id} is a single image that timed out; only jobs can be cancelled")
     job = await state.jobs.cancel(result_id, caller)
-    return Json(job_json(job, time.time() * 1e3))
+    return Json(job_json(job, state.clock.now_ms()))
 
 
 async def _ndjson(state: State, job: Job, offset: int, limit: int) -> AsyncIterator[bytes]:

@@ -154,6 +154,8 @@ def _print_summary(arguments: argparse.Namespace, state: JobState, seconds: floa
     elif not arguments.quiet:
         counts = ", ".join(f"{count:,} {name}" for name, count in state.counts.items() if count)
         _print_note(f"{state.total:,} images in {seconds:.1f} s: {counts}; {state.model}, {state.id}")
+        if state.reason:
+            _print_note(f"the job failed: {state.reason}")
 
 
 def _print_note(text: str) -> None:

@@ -37,4 +37,5 @@ def _print(state: JobState, as_json: bool) -> None:
         print(json.dumps(state.raw))
         return
     counts = ", ".join(f"{count} {name}" for name, count in state.counts.items() if count)
-    print(f"{state.id}: {state.state}, {counts or 'nothing'} of {state.total}")
+    why = f": {state.reason}" if state.reason else ""
+    print(f"{state.id}: {state.state}, {counts or 'nothing'} of {state.total}{why}")

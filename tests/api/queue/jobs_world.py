@@ -15,12 +15,13 @@ from api.queue.redis_wire import Wires
 from api.queue.wakeups import Wakeups
 from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey
-from shared.config.settings import Settings
+from shared.config.settings import Settings, load_settings
 from shared.contract.entry import decode_entry
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import AsyncClient, SyncClient
 from shared.redis.clock import RedisClock
+from shared.redis.connection import api_client
 from worker.batching.finish import Finisher
 from worker.batching.intake import ensure_groups
 from worker.delivery import Delivery
@@ -41,13 +42,14 @@ class JobsWorld:
         enqueuer = Enqueuer(api, cast(Wires, None), Metrics(), settings)
         self.store = JobStore(api, enqueuer, Wakeups(api), RedisClock(), settings)
         self.sweep = JobSweep(api, RedisClock(), settings)
-        self.finisher = Finisher(redis, "me", WorkerMetrics(), settings)
+        self.finisher = Finisher(redis, "me", WorkerMetrics(), RedisClock(), settings)
         ensure_groups(redis, ["cnn"])
 
     def work(self) -> None:
         """Finish all queued entries of jobs, as a worker does."""
         for stream in keys.streams("cnn", "bulk"):
-            for _, entries in self.redis.xreadgroup(keys.GROUP, "me", {stream: ">"}):
+            command = ("XREADGROUP", "GROUP", keys.GROUP, "me", "STREAMS", stream, ">")
+            for _, entries in self.redis.execute_command(*command):
                 for entry_id, fields in entries:
                     delivery = Delivery(decode_entry(fields), stream, "bulk", entry_id)
                     delivery.predictions[:] = np.arange(delivery.entry.count)
@@ -57,13 +59,10 @@ class JobsWorld:
         """Let the sweep check a job now: its upload seems to be silent."""
         self.redis.zadd(keys.OPEN_JOBS, {job_id: 1})
 
-    def job_ids(self) -> list[str]:
-        return [key.decode().split(":")[2] for key in self.redis.keys(keys.job("*")) if key.count(b":") == 2]
-
 
 @asynccontextmanager
 async def jobs_world(redis: SyncClient, url: str) -> AsyncIterator[JobsWorld]:
-    api = AsyncClient.from_url(url)
+    api = api_client(load_settings({"REDIS_URL": url}))
     try:
         yield JobsWorld(redis, api)
     finally:

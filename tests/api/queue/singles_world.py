@@ -20,6 +20,7 @@ from shared.contract.entry import Entry
 from shared.contract.lane import Lane
 from shared.errors import RequestError
 from shared.images import IMAGE_BYTES
+from shared.redis.clock import RedisClock
 
 Asked: TypeAlias = "asyncio.Task[tuple[Block, int, str]]"
 
@@ -102,6 +103,7 @@ class World:
             cast(Enqueuer, self.enqueuer),
             cast(Wakeups, self.wakeups),
             Metrics(),
+            RedisClock(),
             Settings(interactive_entry_images=entry_images, max_waiting_singles=12),
         )
 

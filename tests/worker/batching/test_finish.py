@@ -13,6 +13,7 @@ from shared.contract.entry import encode_header
 from shared.contract.lane import Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.clock import RedisClock
 from tests.worker.support.deliveries_of import delivery
 from worker.batching.finish import MAX_LAYERS, Finisher
 from worker.batching.intake import ensure_groups
@@ -23,7 +24,7 @@ from worker.reporting.metrics import Metrics
 @pytest.fixture
 def finisher(client: SyncClient) -> Finisher:
     ensure_groups(client, ["cnn"])
-    return Finisher(client, "me", Metrics(), Settings(result_ttl_s=1000, single_result_ttl_s=100))
+    return Finisher(client, "me", Metrics(), RedisClock(), Settings(result_ttl_s=1000, single_result_ttl_s=100))
 
 
 def delivered(client: SyncClient, made: Delivery) -> Delivery:

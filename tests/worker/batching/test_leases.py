@@ -10,6 +10,7 @@ from shared.contract.entry import Entry, encode_header
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.clock import RedisClock
 from tests.worker.support.deliveries_of import images
 from tests.worker.support.versions_of import FakeVersions
 from worker.batching.backlog import Backlog
@@ -35,10 +36,11 @@ class Worker:
         self.name = name
         self.backlog = Backlog(FakeVersions(cnn=500), at_a_time=1, bulk_entry_images=1000)
         settings = Settings(result_ttl_s=1000, single_result_ttl_s=1000)
-        self.finisher = Finisher(client, name, Metrics(), settings)
+        self.finisher = Finisher(client, name, Metrics(), RedisClock(), settings)
         self.suspects = Suspects(client, name, max_attempts)
+        deferred = Deferred(client, settings)
         self.deliveries = HeldEntries(
-            client, self.backlog, self.finisher, self.suspects, Deferred(client, settings), lambda: None
+            client, self.backlog, self.finisher, self.suspects, deferred, RedisClock(), lambda: None
         )
         self.leases = Leases(client, name, lambda: ["cnn"], self.deliveries, LEASE_MS)
         stopping = threading.Event()

@@ -12,6 +12,7 @@ from shared.contract.entry import Entry
 from shared.contract.layers_blob import LayerOutput, decode_layers, layer_output
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
+from shared.redis.clock import RedisClock
 from tests.worker.support.deliveries_of import delivery, images
 from worker.batching.backlog import Backlog
 from worker.batching.hand_over import next_batch
@@ -111,6 +112,7 @@ def run_marked(
             zip(images[:, 0, 0].tolist(), probabilities.argmax(axis=1).tolist(), strict=True)
         ),
         suspects,  # type: ignore[arg-type]
+        RedisClock(),
         pulse,
         pulse,
     )

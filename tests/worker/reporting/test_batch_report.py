@@ -21,7 +21,7 @@ def part(uid: str, count: int, lane: Lane, origins: dict[int, Origin] | None = N
 
 def report(*batch: Slice, faults: dict[int, str] | None = None) -> BatchReport:
     """Everything was run."""
-    return report_of(batch, [range(part.start, part.stop) for part in batch], faults or {}, 0.0, 1.0, [])
+    return report_of(batch, [range(part.start, part.stop) for part in batch], faults or {}, 0.0, 0.5, 1.0, [])
 
 
 def test_a_batch_is_told_by_its_model_its_images_and_their_lanes() -> None:
@@ -32,7 +32,7 @@ def test_a_batch_is_told_by_its_model_its_images_and_their_lanes() -> None:
 
 def test_images_that_had_expired_were_not_run_and_do_not_count() -> None:
     batch = [part("a", 3, "interactive"), part("j", 4, "bulk")]
-    told = report_of(batch, [[0, 2], []], {}, 0.0, 1.0, [])
+    told = report_of(batch, [[0, 2], []], {}, 0.0, 0.5, 1.0, [])
     assert told.title == "cnn@1 n=2 interactive 2 / bulk 0"
     assert told.request_ids == ("a-0", "a-2")
 

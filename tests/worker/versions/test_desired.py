@@ -9,7 +9,9 @@ from shared.config.settings import Settings
 from shared.contract.alias import ALIAS_CODEC, Alias
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.clock import RedisClock
 from shared.redis.connection import worker_client
+from tests.support.clocks import clock_at
 from worker.versions.desired import DesiredVersions, Listener, read_desired
 from worker.watchdog import Watchdog
 
@@ -17,9 +19,10 @@ LONG_S = 30
 
 
 def test_aliases_and_what_is_wanted_now_are_read(client: SyncClient) -> None:
+    now_s, _ = client.time()
     client.hset(keys.ALIASES, "cnn/champion", ALIAS_CODEC.encode(Alias(2, shadow=3)))
-    client.zadd(keys.DESIRED, {"cnn@4": 1000.0, "cnn@5": 2000.0})
-    desired = read_desired(client, now_s=1500.0)
+    client.zadd(keys.DESIRED, {"cnn@4": now_s - 60, "cnn@5": now_s + 60})
+    desired = read_desired(client, clock_at(0))
     assert desired == DesiredVersions({"cnn/champion": Alias(2, shadow=3)}, frozenset({"cnn@5"}))
     assert desired.named == {"cnn@2", "cnn@3"}
     assert [desired.meaning(ref) for ref in ("cnn", "cnn@champion", "cnn@2", "big")] == ["cnn@2", "cnn@2", None, None]
@@ -27,7 +30,7 @@ def test_aliases_and_what_is_wanted_now_are_read(client: SyncClient) -> None:
 
 def test_an_alias_that_cannot_be_read_counts_as_none(client: SyncClient) -> None:
     client.hset(keys.ALIASES, mapping={"cnn/champion": b"garbage", "cnn/candidate": ALIAS_CODEC.encode(Alias(7))})
-    assert read_desired(client, 0).aliases == {"cnn/candidate": Alias(7)}
+    assert read_desired(client, RedisClock()).aliases == {"cnn/candidate": Alias(7)}
 
 
 def test_a_version_has_the_shadows_of_every_alias_of_it_and_is_none_of_itself() -> None:
@@ -50,6 +53,7 @@ def listening(client: SyncClient, scratch_url: str) -> Iterator["queue.Queue[Des
     listener = Listener(
         lambda: worker_client(Settings(redis_url=scratch_url), patient=False),
         DesiredVersions(requested=frozenset({"not yet read"})),
+        RedisClock(),
         lambda: heard.put(listener.desired),
         stopping,
         Watchdog(60).redis_pulse("listen"),

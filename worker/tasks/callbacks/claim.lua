@@ -1,11 +1,13 @@
--- Claim callbacks that are due. Each is due again at the end of its lease, unless it is settled before.
+-- Claim callbacks that are due. Each is due again after `lease_ms`, unless it is settled before.
 --
--- Times are unix time. Returns the ids of the jobs, the longest due first.
+-- Times are by Redis's clock. Returns the ids of the jobs, the longest due first.
 local callbacks = unpack(KEYS)
-local now_ms, lease_ends_ms, max_ids = unpack(ARGV)
+local lease_ms, max_ids = unpack(ARGV)
 
-local due = redis.call('ZRANGEBYSCORE', callbacks, '-inf', now_ms, 'LIMIT', 0, max_ids)
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local due = redis.call('ZRANGEBYSCORE', callbacks, '-inf', string.format('%.0f', now_ms), 'LIMIT', 0, max_ids)
 for _, id in ipairs(due) do
-  redis.call('ZADD', callbacks, lease_ends_ms, id)
+  redis.call('ZADD', callbacks, string.format('%.0f', now_ms + lease_ms), id)
 end
 return due

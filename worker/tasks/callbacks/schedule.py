@@ -5,7 +5,6 @@ costs the time until the lease ends.
 """
 
 import random
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,16 @@ from shared.redis.script import Script
 
 CLAIM = Script.read(Path(__file__).with_name("claim.lua"))
 RECORD = Script.read(Path(__file__).with_name("record.lua"))
+DELAY = Script(
+    "DELAY",
+    """
+local callbacks = unpack(KEYS)
+local id, delay_ms = unpack(ARGV)
+local time = redis.call('TIME')
+local due_ms = time[1] * 1000 + math.floor(time[2] / 1000) + delay_ms
+return redis.call('ZADD', callbacks, 'XX', string.format('%.0f', due_ms), id)
+""",
+)
 
 MAX_CLAIMED = 250  # per sweep
 QUEUE_WAIT_S = 5  # a message that waits longer for a thread is dropped, and its callback is due again
@@ -42,9 +51,8 @@ class Schedule:
 
     def claim(self) -> list[str]:
         """Return the ids of jobs whose callback is due. No other worker gets them within QUEUE_WAIT_S."""
-        now_ms = _now_ms()
         lease_ms = round((QUEUE_WAIT_S + LEASE_SPARE_S) * 1e3)
-        call = CLAIM(callbacks=keys.CALLBACKS, now_ms=now_ms, lease_ends_ms=now_ms + lease_ms, max_ids=MAX_CLAIMED)
+        call = CLAIM(callbacks=keys.CALLBACKS, lease_ms=lease_ms, max_ids=MAX_CLAIMED)
         return [job_id.decode() for job_id in self._client.eval(*call)]
 
     def read(self, job_id: str) -> Callback | None:
@@ -57,13 +65,29 @@ class Schedule:
 
     def delay(self, job_id: str, delay_s: float) -> None:
         """Make the callback due after `delay_s`. This does not count as an attempt."""
-        self._client.zadd(keys.CALLBACKS, {job_id: _now_ms() + round(delay_s * 1e3)}, xx=True)
+        self._client.eval(*DELAY(callbacks=keys.CALLBACKS, id=job_id, delay_ms=round(delay_s * 1e3)))
+
+    def begin(self, job_id: str, attempts: int, delay_s: float) -> bool:
+        """Begin an attempt, whose lease is `delay_s`. Returns False if another attempt has begun or settled it."""
+        return self._record(job_id, "waiting", attempts, attempts - 1, delay_s)
 
     def record(self, job_id: str, state: CallbackState, attempts: int, delay_s: float | None = None) -> bool:
-        """Record the state; the callback is due after `delay_s`, or never. Returns False if it was settled before."""
-        due_ms = "" if delay_s is None else _now_ms() + round(delay_s * 1e3)
+        """Record the state; the callback is due after `delay_s`, or never.
+
+        Returns False if the callback was settled before, or a later attempt has begun.
+        """
+        return self._record(job_id, state, attempts, attempts, delay_s)
+
+    def _record(self, job_id: str, state: CallbackState, attempts: int, known: int, delay_s: float | None) -> bool:
         call = RECORD(
-            callbacks=keys.CALLBACKS, job=keys.job(job_id), id=job_id, state=state, attempts=attempts, due_ms=due_ms
+            callbacks=keys.CALLBACKS,
+            job=keys.job(job_id),
+            id=job_id,
+            state=state,
+            attempts=attempts,
+            known_attempts=known,
+            delay_ms="" if delay_s is None else round(delay_s * 1e3),
+            callbacks_ttl_s=keys.OPEN_TTL_S,
         )
         return bool(self._client.eval(*call))
 
@@ -83,7 +107,3 @@ def retry_delay_s(attempts: int, jitter: float | None = None) -> float:
     """
     longest_s = min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempts - 1, 32))
     return longest_s * (1 - (random.random() if jitter is None else jitter) / 2)  # noqa: S311  # no secret
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1e3)

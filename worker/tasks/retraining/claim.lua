@@ -1,11 +1,13 @@
--- Claim the training that has been due for the longest time. It is due again at `due_again_ms`, unless it is begun.
+-- Claim the training that has been due for the longest time. It is due again after `wait_ms`, unless it is begun.
 --
--- Times are unix time. Returns the id of the training, or nil.
+-- Times are by Redis's clock. Returns the id of the training, or nil.
 local due = unpack(KEYS)
-local now_ms, due_again_ms = unpack(ARGV)
+local wait_ms = unpack(ARGV)
 
-local id = redis.call('ZRANGEBYSCORE', due, '-inf', now_ms, 'LIMIT', 0, 1)[1]
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local id = redis.call('ZRANGEBYSCORE', due, '-inf', string.format('%.0f', now_ms), 'LIMIT', 0, 1)[1]
 if id then
-  redis.call('ZADD', due, due_again_ms, id)
+  redis.call('ZADD', due, string.format('%.0f', now_ms + wait_ms), id)
 end
 return id

@@ -1,7 +1,5 @@
 """A trainer's changes of aliases: it sets `candidate` itself, and promotes through the API."""
 
-import time
-
 from redis.exceptions import WatchError
 
 from mnistified import Client as ApiClient
@@ -45,9 +43,14 @@ def _try_to_set(pipeline: SyncPipeline, model: str, alias: str, version: int, by
     previous = pipeline.hget(keys.ALIASES, f"{model}/{alias}")
     if previous is not None and only_new:
         return
-    now_ms = int(time.time() * 1e3)
+    seconds, microseconds = pipeline.time()
     change = AliasChange(
-        at_ms=now_ms, by=by, model=model, alias=alias, before=readable_alias(previous), after=Alias(version)
+        at_ms=seconds * 1000 + microseconds // 1000,
+        by=by,
+        model=model,
+        alias=alias,
+        before=readable_alias(previous),
+        after=Alias(version),
     )
     pipeline.multi()
     pipeline.hset(keys.ALIASES, change.field, ALIAS_CODEC.encode(Alias(version)))

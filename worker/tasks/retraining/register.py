@@ -4,7 +4,6 @@ The sorted set TRAININGS_DUE decides. Celery's messages only carry ids and are a
 killed trainer only costs the time until the lease ends, and nothing begins twice.
 """
 
-import time
 from pathlib import Path
 
 from shared.contract.training import TRAINING_CODEC, Training, TrainingState
@@ -15,6 +14,19 @@ from shared.redis.script import Script
 CLAIM = Script.read(Path(__file__).with_name("claim.lua"))
 BEGIN = Script.read(Path(__file__).with_name("begin.lua"))
 RECORD = Script.read(Path(__file__).with_name("record.lua"))
+
+WRITE_HEARTBEAT = Script(
+    "WRITE_HEARTBEAT",
+    """
+local trainers = unpack(KEYS)
+local name, ttl_s, kept_ttl_s = unpack(ARGV)
+local time = redis.call('TIME')
+local now_s = time[1] + time[2] / 1e6
+redis.call('ZREMRANGEBYSCORE', trainers, '-inf', now_s - ttl_s)
+redis.call('ZADD', trainers, string.format('%.6f', now_s), name)
+redis.call('EXPIRE', trainers, kept_ttl_s)
+""",
+)
 
 MESSAGE_WAIT_S = 10  # a message that waits longer for a trainer is dropped, and its training is due again
 LEASE_S = 15  # renewed every second
@@ -33,21 +45,17 @@ class Register:
 
     def write_heartbeat(self) -> None:
         """Record that this trainer is alive."""
-        now_s = time.time()
-        with self._client.pipeline() as pipeline:
-            pipeline.zremrangebyscore(keys.TRAINERS, "-inf", now_s - self._heartbeat_ttl_s)
-            pipeline.zadd(keys.TRAINERS, {self._trainer: now_s})
-            pipeline.expire(keys.TRAINERS, self._heartbeat_ttl_s)
-            pipeline.execute()
+        call = WRITE_HEARTBEAT(
+            trainers=keys.TRAINERS, name=self._trainer, ttl_s=self._heartbeat_ttl_s, kept_ttl_s=keys.OPEN_TTL_S
+        )
+        self._client.eval(*call)
 
     def leave(self) -> None:
         self._client.zrem(keys.TRAINERS, self._trainer)
 
     def claim(self) -> str | None:
         """Return the id of a training that is due. No other trainer gets it within MESSAGE_WAIT_S."""
-        now_ms = _now_ms()
-        call = CLAIM(due=keys.TRAININGS_DUE, now_ms=now_ms, due_again_ms=now_ms + MESSAGE_WAIT_S * 1000)
-        claimed = self._client.eval(*call)
+        claimed = self._client.eval(*CLAIM(due=keys.TRAININGS_DUE, wait_ms=MESSAGE_WAIT_S * 1000))
         return claimed.decode() if claimed else None
 
     def read(self, training_id: str) -> Training | None:
@@ -65,28 +73,26 @@ class Register:
 
     def begin(self, training_id: str) -> int:
         """Begin an attempt and return its number, or 0 if another trainer has the training or it is final."""
-        now_ms = _now_ms()
         call = BEGIN(
             due=keys.TRAININGS_DUE,
             training=keys.training(training_id),
             id=training_id,
-            now_ms=now_ms,
-            lease_ends_ms=now_ms + LEASE_S * 1000,
+            lease_ms=LEASE_S * 1000,
             trainer=self._trainer,
-            ttl_s=self._ttl_s,
+            open_ttl_s=keys.open_training_ttl_s(self._ttl_s),
         )
         return int(self._client.eval(*call))
 
     def record(self, training_id: str, attempt: int, fields: Fields) -> bool:
         """Add to the hash and renew the lease. Return False if this attempt has lost the training."""
-        return self._record(training_id, attempt, _now_ms() + LEASE_S * 1000, fields)
+        return self._record(training_id, attempt, LEASE_S * 1000, fields)
 
     def finish(self, training_id: str, attempt: int, state: TrainingState, fields: Fields) -> bool:
-        return self._record(training_id, attempt, "", {**fields, "state": state, "finished_ms": _now_ms()})
+        return self._record(training_id, attempt, "", {**fields, "state": state})
 
     def release(self, training_id: str, attempt: int) -> bool:
         """Make the training due at once for any trainer."""
-        return self._record(training_id, attempt, _now_ms(), {"state": "queued"})
+        return self._record(training_id, attempt, 0, {"state": "queued"})
 
     def cancel(self, training_id: str, attempt: int) -> bool:
         """Cancel the training of a revoked Celery task, as the API would."""
@@ -100,10 +106,7 @@ class Register:
             attempt=attempt,
             lease_ms=lease_ms,
             ttl_s=self._ttl_s,
+            open_ttl_s=keys.open_training_ttl_s(self._ttl_s),
             more_args=[part for pair in fields.items() for part in pair],
         )
         return bool(self._client.eval(*call))
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1e3)

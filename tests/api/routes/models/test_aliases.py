@@ -148,7 +148,7 @@ def test_what_the_change_will_need_is_announced_and_nothing_changes_until_it_is_
         wanted = dict(api.redis.zrange(keys.DESIRED, 0, -1, withscores=True))  # type: ignore[arg-type]
         assert wanted.keys() == {b"cnn@1", b"cnn@2"}
         assert all(time.time() + 60 < until_s < time.time() + 120 for until_s in wanted.values())
-        assert 60 < api.redis.ttl(keys.DESIRED) <= 200
+        assert api.redis.ttl(keys.DESIRED) > 60
         assert champion(api) is None
         write_heartbeat(api.redis, "w2", "cnn@1", "cnn@2")
         assert next_message(pubsub, "message")["data"] == b"cnn/champion"
