@@ -1,6 +1,7 @@
 """Ends jobs that nothing else ends: at their deadline, and when Redis has lost some of their images."""
 
 import logging
+from dataclasses import dataclass
 
 from api.periodic import repeat
 from api.queue.job_life import CHECK_INTERVAL_MS, ENDED, Action, end_job, log_end
@@ -33,15 +34,41 @@ end
 return {expired, unchecked}
 """,
 )
+# In one script, because a worker may return an entry to the stream between two commands.
+STREAM_STATE = Script(
+    "STREAM_STATE",
+    """
+local stream, returned, deferred = unpack(KEYS)
+local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+return {oldest and oldest[1], redis.call('GET', returned), redis.call('SCARD', deferred)}
+""",
+)
 
 logger = logging.getLogger(__name__)
 
 
-def failure_of(job: Job, oldest_entry: bytes | None, now_ms: float) -> tuple[Action, str] | None:
-    """Return how and why a job that is due for a check has to end, or None if it only waits. Its upload is silent.
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """The entries that may belong to a job. An entry leaves the stream of its job once its results are written.
 
-    `oldest_entry` is the id of the oldest entry on its stream, which an entry leaves once its results are written.
+    `oldest` is the id of the oldest entry on the stream. Entries that a worker of another release has `deferred` are
+    not there, and come back with a new id, of which `returned` is the last one.
     """
+
+    oldest: bytes | None
+    returned: bytes | None = None
+    deferred: int = 0
+
+    def is_behind(self, entry_id: str) -> bool:
+        """Return whether no entry up to `entry_id` is left, by its old or its new id."""
+        if self.deferred:
+            return False
+        last = max(_number(each) for each in (entry_id.encode(), self.returned) if each)
+        return self.oldest is None or _number(self.oldest) > last
+
+
+def failure_of(job: Job, stream: StreamState, now_ms: float) -> tuple[Action, str] | None:
+    """Return how and why a job that is due for a check has to end, or None if it only waits. Its upload is silent."""
     if job.total is None:
         return "fail_upload", (
             "its upload stopped, or Redis has lost the end of it: send the images again. "
@@ -49,7 +76,7 @@ def failure_of(job: Job, oldest_entry: bytes | None, now_ms: float) -> tuple[Act
         )
     if now_ms - job.created_ms > keys.MAX_OPEN_S * 1e3:
         return "fail", f"not finished within {keys.MAX_OPEN_S // 86_400} days"
-    if job.last_entry and (oldest_entry is None or _number(oldest_entry) > _number(job.last_entry.encode())):
+    if job.last_entry and stream.is_behind(job.last_entry):
         lost = job.total - job.finished
         return "fail", f"Redis has lost {lost} of the job's {job.total} images: send the images again"
     return None
@@ -84,8 +111,9 @@ class JobSweep:
             await self._client.zrem(keys.OPEN_JOBS, job_id)
             return
         stream = keys.stream(ModelRef.parse(job.model).name, job.lane, job.shard)
-        oldest = await self._client.xrange(stream, "-", "+", count=1)
-        failure = failure_of(job, oldest[0][0] if oldest else None, self._clock.now_ms())
+        call = STREAM_STATE(stream=stream, returned=keys.returned_entry(stream), deferred=keys.DEFERRED)
+        state = StreamState(*await self._client.eval(*call))
+        failure = failure_of(job, state, self._clock.now_ms())
         if failure is not None:
             action, reason = failure
             await self._end(job_id, action, reason)

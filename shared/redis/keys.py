@@ -77,6 +77,11 @@ def moved(stream_key: str) -> str:
     return f"{PREFIX}moved:{stream_key.removeprefix(PREFIX)}"
 
 
+def returned_entry(stream_key: str) -> str:
+    """String: the id of the last deferred entry that was returned to the stream, where it has a new id."""
+    return f"{stream_key}:returned"
+
+
 def shard_of(stream_key: str) -> str:
     """Return the shard number of a bulk stream, which is a field of `queued`, or an empty string."""
     shard = stream_key.rpartition(":")[2]

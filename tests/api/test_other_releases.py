@@ -28,6 +28,7 @@ from shared.contract.job import Job
 from shared.errors import EntryFormatError, InferenceFailed, Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient, SyncClient
+from shared.redis.clock import RedisClock
 from shared.redis.connection import api_client
 from tests.support.heartbeats import live_worker
 from tests.support.processes import ROOT
@@ -73,7 +74,7 @@ def write_heartbeat(client: SyncClient, name: str, **changes: Any) -> None:
 
 def workers_of(here: AsyncClient) -> Workers:
     settings = Settings()
-    return Workers(here, Enqueuer(here, Wires(here), Metrics(), settings), ttl_s=15)
+    return Workers(here, Enqueuer(here, Wires(here), Metrics(), settings), RedisClock(), ttl_s=15)
 
 
 async def test_a_worker_with_a_heartbeat_that_cannot_be_read_still_serves(

@@ -48,6 +48,7 @@ return 1
 """,
 )
 # Returns entries to their streams: all if `wait_ms` is 0, else those that have waited for so long, with the reason.
+# Each stream's last new id is kept, so that nobody takes the entry for lost (`api/queue/job_sweep.py`).
 RETURN = Script(
     "RETURN",
     """
@@ -63,7 +64,8 @@ for _, entry in ipairs(redis.call('XRANGE', deferred, '-', string.format('%.0f',
     fields[#fields + 1] = reason
   end
   redis.call('XDEL', deferred, entry[1])
-  redis.call('XADD', fields[2], '*', unpack(fields, 3))
+  local entry_id = redis.call('XADD', fields[2], '*', unpack(fields, 3))
+  redis.call('SET', fields[2] .. ':returned', entry_id, 'EX', ttl_s)
   redis.call('EXPIRE', fields[2], ttl_s)
   returned = returned + 1
 end
@@ -108,7 +110,7 @@ class Deferred:
             entry_id=entry_id,
             format=entry_format,
             deaths=deaths,
-            ttl_s=self.settings.result_ttl_s,
+            ttl_s=keys.OPEN_TTL_S,
             deaths_field=DEATHS_FIELD,
             reason_field=REASON_FIELD,
         )
@@ -140,7 +142,7 @@ class Deferred:
             wait_ms=wait_ms,
             reason=reason,
             max_entries=MAX_RETURNED,
-            ttl_s=self.settings.result_ttl_s,
+            ttl_s=keys.OPEN_TTL_S,
             reason_field=REASON_FIELD,
         )
         return int(self.client.eval(*call))

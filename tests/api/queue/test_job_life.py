@@ -8,7 +8,7 @@ from api.queue import job_life
 from api.queue.idempotency import Claim, claim_key
 from api.queue.job_life import end_job
 from api.queue.job_store import new_job_id
-from api.queue.job_sweep import failure_of
+from api.queue.job_sweep import StreamState, failure_of
 from shared.contract.job import Job
 from shared.errors import BadUpload, Conflict, NotFound, Unavailable
 from shared.redis import keys
@@ -129,7 +129,18 @@ OPEN = {"id": "j1", "model": "cnn@1", "created_ms": 0, "chunk_images": 2, "total
 def test_a_silent_job_fails_without_a_total_without_entries_or_after_a_week(
     job: Job, oldest: bytes | None, now_ms: int, fails: bool
 ) -> None:
-    assert (failure_of(job, oldest, now_ms) is not None) is fails
+    assert (failure_of(job, StreamState(oldest), now_ms) is not None) is fails
+
+
+def test_entries_that_a_worker_of_another_release_has_moved_are_not_lost() -> None:
+    for state, behind in (
+        (StreamState(None, None, 1), False),
+        (StreamState(b"20-0", b"20-0"), False),
+        (StreamState(b"20-1", b"20-0"), True),
+        (StreamState(None, b"20-0"), True),
+        (StreamState(b"9-0", b"5-0"), False),
+    ):
+        assert state.is_behind("10-2") is behind, state
 
 
 async def test_an_upload_that_completes_before_its_job_is_ended_is_not_failed(

@@ -20,6 +20,7 @@ from shared.errors import Unavailable, WaitTimeout
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import AsyncClient, SyncClient
+from shared.redis.clock import RedisClock
 from shared.redis.connection import api_client
 
 Queue = tuple[AsyncClient, Enqueuer, Wakeups, Singles]
@@ -33,7 +34,7 @@ async def queue(url: str) -> AsyncIterator[Queue]:
     wires = Wires(client)
     enqueuer = Enqueuer(client, wires, Metrics(), settings)
     wakeups = Wakeups(client)
-    yield client, enqueuer, wakeups, Singles(wires, enqueuer, wakeups, Metrics(), settings)
+    yield client, enqueuer, wakeups, Singles(wires, enqueuer, wakeups, Metrics(), RedisClock(), settings)
     wires.close()
     await client.aclose()
 
