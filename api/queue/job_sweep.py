@@ -40,7 +40,7 @@ STREAM_STATE = Script(
     """
 local stream, returned, deferred = unpack(KEYS)
 local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
-return {oldest and oldest[1], redis.call('GET', returned), redis.call('SCARD', deferred)}
+return {oldest and oldest[1] or false, redis.call('GET', returned), redis.call('SCARD', deferred)}
 """,
 )
 
