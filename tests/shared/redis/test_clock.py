@@ -5,7 +5,7 @@ import time
 import pytest
 
 from shared.redis.clock import MAX_AGE_S, MAX_ROUND_TRIP_S, RedisClock
-from tests.support.clocks import clock_at
+from tests.shared.redis.clocks import clock_at
 
 
 @pytest.mark.parametrize("redis_s", [1_000_000.25, time.time() + 3600])

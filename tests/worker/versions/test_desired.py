@@ -11,7 +11,7 @@ from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
 from shared.redis.connection import worker_client
-from tests.support.clocks import clock_at
+from tests.shared.redis.clocks import clock_at
 from worker.versions.desired import DesiredVersions, Listener, read_desired
 from worker.watchdog import Watchdog
 
