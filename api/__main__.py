@@ -19,6 +19,7 @@ from api.metrics import Metrics
 from shared.config.loopback import is_loopback
 from shared.config.settings import Settings, load_settings
 from shared.errors import MnistifiedError
+from shared.redis.reachable import check_redis
 from shared.telemetry.logs import configure_logs
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def main() -> None:
         event_streams = EventStreams(settings.max_watchers)
         metrics = Metrics()
         app = make_app(settings, event_streams, metrics)
+        check_redis(settings)
         # The backlog is as long as the connection limit: clients whose connections the kernel drops retry only after
         # seconds.
         listeners = bind_listeners(settings.api_host, settings.api_port, settings.max_connections)

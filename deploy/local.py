@@ -22,8 +22,12 @@ from deploy.supervise import StoppedError, Supervisor, parse_procfile
 from shared.config.loopback import is_loopback
 from shared.config.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings, usable_cores
 from shared.config.values import without_credentials
+from shared.data.dataset import find_mnist_dir
 from shared.errors import MnistifiedError, SettingError
+from shared.models.mirror import open_registry
+from shared.models.registry import load_version
 from shared.redis.clients import SyncClient
+from shared.redis.reachable import check_redis
 
 PROCFILE = Path(__file__).parent / "Procfile"
 FLOWER_GUARDS = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH")
@@ -117,8 +121,20 @@ def check_can_start(settings: Settings, workers: int, *, trainer: bool) -> None:
     if trainer and find_spec("tensorflow") is None:
         raise SettingError("--trainer needs TensorFlow, which is not installed: pip install 'mnistified[train]'")
     check_flower_guarded(settings.flower_host, os.environ)
+    check_data(settings)
+    if os.environ.get("REDIS_URL"):
+        check_redis(settings)
     check_port_free("API_PORT", settings.api_host, settings.api_port)
     check_port_free("FLOWER_PORT", settings.flower_host, settings.flower_port)
+
+
+def check_data(settings: Settings) -> None:
+    """Raises MnistifiedError if the test set, the default model or the engine is missing."""
+    find_mnist_dir(settings.mnist_dir)
+    registry = open_registry(settings.models_dir, settings.models_cache_dir)
+    load_version(registry, settings.default_model.partition("@")[0])
+    if settings.engine == "tensorflow" and find_spec("tensorflow") is None:
+        raise SettingError("ENGINE='tensorflow': it is not installed; pip install 'mnistified[train]', or use litert")
 
 
 def check_port_free(setting: str, host: str, port: int) -> None:

@@ -1,12 +1,10 @@
 """The Celery application of the inference workers: `celery -A worker.app worker --pool solo`."""
 
-import os
-
 from celery import Celery
 
 import worker.control  # noqa: F401, makes its commands known
-from shared.config.settings import Settings, load_settings
-from worker.celery_app import make_celery
+from shared.config.settings import Settings
+from worker.celery_app import make_celery, make_or_exit
 from worker.step import BatchingStep
 
 
@@ -18,4 +16,4 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-app = make_app(load_settings(os.environ))
+app = make_or_exit(make_app)

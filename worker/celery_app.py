@@ -1,7 +1,9 @@
 """The settings that every Celery application of this project has."""
 
 import logging
+import os
 import sys
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -9,13 +11,26 @@ from celery import Celery, signals
 from redis.connection import parse_url
 
 from shared.config.sentinels import LOGIN, Sentinels, parse_sentinels
-from shared.config.settings import Settings
+from shared.config.settings import Settings, load_settings
+from shared.errors import MnistifiedError, SettingError
 from shared.redis.connection import ASK_SENTINEL
+from shared.redis.reachable import check_redis
 from shared.telemetry.logs import configure_logs
 
 
+def make_or_exit(make_app: Callable[[Settings], Celery]) -> Celery:
+    """Return the application for the environment's settings. A wrong setting ends the program with one sentence."""
+    try:
+        return make_app(load_settings(os.environ))
+    except MnistifiedError as error:
+        sys.exit(f"celery: {error}")
+
+
 def make_celery(name: str, settings: Settings) -> Celery:
-    """Create an application: JSON only, late acknowledgements, bounded waits for the broker."""
+    """Create an application: JSON only, late acknowledgements, bounded waits for the broker.
+
+    Its workers exit with one sentence if no Redis answers when they start.
+    """
     url, tls, sentinel_options = celery_address(settings.redis_url)
     app = Celery(name, broker=url, backend=url)
     app.conf.update(
@@ -42,8 +57,19 @@ def make_celery(name: str, settings: Settings) -> Celery:
         timezone="UTC",
     )
     app.settings = settings
+    _require_redis(settings)
     _log_as_all_programs(settings.log_format)
     return app
+
+
+def _require_redis(settings: Settings) -> None:
+    def check(sender: str, **_: Any) -> None:
+        try:
+            check_redis(settings)
+        except SettingError as error:
+            sys.exit(f"{sender}: {error}")
+
+    signals.celeryd_init.connect(check, weak=False, dispatch_uid="mnistified.redis")
 
 
 def _log_as_all_programs(log_format: str) -> None:

@@ -4,6 +4,7 @@ It is a step of the worker and not of its consumer, which restarts with the brok
 """
 
 import logging
+import sys
 import time
 from typing import Any
 
@@ -13,6 +14,7 @@ from celery.worker.state import maybe_shutdown
 from redis.exceptions import RedisError
 
 from shared.config.settings import Settings
+from shared.errors import MnistifiedError
 from shared.redis import keys
 from shared.redis.connection import worker_client
 from shared.redis.errors import explain, passes
@@ -39,8 +41,13 @@ class BatchingStep(bootsteps.StartStopStep):  # type: ignore[misc]
         from worker.service import BatchingService
 
         wait_for_redis(parent.app.settings)
-        self._service = BatchingService(parent.app.settings, parent.hostname, BatchEvents(parent).send)
-        self._service.start()
+        service = BatchingService(parent.app.settings, parent.hostname, BatchEvents(parent).send)
+        try:
+            service.start()
+        except MnistifiedError as error:  # a model or a setting
+            print(f"{parent.hostname}: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
+        self._service = service
         parent.batching = self._service  # for worker/control.py
 
     def stop(self, parent: Any) -> None:

@@ -24,7 +24,10 @@ def number(low: float, high: float, unit: str) -> Parse:
 
 def _within(kind: type[int] | type[float], low: float, high: float, expected: str) -> Parse:
     def parse(text: str) -> int | float:
-        value = kind(text)
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ValueError(f"expected {expected}") from None
         if not low <= value <= high:
             raise ValueError(f"expected {expected}")
         return value

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -38,6 +39,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Use an empty working directory, and settings that leave running services alone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("MODELS_DIR", str(ROOT / "models"))
     monkeypatch.setenv("API_PORT", str(free_port()))
     monkeypatch.setenv("FLOWER_PORT", str(free_port()))
     return tmp_path
@@ -54,6 +56,27 @@ def test_a_port_in_use_is_named_with_its_setting(
     ):
         local.run(1)
     assert not any(elsewhere.iterdir()), "nothing is left where nothing was started"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("MNIST_DIR", "/nope", "MNIST_DIR=/nope has no "),
+        ("MODELS_DIR", "/nope", "/nope"),
+        ("DEFAULT_MODEL", "nope", "no model 'nope'"),
+        ("REDIS_URL", "redis://127.0.0.1:1/0", "REDIS_URL='redis://127.0.0.1:1/0': Redis is unreachable"),
+        ("REDIS_SERVER", "/nope", "REDIS_SERVER='/nope'"),
+        ("API_PORT", "x", "API_PORT='x': expected 1 to 65535"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_sentence_before_anything_starts(
+    setting: str, value: str, message: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(setting, value)
+    with pytest.raises(MnistifiedError, match=re.escape(message)) as raised:
+        local.run(1)
+    assert "\n" not in str(raised.value)
+    assert not any(elsewhere.iterdir())
 
 
 def test_a_free_port_is_no_error() -> None:

@@ -148,13 +148,22 @@ def test_a_worker_that_cannot_serve_refuses_to_start_and_says_why(
     worker = start_celery("worker", "--pool", "solo", environ=environ)
     assert worker.wait() != 0
     assert next(iter(environ.values())) in worker.output
+    assert "Traceback" not in worker.output
 
 
 def test_a_worker_that_finds_no_redis_ends_and_says_so() -> None:
     environ = {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
     worker = start_celery("worker", "--pool", "solo", environ=environ)
-    assert worker.wait() != 0
-    assert "refused" in worker.output
+    assert worker.wait() == 1
+    (line,) = worker.output.splitlines()
+    assert re.search(r"REDIS_URL='redis://127.0.0.1:\d+/0': Redis is unreachable: .* refused; start it", line)
+
+
+@pytest.mark.parametrize("app", ["worker.app", "worker.tasks.app", "worker.tasks.trainer", "worker.tasks.classify"])
+def test_a_wrong_setting_ends_every_celery_worker_with_one_sentence(app: str) -> None:
+    worker = start_celery("worker", environ={"LEASE_MS": "soon"}, app=app)
+    assert worker.wait() == 1
+    assert worker.output == "celery: LEASE_MS='soon': expected 500 to 3600000"
 
 
 @pytest.mark.timeout(120)

@@ -4,16 +4,15 @@ They never run in an inference worker, so they cannot delay a batch.
 """
 
 import logging
-import os
 import time
 from urllib.parse import urlsplit
 
 from celery import Celery
 
-from shared.config.settings import load_settings
+from shared.config.settings import Settings
 from shared.contract.job import CALLBACK_BODY_CODEC
 from shared.redis.connection import worker_client
-from worker.celery_app import make_celery
+from worker.celery_app import make_celery, make_or_exit
 from worker.tasks.beat import BeatStep
 from worker.tasks.callbacks.post import Refused, post
 from worker.tasks.callbacks.receiver_slots import ReceiverSlots
@@ -28,9 +27,9 @@ NO_SLOT_DELAY_S = 2.0
 logger = logging.getLogger(__name__)
 
 
-def make_app() -> Celery:
+def make_app(settings: Settings) -> Celery:
     """Return an application with its own key prefix, so that Flower and `inspect` of inference workers omit it."""
-    app = make_celery("mnistified-tasks", load_settings(os.environ))
+    app = make_celery("mnistified-tasks", settings)
     app.conf.broker_transport_options["global_keyprefix"] = "mnistified:tasks:"
     app.conf.update(
         task_acks_late=False,  # a lost message does no harm: the sorted set has all that it says
@@ -51,7 +50,7 @@ def make_app() -> Celery:
     return app
 
 
-app = make_app()
+app = make_or_exit(make_app)
 slots = ReceiverSlots(MAX_PER_RECEIVER, SLOT_WAIT_S)
 
 

@@ -7,7 +7,6 @@ to the API, so every limit, access rule and alias applies to them too.
 
 import base64
 import binascii
-import os
 from typing import Any
 
 import orjson
@@ -16,9 +15,9 @@ from celery import Celery
 from mnistified import Client, Conflict, Item, MnistifiedError, QueueFull, ServiceError, Unavailable, Unreachable
 from mnistified.http.exchange import Body
 from mnistified.uploads.png import write_png
-from shared.config.settings import load_settings
+from shared.config.settings import Settings
 from shared.images import IMAGE_BYTES, IMAGE_SIDE
-from worker.celery_app import make_celery
+from worker.celery_app import make_celery, make_or_exit
 
 QUEUE = "mnistified.classify"
 MAX_IMAGES = 1000  # per `mnistified.classify`
@@ -36,15 +35,15 @@ class Refused(RuntimeError):
     """The service does not do this task. The message is the service's own."""
 
 
-def make_app() -> Celery:
+def make_app(settings: Settings) -> Celery:
     """Return an application on the plain broker URL: clients of other projects know no key prefix."""
-    app = make_celery("mnistified-door", load_settings(os.environ))
+    app = make_celery("mnistified-door", settings)
     app.conf.update(task_default_queue=QUEUE, task_reject_on_worker_lost=True)
     app.conf.broker_transport_options["visibility_timeout"] = app.settings.door_redelivery_s
     return app
 
 
-app = make_app()
+app = make_or_exit(make_app)
 
 
 @app.task(name="mnistified.classify", bind=True, max_retries=MAX_RETRIES)  # type: ignore[untyped-decorator]

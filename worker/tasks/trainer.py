@@ -6,7 +6,6 @@ training runs in its own process (`worker/tasks/retraining/`).
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +17,12 @@ from celery.worker import state as worker_state
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from shared.config.settings import Settings, load_settings
+from shared.config.settings import Settings
 from shared.contract.training import Training
 from shared.errors import SettingError
 from shared.redis.clients import SyncClient
 from shared.redis.connection import worker_client
-from worker.celery_app import make_celery
+from worker.celery_app import make_celery, make_or_exit
 from worker.tasks.retraining.child import FolderBusy, Stopped
 from worker.tasks.retraining.judge import judge
 from worker.tasks.retraining.lease import Lease
@@ -57,7 +56,7 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-app = make_app(load_settings(os.environ))
+app = make_or_exit(make_app)
 
 
 @app.task(bind=True, name=TASK)  # type: ignore[untyped-decorator]

@@ -1,0 +1,35 @@
+import pytest
+from redis import Redis
+
+from deploy.local import free_port
+from shared.config.settings import Settings
+from shared.errors import SettingError
+from shared.redis.reachable import check_redis
+from tests.support.system import RedisServer
+
+
+def test_a_redis_that_answers_is_accepted_even_if_it_is_busy(redis_server: RedisServer) -> None:
+    url = redis_server.new_url()
+    check_redis(Settings(redis_url=url))
+    with Redis.from_url(url) as client:
+        client.config_set("min-replicas-to-write", "1")
+        try:
+            check_redis(Settings(redis_url=url))
+        finally:
+            client.config_set("min-replicas-to-write", "0")
+
+
+@pytest.mark.parametrize("scheme", ["redis://:secret@127.0.0.1:{port}/0", "sentinel://:secret@127.0.0.1:{port}/m/0"])
+def test_a_redis_that_is_not_there_is_named_without_its_password(scheme: str) -> None:
+    url = scheme.format(port=free_port())
+    with pytest.raises(
+        SettingError, match=r"REDIS_URL='.*//…@127.*Redis is unreachable: .*; start it, or set"
+    ) as raised:
+        check_redis(Settings(redis_url=url))
+    assert "secret" not in str(raised.value)
+
+
+def test_a_wrong_password_is_named_as_such(redis_server: RedisServer) -> None:
+    url = redis_server.new_url().replace("//", "//someone:wrong@")
+    with pytest.raises(SettingError, match=r"refuses the service's login .* correct the user or password in REDIS_URL"):
+        check_redis(Settings(redis_url=url))
