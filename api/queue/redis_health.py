@@ -26,9 +26,12 @@ QUEUED_FIELDS = ("bytes", *map(str, range(keys.SHARDS)))
 RECOUNT = Script(
     "RECOUNT",
     """
-local counter = unpack(KEYS, 1, 1)
+local counter, deferred = unpack(KEYS, 1, 2)
 local images = unpack(ARGV, 1, 1)
-for index = 2, #KEYS do
+if redis.call('EXISTS', deferred) == 1 then -- deferred entries still count
+  return 0
+end
+for index = 3, #KEYS do
   if redis.call('XLEN', KEYS[index]) > 0 then
     return 0
   end
@@ -117,7 +120,10 @@ class RedisHealth:
             return
         async with self._client.pipeline(transaction=False) as pipeline:
             for counter, some, fields in counters:
-                pipeline.eval(*RECOUNT(counter=counter, more_keys=some, images="images", more_args=fields))
+                call = RECOUNT(
+                    counter=counter, deferred=keys.DEFERRED, more_keys=some, images="images", more_args=fields
+                )
+                pipeline.eval(*call)
             found = await pipeline.execute()
         for (counter, _, _), images in zip(counters, found, strict=True):
             if images:

@@ -5,16 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import numpy as np
 import orjson
 import pytest
 
-from api.app import make_app
-from api.http.event_streams import EventStreams
 from api.metrics import Metrics
 from api.queue.enqueue import Enqueuer
 from api.queue.job_view import chunk_items
+from api.queue.redis_health import RECOUNT
 from api.queue.redis_wire import Wires
 from api.queue.wakeups import Answer, Wakeups
 from api.queue.workers import Workers
@@ -30,8 +28,8 @@ from shared.redis import keys
 from shared.redis.clients import AsyncClient, SyncClient
 from shared.redis.clock import RedisClock
 from shared.redis.connection import api_client
+from tests.support.api_in_process import running_api
 from tests.support.heartbeats import live_worker
-from tests.support.processes import ROOT
 
 BLOCK = encode_block(Block(np.array([7, 3], np.uint8), np.zeros((2, 10), np.float32), "cnn@1", "w1", 1, 2, 0.0, 0.0))
 OTHER_BLOCK = BLOCK.replace(b'"n":2', b'"v":2')  # a format in which `n` has another name
@@ -47,23 +45,6 @@ async def connected(url: str) -> AsyncIterator[AsyncClient]:
     here = api_client(Settings(redis_url=url))
     yield here
     await here.aclose()
-
-
-@contextlib.asynccontextmanager
-async def serving(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Yield a client of an API in this process."""
-    app: Any = make_app(Settings(redis_url=url, models_dir=ROOT / "models"), EventStreams(8), Metrics())
-    events: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    answers: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    lifespan = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, events.get, answers.put))
-    await events.put({"type": "lifespan.startup"})
-    assert await answers.get() == {"type": "lifespan.startup.complete"}
-    try:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
-            yield http
-    finally:
-        await events.put({"type": "lifespan.shutdown"})
-        await lifespan
 
 
 def write_heartbeat(client: SyncClient, name: str, **changes: Any) -> None:
@@ -152,7 +133,7 @@ def test_the_items_of_a_block_of_another_format_are_left_to_processes_that_read_
 async def test_items_of_another_format_are_a_503_and_an_unreadable_job_says_why(
     client: SyncClient, scratch_url: str
 ) -> None:
-    async with serving(scratch_url) as http:
+    async with running_api(scratch_url) as http:
         job_id = "j0123456789abcdef"
         fields = {
             "model": "cnn@1",
@@ -176,7 +157,7 @@ async def test_items_of_another_format_are_a_503_and_an_unreadable_job_says_why(
 
 
 async def test_dead_letters_of_another_release_do_not_hide_the_others(client: SyncClient, scratch_url: str) -> None:
-    async with serving(scratch_url) as http:
+    async with running_api(scratch_url) as http:
         other: Any = client.xadd(keys.DEAD_LETTERS, {"h": b'{"reason": 5}', "x": bytes(784)})
         client.xadd(keys.DEAD_LETTERS, {"h": LETTER, "x": bytes(784)})
         listed = (await http.get("/dead-letters")).json()
@@ -193,3 +174,21 @@ async def test_a_change_of_another_release_does_not_hide_the_others(client: Sync
         client.xadd(keys.CHANGES, {"c": CHANGE_CODEC.encode(change)})
         client.xadd(keys.CHANGES, {"c": b'{"at_ms": "today"}'})
         assert await read_changes(here, "cnn", 10) == [change]
+
+
+def test_deferred_entries_keep_the_count_of_their_lane(client: SyncClient) -> None:
+    counter = keys.queued("cnn", "bulk")
+    client.hset(counter, "images", "7")
+    client.sadd(keys.DEFERRED, 2)
+    call = RECOUNT(
+        counter=counter,
+        deferred=keys.DEFERRED,
+        more_keys=keys.streams("cnn", "bulk"),
+        images="images",
+        more_args=("5",),
+    )
+    client.eval(*call)
+    assert client.hget(counter, "images") == b"7"
+    client.delete(keys.DEFERRED)
+    client.eval(*call)
+    assert not client.exists(counter)
