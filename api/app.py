@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
@@ -39,6 +40,7 @@ from shared.errors import ContractError, EntryError, RequestError
 from shared.telemetry.tracing import open_tracing
 
 CANCEL_AGAIN_S = 0.5
+THREADS = 8  # read the registry, and pack and unpack; Python's default number grows with the cores
 CLASSIFY_PATH = "/mnist/classify"
 CLASSIFY_IMAGE = ClassifyImage()
 ROUTES = [
@@ -102,6 +104,7 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "work"))
         await state.aliases.try_to_read()  # before the first request
         with contextlib.suppress(RedisError, OSError):
             await state.workers.refresh()  # reads Redis's clock

@@ -9,6 +9,7 @@ from starlette.types import Scope
 from api.http.bodies import Bodies
 from api.http.event_streams import EventStreams
 from api.images.decode_threads import Decoder
+from api.images.pixel_budget import PixelBudget
 from api.metrics import Metrics
 from api.queue.enqueue import Enqueuer
 from api.queue.job_store import JobStore
@@ -50,6 +51,7 @@ class State:
     job_sweep: JobSweep
     workers: Workers
     verbose: Verbose
+    pixel_budget: PixelBudget
     decoder: Decoder
     bodies: Bodies
     retraining: Retraining
@@ -80,6 +82,7 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
     clock = RedisClock()
     wakeups = Wakeups(client)
     wires = Wires(client)
+    pixel_budget = PixelBudget(settings.max_decoding_pixels)
     enqueuer = Enqueuer(client, wires, metrics, settings)
     return State(
         settings=settings,
@@ -95,7 +98,8 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
         jobs=JobStore(client, enqueuer, wakeups, clock, settings),
         job_sweep=JobSweep(client, clock, settings),
         workers=Workers(client, enqueuer, clock, settings.worker_ttl_s),
-        decoder=Decoder(settings.max_fit_pixels, metrics),
+        pixel_budget=pixel_budget,
+        decoder=Decoder(settings.max_fit_pixels, pixel_budget, metrics),
         bodies=Bodies(settings.max_held_body_bytes),
         verbose=Verbose(client, catalog),
         retraining=Retraining(client, clock, settings),

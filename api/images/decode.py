@@ -1,6 +1,5 @@
 """Decodes an image file into uint8[28,28], with white strokes on black as in MNIST."""
 
-import asyncio
 import io
 import warnings
 from collections.abc import Callable
@@ -9,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
+from api.images.bulk_threads import in_bulk_thread
 from api.images.levels import MIN_CONTRAST, levels_of_file, no_contrast, require_contrast
 from api.images.plain_png import plain_pixels
-from shared.errors import BadImage
+from shared.errors import BadImage, RequestError
 from shared.images import IMAGE_SIDE
 
 FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP")
@@ -63,7 +63,7 @@ def process_image(data: bytes, use: Callable[[Image.Image], bytes]) -> bytes:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return use(image)
-    except BadImage:
+    except RequestError:
         raise
     except UnidentifiedImageError:
         names = ", ".join(FORMATS)
@@ -86,7 +86,7 @@ async def read_picture_in_thread(name: str, data: bytes, read: ReadPicture = rea
     """Return `read(name, data)`, called in a thread unless it is fast."""
     if read is read_picture and is_fast(data):
         return read(name, data)
-    return await asyncio.to_thread(read, name, data)
+    return await in_bulk_thread(read, name, data)
 
 
 def _exact_pixels(image: Image.Image) -> bytes:

@@ -8,18 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from api.http.capacity import Capacity
 from api.images.decode import decode_image, is_fast
 from api.images.fit import fit_picture, fit_pixels
+from api.images.pixel_budget import PixelBudget
 from api.metrics import Metrics
 
-THREADS = 2  # they compete with the event loop for the GIL, and a large picture needs about 200 MB
+THREADS = 2  # they compete with the event loop for the GIL
 MAX_WAITING = 64  # each file may have MAX_IMAGE_BYTES
 
 
 class Decoder:
     """Decodes fast files at once and all others in threads, because a crafted file can take seconds."""
 
-    def __init__(self, max_fit_pixels: int, metrics: Metrics) -> None:
+    def __init__(self, max_fit_pixels: int, budget: PixelBudget, metrics: Metrics) -> None:
         self._metrics = metrics
         self._max_fit_pixels = max_fit_pixels
+        self._budget = budget
         self._threads = ThreadPoolExecutor(THREADS, "decode")
         self._waiting = Capacity(MAX_WAITING, "decoding", "{} large image files wait to be decoded in this process")
 
@@ -33,7 +35,7 @@ class Decoder:
     async def fit(self, data: bytes) -> bytes:
         """Do what `fit_picture` does. Raises QueueFull if too many files wait for a thread."""
         started_s = time.perf_counter()
-        pixels = await self._in_thread(lambda data: fit_picture(data, self._max_fit_pixels), data)
+        pixels = await self._in_thread(lambda data: fit_picture(data, self._max_fit_pixels, self._budget), data)
         self._metrics.decoded(time.perf_counter() - started_s)
         return pixels
 

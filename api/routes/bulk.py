@@ -32,7 +32,7 @@ async def classify_bulk(request: Request) -> Response:
         chunks = fitted_chunks(chunks) if asked.fit else chunks
     else:
         check_length(request.headers.get("content-length", ""), limits.upload_bytes)
-        read = reader(asked.fit, state.settings.max_fit_pixels)
+        read = reader(asked.fit, state.settings.max_fit_pixels, state.pixel_budget)
         read_array = fitted_chunks if asked.fit else without_faint_images
         chunks = read_upload(request.stream(), content_type, limits, read, read_array)
     try:

@@ -1,12 +1,13 @@
 """The parameters `?fit=digit` and `?show=fitted`, and the readers that apply them."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from starlette.datastructures import QueryParams
 
+from api.images.bulk_threads import in_bulk_thread
 from api.images.decode import Picture, ReadPicture, read_picture
 from api.images.fit import fit_picture, fit_pixels
+from api.images.pixel_budget import PixelBudget
 from api.uploads.chunk import Chunk
 from shared.errors import BadImage, BadParameter
 from shared.images import images_from_pixels
@@ -32,14 +33,14 @@ def _is(query: QueryParams, name: str, only: str) -> bool:
     return text is not None
 
 
-def reader(fit: bool, max_pixels: int) -> ReadPicture:
+def reader(fit: bool, max_pixels: int, budget: PixelBudget) -> ReadPicture:
     """Return the function that reads the files of a bulk upload. All except `read_picture` are slow: use a thread."""
     if not fit:
         return read_picture
 
     def read_fitted(name: str, data: bytes) -> Picture:
         try:
-            return Picture(name, fit_picture(data, max_pixels))
+            return Picture(name, fit_picture(data, max_pixels, budget))
         except BadImage as error:
             return Picture(name, None, error.detail)
 
@@ -49,7 +50,7 @@ def reader(fit: bool, max_pixels: int) -> ReadPicture:
 async def fitted_chunks(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
     """Fit images that have 28×28 pixels already, such as those of an array."""
     async for chunk in chunks:
-        yield await asyncio.to_thread(_fitted, chunk)
+        yield await in_bulk_thread(_fitted, chunk)
 
 
 def _fitted(chunk: Chunk) -> Chunk:

@@ -1,14 +1,16 @@
 """Shared by zip and tar uploads: a temporary file, members read in a thread, and the choice of picture files."""
 
-import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import IO
 
+from api.images.bulk_threads import in_bulk_thread
 from api.images.decode import Picture, ReadPicture
 from api.uploads.body import Body
 
-BATCH_PICTURES = 64  # unpacked and decoded in one call of a thread
+BATCH_PICTURES = 64  # unpacked and decoded in one call of a thread …
+BATCH_S = 0.05  # … but large ones take longer than others should wait for the thread
 
 
 def is_picture_file(name: str) -> bool:
@@ -33,7 +35,18 @@ async def spool(body: Body, file: IO[bytes]) -> int:
 
 
 async def in_thread(pictures: Iterator[Picture]) -> AsyncIterator[Picture]:
-    """Unpack and decode a few pictures at a time in a thread, so that single requests are served in between."""
-    while batch := await asyncio.to_thread(lambda: list(itertools.islice(pictures, BATCH_PICTURES))):
+    """Unpack and decode a few pictures at a time in a thread, so that other requests get the thread in between."""
+    while batch := await in_bulk_thread(_batch, pictures):
         for picture in batch:
             yield picture
+
+
+def _batch(pictures: Iterator[Picture]) -> list[Picture]:
+    """Return the next pictures, as many as take BATCH_S, but at least one unless there are none."""
+    started_s = time.perf_counter()
+    batch: list[Picture] = []
+    for picture in itertools.islice(pictures, BATCH_PICTURES):
+        batch.append(picture)
+        if time.perf_counter() - started_s > BATCH_S:
+            break
+    return batch

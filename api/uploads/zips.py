@@ -1,6 +1,5 @@
 """Uploads of zip archives. The archive is written to disk first, because its directory comes last."""
 
-import asyncio
 import bz2
 import contextlib
 import copy
@@ -12,6 +11,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import IO
 
+from api.images.bulk_threads import in_bulk_thread
 from api.images.decode import Picture, ReadPicture, read_picture
 from api.uploads.archives import in_thread, is_picture_file, picture_of, spool
 from api.uploads.body import Body
@@ -41,7 +41,7 @@ async def zip_pictures(
     """Yield the pictures in order; a bad member fails alone. Raises TooLarge, and BadUpload for a damaged archive."""
     with tempfile.TemporaryFile() as file:
         packed_bytes = await spool(body, file)
-        archive = await asyncio.to_thread(open_archive, file)
+        archive = await in_bulk_thread(open_archive, file)
         members = [info for info in archive.infolist() if is_picture_file(info.filename)]
         check_total(len(members), max_images)
         async for picture in in_thread(_pictures(archive, members, image_bytes, unpacked, packed_bytes, read)):

@@ -105,6 +105,9 @@ class Settings:
     max_upload_bytes: int = _setting(1 << 30, integer(1, 1 << 40), "maximum size of a bulk body, packed and unpacked")
     max_job_images: int = _setting(1_000_000, integer(1, 10**9), "maximum number of images in a job")
     max_unpack_ratio: int = _setting(200, integer(2, 10**6), "maximum ratio of an upload's unpacked to packed size")
+    max_decoding_pixels: int = _setting(
+        1 << 25, integer(1 << 16, 1 << 40), "pixels that one API process unpacks at once for `?fit=digit`; others wait"
+    )
     max_json_bytes: int = _setting(
         8 << 20, integer(1 << 10, 32 << 20), "maximum size of a JSON body of the compatibility APIs, also unpacked"
     )

@@ -1,14 +1,17 @@
 """`?fit=digit`: turns a photo, scan or drawing of a digit into uint8[28,28] in the style of MNIST. Pure functions."""
 
+import contextlib
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from api.images.decode import process_image
 from api.images.fit.digit import digit_of
-from api.images.fit.grey import grey_of
+from api.images.fit.grey import grey_of, reduce_jpeg
 from api.images.fit.ink import Grey, ink_of
 from api.images.fit.normalise import normalised
+from api.images.pixel_budget import PixelBudget
 from shared.errors import BadImage
 from shared.images import images_from_pixels
 
@@ -23,15 +26,20 @@ def fit_pixels(pixels: bytes) -> bytes:
     return fit_grey(images_from_pixels(pixels)[0].astype(np.float32)).tobytes()
 
 
-def fit_picture(data: bytes, max_pixels: int) -> bytes:
+def fit_picture(data: bytes, max_pixels: int, budget: PixelBudget | None = None) -> bytes:
     """Return the 784 pixels of the digit in an image file of any size. The size is checked before unpacking.
 
-    Takes from 5 ms to about a second. Raises BadImage for other files, more than `max_pixels`, or no digit.
+    Takes from 5 ms to about a second, and blocks while `budget` has no room. Raises BadImage for other files, more than
+    `max_pixels`, or no digit, and QueueFull.
     """
 
     def fitted(image: Image.Image) -> bytes:
         if image.width * image.height > max_pixels:
             raise BadImage(f"{image.width}×{image.height} are more than {max_pixels} pixels, the limit of ?fit=digit")
-        return fit_grey(grey_of(image)).tobytes()
+        reduce_jpeg(image)
+        room = budget.take(image.width * image.height) if budget else contextlib.nullcontext()
+        with room, contextlib.closing(image):  # frees the pixels: the traceback of an error would keep them
+            grey = grey_of(image)
+        return fit_grey(grey).tobytes()
 
     return process_image(data, fitted)

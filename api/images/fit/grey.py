@@ -10,9 +10,13 @@ MAX_SIDE_PX = 512  # enough: a digit of a tenth of this height still has twice t
 DARK = 128.0
 
 
+def reduce_jpeg(image: Image.Image) -> None:
+    """Let a JPEG unpack only as many pixels as are needed. Its size changes."""
+    image.draft("L", (MAX_SIDE_PX, MAX_SIDE_PX))
+
+
 def grey_of(image: Image.Image) -> Grey:
     """Return float32[H,W] from 0 to 255, upright. Transparency becomes paper that contrasts with the ink."""
-    image.draft("L", (MAX_SIDE_PX, MAX_SIDE_PX))  # makes a JPEG unpack only as many pixels as are needed
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):

@@ -73,6 +73,7 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "max_upload_bytes": ("1099511627776", 1 << 40, ["0", "1099511627777"]),
     "max_job_images": ("10", 10, ["0", "1000000001"]),
     "max_unpack_ratio": ("2", 2, ["1", "1000001"]),
+    "max_decoding_pixels": ("65536", 1 << 16, ["65535", "all"]),
     "max_json_bytes": ("1024", 1024, ["1023", "33554433", "8M"]),
     "max_held_body_bytes": ("1048576", 1 << 20, ["1000", "x"]),
     "max_watchers": ("1", 1, ["0", "1000001"]),
