@@ -8,19 +8,21 @@ import numpy as np
 
 from shared.config.settings import load_settings
 from shared.contract.drift_histograms import BINS, Counts, histograms, shares
-from shared.contract.model_card import Quality
+from shared.contract.model_card import ModelCard, Quality
 from shared.data import dataset
 from shared.errors import DatasetError, ModelError
 from shared.models import registry
 from shared.models.mirror import open_registry
+from training.data.splits import hold_out
 from training.publishing import card
+from training.temperature import fit_temperature
 from worker.engine import Engine, load_engine
 
 BATCH_IMAGES = 4096
 
 
 def run(options: Namespace, command: str) -> None:
-    """Print a version's accuracy. With `--write`, write the measurements to its card.
+    """Print a version's accuracy. With `--write`, fit its temperature first, and write both to its card.
 
     Raises ModelError for a missing version and for a URL with `--write`, DatasetError for `--write` without MNIST.
     """
@@ -32,16 +34,27 @@ def run(options: Namespace, command: str) -> None:
     if options.write and split.name != "mnist":
         raise DatasetError("--write records the accuracy on MNIST, which is missing: download it with `make data`")
     engine = load_engine(options.engine, version.directory, threads=os.cpu_count() or 1)
+    if options.write:
+        train = dataset.load_split("train", dataset.find_mnist_dir(options.mnist_dir))
+        engine.temperature = temperature_of(engine, train)
     quality = measure(engine, split)
     accuracy = quality["accuracy"]
     low, high = accuracy["interval_95"]
     print(
         f"{version.ref} on the {accuracy['images']} test images of {split.name}, in {engine.kind}: "
-        f"{accuracy['correct']} correct, {accuracy['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})"
+        f"{accuracy['correct']} correct, {accuracy['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), "
+        f"calibration error {quality['calibration_error']:.4f}"
     )
     if options.write:
-        train = dataset.load_split("train", dataset.find_mnist_dir(options.mnist_dir))
-        card.write(version.directory, {**version.card, **quality, "reference": reference(engine, train)})
+        fitted: ModelCard = {"temperature": engine.temperature, "reference": reference(engine, train)}
+        card.write(version.directory, {**version.card, **quality, **fitted})
+
+
+def temperature_of(engine: Engine, train: dataset.Split) -> float:
+    """Fit the temperature to the images of the training split that no training uses."""
+    _, held_out = hold_out(len(train.images))
+    engine.temperature = 1.0
+    return fit_temperature(engine.predict(train.images[held_out]), train.labels[held_out])
 
 
 def measure(engine: Engine, split: dataset.Split) -> Quality:

@@ -4,9 +4,11 @@ A card is a dictionary, not a struct: published versions never change, and field
 must survive when a card is read and written again.
 """
 
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import msgspec
+
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.1, 10.0
 
 # Functional syntax, because `class` is a keyword.
 LayerRow = TypedDict(
@@ -69,6 +71,7 @@ class ModelCard(TypedDict, total=False):
     training: dict[str, object]  # as `python -m training` records it
     recall: dict[str, float]
     calibration_error: float
+    temperature: Annotated[float, msgspec.Meta(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)]  # without one: 1.0
     reference: object  # shares of each histogram in BINS
     floor: object  # minimum accuracy for the gate, from 0 to 1
     forced: Forced

@@ -12,6 +12,7 @@ from shared.images import CLASSES, IMAGE_SIDE, Images, Probabilities
 from worker.engine.calibrate import Calibration, calibrate, cheapest_runs, still_holds
 from worker.engine.check import check_answers
 from worker.engine.pace import FULL_SPEED, Pace
+from worker.engine.temperature import read_temperature, scale
 
 EngineKind = Literal["litert", "tensorflow"]
 
@@ -35,11 +36,15 @@ class Runtime(Protocol):
 
 
 class Engine:
-    """A runtime with its measured batch sizes. Not thread-safe; releases the GIL while the model runs."""
+    """A runtime with its measured batch sizes. Not thread-safe; releases the GIL while the model runs.
 
-    def __init__(self, runtime: Runtime, calibration: Calibration) -> None:
+    The runtime's probabilities are scaled by the version's temperature.
+    """
+
+    def __init__(self, runtime: Runtime, calibration: Calibration, temperature: float = 1.0) -> None:
         self.runtime = runtime
         self.calibration = calibration
+        self.temperature = temperature
         self._runs_of = cheapest_runs(calibration.ms_of_size)
 
     @property
@@ -72,7 +77,7 @@ class Engine:
         probabilities, outputs = self.runtime.look_inside(images)
         if probabilities.shape != (1, CLASSES):
             raise ValueError(f"the layers end in {list(probabilities.shape)}")
-        return probabilities, outputs
+        return scale(probabilities, self.temperature), outputs
 
     def _runs(self, count: int) -> list[int]:
         best = self.best_batch_images
@@ -88,7 +93,7 @@ class Engine:
         probabilities = self.runtime.run(images)
         if probabilities.shape != (size, CLASSES):
             raise ValueError(f"the model answered {list(probabilities.shape)} to {size} images")
-        return probabilities[:count]
+        return scale(probabilities[:count], self.temperature)
 
 
 def choose_kind(setting: str) -> EngineKind:
@@ -118,7 +123,8 @@ def load_engine(
     `known` is the calibration of an engine of the same architecture. It is reused if a run of its best size takes as
     long here.
 
-    Raises EngineFault for answers in the wrong order, and the errors of the runtime for files that do not load.
+    Raises EngineFault for answers in the wrong order, ModelError for a card that cannot be read, and the errors of the
+    runtime for files that do not load.
     """
     runtime: Runtime
     with pace.step():
@@ -128,7 +134,7 @@ def load_engine(
     else:
         calibration = calibrate(runtime.run, max_batch_images, max_batch_ms, pace)
     check_answers(runtime.run, calibration.ms_of_size, pace)
-    return Engine(runtime, calibration)
+    return Engine(runtime, calibration, read_temperature(model_dir))
 
 
 def _load_runtime(kind: EngineKind, model_dir: Path, threads: int) -> Runtime:
@@ -149,7 +155,7 @@ def replicate(engine: Engine, model_dir: Path, count: int, pace: Pace = FULL_SPE
     for _ in range(count):
         runtime = LiteRTRuntime(model_dir / "model.tflite", threads=1)
         check_answers(runtime.run, engine.calibration.ms_of_size, pace)
-        replicas.append(Engine(runtime, engine.calibration))
+        replicas.append(Engine(runtime, engine.calibration, engine.temperature))
     return replicas
 
 

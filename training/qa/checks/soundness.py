@@ -12,6 +12,7 @@ from training.qa.evaluation import Answers
 from training.qa.report.report import Check
 from worker.engine import Engine
 from worker.engine.check import TOLERANCE as ENGINE_TOLERANCE
+from worker.engine.temperature import scale
 
 FILES = ("model.keras", "model.tflite")
 SAMPLE_IMAGES = 256
@@ -51,7 +52,9 @@ def check_consistency(engine: Engine, version: ModelVersion, images: Images) -> 
     batched = engine.predict(sample)
     return [
         _compare("batched = single", batched, partial(_predict_singly, engine, sample), TOLERANCE),
-        _compare("batched = Keras", batched, partial(_predict_in_keras, version, sample), _keras_tolerance(engine)),
+        _compare(
+            "batched = Keras", batched, partial(_predict_in_keras, engine, version, sample), _keras_tolerance(engine)
+        ),
         _compare(
             "engines agree", batched, partial(_predict_in_other_engine, engine, version, sample), ENGINE_TOLERANCE
         ),
@@ -77,24 +80,27 @@ def _keras_tolerance(engine: Engine) -> float:
 
 
 def _predict_singly(engine: Engine, images: Images) -> Probabilities:
-    return np.concatenate([engine.runtime.run(images[row : row + 1]) for row in range(len(images))])
+    answers = np.concatenate([engine.runtime.run(images[row : row + 1]) for row in range(len(images))])
+    return scale(answers, engine.temperature)
 
 
-def _predict_in_keras(version: ModelVersion, images: Images) -> Probabilities:
+def _predict_in_keras(engine: Engine, version: ModelVersion, images: Images) -> Probabilities:
     import keras
     import tensorflow as tf
 
     with tf.device("CPU"):
         model = keras.saving.load_model(version.directory / "model.keras", compile=False)
         answer: Probabilities = model(images[..., None].astype(np.float32), training=False).numpy()
-    return answer
+    return scale(answer, engine.temperature)
 
 
 def _predict_in_other_engine(engine: Engine, version: ModelVersion, images: Images) -> Probabilities:
     if engine.kind == "tensorflow":
         from worker.engine.litert import LiteRTRuntime
 
-        return LiteRTRuntime(version.directory / "model.tflite", threads=1).run(images)
-    from worker.engine.tensorflow import TensorFlowRuntime
+        answer = LiteRTRuntime(version.directory / "model.tflite", threads=1).run(images)
+    else:
+        from worker.engine.tensorflow import TensorFlowRuntime
 
-    return TensorFlowRuntime(version.directory / "model.keras", threads=1).run(images)
+        answer = TensorFlowRuntime(version.directory / "model.keras", threads=1).run(images)
+    return scale(answer, engine.temperature)

@@ -58,6 +58,7 @@ class InconsistentEngine:
     """An engine whose answer to a single image differs from its answer in a batch."""
 
     kind = "litert"
+    temperature = 1.0
     runtime = SimpleNamespace(run=lambda images: answer(np.zeros(len(images), np.uint8), {}, 0.9))
 
     def predict(self, images: Images) -> Probabilities:

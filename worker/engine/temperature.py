@@ -1,0 +1,27 @@
+"""Temperature scaling, which makes a model's probabilities match how often it is right."""
+
+from pathlib import Path
+
+import numpy as np
+
+from shared.images import Probabilities
+from shared.models import registry
+
+
+def read_temperature(model_dir: Path) -> float:
+    """Return the temperature on a version's card, or 1.0 for a version that has none. Raises OSError, ModelError."""
+    path = model_dir / registry.CARD
+    return registry.parse_card(path.read_bytes(), path).get("temperature", 1.0)
+
+
+def scale(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Divide the logits of softmax answers float32[N,10] by `temperature`. The order of the classes does not change.
+
+    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2. The logits are not needed:
+    softmax(z / T) is softmax(z) to the power of 1 / T, divided by its sum.
+    """
+    if temperature == 1.0:
+        return probabilities
+    powers = probabilities ** np.float32(1 / temperature)
+    scaled: Probabilities = powers / powers.sum(axis=1, keepdims=True)
+    return scaled
