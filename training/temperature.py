@@ -5,7 +5,7 @@ import numpy as np
 from shared.contract.model_card import MAX_TEMPERATURE, MIN_TEMPERATURE
 from shared.data.dataset import Labels
 from shared.images import Probabilities
-from worker.engine.temperature import scale
+from shared.models.temperature import scale
 
 STEPS = 40  # each narrows the interval by a third, so that the last one is far below the digits on the card
 

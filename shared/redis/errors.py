@@ -92,6 +92,8 @@ def explain(error: BaseException) -> str:
     """Return a sentence for clients, without the text of a script or a command."""
     if isinstance(error, ConditionError):
         return f"Redis is unavailable: {CONDITIONS[error.code][1]} ({error.code})"
+    if isinstance(error.__context__, ssl.SSLCertVerificationError):
+        return f"Redis's TLS certificate is not trusted: {error}"
     if _is_login(error):
         return LOGIN_REFUSED
     if isinstance(error, AskError | ClusterCrossSlotError):

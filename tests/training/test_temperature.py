@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from shared.models.temperature import scale
 from training.temperature import fit_temperature
-from worker.engine.temperature import scale
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])

@@ -9,10 +9,10 @@ import numpy as np
 
 from shared.contract.layers_blob import LayerOutput
 from shared.images import CLASSES, IMAGE_SIDE, Images, Probabilities
+from shared.models.temperature import read_temperature, scale
 from worker.engine.calibrate import Calibration, calibrate, cheapest_runs, still_holds
 from worker.engine.check import check_answers
 from worker.engine.pace import FULL_SPEED, Pace
-from worker.engine.temperature import read_temperature, scale
 
 EngineKind = Literal["litert", "tensorflow"]
 

@@ -8,9 +8,10 @@ import pytest
 from shared.data.dataset import Split
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
-from worker.engine import Engine, choose_kind, load_engine
+from shared.models.temperature import scale
+from tests.support.registries import DEFAULT
+from worker.engine import Engine, choose_kind, load_engine, replicate
 from worker.engine.calibrate import Calibration
-from worker.engine.temperature import scale
 
 SAME = 1e-4
 
@@ -74,6 +75,17 @@ def test_without_a_gpu_auto_is_litert(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert choose_kind("auto") == "litert"
     assert choose_kind("tensorflow") == "tensorflow"
+
+
+def test_an_engine_and_its_replicas_scale_by_the_temperature_of_the_card(test_set: Split) -> None:
+    engine = load_engine("litert", DEFAULT.directory, threads=1, max_batch_images=4)
+    assert engine.temperature == DEFAULT.card["temperature"] != 1
+    images = test_set.images[:4]
+    raw = engine.runtime.run(images)
+    (replica,) = replicate(engine, DEFAULT.directory, 1)
+    for each in (engine, replica):
+        np.testing.assert_allclose(each.predict(images), scale(raw, engine.temperature), atol=1e-5)
+    np.testing.assert_allclose(engine.look_inside(images[:1])[0], scale(raw[:1], engine.temperature), atol=1e-4)
 
 
 def test_a_look_inside_gives_the_answer_of_every_day(litert: Engine, test_set: Split) -> None:

@@ -8,11 +8,11 @@ import numpy as np
 
 from shared.images import Images, Probabilities
 from shared.models.registry import ModelVersion
+from shared.models.temperature import scale
 from training.qa.evaluation import Answers
 from training.qa.report.report import Check
 from worker.engine import Engine
 from worker.engine.check import TOLERANCE as ENGINE_TOLERANCE
-from worker.engine.temperature import scale
 
 FILES = ("model.keras", "model.tflite")
 SAMPLE_IMAGES = 256

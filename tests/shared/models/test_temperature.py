@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 
 from shared.contract.model_card import MAX_TEMPERATURE, MIN_TEMPERATURE
-from shared.data.sample import draw
 from shared.errors import ModelError
-from tests.support.registries import DEFAULT
-from worker.engine import load_engine, replicate
-from worker.engine.temperature import read_temperature, scale
+from shared.images import Probabilities
+from shared.models.temperature import read_temperature, scale
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> Probabilities:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    probabilities: Probabilities = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probabilities
 
 
 @pytest.mark.parametrize("temperature", [MIN_TEMPERATURE, 0.6, 1.0, 2.5, MAX_TEMPERATURE])
@@ -30,17 +29,6 @@ def test_scaling_probabilities_equals_dividing_the_logits(temperature: float) ->
 def test_certain_and_uniform_answers_stay_as_they_are() -> None:
     answers = np.stack([np.eye(10, dtype=np.float32)[3], np.full(10, 0.1, np.float32)])
     np.testing.assert_allclose(scale(answers, MIN_TEMPERATURE), answers, atol=1e-6)
-
-
-def test_an_engine_and_its_replicas_scale_by_the_temperature_of_the_card() -> None:
-    engine = load_engine("litert", DEFAULT.directory, threads=1, max_batch_images=4)
-    assert engine.temperature == DEFAULT.card["temperature"] != 1
-    images, _ = draw("test")
-    raw = engine.runtime.run(images[:4])
-    (replica,) = replicate(engine, DEFAULT.directory, 1)
-    for each in (engine, replica):
-        np.testing.assert_allclose(each.predict(images[:4]), scale(raw, engine.temperature), atol=1e-5)
-    np.testing.assert_allclose(engine.look_inside(images[:1])[0], scale(raw[:1], engine.temperature), atol=1e-4)
 
 
 def test_a_card_without_a_temperature_means_one(tmp_path: Path) -> None:
