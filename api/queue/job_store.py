@@ -145,7 +145,6 @@ class JobStore:
 
     async def _begin(self, job_id: str, request: ClassifyRequest, claim: Claim | None) -> int:
         """Create the job and return the shard for its entries."""
-        shard = await self._enqueuer.choose_shard(request.model, request.lane, request.caller.name)
         now_ms = self._clock.now_ms()
         job = Job(
             id=job_id,
@@ -156,7 +155,6 @@ class JobStore:
             created_ms=now_ms,
             chunk_images=self._settings.bulk_entry_images,
             accepted=0,
-            shard=shard,
             claim=claim.redis_key if claim else None,
             deadline_ms=None if request.timeout_s is None else now_ms + round(request.timeout_s * 1e3),
             callback_url=request.callback_url,
@@ -166,7 +164,7 @@ class JobStore:
             pipeline.expire(keys.job(job_id), keys.OPEN_TTL_S)
             pipeline.eval(*renewal(job_id, claim))
             await pipeline.execute()
-        return shard
+        return await self._enqueuer.choose_shard(request.model, request.lane, request.caller.name)
 
     async def _put(
         self, job_id: str, request: ClassifyRequest, shard: int, number: int, accepted: int, chunk: Chunk
