@@ -68,7 +68,7 @@ class JobStore:
             ended = await self._complete(job_id, total, claim)
         except BaseException as error:
             log_given_up(job_id, request.origin.request_id, total, repr(error))
-            await asyncio.shield(self._abandon(job_id, claim))
+            await asyncio.shield(self._abandon(job_id, claim, error))
             raise
         took_s = time.monotonic() - started_s
         log_accepted(job_id, request.origin.request_id, request.model, total, took_s, request.caller.name)
@@ -212,10 +212,15 @@ class JobStore:
             raise StillUploading("another upload has taken this Idempotency-Key while Redis was unreachable")
         return reply == ENDED
 
-    async def _abandon(self, job_id: str, claim: Claim | None) -> None:
-        """Cancel a job whose upload failed, and release its claim. Its keys lapse if Redis is unreachable."""
+    async def _abandon(self, job_id: str, claim: Claim | None, cause: BaseException) -> None:
+        """Cancel a job whose upload failed, and release its claim. `job_sweep.py` does so if Redis is unreachable.
+
+        Raises RedisError if the cause was one, too, because the later error explains the state of Redis better.
+        """
         try:
             claim_key = claim.redis_key if claim else ""
             await end_job(self._client, job_id, "abandon", ABANDONED_TTL_S, claim=claim_key)
         except RedisError as error:
+            if isinstance(cause, RedisError):
+                raise
             logger.warning("the job %s cannot be cancelled: %s", job_id, error)

@@ -93,7 +93,9 @@ class RedisHealth:
                 raise written
         except RedisError as error:
             if isinstance(error, ConditionError) and meaning_of(error) == "reconnect":
-                await self._client.connection_pool.disconnect()
+                pool = self._client.connection_pool
+                await pool.update_active_connections_for_reconnect()  # once they have their replies, which say why
+                await pool.disconnect(inuse_connections=False)
             raise
         if isinstance(memory, ResponseError):  # our Redis user lacks the permission
             return ""
