@@ -94,7 +94,8 @@ class RedisHealth:
         except RedisError as error:
             if isinstance(error, ConditionError) and meaning_of(error) == "reconnect":
                 pool = self._client.connection_pool
-                await pool.update_active_connections_for_reconnect()  # once they have their replies, which say why
+                # In-use connections are closed after their reply, which says why the command failed.
+                await pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
                 await pool.disconnect(inuse_connections=False)
             raise
         if isinstance(memory, ResponseError):  # our Redis user lacks the permission
