@@ -10,6 +10,7 @@ from shared.config.api_keys import ApiKey, parse_api_keys
 from shared.config.values import (
     Parse,
     folder_or_url,
+    host_names,
     http_url,
     integer,
     number,
@@ -18,6 +19,7 @@ from shared.config.values import (
     signing_secret,
     some_text,
     url_prefix,
+    web_origins,
     without_credentials,
     yes_or_no,
 )
@@ -39,6 +41,12 @@ class Settings:
     redis_server: Path | None = _setting(None, Path, "executable of the Redis that `make run` starts; none: Valkey")
     api_host: str = _setting("127.0.0.1", some_text, "address that the API binds to")
     api_port: int = _setting(5000, integer(1, 65535), "port of the API")
+    allowed_hosts: tuple[str, ...] = _setting(
+        (), host_names, "names of the service for browsers, in addition to loopback names; `*`: any"
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        (), web_origins, "other websites whose pages may use the API, such as `https://app.example`; `*`: all"
+    )
     flower_host: str = _setting("127.0.0.1", some_text, "address that Flower binds to")
     flower_port: int = _setting(5555, integer(1, 65535), "port of Flower")
     flower_url_prefix: str = _setting("", url_prefix, "path of Flower behind a proxy, such as `flower`; none: the root")

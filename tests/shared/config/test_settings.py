@@ -35,6 +35,16 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "redis_server": ("/usr/bin/redis-server", Path("/usr/bin/redis-server"), []),
     "api_host": ("10.0.0.7", "10.0.0.7", [" "]),
     "api_port": ("8080", 8080, ["0", "65536", "-1", "http", "80.0"]),
+    "allowed_hosts": (
+        "Digits.Example., 10.0.0.7 [::1],*",
+        ("digits.example", "10.0.0.7", "::1", "*"),
+        [",", "https://digits.example", "digits.example:443", "a/b"],
+    ),
+    "cors_origins": (
+        "https://App.example:443,http://localhost:3000 null *",
+        ("https://app.example", "http://localhost:3000", "null", "*"),
+        [",", "app.example", "https://app.example/", "https://a?b", "https://*.example"],
+    ),
     "flower_host": ("::1", "::1", [" "]),
     "flower_port": ("65535", 65535, ["0", "65536", "x"]),
     "flower_url_prefix": ("tools/flower", "tools/flower", ["/flower", "flower/", "a b", "a//b"]),
