@@ -13,6 +13,7 @@ from shared.config.values import (
     host_names,
     http_url,
     integer,
+    mirrors,
     number,
     one_of,
     redis_address,
@@ -26,6 +27,7 @@ from shared.config.values import (
 from shared.errors import SettingError
 
 RUN_DIR = Path(".run")
+MNIST_MIRRORS = "https://storage.googleapis.com/cvdf-datasets/mnist https://ossci-datasets.s3.amazonaws.com/mnist"
 REDIS_URL_FILE = RUN_DIR / "redis-url"
 
 
@@ -70,7 +72,12 @@ class Settings:
     alias_wait_s: float = _setting(
         30.0, number(0, 3600, "s"), "how long a request that moves an alias waits for the workers, without `?wait=`"
     )
-    mnist_dir: Path | None = _setting(None, Path, "folder of the four MNIST files")
+    mnist_dir: Path | None = _setting(
+        None, Path, "folder of the MNIST files; serving needs only the two of the test set"
+    )
+    mnist_mirrors: str = _setting(
+        MNIST_MIRRORS, mirrors, "URLs of folders from which to download MNIST, separated by spaces; `none`: no download"
+    )
 
     engine: str = _setting("auto", one_of("auto", "litert", "tensorflow"), "library that runs the model")
     engine_threads: int = _setting(0, integer(0, 256), "single-threaded engines in a worker; 0: one per core")

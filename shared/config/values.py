@@ -73,6 +73,10 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def mirrors(text: str) -> str:
+    return "" if text == "none" else " ".join(map(http_url, text.split()))
+
+
 def signing_secret(text: str) -> str:
     if len(text) < MIN_SECRET_CHARS:
         raise ValueError(f"expected {MIN_SECRET_CHARS} characters or more")
