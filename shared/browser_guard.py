@@ -26,17 +26,19 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 class BrowserGuard:
     """Decides which requests may be the work of another website's page.
 
-    `allowed_hosts` are names of the service in addition to loopback names, and `origins` are websites that may use it.
+    `allowed_hosts` are names of the service in addition to loopback names. `origins` are websites that may use it, or
+    None if no setting can allow any.
     Without `allowed_hosts`, names are only checked if `bound_host` is a loopback address: on another address, the
     service may have any name. There, an IP address is right as a name, too: it resolves to nothing else, and probes of
     Kubernetes and Prometheus use it.
     """
 
-    def __init__(self, bound_host: str, allowed_hosts: Sequence[str], origins: Sequence[str]) -> None:
+    def __init__(self, bound_host: str, allowed_hosts: Sequence[str], origins: Sequence[str] | None) -> None:
         self._names = frozenset(allowed_hosts)
         self._any_address = not is_loopback(bound_host)
         self._checks_hosts = ANY not in self._names and bool(self._names or is_loopback(bound_host))
-        self._origins = frozenset(origin.encode() for origin in origins)
+        self._origins = frozenset(origin.encode() for origin in origins or ())
+        self._advice = "" if origins is None else ": if it should, add its origin to the setting CORS_ORIGINS"
         self._known: set[bytes] = set()  # values of Host that have been found right
 
     def refusal(self, method: str, headers: RawHeaders) -> str | None:
@@ -79,7 +81,7 @@ class BrowserGuard:
         elif site in OWN_SITES or (origin is None and method in ("GET", "HEAD") and _is_link(found)):
             return None
         page = "a page of another website" if origin is None else f"a page of {_shown(origin)}"
-        return f"{page} may not use this service: if it should, add its origin to the setting CORS_ORIGINS"
+        return f"{page} may not use this service{self._advice}"
 
 
 def host_name(text: str) -> str | None:

@@ -268,7 +268,7 @@ def test_the_system_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewher
         running = " ".join(processes_in(elsewhere).values())
         assert all(
             name in running
-            for name in ("valkey-server", "api", "worker.app worker", "worker.tasks.app worker", "worker.app flower")
+            for name in ("valkey-server", "api", "worker.app worker", "worker.tasks.app worker", "worker.flower")
         )
         assert "worker.tasks.trainer" not in running, "only on request"
     finally:
