@@ -42,8 +42,6 @@ Reason = Literal[
     "waiting",
     "decoding",
     "bodies",
-    "disk",
-    "resources",
     "verbose",
     "watchers",
     "trainings",

@@ -13,6 +13,7 @@ from shared.contract.lane import LANES
 from shared.errors import Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
+from shared.redis.connection import reopen_connections
 from shared.redis.errors import ConditionError, explain, meaning_of
 from shared.redis.script import Script
 
@@ -93,10 +94,7 @@ class RedisHealth:
                 raise written
         except RedisError as error:
             if isinstance(error, ConditionError) and meaning_of(error) == "reconnect":
-                pool = self._client.connection_pool
-                # In-use connections are closed after their reply, which says why the command failed.
-                await pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
-                await pool.disconnect(inuse_connections=False)
+                await reopen_connections(self._client)
             raise
         if isinstance(memory, ResponseError):  # our Redis user lacks the permission
             return ""

@@ -48,6 +48,15 @@ def api_client(settings: Settings) -> AsyncClient:
     return AsyncClient.from_pool(masters)
 
 
+async def reopen_connections(client: AsyncClient) -> None:
+    """Close the idle connections of a client now, and the others once their commands have ended."""
+    pool: Any = client.connection_pool
+    for connection in pool._in_use_connections:
+        connection.mark_for_reconnect()
+    for connection in pool._available_connections:
+        await connection.disconnect(nowait=True)
+
+
 class MasterPool(redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.BlockingConnectionPool):
     """A pool of connections to the current master. A caller waits while all connections are in use."""
 

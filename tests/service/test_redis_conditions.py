@@ -31,7 +31,7 @@ def test_a_worker_continues_after_each_condition(redis: BadRedis, system: System
     worker = system.workers["worker-1"]
     worker.signal(signal.SIGSTOP)
     job_id = system.submit(json={"start": 0, "stop": 50})
-    with redis.conditions()[code]():  # type: ignore[attr-defined]
+    with redis.conditions()[code]():
         worker.signal(signal.SIGCONT)
         assert system.http.get("/readyz").status_code == 503
         assert system.http.get("/mnist/classify/0").status_code == 503

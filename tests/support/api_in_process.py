@@ -55,7 +55,6 @@ class ApiThread:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=5,
             )
         )
         self._thread = threading.Thread(target=self._server.run)

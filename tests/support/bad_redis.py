@@ -4,7 +4,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import redis
@@ -43,7 +43,7 @@ class BadRedis:
     def start(self, *options: str) -> None:
         self.process = Process([*self._command, *options], {})
         self.process.wait_for_line("oading" if options else "Ready to accept connections")
-        self.admin = redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0))
+        self.admin = redis.Redis(port=self.port, retry=Retry(NoBackoff(), 1))
 
     def stop(self) -> None:
         self.admin.close()
@@ -110,7 +110,7 @@ class BadRedis:
             return "busy" in str(error)
         return False
 
-    def conditions(self) -> Mapping[str, Callable[[], object]]:
+    def conditions(self) -> Mapping[str, Callable[[], AbstractContextManager[None]]]:
         """Return the context manager of each condition by the code of its error."""
         return {
             "READONLY": self.read_only,

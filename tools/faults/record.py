@@ -1,8 +1,10 @@
 """The record of a drill: requests and answers of all clients with their times, for the account and the recovery."""
 
+import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tools.faults.account import Tally
@@ -55,6 +57,7 @@ class Record:
         self._kept: list[Accepted] = []
         self._recovery = Recovery(0.0)
         self._last_right_s = self._silence_s = 0.0
+        self._forgiven_s = 0.0
         self.tally = Tally()
         self.images = 0  # accepted
         self.refused_singles = 0
@@ -101,6 +104,18 @@ class Record:
     def add(self, tally: Tally) -> None:
         with self._changed:
             self.tally.add(tally)
+
+    @contextmanager
+    def forgiving(self) -> Iterator[None]:
+        """Redis deletes accepted images meanwhile: those that are sent until the end may be gone, but not wrong."""
+        self._forgiven_s = math.inf
+        try:
+            yield
+        finally:
+            self._forgiven_s = time.monotonic()
+
+    def is_forgiven(self, accepted: Accepted) -> bool:
+        return accepted.sent_s < self._forgiven_s
 
     def waiting(self) -> list[Accepted]:
         """Return the accepted ids that are not final yet."""

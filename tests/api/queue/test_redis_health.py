@@ -50,7 +50,7 @@ async def test_a_condition_is_a_503_that_explains_itself_on_every_route(
     instances = {"instances": test_set.images[:1].tolist()}
     async with running_api(server.url) as http:
         assert (await http.get("/readyz")).status_code == 200
-        with server.conditions()[code]():  # type: ignore[attr-defined]
+        with server.conditions()[code]():
             replies = await asyncio.gather(
                 http.get("/readyz"),
                 http.get("/mnist/classify/0"),

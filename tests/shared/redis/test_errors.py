@@ -88,7 +88,7 @@ def test_a_patient_client_waits_for_the_end_of_each_condition(server: BadRedis, 
     client = worker_client(load_settings({"REDIS_URL": server.url}), patient=True)
     hasty = worker_client(load_settings({"REDIS_URL": server.url}), patient=False)
     with ExitStack() as condition:
-        condition.enter_context(server.conditions()[code]())  # type: ignore[arg-type]
+        condition.enter_context(server.conditions()[code]())
         with pytest.raises(ConditionError) as raised:
             hasty.set("key", 1, px=1000)
         assert raised.value.code == code

@@ -7,6 +7,7 @@ import pytest
 from tools.faults.drills.bad_models import BAD_MODELS
 from tools.faults.drills.engine_faults import ENGINE_FAULTS
 from tools.faults.drills.outages import OUTAGES
+from tools.faults.drills.redis_faults import REDIS_FAULTS
 from tools.faults.drills.run import run_drill
 from tools.faults.drills.scene import Drill, together
 from tools.faults.drills.upgrade import UPGRADES
@@ -32,7 +33,11 @@ def test_a_rolling_upgrade_loses_nothing(pictures: Pictures) -> None:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("drills", [OUTAGES, BAD_MODELS, ENGINE_FAULTS], ids=["outages", "bad-models", "engine-faults"])
+@pytest.mark.parametrize(
+    "drills",
+    [OUTAGES, REDIS_FAULTS, BAD_MODELS, ENGINE_FAULTS],
+    ids=["outages", "redis-faults", "bad-models", "engine-faults"],
+)
 def test_every_accepted_image_is_answered_once_and_rightly(drills: Sequence[Drill], pictures: Pictures) -> None:
     outcome = run_drill(together("all", drills), pictures, SEED, repetitions=len(drills))
     assert outcome.images > 0

@@ -42,7 +42,8 @@ class Drill:
     """A drill. `strike` causes the fault once, marks the start of the recovery, and returns when the fault is over.
 
     `settings` are for the service, and `end` runs once the load has ended and all results are read. The processes start
-    from the code in the folder that `code` returns.
+    from the code in the folder that `code` returns. If `proxied`, the service reaches Redis through a proxy. If it
+    `survives`, no process may exit.
     """
 
     name: str
@@ -50,6 +51,8 @@ class Drill:
     strike: Callable[[Scene], None]
     apis: int = 1
     faulty: bool = False
+    proxied: bool = False
+    survives: bool = False
     settings: Callable[[Path], Mapping[str, str]] = no_settings
     end: Callable[[Scene], None] = nothing_more
     code: Callable[[Path], Path] = this_release
@@ -72,6 +75,8 @@ def together(name: str, drills: Sequence[Drill]) -> Drill:
         strike=lambda scene: next(turns).strike(scene),
         apis=max(drill.apis for drill in drills),
         faulty=any(drill.faulty for drill in drills),
+        proxied=any(drill.proxied for drill in drills),
+        survives=all(drill.survives for drill in drills),
         settings=settings,
         end=end,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tools.faults.account import Tally, complaint_of, fingerprints, judge, lost, wrong
+from tools.faults.account import Tally, complaint_of, fingerprints, judge, judge_forgiven, lost, wrong
 from tools.faults.load.http import Client
 from tools.faults.load.images import HONEST, Pictures
 from tools.faults.record import Accepted, Record
@@ -162,7 +162,8 @@ class Load:
         try:
             found = self.read(client, accepted)
         except (httpx.HTTPStatusError, httpx.TimeoutException) as error:
-            tally = lost(accepted.id, len(accepted.numbers), repr(error))
+            forgiven = self._record.is_forgiven(accepted)
+            tally = Tally() if forgiven else lost(accepted.id, len(accepted.numbers), repr(error))
             self._record.settle(accepted, time.monotonic(), [], tally)
             return
         if found is not None:
@@ -170,7 +171,10 @@ class Load:
             # The end as the service reports it: this thread may read it later.
             final_s = min(time.monotonic(), accepted.sent_s + state.get("elapsed_s", math.inf))
             oracle = self._pictures.oracle_of(accepted.model)
-            tally = judge(accepted.id, accepted.numbers, state["counts"], items, oracle)
+            if self._record.is_forgiven(accepted):
+                tally = judge_forgiven(accepted.id, accepted.numbers, items, oracle)
+            else:
+                tally = judge(accepted.id, accepted.numbers, state["counts"], items, oracle)
             self._record.settle(accepted, final_s, fingerprints(items), tally)
 
 

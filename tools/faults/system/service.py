@@ -14,8 +14,9 @@ import redis
 
 from deploy.local import free_port
 from shared.redis import keys
-from tests.support.processes import BIN, ROOT, Process
-from tests.support.system import RedisServer
+from tests.support.bad_redis import BadRedis
+from tests.support.processes import BIN, ROOT, Process, wait_until
+from tools.faults.system.redis_proxy import RedisProxy
 
 SETTINGS = {
     "LEASE_MS": "1000",
@@ -50,11 +51,21 @@ class Service:
     """The service. `processes` has the names api-1, …, worker-1, …; Redis is `redis_server`."""
 
     def __init__(
-        self, data_dir: Path, apis: int, workers: int, faulty: bool, environ: Mapping[str, str], code: Path = ROOT
+        self,
+        data_dir: Path,
+        apis: int,
+        workers: int,
+        faulty: bool,
+        environ: Mapping[str, str],
+        code: Path = ROOT,
+        proxied: bool = False,
     ) -> None:
         """Start all processes. The code of APIs and workers is in the folder `code`."""
-        self.redis_server = RedisServer(data_dir)
-        self.environ = {**SETTINGS, "REDIS_URL": self.redis_server.new_url(), **environ}
+        self.redis_server = BadRedis(data_dir)
+        self.proxy = RedisProxy(self.redis_server.port) if proxied else None
+        self._standby: BadRedis | None = None
+        url = f"redis://127.0.0.1:{self.proxy.port}/0" if self.proxy else self.redis_server.url
+        self.environ = {**SETTINGS, "REDIS_URL": url, **environ}
         self.redis = redis.Redis.from_url(self.environ["REDIS_URL"])
         self.exits: list[Exit] = []
         self.processes: dict[str, Process] = {}
@@ -83,6 +94,23 @@ class Service:
     @property
     def apis(self) -> list[str]:
         return [name for name in self._commands if name.startswith("api")]
+
+    def standby(self) -> BadRedis:
+        """Return a replica that has all data of the master, and start it at first."""
+        if self._standby is None:
+            data_dir = self.redis_server.data_dir.with_name("standby")
+            self._standby = BadRedis(data_dir)
+            self._standby.be_replica(self.redis_server.port)
+        admin = self._standby.admin
+        wait_until(lambda: admin.info("replication").get("master_link_status") == "up", "the standby is in sync")
+        return self._standby
+
+    def promote_standby(self) -> None:
+        """Send new connections to the standby, which is the master now."""
+        assert self.proxy is not None
+        assert self._standby is not None
+        self.redis_server, self._standby = self._standby, self.redis_server
+        self.proxy.target_port = self.redis_server.port
 
     def signal(self, name: str, signum: signal.Signals) -> None:
         """Send a signal to the running process of that name."""
@@ -142,7 +170,11 @@ class Service:
             if process.status is None:
                 process.signal(signal.SIGKILL)  # a drill needs no warm shutdown
             process.wait()
-        self.redis_server.process.stop()
+        if self.proxy is not None:
+            self.proxy.close()
+        for server in (self.redis_server, self._standby):
+            if server is not None:
+                server.stop()
 
     def _keep(self) -> None:
         while not self._closing.wait(POLL_S):
