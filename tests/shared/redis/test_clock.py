@@ -8,7 +8,7 @@ from shared.redis.clock import MAX_AGE_S, MAX_ROUND_TRIP_S, RedisClock
 from tests.shared.redis.clocks import clock_at
 
 
-@pytest.mark.parametrize("redis_s", [1_000_000.25, time.time() + 3600])
+@pytest.mark.parametrize("redis_s", [1_000_000.25, time.time() + 3600], ids=["long ago", "in an hour"])
 def test_the_time_is_that_of_redis(redis_s: float) -> None:
     clock = clock_at(redis_s)
     assert redis_s <= clock.now_s() < redis_s + 5

@@ -16,6 +16,7 @@ from api.app import ROUTES
 from api.routes.openapi.document import make_document
 from api.routes.openapi.own import IMAGE_TYPES, NDJSON, UPLOAD_TYPES
 from tests.support.system import System
+from tests.support.thoroughness import examples
 
 DESCRIPTION = schemathesis.openapi.from_dict(make_document(ROUTES))
 REAL = {"name": "cnn", "version": "1", "label": "latest", "asset": "start.js"}
@@ -35,7 +36,7 @@ def as_it_is(context: schemathesis.SerializationContext, value: Any) -> bytes:
 
 
 @DESCRIPTION.parametrize()
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 def test_an_operation_answers_as_described(case: Any, system: System) -> None:
     if len(case.path_parameters.get("name", "")) % 2:  # use existing names in half of the requests
         case.path_parameters |= {name: value for name, value in REAL.items() if name in case.path_parameters}
