@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from api.http.access import Access, Gate
+from api.http.browsers import for_browsers
 from api.http.event_streams import EventStreams
 from api.http.observing import ObservingMiddleware
 from api.http.responses import on_redis_error, on_request_error, on_unexpected_error, on_unreadable
@@ -146,7 +147,7 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
     app.router.default = NoRoute(routes)
     app.state.service = state
     fast_path = FastPath(app, CLASSIFY_PATH, CLASSIFY_IMAGE, places[f"POST {CLASSIFY_PATH}"] or {})
-    gate = Gate(fast_path, Access(settings.api_keys))
+    gate = for_browsers(Gate(fast_path, Access(settings.api_keys)), settings)
     if tracing is None:
         return ObservingMiddleware(gate, settings.log_slow_ms, metrics)
     from api.http.request_spans import Spans

@@ -89,7 +89,7 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
         client=client,
         wires=wires,
         health=RedisHealth(client, wires, lambda: catalog.models, settings.api_keys),
-        test_set=load_split("test", find_mnist_dir(settings.mnist_dir)),
+        test_set=load_split("test", find_mnist_dir(settings.mnist_dir, "test")),
         catalog=catalog,
         aliases=Aliases(client, wakeups.aliases_changed),
         wakeups=wakeups,

@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -22,8 +23,9 @@ from deploy.supervise import StoppedError, Supervisor, parse_procfile
 from shared.config.loopback import is_loopback
 from shared.config.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings, usable_cores
 from shared.config.values import without_credentials
+from shared.data import download
 from shared.data.dataset import find_mnist_dir
-from shared.errors import MnistifiedError, SettingError
+from shared.errors import DatasetError, MnistifiedError, SettingError
 from shared.models.mirror import open_registry
 from shared.models.registry import load_version
 from shared.redis.clients import SyncClient
@@ -31,6 +33,8 @@ from shared.redis.reachable import check_redis
 
 PROCFILE = Path(__file__).parent / "Procfile"
 FLOWER_GUARDS = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH")
+FETCHED_MNIST = Path("data/mnist")
+FETCH_LIMIT_S = 10
 OPTIONAL = {"trainer": "a trainer", "door": "the worker for Celery tasks"}
 
 
@@ -79,6 +83,8 @@ def run(workers: int, *, trainer: bool = False, celery_api: bool = False) -> int
         stack.callback(REDIS_URL_FILE.unlink, missing_ok=True)
         log = LogFile()
         stack.callback(log.close)
+        say(f"MNISTified starts. The log of its programs: {LOG_FILE.absolute()}")
+        environ |= find_test_images(settings)
         supervisor = Supervisor(environ, log, say, [lock])
         supervisor.handle_signals()
         stack.callback(supervisor.close)
@@ -95,7 +101,6 @@ def start_programs(
     supervisor: Supervisor, commands: dict[str, str], workers: int, redis_url: str, settings: Settings
 ) -> None:
     """Start Redis, then the other programs, and wait until the service is ready."""
-    say(f"MNISTified starts. The log of its programs: {LOG_FILE.absolute()}")
     if "redis" in commands:
         say(f"  Redis    its data is in {DATA_DIR.absolute()}")
         supervisor.start("redis", "redis", commands.pop("redis"))
@@ -106,6 +111,47 @@ def start_programs(
     started = ["API", counted(workers, "worker"), "callbacks", "Flower"]
     say("  Starting " + ", ".join(started + [name for kind, name in OPTIONAL.items() if kind in commands]))
     supervisor.wait_until(lambda: _answers(f"{api_url(settings)}/readyz"))
+
+
+def find_test_images(settings: Settings) -> dict[str, str]:
+    """Find or download MNIST's test set, and say which images there are. Return the settings that the programs need.
+
+    Blocks for at most FETCH_LIMIT_S: without a network, the programs serve a drawn sample.
+    """
+    found = find_mnist_dir(settings.mnist_dir, "test")
+    if found is None and settings.mnist_mirrors and not has_test_images(FETCHED_MNIST):
+        reason = fetch_test_images()
+        if reason:
+            say(f"  Images   MNIST cannot be downloaded ({reason})")
+    if found is None and has_test_images(FETCHED_MNIST):
+        found = FETCHED_MNIST
+    say("  Images   " + (f"MNIST, in {found.absolute()}" if found else "200 digits drawn by this project, not MNIST"))
+    return {"MNIST_DIR": str(found.absolute())} if found == FETCHED_MNIST else {}
+
+
+def has_test_images(folder: Path) -> bool:
+    try:
+        return find_mnist_dir(folder, "test") is not None
+    except DatasetError:
+        return False
+
+
+def fetch_test_images() -> str:
+    """Download the two files of MNIST's test set (1.7 MB). Return why that failed, or nothing.
+
+    A process of its own can be ended in time, even while it resolves a name.
+    """
+    say("  Images   downloading MNIST's test set (1.7 MB)")
+    command = [sys.executable, "-m", download.__name__, str(FETCHED_MNIST)]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_LIMIT_S, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return f"not within {FETCH_LIMIT_S} s"
+    finally:
+        for folder in (FETCHED_MNIST, FETCHED_MNIST.parent):
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # if it is empty
+    return ended.stderr.strip().splitlines()[-1].strip() if ended.returncode else ""
 
 
 def say(text: str) -> None:
@@ -130,7 +176,7 @@ def check_can_start(settings: Settings, workers: int, *, trainer: bool) -> None:
 
 def check_data(settings: Settings) -> None:
     """Raises MnistifiedError if the test set, the default model or the engine is missing."""
-    find_mnist_dir(settings.mnist_dir)
+    find_mnist_dir(settings.mnist_dir, "test")
     registry = open_registry(settings.models_dir, settings.models_cache_dir)
     load_version(registry, settings.default_model.partition("@")[0])
     if settings.engine == "tensorflow" and find_spec("tensorflow") is None:

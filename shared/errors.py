@@ -42,6 +42,8 @@ Reason = Literal[
     "waiting",
     "decoding",
     "bodies",
+    "disk",
+    "resources",
     "verbose",
     "watchers",
     "trainings",

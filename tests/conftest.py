@@ -40,6 +40,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> TensorFlo
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # xdist's worker processes inherit the mark
         os.environ[MARK] = str(uuid.uuid4())
+        os.environ["MNIST_MIRRORS"] = "none"  # no test uses the network
 
 
 @pytest.hookimpl(trylast=True)
@@ -114,12 +115,18 @@ def client(scratch_url: str) -> Iterator[SyncClient]:
 
 
 @pytest.fixture(scope="session")
-def mnist() -> Split:
+def mnist(mnist_dir: Path) -> Split:
     """Return the MNIST test set, or skip the test if MNIST_DIR has none."""
-    mnist_dir = _mnist_dir()
-    if mnist_dir is None:
-        pytest.skip("no MNIST files: set MNIST_DIR, or run `make data`")
     return load_split("test", mnist_dir)
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """Return the folder of MNIST's test set, or skip the test."""
+    found = _mnist_dir()
+    if found is None:
+        pytest.skip("no MNIST files: set MNIST_DIR, or run `make data`")
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -134,4 +141,4 @@ def model_dir() -> Path:
 
 
 def _mnist_dir() -> Path | None:
-    return find_mnist_dir(load_settings(os.environ).mnist_dir)
+    return find_mnist_dir(load_settings(os.environ).mnist_dir, "test")

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.request_origin import REQUEST_ID_HEADER, begin_request, request_id
-from api.http.responses import REASON, UNEXPECTED, send_problem
+from api.http.responses import REASON, send_problem, unexpected
 from api.http.routing import TEMPLATE
 from api.metrics import NO_ROUTE, NO_STATUS, Metrics
-from shared.errors import InternalError
 from shared.telemetry.logs import fields
 
 if TYPE_CHECKING:
@@ -78,9 +77,9 @@ class ObservingMiddleware:
 
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception:
+        except Exception as error:
             if status == NO_STATUS:
-                await send_problem(scope, receive, send_with_id, InternalError(UNEXPECTED))
+                await send_problem(scope, receive, send_with_id, unexpected(error))
             raise
         finally:
             route = scope.get(TEMPLATE, NO_ROUTE)

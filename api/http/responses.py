@@ -1,5 +1,6 @@
 """JSON responses, and errors as problem details (RFC 9457)."""
 
+import errno
 import logging
 from typing import Any
 
@@ -34,6 +35,7 @@ COMPAT_PATHS = ("/v1/", "/v2")  # prefixes of the compatibility APIs: api/routes
 NDJSON_TYPE = "application/x-ndjson"
 REASON = "reason"  # scope key of the reason that the metrics count for a 429 or 503
 UNEXPECTED = "an unexpected error; the service's log has a line with this response's X-Request-ID"
+EXHAUSTED = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 RETRY_AFTER_S = 1  # used if the time until the next attempt can succeed is unknown
 
 
@@ -113,7 +115,14 @@ async def on_redis_error(request: Request, error: Exception) -> Response:
 
 
 async def on_unexpected_error(request: Request, error: Exception) -> Response:
-    return error_response(request.scope, InternalError(UNEXPECTED))
+    return error_response(request.scope, unexpected(error))
+
+
+def unexpected(error: Exception) -> RequestError:
+    """Return a 503 if the machine has run out of something that it may have again, and an InternalError otherwise."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in EXHAUSTED):
+        return Unavailable(f"the machine has run out of something: {str(error) or 'memory'}", "resources")
+    return InternalError(UNEXPECTED)
 
 
 def redis_unavailable(error: Exception) -> Unavailable:

@@ -62,7 +62,7 @@ if images > 0 then
     redis.call('EXPIRE', client, ttl_s)
   end
   if job ~= '' then
-    redis.call('HSET', job, 'last_entry', entry_id)
+    redis.call('HSET', job, 'last_entry', entry_id, 'shard', shard ~= '' and shard or 0)
   end
 end
 if job ~= '' then

@@ -68,7 +68,7 @@ class JobStore:
             ended = await self._complete(job_id, total, claim)
         except BaseException as error:
             log_given_up(job_id, request.origin.request_id, total, repr(error))
-            await asyncio.shield(self._abandon(job_id, claim))
+            await asyncio.shield(self._abandon(job_id, claim, error))
             raise
         took_s = time.monotonic() - started_s
         log_accepted(job_id, request.origin.request_id, request.model, total, took_s, request.caller.name)
@@ -148,7 +148,6 @@ class JobStore:
 
     async def _begin(self, job_id: str, request: ClassifyRequest, claim: Claim | None) -> int:
         """Create the job and return the shard for its entries."""
-        shard = await self._enqueuer.choose_shard(request.model, request.lane, request.caller.name)
         now_ms = self._clock.now_ms()
         job = Job(
             id=job_id,
@@ -159,7 +158,6 @@ class JobStore:
             created_ms=now_ms,
             chunk_images=self._settings.bulk_entry_images,
             accepted=0,
-            shard=shard,
             claim=claim.redis_key if claim else None,
             deadline_ms=None if request.timeout_s is None else now_ms + round(request.timeout_s * 1e3),
             callback_url=request.callback_url,
@@ -169,7 +167,7 @@ class JobStore:
             pipeline.expire(keys.job(job_id), keys.OPEN_TTL_S)
             pipeline.eval(*renewal(job_id, claim))
             await pipeline.execute()
-        return shard
+        return await self._enqueuer.choose_shard(request.model, request.lane, request.caller.name)
 
     async def _put(
         self, job_id: str, request: ClassifyRequest, shard: int, number: int, accepted: int, chunk: Chunk
@@ -217,10 +215,15 @@ class JobStore:
             raise StillUploading("another upload has taken this Idempotency-Key while Redis was unreachable")
         return reply == ENDED
 
-    async def _abandon(self, job_id: str, claim: Claim | None) -> None:
-        """Cancel a job whose upload failed, and release its claim. Its keys lapse if Redis is unreachable."""
+    async def _abandon(self, job_id: str, claim: Claim | None, cause: BaseException) -> None:
+        """Cancel a job whose upload failed, and release its claim. `job_sweep.py` does so if Redis is unreachable.
+
+        Raises RedisError if the cause was one, too, because the later error explains the state of Redis better.
+        """
         try:
             claim_key = claim.redis_key if claim else ""
             await end_job(self._client, job_id, "abandon", ABANDONED_TTL_S, claim=claim_key)
         except RedisError as error:
+            if isinstance(cause, RedisError):
+                raise
             logger.warning("the job %s cannot be cancelled: %s", job_id, error)

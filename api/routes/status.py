@@ -44,7 +44,11 @@ async def get_status(request: Request) -> Response:
             "shadows": fleet.shadows,
             "takeovers": sum(worker.takeovers for worker in fleet.workers),
             "dead_letters": fleet.dead_letters,
-            "dataset": {"name": state.test_set.name, "images": len(state.test_set.images)},
+            "dataset": {
+                "name": state.test_set.name,
+                "images": len(state.test_set.images),
+                "about": state.test_set.about,
+            },
         }
     )
 

@@ -1,13 +1,11 @@
-"""Shared by zip and tar uploads: a temporary file, members read in a thread, and the choice of picture files."""
+"""Shared by zip and tar uploads: members read in a thread, and the choice of picture files."""
 
 import itertools
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import IO
 
 from api.images.bulk_threads import in_bulk_thread
 from api.images.decode import Picture, ReadPicture
-from api.uploads.body import Body
 
 BATCH_PICTURES = 64  # unpacked and decoded in one call of a thread …
 BATCH_S = 0.05  # … but large ones take longer than others should wait for the thread
@@ -23,15 +21,6 @@ def picture_of(name: str, data: bytes, image_bytes: int, read: ReadPicture) -> P
     if len(data) > image_bytes:
         return Picture(name, None, f"larger than {image_bytes} bytes")
     return read(name, data)
-
-
-async def spool(body: Body, file: IO[bytes]) -> int:
-    """Write the body into `file`, seek to its start, and return its size in bytes."""
-    async for piece in body.pieces():
-        file.write(piece)
-    size_bytes = file.tell()
-    file.seek(0)
-    return size_bytes
 
 
 async def in_thread(pictures: Iterator[Picture]) -> AsyncIterator[Picture]:

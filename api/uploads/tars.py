@@ -3,14 +3,14 @@
 import os
 import re
 import tarfile
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from typing import IO, Any
 
 from api.images.decode import Picture, ReadPicture, read_picture
-from api.uploads.archives import in_thread, is_picture_file, picture_of, spool
+from api.uploads.archives import in_thread, is_picture_file, picture_of
 from api.uploads.body import Body
 from api.uploads.safe_text import error_text
+from api.uploads.temporary import spool, temporary_file
 from shared.errors import BadUpload, TooLarge
 
 MAX_EXTRA_ENTRIES = 1000  # in addition to two for each picture: folders, and files that macOS adds
@@ -29,7 +29,7 @@ async def tar_pictures(
     body: Body, image_bytes: int, max_images: int, read: ReadPicture = read_picture
 ) -> AsyncIterator[Picture]:
     """Yield the pictures in order; a bad picture fails alone. Raises TooLarge, and BadUpload for a damaged archive."""
-    with tempfile.TemporaryFile() as file:
+    with temporary_file() as file:
         await spool(body, file)
         async for picture in in_thread(_members(file, image_bytes, max_images, read)):
             yield picture

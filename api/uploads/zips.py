@@ -5,7 +5,6 @@ import contextlib
 import copy
 import lzma
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -13,11 +12,12 @@ from typing import IO
 
 from api.images.bulk_threads import in_bulk_thread
 from api.images.decode import Picture, ReadPicture, read_picture
-from api.uploads.archives import in_thread, is_picture_file, picture_of, spool
+from api.uploads.archives import in_thread, is_picture_file, picture_of
 from api.uploads.body import Body
 from api.uploads.chunk import check_total
 from api.uploads.ratio import Unpacked
 from api.uploads.safe_text import error_text
+from api.uploads.temporary import spool, temporary_file
 from shared.errors import BadUpload, TooLarge
 
 READ_BYTES = 4096
@@ -39,7 +39,7 @@ async def zip_pictures(
     body: Body, image_bytes: int, max_images: int, unpacked: Unpacked, read: ReadPicture = read_picture
 ) -> AsyncIterator[Picture]:
     """Yield the pictures in order; a bad member fails alone. Raises TooLarge, and BadUpload for a damaged archive."""
-    with tempfile.TemporaryFile() as file:
+    with temporary_file() as file:
         packed_bytes = await spool(body, file)
         archive = await in_bulk_thread(open_archive, file)
         members = [info for info in archive.infolist() if is_picture_file(info.filename)]

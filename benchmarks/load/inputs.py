@@ -49,7 +49,7 @@ def make_inputs(folder: Path) -> Inputs:
 
 
 def load_test_set() -> Split:
-    return load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir))
+    return load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir, "test"))
 
 
 def to_png(image: Images) -> bytes:

@@ -1,6 +1,7 @@
 """The settings of both clients."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from mnistified.http.exchange import Call
 
 DEFAULT_URL = "http://127.0.0.1:5000"
 CONNECT_TIMEOUT_S = 10.0
+_HEADER_VALUE = re.compile(r"[\t -~]*")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,10 @@ class Options:
 def read_options(
     url: str | None, key: str | None, timeout_s: float, retries: int, headers: Mapping[str, str] | None, trust_env: bool
 ) -> Options:
-    """Fill in MNISTIFIED_URL and MNISTIFIED_KEY for a None. Raises ValueError for a bad URL."""
+    """Fill in MNISTIFIED_URL and MNISTIFIED_KEY for a None.
+
+    Raises ValueError for a bad URL, or a key or header that cannot be sent.
+    """
     url = url or os.environ.get("MNISTIFIED_URL") or DEFAULT_URL
     try:
         valid = httpx.URL(url).scheme in ("http", "https")
@@ -73,6 +78,10 @@ def read_options(
     if not valid:
         raise ValueError(f"{url!r} is not the URL of a service: expected a URL like {DEFAULT_URL}")
     key = os.environ.get("MNISTIFIED_KEY", "") if key is None else key
+    for name, value in {"the key": key, **(headers or {})}.items():
+        if not _HEADER_VALUE.fullmatch(value):
+            shown = "" if name == "the key" else f" {value!r}"
+            raise ValueError(f"{name}{shown} cannot be sent in a header: expected printable ASCII characters")
     return Options(url.rstrip("/"), key, timeout_s, retries, headers or {}, trust_env)
 
 

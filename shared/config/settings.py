@@ -10,20 +10,24 @@ from shared.config.api_keys import ApiKey, parse_api_keys
 from shared.config.values import (
     Parse,
     folder_or_url,
+    host_names,
     http_url,
     integer,
+    mirrors,
     number,
     one_of,
     redis_address,
     signing_secret,
     some_text,
     url_prefix,
+    web_origins,
     without_credentials,
     yes_or_no,
 )
 from shared.errors import SettingError
 
 RUN_DIR = Path(".run")
+MNIST_MIRRORS = "https://storage.googleapis.com/cvdf-datasets/mnist https://ossci-datasets.s3.amazonaws.com/mnist"
 REDIS_URL_FILE = RUN_DIR / "redis-url"
 
 
@@ -39,6 +43,12 @@ class Settings:
     redis_server: Path | None = _setting(None, Path, "executable of the Redis that `make run` starts; none: Valkey")
     api_host: str = _setting("127.0.0.1", some_text, "address that the API binds to")
     api_port: int = _setting(5000, integer(1, 65535), "port of the API")
+    allowed_hosts: tuple[str, ...] = _setting(
+        (), host_names, "names of the service for browsers, in addition to loopback names; `*`: any"
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        (), web_origins, "other websites whose pages may use the API, such as `https://app.example`; `*`: all"
+    )
     flower_host: str = _setting("127.0.0.1", some_text, "address that Flower binds to")
     flower_port: int = _setting(5555, integer(1, 65535), "port of Flower")
     flower_url_prefix: str = _setting("", url_prefix, "path of Flower behind a proxy, such as `flower`; none: the root")
@@ -62,7 +72,12 @@ class Settings:
     alias_wait_s: float = _setting(
         30.0, number(0, 3600, "s"), "how long a request that moves an alias waits for the workers, without `?wait=`"
     )
-    mnist_dir: Path | None = _setting(None, Path, "folder of the four MNIST files")
+    mnist_dir: Path | None = _setting(
+        None, Path, "folder of the MNIST files; serving needs only the two of the test set"
+    )
+    mnist_mirrors: str = _setting(
+        MNIST_MIRRORS, mirrors, "URLs of folders from which to download MNIST, separated by spaces; `none`: no download"
+    )
 
     engine: str = _setting("auto", one_of("auto", "litert", "tensorflow"), "library that runs the model")
     engine_threads: int = _setting(0, integer(0, 256), "single-threaded engines in a worker; 0: one per core")

@@ -11,6 +11,8 @@ from shared.config.sentinels import parse_sentinels
 Parse = Callable[[str], Any]
 MIN_SECRET_CHARS = 16
 URL_PREFIX = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+HOST_NAME = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")
+WEB_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 CREDENTIALS = re.compile(r"(//)[^/]*@|((?:^|[?&])sentinel_password=)[^&]*")  # the parts of a URL that are secret
 
 
@@ -71,6 +73,10 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def mirrors(text: str) -> str:
+    return "" if text == "none" else " ".join(map(http_url, text.split()))
+
+
 def signing_secret(text: str) -> str:
     if len(text) < MIN_SECRET_CHARS:
         raise ValueError(f"expected {MIN_SECRET_CHARS} characters or more")
@@ -91,6 +97,24 @@ def url_prefix(text: str) -> str:
     if not URL_PREFIX.fullmatch(text):
         raise ValueError("expected a path without slashes at its ends, such as flower or tools/flower")
     return text
+
+
+def host_names(text: str) -> tuple[str, ...]:
+    """Parse names and addresses without ports, separated by commas or spaces, and return them in lower case."""
+    names = tuple(name.lower().removesuffix(".").strip("[]") for name in text.replace(",", " ").split())
+    if not names or not all(name == "*" or HOST_NAME.fullmatch(name) for name in names):
+        raise ValueError("expected host names without scheme and port, such as digits.example, or *")
+    return names
+
+
+def web_origins(text: str) -> tuple[str, ...]:
+    """Parse origins as browsers send them, separated by commas or spaces."""
+    origins = tuple(origin.lower() for origin in text.replace(",", " ").split())
+    if not origins or not all(origin in ("*", "null") or WEB_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("expected origins without path, such as https://app.example or http://localhost:3000, or *")
+    return tuple(
+        re.sub(r"^(http://.*):80$|^(https://.*):443$", lambda each: each[1] or each[2], one) for one in origins
+    )
 
 
 def some_text(text: str) -> str:

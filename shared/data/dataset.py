@@ -42,20 +42,28 @@ class Split:
     images: Images
     labels: Labels
 
+    @property
+    def about(self) -> str:
+        """A description for people."""
+        if self.name == "mnist":
+            return f"{len(self.images):,} images of MNIST"
+        return f"{len(self.images):,} digits drawn by this project, because there is no MNIST"
 
-def find_mnist_dir(setting: Path | None) -> Path | None:
-    """Return the folder of the four MNIST files, or None if there is none.
+
+def find_mnist_dir(setting: Path | None, which: Which | None = None) -> Path | None:
+    """Return the folder of MNIST's files, or None if there is none. `which` is the only split that is needed.
 
     If MNIST_DIR (`setting`) is not set, try `data/mnist` in the repository, then `../shared/data/mnist`.
     Raises DatasetError if a file is missing in MNIST_DIR.
     """
+    names = FILES[which] if which else (*FILES["train"], *FILES["test"])
     if setting is not None:
-        missing = [name for name in SHA256 if _find(setting, name) is None]
+        missing = [name for name in names if _find(setting, name) is None]
         if missing:
             raise DatasetError(f"MNIST_DIR={setting} has no {', '.join(missing)} (gzipped or not)")
         return setting
     for candidate in (REPOSITORY / "data/mnist", REPOSITORY.parent / "shared/data/mnist"):
-        if all(_find(candidate, name) for name in SHA256):
+        if all(_find(candidate, name) for name in names):
             return candidate
     return None
 
@@ -67,10 +75,7 @@ def load_split(which: Which, mnist_dir: Path | None) -> Split:
     or is not the published one.
     """
     if mnist_dir is None:
-        images, labels = sample.draw(which)
-        images.setflags(write=False)
-        labels.setflags(write=False)
-        return Split("sample", images, labels)
+        return Split("sample", *sample.draw(which))
     images, labels = (_load(mnist_dir, name) for name in FILES[which])
     return Split("mnist", images, labels)
 

@@ -26,10 +26,10 @@ def find_chromium() -> Path | None:
 
 
 @contextmanager
-def launched(executable: Path) -> Iterator[Browser]:
+def launched(executable: Path, *flags: str) -> Iterator[Browser]:
     """Start a browser with an empty profile. No other event loop can run in this thread while it is open."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:

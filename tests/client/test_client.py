@@ -151,6 +151,27 @@ def test_a_bad_image_does_not_affect_other_images(service: Client, pngs: list[by
     assert job.wait().state == "done_with_errors"
 
 
+@pytest.mark.parametrize("key", ["zürich", "two\nlines", "a" * 300, " spaces ", "\ud800"])
+def test_a_job_may_have_any_key(service: Client, pngs: list[bytes], key: str) -> None:
+    first = service.submit(pngs[:1], idempotency_key=key)
+    assert service.submit(pngs[:1], idempotency_key=key).id == first.id
+    assert service.submit(pngs[:1], idempotency_key=key + "x").id != first.id
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"headers": {"X-Request-ID": "zürich"}}, "X-Request-ID 'zürich' cannot be sent in a header"),
+        ({"headers": {"X-Request-ID": "two\r\nlines"}}, r"X-Request-ID 'two\\r\\nlines' cannot be sent"),
+        ({"key": "secret\n"}, "the key cannot be sent in a header: expected printable ASCII"),
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_refused_before_any_request(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said) as refused:
+        Client("http://127.0.0.1:9", **options)
+    assert "secret" not in str(refused.value)
+
+
 def test_the_same_key_and_images_give_the_same_job(service: Client, pngs: list[bytes]) -> None:
     ids = {service.submit(pngs, idempotency_key="client-twice").id for _ in range(2)}
     assert len(ids) == 1

@@ -26,7 +26,7 @@ def guarded(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory)
         copy_version(models_dir, version, passed)
     api_keys = f"ops:{sha256(KEY.encode()).hexdigest()}:admin"
     environ = {"MODELS_DIR": str(models_dir), "API_KEYS": api_keys, "WORKER_TTL_S": "60"}
-    with running(redis_server.new_url(), 0, environ) as system:
+    with running(redis_server.new_url(), 0, environ, api_in_thread=True) as system:
         system.http.headers["X-API-Key"] = KEY
         write_heartbeat(system.redis, "w1", "cnn@1", "cnn@2", "cnn@3")
         yield system

@@ -8,7 +8,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,9 +22,13 @@ from redis import AuthenticationError, Redis
 
 from deploy import local
 from deploy.local import free_port
+from shared.config.settings import load_settings
+from shared.data import dataset
+from shared.data.dataset import FILES, load_split
 from shared.errors import MnistifiedError, SettingError
 from tests.support.processes import ROOT, Process, wait_until
 from tests.support.system import RedisServer
+from tests.support.threads import serving
 
 Json = dict[str, Any]
 
@@ -168,6 +175,47 @@ def test_children_find_this_virtual_environments_programs_first_and_keep_the_res
     assert environ == {"PATH": "/usr/bin", "MAX_ATTEMPTS": "9"}, "what was passed in is left as it was"
 
 
+@contextmanager
+def mirror_of(folder: Path) -> Iterator[str]:
+    """Serve the files of a folder over HTTP."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, serving(server):
+        yield f"http://127.0.0.1:{server.server_port}/"
+
+
+def test_the_test_set_of_mnist_is_downloaded_once(
+    mnist_dir: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dataset, "REPOSITORY", elsewhere / "repository")
+    with mirror_of(mnist_dir) as mirror:
+        monkeypatch.setenv("MNIST_MIRRORS", mirror)
+        settings = load_settings(os.environ)
+        assert local.find_test_images(settings) == {"MNIST_DIR": str(elsewhere / "data/mnist")}
+        assert load_split("test", elsewhere / "data/mnist").about == "10,000 images of MNIST"
+    assert {path.name for path in (elsewhere / "data/mnist").iterdir()} == {f"{name}.gz" for name in FILES["test"]}
+    capfd.readouterr()
+    assert local.find_test_images(settings) == {"MNIST_DIR": str(elsewhere / "data/mnist")}, "the mirror is gone"
+    assert "downloading" not in capfd.readouterr().out
+
+
+def test_without_a_network_digits_are_drawn_after_a_short_time(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dataset, "REPOSITORY", elsewhere / "repository")
+    monkeypatch.setattr(local, "FETCH_LIMIT_S", 2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()  # and never accepts
+        monkeypatch.setenv("MNIST_MIRRORS", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        assert local.find_test_images(load_settings(os.environ)) == {}
+    assert "MNIST cannot be downloaded (not within 2 s)" in capsys.readouterr().out
+    assert local.find_test_images(load_settings(os.environ)) == {}
+    shown = capsys.readouterr().out
+    assert re.search(r"MNIST cannot be downloaded \(http://127.*refused\)", shown), shown
+    assert "200 digits drawn by this project, not MNIST" in shown
+    assert list(elsewhere.iterdir()) == []
+
+
 def get(url: str) -> tuple[int, Json]:
     try:
         with urllib.request.urlopen(url, timeout=5) as reply:  # noqa: S310  # our own address
@@ -220,7 +268,7 @@ def test_the_system_starts_replaces_a_killed_worker_and_stops_on_ctrl_c(elsewher
         running = " ".join(processes_in(elsewhere).values())
         assert all(
             name in running
-            for name in ("valkey-server", "api", "worker.app worker", "worker.tasks.app worker", "worker.app flower")
+            for name in ("valkey-server", "api", "worker.app worker", "worker.tasks.app worker", "worker.flower")
         )
         assert "worker.tasks.trainer" not in running, "only on request"
     finally:

@@ -20,12 +20,15 @@ import celery.worker
 import celery.worker.components
 import celery.worker.consumer.events
 import celery.worker.state
+import flower.command
 import hiredis
 import httptools
 import kombu.transport.redis
 import pytest
 import redis.asyncio
 import redis.sentinel
+import tornado.routing
+import tornado.web
 from PIL import PngImagePlugin
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.utils import floatToGoString
@@ -199,6 +202,14 @@ def test_celery_beat() -> None:
 def test_kombu_redis_options() -> None:
     assert {"unacked_restore_throttle", "global_keyprefix"} <= set(kombu.transport.redis.Channel.from_transport_options)
     assert "sentinel_kwargs" in kombu.transport.redis.SentinelChannel.from_transport_options
+
+
+def test_flower_application() -> None:
+    assert "Flower" in names_in(flower.command.flower.callback)
+    assert issubclass(flower.command.Flower, tornado.web.Application)
+    assert "find_handler" in names_in(tornado.web.Application.__call__) | names_in(
+        tornado.routing._RoutingDelegate.headers_received
+    )
 
 
 def test_flower_options() -> None:

@@ -39,7 +39,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two_workers(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
     """Yield two workers that count as alive even if they are stopped for a while."""
     environ = {"MODELS_DIR": str(models_dir), "WORKER_TTL_S": "30"}
-    with running(redis_server.new_url(), 2, environ) as system:
+    with running(redis_server.new_url(), 2, environ, api_in_thread=True) as system:
         yield system
 
 

@@ -15,7 +15,7 @@ def test_a_version_that_is_put_at_the_url_is_fetched_by_the_workers_and_promoted
     place, cache = tmp_path / "bucket", tmp_path / "cache"
     copy_version(place, 1)
     environ = {"MODELS_DIR": f"file://{place}", "MODELS_CACHE_DIR": str(cache)}
-    with running(redis_server.new_url(), 1, environ) as system:
+    with running(redis_server.new_url(), 1, environ, api_in_thread=True) as system:
         assert system.http.get("/mnist/classify/0").json()["model"] == "cnn@1"
         copy_version(place, 2)
         reply = system.http.post("/models/cnn/aliases/champion", json={"version": 2})

@@ -55,6 +55,7 @@ class ApiThread:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_graceful_shutdown=5,
             )
         )
         self._thread = threading.Thread(target=self._server.run)

@@ -18,7 +18,7 @@ from tests.support.system import RedisServer, System, running
 from tests.support.uploads import idx
 
 LEASE_MS = 1000
-IMAGES = 10_000
+IMAGES = 6_000
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 def shared_pair(redis_server: RedisServer) -> Iterator[System]:
     """Two workers that take over from each other after a second."""
     environ = {"LEASE_MS": str(LEASE_MS), "WORKER_TTL_S": "4"}
-    with running(redis_server.new_url(), workers=2, environ=environ) as system:
+    with running(redis_server.new_url(), workers=2, environ=environ, api_in_thread=True) as system:
         yield system
 
 
@@ -106,7 +106,7 @@ def test_a_worker_that_slept_over_its_lease_overwrites_nothing(pair: System, tes
 
 
 def test_a_wait_that_runs_out_is_a_504_and_the_work_goes_on(redis_server: RedisServer, test_set: Split) -> None:
-    with running(redis_server.new_url(), environ={"WORKER_TTL_S": "30"}) as system:
+    with running(redis_server.new_url(), environ={"WORKER_TTL_S": "30"}, api_in_thread=True) as system:
         system.workers["worker-1"].signal(signal.SIGSTOP)
         try:
             reply = system.http.get("/mnist/classify/5", headers={"Prefer": "wait=1"})
@@ -126,7 +126,7 @@ def test_a_wait_that_runs_out_is_a_504_and_the_work_goes_on(redis_server: RedisS
 def test_inspect_answers_and_a_warm_shutdown_finishes_what_is_in_hand(
     redis_server: RedisServer, test_set: Split
 ) -> None:
-    with running(redis_server.new_url()) as system:
+    with running(redis_server.new_url(), api_in_thread=True) as system:
         job_id = system.submit(content=idx(tiled(test_set, IMAGES)))
         wait_until_running(system, job_id)
         assert "pong" in check_ping(system.environ)

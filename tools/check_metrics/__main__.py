@@ -65,7 +65,7 @@ def check_files() -> str:
 
 def check_service(folder: Path, figure: Path | None) -> bool:
     """Run the check and return whether it passed."""
-    test_set = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir))
+    test_set = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir, "test"))
     (folder / "prometheus").mkdir()
     with Scene(folder, test_set) as scene, Prometheus(folder / "prometheus", scene.apis) as prometheus:
         time.sleep(WARM_S)

@@ -15,12 +15,11 @@ import numpy as np
 from api.images.fit import fit_grey, fit_picture
 from benchmarks.system.engine import engine_alone
 from shared.config.settings import load_settings
-from shared.data import sample
 from shared.data.dataset import find_mnist_dir, load_split
 from shared.errors import BadImage
 from shared.images import IMAGE_BYTES, Images, images_from_pixels
 from tools.fit_accuracy.mnist_frames import mnist_frames
-from tools.fit_accuracy.rendered import Hand, picture
+from tools.fit_accuracy.rendered import Hand, picture, printed_images
 
 SEED = 2026
 TYPE_PART = 0.2  # part of the rendered set
@@ -36,13 +35,13 @@ def main() -> None:
     arguments = parser.parse_args()
     predict = engine_alone()[0].predict
     tell(rendered(predict, arguments.rendered, arguments.keep))
-    if (mnist_dir := find_mnist_dir(load_settings(os.environ).mnist_dir)) and arguments.frames:
+    if (mnist_dir := find_mnist_dir(load_settings(os.environ).mnist_dir, "test")) and arguments.frames:
         split = load_split("test", mnist_dir)
         images, labels = split.images[: arguments.frames], split.labels[: arguments.frames]
         fitted = fit_all((lambda frame=frame: fit_grey(frame).tobytes()) for frame in mnist_frames(images, SEED))  # type: ignore[misc]
         tell({"MNIST in frames of 640×480": list(predict(fitted).argmax(1) == labels)})
         tell({"the same images as they are": list(predict(images).argmax(1) == labels)})
-    images, labels = sample.draw("test")
+    images, labels = printed_images()
     tell({"type drawn in 28×28, not fitted": list(predict(images).argmax(1) == labels)})
 
 

@@ -9,12 +9,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from shared.images import CLASSES, IMAGE_SIDE, Images
+
 Grey = npt.NDArray[np.float32]
 Point = tuple[float, float]
 Hand = Literal["written", "set in type"]
 
 GLYPH_PX = 400  # size of a digit before it is placed in a picture
 MAX_ROTATION_DEG = 10.0
+# Printed digits in 28×28, in a typeface that no model was trained on.
+PRINTED_SEED, PRINTED_IMAGES, PRINTED_PX, PRINTED_SHIFT_PX = 2, 200, 24, 2
+OVERSAMPLING = 4
 KINDS = ("photo", "photo", "photo", "scan", "drawing", "board")  # one is chosen at random
 
 # Strokes of each digit in a box of 100×100, as people write them; one of several ways is chosen at random.
@@ -58,6 +63,28 @@ def draw_digit(digit: int, hand: Hand, random: Random) -> Image.Image:
     else:
         _write(ImageDraw.Draw(canvas), digit, random)
     return canvas.rotate(random.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG), resample=Image.Resampling.BICUBIC)
+
+
+def printed_images() -> tuple[Images, npt.NDArray[np.uint8]]:
+    """Return 20 printed images of each digit: uint8[200,28,28], and labels uint8[200]. Row i shows digit i % 10."""
+    random = Random(PRINTED_SEED)
+    labels = (np.arange(PRINTED_IMAGES) % CLASSES).astype(np.uint8)
+    return np.stack([_print_digit(int(label), random) for label in labels]), labels
+
+
+def _print_digit(digit: int, random: Random) -> npt.NDArray[np.uint8]:
+    side, max_shift = IMAGE_SIDE * OVERSAMPLING, PRINTED_SHIFT_PX * OVERSAMPLING
+    font = ImageFont.load_default(size=PRINTED_PX * OVERSAMPLING * random.uniform(0.85, 1.1))
+    canvas = Image.new("L", (side, side))
+    ImageDraw.Draw(canvas).text(
+        (side / 2, side / 2), str(digit), fill=255, font=font, anchor="mm", stroke_width=random.choice((1, 2, 3))
+    )
+    drawn = canvas.rotate(
+        random.uniform(-12, 12),
+        resample=Image.Resampling.BILINEAR,
+        translate=(random.randint(-max_shift, max_shift), random.randint(-max_shift, max_shift)),
+    )
+    return np.asarray(drawn.resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.BOX), np.uint8)
 
 
 def _write(pen: ImageDraw.ImageDraw, digit: int, random: Random) -> None:

@@ -46,7 +46,7 @@ def hostile(only: str) -> int:
         redis_server = RedisServer(Path(data_dir))
         try:
             with running(redis_server.new_url()) as system:
-                test_set = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir))
+                test_set = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir, "test"))
                 bodies = itertools.chain(all_cases(), costly_cases())
                 report = try_all(system, test_set, (case for case in bodies if only in case.group))
         finally:

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shared.images import CLASSES, IMAGE_SIDE, Images
 
-# Open fonts, each a Python package that names its folder in `font_directory`. Pillow's own font is left out: the drawn
-# sample uses it to measure the accuracy on a typeface that was never trained on.
+# Open fonts, each a Python package that names its folder in `font_directory`. Pillow's own font is left out:
+# `tools/fit_accuracy` uses it to measure the accuracy on a typeface that was never trained on.
 FONTS = ("font_source_sans_pro", "font_source_serif_pro", "font_caladea", "font_manrope", "font_hanken_grotesk")
 GLYPH_PX = 240  # size at which a digit is drawn before it is reduced to MNIST's size
 BOX_PX = 20  # MNIST digits fit a box of 20×20 pixels and are centred by their mass

@@ -18,7 +18,7 @@ def run(options: Namespace, command: str) -> None:
     DatasetError if MNIST is missing.
     """
     version = registry.load_version(options.models_dir, options.model)
-    mnist_dir = dataset.find_mnist_dir(options.mnist_dir)
+    mnist_dir = dataset.find_mnist_dir(options.mnist_dir, "test")
     if mnist_dir is None:
         raise DatasetError("the gate judges on MNIST's test set, which is missing: download it with `make data`")
     opponent = champion.find(options.champion_dir, version, options.champion)

@@ -1,88 +1,16 @@
-"""The golden images: clearly written digits, drawn stroke by stroke, that every version must classify correctly.
-
-The drawn sample in `shared/data/sample.py` is printed, and good models of handwriting misread some of its 1s and 6s.
-"""
-
-import math
-from itertools import pairwise
+"""The golden images: clearly written digits, drawn stroke by stroke, that every version must classify correctly."""
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from shared.data.dataset import Labels
-from shared.images import CLASSES, IMAGE_SIDE, Images
+from shared.data.handwriting import STROKES, write
+from shared.images import CLASSES, Images
 
-# The pen strokes of each digit, as points (x, y) in a box 14 wide and 20 high, with y pointing down.
-STROKES: tuple[tuple[tuple[tuple[float, float], ...], ...], ...] = (
-    (((7, 0), (2, 4), (0, 10), (2, 17), (7, 20), (12, 17), (14, 10), (12, 3), (7, 0)),),
-    (((7, 0), (7, 10), (7, 20)),),
-    (((1, 5), (4, 1), (9, 0), (13, 3), (12, 8), (7, 14), (0, 20)), ((0, 20), (7, 19), (14, 19.5))),
-    (((1, 2), (6, 0), (12, 2), (12, 6), (6, 9)), ((6, 9), (12, 11), (13, 16), (8, 20), (0, 18))),
-    (((3, 0), (1, 9)), ((1, 9), (7, 9.5), (13, 9)), ((12, 0), (11.5, 10), (11, 20))),
-    (((13, 0), (3, 0)), ((3, 0), (2, 8)), ((2, 8), (7, 7), (12, 10), (12, 16), (7, 20), (0, 18))),
-    (((9, 0), (4, 5), (1, 12), (2, 18), (7, 20), (12, 17), (12, 13), (8, 11), (4, 13), (2, 16)),),
-    (((0, 1), (7, 1), (14, 0)), ((14, 0), (9, 10), (6, 20))),
-    (((12, 3), (7, 0), (2, 3), (4, 8), (10, 12), (12, 17), (7, 20), (2, 17), (4, 12), (10, 8), (12, 3)),),
-    (((12, 4), (7, 0), (2, 3), (2, 8), (7, 10), (12, 5)), ((12, 3), (12, 11), (10, 20))),
-)
 STYLES = ((0.0, 2.2), (0.0, 3.2), (0.15, 2.6))  # (slant to the right, width of the pen in pixels)
-HEIGHT_PX = 16.5  # height of the strokes; with the width of the pen, digits fit MNIST's box of 20 pixels
-OVERSAMPLING = 8
-_STEPS = 12  # straight lines between two points of a curve
-
-Point = tuple[float, float]
 
 
 def draw() -> tuple[Images, Labels]:
     """Return images uint8[30,28,28] and labels uint8[30]: each digit in three styles. Row i shows digit i % 10."""
     labels = (np.arange(len(STYLES) * CLASSES) % CLASSES).astype(np.uint8)
-    images = [_draw_digit(digit, slant, width_px) for slant, width_px in STYLES for digit in range(CLASSES)]
+    images = [write(STROKES[digit], slant, width_px) for slant, width_px in STYLES for digit in range(CLASSES)]
     return np.stack(images), labels
-
-
-def _draw_digit(digit: int, slant: float, width_px: float) -> Images:
-    """Return uint8[28,28] with the centre of mass in the middle, like MNIST."""
-    side = IMAGE_SIDE * OVERSAMPLING
-    canvas = Image.new("L", (side, side))
-    pen = ImageDraw.Draw(canvas)
-    width = width_px * OVERSAMPLING
-    for stroke in STROKES[digit]:
-        curve = [_to_canvas(point, slant) for point in _smooth(stroke)]
-        for start, end in pairwise(curve):
-            pen.line((*start, *end), fill=255, width=round(width))
-        for x, y in curve:  # round joints, so that there are no gaps between lines
-            pen.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
-    ink = np.asarray(canvas, np.float64)
-    positions = np.arange(side) + 0.5
-    shift_x, shift_y = (side / 2 - (ink.sum(axis=axis) @ positions) / ink.sum() for axis in (0, 1))
-    centred = canvas.rotate(0, translate=(round(shift_x), round(shift_y)))
-    return np.asarray(centred.resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.BOX), np.uint8)
-
-
-def _to_canvas(point: Point, slant: float) -> Point:
-    scale = HEIGHT_PX * OVERSAMPLING / 20
-    middle = IMAGE_SIDE * OVERSAMPLING / 2
-    x, y = point[0] - 7, point[1] - 10
-    return middle + (x - slant * y) * scale, middle + y * scale
-
-
-def _smooth(points: tuple[Point, ...]) -> list[Point]:
-    """Return a Catmull-Rom spline through all points. Two points give a straight line."""
-    padded = (points[0], *points, points[-1])
-    curve = [points[0]]
-    for before, start, end, after in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
-        for step in range(1, _STEPS + 1):
-            t = step / _STEPS
-            curve.append(
-                (_spline(before[0], start[0], end[0], after[0], t), _spline(before[1], start[1], end[1], after[1], t))
-            )
-    return curve
-
-
-def _spline(before: float, start: float, end: float, after: float, t: float) -> float:
-    return 0.5 * (
-        2 * start
-        + (end - before) * t
-        + (2 * before - 5 * start + 4 * end - after) * math.pow(t, 2)
-        + (3 * start - before - 3 * end + after) * math.pow(t, 3)
-    )

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.contract.lane import LANES, Lane
@@ -16,7 +16,26 @@ logger = logging.getLogger(__name__)
 
 RENEW = Script.read(Path(__file__).with_name("renew.lua"))
 TAKEOVERS_PER_TICK = 8  # per stream; the rest is left to the next tick or to another worker
+SCANS_PER_TICK = 64  # per stream; one scan reads ten times TAKEOVERS_PER_TICK entries that somebody holds
+SCAN_START = "0-0"  # where a scan begins, and what it returns at the end
 STALE_CONSUMER_LEASES = 10  # a consumer that is silent for this many leases and owns nothing is deleted
+# In one script, because deleting a consumer that has just received entries would lose them.
+FORGET_CONSUMERS = Script(
+    "FORGET_CONSUMERS",
+    """
+local stream = unpack(KEYS)
+local group, silent_ms = unpack(ARGV)
+for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
+  local consumer = {}
+  for index = 1, #fields, 2 do
+    consumer[fields[index]] = fields[index + 1]
+  end
+  if consumer.pending == 0 and consumer.idle > tonumber(silent_ms) then
+    redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer.name)
+  end
+end
+""",
+)
 
 
 def take_duties(client: SyncClient, models: Sequence[str], duty_ms: int) -> list[str]:
@@ -47,6 +66,7 @@ class Leases:
     deliveries: HeldEntries
     lease_ms: int
     takeovers: int = 0
+    _cursors: dict[str, str] = field(init=False, default_factory=dict)  # of streams whose scan is not at its end
 
     def renew(self) -> None:
         """Renew the leases of all held entries. Call it several times per lease."""
@@ -60,26 +80,40 @@ class Leases:
     def take_over(self) -> None:
         """Claim entries whose lease expired, with their number of attempts."""
         for stream, lane in self._streams():
-            _, claimed, *_ = self.client.xautoclaim(
-                stream, keys.GROUP, self.consumer, self.lease_ms, count=TAKEOVERS_PER_TICK
-            )
-            lapsed: list[RawEntry] = [
-                (entry_id, fields, self._attempt(stream, entry_id))
-                for entry_id, fields in claimed
-                if fields is not None
-            ]
+            lapsed = self._claim(stream)
             if lapsed:
                 self.takeovers += len(lapsed)
                 logger.warning("took over %d entries of %s whose lease lapsed", len(lapsed), stream)
                 self.deliveries.deliver(stream, lane, lapsed)
 
+    def _claim(self, stream: str) -> list[RawEntry]:
+        """Claim some lapsed entries of a stream, beginning where the last scan ended."""
+        lapsed: list[RawEntry] = []
+        cursor = self._cursors.pop(stream, SCAN_START)
+        for _ in range(SCANS_PER_TICK):
+            found = self.client.xautoclaim(
+                stream, keys.GROUP, self.consumer, self.lease_ms, cursor, TAKEOVERS_PER_TICK - len(lapsed)
+            )
+            cursor = found[0].decode()
+            for entry_id, fields in found[1]:
+                if fields is None:  # deleted from the stream by hand; Redis 6.2 keeps it as pending
+                    self.client.xack(stream, keys.GROUP, entry_id)
+                else:
+                    lapsed.append((entry_id, fields, self._attempt(stream, entry_id)))
+            if cursor == SCAN_START:
+                break
+            if len(lapsed) >= TAKEOVERS_PER_TICK:
+                self._cursors[stream] = cursor
+                break
+        else:
+            self._cursors[stream] = cursor
+        return lapsed
+
     def forget_stale_consumers(self) -> None:
         """Delete the consumers of processes that ended long ago and own nothing."""
+        silent_ms = STALE_CONSUMER_LEASES * self.lease_ms
         for stream, _ in self._streams():
-            for consumer in self.client.xinfo_consumers(stream, keys.GROUP):
-                silent = consumer["idle"] > STALE_CONSUMER_LEASES * self.lease_ms
-                if silent and consumer["pending"] == 0:
-                    self.client.xgroup_delconsumer(stream, keys.GROUP, consumer["name"])
+            self.client.eval(*FORGET_CONSUMERS(stream=stream, group=keys.GROUP, silent_ms=silent_ms))
 
     def _streams(self) -> list[tuple[str, Lane]]:
         return [(stream, lane) for model in self.models() for lane in LANES for stream in keys.streams(model, lane)]

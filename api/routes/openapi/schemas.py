@@ -138,7 +138,7 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
             "shadows": array({"type": "object"}),
             "takeovers": INTEGER,
             "dead_letters": INTEGER,
-            "dataset": obj({"name": STRING, "images": INTEGER}),
+            "dataset": obj({"name": STRING, "images": INTEGER, "about": STRING}),
         }
     ),
     "Range": {

@@ -1,6 +1,8 @@
 """The operations of the service, each as an exchange (`mnistified.http.exchange`). docs/http.md describes the paths."""
 
+import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
@@ -15,6 +17,7 @@ MAX_WAIT_S = 20.0  # for a job, per request
 ITEMS_PER_PAGE = 2048
 FIRST_POLL_S = 0.02  # between two polls of a job whose next item is not final
 MAX_POLL_S = 1.0
+_PLAIN_ID = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 SPARE_S = 30.0  # in addition to the time that the service waits for workers to load an alias's versions
 
 
@@ -39,7 +42,7 @@ def classify(image: bytes, query: Mapping[str, str], retries: int) -> Exchange[R
 
 def submit(body: Body, query: Mapping[str, str], idempotency_key: str, retries: int) -> Exchange[JobState]:
     """Create a job. Retries use the same idempotency key, so they do not create another job."""
-    headers = {"Idempotency-Key": idempotency_key}
+    headers = {"Idempotency-Key": header_id(idempotency_key)}
     call = Call("POST", "/mnist/classify/bulk", query, headers, body, SUBMIT_TIMEOUT_S)
     try:
         reply = yield from retrying(call, retries)
@@ -47,6 +50,13 @@ def submit(body: Body, query: Mapping[str, str], idempotency_key: str, retries: 
         if body.spool is not None:
             body.spool.close()
     return JobState.read(reply.json())
+
+
+def header_id(text: str) -> str:
+    """Return an id of any text as the value of a header: itself if it is printable ASCII, and else a hash of it."""
+    if _PLAIN_ID.fullmatch(text):
+        return text
+    return "sha256-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read_job(job_id: str, wait_s: float, retries: int) -> Exchange[JobState]:

@@ -14,7 +14,7 @@ from tests.support.system import RedisServer, System, running
 @pytest.fixture(scope="module")
 def idle(redis_server: RedisServer) -> Iterator[System]:
     """A system without a worker."""
-    with running(redis_server.new_url(), workers=0) as idle_system:
+    with running(redis_server.new_url(), workers=0, api_in_thread=True) as idle_system:
         yield idle_system
 
 
@@ -22,7 +22,7 @@ def idle(redis_server: RedisServer) -> Iterator[System]:
 def busy(redis_server: RedisServer) -> Iterator[System]:
     """A system whose worker is stopped, but still counts as alive."""
     environ = {"WORKER_TTL_S": "60", "LEASE_MS": "8000"}
-    with running(redis_server.new_url(), environ=environ) as busy_system:
+    with running(redis_server.new_url(), environ=environ, api_in_thread=True) as busy_system:
         busy_system.workers["worker-1"].signal(signal.SIGSTOP)
         yield busy_system
         busy_system.workers["worker-1"].signal(signal.SIGCONT)

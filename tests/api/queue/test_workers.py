@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def watched(redis_server: RedisServer) -> Iterator[System]:
     """A worker that writes a heartbeat every second, with a time to live of four seconds."""
-    with running(redis_server.new_url(), environ={"WORKER_TTL_S": "4"}) as watched_system:
+    with running(redis_server.new_url(), environ={"WORKER_TTL_S": "4"}, api_in_thread=True) as watched_system:
         yield watched_system
 
 

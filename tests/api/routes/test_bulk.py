@@ -170,7 +170,9 @@ def test_an_upload_that_breaks_off_leaves_nothing_queued(system: System) -> None
 
 def test_a_declared_length_over_the_bound_is_refused_unread(system: System) -> None:
     with socket.create_connection(("127.0.0.1", system.port), timeout=10) as connection:
-        connection.sendall(b"POST /mnist/classify/bulk HTTP/1.1\r\nHost: x\r\nContent-Length: 1099511627776\r\n\r\n")
+        connection.sendall(
+            b"POST /mnist/classify/bulk HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1099511627776\r\n\r\n"
+        )
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 

@@ -26,7 +26,7 @@ def guarded(redis_server: RedisServer) -> Iterator[System]:
     api_keys = " ".join(
         f"{name}:{sha256(secret.encode()).hexdigest()}{OPTIONS[name]}" for name, secret in SECRETS.items()
     )
-    with running(redis_server.new_url(), workers=0, environ={"API_KEYS": api_keys}) as system:
+    with running(redis_server.new_url(), workers=0, environ={"API_KEYS": api_keys}, api_in_thread=True) as system:
         yield system
 
 
@@ -168,7 +168,7 @@ def test_a_key_gets_no_more_turns_by_sending_more_jobs(guarded: System) -> None:
 @pytest.mark.slow
 def test_a_small_job_does_not_wait_for_a_large_one(redis_server: RedisServer, test_set: Split) -> None:
     """The progress of the large job in the meantime is far less than a second of the model's time."""
-    with running(redis_server.new_url()) as system:
+    with running(redis_server.new_url(), api_in_thread=True) as system:
         large = system.submit(content=idx(np.resize(test_set.images, (100_000, 28, 28))))
         small = system.submit(json={"start": 0, "stop": 10})
         before = system.http.get(f"/results/{large}").json()

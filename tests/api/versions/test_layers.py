@@ -301,7 +301,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def other_models(redis_server: RedisServer, models: Path) -> Iterator[System]:
-    with running(redis_server.new_url(), environ={"MODELS_DIR": str(models), "DEFAULT_MODEL": "cnn"}) as system:
+    with running(
+        redis_server.new_url(), environ={"MODELS_DIR": str(models), "DEFAULT_MODEL": "cnn"}, api_in_thread=True
+    ) as system:
         yield system
 
 
@@ -365,7 +367,7 @@ def test_an_image_has_its_layers_after_its_worker_died(
     redis_server: RedisServer, test_set: Split, tmp_path: Path
 ) -> None:
     image = poisoned(test_set.images[7], "dies")
-    with running(redis_server.new_url(), workers=0, environ={"LEASE_MS": "500"}) as system:
+    with running(redis_server.new_url(), workers=0, environ={"LEASE_MS": "500"}, api_in_thread=True) as system:
         killed = faulty_worker("worker-1", system, {})
         system.wait_until_ready()
         with ThreadPoolExecutor(1) as pool:

@@ -113,7 +113,7 @@ def test_an_address_has_so_many_requests_at_a_time(tight: Proxy, system: System)
     held = [tight.connect("127.0.0.7") for _ in range(3)]
     try:
         for connection in held:  # a body that is being sent occupies its place
-            connection.sendall(b"POST /mnist/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx")
+            connection.sendall(b"POST /mnist/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx")
         with tight.client("127.0.0.7") as http:
             assert http.get("/mnist/label/3").status_code == 429
     finally:
@@ -126,8 +126,8 @@ def test_an_address_has_so_many_requests_at_a_time(tight: Proxy, system: System)
     "sent",
     [
         b"GET /mnist/label/3 HT",
-        b"POST /mnist/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nsome",
-        b"POST /mnist/classify/bulk HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nsome",
+        b"POST /mnist/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nsome",
+        b"POST /mnist/classify/bulk HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nsome",
     ],
     ids=["head", "body", "upload"],
 )

@@ -96,7 +96,7 @@ def test_a_line_of_the_log_has_the_id_and_no_query(echoing: Proxy) -> None:
 )
 def test_metrics_are_not_reachable_from_outside(path: str, echoing: Proxy) -> None:
     with echoing.connect("127.0.0.9") as connection:
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         reply = connection.makefile("rb").read()
     assert reply.startswith(b"HTTP/1.1 404 ")
     assert b"not available here" in reply

@@ -35,6 +35,16 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "redis_server": ("/usr/bin/redis-server", Path("/usr/bin/redis-server"), []),
     "api_host": ("10.0.0.7", "10.0.0.7", [" "]),
     "api_port": ("8080", 8080, ["0", "65536", "-1", "http", "80.0"]),
+    "allowed_hosts": (
+        "Digits.Example., 10.0.0.7 [::1],*",
+        ("digits.example", "10.0.0.7", "::1", "*"),
+        [",", "https://digits.example", "digits.example:443", "a/b"],
+    ),
+    "cors_origins": (
+        "https://App.example:443,http://localhost:3000 null *",
+        ("https://app.example", "http://localhost:3000", "null", "*"),
+        [",", "app.example", "https://app.example/", "https://a?b", "https://*.example"],
+    ),
     "flower_host": ("::1", "::1", [" "]),
     "flower_port": ("65535", 65535, ["0", "65536", "x"]),
     "flower_url_prefix": ("tools/flower", "tools/flower", ["/flower", "flower/", "a b", "a//b"]),
@@ -50,6 +60,7 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "default_model": ("cnn@3", "cnn@3", ["\t"]),
     "alias_wait_s": ("0", 0.0, ["-1", "3601", "nan"]),
     "mnist_dir": ("data/mnist", Path("data/mnist"), []),
+    "mnist_mirrors": ("http://a/x/ https://b", "http://a/x https://b", ["ftp://a", "http://a b"]),
     "engine": ("litert", "litert", ["keras", "Auto"]),
     "engine_threads": ("256", 256, ["-1", "257", "all"]),
     "max_batch_images": ("4096", 4096, ["0", "4097", "1e3"]),
@@ -150,6 +161,7 @@ def test_an_error_says_what_was_expected(name: str, text: str, reason: str) -> N
 
 def test_every_default_is_a_valid_value() -> None:
     without = {"redis_server", "data_dir", "mnist_dir", "api_keys", "webhook_secret", "door_key"}
+    without |= {"allowed_hosts", "cors_origins"}
     defaults = {name.upper(): str(getattr(Settings(), name)) for name in FIELDS if name not in without}
     assert load_settings(defaults, NO_FILE) == Settings()
 

@@ -57,6 +57,17 @@ def test_an_incomplete_mnist_dir_is_refused_with_the_missing_file(repository: Pa
         dataset.find_mnist_dir(incomplete)
 
 
+def test_the_files_of_the_test_set_suffice_to_serve(repository: Path) -> None:
+    folder = put_files(repository / "data/mnist")
+    for name in dataset.FILES["train"]:
+        (folder / f"{name}.gz").unlink()
+    for setting in (None, folder):
+        assert dataset.find_mnist_dir(setting, "test") == folder
+    assert dataset.find_mnist_dir(None) is None
+    with pytest.raises(DatasetError, match="has no train-images"):
+        dataset.find_mnist_dir(folder)
+
+
 @needs_mnist
 def test_the_test_set_is_the_published_one() -> None:
     split = dataset.load_split("test", MNIST)

@@ -3,19 +3,39 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from benchmarks.system.engine import engine_alone
 from shared.data import sample
+from shared.data.dataset import Split
 
 
-@pytest.mark.parametrize(("which", "each"), [("train", 40), ("test", 20)])
-def test_every_digit_is_drawn_equally_often(which: Literal["train", "test"], each: int) -> None:
+def test_every_digit_is_drawn_equally_often_for_training() -> None:
+    images, labels = sample.draw("train")
+    assert (images.shape, images.dtype.name) == ((400, 28, 28), "uint8")
+    assert labels.tolist() == list(range(10)) * 40
+
+
+def test_the_labels_are_those_of_the_first_images_of_mnist(mnist: Split) -> None:
+    assert np.array_equal(sample.draw("test")[1], mnist.labels[:200])
+
+
+def test_image_42_is_a_4_with_and_without_mnist() -> None:
+    images, labels = sample.draw("test")
+    assert (images.shape, images.dtype.name) == ((200, 28, 28), "uint8")
+    assert (labels.dtype.name, labels[42], labels[17]) == ("uint8", 4, 7)
+
+
+@pytest.mark.parametrize("which", ["train", "test"])
+def test_the_default_model_reads_every_digit(which: Literal["train", "test"]) -> None:
     images, labels = sample.draw(which)
-    assert (images.shape, images.dtype.name) == ((10 * each, 28, 28), "uint8")
-    assert (labels.shape, labels.dtype.name) == ((10 * each,), "uint8")
-    assert np.bincount(labels).tolist() == [each] * 10
+    probabilities = engine_alone()[0].predict(images)
+    assert probabilities.argmax(1).tolist() == labels.tolist()
+    assert probabilities.max(1).min() > 0.8
 
 
 def test_the_same_pixels_are_drawn_every_time() -> None:
-    first, again = sample.draw("test")[0], sample.draw("test")[0]
+    first = sample.draw("test")[0]
+    sample.draw.cache_clear()
+    again = sample.draw("test")[0]
     assert np.array_equal(first, again)
 
 

@@ -27,7 +27,7 @@ def candidate(registry_dir: Path) -> Path:
 def test_without_mnist_nothing_is_judged(
     candidate: Path, registry_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(dataset, "find_mnist_dir", lambda setting: None)
+    monkeypatch.setattr(dataset, "find_mnist_dir", lambda setting, which: None)
     assert qa(registry_dir) == 1
     assert "make data" in capsys.readouterr().err
     assert not (candidate / report.REPORT).exists()

@@ -13,12 +13,13 @@ from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
 from tests.worker.support.deliveries_of import images
 from tests.worker.support.versions_of import FakeVersions
+from worker.batching import leases as leases_module
 from worker.batching.backlog import Backlog
 from worker.batching.deferred import Deferred
 from worker.batching.finish import Finisher
 from worker.batching.held_entries import HeldEntries
 from worker.batching.intake import Intake, ensure_groups
-from worker.batching.leases import Leases, take_duties
+from worker.batching.leases import TAKEOVERS_PER_TICK, Leases, take_duties
 from worker.batching.suspects import GIVE_UP_FACTOR, Suspects
 from worker.reporting.metrics import Metrics
 from worker.watchdog import Watchdog
@@ -53,6 +54,10 @@ class Worker:
         for intake in self.intakes:
             intake.pull(block_ms=1)
 
+    def pull_everything(self) -> None:
+        while client_has_new_entries(self.client):
+            self.pull()
+
     @property
     def held(self) -> list[tuple[str, int]]:
         """Uid and attempt of what this worker holds."""
@@ -64,6 +69,11 @@ def put(client: SyncClient, uid: str, chunk: int | None = None, count: int = 2, 
     entry = Entry(uid, "cnn@1", images(count).tobytes(), 0, chunk=chunk)
     client.xadd(keys.stream("cnn", lane, shard), {"h": encode_header(entry), "x": bytes(entry.pixels)})
     client.hincrby(keys.queued("cnn", lane), "images", count)
+
+
+def client_has_new_entries(client: SyncClient) -> bool:
+    (group,) = client.xinfo_groups(STREAM)
+    return bool(client.xrange(STREAM, f"({group['last-delivered-id'].decode()}"))
 
 
 def let_lapse(client: SyncClient, owner: str) -> None:
@@ -104,6 +114,41 @@ def test_renewing_does_not_steal_back_what_was_taken_over(client: SyncClient) ->
     one.leases.renew()
     (pending,) = client.xpending_range(STREAM, keys.GROUP, "-", "+", 10)
     assert pending["consumer"] == b"two"
+
+
+def test_lapsed_entries_are_found_behind_hundreds_of_renewed_ones(client: SyncClient) -> None:
+    """XAUTOCLAIM looks at eighty entries per call."""
+    one, two = Worker(client, "one"), Worker(client, "two")
+    for number in range(300):
+        put(client, f"renewed-{number}")
+    one.pull_everything()
+    for number in range(20):
+        put(client, f"lapsed-{number}")
+    dead = Worker(client, "dead")
+    dead.pull_everything()
+    let_lapse(client, "dead")
+    for ticks in range(1, 4):
+        two.leases.take_over()
+        assert len(two.held) == min(20, ticks * TAKEOVERS_PER_TICK)
+    two.leases.take_over()
+    assert two.leases.takeovers == 20
+
+
+def test_a_scan_that_is_too_long_for_one_tick_continues_in_the_next(
+    client: SyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases_module, "SCANS_PER_TICK", 1)
+    one, two, dead = (Worker(client, name) for name in ("one", "two", "dead"))
+    for number in range(100):
+        put(client, f"renewed-{number}")
+    one.pull_everything()
+    put(client, "lapsed")
+    dead.pull_everything()
+    let_lapse(client, "dead")
+    two.leases.take_over()
+    assert two.held == []
+    two.leases.take_over()
+    assert two.held == [("lapsed", 2)]
 
 
 def test_an_entry_that_is_held_already_is_not_run_twice(client: SyncClient) -> None:

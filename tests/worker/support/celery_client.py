@@ -24,6 +24,11 @@ elif sys.argv[2] == "chain":
     print(json.dumps(chain(first, bulk, app=app).apply_async().get(timeout=120)))
 elif sys.argv[2] == "fit":
     print(json.dumps(classify(images, None, True).apply_async().get(timeout=120)))
+elif sys.argv[2] == "ids":
+    options = {"queue": "mnistified.classify", "expires": 60}
+    ids = ["zürich-7", "two\nlines", "a" * 300, "tab\tand space "]
+    sent = [app.send_task("mnistified.classify", [images], task_id=task_id, **options) for task_id in ids]
+    print(json.dumps([task.get(timeout=120) for task in sent]))
 elif sys.argv[2] == "error":
     try:
         classify(images).apply_async().get(timeout=120)

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def calling(redis_server: RedisServer) -> Iterator[System]:
     """A system that calls back, shared by the tests that break nothing."""
-    with running(redis_server.new_url(), environ=ENVIRON) as system:
+    with running(redis_server.new_url(), environ=ENVIRON, api_in_thread=True) as system:
         system.start_tasks_worker({"WEBHOOK_TIMEOUT_S": "60"})
         yield system
 
@@ -161,7 +161,7 @@ def test_a_tasks_worker_that_is_killed_leaves_its_callbacks_to_the_next(
     redis_server: RedisServer, receiver: Receiver
 ) -> None:
     receiver.go_on.clear()
-    with running(redis_server.new_url(), environ={**ENVIRON, "WEBHOOK_TIMEOUT_S": "2"}) as system:
+    with running(redis_server.new_url(), environ={**ENVIRON, "WEBHOOK_TIMEOUT_S": "2"}, api_in_thread=True) as system:
         killed = system.start_tasks_worker()
         job_id = submit(system, receiver.url())
         assert check_signed(receiver.next())["id"] == job_id

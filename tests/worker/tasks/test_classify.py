@@ -12,13 +12,14 @@ import pytest
 
 from mnistified import MnistifiedError, Unreachable
 from mnistified.errors import error_of
+from shared.contract.entry import REQUEST_ID
 from shared.data.dataset import Split
 from tests.support.processes import BIN, ROOT, Process, start_celery
 from tests.support.registries import DEFAULT
 from tests.support.system import READY_S, RedisServer, System, running
 from tests.support.uploads import image_file
 from tools.fit_accuracy.mnist_frames import mnist_frames
-from worker.tasks.classify import retry_delay_s
+from worker.tasks.classify import request_id_of, retry_delay_s
 
 CLIENT = ROOT / "tests/worker/support/celery_client.py"
 
@@ -109,6 +110,20 @@ def test_pictures_of_any_size_are_fitted_on_request(system: System, celery_api: 
     frames = mnist_frames(test_set.images[:3], 1)
     images = [base64.b64encode(image_file(frame.astype(np.uint8))).decode() for frame in frames]
     assert [each["prediction"] for each in run_client(system, "fit", images)] == test_set.labels[:3].tolist()
+
+
+@pytest.mark.slow
+def test_a_task_may_have_any_id(system: System, celery_api: Process, test_set: Split) -> None:
+    results = run_client(system, "ids", test_set.images[:1].tolist())
+    assert [[each["prediction"] for each in result] for result in results] == [[int(test_set.labels[0])]] * 4
+    assert "retry" not in celery_api.output.lower()
+
+
+@pytest.mark.parametrize("task_id", ["zürich-7", "two\nlines", "a" * 300, "", "\ud800", "a b"])
+def test_the_request_id_of_a_task_with_another_id_is_a_hash(task_id: str) -> None:
+    assert REQUEST_ID.fullmatch(request_id_of(task_id))
+    assert request_id_of(task_id) != request_id_of(task_id + "x")
+    assert request_id_of("b5b1-7") == "b5b1-7"
 
 
 @pytest.mark.slow

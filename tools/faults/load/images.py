@@ -49,7 +49,7 @@ class Pictures:
 
 def make_pictures() -> Pictures:
     """Make the images, and run the engine on them once, in this process."""
-    split = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir))
+    split = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir, "test"))
     honest = split.images[:HONEST]
     numbers = {fault: HONEST + position for position, fault in enumerate(FAULTS)}
     images = np.concatenate((honest, np.stack([poisoned(honest[0], fault) for fault in FAULTS])))

@@ -18,14 +18,14 @@ pytestmark = pytest.mark.slow
 
 Answer = tuple[int, http.client.HTTPMessage, bytes]
 
-HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-IMAGE = b"POST /mnist/classify HTTP/1.1\r\nHost: x\r\n"
-BULK = b"POST /mnist/classify/bulk HTTP/1.1\r\nHost: x\r\n"
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+IMAGE = b"POST /mnist/classify HTTP/1.1\r\nHost: localhost\r\n"
+BULK = b"POST /mnist/classify/bulk HTTP/1.1\r\nHost: localhost\r\n"
 FLOOD_BYTES = 32 << 20
 TOO_LARGE = {
     "a long header": HEAD + b"X: " + b"x" * (64 << 10) + b"\r\n\r\n",
     "many headers": HEAD + b"X: 1\r\n" * 101 + b"\r\n",
-    "a long URL": b"GET /" + b"x" * (64 << 10) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a long URL": b"GET /" + b"x" * (64 << 10) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a header without an end": HEAD + b"X: " + b"x" * (64 << 10),
     "headers without an end": HEAD + b"X: 1\r\n" * 102,
     "a URL without an end": b"GET /" + b"x" * (64 << 10),
@@ -220,8 +220,8 @@ def test_a_client_that_does_not_read_is_disconnected(narrow: System) -> None:
         connection.sendall(BULK + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         links = json.loads(read_last_answer(connection)[2])["links"]
     with connect(narrow) as waiting, connect(narrow) as idle:
-        waiting.sendall(b"GET %s?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n" % links["self"].encode())
-        idle.sendall(b"GET %s?limit=10000 HTTP/1.1\r\nHost: x\r\n\r\n" % links["items"].encode() * 32)
+        waiting.sendall(b"GET %s?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n" % links["self"].encode())
+        idle.sendall(b"GET %s?limit=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n" % links["items"].encode() * 32)
         wait_for_room(narrow)
         assert 0 < received_until_closed(idle).count(b"HTTP/1.1 200 ") < 32
     narrow.redis.flushdb()

@@ -8,12 +8,12 @@ import pytest
 from tests.support.proxy import received_until_closed
 from tests.support.system import System
 
-END = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+END = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 LAST = b"Connection: close\r\n"
-POST = b"POST /mnist/classify HTTP/1.1\r\nHost: x\r\n" + LAST
+POST = b"POST /mnist/classify HTTP/1.1\r\nHost: localhost\r\n" + LAST
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
-BULK = b"POST /mnist/classify/bulk HTTP/1.1\r\nHost: x\r\n" + LAST
+BULK = b"POST /mnist/classify/bulk HTTP/1.1\r\nHost: localhost\r\n" + LAST
 UPGRADE = b"Connection: Upgrade, close\r\nUpgrade: "
 
 # The bytes sent, and the statuses received before the connection closes.
@@ -28,7 +28,7 @@ EXCHANGES: dict[str, tuple[bytes, list[int]]] = {
     "a PROXY line": (b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n" + GET + b"\r\n", [400]),
     "Redis's protocol": (b"*1\r\n$4\r\nPING\r\n", [400]),
     "a response": (b"HTTP/1.1 200 OK\r\n\r\n", [400]),
-    "line feeds alone": (b"GET /healthz HTTP/1.1\nHost: x\n\n", [400]),
+    "line feeds alone": (b"GET /healthz HTTP/1.1\nHost: localhost\n\n", [400]),
     "tabs for spaces": (b"GET\t/healthz\tHTTP/1.1\r\n\r\n", [400]),
     "an unknown method": (b"FROB /healthz" + END, [400]),
     "a method in small letters": (b"get /healthz" + END, [400]),
@@ -71,8 +71,10 @@ EXCHANGES: dict[str, tuple[bytes, list[int]]] = {
     "two slashes": (b"GET //healthz" + END, [404]),
     "dots": (b"GET /../../etc/passwd" + END, [404]),
     "encoded dots": (b"GET /%2e%2e/%2fetc/passwd" + END, [404]),
-    "a host that is none": (b"GET /nothing HTTP/1.1\r\nHost: [\r\n" + LAST + b"\r\n", [404]),
-    "a redirect to a host that is none": (b"GET /healthz/ HTTP/1.1\r\nHost: [\xff@\r\n" + LAST + b"\r\n", [307]),
+    "a host that is none": (b"GET /healthz HTTP/1.1\r\nHost: [\r\n" + LAST + b"\r\n", [403]),
+    "a host that is no ASCII": (b"GET /healthz/ HTTP/1.1\r\nHost: [\xff@\r\n" + LAST + b"\r\n", [403]),
+    "no host": (b"GET /healthz HTTP/1.1\r\n" + LAST + b"\r\n", [200]),
+    "an origin that is no ASCII": (GET + LAST + b"Origin: \xff\r\n\r\n", [403]),
     "a redirect with an encoded line end": (b"GET /results/%0d%0aX:1/" + END, [307]),
     "a long target": (b"GET /" + b"x" * 60_000 + END, [404]),
     "a long index": (b"GET /mnist/" + b"9" * 5000 + b"/label" + END, [422]),

@@ -107,7 +107,7 @@ def test_a_queued_jobs_state_comes_at_once_and_its_end_as_it_happens(idle: Syste
 
 @pytest.mark.slow
 def test_a_single_whose_wait_ran_out_has_events_too(redis_server: RedisServer) -> None:
-    with running(redis_server.new_url(), environ={"WORKER_TTL_S": "60"}) as system:
+    with running(redis_server.new_url(), environ={"WORKER_TTL_S": "60"}, api_in_thread=True) as system:
         worker = system.workers["worker-1"]
         worker.signal(signal.SIGSTOP)
         single_id = system.http.get("/mnist/classify/0", headers={"Prefer": "wait=1"}).json()["id"]

@@ -11,8 +11,8 @@ from threading import Thread
 
 import pytest
 
+from shared.data.download import fetch
 from shared.errors import DatasetError
-from training.data.download import fetch_all
 
 CONTENT = {"images": bytes(range(256)) * 40, "labels": b"\0\0\x08\x01labels"}
 SHA256 = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
@@ -86,42 +86,42 @@ def assert_complete(directory: Path) -> None:
 
 
 def test_all_files_are_downloaded_once(mirror: Mirror, tmp_path: Path) -> None:
-    fetch_all(tmp_path / "deep/mnist", [mirror.url], SHA256)
+    fetch(tmp_path / "deep/mnist", [mirror.url], SHA256)
     assert_complete(tmp_path / "deep/mnist")
-    fetch_all(tmp_path / "deep/mnist", [mirror.url], SHA256)
+    fetch(tmp_path / "deep/mnist", [mirror.url], SHA256)
     assert mirror.requests == [("images.gz", None), ("labels.gz", None)]
 
 
 def test_a_part_is_resumed_from_its_end(mirror: Mirror, tmp_path: Path) -> None:
     (tmp_path / "images.gz.part").write_bytes(PUBLISHED["images.gz"][:1000])
-    fetch_all(tmp_path, [mirror.url], SHA256)
+    fetch(tmp_path, [mirror.url], SHA256)
     assert_complete(tmp_path)
     assert mirror.requests[0] == ("images.gz", "bytes=1000-")
 
 
 def test_a_part_that_is_complete_is_not_downloaded_again(mirror: Mirror, tmp_path: Path) -> None:
     (tmp_path / "images.gz.part").write_bytes(PUBLISHED["images.gz"])
-    fetch_all(tmp_path, [mirror.url], SHA256)
+    fetch(tmp_path, [mirror.url], SHA256)
     assert_complete(tmp_path)
 
 
 def test_a_server_without_range_support_sends_the_whole_file(servers: ExitStack, tmp_path: Path) -> None:
     mirror = servers.enter_context(serving(Mirror(PUBLISHED, ranges=False)))
     (tmp_path / "images.gz.part").write_bytes(b"anything")
-    fetch_all(tmp_path, [mirror.url], SHA256)
+    fetch(tmp_path, [mirror.url], SHA256)
     assert_complete(tmp_path)
 
 
 def test_the_next_mirror_resumes_an_interrupted_download(servers: ExitStack, mirror: Mirror, tmp_path: Path) -> None:
     breaking = servers.enter_context(serving(Mirror(PUBLISHED, cut_at=5000)))
-    fetch_all(tmp_path, [breaking.url, mirror.url], SHA256)
+    fetch(tmp_path, [breaking.url, mirror.url], SHA256)
     assert_complete(tmp_path)
     assert ("images.gz", "bytes=5000-") in mirror.requests
 
 
 def test_a_part_with_another_compression_is_downloaded_again(mirror: Mirror, tmp_path: Path) -> None:
     (tmp_path / "images.gz.part").write_bytes(gzip.compress(CONTENT["images"], 9)[:40])
-    fetch_all(tmp_path, [mirror.url], SHA256)
+    fetch(tmp_path, [mirror.url], SHA256)
     assert_complete(tmp_path)
     assert mirror.requests[:2] == [("images.gz", "bytes=40-"), ("images.gz", None)]
 
@@ -129,7 +129,7 @@ def test_a_part_with_another_compression_is_downloaded_again(mirror: Mirror, tmp
 def test_an_unreachable_mirror_is_skipped(mirror: Mirror, tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound but not listening, so it refuses connections
-        fetch_all(tmp_path, [f"http://127.0.0.1:{unused.getsockname()[1]}", mirror.url], SHA256)
+        fetch(tmp_path, [f"http://127.0.0.1:{unused.getsockname()[1]}", mirror.url], SHA256)
     assert_complete(tmp_path)
 
 
@@ -137,13 +137,13 @@ def test_a_corrupt_file_is_removed_and_downloaded_from_the_next_mirror(
     servers: ExitStack, mirror: Mirror, tmp_path: Path
 ) -> None:
     corrupt = servers.enter_context(serving(Mirror({name: gzip.compress(b"other") for name in PUBLISHED})))
-    fetch_all(tmp_path, [corrupt.url, mirror.url], SHA256)
+    fetch(tmp_path, [corrupt.url, mirror.url], SHA256)
     assert_complete(tmp_path)
 
 
 def test_an_existing_damaged_file_is_downloaded_again(mirror: Mirror, tmp_path: Path) -> None:
     (tmp_path / "labels.gz").write_bytes(PUBLISHED["labels.gz"][:-3])
-    fetch_all(tmp_path, [mirror.url], SHA256)
+    fetch(tmp_path, [mirror.url], SHA256)
     assert_complete(tmp_path)
 
 
@@ -151,7 +151,7 @@ def test_the_error_has_the_reason_of_every_mirror(servers: ExitStack, tmp_path: 
     empty = servers.enter_context(serving(Mirror({})))
     corrupt = servers.enter_context(serving(Mirror({"images.gz": b"no gzip"})))
     with pytest.raises(DatasetError, match=r"no mirror has images\.gz") as refused:
-        fetch_all(tmp_path, [empty.url, corrupt.url], SHA256)
+        fetch(tmp_path, [empty.url, corrupt.url], SHA256)
     assert "404" in str(refused.value)
     assert f"{corrupt.url}images.gz: the download is not the published file" in str(refused.value)
     assert list(tmp_path.iterdir()) == []
