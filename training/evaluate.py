@@ -30,12 +30,13 @@ def run(options: Namespace, command: str) -> None:
         raise ModelError("--write needs a registry that is a folder, not a URL")
     models = open_registry(options.models_dir, load_settings(os.environ).models_cache_dir)
     version = registry.load_version(models, options.model)
-    split = dataset.load_split("test", dataset.find_mnist_dir(options.mnist_dir, "test"))
+    mnist_dir = dataset.find_mnist_dir(options.mnist_dir, None if options.write else "test")
+    split = dataset.load_split("test", mnist_dir)
     if options.write and split.name != "mnist":
         raise DatasetError("--write records the accuracy on MNIST, which is missing: download it with `make data`")
     engine = load_engine(options.engine, version.directory, threads=os.cpu_count() or 1)
     if options.write:
-        train = dataset.load_split("train", dataset.find_mnist_dir(options.mnist_dir, "train"))
+        train = dataset.load_split("train", mnist_dir)
         engine.temperature = temperature_of(engine, train)
     quality = measure(engine, split)
     accuracy = quality["accuracy"]
