@@ -39,3 +39,23 @@ def trained(handful: dataset.Split, plan: Plan) -> Trained:
     from training.train import fit
 
     return fit(handful, plan, verbose=False)
+
+
+@pytest.fixture(scope="session")
+def repeated(handful: dataset.Split, plan: Plan) -> tuple[Trained, list[str]]:
+    """The same run again, with its lines of progress. Its clock advances by a second per reading."""
+    from training.progress import JsonLines
+    from training.train import fit
+
+    lines: list[str] = []
+    now_s = iter(range(10_000))
+    callback = JsonLines(lines.append, lambda: float(next(now_s)))
+    return fit(handful, plan, extra_callbacks=[callback], verbose=False), lines
+
+
+@pytest.fixture(scope="session")
+def flatbuffer(trained: Trained) -> bytes:
+    """Return the trained network as a LiteRT file."""
+    from training.publishing.litert import convert
+
+    return convert(trained.model)

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def flatbuffer(trained: Trained) -> bytes:
-    from training.publishing.litert import convert
+@pytest.fixture
+def converted(flatbuffer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the conversions, which take seconds, in tests of the files around them."""
+    from training.publishing import export, layers_file
 
-    return convert(trained.model)
+    monkeypatch.setattr(export, "convert", lambda model: flatbuffer)
+    monkeypatch.setattr(layers_file, "write", lambda directory, model: None)
 
 
 @pytest.mark.parametrize("count", [1, 7, 64])
@@ -73,6 +75,7 @@ def test_an_exported_version_has_a_complete_card(trained: Trained, tmp_path: Pat
         assert hashlib.sha256((version.directory / name).read_bytes()).hexdigest() == digest
 
 
+@pytest.mark.usefixtures("converted")
 def test_a_version_is_replaced_only_by_force(trained: Trained, tmp_path: Path) -> None:
     from training.publishing import export
 
@@ -84,6 +87,7 @@ def test_a_version_is_replaced_only_by_force(trained: Trained, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["cnn"]
 
 
+@pytest.mark.usefixtures("converted")
 def test_an_export_that_fails_keeps_the_old_version_and_leaves_no_files(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +104,7 @@ def test_an_export_that_fails_keeps_the_old_version_and_leaves_no_files(
     assert [path.name for path in tmp_path.iterdir()] == ["cnn"]
 
 
+@pytest.mark.usefixtures("converted")
 def test_a_name_that_the_registry_refuses_is_not_exported(trained: Trained, tmp_path: Path) -> None:
     from training.publishing import export
 
@@ -108,6 +113,7 @@ def test_a_name_that_the_registry_refuses_is_not_exported(trained: Trained, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("converted")
 def test_the_command_reads_the_record_and_curves_next_to_the_weights(tmp_path: Path) -> None:
     from shared.models import registry
     from training import architecture, weights

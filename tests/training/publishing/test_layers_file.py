@@ -21,11 +21,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def version_dir(trained: Trained, tmp_path: Path) -> Path:
+def version_dir(flatbuffer: bytes, tmp_path: Path) -> Path:
     """A directory with the model.tflite that `write` expects."""
-    from training.publishing.litert import convert
-
-    (tmp_path / "model.tflite").write_bytes(convert(trained.model))
+    (tmp_path / "model.tflite").write_bytes(flatbuffer)
     return tmp_path
 
 
@@ -116,9 +114,12 @@ def test_a_file_whose_answers_differ_from_the_model_is_refused(version_dir: Path
     assert not (version_dir / layers_file.FILE).exists()
 
 
-def test_the_command_adds_layers_to_a_published_version(trained: Trained, tmp_path: Path) -> None:
+def test_the_command_adds_layers_to_a_published_version(
+    trained: Trained, flatbuffer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from training.publishing import card, export, layers_file
 
+    monkeypatch.setattr(export, "convert", lambda model: flatbuffer)
     published = export.export(trained.model, tmp_path, "cnn", 1, training={"seed": 7})
     (published.directory / layers_file.FILE).unlink()
     plain = published.card.copy()

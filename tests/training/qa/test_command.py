@@ -70,6 +70,7 @@ def test_options_set_the_bounds_the_champion_and_the_page(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_version_of_equal_quality_passes(
     candidate: Path, registry_dir: Path, mnist: Split, capsys: pytest.CaptureFixture[str]
