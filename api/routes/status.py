@@ -35,6 +35,7 @@ async def get_status(request: Request) -> Response:
             "workers": [_worker_json(worker) for worker in fleet.workers],
             "recent": describe_recent(fleet.workers),
             "trainers": await state.retraining.trainers(),
+            "trainings": await state.retraining.summary(),
             "queues": {
                 name: {lane: asdict(depth) for lane, depth in lanes.items()} for name, lanes in fleet.queues.items()
             },

@@ -21,6 +21,11 @@ TRAINING_ID = re.compile(rf"t[0-9a-f]{{{UID_CHARS}}}")
 MAX_LISTED = 50  # newest trainings per model
 RETRY_AFTER_S = 60  # a training takes minutes
 
+NO_TRAINER = (
+    "no trainer is running, so trainings wait: start one with `make run TRAINER=1`, or with `celery -A "
+    "worker.tasks.trainer worker --pool threads --concurrency 1` and this service's REDIS_URL and MODELS_DIR"
+)
+
 Json = dict[str, Any]
 
 
@@ -96,6 +101,12 @@ class Retraining:
             keys.TRAINERS, self._clock.now_s() - self._settings.worker_ttl_s, "+inf"
         )
         return sorted(name.decode() for name in names)
+
+    async def summary(self) -> Json:
+        """Return the number of trainings that are not final, and a notice if no trainer is there for them."""
+        unfinished = await self._client.zcard(keys.TRAININGS_DUE)
+        notice = NO_TRAINER if unfinished and not await self.trainers() else None
+        return {"unfinished": unfinished, "notice": notice}
 
 
 def training_json(training: Training) -> Json:

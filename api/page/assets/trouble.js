@@ -28,7 +28,9 @@ export function troubleOf(status, problem) {
   if (!status.workers.length) return { kind: "error", ...NO_WORKER };
   const trouble = troubleOfQueue(status) ?? troubleOfWorkers(status.workers);
   if (trouble) return { kind: "warn", ...trouble };
-  return status.status === "stalled" ? { kind: "warn", ...STALLED } : null;
+  if (status.status === "stalled") return { kind: "warn", ...STALLED };
+  const notice = status.trainings?.notice;
+  return notice ? { kind: "warn", title: "A training waits.", detail: `${capital(notice)}.` } : null;
 }
 
 function troubleOfQueue(status) {

@@ -11,6 +11,7 @@ from api.http.bodies import read_body
 from api.http.responses import Json
 from api.routes.models.versions import model_of
 from api.state import State, state_of
+from api.versions.retraining import NO_TRAINER
 from shared.contract.training import Parameters, parse_parameters
 from shared.errors import BadParameter
 
@@ -18,7 +19,7 @@ MAX_BODY_BYTES = 1 << 14
 
 
 async def post_training(request: Request) -> Response:
-    """Queue a training and return 202, also if no trainer runs. `trainers` lists those that run."""
+    """Queue a training and return 202, also if no trainer runs: `notice` then says how to start one."""
     caller = caller_of(request)
     require_admin(caller)
     state = state_of(request)
@@ -33,7 +34,8 @@ async def list_trainings(request: Request) -> Response:
     require_admin(caller_of(request))
     state = state_of(request)
     trainings = await state.retraining.listed(model_of(request))
-    return Json({"trainings": trainings, "trainers": await state.retraining.trainers()})
+    trainers = await state.retraining.trainers()
+    return Json({"trainings": trainings, "trainers": trainers, "notice": _notice(trainings, trainers)})
 
 
 async def get_training(request: Request) -> Response:
@@ -49,7 +51,13 @@ async def cancel_training(request: Request) -> Response:
 
 
 async def _training_json(state: State, model: str, training_id: str) -> dict[str, Any]:
-    return {**await state.retraining.read(model, training_id), "trainers": await state.retraining.trainers()}
+    training, trainers = await state.retraining.read(model, training_id), await state.retraining.trainers()
+    return {**training, "trainers": trainers, "notice": _notice([training], trainers)}
+
+
+def _notice(trainings: list[dict[str, Any]], trainers: list[str]) -> str | None:
+    """Return how to start a trainer if one of the trainings needs one and none is running."""
+    return NO_TRAINER if not trainers and any(training["finished_ms"] is None for training in trainings) else None
 
 
 async def _parameters(request: Request, model: str) -> Parameters:

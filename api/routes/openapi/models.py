@@ -2,7 +2,7 @@
 
 from api.routes.openapi.operation import Content, Operation, Parameter
 from api.routes.openapi.own import JSON, WAIT
-from api.routes.openapi.schemas import ALIASES, INTEGER, STRING, array, obj, ref
+from api.routes.openapi.schemas import ALIASES, INTEGER, STRING, array, nullable, obj, ref
 from shared.errors import (
     BadParameter,
     BadRequest,
@@ -19,7 +19,8 @@ from shared.errors import (
 
 LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "maximum number of changes")
 REASON = Parameter("reason", {"type": "string", "maxLength": 500}, "recorded with the change")
-TRAINING = {"allOf": [ref("Training"), obj({"trainers": array(STRING)})]}
+TRAINING = {"allOf": [ref("Training"), obj({"trainers": array(STRING), "notice": nullable(STRING)})]}
+TRAININGS = obj({"trainings": array(ref("Training")), "trainers": array(STRING), "notice": nullable(STRING)})
 READ_ERRORS: tuple[type[RequestError], ...] = (NotFound, Unavailable)
 BODY_ERRORS: tuple[type[RequestError], ...] = (BadRequest, BadUpload, SlowClient, TooLarge, BadParameter, Forbidden)
 
@@ -78,7 +79,7 @@ OPERATIONS = {
     "GET /models/{name}/train": Operation(
         summary="A model's trainings, newest first (admins only)",
         tag="trainings",
-        content=[Content(JSON, obj({"trainings": array(ref("Training")), "trainers": array(STRING)}))],
+        content=[Content(JSON, TRAININGS)],
         errors=(*READ_ERRORS, Forbidden),
     ),
     "GET /models/{name}/train/{id}": Operation(

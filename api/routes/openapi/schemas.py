@@ -131,6 +131,8 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
             "models": {"type": "object"},
             "workers": array(ref("LiveWorker")),
             "recent": {"type": "object"},
+            "trainers": array(STRING),
+            "trainings": obj({"unfinished": INTEGER, "notice": nullable(STRING)}),
             "queues": {"type": "object"},
             "limits": {"type": "object"},
             "refusals": {"type": "object"},

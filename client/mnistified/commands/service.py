@@ -41,6 +41,9 @@ def _status_lines(url: str, document: Mapping[str, Any]) -> Iterator[str]:
     for name, lanes in document.get("queues", {}).items():
         depths = ", ".join(f"{depth.get('images', 0):,} {lane}" for lane, depth in lanes.items())
         yield f"queued   {depths} ({name})"
+    notice = document.get("trainings", {}).get("notice")
+    if notice:
+        yield f"training {notice}"
     dataset = document.get("dataset", {})
     if "name" in dataset:
         yield f"dataset  {dataset['name']}, {dataset.get('images', 0):,} images"

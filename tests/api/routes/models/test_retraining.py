@@ -1,5 +1,7 @@
 """Trainings requested by clients while no trainer runs."""
 
+import re
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
@@ -37,9 +39,22 @@ def test_it_is_queued_also_where_no_trainer_runs_and_the_reply_says_that_none_do
     assert (training["state"], training["model"], training["attempt"]) == ("queued", "cnn", 0)
     assert training["parameters"]["epochs"] == 3
     assert training["trainers"] == []
+    assert re.search("no trainer is running.*`make run TRAINER=1`.*celery -A worker.tasks.trainer", training["notice"])
+    assert api.http.get("/status").json()["trainings"] == {"unfinished": 1, "notice": training["notice"]}
+    assert api.http.get(PATH).json()["notice"] == training["notice"]
     assert api.http.get(reply.headers["location"]).json() == training
     for key in api.redis.scan_iter("*training*"):
         assert api.redis.ttl(key) > 0
+
+
+def test_the_notice_ends_with_a_trainer_or_with_the_training(api: System) -> None:
+    first, second = (api.http.post(PATH).json()["links"]["self"] for _ in range(2))
+    api.http.delete(first)
+    assert (api.http.get(first).json()["notice"], bool(api.http.get(second).json()["notice"])) == (None, True)
+    api.redis.zadd(keys.TRAINERS, {"trainer@host": time.time() + 60})
+    for path in (second, PATH):
+        assert api.http.get(path).json()["notice"] is None
+    assert api.http.get("/status").json()["trainings"] == {"unfinished": 1, "notice": None}
 
 
 def test_without_a_body_all_parameters_keep_their_defaults(api: System) -> None:
