@@ -89,7 +89,7 @@ COPY --from=package /wheels /wheels
 RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
 USER 10001
 EXPOSE 5555
-CMD ["python", "-m", "worker.flower", "--address=0.0.0.0", "--port=5555", "--tasks-columns=name,args,result,state,runtime,received,worker,uuid"]
+CMD ["python", "-m", "worker.flower", "--address=0.0.0.0", "--port=5555", "--max-tasks=10000", "--purge-offline-workers=3600", "--tasks-columns=name,args,result,state,runtime,received,worker,uuid"]
 
 FROM nginx:1.28-alpine AS proxy
 # The proxy creates a certificate if it gets none, and keeps it on a volume.

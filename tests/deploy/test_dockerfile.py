@@ -229,3 +229,10 @@ def test_the_proxy_runs_as_an_ordinary_user_and_is_healthy_while_an_api_process_
         assert f"_LISTEN:-{port}}}" in script
     assert "http://127.0.0.1:8080/healthz" in stage.all_of("HEALTHCHECK")[0]
     assert "RUN_DIR:-/tmp/" in script, "the one place that it can write to"
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "deploy/Procfile"])
+def test_flower_keeps_a_bounded_number_of_batches_and_workers(file: str) -> None:
+    (line,) = [line for line in (ROOT / file).read_text().splitlines() if "worker.flower" in line]
+    assert "--max-tasks=10000" in line
+    assert "--purge-offline-workers=3600" in line
