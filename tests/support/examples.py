@@ -113,7 +113,7 @@ def check_output(command: str, expected: list[str], output: str) -> None:
             pattern = ".*".join(map(re.escape, documented.split("…")))
             assert re.fullmatch(pattern, printed), f"{command}\n{printed}"
         elif documented.startswith('{"') and documented.endswith("}"):
-            assert steady(orjson.loads(printed)) == steady(orjson.loads(documented)), command
+            assert steady(orjson.loads(printed)) == steady(orjson.loads(documented)), f"{command}\n{printed}"
         else:
             assert printed == documented, command
 
