@@ -19,7 +19,8 @@ MnistifiedError
     ├── MethodNotAllowed    405  the path has other methods
     ├── SlowClient          408  the head took too long, or the body paused for too long
     ├── TooLarge            413  more bytes, images or pixels than allowed
-    ├── UnknownFormat       415  a bulk body in an unknown format
+    ├── UnknownFormat       415  a body in an unknown format
+    │   └── UnknownEncoding 415  a body with an unknown `Content-Encoding`
     ├── BadParameter        422  a malformed parameter
     ├── QueueFull           429  more queued work than allowed
     ├── HeadTooLarge        431  more bytes or headers in the head than allowed
@@ -142,6 +143,9 @@ class TooLarge(RequestError, status=413, title="Too large"): ...
 
 
 class UnknownFormat(RequestError, status=415, title="Unknown format"): ...
+
+
+class UnknownEncoding(UnknownFormat): ...
 
 
 class BadParameter(RequestError, status=422, title="Malformed parameter"): ...

@@ -32,10 +32,15 @@ class Held:
         if self.held_bytes:
             self._bodies.count(-self.held_bytes)
 
+    def set(self, size_bytes: int) -> None:
+        """Count `size_bytes` instead of the bytes so far, or nothing for a small file. Raises QueueFull."""
+        self.add((size_bytes if size_bytes > SMALL_BYTES else 0) - self.held_bytes)
+
     def add(self, count: int) -> None:
         """Count more bytes. Raises QueueFull above the limit of the process."""
-        self._bodies.count(count)
-        self.held_bytes += count
+        if count:
+            self._bodies.count(count)
+            self.held_bytes += count
 
 
 class Bodies:

@@ -23,6 +23,7 @@ from shared.errors import (
     StillUploading,
     Unauthorized,
     Unavailable,
+    UnknownEncoding,
     WaitTimeout,
 )
 from shared.redis.errors import explain, passes
@@ -83,6 +84,8 @@ def problem(error: RequestError) -> Response:
     elif isinstance(error, WaitTimeout):
         content["id"] = error.result_id
         headers["Location"] = f"/results/{error.result_id}"
+    elif isinstance(error, UnknownEncoding):
+        headers["Accept-Encoding"] = "gzip, deflate"
     elif isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(error, MethodNotAllowed):

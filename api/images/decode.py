@@ -10,6 +10,8 @@ from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedIm
 
 from api.images.bulk_threads import in_bulk_thread
 from api.images.levels import MIN_CONTRAST, levels_of_file, no_contrast, require_contrast
+from api.images.limits import check_structure
+from api.images.magic import has_zero_bytes, hint_for
 from api.images.plain_png import plain_pixels
 from shared.errors import BadImage, RequestError
 from shared.images import IMAGE_SIDE
@@ -60,6 +62,10 @@ def process_image(data: bytes, use: Callable[[Image.Image], bytes]) -> bytes:
     """Open the image in `data` and return `use(image)`. The image is not unpacked yet. Raises BadImage."""
     if not data:
         raise BadImage("the body is empty, expected an image file")
+    if not has_zero_bytes(data):  # libjpeg would show something
+        raise BadImage(f"the body ({len(data)} bytes) is not an image in any of {', '.join(FORMATS)}{hint_for(data)}")
+    if len(data) > FAST_BYTES:
+        check_structure(data)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return use(image)
@@ -67,11 +73,12 @@ def process_image(data: bytes, use: Callable[[Image.Image], bytes]) -> bytes:
         raise
     except UnidentifiedImageError:
         names = ", ".join(FORMATS)
-        raise BadImage(f"the body ({len(data)} bytes) is not an image in any of {names}") from None
+        raise BadImage(f"the body ({len(data)} bytes) is not an image in any of {names}{hint_for(data)}") from None
     except Image.DecompressionBombError as error:
-        raise BadImage(f"expected a 28×28 image: {error}") from None
+        raise BadImage(f"expected a 28×28 image, or a photo of fewer pixels with ?fit=digit: {error}") from None
     except Exception as error:  # Pillow's readers share no error for damaged data
-        raise BadImage(f"a damaged or truncated image: {str(error) or type(error).__name__}") from None
+        reason = str(error) or type(error).__name__
+        raise BadImage(f"a damaged or truncated image: {reason}{hint_for(data)}") from None
 
 
 def read_picture(name: str, data: bytes) -> Picture:

@@ -43,9 +43,10 @@ class Decoder:
         """Do what the function `fit_pixels` does. Raises QueueFull if too many files wait for a thread."""
         return await self._in_thread(fit_pixels, pixels)
 
-    async def _in_thread(self, make_pixels: Callable[[bytes], bytes], data: bytes) -> bytes:
+    async def _in_thread(self, convert: Callable[[bytes], bytes], data: bytes) -> bytes:
+        """Return `convert(data)`, called in a thread. Raises QueueFull if too many files wait for one."""
         with self._waiting.slot():
-            return await asyncio.get_running_loop().run_in_executor(self._threads, make_pixels, data)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, convert, data)
 
     def close(self) -> None:
         """Cancel what has not begun, and do not wait for the rest."""

@@ -7,7 +7,6 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from api.http.bodies import read_body
 from api.routes.accept_job import accept_job
 from api.routes.fit_options import fitted_chunks, reader
 from api.routes.parse_request import parse_bulk
@@ -15,9 +14,10 @@ from api.state import State, state_of
 from api.uploads import Limits, read_upload
 from api.uploads.arrays import without_faint_images
 from api.uploads.chunk import Chunk, check_total
+from api.uploads.content_encoding import encoding_of
 from shared.errors import BadParameter, BadUpload, NotFound, TooLarge
 
-MAX_RANGE_BYTES = 4096  # body with a JSON range
+MAX_SHOWN_KEYS = 5
 
 
 async def classify_bulk(request: Request) -> Response:
@@ -25,20 +25,22 @@ async def classify_bulk(request: Request) -> Response:
     state = state_of(request)
     asked = parse_bulk(state, request)
     limits = Limits.of(state.settings)
-    content_type = request.headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() == "application/json":
-        body = await read_body(request.receive, MAX_RANGE_BYTES)
+    headers = request.headers
+    check_length(headers.get("content-length", ""), limits.upload_bytes)
+    read = reader(asked.fit, state.settings.max_fit_pixels, state.pixel_budget)
+    read_array = fitted_chunks if asked.fit else without_faint_images
+
+    def read_range(body: bytes) -> AsyncIterator[Chunk]:
         chunks = range_chunks(state, *parse_range(body, len(state.test_set.images)), limits)
-        chunks = fitted_chunks(chunks) if asked.fit else chunks
-    else:
-        check_length(request.headers.get("content-length", ""), limits.upload_bytes)
-        read = reader(asked.fit, state.settings.max_fit_pixels, state.pixel_budget)
-        read_array = fitted_chunks if asked.fit else without_faint_images
-        chunks = read_upload(request.stream(), content_type, limits, read, read_array)
-    try:
-        return await accept_job(state, request.headers, chunks, asked)
-    except ClientDisconnect:
-        raise BadUpload("the client disconnected before the end of its upload") from None
+        return fitted_chunks(chunks) if asked.fit else chunks
+
+    with state.bodies.held() as held:
+        encoding, content_type = encoding_of(headers.get("content-encoding", "")), headers.get("content-type", "")
+        chunks = read_upload(request.stream(), content_type, limits, read, read_array, read_range, encoding, held)
+        try:
+            return await accept_job(state, headers, chunks, asked)
+        except ClientDisconnect:
+            raise BadUpload("the client disconnected before the end of its upload") from None
 
 
 def parse_range(body: bytes, count: int) -> tuple[int, int]:
@@ -48,7 +50,11 @@ def parse_range(body: bytes, count: int) -> tuple[int, int]:
     except orjson.JSONDecodeError as error:
         raise BadUpload(f"not JSON: {error}") from None
     if not isinstance(asked, dict) or not asked.keys() <= {"start", "stop"}:
-        raise BadParameter('expected {"start": 0, "stop": 100}, a range of the test set')
+        found = ", ".join(map(reprlib.repr, list(asked)[:MAX_SHOWN_KEYS])) if isinstance(asked, dict) else "no object"
+        raise BadParameter(
+            f'expected {{"start": 0, "stop": 100}}, a range of the test set, got {found}; '
+            'images are lines of {"image": "<base64>"} with Content-Type: application/x-ndjson'
+        )
     start, stop = asked.get("start", 0), asked.get("stop", count)
     for name, number in (("start", start), ("stop", stop)):
         if not isinstance(number, int) or isinstance(number, bool):

@@ -21,6 +21,8 @@ from api.routes.parse_request import parse_single
 from api.routes.results.timed_out_singles import remember_single
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
+from api.uploads.content_encoding import encoding_of
+from api.uploads.single_body import image_of_body, is_image_file
 from shared.contract.block import Block
 from shared.errors import DeadlinePassed, InferenceFailed, RequestError, WaitTimeout
 from shared.images import images_from_pixels
@@ -40,6 +42,7 @@ class ClassifyImage:
             with state.bodies.held() as held:
                 body = await read_body(receive, state.settings.max_image_bytes, held=held)
                 asked = parse_single(state, scope, headers, as_job)
+                body = await image_in(state, headers, body)
                 pixels = await (state.decoder.fit(body) if asked.fit else state.decoder.decode(body))
                 del body
             if as_job:
@@ -143,3 +146,12 @@ async def disconnected(receive: Receive) -> None:
     """Return once the client has disconnected or has its whole response."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def image_in(state: State, headers: Headers, body: bytes) -> bytes:
+    """Return the image file in the body, which may also be a form, JSON or compressed. Raises RequestError."""
+    encoding = encoding_of(headers.get("content-encoding", ""))
+    if not encoding and is_image_file(body):  # the fast path
+        return body
+    content_type, limit_bytes = headers.get("content-type", ""), state.settings.max_image_bytes
+    return await state.bodies.parse(lambda body: image_of_body(body, content_type, encoding, limit_bytes), body)

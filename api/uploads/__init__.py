@@ -3,20 +3,23 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from api.http.bodies import Held
 from api.images.decode import Picture, ReadPicture, read_picture
 from api.uploads.arrays import idx_chunks, npy_chunks, without_faint_images
-from api.uploads.body import Body, unpacked
+from api.uploads.body import Body, inflated, unpacked, without_mark
 from api.uploads.chunk import Chunk, chunk_pictures
-from api.uploads.formats import SNIFF_BYTES, Format, format_of, format_of_content_type
+from api.uploads.content_encoding import Encoding
+from api.uploads.formats import MAX_RANGE_BYTES, SNIFF_BYTES, Format, format_of_json, format_of_upload
 from api.uploads.multipart import multipart_pictures
 from api.uploads.ndjson import ndjson_pictures
 from api.uploads.ratio import Unpacked
 from api.uploads.tars import tar_pictures
 from api.uploads.zips import zip_pictures
 from shared.config.settings import Settings
-from shared.errors import BadUpload, UnknownFormat
+from shared.errors import BadUpload
 
 ReadArray = Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]]
+ReadRange = Callable[[bytes], AsyncIterator[Chunk]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +47,41 @@ async def read_upload(
     limits: Limits,
     read: ReadPicture = read_picture,
     read_array: ReadArray = without_faint_images,
+    read_range: ReadRange | None = None,
+    encoding: Encoding = "",
+    held: Held | None = None,
 ) -> AsyncIterator[Chunk]:
     """Yield the chunks in input order. `read` decodes each file, `read_array` may convert the chunks of an array.
 
-    About one chunk is in memory at a time. Raises BadUpload, TooLarge or UnknownFormat, possibly after some chunks.
+    `read_range` reads JSON that is no image, such as a range of the test set. About one chunk is in memory at a time,
+    and `held` counts the bytes of large files. Raises BadUpload, TooLarge or UnknownFormat, and QueueFull from `held`,
+    possibly after some chunks.
     """
-    packed = Body(pieces, limits.upload_bytes)
-    body = await unpacked(packed, Unpacked(limits.upload_bytes, limits.unpack_ratio))
+    body = Body(pieces, limits.upload_bytes)
+    if encoding:
+        body = await inflated(body, Unpacked(limits.upload_bytes, limits.unpack_ratio), encoding)
+    body = await unpacked(body, Unpacked(limits.upload_bytes, limits.unpack_ratio))
     head = await body.peek(SNIFF_BYTES)
     if not head:
         raise BadUpload("the body is empty")
-    upload_format = format_of_content_type(content_type) or format_of(head)
-    if upload_format is None:
-        raise UnknownFormat(
-            "expected multipart/form-data, a zip or tar archive, .npy or IDX (gzipped or not), NDJSON with base64 "
-            "images, or a JSON range of the test set; "
-            f"got {content_type or 'no Content-Type'} starting with {head[:8]!r}"
-        )
-    if upload_format in ("npy", "idx"):
+    upload_format = format_of_upload(content_type, head)
+    if upload_format == "json":
+        head = await body.peek(MAX_RANGE_BYTES + 1)
+        upload_format = format_of_json(content_type, head, whole=len(head) <= MAX_RANGE_BYTES)
+    if upload_format == "range" and read_range:
+        chunks = read_range(without_mark(head))
+    elif upload_format in ("npy", "idx"):
         array_chunks = npy_chunks if upload_format == "npy" else idx_chunks
         chunks = read_array(array_chunks(body, limits.chunk_images, limits.job_images))
     else:
-        pictures = _pictures(upload_format, body, content_type, limits, read)
+        pictures = _pictures(upload_format, body, content_type, limits, read, held)
         chunks = chunk_pictures(pictures, limits.chunk_images, limits.job_images)
     async for chunk in chunks:
         yield chunk
 
 
 def _pictures(
-    upload_format: Format, body: Body, content_type: str, limits: Limits, read: ReadPicture
+    upload_format: Format, body: Body, content_type: str, limits: Limits, read: ReadPicture, held: Held | None
 ) -> AsyncIterator[Picture]:
     if upload_format == "zip":
         return zip_pictures(
@@ -80,6 +89,6 @@ def _pictures(
         )
     if upload_format == "tar":
         return tar_pictures(body, limits.image_bytes, limits.job_images, read)
-    if upload_format == "ndjson":
-        return ndjson_pictures(body, limits.image_bytes, read)
-    return multipart_pictures(body, content_type, limits.image_bytes, read)
+    if upload_format == "multipart":
+        return multipart_pictures(body, content_type, limits.image_bytes, read, held)
+    return ndjson_pictures(body, limits.image_bytes, read, held)

@@ -11,10 +11,24 @@ BATCH_PICTURES = 64  # unpacked and decoded in one call of a thread …
 BATCH_S = 0.05  # … but large ones take longer than others should wait for the thread
 
 
+# Names in lower case that Windows, macOS and file managers add to folders.
+ADDED_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information", "@eadir"})
+ADDED_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
+
+
 def is_picture_file(name: str) -> bool:
-    """Return whether the member is a file that a person chose: no folder, and nothing that a file manager has added."""
-    parts = name.split("/")
-    return parts[0] != "__MACOSX" and parts[-1] != "" and not parts[-1].startswith(".")
+    """Return whether the member is a file that a person chose: no folder, and nothing that a system has added.
+
+    Hidden files and folders begin with a dot. Windows separates folders by `\\`.
+    """
+    return not name.endswith(("/", "\\")) and name != "" and not is_added_by_system(name)
+
+
+def is_added_by_system(name: str) -> bool:
+    *folders, last = name.replace("\\", "/").split("/")
+    if last.lower() in ADDED_FILES or not ADDED_FOLDERS.isdisjoint(folder.lower() for folder in folders):
+        return True
+    return any(part.startswith(".") and part not in (".", "..") for part in (*folders, last))
 
 
 def picture_of(name: str, data: bytes, image_bytes: int, read: ReadPicture) -> Picture:

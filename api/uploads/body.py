@@ -3,12 +3,18 @@
 import zlib
 from collections.abc import AsyncIterator
 
+from api.uploads.content_encoding import Encoding, window_bits
 from api.uploads.ratio import Unpacked
 from shared.errors import BadUpload, TooLarge
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # written by Windows programs before UTF-8
 GZIP_MAGIC = b"\x1f\x8b"
 UNPACK_BYTES = 1 << 18  # unpacked at a time, independent of the ratio
-GZIP_WINDOW = 31  # zlib's wbits for the gzip format
+
+
+def without_mark(text: bytes) -> bytes:
+    """Return UTF-8 text without the byte order mark, which no JSON parser accepts."""
+    return text.removeprefix(BYTE_ORDER_MARK)
 
 
 class Body:
@@ -61,12 +67,18 @@ async def unpacked(body: Body, bound: Unpacked) -> Body:
     """Return the body unpacked if it is gzipped, and within `bound`."""
     if await body.peek(len(GZIP_MAGIC)) != GZIP_MAGIC:
         return body
-    return Body(_gunzip(body, bound), bound.limit_bytes)
+    return await inflated(body, bound, "gzip")
 
 
-async def _gunzip(body: Body, bound: Unpacked) -> AsyncIterator[bytes]:
-    """Unpack all members of the gzip data. Raises BadUpload if it is damaged or truncated."""
-    unpacker = zlib.decompressobj(GZIP_WINDOW)
+async def inflated(body: Body, bound: Unpacked, encoding: Encoding) -> Body:
+    """Return the body unpacked, and within `bound`."""
+    bits = window_bits(encoding, await body.peek(2))
+    return Body(_inflate(body, bound, encoding, bits), bound.limit_bytes)
+
+
+async def _inflate(body: Body, bound: Unpacked, encoding: Encoding, bits: int) -> AsyncIterator[bytes]:
+    """Unpack all members of the data. Raises BadUpload if it is damaged or truncated."""
+    unpacker = zlib.decompressobj(bits)
     async for piece in body.pieces():
         packed = piece
         while packed:
@@ -74,14 +86,14 @@ async def _gunzip(body: Body, bound: Unpacked) -> AsyncIterator[bytes]:
                 packed = packed.lstrip(b"\0")  # padding, which gzip allows between and after members
                 if not packed:
                     break
-                unpacker = zlib.decompressobj(GZIP_WINDOW)
+                unpacker = zlib.decompressobj(bits)
             try:
                 data = unpacker.decompress(packed, UNPACK_BYTES)
             except zlib.error as error:
-                raise BadUpload(f"damaged gzip data: {error}") from None
+                raise BadUpload(f"damaged {encoding} data: {error}") from None
             packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
             if data:
                 bound.add(len(data), body.seen_bytes)
                 yield data
     if not unpacker.eof:
-        raise BadUpload("the gzip data ends too early")
+        raise BadUpload(f"the {encoding} data ends too early")

@@ -1,33 +1,67 @@
-"""Uploads as multipart/form-data, where every part is an image file."""
+"""Uploads as multipart/form-data, where every file is an image. Text fields and empty file inputs are skipped."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from api.http.bodies import Held
 from api.images.decode import Picture, ReadPicture, read_picture, read_picture_in_thread
+from api.images.magic import IMAGE_HEADS
+from api.uploads.archives import is_added_by_system
+from api.uploads.base64_image import decode_base64
 from api.uploads.body import Body
 from api.uploads.safe_text import error_text
 from shared.errors import BadUpload
 
 MAX_HEADER_BYTES = 8192  # per part
+MAX_SHOWN_FIELDS = 5
+PART_HEADERS = (b"content-disposition", b"content-type", b"content-transfer-encoding")
+EXTENDED_NAME = re.compile(rb"filename\*\s*=\s*\"?([A-Za-z0-9-]*)'[^']*'([^;\"\s]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a form. `data` is None if it is above the limit, `file_name` if the part declares none."""
+
+    field: str
+    file_name: str | None
+    content_type: str
+    data: bytes | None
+
+    @property
+    def name(self) -> str:
+        return self.file_name or self.field
+
+    @property
+    def is_file(self) -> bool:
+        """Return whether the part is a file that somebody chose, not a text field or an empty file input."""
+        if self.data == b"" and not self.file_name:
+            return False
+        if is_added_by_system(self.name):
+            return False
+        has_file_type = self.content_type.startswith(("image/", "application/octet-stream"))
+        return self.file_name is not None or has_file_type or self.data is None or self.data.startswith(IMAGE_HEADS)
 
 
 class _Parts:
     """Collects parts from the parser's callbacks. A part above the limit is not kept in memory."""
 
-    def __init__(self, image_bytes: int, read: ReadPicture) -> None:
-        self.read = read
+    def __init__(self, image_bytes: int) -> None:
         self.image_bytes = image_bytes
-        self.complete: list[tuple[str, bytes | None]] = []  # name and file, or None if the file is above the limit
+        self.complete: list[_Part] = []
+        self.fields: list[str] = []  # names of text fields, for an error
         self.ended = False
         self._begin()
 
     def _begin(self) -> None:
         self._data = bytearray()
-        self._seen_bytes = 0
-        self._name = ""
+        self.seen_bytes = 0  # bytes of the current part
+        self._headers: dict[bytes, bytes] = {}
         self._header_name = bytearray()
         self._header_value = bytearray()
 
@@ -48,52 +82,118 @@ class _Parts:
             raise BadUpload(f"a part's header is longer than {MAX_HEADER_BYTES} bytes")
 
     def _end_header(self) -> None:
-        if self._header_name.lower() == b"content-disposition":
-            _, options = parse_options_header(bytes(self._header_value))
-            name = options.get(b"filename") or options.get(b"name") or b""
-            self._name = name.decode("utf-8", "replace")
+        if (name := bytes(self._header_name).lower()) in PART_HEADERS:
+            self._headers[name] = bytes(self._header_value)
         self._header_name.clear()
         self._header_value.clear()
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
-        self._seen_bytes += end - start
-        if self._seen_bytes <= self.image_bytes:
+        self.seen_bytes += end - start
+        if self.seen_bytes <= self.image_bytes:
             self._data += data[start:end]
 
     def _end_part(self) -> None:
-        if self._seen_bytes > self.image_bytes:
-            self.complete.append((self._name, None))
-        else:
-            self.complete.append((self._name, bytes(self._data)))
+        disposition = self._headers.get(b"content-disposition", b"")
+        _, options = parse_options_header(disposition)
+        part = _Part(
+            field=_text(options.get(b"name", b"")),
+            file_name=file_name_of(disposition, options),
+            content_type=self._headers.get(b"content-type", b"").decode("latin-1").lower(),
+            data=None if self.seen_bytes > self.image_bytes else self._decoded(),
+        )
+        self.seen_bytes = 0
+        if part.is_file:
+            self.complete.append(part)
+        elif len(self.fields) < MAX_SHOWN_FIELDS:
+            self.fields.append(part.name)
+
+    def _decoded(self) -> bytes:
+        data = bytes(self._data)
+        if self._headers.get(b"content-transfer-encoding", b"").strip().lower() != b"base64":
+            return data
+        try:
+            return decode_base64(data.decode("latin-1"))
+        except ValueError:
+            return data
 
     def _end(self) -> None:
         self.ended = True
 
+    def no_file(self) -> BadUpload:
+        found = f"only the fields {', '.join(map(repr, self.fields))}" if self.fields else "no parts"
+        return BadUpload(f"the form has no file, {found}: send each image as a file, as `curl -F image=@7.png` does")
 
-async def multipart_pictures(
-    body: Body, content_type: str, image_bytes: int, read: ReadPicture = read_picture
-) -> AsyncIterator[Picture]:
-    """Yield the pictures in the order of the parts, named by their file names. Raises BadUpload."""
+
+def file_name_of(disposition: bytes, options: Mapping[bytes, bytes]) -> str | None:
+    """Return the file name of a part, or None. `filename*` (RFC 8187) is preferred, because it names its encoding."""
+    if extended := EXTENDED_NAME.search(disposition):
+        try:
+            return unquote_to_bytes(extended[2]).decode(extended[1].decode() or "utf-8").replace("\\", "/")
+        except (LookupError, UnicodeDecodeError):
+            pass
+    name = options.get(b"filename")
+    return None if name is None else _text(name)
+
+
+def _text(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name.decode("latin-1")
+
+
+def _parser(content_type: str, parts: _Parts) -> MultipartParser:
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:
         raise BadUpload("multipart/form-data without a boundary in its Content-Type")
-    parts = _Parts(image_bytes, read)
     try:
-        parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
+        return MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
     except FormParserError as error:
         raise BadUpload(f"multipart/form-data with an unusable boundary: {error_text(error)}") from None
+
+
+def _feed(parser: MultipartParser, piece: bytes) -> None:
+    try:
+        parser.write(piece)
+    except FormParserError as error:
+        raise BadUpload(f"damaged multipart body: {error_text(error)}") from None
+
+
+def file_of_form(body: bytes, content_type: str) -> bytes:
+    """Return the first file of a form, or its text field `image`. Raises BadUpload if there is none."""
+    parts = _Parts(len(body))
+    _feed(_parser(content_type, parts), body)
+    if not parts.ended:
+        raise BadUpload("the multipart body ends too early")
+    for part in parts.complete:
+        return part.data or b""
+    raise parts.no_file()
+
+
+async def multipart_pictures(
+    body: Body, content_type: str, image_bytes: int, read: ReadPicture = read_picture, held: Held | None = None
+) -> AsyncIterator[Picture]:
+    """Yield the pictures in the order of the parts, named by their file names. Text fields are skipped.
+
+    Raises BadUpload, also for a form without files, and QueueFull from `held`, which counts the bytes in memory.
+    """
+    parts = _Parts(image_bytes)
+    parser = _parser(content_type, parts)
+    count = 0
     async for piece in body.pieces():
-        try:
-            parser.write(piece)
-        except FormParserError as error:
-            raise BadUpload(f"damaged multipart body: {error_text(error)}") from None
+        _feed(parser, piece)
+        if held is not None:
+            held.set(min(parts.seen_bytes, image_bytes) + sum(len(part.data or b"") for part in parts.complete))
         complete, parts.complete = parts.complete, []
-        for name, data in complete:
-            if data is None:
-                yield Picture(name, None, f"larger than {image_bytes} bytes")
+        count += len(complete)
+        for part in complete:
+            if part.data is None:
+                yield Picture(part.name, None, f"larger than {image_bytes} bytes")
             else:
-                yield await read_picture_in_thread(name, data, read)
+                yield await read_picture_in_thread(part.name, part.data, read)
         await asyncio.sleep(0)
     if not parts.ended:
         raise BadUpload("the multipart body ends too early")
+    if not count:
+        raise parts.no_file()

@@ -1,23 +1,42 @@
 """Uploads as NDJSON: a line per image, `{"image": "<base64 of an image file>", "name": "7.png"}` or only the base64."""
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator
 
-import orjson
+import msgspec
 
+from api.http.bodies import Held
 from api.images.decode import Picture, ReadPicture, read_picture, read_picture_in_thread
-from api.uploads.body import Body
+from api.uploads.base64_image import decode_base64
+from api.uploads.body import BYTE_ORDER_MARK, Body
 from shared.errors import TooLarge
 
 LINE_EXTRA_BYTES = 4096  # limit for a line's bytes other than the image
+JSON_ERRORS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)  # from msgspec, for damaged and for deep JSON
 YIELD_EVERY = 32  # lines decoded before the event loop continues
 
 
-async def ndjson_pictures(body: Body, image_bytes: int, read: ReadPicture = read_picture) -> AsyncIterator[Picture]:
-    """Yield a picture per line. A line that cannot be read fails alone. Raises TooLarge if a line is too long."""
+class _Line(msgspec.Struct):
+    """A record. msgspec checks other fields without keeping them in memory."""
+
+    image: msgspec.Raw = msgspec.Raw(b"null")
+    name: msgspec.Raw = msgspec.Raw(b"")
+
+
+LINE, TEXT = msgspec.json.Decoder(_Line | str), msgspec.json.Decoder(str)
+
+
+async def ndjson_pictures(
+    body: Body, image_bytes: int, read: ReadPicture = read_picture, held: Held | None = None
+) -> AsyncIterator[Picture]:
+    """Yield a picture per line. A line that cannot be read fails alone. Raises TooLarge if a line is too long.
+
+    `held` counts the bytes in memory, and raises QueueFull if there are too many.
+    """
     number = 0
-    async for line in _lines(body, image_bytes * 4 // 3 + LINE_EXTRA_BYTES):
+    async for line in _lines(body, image_bytes * 4 // 3 + LINE_EXTRA_BYTES, held):
+        if not number:
+            line = line.removeprefix(BYTE_ORDER_MARK)
         if not line.strip():
             continue
         number += 1
@@ -26,7 +45,7 @@ async def ndjson_pictures(body: Body, image_bytes: int, read: ReadPicture = read
             await asyncio.sleep(0)
 
 
-async def _lines(body: Body, limit_bytes: int) -> AsyncIterator[bytes]:
+async def _lines(body: Body, limit_bytes: int, held: Held | None) -> AsyncIterator[bytes]:
     """Split the body into lines. The pieces of a line are joined once, not with every piece."""
     rest: list[bytes] = []
     rest_bytes = 0
@@ -36,6 +55,8 @@ async def _lines(body: Body, limit_bytes: int) -> AsyncIterator[bytes]:
         rest_bytes += len(first)
         if rest_bytes > limit_bytes or any(len(line) > limit_bytes for line in others):
             raise TooLarge(f"a line is longer than {limit_bytes} bytes")
+        if held is not None:
+            held.set(rest_bytes)
         if others:
             yield b"".join(rest)
             for line in others[:-1]:
@@ -48,20 +69,27 @@ async def _lines(body: Body, limit_bytes: int) -> AsyncIterator[bytes]:
 async def _picture(line: bytes, number: int, image_bytes: int, read: ReadPicture) -> Picture:
     name = f"line {number}"
     try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return Picture(name, None, f"not JSON: {error}")
-    encoded = record
-    if isinstance(record, dict):
-        given = record.get("name")
-        name = str(given) if given and isinstance(given, str | int | float) else name
-        encoded = record.get("image")
-    if not isinstance(encoded, str):
+        record = LINE.decode(line)
+        if isinstance(record, _Line):
+            name = _name(record.name) or name
+        encoded = TEXT.decode(record.image) if isinstance(record, _Line) else record
+    except msgspec.ValidationError:
         return Picture(name, None, 'expected {"image": "<base64>"} or a base64 string')
+    except JSON_ERRORS as error:
+        return Picture(name, None, f"not JSON: {error}")
     try:
-        data = base64.b64decode(encoded, validate=True)
+        data = decode_base64(encoded)
     except ValueError as error:
         return Picture(name, None, f"not base64: {error}")
     if len(data) > image_bytes:
         return Picture(name, None, f"larger than {image_bytes} bytes")
     return await read_picture_in_thread(name, data, read)
+
+
+def _name(raw: msgspec.Raw) -> str:
+    """Return a name that is a text or a number, or an empty string."""
+    try:
+        name = msgspec.json.decode(raw, type=str | int | float | None) if len(raw) else None
+    except JSON_ERRORS:
+        return ""
+    return str(name) if name else ""

@@ -115,8 +115,12 @@ class Settings:
         256, integer(1, 10**6), "synchronous requests that may wait in one API process; more get 429"
     )
 
-    max_image_bytes: int = _setting(1 << 20, integer(1, 1 << 30), "maximum size of an image file")
-    max_fit_pixels: int = _setting(1 << 24, integer(1, 1 << 27), "maximum pixels of an image for `?fit=digit`")
+    max_image_bytes: int = _setting(
+        16 << 20, integer(1, 1 << 30), "maximum size of an image file, or of a body that holds one"
+    )
+    max_fit_pixels: int = _setting(
+        1 << 24, integer(1, 1 << 27), "maximum pixels of an image for `?fit=digit`; 8 times as many for a baseline JPEG"
+    )
     max_upload_bytes: int = _setting(1 << 30, integer(1, 1 << 40), "maximum size of a bulk body, packed and unpacked")
     max_job_images: int = _setting(1_000_000, integer(1, 10**9), "maximum number of images in a job")
     max_unpack_ratio: int = _setting(200, integer(2, 10**6), "maximum ratio of an upload's unpacked to packed size")

@@ -61,6 +61,7 @@ def tags() -> Iterator[tuple[str, bytes]]:
         yield f"tag {tag} of 2^32 - 1 values", tiff(*size, (tag, 4, 2**32 - 1, 8))
     overlapping = [(tag, 7, 500_000, 400_000) for tag in range(1000, 31_000)]
     yield "30,000 tags of the same 500 kB", tiff(*size, *overlapping) + bytes(500_000)
+    yield "300,000 strips", tiff(*size, (273, 4, 300_000, 8), (279, 4, 300_000, 8)) + bytes(1_200_000)
     yield "a directory that is its own next", tiff(*size)[:-4] + struct.pack("<I", 8)
     exif = b"Exif\0\0" + tiff(*[(tag, 7, 30_000, 8) for tag in range(2000, 4500)]) + bytes(20_000)
     yield "JPEG with EXIF tags over tags", b"\xff\xd8\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + b"\xff\xd9"
@@ -70,6 +71,8 @@ def animated() -> Iterator[tuple[str, bytes]]:
     frame = Image.new("L", (28, 28))
     gif = image_file(frame, "GIF")
     descriptor = gif.index(b"\x2c", 13 + 3 * 256) if b"\x2c" in gif[13 + 3 * 256 :] else gif.rindex(b"\x2c")
+    yield "PNG of 80,000 chunks", png(png_chunk(b"aaAa", b"") * 80_000)
+    yield "JPEG of 5,000 scans", FILES["JPEG"][:-2] + FILES["JPEG"][FILES["JPEG"].rindex(b"\xff\xda") : -2] * 5000
     yield "GIF of 5,000 frames", gif[:descriptor] + gif[descriptor:-1] * 5000 + b";"
     yield (
         "JPEG of 10,000 comments",

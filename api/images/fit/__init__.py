@@ -11,9 +11,13 @@ from api.images.fit.digit import digit_of
 from api.images.fit.grey import grey_of, reduce_jpeg
 from api.images.fit.ink import Grey, ink_of
 from api.images.fit.normalise import normalised
+from api.images.limits import is_sequential_jpeg
 from api.images.pixel_budget import PixelBudget
 from shared.errors import BadImage
 from shared.images import images_from_pixels
+
+# A baseline JPEG is unpacked to as little as a 64th of its pixels, row by row. WebP's decoder holds three whole copies.
+JPEG_FACTOR, WEBP_FACTOR = 8, 0.5
 
 
 def fit_grey(grey: Grey) -> npt.NDArray[np.uint8]:
@@ -29,17 +33,29 @@ def fit_pixels(pixels: bytes) -> bytes:
 def fit_picture(data: bytes, max_pixels: int, budget: PixelBudget | None = None) -> bytes:
     """Return the 784 pixels of the digit in an image file of any size. The size is checked before unpacking.
 
-    Takes from 5 ms to about a second, and blocks while `budget` has no room. Raises BadImage for other files, more than
-    `max_pixels`, or no digit, and QueueFull.
+    Takes from 5 ms to about a second, and blocks while `budget` has no room. The limit is `max_pixels` times the factor
+    of the format. Raises BadImage for other files, too many pixels, or no digit, and QueueFull.
     """
 
     def fitted(image: Image.Image) -> bytes:
-        if image.width * image.height > max_pixels:
-            raise BadImage(f"{image.width}×{image.height} are more than {max_pixels} pixels, the limit of ?fit=digit")
+        factor, pixels = _factor(image.format, data), image.width * image.height
+        if pixels > (limit := int(max_pixels * factor)):
+            side = int((limit / pixels) ** 0.5 * max(image.size))
+            raise BadImage(
+                f"{image.width}×{image.height} are more than {limit} pixels, the limit of ?fit=digit for this file: "
+                f"scale the picture down to {side} pixels on its longer side, or save it as a baseline JPEG"
+            )
         reduce_jpeg(image)
-        room = budget.take(image.width * image.height) if budget else contextlib.nullcontext()
+        pixels = image.width * image.height if factor == JPEG_FACTOR else pixels
+        room = budget.take(pixels) if budget else contextlib.nullcontext()
         with room, contextlib.closing(image):  # frees the pixels: the traceback of an error would keep them
             grey = grey_of(image)
         return fit_grey(grey).tobytes()
 
     return process_image(data, fitted)
+
+
+def _factor(image_format: str | None, data: bytes) -> float:
+    if image_format in ("JPEG", "MPO"):
+        return JPEG_FACTOR if is_sequential_jpeg(data) else 1
+    return WEBP_FACTOR if image_format == "WEBP" else 1

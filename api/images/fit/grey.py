@@ -1,13 +1,26 @@
 """Converts an opened image file of any size and mode into a grey picture of limited size."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from api.images.fit.ink import Grey
 
 MAX_SIDE_PX = 512  # enough: a digit of a tenth of this height still has twice the resolution of MNIST
 DARK = 128.0
+STRIP_PIXELS = 1 << 20  # converted at a time
+# EXIF's orientations, from the stored picture to the upright one.
+UPRIGHT: dict[int, Callable[[Grey], Grey]] = {
+    2: lambda grey: grey[:, ::-1],
+    3: lambda grey: grey[::-1, ::-1],
+    4: lambda grey: grey[::-1],
+    5: lambda grey: grey.T,
+    6: lambda grey: np.rot90(grey, -1),
+    7: lambda grey: grey.T[::-1, ::-1],
+    8: np.rot90,
+}
 
 
 def reduce_jpeg(image: Image.Image) -> None:
@@ -18,26 +31,42 @@ def reduce_jpeg(image: Image.Image) -> None:
 def grey_of(image: Image.Image) -> Grey:
     """Return float32[H,W] from 0 to 255, upright. Transparency becomes paper that contrasts with the ink."""
     image.load()
-    ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _shrunk_wide(np.asarray(image))
-    if image.has_transparency_data:
-        return _composite_on_paper(_shrunk(image.convert("RGBA")))
-    return np.asarray(_shrunk(image.convert("L")), np.float32)
+        grey = _stretched(np.asarray(_shrunk(image, _floats), np.float64))
+    elif image.has_transparency_data:
+        grey = _composite_on_paper(_shrunk(image, lambda part: part.convert("RGBA")))
+    else:
+        grey = np.asarray(_shrunk(image, lambda part: part.convert("L")), np.float32)
+    turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return np.ascontiguousarray(turn(grey)) if turn else grey
 
 
-def _shrunk(image: Image.Image) -> Image.Image:
+def _shrunk(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Convert the picture and scale it down to MAX_SIDE_PX, strip by strip, so that no second large copy is needed."""
+    factor = max(image.size) // MAX_SIDE_PX
+    if factor <= 1:
+        small = convert(image)
+    else:
+        rows = factor * max(1, STRIP_PIXELS // (factor * image.width))
+        bounds = [(top, min(top + rows, image.height)) for top in range(0, image.height, rows)]
+        strips = [convert(image.crop((0, top, image.width, end))).reduce(factor) for top, end in bounds]
+        small = Image.new(strips[0].mode, (strips[0].width, sum(strip.height for strip in strips)))
+        for strip, (top, _) in zip(strips, bounds, strict=True):
+            small.paste(strip, (0, top // factor))
     scale = MAX_SIDE_PX / max(image.size)
     if scale >= 1:
-        return image
+        return small
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.BOX)
+    return small.resize(size, Image.Resampling.BOX)
 
 
-def _shrunk_wide(pixels: npt.NDArray[np.generic]) -> Grey:
+def _floats(part: Image.Image) -> Image.Image:
+    values = np.asarray(part).astype(np.float32)
+    return Image.fromarray(np.nan_to_num(values, copy=False, posinf=0.0, neginf=0.0))
+
+
+def _stretched(wide: npt.NDArray[np.float64]) -> Grey:
     """Scale 16 bits, 32 bits or floats so that their minimum becomes black and their maximum white."""
-    values = np.nan_to_num(pixels.astype(np.float32), posinf=0.0, neginf=0.0)
-    wide = np.asarray(_shrunk(Image.fromarray(values)), np.float64)
     low, high = float(wide.min()), float(wide.max())
     return ((wide - low) * (255 / max(high - low, 1e-6))).astype(np.float32)
 

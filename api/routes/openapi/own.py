@@ -28,6 +28,7 @@ from shared.errors import (
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/tiff", "image/bmp", "image/webp")
+FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 UPLOAD_TYPES = (
     "multipart/form-data",
     "application/zip",
@@ -90,10 +91,14 @@ OPERATIONS = {
     "POST /mnist/classify": Operation(
         summary="The classification of one image of 28×28",
         tag="images",
-        body=[Content(media_type, BINARY) for media_type in IMAGE_TYPES],
+        body=[
+            *(Content(media_type, BINARY) for media_type in IMAGE_TYPES),
+            *(Content(form, obj({"image": BINARY})) for form in FORM_TYPES),
+            Content(JSON, obj({"image": STRING}), {"image": "iVBORw0KGgo…"}),
+        ],
         content=[Content(JSON, ref("Prediction"))],
         parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, SHOW, IDEMPOTENCY_KEY],
-        errors=(BadImage, SlowClient, Conflict, TooLarge, *SINGLE_ERRORS),
+        errors=(BadImage, BadUpload, SlowClient, Conflict, TooLarge, UnknownFormat, *SINGLE_ERRORS),
     ),
     "POST /mnist/classify/bulk": Operation(
         summary="A job of many images",

@@ -1,11 +1,14 @@
 """Bulk uploads over HTTP: every format, in order, nothing lost, one bad image alone."""
 
+import base64
 import gzip
 import json
 import socket
+import zlib
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -131,11 +134,68 @@ def test_a_range_of_the_test_set_is_classified(system: System, test_set: Split) 
         ({"start": 5, "stop": 5}, 404),
         ({"start": "0"}, 422),
         ({"from": 0}, 422),
-        ([1, 2], 422),
+        ([1, 2], 415),
     ],
 )
 def test_a_bad_range_is_refused(system: System, body: object, status: int) -> None:
     assert system.http.post("/mnist/classify/bulk", json=body).status_code == status
+
+
+CURL = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def one(test_set: Split) -> bytes:
+    return image_file(test_set.images[0])
+
+
+@pytest.mark.parametrize("headers", [{}, CURL, {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "byte order mark"])
+def test_json_is_read_under_any_content_type(
+    system: System, test_set: Split, headers: dict[str, str], mark: bytes
+) -> None:
+    lines = ndjson(files_of(test_set.images[:9]).items())
+    for body, total in (
+        (b'{"start": 0, "stop": 3}', 3),
+        (lines, 9),
+        (b'"' + base64.b64encode(one(test_set)) + b'"', 1),
+    ):
+        job = system.finished(system.submit(content=mark + body, headers=headers))
+        assert (job["state"], job["total"]) == ("done", total)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "x-gzip"])
+@pytest.mark.parametrize("kind", ["npy", "range", "multipart"])
+def test_a_compressed_upload_is_unpacked(system: System, test_set: Split, encoding: str, kind: str) -> None:
+    form = httpx.Request("POST", system.url, files=[("file", ("a.png", one(test_set), "image/png"))])
+    body, content_type = {
+        "npy": (npy(test_set.images[:1]), "application/x-npy"),
+        "range": (b'{"start": 0, "stop": 1}', "application/json"),
+        "multipart": (form.read(), form.headers["content-type"]),
+    }[kind]
+    packed = zlib.compress(body) if encoding == "deflate" else gzip.compress(body)
+    job_id = system.submit(content=packed, headers={"Content-Type": content_type, "Content-Encoding": encoding})
+    assert system.finished(job_id)["counts"]["done"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "said"),
+    [
+        (b'[{"image": "a"}]', "application/json", 415, 'JSON array starting with b\'[{"image"'),
+        (b'{"images": ["' + b"a" * 9999 + b'"]}', "application/json", 415, "application/x-ndjson"),
+        (b'{\n  "image": "' + b"a" * 9999 + b'"\n}', "", 415, "a JSON document of several lines"),
+        (b'{"begin": 0, "stop": 100}', "", 422, "got 'begin', 'stop'; images are lines"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "image/png", 415, "send one image to /mnist/classify"),
+        (b"BZh91AY&SY", "", 415, "it is bzip2: pack it as zip, or compress it with gzip"),
+        (b"\xff\xfe{\0", "application/json", 415, "it is UTF-16: save it as UTF-8"),
+        (b"\0\0\0\x18ftypheic" + bytes(99), "image/heic", 415, "a HEIC or AVIF photo"),
+    ],
+)
+def test_what_is_no_upload_says_what_was_found_and_what_to_send(
+    system: System, body: bytes, content_type: str, status: int, said: str
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    reply = system.http.post("/mnist/classify/bulk", content=body, headers=headers)
+    assert (reply.status_code, said in reply.json()["detail"]) == (status, True), reply.text
 
 
 @pytest.mark.parametrize(

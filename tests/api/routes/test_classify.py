@@ -1,6 +1,12 @@
 """One image over HTTP, through Redis and a real worker, and back."""
 
 import asyncio
+import base64
+import gzip
+import json
+import subprocess
+import zlib
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -10,6 +16,7 @@ from starlette.types import Message
 from api.http.bodies import read_body
 from shared.data.dataset import Split
 from shared.errors import BadUpload
+from tests.api.images.fit.test_fit import photo as drawn_photo
 from tests.support.registries import DEFAULT
 from tests.support.system import System
 from tests.support.uploads import image_file
@@ -65,6 +72,50 @@ def test_a_blank_image_is_never_answered(system: System, level: int) -> None:
         reply = system.http.post("/mnist/classify", content=image_file(image.astype(np.uint8)))
         assert reply.status_code == 400
         assert reply.json()["detail"].startswith(f"no contrast: the grey levels range from {image.min()} to")
+
+
+def test_an_image_is_found_in_forms_json_and_compressed_bodies(system: System, test_set: Split, tmp_path: Path) -> None:
+    file, text = image_file(test_set.images[7]), base64.b64encode(image_file(test_set.images[7])).decode()
+    path = tmp_path / "7.png"
+    path.write_bytes(file)
+    url, answer = f"{system.url}/mnist/classify", test_set.labels[7]
+    for arguments in (
+        ["-F", f"image=@{path}"],
+        ["-F", "note=hello", "-F", f"image=@{path}"],
+        ["--data-binary", f"@{path}"],
+        ["-d", json.dumps({"image": f"data:image/png;base64,{text}"})],
+        ["-H", "Content-Type: application/json", "-d", json.dumps({"image": text})],
+        ["--data-urlencode", f"image={text}"],
+    ):
+        output = subprocess.run(["curl", "-s", *arguments, url], capture_output=True, check=True).stdout
+        assert json.loads(output).get("prediction") == answer, (arguments, output)
+    for encoding, packed in (
+        ("gzip", gzip.compress(file)),
+        ("deflate", zlib.compress(file)),
+        ("", gzip.compress(file)),
+    ):
+        headers = {"Content-Encoding": encoding} if encoding else {}
+        assert system.http.post("/mnist/classify", content=packed, headers=headers).json()["prediction"] == answer
+    reply = system.http.post("/mnist/classify", content=file, headers={"Content-Encoding": "br"})
+    assert (reply.status_code, reply.headers["accept-encoding"]) == (415, "gzip, deflate")
+    stripped = subprocess.run(["curl", "-s", "-d", f"@{path}", url], capture_output=True, check=True).stdout
+    assert "--data-binary" in json.loads(stripped)["detail"]
+
+
+def test_a_bomb_in_one_body_is_refused_within_its_bound(system: System) -> None:
+    bomb = gzip.compress(bytes(20 << 20), 9)
+    reply = system.http.post("/mnist/classify", content=bomb, headers={"Content-Encoding": "gzip"})
+    assert (reply.status_code, "16777216" in reply.json()["detail"]) == (413, True)
+
+
+def test_a_phone_photo_is_read_and_without_fit_the_way_out_is_named(system: System) -> None:
+    photo = drawn_photo((4032, 3024), orientation=6, quality=97)
+    reply = system.http.post("/mnist/classify", params={"fit": "digit"}, content=photo)
+    assert (reply.status_code, reply.json().get("prediction")) == (200, 7), reply.text
+    reply = system.http.post("/mnist/classify", content=photo)
+    assert (reply.status_code, "?fit=digit takes any size" in reply.json()["detail"]) == (400, True)
+    reply = system.http.post("/mnist/classify", content=photo + bytes(16 << 20))
+    assert reply.status_code == 413
 
 
 def test_a_result_says_how_it_came_about(system: System, test_set: Split) -> None:
@@ -130,12 +181,6 @@ def test_the_body_of_a_client_that_disconnects_is_refused() -> None:
 
     with pytest.raises(BadUpload, match="disconnected"):
         asyncio.run(read_body(receive, 1000))
-
-
-def test_an_image_file_over_the_bound_is_a_413(system: System) -> None:
-    reply = system.http.post("/mnist/classify", content=b"\0" * ((1 << 20) + 1))
-    assert reply.status_code == 413
-    assert "1048576" in reply.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/mnist/classify/{}", "/mnist/{}/classify", "/mnist/image/{}", "/mnist/{}/label"])

@@ -60,7 +60,7 @@ def test_a_boundary_may_be_quoted_and_resemble_the_data() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_an_unreadable_part_fails_alone(size: int) -> None:
-    files = [FILES[0], ("notes.txt", b"hello"), ("", b""), ("large.png", bytes(IMAGE_BYTES + 1)), FILES[1]]
+    files = [FILES[0], ("notes.txt", b"hello"), ("0.png", b""), ("large.png", bytes(IMAGE_BYTES + 1)), FILES[1]]
     first, text, empty, large, last = read(multipart(files), size)
     assert (first, last) == (PICTURES[0], PICTURES[1])
     assert text == Picture("notes.txt", None, text.error)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from random import Random
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -129,6 +130,39 @@ def test_more_pixels_than_the_bound_are_refused_before_they_are_unpacked() -> No
     data = image_file(Image.new("1", (300, 200)))[:60]
     with pytest.raises(BadImage, match=r"300×200 are more than 50000 pixels"):
         fit_picture(data, 50_000)
+
+
+def photo(size: tuple[int, int], orientation: int = 1, **options: Any) -> bytes:
+    """Return a JPEG of a seven on paper, stored as a camera that is held upside down or upright stores it."""
+    width, height = size
+    paper = Image.new("L", (width // 16, height // 16), 210)
+    x, y, step = width // 32, height // 32, height // 64
+    seven = [(x - step, y - step), (x + step, y - step), (x - step // 3, y + step)]
+    ImageDraw.Draw(paper).line(seven, fill=40, width=max(2, height // 512))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = paper.rotate({1: 0, 3: 180, 6: 90, 8: 270}[orientation], expand=True)
+    return image_file(turned.resize((turned.width * 16, turned.height * 16)), "JPEG", exif=exif, **options)
+
+
+def test_a_photo_of_48_megapixels_is_read_whichever_way_it_was_held() -> None:
+    upright = np.frombuffer(fit_picture(photo((2016, 1512)), MAX_PIXELS), np.uint8).astype(np.int64)
+    for size, orientation in (((8064, 6048), 1), ((4032, 3024), 6), ((4032, 3024), 3), ((4032, 3024), 8)):
+        got = np.frombuffer(fit_picture(photo(size, orientation), MAX_PIXELS), np.uint8).astype(np.int64)
+        assert np.abs(got - upright).mean() < 8
+
+
+def test_a_photo_that_has_to_be_unpacked_whole_has_a_lower_bound_that_says_what_to_do() -> None:
+    with pytest.raises(BadImage, match=r"4352×4096 are more than \d+ pixels.+ down to \d+ pixels .+ baseline JPEG"):
+        fit_picture(photo((4352, 4096), progressive=True), MAX_PIXELS)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16", "P"])
+def test_a_large_picture_is_scaled_down_in_strips(mode: str) -> None:
+    picture = drawn().resize((2000, 1500))
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(picture).astype(np.uint16) * 257)
+    assert alike(fitted(picture if mode == "I;16" else picture.convert(mode), "PNG"))
 
 
 def test_a_picture_of_random_pixels_takes_bounded_work() -> None:

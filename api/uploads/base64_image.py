@@ -1,0 +1,31 @@
+"""Image files in base64, in all forms in which programs write it."""
+
+import base64
+import binascii
+import re
+from urllib.parse import unquote_to_bytes
+
+_SPACE = re.compile(r"\s+")
+_URL_SAFE = str.maketrans("-_", "+/")
+MAX_SHOWN_CHARS = 20
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode standard or URL-safe base64, wrapped or not, padded or not, or a `data:` URI. Raises ValueError."""
+    try:
+        return base64.b64decode(text, validate=True)  # nearly all texts
+    except ValueError:
+        pass
+    head, comma, rest = text.partition(",")
+    if head.lstrip()[:5].lower() == "data:" and comma:
+        if not head.rstrip().lower().endswith(";base64"):
+            return unquote_to_bytes(rest)
+        text = rest
+    elif head.lstrip()[:4].lower() == "http":
+        raise ValueError("this is a URL; send the image itself")
+    plain = _SPACE.sub("", text.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=")).translate(_URL_SAFE)
+    plain = plain.rstrip("=")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"{error}; the text begins with {text[:MAX_SHOWN_CHARS]!r}") from None
