@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from api.http.bodies import Held
 from api.images.decode import Picture, ReadPicture, read_picture
+from api.uploads.archives.npz import is_npz, npz_chunks
+from api.uploads.archives.tars import tar_pictures
+from api.uploads.archives.zips import OpenZip, opened_zip, zip_pictures
 from api.uploads.arrays import idx_chunks, npy_chunks, without_faint_images
 from api.uploads.body import Body, inflated, unpacked, without_mark
 from api.uploads.chunk import Chunk, chunk_pictures
@@ -13,8 +16,6 @@ from api.uploads.formats import MAX_RANGE_BYTES, SNIFF_BYTES, Format, format_of_
 from api.uploads.multipart import multipart_pictures
 from api.uploads.ndjson import ndjson_pictures
 from api.uploads.ratio import Unpacked
-from api.uploads.tars import tar_pictures
-from api.uploads.zips import zip_pictures
 from shared.config.settings import Settings
 from shared.errors import BadUpload
 
@@ -68,6 +69,12 @@ async def read_upload(
     if upload_format == "json":
         head = await body.peek(MAX_RANGE_BYTES + 1)
         upload_format = format_of_json(content_type, head, whole=len(head) <= MAX_RANGE_BYTES)
+    if upload_format == "zip":
+        unpacked_bytes = Unpacked(limits.upload_bytes, limits.unpack_ratio)
+        async with opened_zip(body, limits.job_images) as opened:
+            async for chunk in _zip_chunks(opened, limits, unpacked_bytes, read, read_array):
+                yield chunk
+        return
     if upload_format == "range" and read_range:
         chunks = read_range(without_mark(head))
     elif upload_format in ("npy", "idx"):
@@ -80,13 +87,18 @@ async def read_upload(
         yield chunk
 
 
+def _zip_chunks(
+    opened: OpenZip, limits: Limits, unpacked_bytes: Unpacked, read: ReadPicture, read_array: ReadArray
+) -> AsyncIterator[Chunk]:
+    if is_npz(opened):
+        return read_array(npz_chunks(opened, unpacked_bytes, limits.chunk_images, limits.job_images))
+    pictures = zip_pictures(opened, limits.image_bytes, unpacked_bytes, read)
+    return chunk_pictures(pictures, limits.chunk_images, limits.job_images)
+
+
 def _pictures(
     upload_format: Format, body: Body, content_type: str, limits: Limits, read: ReadPicture, held: Held | None
 ) -> AsyncIterator[Picture]:
-    if upload_format == "zip":
-        return zip_pictures(
-            body, limits.image_bytes, limits.job_images, Unpacked(limits.upload_bytes, limits.unpack_ratio), read
-        )
     if upload_format == "tar":
         return tar_pictures(body, limits.image_bytes, limits.job_images, read)
     if upload_format == "multipart":

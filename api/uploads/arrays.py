@@ -23,7 +23,7 @@ MAX_AXIS_LENGTH = 1 << 63
 
 async def npy_chunks(body: Body, chunk_images: int, max_images: int) -> AsyncIterator[Chunk]:
     """Yield the images of a `.npy` file. An object array is refused and never unpickled."""
-    shape, dtype = await _npy_header(body)
+    shape, dtype = await npy_header(body)
     async for chunk in _raw_chunks(body, count_of_shape(shape), chunk_images, max_images, _Values(dtype)):
         yield chunk
 
@@ -60,7 +60,8 @@ def count_of_shape(shape: tuple[int, ...]) -> int:
     raise BadUpload(f"expected an array of uint8[N,28,28], got shape {list(shape)}")
 
 
-async def _npy_header(body: Body) -> tuple[tuple[int, ...], np.dtype[Any]]:
+async def npy_header(body: Body) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Read the shape and the type of the elements. Raises BadUpload."""
     prefix = await body.peek(12)
     major = prefix[6] if len(prefix) > 6 else 0
     if major not in NPY_PREFIX_BYTES or not prefix.startswith(b"\x93NUMPY"):

@@ -12,7 +12,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from api.http.bodies import Held
 from api.images.decode import Picture, ReadPicture, read_picture, read_picture_in_thread
 from api.images.magic import IMAGE_HEADS
-from api.uploads.archives import is_added_by_system
+from api.uploads.archives.members import is_added_by_system
 from api.uploads.base64_image import decode_base64
 from api.uploads.body import Body
 from api.uploads.safe_text import error_text

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-from tests.api.uploads.test_archives import FILES
+from tests.api.uploads.archives.test_members import FILES
 from tests.api.uploads.test_arrays import IMAGES
 from tests.support.uploads import npy, tarred, zipped
 from tools.fuzz.case import Case, cases

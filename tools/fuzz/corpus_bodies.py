@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tests.api.images.test_decode import FILES
-from tests.api.uploads.test_archives import FILES as NAMED
+from tests.api.uploads.archives.test_members import FILES as NAMED
 from tests.api.uploads.test_arrays import IMAGES, npy_of_shape, npy_with_header
 from tests.api.uploads.test_multipart import BOUNDARY, CONTENT_TYPE, disposition, multipart, part
 from tests.support.uploads import idx, npy

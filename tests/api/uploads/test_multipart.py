@@ -5,7 +5,7 @@ import pytest
 from api.images.decode import Picture
 from api.uploads.multipart import MAX_HEADER_BYTES, multipart_pictures
 from shared.errors import BadUpload
-from tests.api.uploads.test_archives import FILES, IMAGE_BYTES, PICTURES
+from tests.api.uploads.archives.test_members import FILES, IMAGE_BYTES, PICTURES
 from tests.api.uploads.test_body import SIZES, body_of, collect
 from tests.support.uploads import Files
 

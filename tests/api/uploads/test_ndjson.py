@@ -7,7 +7,7 @@ import pytest
 from api.images.decode import Picture
 from api.uploads.ndjson import LINE_EXTRA_BYTES, YIELD_EVERY, ndjson_pictures
 from shared.errors import TooLarge
-from tests.api.uploads.test_archives import FILES, IMAGE_BYTES, PICTURES
+from tests.api.uploads.archives.test_members import FILES, IMAGE_BYTES, PICTURES
 from tests.api.uploads.test_body import SIZES, body_of, collect
 from tests.support.uploads import ndjson
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.http import responses
-from tests.api.uploads.test_archives import FILES
+from tests.api.uploads.archives.test_members import FILES
 from tests.support.api_in_process import running_api
 from tests.support.uploads import tarred, zipped
 from tools.fuzz.case import BULK

@@ -12,7 +12,7 @@ from api.uploads import Limits, read_upload
 from api.uploads.chunk import Chunk
 from shared.config.settings import Settings
 from shared.errors import BadUpload, RequestError, TooLarge, UnknownFormat
-from tests.api.uploads.test_archives import FILES
+from tests.api.uploads.archives.test_members import FILES
 from tests.api.uploads.test_arrays import IMAGES, npy_of_shape
 from tests.api.uploads.test_body import SIZES, collect, in_pieces
 from tests.api.uploads.test_multipart import CONTENT_TYPE, multipart

@@ -6,7 +6,7 @@ import pytest
 from api.http.bodies import Bodies
 from api.routes.compat.bodies import WINDOW_BITS, packed, unpack
 from shared.errors import BadParameter, QueueFull, TooLarge
-from tests.api.uploads.test_zips import max_memory
+from tests.api.uploads.archives.test_zips import max_memory
 
 TEXT = b"0123456789" * 10_000
 LIMIT = 1 << 20

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.routes.compat.json_numbers import PIECE_BYTES, read_numbers
-from tests.api.uploads.test_zips import max_memory
+from tests.api.uploads.archives.test_zips import max_memory
 from tests.support.thoroughness import examples
 
 

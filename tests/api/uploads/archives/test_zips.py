@@ -5,14 +5,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from api.images.decode import Picture
-from api.uploads import zips
-from api.uploads.zips import MAX_DIRECTORY_BYTES, MAX_ENTRIES, open_archive
+from api.uploads.archives import zips
+from api.uploads.archives.zips import MAX_DIRECTORY_BYTES, MAX_ENTRIES, open_archive
 from shared.errors import BadUpload, TooLarge
-from tests.api.uploads.test_archives import FILES, PICTURES, read_zip
+from tests.api.uploads.archives.test_members import FILES, PICTURES, read_zip
 from tests.support.uploads import zipped
 from tools.fuzz.corpus_archives import raw_zip, zip64, zip_bomb, zip_with_changed_entry
 
@@ -160,3 +161,59 @@ def test_an_unknown_method_says_what_to_use() -> None:
     entry = data.index(b"PK\x01\x02")
     (picture,) = read_zip(data[:8] + b"\x5d\x00" + data[10 : entry + 10] + b"\x5d\x00" + data[entry + 12 :])
     assert picture.error == "cannot be unpacked: compression method 93 is not supported: use deflate"
+
+
+def zip_of(**changes: Any) -> bytes:
+    """Return a zip of three files, whose second has other attributes."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for position, (name, data) in enumerate(FILES[:3]):
+            info = zipfile.ZipInfo(name)
+            for key, value in (changes if position == 1 else {}).items():
+                setattr(info, key, value)
+            archive.writestr(info, data)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [(0o120777, "a symbolic link: pack the file itself"), (0o010644, "a special file"), (0o020644, "a special file")],
+)
+def test_a_member_without_content_fails_alone_with_its_reason(mode: int, reason: str) -> None:
+    first, failed, last = read_zip(zip_of(create_system=3, external_attr=mode << 16))
+    assert (first, last) == (PICTURES[0], PICTURES[2])
+    assert failed.error.startswith(reason)
+
+
+def test_an_encrypted_member_fails_alone_and_says_what_to_do() -> None:
+    data = bytearray(zipped(FILES[:1]))
+    for signature, flags_at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(signature) + flags_at] |= 1
+    (failed,) = read_zip(bytes(data))
+    assert failed.error == "cannot be unpacked: encrypted; pack the archive without a password"
+
+
+def test_two_files_of_one_name_are_two_items() -> None:
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        data = zipped([FILES[0], (FILES[0][0], FILES[1][1])])
+    assert [picture.pixels for picture in read_zip(data)] == [PICTURES[0].pixels, PICTURES[1].pixels]
+
+
+def test_data_around_an_archive_is_refused() -> None:
+    for data in (zipped(FILES) + b"garbage", zipped(FILES) + zipped(FILES), zipped(FILES) + bytes(100)):
+        with pytest.raises(BadUpload, match="send each"):
+            read_zip(data)
+
+
+@pytest.mark.parametrize("name", ["größe/é.png", "数字/7.png", "plain.png"])
+def test_a_name_in_utf_8_is_read_without_the_flag_for_it(name: str) -> None:
+    stored = name.encode().decode("latin-1")  # the same number of bytes, which the flag's absence turns into cp437
+    data = zipped([("x" * len(stored), FILES[0][1])]).replace(b"x" * len(stored), name.encode())
+    assert [picture.name for picture in read_zip(data)] == [name]
+
+
+def test_the_zip_of_a_windows_program_has_folders_with_backslashes() -> None:
+    data = zipped([("digits\\", b""), ("digits\\7.png", FILES[0][1]), ("digits\\Thumbs.db", b"x")])
+    assert read_zip(data) == [Picture("digits/7.png", PICTURES[0].pixels)]
+    german = zipped([("gr__e.png", FILES[0][1])]).replace(b"gr__e", b"gr\x94\xe1e")  # cp437
+    assert [picture.name for picture in read_zip(german)] == ["größe.png"]

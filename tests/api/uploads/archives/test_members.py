@@ -2,16 +2,16 @@ import bz2
 import tarfile
 import tracemalloc
 import zipfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from api.images.decode import Picture, ReadPicture, read_picture
-from api.uploads import archives
-from api.uploads.archives import is_picture_file
+from api.uploads.archives import members
+from api.uploads.archives.members import is_picture_file
+from api.uploads.archives.tars import tar_pictures
+from api.uploads.archives.zips import opened_zip, zip_pictures
 from api.uploads.ratio import Unpacked
-from api.uploads.tars import tar_pictures
-from api.uploads.zips import zip_pictures
 from shared.errors import BadUpload, TooLarge
 from tests.api.uploads.test_arrays import IMAGES
 from tests.api.uploads.test_body import body_of, collect
@@ -27,13 +27,22 @@ RUBBISH = [
     ("__MACOSX/digits/._3.png", b"resource fork"),
     ("digits/.DS_Store", b"rubbish"),
     (".hidden", b""),
+    ("digits/Thumbs.db", b"rubbish"),
+    ("digits\\desktop.ini", b"rubbish"),
+    ("$RECYCLE.BIN/7.png", b"rubbish"),
+    (".git/7.png", b"rubbish"),
 ]
 
 
 def read_zip(
     data: bytes, max_images: int = 1000, image_bytes: int = IMAGE_BYTES, read: ReadPicture = read_picture
 ) -> list[Picture]:
-    return collect(zip_pictures(body_of(data, 65536, 1 << 30), image_bytes, max_images, Unpacked(1 << 30, 200), read))
+    async def pictures() -> AsyncIterator[Picture]:
+        async with opened_zip(body_of(data, 65536, 1 << 30), max_images) as opened:
+            async for picture in zip_pictures(opened, image_bytes, Unpacked(1 << 30, 200), read):
+                yield picture
+
+    return collect(pictures())
 
 
 def read_tar(data: bytes, image_bytes: int = IMAGE_BYTES, max_images: int = 1000) -> list[Picture]:
@@ -61,7 +70,7 @@ def test_long_names_are_kept(tar_format: int) -> None:
 
 @WAYS
 def test_more_files_than_are_read_at_a_time_stay_in_order(pack: Pack, read: Read) -> None:
-    files = [(f"{number}.png", FILES[number % 10][1]) for number in range(archives.BATCH_PICTURES * 2 + 3)]
+    files = [(f"{number}.png", FILES[number % 10][1]) for number in range(members.BATCH_PICTURES * 2 + 3)]
     assert read(pack(files)) == [Picture(name, PICTURES[at % 10].pixels) for at, (name, _) in enumerate(files)]
 
 
@@ -79,6 +88,11 @@ def test_folders_and_files_of_file_managers_are_skipped(pack: Pack, read: Read) 
         ("", False),
         ("a/", False),
         ("a/.7.png", False),
+        ("./7.png", True),
+        ("digits\\7.png", True),
+        ("digits\\", False),
+        ("digits\\THUMBS.DB", False),
+        ("a/__MACOSX/7.png", False),
         ("__MACOSX/7.png", False),
     ],
 )

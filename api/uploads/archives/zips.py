@@ -3,16 +3,19 @@
 import bz2
 import contextlib
 import copy
+import io
 import lzma
+import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import IO
 
 from api.images.bulk_threads import in_bulk_thread
 from api.images.decode import Picture, ReadPicture, read_picture
-from api.uploads.archives import in_thread, is_picture_file, picture_of
+from api.uploads.archives.members import in_thread, is_picture_file, picture_of
 from api.uploads.body import Body
 from api.uploads.chunk import check_total
 from api.uploads.ratio import Unpacked
@@ -29,23 +32,69 @@ LZMA_UNKNOWN_SIZE = b"\xff" * 8
 # zipfile keeps the whole directory in memory. Within these bounds it takes less than 128 MiB.
 MAX_ENTRIES = 100_000
 MAX_DIRECTORY_BYTES = 24 << 20
-ENTRY_SIGNATURE = b"PK\x01\x02"
+FIRST_SIGNATURE, ENTRY_SIGNATURE = b"PK\x03\x04", b"PK\x01\x02"  # a member, and its entry in the directory
 ZIP64_SIGNATURE = b"PK\x06\x06"
 ZIP64_RECORDS_BYTES = 56 + 20  # between the directory and the end record of a zip64 archive
+END_RECORD_BYTES = 22
+UTF8_NAME, ENCRYPTED = 0x800, 0x1  # flag bits of a member
+WINDOWS_FOLDER = 0x10  # attribute of MS-DOS
+UNIX = 3  # system of a member that has a file mode
 COUNT_MASK = 0xFFFF  # the end record counts entries in 16 bits
 
 
-async def zip_pictures(
-    body: Body, image_bytes: int, max_images: int, unpacked: Unpacked, read: ReadPicture = read_picture
-) -> AsyncIterator[Picture]:
-    """Yield the pictures in order; a bad member fails alone. Raises TooLarge, and BadUpload for a damaged archive."""
+@dataclass(frozen=True, slots=True)
+class OpenZip:
+    """An archive on disk, and its picture files."""
+
+    archive: zipfile.ZipFile
+    members: list[zipfile.ZipInfo]
+    packed_bytes: int
+
+
+@contextlib.asynccontextmanager
+async def opened_zip(body: Body, max_images: int) -> AsyncIterator[OpenZip]:
+    """Write the body to disk and open it. Raises TooLarge, and BadUpload for a damaged archive."""
     with temporary_file() as file:
         packed_bytes = await spool(body, file)
         archive = await in_bulk_thread(open_archive, file)
-        members = [info for info in archive.infolist() if is_picture_file(info.filename)]
+        members = [info for info in archive.infolist() if not _is_folder(info) and is_picture_file(name_of(info))]
         check_total(len(members), max_images)
-        async for picture in in_thread(_pictures(archive, members, image_bytes, unpacked, packed_bytes, read)):
-            yield picture
+        yield OpenZip(archive, members, packed_bytes)
+
+
+async def zip_pictures(
+    opened: OpenZip, image_bytes: int, unpacked: Unpacked, read: ReadPicture = read_picture
+) -> AsyncIterator[Picture]:
+    """Yield the pictures in order; a bad member fails alone. Raises TooLarge."""
+    async for picture in in_thread(_pictures(opened, image_bytes, unpacked, read)):
+        yield picture
+
+
+def name_of(info: zipfile.ZipInfo) -> str:
+    """Return the member's name with `/` between folders. Many programs write UTF-8 without saying so."""
+    name = info.filename
+    if not info.flag_bits & UTF8_NAME:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    return name.replace("\\", "/")
+
+
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    return bool(info.external_attr & WINDOWS_FOLDER) or stat.S_ISDIR(_unix_mode(info))
+
+
+def _unix_mode(info: zipfile.ZipInfo) -> int:
+    return info.external_attr >> 16 if info.create_system == UNIX else 0
+
+
+def _unreadable(info: zipfile.ZipInfo) -> str:
+    """Return why the member has no content of its own, or an empty string."""
+    mode = _unix_mode(info)
+    if info.flag_bits & ENCRYPTED:
+        return "cannot be unpacked: encrypted; pack the archive without a password"
+    if stat.S_ISLNK(mode):
+        return "a symbolic link: pack the file itself"
+    return "a special file, which has no content" if stat.S_IFMT(mode) not in (0, stat.S_IFREG) else ""
 
 
 def open_archive(file: IO[bytes]) -> zipfile.ZipFile:
@@ -53,7 +102,11 @@ def open_archive(file: IO[bytes]) -> zipfile.ZipFile:
     with _unreadable_is_bad_upload():
         declared = _check_directory(file)
         archive = zipfile.ZipFile(file)
-    count = len(archive.infolist())
+    members = archive.infolist()
+    file.seek(0)
+    if members and file.read(4) == FIRST_SIGNATURE and min(info.header_offset for info in members) > 0:
+        raise BadUpload("there are two zip archives: send each by itself")
+    count = len(members)
     if count & COUNT_MASK != declared & COUNT_MASK:
         raise BadUpload(f"the zip archive declares {declared} entries, but its directory has {count}")
     return archive
@@ -64,7 +117,9 @@ def _check_directory(file: IO[bytes]) -> int:
     record = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # the record that zipfile itself will use
     if record is None:
         raise zipfile.BadZipFile("there is no directory at its end")
-    signature, declared, size_bytes, end = record[0], record[4], record[5], record[9]
+    signature, declared, size_bytes, comment, end = record[0], record[4], record[5], record[8], record[9]
+    if file.seek(0, io.SEEK_END) > end + END_RECORD_BYTES + len(comment):
+        raise BadUpload("there is data after the end of the zip archive: send each archive by itself")
     if size_bytes > MAX_DIRECTORY_BYTES:
         raise TooLarge(f"the directory of a zip archive may have at most {MAX_DIRECTORY_BYTES} bytes: send a tar")
     file.seek(max(0, end - size_bytes - (ZIP64_RECORDS_BYTES if signature == ZIP64_SIGNATURE else 0)))
@@ -81,22 +136,19 @@ def _unreadable_is_bad_upload() -> Iterator[None]:
         raise BadUpload(f"not a readable zip archive: {error_text(error)}") from None
 
 
-def _pictures(
-    archive: zipfile.ZipFile,
-    members: list[zipfile.ZipInfo],
-    image_bytes: int,
-    unpacked: Unpacked,
-    packed_bytes: int,
-    read: ReadPicture,
-) -> Iterator[Picture]:
-    for member in members:
+def _pictures(opened: OpenZip, image_bytes: int, unpacked: Unpacked, read: ReadPicture) -> Iterator[Picture]:
+    for member in opened.members:
+        name = name_of(member)
+        if reason := _unreadable(member):
+            yield Picture(name, None, reason)
+            continue
         try:
-            data = _unpack(archive, member, image_bytes + 1)
+            data = _unpack(opened.archive, member, image_bytes + 1)
         except Exception as error:  # zipfile and its decompressors share no error for damaged data
-            yield Picture(member.filename, None, f"cannot be unpacked: {error_text(error)}")
+            yield Picture(name, None, f"cannot be unpacked: {error_text(error)}")
         else:
-            unpacked.add(len(data), packed_bytes)
-            yield picture_of(member.filename, data, image_bytes, read)
+            unpacked.add(len(data), opened.packed_bytes)
+            yield picture_of(name, data, image_bytes, read)
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:

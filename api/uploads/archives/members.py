@@ -9,8 +9,6 @@ from api.images.decode import Picture, ReadPicture
 
 BATCH_PICTURES = 64  # unpacked and decoded in one call of a thread …
 BATCH_S = 0.05  # … but large ones take longer than others should wait for the thread
-
-
 # Names in lower case that Windows, macOS and file managers add to folders.
 ADDED_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information", "@eadir"})
 ADDED_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
