@@ -34,8 +34,8 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def living(redis_server: RedisServer, models_dir: Path) -> Iterator[System]:
-    """A worker that forgets an unused version after a second; `cnn@1` is its default."""
-    environ = {"MODELS_DIR": str(models_dir), "DEFAULT_MODEL": "cnn@1", "MODEL_IDLE_S": "1"}
+    """A worker that forgets an unused version, and fails unread formats, after a second; `cnn@1` is its default."""
+    environ = {"MODELS_DIR": str(models_dir), "DEFAULT_MODEL": "cnn@1", "MODEL_IDLE_S": "1", "FORMAT_WAIT_S": "1"}
     with running(redis_server.new_url(), environ=environ) as system:
         yield system
 
@@ -219,3 +219,22 @@ def test_the_commands_are_listed_with_their_arguments(living: System) -> None:
     told = celery(living, "control", "--list")[1]
     assert "load_model <name@version>" in told
     assert "unload_model <name@version>" in told
+
+
+@pytest.mark.parametrize("version", [2, 1])
+def test_a_job_whose_entry_no_worker_reads_fails_with_the_reason(living: System, version: int) -> None:
+    job_id = f"j{version:016}"
+    job = {"model": "cnn@1", "lane": "bulk", "created_ms": 1, "chunk_images": 256, "done": 0, "failed": 0, "expired": 0}
+    header = {"v": version, "uid": job_id, "model": "cnn@1", "at": "later", "n": 3, "chunk": 0}
+    living.redis.hset(keys.job(job_id), mapping=job | {"total": 3})
+    living.redis.hincrby(keys.queued("cnn", "bulk"), "images", 3)
+    living.redis.xadd(keys.stream("cnn", "bulk", 4), {"h": json.dumps(header), "x": bytes(3 * 784)})
+    state = living.http.get(f"/results/{job_id}", params={"wait": 30}).json()
+    assert (state["state"], state["counts"]["failed"]) == ("done_with_errors", 3)
+    reasons = {item["error"] for item in living.http.get(f"/results/{job_id}/items").json()["items"]}
+    assert reasons == {
+        "no worker has read its entry format 2 for 1 s: the workers read 1"
+        if version == 2
+        else "its entry cannot be read: not an entry: Expected `int`, got `str` - at `$.at`"
+    }
+    assert int(living.redis.hget(keys.queued("cnn", "bulk"), "images") or 0) == 0  # type: ignore[arg-type]
