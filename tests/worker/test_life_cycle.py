@@ -224,9 +224,9 @@ def test_the_commands_are_listed_with_their_arguments(living: System) -> None:
 @pytest.mark.parametrize("version", [2, 1])
 def test_a_job_whose_entry_no_worker_reads_fails_with_the_reason(living: System, version: int) -> None:
     job_id = f"j{version:016}"
-    job = {"model": "cnn@1", "lane": "bulk", "created_ms": 1, "chunk_images": 256, "done": 0, "failed": 0, "expired": 0}
+    fields = ("model", "cnn@1", "created_ms", 1, "chunk_images", 256, "total", 3, "done", 0, "failed", 0, "expired", 0)
+    living.redis.hset(keys.job(job_id), items=list(fields))
     header = {"v": version, "uid": job_id, "model": "cnn@1", "at": "later", "n": 3, "chunk": 0}
-    living.redis.hset(keys.job(job_id), mapping=job | {"total": 3})
     living.redis.hincrby(keys.queued("cnn", "bulk"), "images", 3)
     living.redis.xadd(keys.stream("cnn", "bulk", 4), {"h": json.dumps(header), "x": bytes(3 * 784)})
     state = living.http.get(f"/results/{job_id}", params={"wait": 30}).json()
@@ -237,4 +237,4 @@ def test_a_job_whose_entry_no_worker_reads_fails_with_the_reason(living: System,
         if version == 2
         else "its entry cannot be read: not an entry: Expected `int`, got `str` - at `$.at`"
     }
-    assert int(living.redis.hget(keys.queued("cnn", "bulk"), "images") or 0) == 0  # type: ignore[arg-type]
+    assert int(living.redis.hget(keys.queued("cnn", "bulk"), "images") or 0) == 0
