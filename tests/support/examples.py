@@ -53,15 +53,13 @@ def scripts(document: str) -> list[Script]:
 
 def on_system(text: str, system: System) -> str:
     """Replace the default addresses of a service by the addresses of this system."""
-    redis_place = system.redis_url.removeprefix("redis://")
-    return text.replace("127.0.0.1:5000", f"127.0.0.1:{system.port}").replace("127.0.0.1:6379/0", redis_place)
+    return text.replace("127.0.0.1:5000", f"127.0.0.1:{system.port}")
 
 
 def environ(system: System) -> dict[str, str]:
     path = f"{BIN}:/usr/bin:/bin"
     return {
         "PATH": path,
-        "REDIS_URL": system.redis_url,
         "MNISTIFIED_URL": system.url,
         "PYTHONPATH": f"{ROOT}:{ROOT / 'client'}",
     }
@@ -85,12 +83,14 @@ def run_sessions(document: str, system: System, cwd: Path) -> None:
         check_output(command, expected, output)
 
 
-def run_script(script: Script, system: System, cwd: Path) -> None:
+def run_script(script: Script, system: System, cwd: Path, timeout_s: float = TIMEOUT_S) -> str:
+    """Run a script in the folder. It must print the documented output, which is returned."""
     command = [sys.executable, "-c", on_system(script.code, system)]
-    ended = subprocess.run(command, cwd=cwd, env=environ(system), capture_output=True, text=True, timeout=TIMEOUT_S)
+    ended = subprocess.run(command, cwd=cwd, env=environ(system), capture_output=True, text=True, timeout=timeout_s)
     assert ended.returncode == 0, ended.stderr
     if script.expected is not None:
         check_output(script.code, script.expected.splitlines(), ended.stdout)
+    return ended.stdout
 
 
 def commands_of(session: str) -> list[tuple[str, list[str]]]:
