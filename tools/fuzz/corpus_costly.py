@@ -55,33 +55,29 @@ def costly_archives() -> Iterator[tuple[str, bytes]]:
     yield "zip, 150 members of 1 MiB of zeros", zipped((f"{n}.png", bytes(MIB)) for n in range(150))
 
 
-def json_image(pixel: bytes = b"0") -> bytes:
-    return b"[" + b",".join([pixel] * 784) + b"]"
-
-
-def rows(mebibytes: float, pixel: bytes = b"0", joined: bytes = b",") -> bytes:
-    row = json_image(pixel)
-    return joined.join([row] * max(1, int(mebibytes * MIB / len(row))))
+def rows(mebibytes: float, pixel: bytes = b"0") -> bytes:
+    """Return rows of JSON of images that have a contrast."""
+    row = b"[" + b",".join([pixel] * 783) + b",255]"
+    return b",".join([row] * max(1, int(mebibytes * MIB / len(row))))
 
 
 def costly_json() -> Iterator[tuple[str, bytes]]:
     """Yield bodies of `/v1/…:predict`, from those that are within the bound to those far above it."""
-    for mebibytes in (7.9, 58):
-        yield f"JSON, {mebibytes:g} MB of images", b'{"instances": [' + rows(mebibytes) + b"]}"
-        yield f"JSON, {mebibytes:g} MB of fractions", b'{"instances": [' + rows(mebibytes, b"0.12345678901") + b"]}"
-        yield f"JSON, {mebibytes:g} MB of one list", b'{"inputs": [' + b"0," * int(mebibytes * MIB / 2) + b"0]}"
-        yield f"JSON, {mebibytes:g} MB of brackets", b'{"instances": [' + b"[]," * int(mebibytes * MIB / 3) + b"[]]}"
-        yield (
-            f"JSON, {mebibytes:g} MB of empty objects",
-            b'{"instances": [' + b"{}," * int(mebibytes * MIB / 3) + b"{}]}",
-        )
-        yield (
-            f"JSON, {mebibytes:g} MB of names",
-            b"{" + b",".join(b'"%07d":1' % n for n in range(int(mebibytes * MIB / 12))) + b"}",
-        )
-        yield f"JSON, {mebibytes:g} MB of text", b'{"instances": "' + b"x" * int(mebibytes * MIB) + b'"}'
-        yield f"JSON, {mebibytes:g} MB of digits", b'{"instances": [[' + b"9" * int(mebibytes * MIB) + b"]]}"
-        yield f"JSON, {mebibytes:g} MB of spaces", b'{"instances": [' + b" " * int(mebibytes * MIB) + b"]}"
+    yield "JSON, 58 MB of images", b'{"instances": [' + rows(58) + b"]}"
+    yield "JSON, 7.9 MB of images", b'{"instances": [' + rows(7.9) + b"]}"
+    yield "JSON, 7.9 MB of fractions", b'{"instances": [' + rows(7.9, b"0.12345678901") + b"]}"
+    for name, element in (
+        ("one list", b"0,"),
+        ("brackets", b"[],"),
+        ("empty objects", b"{},"),
+        ("named", b'{"images":1},'),
+    ):
+        yield f"JSON, 7.9 MB of {name}", b'{"instances": [' + element * int(7.9 * MIB / len(element)) + b"0]}"
+    names = b",".join(b'"%07d":1' % number for number in range(int(7.9 * MIB / 12)))
+    yield "JSON, 7.9 MB of names", b"{" + names + b"}"
+    for name, byte in (("text", b"x"), ("spaces", b" ")):
+        yield f"JSON, 7.9 MB of {name}", b'{"instances": "' + byte * int(7.9 * MIB) + b'"}'
+    yield "JSON, 7.9 MB of one number", b'{"instances": [[' + b"9" * int(7.9 * MIB) + b"]]}"
     yield "JSON, a million brackets deep", b'{"instances": ' + b"[" * MIB
     yield "JSON, 500,000 objects deep", b'{"a":' * (MIB // 2)
 
@@ -95,15 +91,15 @@ def v2_json(data: bytes, datatype: str = "FP32", shape: str = "[1,784]") -> byte
 
 
 def v2_binary(dtype: str, datatype: str, mebibytes: float) -> tuple[bytes, int]:
-    """Return a body of zeros in the binary extension, and the length of its JSON."""
+    """Return a body of images in the binary extension, and the length of its JSON. Floats have a mean of zero."""
     count = int(mebibytes * MIB) // (784 * np.dtype(dtype).itemsize)
-    size_bytes = count * 784 * np.dtype(dtype).itemsize
-    head = b'{"inputs":[{"name":"images","datatype":"%s","shape":[%d,784],"parameters":{"binary_data_size":%d}}]}' % (
-        datatype.encode(),
-        count,
-        size_bytes,
-    )
-    return head + bytes(size_bytes), len(head)
+    image = np.full(784, 255) if dtype == "u1" else np.linspace(-1.7, 1.7, 784)
+    image[:392] *= dtype != "u1"
+    tensor = np.tile(image.astype(dtype), count).tobytes()
+    parameters = b'"parameters":{"binary_data_size":%d}' % len(tensor)
+    shape = b'"shape":[%d,784]' % count
+    head = b'{"inputs":[{"name":"images","datatype":"%s",%s,%s}]}' % (datatype.encode(), shape, parameters)
+    return head + tensor, len(head)
 
 
 def compat_cases() -> Iterator[Case]:

@@ -66,6 +66,7 @@ def _try_groups(system: System, test_set: Split, bodies: Iterable[Case], report:
     api_pid, workers = system.api.pid, {name: worker.pid for name, worker in system.workers.items()}
     before_bytes = system.api.rss_bytes
     for group, group_cases in itertools.groupby(bodies, lambda case: case.group):
+        print(f"{group} …", flush=True)
         for case in group_cases:
             try_one(system, case, report, watch)
         check_neighbours(system, test_set, report, group)
