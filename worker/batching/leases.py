@@ -66,7 +66,7 @@ class Leases:
     deliveries: HeldEntries
     lease_ms: int
     takeovers: int = 0
-    _cursors: dict[str, str] = field(init=False, default_factory=dict)  # of streams whose scan is not at its end
+    _cursors: dict[str, str] = field(init=False, default_factory=dict)  # where the scan of a stream continues
 
     def renew(self) -> None:
         """Renew the leases of all held entries. Call it several times per lease."""

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from tools.faults.drills.bad_models import BAD_MODELS
+from tools.faults.drills.clocks import CLOCKS
 from tools.faults.drills.engine_faults import ENGINE_FAULTS
 from tools.faults.drills.outages import OUTAGES
 from tools.faults.drills.redis_faults import REDIS_FAULTS
+from tools.faults.drills.rollbacks import ROLLBACKS
 from tools.faults.drills.run import run_drill
 from tools.faults.drills.scene import Drill, together
 from tools.faults.drills.upgrade import UPGRADES
@@ -27,6 +29,15 @@ def pictures() -> Pictures:
 def test_a_rolling_upgrade_loses_nothing(pictures: Pictures) -> None:
     (drill,) = UPGRADES
     outcome = run_drill(drill, pictures, SEED, repetitions=8)
+    assert outcome.images > 0
+    assert outcome.clean, outcome
+    assert not outcome.exits
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("drill", [*CLOCKS, *ROLLBACKS], ids=lambda drill: drill.name)
+def test_wrong_clocks_and_lost_writes_never_look_like_success(drill: Drill, pictures: Pictures) -> None:
+    outcome = run_drill(drill, pictures, SEED, repetitions=1)
     assert outcome.images > 0
     assert outcome.clean, outcome
     assert not outcome.exits

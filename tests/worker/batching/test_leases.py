@@ -117,7 +117,7 @@ def test_renewing_does_not_steal_back_what_was_taken_over(client: SyncClient) ->
 
 
 def test_lapsed_entries_are_found_behind_hundreds_of_renewed_ones(client: SyncClient) -> None:
-    """XAUTOCLAIM looks at eighty entries per call."""
+    """XAUTOCLAIM examines eighty entries per call."""
     one, two = Worker(client, "one"), Worker(client, "two")
     for number in range(300):
         put(client, f"renewed-{number}")

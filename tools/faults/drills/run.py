@@ -11,9 +11,11 @@ import httpx
 
 from tools.faults.account import Tally, compare, fingerprints, lost
 from tools.faults.drills.bad_models import BAD_MODELS
+from tools.faults.drills.clocks import CLOCKS
 from tools.faults.drills.engine_faults import ENGINE_FAULTS
 from tools.faults.drills.outages import OUTAGES
 from tools.faults.drills.redis_faults import REDIS_FAULTS
+from tools.faults.drills.rollbacks import ROLLBACKS
 from tools.faults.drills.scene import Drill, Scene
 from tools.faults.drills.upgrade import UPGRADES
 from tools.faults.load.clients import ITEMS_LIMIT, Load
@@ -22,11 +24,9 @@ from tools.faults.load.images import Pictures
 from tools.faults.record import Accepted, Record, Times
 from tools.faults.system.service import Service
 
-DRILLS: dict[str, Drill] = {
-    drill.name: drill for drill in (*OUTAGES, *REDIS_FAULTS, *BAD_MODELS, *ENGINE_FAULTS, *UPGRADES)
-}
+ALL_DRILLS = (*OUTAGES, *REDIS_FAULTS, *BAD_MODELS, *ENGINE_FAULTS, *UPGRADES, *CLOCKS, *ROLLBACKS)
+DRILLS: dict[str, Drill] = {drill.name: drill for drill in ALL_DRILLS}
 WORKERS = 2
-RECOVER_S = 30.0
 SETTLE_S = 45.0
 SINGLES_READ_AGAIN = 300
 READ_TRIES = 100
@@ -70,6 +70,7 @@ def run_drill(drill: Drill, pictures: Pictures, seed: int, repetitions: int) -> 
             drill.settings(folder),
             drill.code(folder),
             proxied=drill.proxied,
+            clocks_s=drill.clocks_s,
         )
         try:
             service.wait_until_ready()
@@ -99,9 +100,9 @@ def strike_again_and_again(drill: Drill, scene: Scene, outcome: Outcome) -> None
             time.sleep(scene.rng.uniform(0.2, 1.0))
             scene.record.begin()
             drill.strike(scene)
-            times = scene.record.wait_recovered(RECOVER_S)
+            times = scene.record.wait_recovered(drill.recover_s)
             if times is None:
-                scene.record.tally.note(f"repetition {number}: no recovery within {RECOVER_S:g} s")
+                scene.record.tally.note(f"repetition {number}: no recovery within {drill.recover_s:g} s")
             else:
                 outcome.times.append(times)
     finally:

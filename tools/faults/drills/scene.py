@@ -3,7 +3,7 @@
 import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.processes import ROOT
@@ -11,6 +11,8 @@ from tools.faults.load.clients import Load
 from tools.faults.load.images import Pictures
 from tools.faults.record import Record
 from tools.faults.system.service import Service
+
+RECOVER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Drill:
 
     `settings` are for the service, and `end` runs once the load has ended and all results are read. The processes start
     from the code in the folder that `code` returns. If `proxied`, the service reaches Redis through a proxy. If it
-    `survives`, no process may exit.
+    `survives`, no process may exit. `clocks_s` has the errors of clocks, by process. `recover_s` is the limit of a
+    recovery.
     """
 
     name: str
@@ -56,6 +59,8 @@ class Drill:
     settings: Callable[[Path], Mapping[str, str]] = no_settings
     end: Callable[[Scene], None] = nothing_more
     code: Callable[[Path], Path] = this_release
+    clocks_s: Mapping[str, float] = field(default_factory=dict)
+    recover_s: float = RECOVER_S
 
 
 def together(name: str, drills: Sequence[Drill]) -> Drill:

@@ -34,6 +34,7 @@ READY_S = 60.0
 POLL_S = 0.02
 AT_WORK_S = 20.0
 AT_WORK_POLL_S = 0.001  # a worker holds an entry for about 20 ms
+OTHER_CLOCK = ROOT / "tools" / "faults" / "system" / "other_clock"  # with a module that Python imports at its start
 CELERY = [str(BIN / "celery")]
 FAULTY = [sys.executable, "-m", "tools.faults.system.faulty_worker"]
 
@@ -59,8 +60,12 @@ class Service:
         environ: Mapping[str, str],
         code: Path = ROOT,
         proxied: bool = False,
+        clocks_s: Mapping[str, float] = {},  # read only
     ) -> None:
-        """Start all processes. The code of APIs and workers is in the folder `code`."""
+        """Start all processes. The code of APIs and workers is in the folder `code`.
+
+        `clocks_s` has the error of the clock of each process whose clock is wrong, by its name.
+        """
         self.redis_server = BadRedis(data_dir)
         self.proxy = RedisProxy(self.redis_server.port) if proxied else None
         self._standby: BadRedis | None = None
@@ -71,6 +76,7 @@ class Service:
         self.processes: dict[str, Process] = {}
         self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
         self._code: dict[str, Path] = {}
+        self._clocks_s = clocks_s
         self._changing = threading.Lock()
         self._closing = threading.Event()
         self.urls: list[str] = []
@@ -188,8 +194,13 @@ class Service:
     def _start(self, name: str) -> None:
         command, environ = self._commands[name]
         code = self._code[name]
-        paths = {"PYTHONPATH": os.pathsep.join((str(code), str(code / "client")))}
-        self.processes[name] = Process(command, {**self.environ, **paths, **environ}, cwd=code)
+        folders = [code, code / "client"]
+        clock = {}
+        if name in self._clocks_s:
+            folders.append(OTHER_CLOCK)
+            clock = {"CLOCK_SHIFT_S": str(self._clocks_s[name])}
+        paths = {"PYTHONPATH": os.pathsep.join(map(str, folders))}
+        self.processes[name] = Process(command, {**self.environ, **paths, **clock, **environ}, cwd=code)
 
     def _ready(self, url: str) -> bool:
         try:
