@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
@@ -38,6 +38,7 @@ class Client:
     ) -> None:
         self._options = read_options(url, key, timeout_s, retries, headers, trust_env)
         self._http = httpx.Client(**self._options.httpx_options())
+        self.on_pause: Callable[[Pause], None] | None = None  # called before each pause that an error causes
 
     @property
     def url(self) -> str:
@@ -157,6 +158,8 @@ class Client:
 
     def _do(self, step: Call | Pause) -> Reply | None:
         if isinstance(step, Pause):
+            if step.reason and self.on_pause:
+                self.on_pause(step)
             time.sleep(step.seconds)
             return None
         content = step.body.chunks() if step.body else None

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +40,10 @@ def test_images_are_classified_one_by_one_and_from_stdin(mnistified: Command, pn
 def test_a_failed_image_is_reported_and_the_other_images_are_classified(mnistified: Command, pngs: list[bytes]) -> None:
     (mnistified.cwd / "bad.png").write_bytes(b"no image")
     (mnistified.cwd / "0.png").write_bytes(pngs[0])
+    assert mnistified("classify", "bad.png", "0.png").returncode == 1
     result = mnistified("classify", "nosuch.png", "bad.png", "0.png")
-    assert result.returncode == 1
+    assert result.returncode == 2, "a local file cannot be used"
+    assert b"nosuch.png: No such file or directory\n" in result.stderr
     assert [line.split(b":")[1] for line in result.stderr.splitlines()] == [b" nosuch.png", b" bad.png"]
     assert result.stdout.startswith(b"0.png: ")
 
@@ -90,6 +93,47 @@ def test_bulk_with_a_bad_image_exits_with_1_and_writes_the_reason(mnistified: Co
     rows = list(csv.DictReader((mnistified.cwd / "out.csv").read_text().splitlines()))
     assert rows[1]["state"] == "failed"
     assert "is not an image" in rows[1]["error"]
+    assert b"mnistified: b.png: the body (8 bytes) is not an image" in result.stderr
+
+
+@pytest.mark.slow
+def test_what_is_no_regular_file_is_written_and_never_deleted(mnistified: Command, folder: Path) -> None:
+    pipe = mnistified.cwd / "pipe"
+    os.mkfifo(pipe)
+    (mnistified.cwd / "link.csv").symlink_to(mnistified.cwd / "real.csv")
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+        assert mnistified("bulk", folder, "--out", "pipe").returncode == 0
+        assert len(read.result().splitlines()) == FOLDER_IMAGES + 1
+    result = mnistified("bulk", folder, "--out", "/dev/stdout")
+    assert len(result.stdout.splitlines()) == FOLDER_IMAGES + 1
+    assert mnistified("bulk", folder, "--out", "link.csv").returncode == 0
+    assert (pipe.is_fifo(), (mnistified.cwd / "link.csv").is_symlink()) == (True, True)
+    assert len((mnistified.cwd / "real.csv").read_text().splitlines()) == FOLDER_IMAGES + 1
+    assert mnistified("bulk", folder, "--out", "/dev/null", "--format", "csv").returncode == 0
+    assert Path("/dev/null").is_char_device()
+    assert b"is a folder" in mnistified("bulk", folder, "--out", ".", "--format", "csv").stderr
+
+
+@pytest.mark.slow
+def test_skipped_files_and_the_options_of_the_command_are_named(mnistified: Command, pngs: list[bytes]) -> None:
+    (mnistified.cwd / "a.png").write_bytes(pngs[0])
+    (mnistified.cwd / "b.HEIC").write_bytes(b"")
+    Image.new("L", (300, 200), 200).save(mnistified.cwd / "c.png")
+    result = mnistified("bulk", ".")
+    assert b"skipped 1 file: ./b.HEIC (HEIC and AVIF are not supported" in result.stderr
+    assert b"c.png: expected a 28" in result.stderr
+    for shown in (result, mnistified("classify", "c.png")):
+        assert b"--fit takes any size" in shown.stderr
+        assert b"?fit" not in shown.stderr
+
+
+@pytest.mark.slow
+def test_retries_are_reported_at_once(mnistified: Command) -> None:
+    result = mnistified("status", "--url", "http://127.0.0.1:9", "--retries", "1")
+    first, last = result.stderr.decode().splitlines()
+    assert re.fullmatch(r"mnistified: http://127.0.0.1:9: Connection refused; trying again in \d\.\d s", first)
+    assert (last, result.returncode) == ("mnistified: http://127.0.0.1:9: Connection refused", 4)
 
 
 @pytest.mark.slow
@@ -142,7 +186,7 @@ def test_half_blocks_show_two_pixels_per_character() -> None:
     [
         (["classify", "-", "--show"], 2, "--show needs --fit"),
         (["watch", "j0000000000000000"], 3, "404 Not found: no result"),
-        (["bulk", "nosuch/"], 2, "nosuch"),
+        (["bulk", "nosuch/"], 2, "nosuch/: No such file or directory"),
         (["bulk", "*.nosuch"], 2, "no file matches"),
         (
             ["bulk", ".", "--out", "a.txt"],

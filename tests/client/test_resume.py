@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,22 @@ def test_a_command_without_a_job_keeps_an_earlier_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no such folder"), opened(out):
         raise OSError("no such folder")
     assert out.read_text() == "earlier results"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_what_is_no_regular_file_is_neither_opened_nor_deleted(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out.csv")
+    (tmp_path / "a.csv.resume.json").mkdir()
+    for name in ("out.csv", "a.csv"):
+        with pytest.raises(ValueError, match=r"is (not a regular file|a folder), so the results cannot be written"):
+            opened(tmp_path / name)
+    assert (tmp_path / "out.csv").is_fifo()
+
+
+def test_an_empty_file_of_somebody_else_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").touch()
+    with pytest.raises(OSError, match="no such folder"), opened(tmp_path / "out.csv"):
+        raise OSError("no such folder")
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 

@@ -1,40 +1,46 @@
 """The commands `bulk`, which classifies many images into a file, and `results`, which reads an existing job."""
 
 import argparse
+import contextlib
 import glob
 import io
 import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mnistified.client import Client, Job
-from mnistified.commands.exit_codes import exit_code_of_state
+from mnistified.commands.exit_codes import exit_code_of_state, for_the_command_line
 from mnistified.commands.formats import FORMATS, Format, format_name
 from mnistified.commands.progress import Bar, with_progress
 from mnistified.commands.resume import ResumableFile
 from mnistified.http.exchange import Body
-from mnistified.results import JobState
+from mnistified.results import Item, JobState
 from mnistified.uploads.bodies import body_of
 from mnistified.uploads.files import body_of_paths
 
 STDIO = "-"
+MAX_NAMED = 10  # failed images and skipped files that are named
 
 
 def bulk(client: Client, arguments: argparse.Namespace) -> int:
     """Submit a job and write its results to a file or stdout."""
     started_s = time.monotonic()
     name = _format_name(arguments)
-    if arguments.out == STDIO:
-        job = _submit(client, arguments, None)
-        state = _to_stdout(job, FORMATS[name])
+    failures = Failures()
+    if is_stream(arguments.out):
+        with _opened_stream(arguments.out, FORMATS[name]) as out_stream:
+            job = _submit(client, arguments, None)
+            state = _to_stream(job, FORMATS[name], out_stream, failures)
     else:
         identity = _identity(client, arguments, name)
         with ResumableFile(Path(arguments.out), FORMATS[name], identity, arguments.restart) as out:
-            state = _to_file(client, arguments, out)
+            state = _to_file(client, arguments, out, failures)
+    if not arguments.quiet:
+        failures.print()
     _print_summary(arguments, state, time.monotonic() - started_s)
     return exit_code_of_state(state.state)
 
@@ -43,17 +49,58 @@ def results(client: Client, arguments: argparse.Namespace) -> int:
     """Write the results of a job. The results of a running job are written as they arrive."""
     job = client.job(arguments.id)
     output_format = FORMATS[_format_name(arguments)]
-    if arguments.out == STDIO:
-        return exit_code_of_state(_to_stdout(job, output_format).state)
+    failures = Failures()
+    if is_stream(arguments.out):
+        with _opened_stream(arguments.out, output_format) as out_stream:
+            return exit_code_of_state(_to_stream(job, output_format, out_stream, failures).state)
     identity = {"url": client.url, "job": job.id, "format": _format_name(arguments)}
     with ResumableFile(Path(arguments.out), output_format, identity, arguments.restart) as out:
         if out.note.job_id is None:
             out.start(job.id, job.state.total)
-        state = _fill(job, out)
+        state = _fill(job, out, failures)
     return exit_code_of_state(state.state)
 
 
-def _to_file(client: Client, arguments: argparse.Namespace, out: ResumableFile) -> JobState:
+class Failures:
+    """The first failed items of a job, to name them at the end."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._count = 0
+
+    def add(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if item.state == "failed":
+                self._count += 1
+                if len(self._lines) < MAX_NAMED:
+                    self._lines.append(
+                        f"{item.name or f'image {item.index}'}: {for_the_command_line(item.error or '')}"
+                    )
+
+    def print(self) -> None:
+        for line in self._lines:
+            _print_note(line)
+        if self._count > len(self._lines):
+            _print_note(f"… and {self._count - len(self._lines):,} more failed images")
+
+
+def is_stream(out: str) -> bool:
+    """Return whether the output cannot be resumed: stdout, a pipe or a device."""
+    return out == STDIO or (os.path.exists(out) and not os.path.isfile(out) and not os.path.isdir(out))
+
+
+@contextlib.contextmanager
+def _opened_stream(out: str, output_format: Format) -> Iterator[io.BufferedIOBase]:
+    if output_format.finish is not None:
+        raise ValueError("parquet cannot be written to stdout or a pipe: use --out FILE")
+    if out == STDIO:
+        yield sys.stdout.buffer  # type: ignore[misc]
+        return
+    with open(out, "wb") as stream:
+        yield stream
+
+
+def _to_file(client: Client, arguments: argparse.Namespace, out: ResumableFile, failures: Failures) -> JobState:
     if out.note.job_id is None:
         job = _submit(client, arguments, out.note.idempotency_key)
         out.start(job.id, job.state.total)
@@ -61,7 +108,7 @@ def _to_file(client: Client, arguments: argparse.Namespace, out: ResumableFile) 
         job = client.job(out.note.job_id)
         _print_note(f"resuming {job.id} after {out.note.written_items:,} of {job.state.total:,} rows")
     try:
-        return _fill(job, out)
+        return _fill(job, out, failures)
     except KeyboardInterrupt:
         _print_note(f"interrupted after {out.note.written_items:,} of {job.state.total:,} rows")
         _print_note(f"the service continues {job.id}; run the same command again to get the other rows")
@@ -69,7 +116,11 @@ def _to_file(client: Client, arguments: argparse.Namespace, out: ResumableFile) 
 
 
 def _submit(client: Client, arguments: argparse.Namespace, idempotency_key: str | None) -> Job:
-    body = _body(arguments.sources)
+    body = _body(arguments.sources, arguments.fit)
+    if body.skipped and not arguments.quiet:
+        more = f" … and {len(body.skipped) - MAX_NAMED} more" if len(body.skipped) > MAX_NAMED else ""
+        files = "1 file" if len(body.skipped) == 1 else f"{len(body.skipped)} files"
+        _print_note(f"skipped {files}: {', '.join(body.skipped[:MAX_NAMED])}{more}")
     with Bar("sending", "B", body.size_bytes) as bar:
         return client.submit_body(
             with_progress(body, bar),
@@ -80,9 +131,9 @@ def _submit(client: Client, arguments: argparse.Namespace, idempotency_key: str 
         )
 
 
-def _body(sources: Sequence[str]) -> Body:
+def _body(sources: Sequence[str], fit: bool) -> Body:
     if STDIO not in sources:
-        return body_of_paths([path for source in sources for path in _expand(source)])
+        return body_of_paths([path for source in sources for path in _expand(source)], fit)
     if len(sources) > 1:
         raise ValueError("- reads an archive or array from stdin and cannot be combined with other sources")
     return body_of(sys.stdin.buffer)
@@ -98,22 +149,20 @@ def _expand(source: str) -> list[str]:
     return found
 
 
-def _fill(job: Job, out: ResumableFile) -> JobState:
+def _fill(job: Job, out: ResumableFile, failures: Failures) -> JobState:
     """Write all remaining rows. Blocks until the job is final."""
     with Bar("results", " images", job.state.total, out.note.written_items) as bar:
         for items in job.pages(out.note.written_items):
             if items:
                 out.write(items)
+                failures.add(items)
             bar.show(out.note.written_items)
     state = job.wait()
     out.finish()
     return state
 
 
-def _to_stdout(job: Job, output_format: Format) -> JobState:
-    if output_format.finish is not None:
-        raise ValueError("parquet cannot be written to stdout: use --out FILE")
-    out: io.BufferedIOBase = sys.stdout.buffer  # type: ignore[assignment]
+def _to_stream(job: Job, output_format: Format, out: io.BufferedIOBase, failures: Failures) -> JobState:
     try:
         out.write(output_format.head(job.state.total))
         written = 0
@@ -121,6 +170,7 @@ def _to_stdout(job: Job, output_format: Format) -> JobState:
             for items in job.pages():
                 out.write(output_format.rows(items))
                 out.flush()
+                failures.add(items)
                 written += len(items)
                 bar.show(written)
         return job.wait()
@@ -148,7 +198,7 @@ def _identity(client: Client, arguments: argparse.Namespace, name: str) -> dict[
 
 
 def _print_summary(arguments: argparse.Namespace, state: JobState, seconds: float) -> None:
-    if arguments.json and arguments.out != STDIO:
+    if arguments.json and not is_stream(arguments.out):
         job = {name: state.raw.get(name) for name in ("id", "state", "total", "counts", "model")}
         print(json.dumps(job | {"out": arguments.out, "seconds": round(seconds, 3)}))
     elif not arguments.quiet:

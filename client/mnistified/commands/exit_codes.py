@@ -20,6 +20,11 @@ MEANINGS = {
 }
 
 
+def for_the_command_line(text: str) -> str:
+    """Return a message of the service with the options of the command line instead of parameters."""
+    return text.replace("?fit=digit", "--fit").replace("fit=digit", "--fit")
+
+
 def exit_code_of(error: MnistifiedError) -> int:
     busy = getattr(error, "status", 0) == 429
     return UNAVAILABLE if busy or isinstance(error, Unreachable | ServiceFailed) else REFUSED

@@ -39,10 +39,16 @@ class ResumableFile:
     """An output file for `with`. Raises ValueError if another command writes it, or has left it unfinished."""
 
     def __init__(self, out: Path, output_format: Format, identity: Mapping[str, Any], restart: bool) -> None:
+        out = Path(os.path.realpath(out))  # if it is a link, the file itself is written
         self._out = out
         self._format = output_format
         self._note_path = out.with_name(f"{out.name}.resume.json")
         self._rows_path = out.with_name(f"{out.name}.part") if output_format.finish else out
+        for path in (out, self._note_path, self._rows_path):
+            if path.exists() and not path.is_file():
+                kind = "a folder" if path.is_dir() else "not a regular file"
+                raise ValueError(f"{path} is {kind}, so the results cannot be written there and resumed")
+        self._is_new = not self._rows_path.exists()
         self._file: IO[bytes] = self._rows_path.open("ab")
         try:
             self._lock()
@@ -82,10 +88,10 @@ class ResumableFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file. If there is no job to resume, delete the note and an empty file."""
+        """Close the file. If there is no job to resume, delete the note, and the file if this command created it."""
         if self.note.job_id is None:
             self._note_path.unlink(missing_ok=True)
-            if not self._file.tell():
+            if self._is_new and not self._file.tell():
                 self._rows_path.unlink()
         self._file.close()
 

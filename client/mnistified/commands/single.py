@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mnistified.client import Client
 from mnistified.commands.drawing import draw
-from mnistified.commands.exit_codes import OK, SOME_FAILED
+from mnistified.commands.exit_codes import OK, SOME_FAILED, USAGE, for_the_command_line
 from mnistified.errors import ServiceError
 from mnistified.results import Result
 from mnistified.uploads.png import read_png
@@ -23,21 +23,22 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
         raise ValueError("--show needs --fit: it draws the image that --fit produced")
     exit_code = OK
     for name in arguments.images:
+        failed = SOME_FAILED
         try:
             image = sys.stdin.buffer.read() if name == STDIO else Path(name).read_bytes()
             result = client.classify(image, model=arguments.model, fit=arguments.fit)
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason, failed = error.strerror or str(error), USAGE
         except ServiceError as error:
             if error.status not in IMAGE_STATUSES:
                 raise
-            reason = error.detail
+            reason = for_the_command_line(error.detail)
         else:
             print(_describe(name, result, arguments.json), flush=True)
             if arguments.show and result.fitted and not arguments.json:
                 _draw(result.fitted)
             continue
-        exit_code = SOME_FAILED
+        exit_code = max(exit_code, failed)
         if arguments.json:
             print(json.dumps({"file": name, "error": reason}), flush=True)
         print(f"mnistified: {name}: {reason}", file=sys.stderr)

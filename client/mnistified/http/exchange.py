@@ -6,8 +6,9 @@ An exchange is a generator. It yields calls and pauses, receives the reply to ea
 import itertools
 import json
 import random
+import re
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar
 
@@ -18,6 +19,7 @@ from mnistified.errors import MnistifiedError, ServiceError, ServiceFailed, Unre
 FIRST_DELAY_S = 0.2
 MAX_DELAY_S = 20.0
 MAX_RETRY_AFTER_S = 300.0  # for a longer Retry-After, the error is raised at once
+ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")  # as the operating system names its errors
 RETRIED_STATUSES = (429, 503)
 
 
@@ -25,13 +27,15 @@ RETRIED_STATUSES = (429, 503)
 class Body:
     """A request body. `chunks` returns the same bytes on each call, for retries. `size_bytes` is None if unknown.
 
-    `spool` is a temporary file that holds the bytes. The client closes it after the request.
+    `spool` is a temporary file that holds the bytes. The client closes it after the request. `skipped` names the files
+    of a folder that are not sent.
     """
 
     chunks: Callable[[], Iterator[bytes]]
     content_type: str = "application/octet-stream"
     size_bytes: int | None = None
     spool: IO[bytes] | None = None
+    skipped: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Pause:
+    """A pause before the next attempt, because of `reason`."""
+
     seconds: float
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ def retrying(call: Call, retries: int) -> Exchange[Reply]:
         delay_s = retry_delay_s(error, attempt, random.random())  # noqa: S311, jitter is not secret
         if delay_s is None or attempt >= retries:
             raise error
-        yield Pause(delay_s)
+        yield Pause(delay_s, str(error))
     raise AssertionError("unreachable: the count is infinite")
 
 
@@ -121,4 +128,5 @@ def retry_delay_s(error: MnistifiedError, attempt: int, jitter: float) -> float 
 def unreachable(error: httpx.TransportError, url: str) -> Unreachable:
     """Return the exception for a transport error. Failed connections can be retried, but answers that time out not."""
     timed_out = isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout)
-    return Unreachable(f"{url}: {error or type(error).__name__}", retryable=not timed_out)
+    reason = ERROR_NUMBER.sub("", str(error)) or type(error).__name__
+    return Unreachable(f"{url}: {reason}", retryable=not timed_out)

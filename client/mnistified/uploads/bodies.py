@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any, TypeAlias
 
 from mnistified.http.exchange import Body
+from mnistified.uploads.arrays import SIDE, direct_view, uint8_stack, uint8_view
 from mnistified.uploads.chunks import CHUNK_BYTES, merge_chunks, read_chunks, spool_chunks
 from mnistified.uploads.files import body_of_paths
-from mnistified.uploads.images import SIDE, Picture, PilImage, array_view, image_file
+from mnistified.uploads.images import Picture, PilImage, image_file
 from mnistified.uploads.npy import NPY_TYPE, UINT8, npy_header
 from mnistified.uploads.tars import TAR_TYPE, tar_chunks
 
-ROW_SHAPES = ((SIDE, SIDE), (SIDE, SIDE, 1), (SIDE * SIDE,))  # shapes of the elements of an array
+ROW_SHAPES = ((SIDE, SIDE), (SIDE, SIDE, 1), (1, SIDE, SIDE), (SIDE * SIDE,))  # shapes of the elements of an array
+IMAGE_SHAPES = ((SIDE, SIDE), (SIDE, SIDE, 1), (1, SIDE, SIDE))
 
-# An array uint8[N,28,28], the path of a folder or an archive, an open archive, or an iterable of pictures.
+# An array or a tensor [N,28,28], the path of a folder or an archive, an open archive, or an iterable of pictures.
 Pictures: TypeAlias = Any
 
 
@@ -26,42 +28,57 @@ def body_of(images: Pictures, any_size: bool = False) -> Body:
     invalid images, OSError for files that cannot be read.
     """
     if isinstance(images, str | os.PathLike):
-        return body_of_paths([images])
+        return body_of_paths([images], any_size)
     if hasattr(images, "read"):
         return _opened(images)
-    array = array_view(images)
-    if array is not None and any_size and array.ndim == 3 and (array.shape or ())[1:] != (SIDE, SIDE):
+    if isinstance(images, PilImage | bytes | bytearray):
+        raise TypeError(f"expected several images, got {type(images).__name__}: pass [image] for one")
+    array = uint8_view(images) if not _are_paths(images) else None
+    if array is not None and any_size and array.ndim >= 3 and (array.shape or ())[1:] not in ROW_SHAPES:
         return _sequence(list(images), any_size)
     if array is not None:
-        return _array(images, array)
-    if isinstance(images, PilImage | bytes | bytearray) or not isinstance(images, Iterable):
+        return _array(array)
+    if not isinstance(images, Iterable):
         raise TypeError(f"expected several images, got {type(images).__name__}: pass [image] for one")
     if isinstance(images, Sequence):
         return _sequence(images, any_size)
     return _spooled(tar_chunks(_members(images, any_size)), TAR_TYPE)
 
 
+def _are_paths(images: Any) -> bool:
+    return isinstance(images, Sequence) and all(isinstance(image, str | os.PathLike) for image in images)
+
+
 def _sequence(images: Sequence[Picture], any_size: bool) -> Body:
     """Return paths as the files, arrays as one `.npy` file, and other images as a tar."""
     if not images:
         raise ValueError("expected at least one image, got an empty list")
-    if all(isinstance(image, str | os.PathLike) for image in images):
-        return body_of_paths(images)
-    views = [array_view(image) for image in images]
-    arrays = [view for view in views if view is not None and view.shape == (SIDE, SIDE)]
-    if len(arrays) == len(images):
-        return _rows(len(arrays), lambda: (array.tobytes() for array in arrays))
+    if _are_paths(images):
+        return body_of_paths(images, any_size)
+    if (stacked := _stacked(images)) is not None:
+        return stacked
     if any(hasattr(image, "read") for image in images):
         return _spooled(tar_chunks(_members(images, any_size)), TAR_TYPE)  # an open file is read once
     return Body(lambda: merge_chunks(tar_chunks(_members(images, any_size))), TAR_TYPE)
 
 
-def _array(images: Any, view: memoryview) -> Body:
+def _stacked(images: Sequence[Picture]) -> Body | None:
+    """Return one array for images that are all arrays of 28×28, so that one range of numbers is found for all."""
+    if not all(getattr(image, "shape", None) in IMAGE_SHAPES for image in images):
+        return None
+    views = [direct_view(image) for image in images]
+    if all(view is not None for view in views):
+        return _rows(len(views), lambda: (view.tobytes() for view in views if view is not None))
+    return _array(uint8_stack(images))
+
+
+def _array(view: memoryview) -> Body:
     shape = view.shape or ()
     if shape[1:] not in ROW_SHAPES or not shape[0]:
-        raise ValueError(f"expected images of uint8[N,{SIDE},{SIDE}], got shape {list(shape)}")
+        one = ": pass [image] for one" if shape in IMAGE_SHAPES else ""
+        raise ValueError(f"expected images of [N,{SIDE},{SIDE}], got shape {list(shape)}{one}")
     if not view.c_contiguous:
-        return _rows(shape[0], lambda: (memoryview(row).tobytes() for row in images))
+        view = memoryview(view.tobytes()).cast("B", shape)
     flat = view.cast("B")
     return _rows(shape[0], lambda: (flat[at : at + CHUNK_BYTES].tobytes() for at in range(0, len(flat), CHUNK_BYTES)))
 

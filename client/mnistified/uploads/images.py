@@ -1,13 +1,14 @@
-"""The conversion of an image to the bytes of an image file. This module needs neither NumPy nor Pillow."""
+"""The conversion of an image to the bytes of an image file."""
 
 import io
 import os
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, runtime_checkable
 
+from mnistified.uploads.arrays import SIDE, grey, uint8_view
+from mnistified.uploads.photos import sendable
 from mnistified.uploads.png import write_png
 
-SIDE = 28
 # Modes of Pillow that PNG supports; TIFF supports the rest.
 PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 
@@ -21,46 +22,53 @@ class PilImage(Protocol):
     def save(self, fp: Any, format: str | None = None) -> None: ...
 
 
-# An object with the buffer protocol of uint8[28,28], a Pillow image, a path, the bytes of a file, or an open file.
+# An array, a tensor or nested lists of numbers, a Pillow image, a path, the bytes of a file, or an open file.
 Picture: TypeAlias = Any
 
 
 def image_file(image: Picture, any_size: bool = False) -> bytes:
-    """Return `image` as the bytes of an image file. With `any_size`, an array may be uint8[H,W].
+    """Return `image` as the bytes of an image file. With `any_size`, an array may have any size, and photos are scaled.
 
     Raises TypeError or ValueError for an invalid image, OSError for a file that cannot be read.
     """
     if isinstance(image, str | os.PathLike):
-        return Path(image).read_bytes()
-    if isinstance(image, bytes | bytearray):
-        return bytes(image)
-    if isinstance(image, PilImage):
-        return _encode(image)
-    if hasattr(image, "read"):
-        return _read(image)
-    pixels = array_view(image)
+        content = Path(image).read_bytes()
+    elif isinstance(image, bytes | bytearray):
+        content = bytes(image)
+    elif isinstance(image, PilImage):
+        content = _encode(image)
+    elif hasattr(image, "read"):
+        content = _read(image)
+    else:
+        return _png_of(image, any_size)
+    return sendable(content) if any_size else content
+
+
+def _png_of(image: object, any_size: bool) -> bytes:
+    pixels = uint8_view(image)
     if pixels is None:
-        raise TypeError(
-            f"expected uint8[{SIDE},{SIDE}], a Pillow image, a path, bytes or an open file, got {type(image).__name__}"
-        )
+        expected = f"[{SIDE},{SIDE}], a Pillow image, a path, bytes or an open file"
+        raise TypeError(f"expected an array of {expected}, got {type(image).__name__}")
     shape = pixels.shape or ()
-    if len(shape) != 2 or not all(shape) or (shape != (SIDE, SIDE) and not any_size):
+    if any_size and len(shape) == 3 and shape[2] == 3:
+        pixels, shape = grey(pixels), shape[:2]
+    height_width = _height_width(shape, any_size)
+    if height_width is None:
         expected = "[H,W]" if any_size else f"[{SIDE},{SIDE}]"
-        raise ValueError(f"expected an image of uint8{expected}, got shape {list(shape)}")
-    return write_png(pixels.tobytes(), width=shape[1], height=shape[0])
+        raise ValueError(f"expected an image of {expected}, got shape {list(shape)}")
+    return write_png(pixels.tobytes(), width=height_width[1], height=height_width[0])
 
 
-def array_view(array: object) -> memoryview | None:
-    """Return the memory of an array of any shape, or None for other objects. Raises ValueError if it is not uint8."""
-    if isinstance(array, bytes | bytearray | str):
+def _height_width(shape: tuple[int, ...], any_size: bool) -> tuple[int, int] | None:
+    """Return the size of a grey image, whose array may have axes of length 1, or None for other shapes."""
+    if not all(shape):
         return None
-    try:
-        view = memoryview(array)  # type: ignore[arg-type]
-    except TypeError:
+    if shape == (SIDE * SIDE,):
+        return SIDE, SIDE
+    axes = [length for length in shape if length > 1] if len(shape) > 2 else list(shape)
+    if len(axes) != 2 or (axes != [SIDE, SIDE] and not any_size):
         return None
-    if view.format != "B":
-        raise ValueError(f"expected an array of uint8, got {getattr(array, 'dtype', view.format)}")
-    return view
+    return axes[0], axes[1]
 
 
 def _encode(image: PilImage) -> bytes:

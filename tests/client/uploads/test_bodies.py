@@ -104,11 +104,13 @@ def test_a_large_array_on_disk_is_never_in_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("images", "error", "reason"),
     [
-        (np.zeros((2, 27, 28), np.uint8), ValueError, r"uint8\[N,28,28\], got shape \[2, 27, 28\]"),
-        (np.zeros((2, 28, 28)), ValueError, "expected an array of uint8, got float64"),
+        (np.zeros((2, 27, 28), np.uint8), ValueError, r"\[N,28,28\], got shape \[2, 27, 28\]"),
+        (np.full((2, 28, 28), 3e5), ValueError, "range from 300000 to 300000, whose meaning is not certain"),
+        (np.array([["a"]]), ValueError, "expected an array of numbers, got <U1"),
+        (np.zeros((28, 28), np.uint8), ValueError, r"got shape \[28, 28\]: pass \[image\] for one"),
         (np.zeros((0, 28, 28), np.uint8), ValueError, "got shape"),
         ([], ValueError, "at least one image"),
-        ([1], TypeError, "got int"),
+        ([1], ValueError, r"got shape \[1\]"),
         (b"one", TypeError, "got bytes"),
         (7, TypeError, "got int"),
         ("nosuch.zip", FileNotFoundError, r"nosuch\.zip"),
@@ -143,7 +145,7 @@ def test_a_png_is_written_and_read_like_with_pillow() -> None:
 
 
 def test_an_image_with_a_wrong_shape_or_type_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"uint8\[28,28\], got shape \[28, 27\]"):
+    with pytest.raises(ValueError, match=r"\[28,28\], got shape \[28, 27\]"):
         image_file(np.zeros((28, 27), np.uint8))
     with pytest.raises(TypeError, match="got NoneType"):
         image_file(None)
