@@ -5,6 +5,8 @@ import binascii
 import re
 from urllib.parse import unquote_to_bytes
 
+# PNG, JPEG, GIF, WebP, TIFF, and BMP in base64, and a data: URI
+BASE64_HEAD = re.compile(rb"\s*(data:|iVBOR|/9j/|_9j_|R0lGOD|UklGR|SUkq|TU0AK|Qk[0-3])", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 _URL_SAFE = str.maketrans("-_", "+/")
 MAX_SHOWN_CHARS = 20

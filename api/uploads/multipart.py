@@ -13,7 +13,7 @@ from api.http.bodies import Held
 from api.images.decode import Picture, ReadPicture, read_picture, read_picture_in_thread
 from api.images.magic import IMAGE_HEADS
 from api.uploads.archives.members import is_added_by_system
-from api.uploads.base64_image import decode_base64
+from api.uploads.base64_image import BASE64_HEAD, decode_base64
 from api.uploads.body import Body
 from api.uploads.safe_text import error_text
 from shared.errors import BadUpload
@@ -108,13 +108,17 @@ class _Parts:
             self.fields.append(part.name)
 
     def _decoded(self) -> bytes:
+        """Return the data of the part, decoded if it is an image in base64, also in a text field."""
         data = bytes(self._data)
-        if self._headers.get(b"content-transfer-encoding", b"").strip().lower() != b"base64":
+        if self._headers.get(b"content-transfer-encoding", b"").strip().lower() != b"base64" and not BASE64_HEAD.match(
+            data
+        ):
             return data
         try:
-            return decode_base64(data.decode("latin-1"))
+            decoded = decode_base64(data.decode("latin-1"))
         except ValueError:
             return data
+        return decoded if decoded.startswith(IMAGE_HEADS) else data
 
     def _end(self) -> None:
         self.ended = True

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import msgspec
 
 from api.images.magic import IMAGE_HEADS, has_zero_bytes
-from api.uploads.base64_image import decode_base64
+from api.uploads.base64_image import BASE64_HEAD, decode_base64
 from api.uploads.body import BYTE_ORDER_MARK, GZIP_MAGIC
 from api.uploads.content_encoding import Encoding, unpack
 from api.uploads.multipart import file_of_form
@@ -14,8 +14,6 @@ from api.uploads.ndjson import JSON_ERRORS
 from shared.errors import BadImage
 
 EXPECTED = 'expected {"image": "<base64 of an image file>"}'
-# PNG, JPEG, GIF, WebP, TIFF, and BMP in base64, and a data: URI
-_BASE64_HEAD = re.compile(rb"\s*(data:|iVBOR|/9j/|_9j_|R0lGOD|UklGR|SUkq|TU0AK|Qk[0-3])", re.IGNORECASE)
 _FIELD = re.compile(rb"(?:^|&)image=([^&]*)")
 MAX_SHOWN_KEYS = 5
 MAX_KEYS_BYTES = 1 << 14  # longest JSON whose keys are shown in an error
@@ -43,14 +41,13 @@ def image_of_body(body: bytes, content_type: str, encoding: Encoding, limit_byte
         return body
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
-        image = file_of_form(body, content_type)
-        return _from_text(image) if _BASE64_HEAD.match(image) else image
+        return file_of_form(body, content_type)
     if media_type == "application/x-www-form-urlencoded" and (field := _FIELD.search(body)):
         return _from_base64(unquote(field[1].decode("latin-1")), "the field `image`")
     text = body.removeprefix(BYTE_ORDER_MARK).lstrip()
     if text.startswith((b"{", b'"', b"[")):
         return _from_json(text)
-    return _from_text(text) if _BASE64_HEAD.match(text) else body
+    return _from_text(text) if BASE64_HEAD.match(text) else body
 
 
 def _from_json(text: bytes) -> bytes:

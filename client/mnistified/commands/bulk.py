@@ -26,6 +26,29 @@ STDIO = "-"
 MAX_NAMED = 10  # failed images and skipped files that are named
 
 
+class Failures:
+    """The first failed items of a job, to name them at the end."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._count = 0
+
+    def add(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if item.state == "failed":
+                self._count += 1
+                if len(self._lines) < MAX_NAMED:
+                    self._lines.append(
+                        f"{item.name or f'image {item.index}'}: {for_the_command_line(item.error or '')}"
+                    )
+
+    def print(self) -> None:
+        for line in self._lines:
+            _print_note(line)
+        if self._count > len(self._lines):
+            _print_note(f"… and {self._count - len(self._lines):,} more failed images")
+
+
 def bulk(client: Client, arguments: argparse.Namespace) -> int:
     """Submit a job and write its results to a file or stdout."""
     started_s = time.monotonic()
@@ -52,36 +75,21 @@ def results(client: Client, arguments: argparse.Namespace) -> int:
     failures = Failures()
     if is_stream(arguments.out):
         with _opened_stream(arguments.out, output_format) as out_stream:
-            return exit_code_of_state(_to_stream(job, output_format, out_stream, failures).state)
-    identity = {"url": client.url, "job": job.id, "format": _format_name(arguments)}
-    with ResumableFile(Path(arguments.out), output_format, identity, arguments.restart) as out:
-        if out.note.job_id is None:
-            out.start(job.id, job.state.total)
-        state = _fill(job, out, failures)
+            state = _to_stream(job, output_format, out_stream, failures)
+    else:
+        state = _to_resumable(client, job, arguments, failures)
+    if not arguments.quiet:
+        failures.print()
     return exit_code_of_state(state.state)
 
 
-class Failures:
-    """The first failed items of a job, to name them at the end."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._count = 0
-
-    def add(self, items: Sequence[Item]) -> None:
-        for item in items:
-            if item.state == "failed":
-                self._count += 1
-                if len(self._lines) < MAX_NAMED:
-                    self._lines.append(
-                        f"{item.name or f'image {item.index}'}: {for_the_command_line(item.error or '')}"
-                    )
-
-    def print(self) -> None:
-        for line in self._lines:
-            _print_note(line)
-        if self._count > len(self._lines):
-            _print_note(f"… and {self._count - len(self._lines):,} more failed images")
+def _to_resumable(client: Client, job: Job, arguments: argparse.Namespace, failures: Failures) -> JobState:
+    name = _format_name(arguments)
+    identity = {"url": client.url, "job": job.id, "format": name}
+    with ResumableFile(Path(arguments.out), FORMATS[name], identity, arguments.restart) as out:
+        if out.note.job_id is None:
+            out.start(job.id, job.state.total)
+        return _fill(job, out, failures)
 
 
 def is_stream(out: str) -> bool:

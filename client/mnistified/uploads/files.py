@@ -18,7 +18,9 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".tif", ".
 PHONE_SUFFIXES = (".heic", ".heif", ".avif")
 MAX_NAMED = 5  # skipped files that an error names
 MAX_PICTURE_BYTES = 64 << 20  # each picture is read into memory; larger files are not pictures of digits
-ARCHIVE_HEAD = re.compile(rb"PK\x03\x04|PK\x05\x06|\x93NUMPY|\x00\x00\x08|\x1f\x8b|(?:\xef\xbb\xbf)?\s*[{\"]|.{257}ustar", re.DOTALL)
+ARCHIVE_HEAD = re.compile(
+    rb"PK\x03\x04|PK\x05\x06|\x93NUMPY|\x00\x00\x08|\x1f\x8b|(?:\xef\xbb\xbf)?\s*[{\"]|.{257}ustar", re.DOTALL
+)
 HEAD_BYTES = 512
 
 StrPath: TypeAlias = str | os.PathLike[str]

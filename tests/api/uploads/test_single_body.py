@@ -46,6 +46,14 @@ ACCEPTED: dict[str, tuple[bytes, str]] = {
         + END,
         CONTENT_TYPE,
     ),
+    "a text field with base64": (
+        FORM_TEXT + part('Content-Disposition: form-data; name="image"', TEXT.encode()) + END,
+        CONTENT_TYPE,
+    ),
+    "a text field with a data: URI": (
+        part('Content-Disposition: form-data; name="x"', f"data:image/png;base64,{TEXT}".encode()) + END,
+        CONTENT_TYPE,
+    ),
     "JSON": (record(TEXT), "application/json"),
     "JSON by curl": (record(TEXT), CURL),
     "JSON with a byte order mark": (b"\xef\xbb\xbf\r\n" + record(TEXT), "application/json; charset=utf-8"),
