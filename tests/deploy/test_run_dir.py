@@ -12,7 +12,7 @@ def test_a_folder_in_use_is_refused_with_the_process_that_uses_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     lock = lock_run_dir()
-    with pytest.raises(MnistifiedError, match=rf"{tmp_path}/.run is in use by process {os.getpid()} \(.*pytest"):
+    with pytest.raises(MnistifiedError, match=rf"{tmp_path}/.run is in use by process {os.getpid()} \(.*python"):
         lock_run_dir()
     os.close(lock)
     os.close(lock_run_dir())

@@ -88,15 +88,22 @@ class BadRedis:
             self.admin.config_set(name, before)
 
     @contextmanager
-    def busy(self, for_s: float = 0.7) -> Iterator[None]:
-        """Run a script for `for_s`, and yield once other clients are refused."""
+    def busy(self, for_s: float = 30) -> Iterator[None]:
+        """Run a script for at most `for_s`, and yield once other clients are refused. Kill the script at the end."""
+
+        def run() -> None:
+            with suppress(redis.ResponseError):  # the script was killed
+                self._run_script(for_s)
+
         self.admin.config_set("lua-time-limit", BUSY_AFTER_MS)
-        running = threading.Thread(target=self._run_script, args=(for_s,))
+        running = threading.Thread(target=run)
         running.start()
         try:
             wait_until(self._is_busy, "Redis is busy")
             yield
         finally:
+            with suppress(redis.ResponseError):  # the script has ended
+                self.admin.script_kill()
             running.join()
 
     def _run_script(self, for_s: float) -> None:
