@@ -247,6 +247,7 @@ class BatchingService(Collector):
         try:
             self._keep_once()
         except RedisError as error:
+            self._watchdog.redis_failed()
             logger.warning("Redis is away: %s", error)
 
     def _keep_once(self) -> None:

@@ -39,7 +39,10 @@ class Pulse:
 
 
 class Watchdog:
-    """Finds stuck threads. Call `run` in its own thread, and `redis_answered` after every successful Redis command."""
+    """Finds stuck threads. Call `run` in its own thread.
+
+    Call `redis_answered` after every successful Redis command, and `redis_failed` after every other.
+    """
 
     def __init__(self, stall_s: float, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._stall_s = stall_s
@@ -47,7 +50,8 @@ class Watchdog:
         self._clock_s = clock_s
         self._in_model: list[Pulse] = []
         self._in_redis: list[Pulse] = []
-        self._redis_answered_s = -float("inf")
+        self._redis_answered_s = 0.0
+        self._redis_answers_since_s: float | None = None
 
     def model_pulse(self, name: str) -> Pulse:
         """Return the pulse of a thread for the time in which it runs a model."""
@@ -63,6 +67,11 @@ class Watchdog:
 
     def redis_answered(self) -> None:
         self._redis_answered_s = self._clock_s()
+        if self._redis_answers_since_s is None:
+            self._redis_answers_since_s = self._redis_answered_s
+
+    def redis_failed(self) -> None:
+        self._redis_answers_since_s = None
 
     def stuck(self) -> str:
         """Return which thread is stuck, and for how long. Empty if none is."""
@@ -71,9 +80,13 @@ class Watchdog:
             since_s = pulse.since_s  # read once, because its thread may change it
             if since_s is not None and now_s - since_s > self._stall_s:
                 return f"{pulse.name} has run one batch for {now_s - since_s:.1f} s"
+        answers_since_s = self._redis_answers_since_s
         for pulse in self._in_redis:
             since_s = pulse.since_s
-            if since_s is not None and self._redis_answered_s - since_s > self._redis_stall_s:
+            if since_s is None or answers_since_s is None:
+                continue
+            # A thread is not stuck if Redis fails again and again, because its attempts may meet only the failures.
+            if self._redis_answered_s - max(since_s, answers_since_s) > self._redis_stall_s:
                 return f"{pulse.name} has waited for {now_s - since_s:.1f} s for Redis, which answers others"
         return ""
 

@@ -69,7 +69,7 @@ class BadRedis:
         files = [file for file in self.data_dir.rglob("*aof*") if file.is_file()]
         used_bytes = max(file.stat().st_size for file in files)
         resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (used_bytes, resource.RLIM_INFINITY))
-        with suppress(redis.ResponseError):
+        with suppress(redis.RedisError):
             self.admin.set("fills-the-disk", b"0" * DISK_FULL_BYTES, px=10_000)
         wait_until(lambda: self.admin.info("persistence")["aof_last_write_status"] == "err", "the disk is full")
         try:
@@ -107,7 +107,7 @@ class BadRedis:
             running.join()
 
     def _run_script(self, for_s: float) -> None:
-        with redis.Redis(port=self.port) as client:
+        with redis.Redis(port=self.port, socket_timeout=None, retry=Retry(NoBackoff(), 0)) as client:
             client.eval(BUSY_SCRIPT, 0, round(for_s * 1e3))
 
     def _is_busy(self) -> bool:

@@ -41,6 +41,23 @@ def test_a_thread_that_waits_for_redis_is_stuck_only_while_redis_answers_others(
         assert watchdog.stuck().startswith("pull-bulk has waited for 30.0 s")
 
 
+def test_a_thread_is_not_stuck_while_redis_fails_again_and_again() -> None:
+    clock = Clock()
+    watchdog = Watchdog(2.0, clock)
+    with watchdog.redis_pulse("pull-bulk").busy():
+        for _ in range(10):
+            watchdog.redis_answered()
+            clock.now_s += MIN_REDIS_STALL_S / 2
+            watchdog.redis_answered()
+            watchdog.redis_failed()
+            clock.now_s += MIN_REDIS_STALL_S / 2
+            assert watchdog.stuck() == ""
+        watchdog.redis_answered()
+        clock.now_s += 2 * MIN_REDIS_STALL_S
+        watchdog.redis_answered()
+        assert watchdog.stuck().startswith("pull-bulk has waited")
+
+
 HANG = """
 import ctypes, threading, time
 from worker.watchdog import Watchdog

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from celery import Celery
+from celery.exceptions import Reject
 
 from mnistified import Client, Conflict, Item, MnistifiedError, QueueFull, ServiceError, Unavailable, Unreachable
 from mnistified.http.exchange import Body
@@ -68,7 +69,10 @@ def answer(task: Any, lines: bytes, model: str | None, fit: bool) -> list[dict[s
         delay_s = retry_delay_s(error)
         if delay_s is None:
             raise Refused(str(error)) from None
-        raise task.retry(countdown=delay_s, exc=Refused(str(error))) from None
+        try:
+            raise task.retry(countdown=delay_s, exc=Refused(str(error))) from None
+        except Reject:  # Redis refuses the message of the retry, and Celery would drop the task
+            raise Reject(requeue=True) from None
 
 
 def upload_of(images: Any, max_images: int) -> bytes:

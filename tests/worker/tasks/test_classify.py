@@ -5,11 +5,14 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from celery.exceptions import Reject
 
+import worker.tasks.classify
 from mnistified import MnistifiedError, Unreachable
 from mnistified.errors import error_of
 from shared.contract.entry import REQUEST_ID
@@ -68,6 +71,22 @@ def answered(status: int, retry_after: str | None = None) -> MnistifiedError:
 )
 def test_a_task_is_retried_for_the_status_of_the_answer(error: MnistifiedError, expected_s: int | None) -> None:
     assert retry_delay_s(error) == expected_s
+
+
+def test_a_task_is_delivered_again_if_redis_refuses_its_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Retried:
+        request = SimpleNamespace(id="a")
+
+        def retry(self, countdown: int, exc: Exception) -> Exception:
+            raise Reject(OSError("Redis is busy"), requeue=False)  # as Celery does, which drops the task
+
+    def unavailable(*_: Any) -> None:
+        raise answered(503)
+
+    monkeypatch.setattr(worker.tasks.classify, "classify_over_http", unavailable)
+    with pytest.raises(Reject) as rejected:
+        worker.tasks.classify.answer(Retried(), b"", None, False)
+    assert rejected.value.requeue
 
 
 def over_http(system: System, test_set: Split, count: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Checks that `/readyz` of every API tells the truth about a Redis that refuses commands."""
+"""Checks that `/readyz` of every API reports the truth about a Redis that refuses commands."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Drills with a Redis that is there and does not do what it is told: no process may exit, and `/readyz` says so."""
+"""Drills with a Redis that refuses commands, deletes images or is slow: no process may exit, and `/readyz` says so."""
 
 import signal
 import time
@@ -9,9 +9,9 @@ from tools.faults.drills.readiness import expect_ready, expect_recovery, expect_
 from tools.faults.drills.scene import Drill, Scene
 
 EVICTED_BYTES = 1 << 20  # memory that an evicting Redis has to free at once
-LOAD_DELAY_US = 200  # per command of the append-only file
+LOAD_DELAY_US = 60  # per command of the append-only file
 SYNC_S = 20.0
-MARGIN_S = 0.5  # of a condition that ends by itself
+MARGIN_S = 0.5  # before the end of a script, in which no answer is checked
 
 
 def refusing(code: str) -> Callable[[Scene], None]:
