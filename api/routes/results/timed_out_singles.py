@@ -22,13 +22,16 @@ SINGLE_ID = re.compile(rf"([0-9a-f]{{{UID_CHARS}}})-([0-9]{{1,4}})")
 class TimedOutSingle(msgspec.Struct, frozen=True):
     """The record of a single request that timed out. `client` is the name of the API key.
 
-    `entry_id` is the id of its entry on the stream, or empty if the write of the entry had not ended.
+    `entry_id` is the id of its entry on the stream, or empty if the write of the entry had not ended. `at_ms` is the
+    time of the time-out, or 0 in the record of an older API. The record outlives the result, because nobody knows
+    beforehand when that will be written.
     """
 
     model: str
     client: str
     request_id: str
     entry_id: str = ""
+    at_ms: int = 0
 
 
 TIMED_OUT_SINGLE_CODEC = JsonCodec(TimedOutSingle, "a timed-out single")
@@ -36,9 +39,10 @@ TIMED_OUT_SINGLE_CODEC = JsonCodec(TimedOutSingle, "a timed-out single")
 
 async def remember_single(state: State, single_id: str, entry_id: str, asked: ClassifyRequest) -> None:
     """Store the id, so that `read_single` finds it."""
-    timed_out = TimedOutSingle(asked.model, asked.caller.name, asked.origin.request_id or single_id, entry_id)
+    now_ms = state.clock.now_ms()
+    timed_out = TimedOutSingle(asked.model, asked.caller.name, asked.origin.request_id or single_id, entry_id, now_ms)
     data = TIMED_OUT_SINGLE_CODEC.encode(timed_out)
-    await state.client.set(keys.timed_out_single(single_id), data, ex=state.settings.single_result_ttl_s)
+    await state.client.set(keys.timed_out_single(single_id), data, ex=keys.OPEN_TTL_S)
 
 
 async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -53,7 +57,9 @@ async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dic
     if data is None:
         if asked is None or asked.client != caller.name:
             return None
-        if await _is_lost(state, match[1], asked):
+        if await _is_gone(state, match[1], asked):
+            if asked.at_ms and state.clock.now_ms() - asked.at_ms > state.settings.single_result_ttl_s * 1e3:
+                return None  # its result may have been there and its time to live have ended
             lost = failed_block(position + 1, asked.model, LOST)
             return single_json(single_id, asked.model, request_id, lost, position), block_item(lost, position, 0, None)
         return single_json(single_id, asked.model, request_id, None, position), queued_item()
@@ -63,7 +69,7 @@ async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dic
     return single_json(single_id, block.model, request_id, block, position), block_item(block, position, 0, None)
 
 
-async def _is_lost(state: State, uid: str, asked: TimedOutSingle) -> bool:
+async def _is_gone(state: State, uid: str, asked: TimedOutSingle) -> bool:
     """Return whether Redis has neither the entry of a single image nor its result."""
     if not asked.entry_id:
         return False
