@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
@@ -28,6 +29,23 @@ class Lease:
     def renew(self) -> bool:
         """Renew the lease. Return False if the training has to stop."""
         return not self.stopping.is_set() and not self.revoked() and self.try_to_record({})
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Renew the lease in a thread while the caller waits for something else and does not use the register."""
+        ended = threading.Event()
+
+        def renew_until_ended() -> None:
+            while not ended.wait(TICK_S):
+                self.try_to_record({})
+
+        thread = threading.Thread(target=renew_until_ended, name="lease")
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def try_to_record(self, fields: Fields) -> bool:
         """Record fields that may be lost. Return False if the training is cancelled, or another attempt holds it."""

@@ -142,7 +142,8 @@ class Pipeline:
         set_alias(self._client, model, CANDIDATE, version, self._name)
         fields: Fields = {"version": str(ModelRef(model, version)), "promotion": "left to a person"}
         if self._training.parameters.promote == "if_passed":
-            fault = promote(self._settings, model, version)
+            with self._lease.renewed():  # another trainer would promote it again
+                fault = promote(self._settings, model, version)
             fields["promotion"] = "promoted" if fault is None else f"left to a person: {fault}"
         return Outcome("published", fields)
 
