@@ -20,6 +20,8 @@ from shared.errors import BadUpload
 
 MAX_HEADER_BYTES = 8192  # per part
 MAX_SHOWN_FIELDS = 5
+MAX_FIELDS = 1000  # in a form with one image, before its first file
+SLICE_BYTES = 1 << 16  # parsed at a time, until the first file has been found
 PART_HEADERS = (b"content-disposition", b"content-type", b"content-transfer-encoding")
 EXTENDED_NAME = re.compile(rb"filename\*\s*=\s*\"?([A-Za-z0-9-]*)'[^']*'([^;\"\s]+)")
 
@@ -56,6 +58,7 @@ class _Parts:
         self.complete: list[_Part] = []
         self.fields: list[str] = []  # names of text fields, for an error
         self.ended = False
+        self.count = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -102,6 +105,7 @@ class _Parts:
             data=None if self.seen_bytes > self.image_bytes else self._decoded(),
         )
         self.seen_bytes = 0
+        self.count += 1
         if part.is_file:
             self.complete.append(part)
         elif len(self.fields) < MAX_SHOWN_FIELDS:
@@ -167,11 +171,15 @@ def _feed(parser: MultipartParser, piece: bytes) -> None:
 def file_of_form(body: bytes, content_type: str) -> bytes:
     """Return the first file of a form, or its text field `image`. Raises BadUpload if there is none."""
     parts = _Parts(len(body))
-    _feed(_parser(content_type, parts), body)
+    parser = _parser(content_type, parts)
+    for start in range(0, len(body), SLICE_BYTES):
+        _feed(parser, body[start : start + SLICE_BYTES])
+        if parts.complete:
+            return parts.complete[0].data or b""
+        if parts.count > MAX_FIELDS:
+            raise BadUpload(f"the form has more than {MAX_FIELDS} fields before its first file")
     if not parts.ended:
         raise BadUpload("the multipart body ends too early")
-    for part in parts.complete:
-        return part.data or b""
     raise parts.no_file()
 
 

@@ -95,6 +95,7 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "a URL": (b'{"image": "https://example.com/7.png"}', "", "this is a URL; send the image itself"),
     "a form without files": (FORM_TEXT + FORM_EMPTY + END, CONTENT_TYPE, "only the fields 'note', 'other': send each"),
     "half a form": (FORM_FILE, CONTENT_TYPE, "ends too early"),
+    "a form of many fields": (FORM_TEXT * 3000 + END, CONTENT_TYPE, "more than 1000 fields before its first file"),
     "curl -d": (FILE.translate(None, b"\r\n\0"), CURL, "which `curl -d` removes: use --data-binary @FILE"),
     "curl -d of a JPEG": (FILES["JPEG"].translate(None, b"\r\n\0"), CURL, "which `curl -d` removes"),
     "bytes as text": (FILE.decode("utf-8", "replace").encode(), "text/plain", "an image that was sent as text"),
