@@ -82,11 +82,14 @@ class Supervisor:
         self._selector.register(self._wake_in, selectors.EVENT_READ)
 
     def handle_signals(self) -> None:
-        """Stop at INT, TERM and HUP, the end of a terminal. A HUP that was ignored, as by `nohup`, stays ignored."""
+        """Stop at INT, TERM and HUP, the end of a terminal.
+
+        An ignored HUP stays ignored only if we have no terminal, as with `nohup`: many other programs ignore it for us.
+        """
         signal.set_wakeup_fd(self._wake_out, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # only wakes the loop
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN or _has_terminal():
                 signal.signal(signum, self._on_signal)
 
     def start(self, kind: str, name: str, command: str) -> None:
@@ -233,6 +236,10 @@ def describe_status(returncode: int) -> str:
         return f"was killed by {signal.Signals(-returncode).name}"
     except ValueError:
         return f"was killed by signal {-returncode}"
+
+
+def _has_terminal() -> bool:
+    return any(os.isatty(descriptor) for descriptor in (0, 1, 2))
 
 
 def _pipe() -> tuple[int, int]:
