@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from api.http.bodies import Held
+from api.images.bulk_threads import in_bulk_thread
 from api.images.decode import Picture, ReadPicture, read_picture, read_picture_in_thread
 from api.uploads.base64_image import decode_base64
 from api.uploads.body import BYTE_ORDER_MARK, Body
@@ -13,6 +14,7 @@ from shared.errors import TooLarge
 
 LINE_EXTRA_BYTES = 4096  # limit for a line's bytes other than the image
 JSON_ERRORS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)  # from msgspec, for damaged and for deep JSON
+INLINE_BYTES = 64 << 10  # longer lines are parsed in a thread, because a line may have MAX_IMAGE_BYTES and a third
 YIELD_EVERY = 32  # lines decoded before the event loop continues
 
 
@@ -40,7 +42,11 @@ async def ndjson_pictures(
         if not line.strip():
             continue
         number += 1
-        yield await _picture(line, number, image_bytes, read)
+        if len(line) > INLINE_BYTES:
+            yield await in_bulk_thread(_picture, line, number, image_bytes, read)
+        else:
+            found = _image_file(line, number, image_bytes)
+            yield found if isinstance(found, Picture) else await read_picture_in_thread(*found, read)
         if number % YIELD_EVERY == 0:
             await asyncio.sleep(0)
 
@@ -66,7 +72,13 @@ async def _lines(body: Body, limit_bytes: int, held: Held | None) -> AsyncIterat
     yield b"".join(rest)
 
 
-async def _picture(line: bytes, number: int, image_bytes: int, read: ReadPicture) -> Picture:
+def _picture(line: bytes, number: int, image_bytes: int, read: ReadPicture) -> Picture:
+    found = _image_file(line, number, image_bytes)
+    return found if isinstance(found, Picture) else read(*found)
+
+
+def _image_file(line: bytes, number: int, image_bytes: int) -> Picture | tuple[str, bytes]:
+    """Return name and image file of a line, or a Picture with the reason why there is none."""
     name = f"line {number}"
     try:
         record = LINE.decode(line)
@@ -83,7 +95,7 @@ async def _picture(line: bytes, number: int, image_bytes: int, read: ReadPicture
         return Picture(name, None, f"not base64: {error}")
     if len(data) > image_bytes:
         return Picture(name, None, f"larger than {image_bytes} bytes")
-    return await read_picture_in_thread(name, data, read)
+    return name, data
 
 
 def _name(raw: msgspec.Raw) -> str:

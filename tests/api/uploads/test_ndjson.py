@@ -1,11 +1,13 @@
 import base64
 import json
+import threading
 from typing import Any
 
 import pytest
 
 from api.images.decode import Picture
-from api.uploads.ndjson import LINE_EXTRA_BYTES, YIELD_EVERY, ndjson_pictures
+from api.uploads import ndjson as module
+from api.uploads.ndjson import INLINE_BYTES, LINE_EXTRA_BYTES, YIELD_EVERY, ndjson_pictures
 from shared.errors import TooLarge
 from tests.api.uploads.archives.test_members import FILES, IMAGE_BYTES, PICTURES
 from tests.api.uploads.test_body import SIZES, body_of, collect
@@ -103,3 +105,18 @@ def test_a_line_that_no_allowed_image_needs_is_too_large_in_pieces_of_any_size(s
     assert len(read(b"x" * limit + b"\n" + line(IMAGE), size, 3000)) == 2
     with pytest.raises(TooLarge, match=f"a line is longer than {limit} bytes"):
         read(b"x" * (limit + 1) + b"\n" + line(IMAGE), size, 3000)
+
+
+async def test_a_long_line_is_parsed_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def decode(text: str) -> bytes:
+        threads.append(threading.current_thread().name)
+        return b""
+
+    monkeypatch.setattr(module, "decode_base64", decode)
+    lines = b"\n".join((b'"%b"' % (b"A" * 100), b'"%b"' % (b"A" * INLINE_BYTES)))
+    pictures = [picture async for picture in ndjson_pictures(body_of(lines, 5000, 1 << 20), 1 << 20)]
+    assert [picture.name for picture in pictures] == ["line 1", "line 2"]
+    assert threads[0] == threading.current_thread().name
+    assert threads[1].startswith("unpack")
