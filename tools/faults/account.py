@@ -18,10 +18,14 @@ Item = Mapping[str, Any]  # as in `GET /results/{id}/items`
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """The correct answers, float32[N,10] by image number, and a part of the reason for each image that must fail."""
+    """The correct answers, float32[N,10] by image number, and a part of the reason for each image that must fail.
+
+    `previous` are the answers of the previous release, if its workers run, too.
+    """
 
     expected: Probabilities
     must_fail: Mapping[int, str]
+    previous: Probabilities | None = None
 
 
 @dataclass(slots=True)
@@ -107,7 +111,10 @@ def complaint_of(number: int, item: Item, oracle: Oracle) -> str:
         return complaint_of_failure(item, oracle.must_fail[number])
     if item["state"] != "done":
         return f"{item['state']} without a cause: {item['error']}"
-    return complaint_of_answer(item["prediction"], item["probabilities"], oracle.expected[number])
+    complaint = complaint_of_answer(item["prediction"], item["probabilities"], oracle.expected[number])
+    if complaint and oracle.previous is not None:
+        return complaint_of_answer(item["prediction"], item["probabilities"], oracle.previous[number])
+    return complaint
 
 
 def complaint_of_failure(item: Item, reason: str) -> str:

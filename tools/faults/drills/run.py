@@ -4,11 +4,12 @@ import random
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
 
+from tests.support.processes import ROOT
 from tools.faults.account import Tally, compare, fingerprints, lost
 from tools.faults.drills.bad_models import BAD_MODELS
 from tools.faults.drills.clocks import CLOCKS
@@ -22,6 +23,7 @@ from tools.faults.load.clients import ITEMS_LIMIT, Load
 from tools.faults.load.http import Client
 from tools.faults.load.images import Pictures
 from tools.faults.record import Accepted, Record, Times
+from tools.faults.system.releases import answers_of
 from tools.faults.system.service import Service
 
 ALL_DRILLS = (*OUTAGES, *REDIS_FAULTS, *BAD_MODELS, *ENGINE_FAULTS, *UPGRADES, *CLOCKS, *ROLLBACKS)
@@ -62,13 +64,17 @@ def run_drill(drill: Drill, pictures: Pictures, seed: int, repetitions: int) -> 
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         folder = Path(name)
         (folder / "redis").mkdir()
+        code = drill.code(folder)
+        if code != ROOT:
+            previous = answers_of(code, folder, pictures.images)
+            pictures = replace(pictures, oracle=replace(pictures.oracle, previous=previous))
         service = Service(
             folder / "redis",
             drill.apis,
             WORKERS,
             drill.faulty,
             drill.settings(folder),
-            drill.code(folder),
+            code,
             proxied=drill.proxied,
             clocks_s=drill.clocks_s,
         )

@@ -3,13 +3,38 @@
 import io
 import os
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
+import numpy as np
+
+from shared.images import Images, Probabilities
 from tests.support.processes import ROOT
+from tests.support.registries import DEFAULT
 
 PREVIOUS_RELEASE = "909ff0a"
 PREVIOUS_VARIABLE = "PREVIOUS_RELEASE"
+
+
+ANSWER = """
+import sys
+from pathlib import Path
+import numpy as np
+from worker.engine import load_engine
+images = np.load(sys.argv[1])
+np.save(sys.argv[2], load_engine("litert", Path(sys.argv[3]), threads=1).predict(images))
+"""
+
+
+def answers_of(code: Path, folder: Path, images: Images) -> Probabilities:
+    """Return the answers of the engine in the folder `code`, float32[N,10]. `folder` is for files."""
+    np.save(folder / "images.npy", images)
+    command = [sys.executable, "-c", ANSWER, str(folder / "images.npy"), str(folder / "answers.npy")]
+    environ = {**os.environ, "PYTHONPATH": str(code)}
+    subprocess.run([*command, str(DEFAULT.directory)], cwd=code, env=environ, check=True)
+    answers: Probabilities = np.load(folder / "answers.npy")
+    return answers
 
 
 def extract_previous(folder: Path) -> Path:
