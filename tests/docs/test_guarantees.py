@@ -17,6 +17,10 @@ def test_every_drill_that_the_page_names_exists() -> None:
     assert set(NAMED_DRILLS) <= set(DRILLS), sorted(set(NAMED_DRILLS) - set(DRILLS))
 
 
+def test_every_drill_is_on_the_page() -> None:
+    assert set(DRILLS) <= set(NAMED_DRILLS), f"docs/guarantees.md lacks {sorted(set(DRILLS) - set(NAMED_DRILLS))}"
+
+
 @pytest.mark.parametrize(("path", "name"), NAMED_TESTS, ids=[name for _, name in NAMED_TESTS])
 def test_every_test_that_the_page_names_exists(path: str, name: str) -> None:
     assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE)

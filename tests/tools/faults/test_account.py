@@ -62,6 +62,16 @@ def test_lost_duplicated_and_wrong_answers_are_counted(
     assert judged(numbers, items, **counts) == expected
 
 
+def test_an_answer_of_the_previous_release_is_right_if_its_workers_run_too() -> None:
+    both = Oracle(EXPECTED, {}, previous=np.roll(EXPECTED, 1, axis=1) * np.float32(0.9))
+    older = done(0, 3) | {"prediction": 4, "probabilities": (EXPECTED[4] * 0.9).tolist()}
+    counts = NO_COUNTS | {"done": 1}
+    assert judge("j1", [3], counts, [done(0, 3)], both).clean
+    assert judge("j1", [3], counts, [older], both).clean
+    assert judge("j1", [3], counts, [older], ORACLE).wrong == 1
+    assert judge("j1", [5], counts, [older], both).wrong == 1
+
+
 def test_what_changes_between_two_readings_was_answered_twice() -> None:
     first = fingerprints([done(0, 3), done(1, 7)])
     assert compare("j1", first, fingerprints([done(0, 3), done(1, 7)])).clean
