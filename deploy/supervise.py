@@ -77,6 +77,7 @@ class Supervisor:
         self._programs: list[Program] = []
         self._selector = selectors.DefaultSelector()
         self._signals = 0
+        self._terminal = find_terminal()
         self._ready = False
         self._wake_in, self._wake_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else _pipe()
         self._selector.register(self._wake_in, selectors.EVENT_READ)
@@ -89,7 +90,7 @@ class Supervisor:
         signal.set_wakeup_fd(self._wake_out, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # only wakes the loop
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN or _has_terminal():
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN or self._terminal is not None:
                 signal.signal(signum, self._on_signal)
 
     def start(self, kind: str, name: str, command: str) -> None:
@@ -150,6 +151,13 @@ class Supervisor:
             self._say("stopping at once")
 
     def _check_signals(self) -> None:
+        """Raises StoppedError at a signal, and at the end of our terminal.
+
+        The kernel sends a HUP only to the leader of the session. GNU make, for one, does not pass it on, and waits.
+        """
+        if self._terminal is not None and not os.isatty(self._terminal):
+            self._signals += 1
+            self._terminal = None
         if self._signals:
             raise StoppedError
 
@@ -238,8 +246,9 @@ def describe_status(returncode: int) -> str:
         return f"was killed by signal {-returncode}"
 
 
-def _has_terminal() -> bool:
-    return any(os.isatty(descriptor) for descriptor in (0, 1, 2))
+def find_terminal() -> int | None:
+    """Return the descriptor of our terminal, or None."""
+    return next((descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)), None)
 
 
 def _pipe() -> tuple[int, int]:

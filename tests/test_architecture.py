@@ -4,6 +4,7 @@ import ast
 import functools
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,13 @@ def test_a_folder_has_few_entries() -> None:
         if len(names) > MAX_ENTRIES and folder not in EXEMPT and not folder.startswith("models/")
     }
     assert crowded == {}
+
+
+def test_the_wheel_has_every_package() -> None:
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    folders = [*(ROOT / name for name in ("api", "worker", "shared", "training", "deploy")), CLIENT]
+    modules = [file.parent.relative_to(folder.parent) for folder in folders for file in folder.rglob("__init__.py")]
+    assert listed == {".".join(module.parts) for module in modules} | {"deploy.models"}
 
 
 def test_the_client_imports_nothing_of_the_services() -> None:

@@ -304,10 +304,13 @@ def check_a_second_start_is_refused(folder: Path, environ: dict[str, str], pid: 
     assert len(second.output.splitlines()) == 1
 
 
-# Takes a terminal as the session's own, so that the terminal's end is a HUP, and becomes the command.
-IN_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-)
+# Takes a terminal as the session's own and waits for the command, as GNU make does: it does not pass a HUP on.
+IN_TERMINAL = """
+import fcntl, signal, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+sys.exit(subprocess.call(sys.argv[1:]))
+"""
 
 
 @pytest.mark.slow

@@ -167,7 +167,7 @@ def test_the_second_signal_kills_a_program_that_does_not_stop(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_the_hangup_of_a_terminal_is_ignored_if_it_was_ignored_before_as_by_nohup(tmp_path: Path) -> None:
-    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-c", SCRIPT, "sleep 100"]
+    command = ["sh", "-c", 'trap "" HUP; exec "$@" </dev/null', "sh", sys.executable, "-c", SCRIPT, "sleep 100"]
     process = Process(command, {"PYTHONPATH": str(ROOT)}, cwd=tmp_path)
     process.wait_for_line("pid")
     process.signal(signal.SIGHUP)

@@ -92,7 +92,9 @@ def installed(wheel: Path, tmp_path: Path) -> Path:
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
     install = ["install", "--no-deps", "--no-index", "--disable-pip-version-check", str(wheel)]
-    subprocess.run([sys.executable, "-m", "pip", "--python", str(python), *install], check=True, capture_output=True)
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # may have the same package
+    command = [sys.executable, "-m", "pip", "--python", str(python), *install]
+    subprocess.run(command, env=environ, check=True, capture_output=True)
     (site_packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     celery = python.parent / "celery"
