@@ -1,9 +1,11 @@
 """Every drill and test that docs/guarantees.md names exists."""
 
 import re
+from dataclasses import fields
 
 import pytest
 
+from shared.config.settings import Settings
 from tests.support.processes import ROOT
 from tools.faults.drills.run import DRILLS
 
@@ -24,6 +26,11 @@ def test_every_drill_is_on_the_page() -> None:
 @pytest.mark.parametrize(("path", "name"), NAMED_TESTS, ids=[name for _, name in NAMED_TESTS])
 def test_every_test_that_the_page_names_exists(path: str, name: str) -> None:
     assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE)
+
+
+def test_every_setting_that_the_page_names_exists() -> None:
+    named = set(re.findall(r"`([A-Z][A-Z_]{5,})`", PAGE))
+    assert named <= {field.name.upper() for field in fields(Settings)}
 
 
 def test_every_guarantee_in_a_list_names_its_proof() -> None:
