@@ -114,8 +114,8 @@ EXCHANGES: dict[str, tuple[bytes, list[int]]] = {
         BULK + b"Content-Type: multipart/form-data; boundary=\xff\xfe\r\nContent-Length: 3\r\n\r\nabc",
         [400],
     ),
-    "deep JSON": (BULK + b"Content-Type: application/json\r\nContent-Length: 4000\r\n\r\n" + b"[" * 4000, [400]),
-    "JSON that is no UTF-8": (BULK + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n\xff\xfe", [400]),
+    "deep JSON": (BULK + b"Content-Type: application/json\r\nContent-Length: 4000\r\n\r\n" + b"[" * 4000, [415]),
+    "JSON that is no UTF-8": (BULK + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n\xff\xfe", [415]),
 }
 
 
