@@ -13,7 +13,18 @@ from api.http.uid import UID_CHARS, new_uid
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, lost_upload
 from api.queue.idempotency import Claim
-from api.queue.job_life import ABANDONED_TTL_S, ENDED, GONE, LOST, TAKEN, end_job, kept_open, log_end, renewal
+from api.queue.job_life import (
+    ABANDONED_TTL_S,
+    CHECK_INTERVAL_MS,
+    ENDED,
+    GONE,
+    LOST,
+    TAKEN,
+    end_job,
+    kept_open,
+    log_end,
+    renewal,
+)
 from api.queue.job_view import chunk_items
 from api.queue.wakeups import Wakeups
 from api.uploads.chunk import Chunk
@@ -131,10 +142,28 @@ class JobStore:
                         yield item
 
     async def _read(self, job_id: str) -> Job:
-        fields = await self._client.hgetall(keys.job(job_id)) if JOB_ID.fullmatch(job_id) else {}
+        if not JOB_ID.fullmatch(job_id):
+            raise self._no_result(job_id)
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.hgetall(keys.job(job_id))
+            pipeline.zscore(keys.OPEN_JOBS, job_id)
+            fields, due_ms = await pipeline.execute()
         if b"model" not in fields:
             raise self._no_result(job_id)
-        return JOB_CODEC.decode(job_id, fields)
+        job = JOB_CODEC.decode(job_id, fields)
+        if job.finished_ms is None and due_ms is None:
+            await self._check_again(job_id)
+        return job
+
+    async def _check_again(self, job_id: str) -> None:
+        """Have the job checked like every open job. Redis has lost its record of open jobs, for example by eviction."""
+        async with self._client.pipeline() as pipeline:
+            pipeline.zadd(keys.OPEN_JOBS, {job_id: self._clock.now_ms() + CHECK_INTERVAL_MS}, nx=True)
+            pipeline.expire(keys.OPEN_JOBS, keys.OPEN_TTL_S)
+            try:
+                await pipeline.execute()
+            except RedisError as error:  # the job can be read nevertheless
+                logger.warning("the job %s is not checked: %s", job_id, error)
 
     async def _read_and_log(self, job_id: str, ended: bool) -> Job:
         """Return the job, and log its end if `ended`, i.e. if this process made it final."""

@@ -105,6 +105,21 @@ async def test_a_job_whose_entries_are_lost_fails_and_keeps_the_results_that_it_
         assert not again.holder, "the same upload makes a new job"
 
 
+async def test_a_job_that_is_read_is_checked_even_if_redis_lost_the_record_of_open_jobs(
+    client: SyncClient, scratch_url: str
+) -> None:
+    async with jobs_world(client, scratch_url) as world:
+        job = await world.store.submit(upload(3), REQUEST)
+        client.delete(keys.OPEN_JOBS, *keys.streams("cnn", "bulk"))
+        assert (await world.store.read(job.id, CALLER)).finished_ms is None
+        assert client.zscore(keys.OPEN_JOBS, job.id)
+        assert client.ttl(keys.OPEN_JOBS) > 0
+        world.make_due(job.id)
+        await world.sweep.sweep()
+        assert (await world.store.read(job.id, CALLER)).state == "failed"
+        assert not client.exists(keys.OPEN_JOBS)
+
+
 def open_job(**fields: object) -> Job:
     return Job(**{**OPEN, **fields})  # type: ignore[arg-type]
 
