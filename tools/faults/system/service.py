@@ -21,6 +21,7 @@ from tools.faults.system.redis_proxy import RedisProxy
 SETTINGS = {
     "LEASE_MS": "1000",
     "WORKER_TTL_S": "3",
+    "SINGLE_RESULT_TTL_S": "3600",  # longer than a drill, which reads singles again at its end
     "ENGINE_STALL_S": "2",
     "MAX_ATTEMPTS": "3",
     "SYNC_WAIT_S": "30",
