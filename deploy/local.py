@@ -123,10 +123,18 @@ def find_test_images(settings: Settings) -> dict[str, str]:
         reason = fetch_test_images()
         if reason:
             say(f"  Images   MNIST cannot be downloaded ({reason})")
-    if found is None and has_test_images(FETCHED_MNIST):
-        found = FETCHED_MNIST
-    say("  Images   " + (f"MNIST, in {found.absolute()}" if found else "200 digits drawn by this project, not MNIST"))
+    found = found_test_images(settings)
+    say(f"  Images   {describe_images(found)}")
     return {"MNIST_DIR": str(found.absolute())} if found == FETCHED_MNIST else {}
+
+
+def found_test_images(settings: Settings) -> Path | None:
+    downloaded = FETCHED_MNIST if has_test_images(FETCHED_MNIST) else None
+    return find_mnist_dir(settings.mnist_dir, "test") or downloaded
+
+
+def describe_images(folder: Path | None) -> str:
+    return f"MNIST, in {folder.absolute()}" if folder else "200 digits drawn by this project, not MNIST"
 
 
 def has_test_images(folder: Path) -> bool:
@@ -238,6 +246,7 @@ def banner(settings: Settings, redis_url: str, workers: int) -> str:
         f"  Page    {api}/   open it in a browser\n"
         f"  API     {api}    try: curl {api}/mnist/classify/42\n"
         f"  Flower  {flower.rstrip('/')}\n"
+        f"  Images  {describe_images(found_test_images(settings))}\n"
         f"  Redis   {without_credentials(redis_url)}   with its password: cat {REDIS_URL_FILE.absolute()}\n"
         f"  Log     {LOG_FILE.absolute()}\n"
         f"  Data    {RUN_DIR.absolute()}\n"
