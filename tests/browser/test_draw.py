@@ -154,7 +154,7 @@ def test_a_picture_that_only_the_service_can_open_is_read(page: Page) -> None:
 def test_an_image_of_the_test_set_needs_no_hand_and_is_named(page: Page) -> None:
     page.locator("#pick").click()
     expect(reading(page, "sure")).to_contain_text("% sure")
-    expect(page.locator("#pad-caption")).to_contain_text(re.compile(r"^Test image \d+, labelled \d$"))
+    expect(page.locator("#pad-caption")).to_contain_text(re.compile(r"^Test image [\d,]+, labelled \d$"))
     assert ink_of(page) > 1
     draw(page, SEVEN)
     expect(page.locator("#pad-caption")).to_have_text("")
