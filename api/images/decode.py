@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from api.images.bulk_threads import in_bulk_thread
@@ -119,6 +120,7 @@ def _composite(image: Image.Image) -> bytes:
 
     The colour of a nearly transparent pixel says little: at the edges of a scaled picture, it is mixed with the colour
     that the transparent ground happens to have. Where all ink is dark or all is light, edges get the colour of the ink.
+    Otherwise, the visible pixels next to the ground show what it was: lighter ones than inside mean ink on paper.
     """
     alpha = np.asarray(image.getchannel("A"), np.float32) / 255  # float32[28,28]
     grey = np.asarray(image.convert("RGB").convert("L"), np.float32)
@@ -130,8 +132,18 @@ def _composite(image: Image.Image) -> bytes:
             grey = 255 - np.minimum(grey, ink)
         elif light >= 1 - MAX_SPECKS:
             grey = np.maximum(grey, ink)
+        elif _is_lighter_at_the_edge(grey, visible > 0):
+            grey = 255 - grey
     pixels = np.rint(np.clip(grey * alpha, 0, 255)).astype(np.uint8)
     return pixels.tobytes()
+
+
+def _is_lighter_at_the_edge(grey: npt.NDArray[np.float32], visible: npt.NDArray[np.bool_]) -> bool:
+    """Return whether visible pixels are lighter next to invisible ones, as where a white ground was made transparent."""
+    padded = np.pad(visible, 1, constant_values=True)
+    enclosed = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    inside, edge = visible & enclosed, visible & ~enclosed
+    return bool(inside.any() and edge.any() and grey[edge].mean() > grey[inside].mean())
 
 
 def _wide_pixels(image: Image.Image) -> bytes:

@@ -134,6 +134,13 @@ def test_a_picture_that_was_scaled_without_its_alpha_keeps_its_strokes(ink: int,
     assert np.abs(difference).mean() < 6
 
 
+@pytest.mark.parametrize("ground", [255, 240, 200])
+def test_dark_ink_stays_ink_if_only_the_white_of_its_ground_was_made_transparent(ground: int) -> None:
+    grey = 255 - PIXELS
+    picture = np.dstack([grey] * 3 + [np.where(grey >= ground, 0, 255).astype(np.uint8)])
+    np.testing.assert_array_equal(decoded(image_file(Image.fromarray(picture))), np.where(grey >= ground, 0, PIXELS))
+
+
 def test_a_white_digit_on_a_black_disc_with_transparent_corners_stays_white() -> None:
     y, x = np.mgrid[-13.5:14.5, -13.5:14.5]
     disc = np.where(x**2 + y**2 < 182, 255, 0).astype(np.uint8)
