@@ -139,7 +139,7 @@ def _composite(image: Image.Image) -> bytes:
 
 
 def _is_lighter_at_the_edge(grey: npt.NDArray[np.float32], visible: npt.NDArray[np.bool_]) -> bool:
-    """Return whether visible pixels are lighter next to invisible ones, as where a white ground was made transparent."""
+    """Return whether visible pixels are lighter next to invisible ones, as after a white ground was removed."""
     padded = np.pad(visible, 1, constant_values=True)
     enclosed = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     inside, edge = visible & enclosed, visible & ~enclosed

@@ -17,7 +17,7 @@ from tools.fuzz.corpus_bodies import body_cases
 from tools.fuzz.corpus_images import image_cases
 from tools.fuzz.costs import Cost, CostTable, Watch, watching
 
-MAX_GROWTH_BYTES = 96 << 20  # memory (RSS) of the API, which the allocators of its threads keep
+MAX_GROWTH_BYTES = 128 << 20  # memory (RSS) of the API, which the allocators of its threads keep
 COST_TRIES = 3  # a busy machine makes any answer late now and then
 NEIGHBOURS = 3  # honest images after each group
 

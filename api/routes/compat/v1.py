@@ -20,6 +20,7 @@ from api.routes.compat.predict import predict
 from api.routes.compat.tensors import images_of
 from api.routes.parse_request import compat_request
 from api.state import State, state_of
+from api.uploads.body import without_mark
 from shared.contract.model_ref import ModelRef
 from shared.errors import BadRequest, NotFound
 from shared.images import CLASSES, IMAGE_SIDE, Images
@@ -75,7 +76,7 @@ def parse_predict(body: bytes) -> tuple[Images, Form]:
     if not body:
         raise BadRequest("JSON Parse error: The document is empty")
     try:
-        content = msgspec.json.decode(body, type=_Predict)
+        content = msgspec.json.decode(without_mark(body), type=_Predict)
     except msgspec.ValidationError:
         content = _Predict()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import orjson
 
 from api.routes.compat.json_numbers import MAX_DIMENSIONS, read_numbers
+from api.uploads.body import without_mark
 from shared.contract.model_ref import ModelRef
 from shared.errors import BadParameter, TooLarge
 from shared.images import CLASSES, IMAGE_BYTES, IMAGE_SIDE, Probabilities
@@ -114,7 +115,7 @@ def _parse_raw(body: bytes) -> InferRequest:
 
 def _parse_json(text: bytes, binary_data: memoryview) -> InferRequest:
     try:
-        content = _DECODER.decode(text)
+        content = _DECODER.decode(without_mark(text))
     except msgspec.ValidationError as error:
         raise BadParameter(f"expected a request with one input, {INPUT!r}: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

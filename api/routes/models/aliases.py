@@ -14,6 +14,7 @@ from api.http.parameters import wait_parameter
 from api.http.responses import Json
 from api.routes.models.versions import model_of, no_version
 from api.state import State, state_of
+from api.uploads.body import without_mark
 from api.versions.promotion import prepare, switch
 from api.versions.quality import objection, read_quality
 from shared.config.api_keys import ApiKey
@@ -78,7 +79,7 @@ async def delete_alias(request: Request) -> Response:
 def parse_request(body: bytes) -> AliasRequest:
     """Parse the body of a POST. Raises BadRequest if it is not JSON, BadParameter for an invalid field."""
     try:
-        asked = msgspec.json.decode(body, type=AliasRequest)
+        asked = msgspec.json.decode(without_mark(body), type=AliasRequest)
     except msgspec.ValidationError as error:
         raise BadParameter(f'expected an alias like {{"version": 3}}: {error}') from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

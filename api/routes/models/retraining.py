@@ -11,6 +11,7 @@ from api.http.bodies import read_body
 from api.http.responses import Json
 from api.routes.models.versions import model_of
 from api.state import State, state_of
+from api.uploads.body import without_mark
 from api.versions.retraining import NO_TRAINER
 from shared.contract.training import Parameters, parse_parameters
 from shared.errors import BadParameter
@@ -64,6 +65,6 @@ async def _parameters(request: Request, model: str) -> Parameters:
     """Parse the body. An empty body means `{}`."""
     body = await read_body(request.receive, MAX_BODY_BYTES, "the parameters of a training")
     try:
-        return parse_parameters(model, body if body.strip() else b"{}")
+        return parse_parameters(model, without_mark(body) if body.strip() else b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadParameter(f"expected parameters of a training: {error}") from None

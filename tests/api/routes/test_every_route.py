@@ -1,5 +1,7 @@
 """Rules for all routes: unknown parameters, wrong methods, slashes at the end, line ends."""
 
+import codecs
+import json
 import re
 
 import httpx
@@ -13,6 +15,7 @@ EXAMPLES = {"index": "7", "id": "j0123456789abcdef", "name": "cnn", "version": "
 COMPAT = ("/v1/", "/v2")
 OPERATIONS_OF_OURS = [each for each in described_routes(ROUTES) if not each[1].startswith(COMPAT)]
 STREAMS = {"/results/{id}/events"}
+BAR = [0] * 378 + [255] * 28 + [0] * 378  # an image with contrast
 
 
 def example(path: str) -> str:
@@ -93,3 +96,19 @@ def test_head_of_a_stream_ends_at_once(system: System) -> None:
         reply = system.http.head(f"/results/{job_id}/{path}", headers={"Accept": "application/x-ndjson"})
         assert (reply.status_code, reply.content) == (200, b"")
     system.finished(job_id)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/models/cnn:predict", {"instances": [BAR]}),
+        ("/v2/models/cnn/infer", {"inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 784], "data": BAR}]}),
+        ("/models/cnn/aliases/champion", {"version": 999}),
+        ("/models/cnn/train", {"epochs": -1}),
+    ],
+)
+def test_a_byte_order_mark_before_json_changes_nothing(system: System, path: str, body: object) -> None:
+    text = json.dumps(body).encode()
+    plain, marked = (system.http.post(path, content=mark + text) for mark in (b"", codecs.BOM_UTF8))
+    assert (plain.status_code, plain.json().keys()) == (marked.status_code, marked.json().keys())
+    assert "JSON" not in plain.text + marked.text
