@@ -81,7 +81,7 @@ def format_of_json(content_type: str, head: bytes, whole: bool) -> Format:
         raise UnknownFormat(f"the body is a JSON array starting with {text[:20]!r}: {NDJSON}")
     if text.startswith(b"{") and (whole and _is_document_without_image(text)):
         return "range"
-    if text.startswith(b"{") and b'"image"' not in text and _is_json(content_type):
+    if text.startswith(b"{") and b'"image"' not in text:
         raise UnknownFormat(f'the body is JSON without "image", starting with {text[:20]!r}: {NDJSON}')
     if first_line == b"{":
         raise UnknownFormat(f"the body is a JSON document of several lines: {NDJSON}")

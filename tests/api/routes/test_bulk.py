@@ -182,6 +182,9 @@ def test_a_compressed_upload_is_unpacked(system: System, test_set: Split, encodi
     [
         (b'[{"image": "a"}]', "application/json", 415, 'JSON array starting with b\'[{"image"'),
         (b'{"images": ["' + b"a" * 9999 + b'"]}', "application/json", 415, "application/x-ndjson"),
+        (b'{"images": ["' + b"a" * 9999 + b'"]}', "application/x-www-form-urlencoded", 415, "application/x-ndjson"),
+        (b'{"start": 0, "stop": 3', "application/x-www-form-urlencoded", 415, "application/x-ndjson"),
+        (b"{'start': 0, 'stop': 3}", "", 415, "application/x-ndjson"),
         (b'{\n  "image": "' + b"a" * 9999 + b'"\n}', "", 415, "a JSON document of several lines"),
         (b'{"begin": 0, "stop": 100}', "", 422, "got 'begin', 'stop'; images are lines"),
         (b"\x89PNG\r\n\x1a\n" + bytes(99), "image/png", 415, "send one image to /mnist/classify"),
