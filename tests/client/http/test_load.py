@@ -85,7 +85,7 @@ def answer_once_and_close(listening: socket.socket) -> None:
 
 
 def test_a_patient_connection_waits_for_as_long_as_retry_after_says() -> None:
-    assert load_of(reply(429, "retry-after: 60\r\n"), patient=True).refused == {"429": 4}
+    assert load_of(reply(429, "retry-after: 60\r\n"), patient=True, drain_s=30).refused == {"429": 4}
     assert load_of(reply(429, "retry-after: 1\r\n")).refused["429"] > 4
 
 
