@@ -12,7 +12,7 @@ from api.http.responses import RETRY_AFTER_S
 from shared.errors import BadUpload, QueueFull, TooLarge
 
 SMALL_BYTES = 64 << 10  # bodies up to this size are not counted: the number of connections limits them
-INLINE_BYTES = 16 << 10  # longer bodies are parsed in a thread, so that they do not block other requests
+INLINE_BYTES = 16 << 10  # longer bodies are parsed or compressed in a thread, so that they do not block other requests
 PARSERS = 2  # they compete with the event loop for the GIL, and each needs several times the size of its body
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from api.http.bodies import Held
 from api.images.bulk_threads import in_bulk_thread
 from api.images.decode import Picture, ReadPicture, read_picture, read_picture_in_thread
 from api.uploads.base64_image import decode_base64
-from api.uploads.body import BYTE_ORDER_MARK, Body
+from api.uploads.body import Body, without_mark
 from shared.errors import TooLarge
 
 LINE_EXTRA_BYTES = 4096  # limit for a line's bytes other than the image
@@ -38,7 +38,7 @@ async def ndjson_pictures(
     number = 0
     async for line in _lines(body, image_bytes * 4 // 3 + LINE_EXTRA_BYTES, held):
         if not number:
-            line = line.removeprefix(BYTE_ORDER_MARK)
+            line = without_mark(line)
         if not line.strip():
             continue
         number += 1

@@ -7,7 +7,7 @@ import msgspec
 
 from api.images.magic import IMAGE_HEADS, has_zero_bytes
 from api.uploads.base64_image import BASE64_HEAD, decode_base64
-from api.uploads.body import BYTE_ORDER_MARK, GZIP_MAGIC
+from api.uploads.body import GZIP_MAGIC, without_mark
 from api.uploads.content_encoding import Encoding, unpack
 from api.uploads.multipart import file_of_form
 from api.uploads.ndjson import JSON_ERRORS
@@ -44,7 +44,7 @@ def image_of_body(body: bytes, content_type: str, encoding: Encoding, limit_byte
         return file_of_form(body, content_type)
     if media_type == "application/x-www-form-urlencoded" and (field := _FIELD.search(body)):
         return _from_base64(unquote(field[1].decode("latin-1")), "the field `image`")
-    text = body.removeprefix(BYTE_ORDER_MARK).lstrip()
+    text = without_mark(body).lstrip()
     if text.startswith((b"{", b'"', b"[")):
         return _from_json(text)
     return _from_text(text) if BASE64_HEAD.match(text) else body

@@ -87,8 +87,8 @@ def try_one(system: System, case: Case, report: Report, watch: Watch) -> None:
     cost = Cost(min(cost.memory_bytes for cost in costs), min(cost.stall_ms for cost in costs))
     report.costs.add(case.route, cost, case.name)
     if not cost.passed:
-        told = f"memory rose by {cost.memory_bytes >> 20} MiB, others waited {cost.stall_ms:.0f} ms"
-        report.wrong.append(f"{case.group}: {case.name}: {told}")
+        cost_text = f"memory rose by {cost.memory_bytes >> 20} MiB, others waited {cost.stall_ms:.0f} ms"
+        report.wrong.append(f"{case.group}: {case.name}: {cost_text}")
         print(report.wrong[-1], flush=True)
 
 

@@ -93,8 +93,8 @@ class Suspects:
 
     def judge(self, delivery: Delivery) -> None:
         """Fail the images of a delivery that become dead letters."""
-        told = self._client.eval(*BLAME(suspect=self._key(delivery), ttl_s=TTL_S))
-        deaths = {int(position): int(count) for position, count in zip(told[::2], told[1::2], strict=True)}
+        reply = self._client.eval(*BLAME(suspect=self._key(delivery), ttl_s=TTL_S))
+        deaths = {int(position): int(count) for position, count in zip(reply[::2], reply[1::2], strict=True)}
         for position in set_aside(delivery, deaths, self._max_attempts):
             reason = f"moved to the dead letters after {deaths.get(position, 0) + 1} attempts that no worker survived"
             if delivery.attempt > GIVE_UP_FACTOR * self._max_attempts:

@@ -7,23 +7,26 @@ import { currentView, onView } from "./views.js";
 
 const cards = new Map(); // by reference; a published version never changes
 let status = null;
+let shown = ""; // the part of the status that the table shows
 
 export function startVersions() {
   onView("models", () => show().catch(failed));
 }
 
 export function showVersions(newest) {
-  const known = JSON.stringify([status?.models, status?.aliases, status?.model, loaded(status)]);
   status = newest ?? status;
-  const changed = known !== JSON.stringify([status?.models, status?.aliases, status?.model, loaded(status)]);
-  if (changed && currentView() === "models") show().catch(failed);
+  if (status && currentView() === "models" && shownPart() !== shown) show().catch(failed);
 }
 
-/* Returns [worker, {reference: state}] for each worker, with only what the table shows. */
-const loaded = (from) => from?.workers.map(({ name, models }) => [name, Object.entries(models).map(([ref, { images_per_s: rate }]) => [ref, rate])]);
+function shownPart() {
+  const { models, aliases, model, workers } = status;
+  const loaded = workers.map((worker) => Object.entries(worker.models).map(([ref, state]) => [ref, state.images_per_s]));
+  return JSON.stringify([models, aliases, model, loaded]);
+}
 
 async function show() {
   if (!status) return;
+  shown = shownPart();
   const refs = Object.entries(status.models).flatMap(([name, versions]) => versions.toReversed().map((version) => [name, version]));
   await Promise.all(refs.map(([name, version]) => load(name, version)));
   byId("model-rows").replaceChildren(...refs.map(([name, version]) => row(name, version)));

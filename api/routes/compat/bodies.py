@@ -5,13 +5,13 @@ import zlib
 
 from starlette.requests import Request
 
-from api.http.bodies import Held, read_body
+from api.http.bodies import INLINE_BYTES, Held, read_body
+from api.uploads.content_encoding import GZIP_WINDOW, ZLIB_WINDOW
 from shared.errors import BadParameter, TooLarge, UnknownFormat
 
 MAX_TENSOR_BYTES = 32 << 20  # limit of a body with binary tensors: 10,000 images of float32
-INLINE_BYTES = 16 << 10  # longer bodies are compressed in a thread, so that they do not delay other requests
 UNPACK_BYTES = 1 << 18
-WINDOW_BITS = {"gzip": 31, "deflate": 15}  # deflate is the zlib format
+WINDOW_BITS = {"gzip": GZIP_WINDOW, "deflate": ZLIB_WINDOW}
 SEND_LESS = "send fewer images per request, binary tensors (/v2), or a bulk upload (POST /mnist/classify/bulk)"
 
 

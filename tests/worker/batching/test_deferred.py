@@ -217,10 +217,10 @@ def test_the_images_of_a_damaged_entry_fail_at_once_with_the_reason(
     one = Worker(client, "one")
     put_job(client, header, pixels)
     one.pull()
-    ((state, told),) = faults_of(block_of_job(client))
+    ((state, fault),) = faults_of(block_of_job(client))
     assert state == "failed"
-    assert told.startswith("its entry cannot be read: ")
-    assert re.search(reason, told)
+    assert fault.startswith("its entry cannot be read: ")
+    assert re.search(reason, fault)
     assert client.hmget(keys.job("a"), "done", "failed") == [b"2", b"2"]
     assert client.hexists(keys.job("a"), "finished_ms")
     assert queued(client, "bulk") == {b"images": b"0", b"bytes": b"0", b"0": b"0"}

@@ -25,38 +25,38 @@ def report(*batch: Slice, faults: dict[int, str] | None = None) -> BatchReport:
 
 
 def test_a_batch_is_told_by_its_model_its_images_and_their_lanes() -> None:
-    told = report(part("a", 2, "interactive"), part("j", 23, "bulk"), part("b", 39, "interactive"))
-    assert told.title == "cnn@1 n=64 interactive 41 / bulk 23"
-    assert (told.images, told.failed, told.reason) == (64, 0, "")
+    summary = report(part("a", 2, "interactive"), part("j", 23, "bulk"), part("b", 39, "interactive"))
+    assert summary.title == "cnn@1 n=64 interactive 41 / bulk 23"
+    assert (summary.images, summary.failed, summary.reason) == (64, 0, "")
 
 
 def test_images_that_had_expired_were_not_run_and_do_not_count() -> None:
     batch = [part("a", 3, "interactive"), part("j", 4, "bulk")]
-    told = report_of(batch, [[0, 2], []], {}, 0.0, 0.5, 1.0, [])
-    assert told.title == "cnn@1 n=2 interactive 2 / bulk 0"
-    assert told.request_ids == ("a-0", "a-2")
+    summary = report_of(batch, [[0, 2], []], {}, 0.0, 0.5, 1.0, [])
+    assert summary.title == "cnn@1 n=2 interactive 2 / bulk 0"
+    assert summary.request_ids == ("a-0", "a-2")
 
 
 def test_its_requests_are_told_by_what_they_brought_else_by_their_results_and_jobs_once() -> None:
     singles = part("a", 3, "interactive", {1: Origin("brought")}, start=1)
-    told = report(singles, part("j", 50, "bulk", {0: Origin("of-the-job")}, start=20))
-    assert told.request_ids == ("brought", "a-2", "of-the-job")
+    summary = report(singles, part("j", 50, "bulk", {0: Origin("of-the-job")}, start=20))
+    assert summary.request_ids == ("brought", "a-2", "of-the-job")
     again = part("j", 50, "bulk", {0: Origin("of-the-job")})
     assert report(again, again).request_ids == ("of-the-job",)
 
 
 def test_where_images_failed_only_theirs_are_told() -> None:
     batch = part("a", 3, "interactive"), part("j", 5, "bulk"), part("b", 2, "interactive")
-    told = report(*batch, faults={1: "why", 6: "why", 9: "why"})
-    assert (told.failed, told.reason) == (3, "why")
-    assert told.request_ids == ("a-1", "j", "b-1")
+    summary = report(*batch, faults={1: "why", 6: "why", 9: "why"})
+    assert (summary.failed, summary.reason) == (3, "why")
+    assert summary.request_ids == ("a-1", "j", "b-1")
 
 
 def test_there_are_only_so_many_of_them() -> None:
     origins = {position: Origin("", trace) for position, trace in enumerate(TRACES)}
-    told = report(part("a", 299, "interactive", origins))
-    assert told.request_ids == tuple(f"a-{position}" for position in range(MAX_REQUEST_IDS))
-    assert told.traceparents == tuple(TRACES[:MAX_LINKS])
+    summary = report(part("a", 299, "interactive", origins))
+    assert summary.request_ids == tuple(f"a-{position}" for position in range(MAX_REQUEST_IDS))
+    assert summary.traceparents == tuple(TRACES[:MAX_LINKS])
 
 
 def test_traces_are_those_of_the_images_in_the_batch_each_once_and_a_jobs_in_every_batch() -> None:
@@ -82,5 +82,5 @@ def test_a_batch_is_logged_where_something_failed_or_was_slow(
     log_batch(BatchReport("cnn@1", 1, 1, len(faults), 100, 100 + took_s, 1.0, [], faults.get(0, ""), ("mine",)), 100)
     assert [record.message for record in caplog.records] == ([expected] if expected else [])
     for record in caplog.records:
-        told = vars(record)["fields"]
-        assert (told["request_ids"], told.get("reason")) == (["mine"], faults.get(0))
+        summary = vars(record)["fields"]
+        assert (summary["request_ids"], summary.get("reason")) == (["mine"], faults.get(0))

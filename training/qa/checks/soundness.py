@@ -50,20 +50,20 @@ def check_consistency(engine: Engine, version: ModelVersion, images: Images) -> 
     """Compare a sample's answers in batches with those to single images, of Keras and of the other runtime."""
     sample = images[:: max(1, len(images) // SAMPLE_IMAGES)][:SAMPLE_IMAGES]
     batched = engine.predict(sample)
-    return [
-        _compare("batched = single", batched, partial(_predict_singly, engine, sample), TOLERANCE),
-        _compare(
-            "batched = Keras", batched, partial(_predict_in_keras, engine, version, sample), _keras_tolerance(engine)
-        ),
-        _compare(
-            "engines agree", batched, partial(_predict_in_other_engine, engine, version, sample), ENGINE_TOLERANCE
-        ),
+    others: list[tuple[str, Callable[[], Probabilities], float]] = [
+        ("batched = single", partial(_predict_singly, engine, sample), TOLERANCE),
+        ("batched = Keras", partial(_predict_in_keras, version, sample), _keras_tolerance(engine)),
+        ("engines agree", partial(_predict_in_other_engine, engine, version, sample), ENGINE_TOLERANCE),
     ]
+    return [_compare(name, engine, batched, predict, tolerance) for name, predict, tolerance in others]
 
 
-def _compare(name: str, batched: Probabilities, predict: Callable[[], Probabilities], tolerance: float) -> Check:
+def _compare(
+    name: str, engine: Engine, batched: Probabilities, predict: Callable[[], Probabilities], tolerance: float
+) -> Check:
+    """Compare the engine's answers with raw ones, which get the engine's temperature."""
     try:
-        difference = float(np.abs(batched - predict()).max())
+        difference = float(np.abs(batched - scale(predict(), engine.temperature)).max())
     except Exception as error:  # each runtime has its own exceptions for files that it cannot load
         return Check(name, False, f"there is no answer to compare with: {error}")
     sentence = f"on {len(batched)} test images, no probability differs by more than {difference:.2g}"
@@ -80,27 +80,24 @@ def _keras_tolerance(engine: Engine) -> float:
 
 
 def _predict_singly(engine: Engine, images: Images) -> Probabilities:
-    answers = np.concatenate([engine.runtime.run(images[row : row + 1]) for row in range(len(images))])
-    return scale(answers, engine.temperature)
+    return np.concatenate([engine.runtime.run(images[row : row + 1]) for row in range(len(images))])
 
 
-def _predict_in_keras(engine: Engine, version: ModelVersion, images: Images) -> Probabilities:
+def _predict_in_keras(version: ModelVersion, images: Images) -> Probabilities:
     import keras
     import tensorflow as tf
 
     with tf.device("CPU"):
         model = keras.saving.load_model(version.directory / "model.keras", compile=False)
         answer: Probabilities = model(images[..., None].astype(np.float32), training=False).numpy()
-    return scale(answer, engine.temperature)
+    return answer
 
 
 def _predict_in_other_engine(engine: Engine, version: ModelVersion, images: Images) -> Probabilities:
     if engine.kind == "tensorflow":
         from worker.engine.litert import LiteRTRuntime
 
-        answer = LiteRTRuntime(version.directory / "model.tflite", threads=1).run(images)
-    else:
-        from worker.engine.tensorflow import TensorFlowRuntime
+        return LiteRTRuntime(version.directory / "model.tflite", threads=1).run(images)
+    from worker.engine.tensorflow import TensorFlowRuntime
 
-        answer = TensorFlowRuntime(version.directory / "model.keras", threads=1).run(images)
-    return scale(answer, engine.temperature)
+    return TensorFlowRuntime(version.directory / "model.keras", threads=1).run(images)
