@@ -28,7 +28,8 @@ ROOMS = {
     "api": "__main__ app routes page monitoring state versions queue uploads images http periodic metrics __init__",
     "worker": "flower app tasks control step service versions batching reporting engine celery_app"
     " threads watchdog delivery __init__",
-    "shared": "models data telemetry redis browser_guard config contract images svg errors __init__",
+    "shared": "models data telemetry redis browser_guard callback_url config contract answers images svg errors"
+    " __init__",
 }
 MAX_ARROWS = {"api": 40, "worker": 25}
 MAX_ENTRIES = 15

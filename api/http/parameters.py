@@ -9,8 +9,8 @@ from typing import Literal, cast, get_args
 
 from starlette.datastructures import Headers, QueryParams
 
+from shared.callback_url import callback_fault
 from shared.config.settings import Settings
-from shared.contract.callback import callback_fault
 from shared.errors import BadParameter, NotFound
 
 Place = Literal["query", "header", "refused"]  # refused: in the query, but the route has an error for it

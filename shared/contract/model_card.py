@@ -17,12 +17,22 @@ LayerRow = TypedDict(
 LayerOutputRow = TypedDict("LayerOutputRow", {"name": str, "class": str, "shape": list[int]})
 
 
-class Input(TypedDict):
-    """The images that the model takes."""
+class Input(TypedDict, total=False):
+    """The images that the model takes. `shared/contract/model_spec.py` checks the fields that decide about that.
+
+    Cards of MNIST models have `shape`, `dtype` and `range`, which no code reads.
+    """
 
     shape: list[int]
     dtype: str
     range: list[int]
+    height: int
+    width: int
+    channels: int
+    values: object
+    layout: str
+    resize: str
+    batch: int
 
 
 class Accuracy(TypedDict):
@@ -61,7 +71,10 @@ class ModelCard(TypedDict, total=False):
     version: int
     architecture: str
     input: Input
+    output: str
     labels: list[str]
+    stages: list[dict[str, object]]  # the networks of a cascade
+    acceptance: dict[str, object]  # without one, every answer counts
     parameters: int
     multiply_adds: int
     layers: list[LayerRow] | None

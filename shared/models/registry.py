@@ -13,6 +13,7 @@ import msgspec
 from shared.contract import model_card
 from shared.contract.model_card import ModelCard
 from shared.contract.model_ref import VERSION, ModelRef
+from shared.contract.model_spec import ModelSpec, spec_of
 from shared.errors import ModelError
 
 CARD = "model.json"
@@ -49,6 +50,11 @@ class ModelVersion:
     def ref(self) -> str:
         """Return `name@version`, the form in entries and results."""
         return str(ModelRef(self.name, self.version))
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Return the fields of the card that decide about shape and meaning. Raises ModelError."""
+        return spec_of(self.card)
 
 
 def list_models(registry: Registry) -> dict[str, list[int]]:

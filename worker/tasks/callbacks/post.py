@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 import anyio.to_thread
 import httpx
 
-from shared.contract.callback import callback_fault, is_public
+from shared.callback_url import callback_fault, is_public
 
 MAX_BODY_BYTES = 64 << 10  # the answer's body is read and ignored
 BODY_WAIT_S = 1.0

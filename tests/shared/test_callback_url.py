@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.contract.callback import MAX_URL_CHARS, callback_fault, is_public
+from shared.callback_url import MAX_URL_CHARS, callback_fault, is_public
 
 # IANA's registries of special addresses on 2026-11-27, and multicast, reserved and 6to4 anycast addresses.
 SPECIAL = """0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
