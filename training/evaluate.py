@@ -55,12 +55,12 @@ def temperature_of(engine: Engine, train: dataset.Split) -> float:
     """Fit the temperature to the images of the training split that no training uses."""
     _, held_out = hold_out(len(train.images))
     engine.temperature = 1.0
-    return fit_temperature(engine.predict(train.images[held_out]), train.labels[held_out])
+    return fit_temperature(engine.predict(train.images[held_out]).probabilities, train.labels[held_out])
 
 
 def measure(engine: Engine, split: dataset.Split) -> Quality:
     """Return the fields of a card that `card.describe_quality` computes from the engine's answers on `split`."""
-    return card.describe_quality(engine.predict(split.images), split, engine.kind)
+    return card.describe_quality(engine.predict(split.images).probabilities, split, engine.kind)
 
 
 def reference(engine: Engine, split: dataset.Split) -> dict[str, list[float]]:
@@ -68,6 +68,6 @@ def reference(engine: Engine, split: dataset.Split) -> dict[str, list[float]]:
     counts: dict[str, Counts] = {name: np.zeros(bins, np.int64) for name, bins in BINS.items()}
     for start in range(0, len(split.images), BATCH_IMAGES):
         images = split.images[start : start + BATCH_IMAGES]
-        for name, batch_counts in histograms(images, engine.predict(images)).items():
+        for name, batch_counts in histograms(images, engine.predict(images).probabilities).items():
             counts[name] += batch_counts
     return shares(counts)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from shared.answers import Scores, Stages
 from shared.contract.block import NO_PREDICTION, FinalState
 from shared.contract.entry import Entry
 from shared.contract.lane import Lane
@@ -32,6 +33,8 @@ class Delivery:
     answering: threading.Lock = field(default_factory=threading.Lock)  # several threads may run slices of it
     predictions: np.ndarray = field(init=False)
     probabilities: Probabilities = field(init=False)
+    scores: Scores | None = None  # float32[n], of a version with an acceptance rule
+    stages: Stages | None = None  # uint8[n], of a cascade
 
     def __post_init__(self) -> None:
         self.predictions = np.full(self.entry.count, NO_PREDICTION, np.uint8)

@@ -12,9 +12,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
+from shared.answers import Answers
 from shared.config.settings import Settings
 from shared.contract.lane import LANES
-from shared.images import Images, Probabilities
+from shared.images import Images
 from shared.models.registry import list_models
 from shared.redis import keys
 from shared.redis.clients import SyncClient
@@ -208,9 +209,9 @@ class BatchingService(Collector):
             self._spans.record(report)
         self._on_batch(report)
 
-    def _answered(self, ref: str, images: Images, probabilities: Probabilities) -> None:
-        self._drift.observe(ref, images, probabilities)
-        self._shadows.offer(ref, images, probabilities)
+    def _answered(self, ref: str, images: Images, answers: Answers) -> None:
+        self._drift.observe(ref, images, answers)
+        self._shadows.offer(ref, images, answers)
 
     def _read_new_models(self) -> None:
         """Join the consumer group of each new model in the registry, and pull its entries."""

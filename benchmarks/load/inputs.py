@@ -76,7 +76,7 @@ def idx_of(images: Images, count: int) -> bytes:
 
 def main() -> None:
     engine, _ = engine_alone()
-    np.save(sys.argv[1], engine.predict(load_test_set().images))
+    np.save(sys.argv[1], engine.predict(load_test_set().images).probabilities)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def decode_png(data: bytes) -> Images:
 
 def classify(engine: Engine, pngs: list[bytes], started_s: list[float]) -> list[dict[str, Any]]:
     """Return the replies to a batch, in order. `started_s` are the arrival times, by `time.perf_counter`."""
-    probabilities = engine.predict(np.stack([decode_png(png) for png in pngs]))  # float32[N,10]
+    probabilities = engine.predict(np.stack([decode_png(png) for png in pngs])).probabilities  # float32[N,10]
     predictions = probabilities.argmax(axis=1).tolist()
     now_s = time.perf_counter()
     return [

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.answers import Answers
 from shared.contract.drift_histograms import BINS
 from shared.data import dataset
 from shared.errors import DatasetError
-from shared.images import Images, Probabilities
+from shared.images import Images
 from shared.models import registry
 from training import evaluate
 from training.__main__ import main, make_parser
@@ -22,10 +23,10 @@ class AlwaysThree:
 
     kind = "litert"
 
-    def predict(self, images: Images) -> Probabilities:
+    def predict(self, images: Images) -> Answers:
         probabilities = np.zeros((len(images), 10), np.float32)
         probabilities[:, 3] = 1
-        return probabilities
+        return Answers(probabilities)
 
 
 def test_accuracy_is_the_share_of_images_whose_likeliest_class_is_the_label() -> None:

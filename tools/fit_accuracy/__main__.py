@@ -17,7 +17,7 @@ from benchmarks.system.engine import engine_alone
 from shared.config.settings import load_settings
 from shared.data.dataset import find_mnist_dir, load_split
 from shared.errors import BadImage
-from shared.images import IMAGE_BYTES, Images, images_from_pixels
+from shared.images import IMAGE_BYTES, Images, Probabilities, images_from_pixels
 from tools.fit_accuracy.mnist_frames import mnist_frames
 from tools.fit_accuracy.rendered import Hand, picture, printed_images
 
@@ -33,7 +33,11 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=10_000, help="MNIST test images in frames (default: 10000)")
     parser.add_argument("--keep", type=Path, help="folder for the rendered pictures that the model got wrong")
     arguments = parser.parse_args()
-    predict = engine_alone()[0].predict
+    engine, _ = engine_alone()
+
+    def predict(images: Images) -> Probabilities:
+        return engine.predict(images).probabilities
+
     tell(rendered(predict, arguments.rendered, arguments.keep))
     if (mnist_dir := find_mnist_dir(load_settings(os.environ).mnist_dir, "test")) and arguments.frames:
         split = load_split("test", mnist_dir)

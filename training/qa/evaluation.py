@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from shared.answers import Answers
 from shared.data.dataset import Labels, Split
 from shared.images import Images, Probabilities
 from training.qa import golden, robustness, statistics
@@ -27,11 +28,11 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """Answers float32[N,10] to the test set and the golden images; correctness bool[S] for each robustness set."""
+class InputAnswers:
+    """The answers to the test set and the golden images; correctness bool[S] for each robustness set."""
 
-    test: Probabilities
-    golden: Probabilities
+    test: Answers
+    golden: Answers
     sets: dict[str, npt.NDArray[np.bool_]]
 
 
@@ -40,7 +41,7 @@ class Evaluation:
     """A version with its answers and their summary."""
 
     ref: str
-    answers: Answers
+    answers: InputAnswers
     reading: Reading
 
 
@@ -51,12 +52,15 @@ def make_inputs(test: Split) -> Inputs:
     return Inputs(test, images, labels, robustness.make_sets(test.images[sampled]), test.labels[sampled])
 
 
-def predict_all(engine: Engine, inputs: Inputs) -> Answers:
+def predict_all(engine: Engine, inputs: Inputs) -> InputAnswers:
     """Classify all inputs. Blocks about twice as long as classifying the test set."""
-    return Answers(
+    return InputAnswers(
         engine.predict(inputs.test.images),
         engine.predict(inputs.golden),
-        {name: engine.predict(images).argmax(axis=1) == inputs.set_labels for name, images in inputs.sets.items()},
+        {
+            name: engine.predict(images).probabilities.argmax(axis=1) == inputs.set_labels
+            for name, images in inputs.sets.items()
+        },
     )
 
 

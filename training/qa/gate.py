@@ -11,7 +11,7 @@ from shared.models.registry import ModelVersion
 from training.qa import evaluation
 from training.qa.bounds import Bounds
 from training.qa.checks import accuracy, comparison, memory, soundness, speed
-from training.qa.evaluation import Answers, Evaluation, Inputs
+from training.qa.evaluation import Evaluation, InputAnswers, Inputs
 from training.qa.report.report import Check, Report
 from worker.engine import Engine, EngineKind, load_engine
 
@@ -68,8 +68,8 @@ def judge(
     )
 
 
-def _summarize(version: ModelVersion, answers: Answers, test: Split) -> Evaluation:
-    return Evaluation(version.ref, answers, evaluation.summarize(answers.test, test.labels))
+def _summarize(version: ModelVersion, answers: InputAnswers, test: Split) -> Evaluation:
+    return Evaluation(version.ref, answers, evaluation.summarize(answers.test.probabilities, test.labels))
 
 
 def _load_candidate(version: ModelVersion, kind: EngineKind, progress: Progress) -> tuple[list[Check], Engine | None]:

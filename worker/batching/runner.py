@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from redis.exceptions import ResponseError
 
+from shared.answers import Answers, join, no_answers
 from shared.contract.block import NO_PREDICTION
 from shared.contract.layers_blob import Layers, encode_layers
 from shared.errors import ModelError
-from shared.images import CLASSES, Images, Probabilities
+from shared.images import CLASSES, Images
 from shared.redis.clock import RedisClock
 from shared.redis.errors import meaning_of
 from worker.batching.backlog import Backlog
@@ -32,11 +33,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The result of a batch. `images` and `probabilities` have a row for each position in `live`, slice by slice."""
+    """The result of a batch. `images` and `answers` have a row for each position in `live`, slice by slice."""
 
     live: list[Sequence[int]]
     images: Images
-    probabilities: Probabilities
+    answers: Answers
     faults: dict[int, str]
     started_s: float
     model_ms: float
@@ -54,7 +55,7 @@ class Runner:
     finisher: Finisher
     report: Callable[[BatchReport], None]
     finished: Callable[[list[Delivery]], None]
-    answered: Callable[[str, Images, Probabilities], None]
+    answered: Callable[[str, Images, Answers], None]
     suspects: Suspects
     clock: RedisClock
     in_model: Pulse
@@ -74,21 +75,21 @@ class Runner:
         live = [positions_alive(part, started_s * 1e3) for part in batch]
         images = _gather(batch, live)
         start_s = time.perf_counter()
-        probabilities, faults = self._predict(engine, batch[0].delivery, live[0], images)
+        answers, faults = self._predict(engine, batch[0].delivery, live[0], images)
         model_ms = (time.perf_counter() - start_s) * 1e3
         if not batch[0].delivery.is_alone:
             self.engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
-        return _Run(live, images, probabilities, faults, started_s, model_ms)
+        return _Run(live, images, answers, faults, started_s, model_ms)
 
     def _predict(
         self, engine: Engine | ModelError, first: Delivery, positions: Sequence[int], images: Images
-    ) -> tuple[Probabilities, dict[int, str]]:
+    ) -> tuple[Answers, dict[int, str]]:
         """Return what `predict_isolating` returns. If the version did not load, all images fail with the reason.
 
         `first` is the batch's first delivery. `positions` are those of its images: of all images, if it is a suspect.
         """
         if isinstance(engine, ModelError):
-            return np.zeros((len(images), CLASSES), np.float32), dict.fromkeys(range(len(images)), str(engine))
+            return no_answers(len(images), CLASSES), dict.fromkeys(range(len(images)), str(engine))
         predict = partial(look_inside, engine, first) if first.entry.verbose else engine.predict
         if first.is_suspect:
             return self._predict_one_by_one(predict, first, positions, images)
@@ -96,22 +97,22 @@ class Runner:
             return predict_isolating(predict, images)
 
     def _predict_one_by_one(
-        self, predict: Callable[[Images], Probabilities], suspect: Delivery, positions: Sequence[int], images: Images
-    ) -> tuple[Probabilities, dict[int, str]]:
+        self, predict: Callable[[Images], Answers], suspect: Delivery, positions: Sequence[int], images: Images
+    ) -> tuple[Answers, dict[int, str]]:
         """Tell Redis before each image which one runs, so that only that image is blamed if the worker dies."""
-        probabilities = np.zeros((len(images), CLASSES), np.float32)
+        answers = [no_answers(0, CLASSES)]
         faults: dict[int, str] = {}
         survived: int | None = None
         for row, position in enumerate(positions):
             self.suspects.mark(suspect, survived, position)
             with self.in_model.busy():
                 answer, fault = predict_isolating(predict, images[row : row + 1])
-            probabilities[row] = answer[0]
+            answers.append(answer)
             if fault:
                 faults[row] = fault[0]
             survived = position
         self.suspects.mark(suspect, survived, None)
-        return probabilities, faults
+        return join(answers), faults
 
     def _finish(self, batch: list[Slice], run: "_Run") -> None:
         complete = _scatter(batch, run)
@@ -128,13 +129,13 @@ class Runner:
         self.finished(complete)
         parts = [BatchPart(part.delivery.lane, part.count, _queue_ms(part, run)) for part in batch]
         self.report(report_of(batch, run.live, run.faults, run.started_s, self.clock.now_s(), run.model_ms, parts))
-        images, probabilities = run.images, run.probabilities
+        images, answers = run.images, run.answers
         if run.faults:
             sound = np.ones(len(images), bool)
             sound[list(run.faults)] = False
-            images, probabilities = images[sound], probabilities[sound]
+            images, answers = images[sound], answers.rows(sound)
         if len(images):
-            self.answered(batch[0].delivery.entry.model, images, probabilities)
+            self.answered(batch[0].delivery.entry.model, images, answers)
 
 
 def positions_alive(part: Slice, now_ms: float) -> Sequence[int]:
@@ -150,19 +151,19 @@ def positions_alive(part: Slice, now_ms: float) -> Sequence[int]:
     ]
 
 
-def look_inside(engine: Engine, delivery: Delivery, images: Images) -> Probabilities:
+def look_inside(engine: Engine, delivery: Delivery, images: Images) -> Answers:
     """Run a verbose entry and store its layers, or the reason why they failed. The answer does not depend on it."""
     if not len(images):
         return engine.predict(images)
     pixels = images.tobytes()
     try:
-        probabilities, outputs = engine.look_inside(images)
+        answers, outputs = engine.look_inside(images)
         delivery.layers = encode_layers(Layers(pixels, outputs))
     except Exception as error:
         logger.error("the layers of %s cannot be shown: %r", delivery.entry.model, error)
         delivery.layers = encode_layers(Layers(pixels, error=f"the layers cannot be shown: {error}"))
         return engine.predict(images)
-    return probabilities
+    return answers
 
 
 def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
@@ -176,13 +177,13 @@ def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
 
 def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
     """Write each answer to its delivery and position. Returns the deliveries that are complete now."""
-    predictions = run.probabilities.argmax(axis=1).astype(np.uint8)
+    predictions = run.answers.probabilities.argmax(axis=1).astype(np.uint8)
     complete = []
     row = 0
     for part, alive in zip(batch, run.live, strict=True):
         rows = slice(row, row + len(alive))
         with part.delivery.answering:
-            _answer(part, alive, predictions[rows], run.probabilities[rows])
+            _answer(part, alive, predictions[rows], run.answers.rows(rows))
             for fault_row in (faulty for faulty in run.faults if rows.start <= faulty < rows.stop):
                 _fail(part.delivery, alive[fault_row - row], run.faults[fault_row])
             _account(part, run)
@@ -192,14 +193,20 @@ def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
     return complete
 
 
-def _answer(
-    part: Slice, alive: Sequence[int], predictions: npt.NDArray[np.uint8], probabilities: Probabilities
-) -> None:
+def _answer(part: Slice, alive: Sequence[int], predictions: npt.NDArray[np.uint8], answers: Answers) -> None:
     """Write the answers of a slice. Images that are not in `alive` and have no fault have expired."""
     delivery = part.delivery
     positions = slice(part.start, part.stop) if len(alive) == part.count else alive
     delivery.predictions[positions] = predictions
-    delivery.probabilities[positions] = probabilities
+    delivery.probabilities[positions] = answers.probabilities
+    if answers.scores is not None:
+        if delivery.scores is None:
+            delivery.scores = np.zeros(delivery.entry.count, np.float32)
+        delivery.scores[positions] = answers.scores
+    if answers.stages is not None:
+        if delivery.stages is None:
+            delivery.stages = np.zeros(delivery.entry.count, np.uint8)
+        delivery.stages[positions] = answers.stages
     if len(alive) < part.count:
         for position in set(range(part.start, part.stop)) - set(alive):
             delivery.faults.setdefault(position, ("expired", "its deadline passed in the queue"))
@@ -216,7 +223,7 @@ def _account(part: Slice, run: _Run) -> None:
     if not delivery.answered:
         delivery.queue_ms = _queue_ms(part, run)
     delivery.model_ms += run.model_ms
-    delivery.batch_images = max(delivery.batch_images, len(run.probabilities))
+    delivery.batch_images = max(delivery.batch_images, len(run.images))
     delivery.answered += part.count
 
 

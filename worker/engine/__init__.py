@@ -1,4 +1,4 @@
-"""Engines, which run a model: `predict(uint8[N,28,28]) -> float32[N,10]`. Both runtimes give the same answers."""
+"""Engines, which run a model: `predict(uint8[N,28,28]) -> Answers`. Both runtimes give the same answers."""
 
 import os
 from importlib.util import find_spec
@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from shared.answers import Answers, join, no_answers
 from shared.contract.layers_blob import LayerOutput
 from shared.images import CLASSES, IMAGE_SIDE, Images, Probabilities
 from shared.models.temperature import read_temperature, scale
@@ -56,35 +57,36 @@ class Engine:
         """The largest batch worth making."""
         return self.calibration.best_size
 
-    def predict(self, images: Images) -> Probabilities:
-        """Run uint8[N,28,28] -> float32[N,10] in order, for any N. Raises ValueError, and the runtime's errors."""
+    def predict(self, images: Images) -> Answers:
+        """Answer uint8[N,28,28] in order, for any N. Raises ValueError, and the runtime's errors."""
         if images.dtype != np.uint8 or images.shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
             raise ValueError(f"expected uint8[N,28,28], got {images.dtype}{list(images.shape)}")
         count = len(images)
-        parts: list[Probabilities] = []
+        parts: list[Answers] = []
         start = 0
         for size in self._runs(count):
             parts.append(self._run_padded(images[start : start + size], size))
             start += size
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else np.empty((0, CLASSES), np.float32)
+        return join(parts) if parts else no_answers(0, CLASSES)
 
-    def look_inside(self, images: Images) -> tuple[Probabilities, list[LayerOutput]]:
-        """Do what `Runtime.look_inside` does, and keep the layers. Raises ValueError unless there is one image."""
+    def look_inside(self, images: Images) -> tuple[Answers, list[LayerOutput]]:
+        """Answer uint8[1,28,28] and return the output of each layer too, like `Runtime.look_inside`.
+
+        Raises ValueError unless there is one image.
+        """
         if images.dtype != np.uint8 or images.shape != (1, IMAGE_SIDE, IMAGE_SIDE):
             raise ValueError(f"expected uint8[1,28,28], got {images.dtype}{list(images.shape)}")
         probabilities, outputs = self.runtime.look_inside(images)
         if probabilities.shape != (1, CLASSES):
             raise ValueError(f"the layers end in {list(probabilities.shape)}")
-        return scale(probabilities, self.temperature), outputs
+        return Answers(scale(probabilities, self.temperature)), outputs
 
     def _runs(self, count: int) -> list[int]:
         best = self.best_batch_images
         full, rest = divmod(count, best)
         return [best] * full + self._runs_of[rest]
 
-    def _run_padded(self, images: Images, size: int) -> Probabilities:
+    def _run_padded(self, images: Images, size: int) -> Answers:
         count = len(images)
         if count < size:
             padded = np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
@@ -93,7 +95,7 @@ class Engine:
         probabilities = self.runtime.run(images)
         if probabilities.shape != (size, CLASSES):
             raise ValueError(f"the model answered {list(probabilities.shape)} to {size} images")
-        return scale(probabilities[:count], self.temperature)
+        return Answers(scale(probabilities[:count], self.temperature))
 
 
 def choose_kind(setting: str) -> EngineKind:

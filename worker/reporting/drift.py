@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from shared.answers import Answers
 from shared.contract.drift_histograms import histograms
 from shared.images import Images, Probabilities
 from shared.redis import keys
@@ -29,11 +30,11 @@ class Drift:
         self._lock = threading.Lock()
         self._gathered: dict[str, _Gathered] = {}
 
-    def observe(self, ref: str, images: Images, probabilities: Probabilities) -> None:
-        """Add images of a batch, uint8[N,28,28], and their answers, float32[N,10]. Do not change them afterwards."""
+    def observe(self, ref: str, images: Images, answers: Answers) -> None:
+        """Add images of a batch, uint8[N,28,28], and their answers. Do not change them afterwards."""
         with self._lock:
             gathered = self._gathered.setdefault(ref, _Gathered())
-            gathered.batches.append((images, probabilities))
+            gathered.batches.append((images, answers.probabilities))
             gathered.images += len(images)
             if gathered.images < GATHERED_IMAGES:
                 return

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from shared.answers import Answers
 from shared.contract.model_ref import ModelRef
 from shared.errors import ModelError
-from shared.images import Images, Probabilities
+from shared.images import Images
 from shared.redis import keys
 from worker.batching.backlog import Backlog
 from worker.batching.isolate import predict_isolating
@@ -54,14 +55,14 @@ class Shadows:
     _copied_images: int = field(init=False, default=0)
     _arrived: threading.Condition = field(init=False, default_factory=threading.Condition)
 
-    def offer(self, ref: str, images: Images, probabilities: Probabilities) -> None:
-        """Offer the images of a finished batch, uint8[N,28,28], with their results, float32[N,10]."""
+    def offer(self, ref: str, images: Images, answers: Answers) -> None:
+        """Offer the images of a finished batch, uint8[N,28,28], with their answers."""
         for shadow in self.shadows().get(ref, ()):
             with self._arrived:
                 fits = self._copied_images + len(images) <= MAX_COPIED_IMAGES
                 if fits:
                     self._copied_images += len(images)
-                    self._copies.append(_Copy(ref, shadow, images.copy(), probabilities.argmax(axis=1)))
+                    self._copies.append(_Copy(ref, shadow, images.copy(), answers.probabilities.argmax(axis=1)))
                     self._arrived.notify()
             if not fits:
                 self._skip(ref, shadow, len(images))
@@ -102,14 +103,14 @@ class Shadows:
         try:
             with self.engines.engine(copy.shadow) as engine, self.pulse.busy():
                 stop = min(start + _max_images(engine), len(copy.images))
-                probabilities, faults = predict_isolating(engine.predict, copy.images[start:stop])
+                answers, faults = predict_isolating(engine.predict, copy.images[start:stop])
         except ModelError:
             self._skip(copy.version, copy.shadow, len(copy.images) - start)
             return len(copy.images) - start
         sound = np.ones(stop - start, bool)
         sound[list(faults)] = False
         answered = copy.predictions[start:stop][sound]
-        self._count(copy, compare(answered, probabilities.argmax(axis=1)[sound]) | {"failed": len(faults)})
+        self._count(copy, compare(answered, answers.probabilities.argmax(axis=1)[sound]) | {"failed": len(faults)})
         return stop - start
 
     def _skip(self, version: str, shadow: str, images: int) -> None:

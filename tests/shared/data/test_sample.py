@@ -27,7 +27,7 @@ def test_image_42_is_a_4_with_and_without_mnist() -> None:
 @pytest.mark.parametrize("which", ["train", "test"])
 def test_the_default_model_reads_every_digit(which: Literal["train", "test"]) -> None:
     images, labels = sample.draw(which)
-    probabilities = engine_alone()[0].predict(images)
+    probabilities = engine_alone()[0].predict(images).probabilities
     assert probabilities.argmax(1).tolist() == labels.tolist()
     assert probabilities.max(1).min() > 0.8
 

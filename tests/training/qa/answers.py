@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from shared.answers import Answers
 from shared.data.dataset import Labels, Split
 from shared.images import Probabilities
 from training.qa import evaluation, golden
-from training.qa.evaluation import Answers, Evaluation
+from training.qa.evaluation import Evaluation, InputAnswers
 
 LABELS = np.repeat(np.arange(10, dtype=np.uint8), 100)  # 100 images of each class
 TEST = Split("sample", np.zeros((len(LABELS), 28, 28), np.uint8), LABELS)
@@ -35,7 +36,7 @@ def evaluated(
     """Return a version with these wrong answers and these accuracies on the robustness sets."""
     test = answer(LABELS, wrong, confidence)
     correct = {name: np.arange(len(LABELS)) < share * len(LABELS) for name, share in sets.items()}
-    answers = Answers(test, answer(GOLDEN_LABELS, golden_wrong, confidence), correct)
+    answers = InputAnswers(Answers(test), Answers(answer(GOLDEN_LABELS, golden_wrong, confidence)), correct)
     return Evaluation(ref, answers, evaluation.summarize(test, LABELS))
 
 

@@ -1,23 +1,24 @@
 import numpy as np
 import pytest
 
+from shared.answers import Answers
 from shared.data import dataset
-from shared.images import Images, Probabilities
+from shared.images import Images
 from tests.training.qa.answers import LABELS, answer, misread
 from training.qa import evaluation
 from training.qa.report.report import Mistake
 
 
 class AlwaysFour:
-    def predict(self, images: Images) -> Probabilities:
-        return answer(np.full(len(images), 4, np.uint8), {})
+    def predict(self, images: Images) -> Answers:
+        return Answers(answer(np.full(len(images), 4, np.uint8), {}))
 
 
 def test_all_inputs_are_classified_and_correct_answers_marked() -> None:
     inputs = evaluation.make_inputs(dataset.load_split("test", None))
     answers = evaluation.predict_all(AlwaysFour(), inputs)  # type: ignore[arg-type]
-    assert answers.test.shape == (200, 10)
-    assert answers.golden.argmax(axis=1).tolist() == [4] * 30
+    assert answers.test.probabilities.shape == (200, 10)
+    assert answers.golden.probabilities.argmax(axis=1).tolist() == [4] * 30
     assert answers.sets.keys() == inputs.sets.keys()
     for correct in answers.sets.values():
         assert np.array_equal(correct, inputs.test.labels == 4)

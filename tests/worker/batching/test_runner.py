@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shared.answers import Answers
 from shared.contract.block import NO_PREDICTION
 from shared.contract.entry import Entry
 from shared.contract.layers_blob import LayerOutput, decode_layers, layer_output
 from shared.errors import ModelError
-from shared.images import Images, Probabilities
+from shared.images import Images
 from shared.redis.clock import RedisClock
 from tests.worker.support.deliveries_of import delivery, images
 from worker.batching.backlog import Backlog
@@ -54,16 +55,16 @@ class FakeEnginePool:
             raise ModelError("no model 'nope'")
         yield self
 
-    def predict(self, batch: Images) -> Probabilities:
+    def predict(self, batch: Images) -> Answers:
         if (batch[:, 0, 0] == self.poison).any():
             raise ValueError("poison")
-        return np.eye(10, dtype=np.float32)[batch[:, 0, 0] % 10]
+        return Answers(np.eye(10, dtype=np.float32)[batch[:, 0, 0] % 10])
 
-    def look_inside(self, batch: Images) -> tuple[Probabilities, list[LayerOutput]]:
+    def look_inside(self, batch: Images) -> tuple[Answers, list[LayerOutput]]:
         if self.closed:
             raise ModelError(self.closed)
         answer = self.predict(batch)
-        return answer, [layer_output("probabilities", "Softmax", answer[0])]
+        return answer, [layer_output("probabilities", "Softmax", answer.probabilities[0])]
 
 
 class FakeFinisher:
@@ -108,8 +109,8 @@ def run_marked(
         finisher,  # type: ignore[arg-type]
         reports.append,
         lambda _: None,
-        lambda ref, images, probabilities: answered.extend(
-            zip(images[:, 0, 0].tolist(), probabilities.argmax(axis=1).tolist(), strict=True)
+        lambda ref, images, answers: answered.extend(
+            zip(images[:, 0, 0].tolist(), answers.probabilities.argmax(axis=1).tolist(), strict=True)
         ),
         suspects,  # type: ignore[arg-type]
         RedisClock(),

@@ -23,26 +23,26 @@ def litert(model_dir: Path) -> Engine:
 
 def test_batched_is_the_same_as_one_by_one(litert: Engine, test_set: Split) -> None:
     images = test_set.images[:100]
-    alone = np.concatenate([litert.predict(image[None]) for image in images])
-    np.testing.assert_allclose(litert.predict(images), alone, atol=SAME)
+    alone = np.concatenate([litert.predict(image[None]).probabilities for image in images])
+    np.testing.assert_allclose(litert.predict(images).probabilities, alone, atol=SAME)
 
 
 def test_padding_never_leaks_into_a_neighbours_answer(litert: Engine, test_set: Split) -> None:
-    whole = litert.predict(test_set.images[:70])
+    whole = litert.predict(test_set.images[:70]).probabilities
     for count in range(1, 70):
-        np.testing.assert_allclose(litert.predict(test_set.images[:count]), whole[:count], atol=SAME)
+        np.testing.assert_allclose(litert.predict(test_set.images[:count]).probabilities, whole[:count], atol=SAME)
 
 
 def test_answers_are_probabilities_in_the_order_of_the_images(litert: Engine, test_set: Split) -> None:
-    answers = litert.predict(test_set.images[:200])
+    answers = litert.predict(test_set.images[:200]).probabilities
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-3)
     assert np.mean(answers.argmax(axis=1) == test_set.labels[:200]) > 0.97
-    np.testing.assert_allclose(litert.predict(test_set.images[:200][::-1]), answers[::-1], atol=SAME)
+    np.testing.assert_allclose(litert.predict(test_set.images[:200][::-1]).probabilities, answers[::-1], atol=SAME)
 
 
 def test_no_images_get_no_answers(litert: Engine) -> None:
-    assert litert.predict(np.empty((0, 28, 28), np.uint8)).shape == (0, 10)
+    assert litert.predict(np.empty((0, 28, 28), np.uint8)).probabilities.shape == (0, 10)
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (1, 28, 27), (1, 784)])
@@ -84,16 +84,19 @@ def test_an_engine_and_its_replicas_scale_by_the_temperature_of_the_card(test_se
     raw = engine.runtime.run(images)
     (replica,) = replicate(engine, DEFAULT.directory, 1)
     for each in (engine, replica):
-        np.testing.assert_allclose(each.predict(images), scale(raw, engine.temperature), atol=1e-5)
-    np.testing.assert_allclose(engine.look_inside(images[:1])[0], scale(raw[:1], engine.temperature), atol=1e-4)
+        np.testing.assert_allclose(each.predict(images).probabilities, scale(raw, engine.temperature), atol=1e-5)
+    np.testing.assert_allclose(
+        engine.look_inside(images[:1])[0].probabilities, scale(raw[:1], engine.temperature), atol=1e-4
+    )
 
 
 def test_a_look_inside_gives_the_answer_of_every_day(litert: Engine, test_set: Split) -> None:
-    whole = litert.predict(test_set.images[:20])
+    whole = litert.predict(test_set.images[:20]).probabilities
     for index in range(20):
         answer, outputs = litert.look_inside(test_set.images[index : index + 1])
-        np.testing.assert_allclose(answer, whole[index : index + 1], atol=1e-5)
-        np.testing.assert_allclose(scale(outputs[-1].values[None], litert.temperature), answer, atol=1e-6)
+        np.testing.assert_allclose(answer.probabilities, whole[index : index + 1], atol=1e-5)
+        shown = scale(outputs[-1].values[None], litert.temperature)
+        np.testing.assert_allclose(shown, answer.probabilities, atol=1e-6)
     np.testing.assert_allclose(outputs[0].values[..., 0] * 255, test_set.images[19], atol=1e-3)
 
 
@@ -109,7 +112,7 @@ def test_a_version_without_layers_answers_but_shows_none(model_dir: Path, tmp_pa
     engine = load_engine("litert", tmp_path, threads=1, max_batch_images=1)
     with pytest.raises(ModelError, match="no layers to show"):
         engine.look_inside(np.zeros((1, 28, 28), np.uint8))
-    assert engine.predict(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
+    assert engine.predict(np.zeros((1, 28, 28), np.uint8)).probabilities.shape == (1, 10)
 
 
 @pytest.mark.slow
@@ -119,8 +122,8 @@ def test_both_engines_show_the_same_layers(litert: Engine, model_dir: Path, test
     for index in (3, 42):
         image = test_set.images[index : index + 1]
         (answer, outputs), (other_answer, others) = litert.look_inside(image), tensorflow.look_inside(image)
-        np.testing.assert_allclose(answer, other_answer, atol=1e-5)
-        np.testing.assert_allclose(other_answer, tensorflow.predict(image), atol=1e-5)
+        np.testing.assert_allclose(answer.probabilities, other_answer.probabilities, atol=1e-5)
+        np.testing.assert_allclose(other_answer.probabilities, tensorflow.predict(image).probabilities, atol=1e-5)
         for output, other in zip(outputs, others, strict=True):
             assert (output.name, output.class_name) == (other.name, other.class_name)
             np.testing.assert_allclose(output.values, other.values, atol=SAME, strict=True)
@@ -136,8 +139,8 @@ def test_both_engines_give_the_answers_of_keras(litert: Engine, model_dir: Path,
     oracle = scale(model.predict(images.astype(np.float32)[..., None], verbose=0), litert.temperature)
     tensorflow = load_engine("tensorflow", model_dir, threads=1, max_batch_images=16)
     for engine in (litert, tensorflow):
-        np.testing.assert_allclose(engine.predict(images), oracle, atol=SAME)
-    np.testing.assert_allclose(tensorflow.predict(images[:13]), oracle[:13], atol=SAME)
+        np.testing.assert_allclose(engine.predict(images).probabilities, oracle, atol=SAME)
+    np.testing.assert_allclose(tensorflow.predict(images[:13]).probabilities, oracle[:13], atol=SAME)
 
 
 @pytest.mark.slow

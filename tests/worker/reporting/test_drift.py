@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 
+from shared.answers import Answers
 from shared.contract.drift_histograms import histograms
 from shared.redis import keys
 from shared.redis.clients import SyncClient
@@ -43,7 +44,7 @@ def test_every_image_is_counted_once_however_the_batches_come(client: SyncClient
 
     def observe(rows: range) -> None:
         for start in rows:
-            drift.observe("cnn@1", batch[start : start + 7], answered[start : start + 7])
+            drift.observe("cnn@1", batch[start : start + 7], Answers(answered[start : start + 7]))
 
     threads = [threading.Thread(target=observe, args=(range(first, count, 28),)) for first in (0, 7, 14, 21)]
     for each in threads:
@@ -60,11 +61,11 @@ def test_versions_and_windows_are_counted_apart(client: SyncClient) -> None:
     now_s = NOW_S
     tallies = Tallies(100)
     drift = Drift(tallies, lambda: now_s)
-    drift.observe("cnn@1", batch[:2], answered[:2])
-    drift.observe("cnn@2", batch[2:], answered[2:])
+    drift.observe("cnn@1", batch[:2], Answers(answered[:2]))
+    drift.observe("cnn@2", batch[2:], Answers(answered[2:]))
     drift.flush()
     now_s += keys.DRIFT_WINDOW_S
-    drift.observe("cnn@1", batch, answered)
+    drift.observe("cnn@1", batch, Answers(answered))
     drift.flush()
     tallies.write(client)
     assert stored(client) == expected(batch[:2], answered[:2])

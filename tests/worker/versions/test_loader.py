@@ -64,7 +64,7 @@ class Worker:
         with self.engines.permits:
             assert self.engines.reserve(ref)
             with self.engines.engine(ref) as engine:
-                return engine.predict(images(1))
+                return engine.predict(images(1)).probabilities
 
 
 @contextmanager
@@ -207,7 +207,7 @@ def test_a_version_that_runs_a_batch_is_not_unloaded(models_dir: Path) -> None:
         assert "batch" in worker.loader.unload("cnn@2")
         with worker.engines.engine("cnn@2") as engine:
             assert "batch" in worker.loader.unload("cnn@2")
-            assert engine.predict(images(1)).shape == (1, 10)
+            assert engine.predict(images(1)).probabilities.shape == (1, 10)
         assert worker.loader.unload("cnn@2") == ""
         assert worker.loader.unload("cnn@2") == "cnn@2 is not loaded"
         assert "default" in worker.loader.unload("cnn@1")

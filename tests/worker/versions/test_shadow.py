@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.answers import Answers
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from shared.redis.clients import SyncClient
@@ -35,7 +36,7 @@ class Eager:
         self.ran.release()
         if not batch.any():
             raise ValueError("black")
-        return taken_for(*[5] * len(batch))
+        return taken_for(*[5] * len(batch)).probabilities
 
 
 class FakeEnginePool:
@@ -104,8 +105,8 @@ def shadowing(*shadows: str) -> Iterator[Counted]:
     assert not counted.thread.is_alive()
 
 
-def taken_for(*digits: int) -> Probabilities:
-    return np.eye(10, dtype=np.float32)[list(digits)]
+def taken_for(*digits: int) -> Answers:
+    return Answers(np.eye(10, dtype=np.float32)[list(digits)])
 
 
 def test_agreement_and_every_pair_that_differs_are_counted() -> None:

@@ -54,5 +54,5 @@ def make_pictures() -> Pictures:
     numbers = {fault: HONEST + position for position, fault in enumerate(FAULTS)}
     images = np.concatenate((honest, np.stack([poisoned(honest[0], fault) for fault in FAULTS])))
     must_fail = {numbers[fault]: REASONS[fault] for fault in FAULTS}
-    expected = load_engine("litert", DEFAULT.directory, threads=1).predict(images)
+    expected = load_engine("litert", DEFAULT.directory, threads=1).predict(images).probabilities
     return Pictures(images, [image_file(image) for image in images], numbers, Oracle(expected, must_fail))

@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 from worker.engine import load_engine
 images = np.load(sys.argv[1])
-np.save(sys.argv[2], load_engine("litert", Path(sys.argv[3]), threads=1).predict(images))
+answers = load_engine("litert", Path(sys.argv[3]), threads=1).predict(images)
+np.save(sys.argv[2], getattr(answers, "probabilities", answers))  # older releases return the array itself
 """
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from shared.data.dataset import Labels
 from training.qa import bounds
 from training.qa.bounds import Bounds
-from training.qa.evaluation import Answers, Evaluation, Inputs
+from training.qa.evaluation import Evaluation, InputAnswers, Inputs
 from training.qa.report.report import Check, Reading
 from training.qa.robustness import DESCRIPTIONS
 
@@ -54,7 +54,7 @@ def check_recall(reading: Reading, champion: Reading | None, limits: Bounds) -> 
 
 def check_golden(labels: Labels, candidate: Evaluation, champion: Evaluation | None) -> Check:
     """Check that every golden image is classified correctly and with enough confidence."""
-    answers = candidate.answers.golden.argmax(axis=1)
+    answers = candidate.answers.golden.probabilities.argmax(axis=1)
     wrong = [f"a {label} as {answer}" for label, answer in zip(labels, answers, strict=True) if label != answer]
     confidence = _min_label_probability(candidate.answers, labels)
     confident = confidence >= bounds.MIN_GOLDEN_CONFIDENCE
@@ -110,6 +110,6 @@ def bound_of_set(name: str, champion_accuracy: float | None) -> float | None:
     return round(champion_accuracy - bounds.MAX_ROBUSTNESS_LOSS, 6)
 
 
-def _min_label_probability(answers: Answers, labels: Labels) -> float:
+def _min_label_probability(answers: InputAnswers, labels: Labels) -> float:
     """Return the lowest probability of the correct label among the golden images."""
-    return float(answers.golden[np.arange(len(labels)), labels].min())
+    return float(answers.golden.probabilities[np.arange(len(labels)), labels].min())

@@ -28,8 +28,8 @@ def differences(labels: Labels, candidate: Evaluation, champion: Evaluation) -> 
 
 def gained_and_lost(labels: Labels, candidate: Evaluation, champion: Evaluation) -> tuple[Mask, Mask]:
     """Return the test images that only the candidate, and that only the champion classifies correctly."""
-    candidate_correct: Mask = candidate.answers.test.argmax(axis=1) == labels
-    champion_correct: Mask = champion.answers.test.argmax(axis=1) == labels
+    candidate_correct: Mask = candidate.answers.test.probabilities.argmax(axis=1) == labels
+    champion_correct: Mask = champion.answers.test.probabilities.argmax(axis=1) == labels
     return candidate_correct & ~champion_correct, champion_correct & ~candidate_correct
 
 

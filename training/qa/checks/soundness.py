@@ -6,10 +6,11 @@ from functools import partial
 
 import numpy as np
 
+from shared.answers import join
 from shared.images import Images, Probabilities
 from shared.models.registry import ModelVersion
 from shared.models.temperature import scale
-from training.qa.evaluation import Answers
+from training.qa.evaluation import InputAnswers
 from training.qa.report.report import Check
 from worker.engine import Engine
 from worker.engine.check import TOLERANCE as ENGINE_TOLERANCE
@@ -34,9 +35,9 @@ def check_files(version: ModelVersion) -> Check:
     return Check("files", not wrong, "; ".join(wrong) or f"{', '.join(sorted(listed))} have the hashes on the card")
 
 
-def check_probabilities(answers: Answers) -> Check:
+def check_probabilities(answers: InputAnswers) -> Check:
     """Check that all answers are finite and sum to 1."""
-    probabilities = np.concatenate([answers.test, answers.golden])
+    probabilities = join([answers.test, answers.golden]).probabilities
     bad = ~np.isfinite(probabilities).all(axis=1)
     bad |= ~np.isclose(probabilities.sum(axis=1), 1, atol=TOLERANCE)
     if bad.any():
@@ -49,7 +50,7 @@ def check_probabilities(answers: Answers) -> Check:
 def check_consistency(engine: Engine, version: ModelVersion, images: Images) -> list[Check]:
     """Compare a sample's answers in batches with those to single images, of Keras and of the other runtime."""
     sample = images[:: max(1, len(images) // SAMPLE_IMAGES)][:SAMPLE_IMAGES]
-    batched = engine.predict(sample)
+    batched = engine.predict(sample).probabilities
     others: list[tuple[str, Callable[[], Probabilities], float]] = [
         ("batched = single", partial(_predict_singly, engine, sample), TOLERANCE),
         ("batched = Keras", partial(_predict_in_keras, version, sample), _keras_tolerance(engine)),

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from shared.images import Images, Probabilities
+from shared.answers import Answers
+from shared.images import Images
 from tests.support.registries import DEFAULT
 from tests.training.qa.answers import GOLDEN_LABELS, LABELS, answer
 from tests.training.qa.reports import make_version
 from training.qa.checks import soundness
-from training.qa.evaluation import Answers
+from training.qa.evaluation import InputAnswers
 
 
 def test_intact_files_pass(tmp_path: Path) -> None:
@@ -46,9 +47,9 @@ def test_a_card_cannot_name_files_elsewhere(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.5])
 def test_answers_that_are_not_probabilities_fail(bad: float) -> None:
-    answers = Answers(answer(LABELS, {}), answer(GOLDEN_LABELS, {}), {})
+    answers = InputAnswers(Answers(answer(LABELS, {})), Answers(answer(GOLDEN_LABELS, {})), {})
     assert soundness.check_probabilities(answers).passed
-    answers.test[7, 2] = bad
+    answers.test.probabilities[7, 2] = bad
     check = soundness.check_probabilities(answers)
     assert not check.passed
     assert check.sentence.startswith("1 of 1030 answers are not probabilities")
@@ -61,8 +62,8 @@ class InconsistentEngine:
     temperature = 1.0
     runtime = SimpleNamespace(run=lambda images: answer(np.zeros(len(images), np.uint8), {}, 0.9))
 
-    def predict(self, images: Images) -> Probabilities:
-        return answer(np.zeros(len(images), np.uint8), {}, 0.92)
+    def predict(self, images: Images) -> Answers:
+        return Answers(answer(np.zeros(len(images), np.uint8), {}, 0.92))
 
 
 @pytest.mark.slow
