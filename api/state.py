@@ -16,7 +16,7 @@ from api.queue.job_store import JobStore
 from api.queue.job_sweep import JobSweep
 from api.queue.redis_health import RedisHealth
 from api.queue.redis_wire import Wires
-from api.queue.singles import Singles
+from api.queue.singles.writer import Singles
 from api.queue.wakeups import Wakeups
 from api.queue.workers import Workers
 from api.versions.alias_table import NO_ALIASES, NO_CANARY, Aliases, choose_version, needs_aliases

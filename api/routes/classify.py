@@ -16,6 +16,7 @@ from api.http.request_origin import use_result_id
 from api.http.responses import JSON_TYPE, Json, json_body, redis_unavailable, send_body, send_problem
 from api.images.tiles import png_base64
 from api.queue.classify_request import ClassifyRequest
+from api.queue.singles.reply import elapsed_ms, single_reply
 from api.routes.accept_job import accept_job
 from api.routes.parse_request import parse_single
 from api.routes.results.timed_out_singles import remember_single
@@ -23,8 +24,7 @@ from api.state import State, state_of
 from api.uploads.chunk import Chunk
 from api.uploads.content_encoding import encoding_of
 from api.uploads.single_body import image_of_body, is_image_file
-from shared.contract.block import Block
-from shared.errors import DeadlinePassed, InferenceFailed, RequestError, WaitTimeout
+from shared.errors import RequestError, WaitTimeout
 from shared.images import images_from_pixels
 
 
@@ -104,31 +104,6 @@ async def _classify(
         raise
     use_result_id(scope, single_id)
     return single_reply(block, position, single_id, elapsed_ms(started_s))
-
-
-def elapsed_ms(started_s: float) -> float:
-    return round((time.perf_counter() - started_s) * 1e3, 3)
-
-
-def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: float) -> dict[str, Any]:
-    """Return the JSON of a single image. Raises DeadlinePassed or InferenceFailed if it has no result."""
-    if position in block.faults:
-        state, reason = block.faults[position]
-        raise DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)
-    return {
-        "prediction": int(block.predictions[position]),
-        "elapsed_time_ms": elapsed_time_ms,
-        "model": block.model,
-        "id": single_id,
-        "debug": {
-            "probabilities": block.probabilities[position],
-            "batch_images": block.batch_images,
-            "queue_ms": block.queue_ms,
-            "model_ms": block.model_ms,
-            "worker": block.worker,
-            "attempt": block.attempt,
-        },
-    }
 
 
 async def accept_single(state: State, headers: Headers, asked: ClassifyRequest, pixels: bytes) -> Response:

@@ -11,7 +11,7 @@ from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer
 from api.queue.redis_wire import Wires
-from api.queue.singles import Singles
+from api.queue.singles.writer import Singles
 from api.queue.wakeups import Answer, Wakeups
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings

@@ -5,12 +5,12 @@ import pytest
 
 from api.http.access import ANYONE
 from api.queue.classify_request import ClassifyRequest
-from api.queue.singles import Waiting, group_waiting
+from api.queue.singles.writer import Waiting, group_waiting
 from api.queue.wakeups import Answer
 from shared.errors import DeadlinePassed, QueueFull, Unavailable, WaitTimeout
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
-from tests.api.queue.singles_world import World
+from tests.api.queue.singles.world import World
 
 
 @pytest.mark.parametrize(

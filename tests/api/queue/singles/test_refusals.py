@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.errors import QueueFull
-from tests.api.queue.singles_world import World
+from tests.api.queue.singles.world import World
 
 
 async def test_requests_beyond_the_maximum_are_refused_until_one_is_answered() -> None:

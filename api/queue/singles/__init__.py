@@ -1,0 +1,1 @@
+"""Single images: writing them to the queue, waiting for their answers, and the replies."""

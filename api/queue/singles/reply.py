@@ -1,0 +1,32 @@
+"""The reply to a request for one image."""
+
+import time
+from typing import Any
+
+from shared.contract.block import Block
+from shared.errors import DeadlinePassed, InferenceFailed
+
+
+def elapsed_ms(started_s: float) -> float:
+    return round((time.perf_counter() - started_s) * 1e3, 3)
+
+
+def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: float) -> dict[str, Any]:
+    """Return the JSON of a single image. Raises DeadlinePassed or InferenceFailed if it has no result."""
+    if position in block.faults:
+        state, reason = block.faults[position]
+        raise DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)
+    return {
+        "prediction": int(block.predictions[position]),
+        "elapsed_time_ms": elapsed_time_ms,
+        "model": block.model,
+        "id": single_id,
+        "debug": {
+            "probabilities": block.probabilities[position],
+            "batch_images": block.batch_images,
+            "queue_ms": block.queue_ms,
+            "model_ms": block.model_ms,
+            "worker": block.worker,
+            "attempt": block.attempt,
+        },
+    }
