@@ -15,7 +15,8 @@ from redis import exceptions
 
 from shared.redis.clients import AsyncClient
 from shared.redis.connection import SOCKET_TIMEOUT_S
-from shared.redis.errors import meaning_of, parse_error
+from shared.redis.errors import meaning_of
+from shared.redis.resp import new_reader, pack
 
 OnMessage = Callable[[bytes, bytes], None]  # channel, data
 
@@ -42,7 +43,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport = connection._writer.transport
         self._on_message = on_message
         self._loop = asyncio.get_running_loop()
-        self._reader = hiredis.Reader(replyError=parse_error)
+        self._reader = new_reader()
         self._waiting: deque[_Calls] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.lost: asyncio.Future[Exception] = self._loop.create_future()
@@ -60,7 +61,7 @@ class Wire(asyncio.Protocol):
         self._waiting.append(calls)
         if self._timer is None:
             self._timer = self._loop.call_at(calls.due_s, self._check_timeout)
-        self._transport.write(b"".join(_packed(*command) for command in commands))
+        self._transport.write(b"".join(pack(tuple(command)) for command in commands))
         return await calls.done
 
     async def ask(self, *command: Any) -> Any:
@@ -69,7 +70,7 @@ class Wire(asyncio.Protocol):
 
     async def subscribe(self, *channels: str) -> None:
         """Subscribe to channels. Returns once Redis has confirmed it, so that later messages are not missed."""
-        self._transport.write(_packed("SUBSCRIBE", *channels))  # confirmed by pushes, not by a reply
+        self._transport.write(pack(("SUBSCRIBE", *channels)))  # confirmed by pushes, not by a reply
         await self.ask("PING")
 
     def close(self) -> None:
@@ -175,8 +176,3 @@ def reply_or_raise(replies: list[Any]) -> Any:
     if isinstance(reply, exceptions.RedisError):
         raise reply
     return reply
-
-
-def _packed(*command: Any) -> bytes:
-    packed: bytes = hiredis.pack_command(command)
-    return packed

@@ -130,6 +130,14 @@ def test_redis_connection() -> None:
     connection._close()
 
 
+def test_redis_sync_connection() -> None:
+    connection: Any = redis.Connection()  # type: ignore[no-untyped-call]
+    assert connection._sock is None
+    assert isinstance(connection.retry, Retry)
+    assert "_sock" in names_in(redis.Connection.connect_check_health)
+    connection.disconnect()
+
+
 async def test_redis_pool() -> None:
     pool: Any = redis.asyncio.BlockingConnectionPool()
     connection = pool.get_available_connection()
