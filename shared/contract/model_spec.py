@@ -94,6 +94,11 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         return self.input.height, self.input.width, self.input.channels
 
     @property
+    def array_shape(self) -> tuple[int, ...]:
+        """Return the shape of one image as an array: (height, width), with a third axis only for colour."""
+        return self.shape if self.input.channels != 1 else self.shape[:2]
+
+    @property
     def image_bytes(self) -> int:
         """Return the number of bytes of one image on the queue."""
         return math.prod(self.shape)
@@ -112,6 +117,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
 MNIST_SHAPE = (28, 28, 1)
 MNIST_INPUT = InputSpec(height=28, width=28, channels=1)
 MNIST_LABELS = tuple("0123456789")
+MNIST_SPEC = ModelSpec(input=MNIST_INPUT, labels=MNIST_LABELS)
 
 
 def spec_of(card: ModelCard) -> ModelSpec:

@@ -1,17 +1,8 @@
 """Temperature scaling, which makes a model's probabilities match how often it is right."""
 
-from pathlib import Path
-
 import numpy as np
 
 from shared.images import Probabilities
-from shared.models import registry
-
-
-def read_temperature(model_dir: Path) -> float:
-    """Return the temperature on a version's card, or 1.0 for a version that has none. Raises OSError, ModelError."""
-    path = model_dir / registry.CARD
-    return registry.parse_card(path.read_bytes(), path).get("temperature", 1.0)
 
 
 def scale(probabilities: Probabilities, temperature: float) -> Probabilities:

@@ -1,4 +1,7 @@
-"""Engines, which run a model: `predict(uint8[N,28,28]) -> Answers`. Both runtimes give the same answers."""
+"""Engines, which run a model: `predict(uint8[N,H,W]) -> Answers`, or uint8[N,H,W,3] for colour.
+
+All runtimes give the same answers.
+"""
 
 import os
 from importlib.util import find_spec
@@ -9,13 +12,16 @@ import numpy as np
 
 from shared.answers import Answers, join, no_answers
 from shared.contract.layers_blob import LayerOutput
-from shared.images import CLASSES, IMAGE_SIDE, Images, Probabilities
-from shared.models.temperature import read_temperature, scale
+from shared.contract.model_spec import MNIST_SPEC, ModelSpec, spec_of
+from shared.images import Images, Probabilities
+from shared.models import registry
+from shared.models.temperature import scale
 from worker.engine.calibrate import Calibration, calibrate, cheapest_runs, still_holds
 from worker.engine.check import check_answers
 from worker.engine.pace import FULL_SPEED, Pace
 
-EngineKind = Literal["litert", "tensorflow"]
+MAX_BATCH_BYTES = 4 << 20  # pixels of the largest batch: activations take a multiple of them in each engine
+EngineKind = Literal["litert", "tensorflow", "onnx"]
 
 
 class Runtime(Protocol):
@@ -25,11 +31,11 @@ class Runtime(Protocol):
     def kind(self) -> EngineKind: ...
 
     def run(self, images: Images) -> Probabilities:
-        """Run uint8[S,28,28] -> float32[S,10], in order. Not thread-safe."""
+        """Run uint8[S,H,W] or uint8[S,H,W,3] -> float32[S,K], in order. Not thread-safe."""
         ...
 
     def look_inside(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
-        """Run uint8[1,28,28] -> float32[1,10] and return the output of each layer too. Not thread-safe.
+        """Run one image -> float32[1,K] and return the output of each layer too. Not thread-safe.
 
         Raises ModelError for a version without layers to show, and the errors of the runtime.
         """
@@ -39,13 +45,16 @@ class Runtime(Protocol):
 class Engine:
     """A runtime with its measured batch sizes. Not thread-safe; releases the GIL while the model runs.
 
-    The runtime's probabilities are scaled by the version's temperature.
+    `spec` says which images the version takes, and how many labels it has. The runtime's probabilities are scaled by
+    its temperature.
     """
 
-    def __init__(self, runtime: Runtime, calibration: Calibration, temperature: float = 1.0) -> None:
+    def __init__(self, runtime: Runtime, calibration: Calibration, spec: ModelSpec = MNIST_SPEC) -> None:
         self.runtime = runtime
         self.calibration = calibration
-        self.temperature = temperature
+        self.spec = spec
+        self.temperature = spec.temperature
+        self._shape = spec.array_shape
         self._runs_of = cheapest_runs(calibration.ms_of_size)
 
     @property
@@ -58,26 +67,26 @@ class Engine:
         return self.calibration.best_size
 
     def predict(self, images: Images) -> Answers:
-        """Answer uint8[N,28,28] in order, for any N. Raises ValueError, and the runtime's errors."""
-        if images.dtype != np.uint8 or images.shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
-            raise ValueError(f"expected uint8[N,28,28], got {images.dtype}{list(images.shape)}")
+        """Answer uint8[N,H,W] or uint8[N,H,W,3] in order, for any N. Raises ValueError, and the runtime's errors."""
+        if images.dtype != np.uint8 or images.shape[1:] != self._shape:
+            raise ValueError(f"expected {self._expected('N')}, got {images.dtype}{list(images.shape)}")
         count = len(images)
         parts: list[Answers] = []
         start = 0
         for size in self._runs(count):
             parts.append(self._run_padded(images[start : start + size], size))
             start += size
-        return join(parts) if parts else no_answers(0, CLASSES)
+        return join(parts) if parts else no_answers(0, self.spec.outputs)
 
     def look_inside(self, images: Images) -> tuple[Answers, list[LayerOutput]]:
-        """Answer uint8[1,28,28] and return the output of each layer too, like `Runtime.look_inside`.
+        """Answer one image and return the output of each layer too, like `Runtime.look_inside`.
 
         Raises ValueError unless there is one image.
         """
-        if images.dtype != np.uint8 or images.shape != (1, IMAGE_SIDE, IMAGE_SIDE):
-            raise ValueError(f"expected uint8[1,28,28], got {images.dtype}{list(images.shape)}")
+        if images.dtype != np.uint8 or images.shape != (1, *self._shape):
+            raise ValueError(f"expected {self._expected('1')}, got {images.dtype}{list(images.shape)}")
         probabilities, outputs = self.runtime.look_inside(images)
-        if probabilities.shape != (1, CLASSES):
+        if probabilities.shape != (1, self.spec.outputs):
             raise ValueError(f"the layers end in {list(probabilities.shape)}")
         return Answers(scale(probabilities, self.temperature)), outputs
 
@@ -89,13 +98,16 @@ class Engine:
     def _run_padded(self, images: Images, size: int) -> Answers:
         count = len(images)
         if count < size:
-            padded = np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+            padded = np.zeros((size, *self._shape), np.uint8)
             padded[:count] = images
             images = padded
         probabilities = self.runtime.run(images)
-        if probabilities.shape != (size, CLASSES):
+        if probabilities.shape != (size, self.spec.outputs):
             raise ValueError(f"the model answered {list(probabilities.shape)} to {size} images")
         return Answers(scale(probabilities[:count], self.temperature))
+
+    def _expected(self, images: str) -> str:
+        return f"uint8[{','.join([images, *map(str, self._shape)])}]"
 
 
 def choose_kind(setting: str) -> EngineKind:
@@ -125,39 +137,44 @@ def load_engine(
     `known` is the calibration of an engine of the same architecture. It is reused if a run of its best size takes as
     long here.
 
-    Raises EngineFault for answers in the wrong order, ModelError for a card that cannot be read, and the errors of the
-    runtime for files that do not load.
+    Raises EngineFault for answers in the wrong order, ModelError for a card that cannot be used, OSError for one that
+    cannot be read, and the errors of the runtime for files that do not load.
     """
-    runtime: Runtime
+    path = model_dir / registry.CARD
+    spec = spec_of(registry.parse_card(path.read_bytes(), path))
     with pace.step():
-        runtime = _load_runtime(kind, model_dir, threads)
-    if known is not None and still_holds(runtime.run, known, pace):
+        runtime = _load_runtime(kind, model_dir, threads, spec)
+    if known is not None and still_holds(runtime.run, spec.array_shape, known, pace):
         calibration = known
     else:
-        calibration = calibrate(runtime.run, max_batch_images, max_batch_ms, pace)
-    check_answers(runtime.run, calibration.ms_of_size, pace)
-    return Engine(runtime, calibration, read_temperature(model_dir))
+        max_images = max(1, min(max_batch_images, MAX_BATCH_BYTES // spec.image_bytes))
+        calibration = calibrate(runtime.run, spec.array_shape, max_images, max_batch_ms, pace)
+    check_answers(runtime.run, calibration.ms_of_size, spec, pace)
+    return Engine(runtime, calibration, spec)
 
 
-def _load_runtime(kind: EngineKind, model_dir: Path, threads: int) -> Runtime:
-    if kind == "tensorflow":
+def _load_runtime(kind: EngineKind, model_dir: Path, threads: int, spec: ModelSpec) -> Runtime:
+    """Load the file for `kind`. A version without it, such as an imported one, is run by the runtime of its file."""
+    if kind == "tensorflow" and (model_dir / "model.keras").is_file():
         from worker.engine.tensorflow import TensorFlowRuntime
 
         return TensorFlowRuntime(model_dir / "model.keras", threads)
+    if (model_dir / "model.onnx").is_file():
+        from worker.engine.onnx import OnnxRuntime
+
+        return OnnxRuntime(model_dir / "model.onnx", threads, spec)
     from worker.engine.litert import LiteRTRuntime
 
-    return LiteRTRuntime(model_dir / "model.tflite", threads)
+    return LiteRTRuntime(model_dir / "model.tflite", threads, spec)
 
 
 def replicate(engine: Engine, model_dir: Path, count: int, pace: Pace = FULL_SPEED) -> list[Engine]:
-    """Return `count` more LiteRT engines like `engine`, warmed, with one thread each."""
-    from worker.engine.litert import LiteRTRuntime
-
+    """Return `count` more engines like `engine` for the CPU, warmed, with one thread each."""
     replicas = []
     for _ in range(count):
-        runtime = LiteRTRuntime(model_dir / "model.tflite", threads=1)
-        check_answers(runtime.run, engine.calibration.ms_of_size, pace)
-        replicas.append(Engine(runtime, engine.calibration, engine.temperature))
+        runtime = _load_runtime(engine.kind, model_dir, 1, engine.spec)
+        check_answers(runtime.run, engine.calibration.ms_of_size, engine.spec, pace)
+        replicas.append(Engine(runtime, engine.calibration, engine.spec))
     return replicas
 
 

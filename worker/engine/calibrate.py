@@ -5,13 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.images import IMAGE_SIDE, Images, Probabilities
+from shared.images import Images, Probabilities
 from worker.engine.pace import FULL_SPEED, Pace
 
 REPEATS = 5
 SAME_WITHIN = 1.5  # a known time that differs by a larger factor is not reused
 WITHIN_BEST = 0.95
 STEP_MS = 1.0  # cost of a batch outside the model: take it, scatter its answers, write them
+
+Run = Callable[[Images], Probabilities]
+Shape = tuple[int, ...]  # of one image
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +31,17 @@ class Calibration:
 
 
 def calibrate(
-    run: Callable[[Images], Probabilities], max_batch_images: int, max_batch_ms: float, pace: Pace = FULL_SPEED
+    run: Run, shape: Shape, max_batch_images: int, max_batch_ms: float, pace: Pace = FULL_SPEED
 ) -> Calibration:
-    """Warm and time powers of two up to `max_batch_images`, and choose the largest batch size from them."""
+    """Warm and time powers of two up to `max_batch_images`, and choose the largest batch size from them.
+
+    `shape` is that of one image.
+    """
     ms_of_size: dict[int, float] = {}
     max_ms = min(max_batch_ms, pace.longest_ms)
     size = 1
     while size <= max_batch_images:
-        ms_of_size[size] = _fastest_ms(run, size, pace)
+        ms_of_size[size] = _fastest_ms(run, shape, size, pace)
         if ms_of_size[size] > max_ms:
             break
         size *= 2
@@ -43,10 +49,10 @@ def calibrate(
     return Calibration({size: ms for size, ms in ms_of_size.items() if size <= best}, best)
 
 
-def still_holds(run: Callable[[Images], Probabilities], known: Calibration, pace: Pace = FULL_SPEED) -> bool:
+def still_holds(run: Run, shape: Shape, known: Calibration, pace: Pace = FULL_SPEED) -> bool:
     """Return whether a run of the best size takes about as long as the calibration of a similar engine says."""
     known_ms = known.ms_of_size[known.best_size]
-    return known_ms / SAME_WITHIN <= _fastest_ms(run, known.best_size, pace) <= known_ms * SAME_WITHIN
+    return known_ms / SAME_WITHIN <= _fastest_ms(run, shape, known.best_size, pace) <= known_ms * SAME_WITHIN
 
 
 def choose_size(ms_of_size: dict[int, float], max_batch_ms: float) -> int:
@@ -75,9 +81,9 @@ def cheapest_runs(ms_of_size: dict[int, float]) -> list[list[int]]:
     return runs
 
 
-def _fastest_ms(run: Callable[[Images], Probabilities], size: int, pace: Pace) -> float:
+def _fastest_ms(run: Run, shape: Shape, size: int, pace: Pace) -> float:
     """Return the shortest of a few runs: disturbances only make a measurement longer."""
-    images = np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+    images = np.zeros((size, *shape), np.uint8)
     with pace.step():
         run(images)
     times_s = []

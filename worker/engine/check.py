@@ -5,11 +5,14 @@ from functools import cache
 
 import numpy as np
 
+from shared.contract.model_spec import MNIST_SHAPE, MNIST_SPEC, ModelSpec
 from shared.data.sample import draw
 from shared.images import Images, Probabilities
 from worker.engine.pace import FULL_SPEED, Pace
 
 DIGITS = 10
+PATTERNS = 16
+QUANTISED_STEP = 1 / 256  # of the probabilities in a quantised file, each of which is rounded to one
 TOLERANCE = 0.02  # allowed difference of a probability: half precision on a GPU adds up differently in batches
 
 
@@ -17,17 +20,26 @@ class EngineFault(Exception):
     """A loaded model whose answers cannot be trusted. The message says which."""
 
 
-def check_answers(run: Callable[[Images], Probabilities], sizes: Iterable[int], pace: Pace = FULL_SPEED) -> None:
-    """Run drawn digits alone and in batches. Raises EngineFault for invalid answers, and for a wrong order."""
-    digits = _digits()
+def check_answers(
+    run: Callable[[Images], Probabilities],
+    sizes: Iterable[int],
+    spec: ModelSpec = MNIST_SPEC,
+    pace: Pace = FULL_SPEED,
+) -> None:
+    """Run test images alone and in batches. Raises EngineFault for invalid answers, and for a wrong order.
+
+    The images are drawn digits if the version takes them, else patterns.
+    """
+    images = draw_digits() if spec.shape == MNIST_SHAPE else draw_patterns(spec.shape)
     with pace.step():
-        alone = np.concatenate([run(digits[index : index + 1]) for index in range(len(digits))])
-    if not np.isfinite(alone).all() or not np.allclose(alone.sum(axis=1), 1, atol=TOLERANCE):
-        raise EngineFault("the model's answers to drawn digits are no probabilities")
+        alone = np.concatenate([run(images[index : index + 1]) for index in range(len(images))])
+    sums = alone.sum(axis=1)
+    if not np.isfinite(alone).all() or not np.allclose(sums, 1, atol=TOLERANCE + QUANTISED_STEP * alone.shape[1] / 2):
+        raise EngineFault("the model's answers to test images are no probabilities")
     for size in sizes:
-        order = np.arange(size) % len(digits)
+        order = np.arange(size) % len(images)
         with pace.step():
-            answers = run(digits[order])
+            answers = run(images[order])
         if answers.shape != (size, alone.shape[1]):
             raise EngineFault(f"the model answered {list(answers.shape)} to {size} images")
         far = np.flatnonzero(~np.isclose(answers, alone[order], atol=TOLERANCE).all(axis=1))
@@ -38,6 +50,19 @@ def check_answers(run: Callable[[Images], Probabilities], sizes: Iterable[int], 
 
 
 @cache
-def _digits() -> Images:
-    """Draw the digits once. Drawing takes longer than the check, and other versions serve during a load."""
+def draw_digits() -> Images:
+    """Return uint8[10,28,28]. Drawing takes longer than the check, and other versions serve during a load."""
     return draw("test")[0][:DIGITS]
+
+
+def draw_patterns(shape: tuple[int, int, int]) -> Images:
+    """Return uint8[16,H,W] or uint8[16,H,W,3]: black, white, and noise of different grain, always the same."""
+    height, width, channels = shape
+    random = np.random.default_rng(0)
+    images = np.empty((PATTERNS, *shape), np.uint8)
+    for number in range(PATTERNS):
+        grain = max(1, min(height, width) >> (1 + number % 4))
+        coarse = random.integers(0, 256, (-(-height // grain), -(-width // grain), channels), np.uint8)
+        images[number] = coarse.repeat(grain, 0).repeat(grain, 1)[:height, :width]
+    images[0], images[1] = 0, 255
+    return images if channels != 1 else images[..., 0]

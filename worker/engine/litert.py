@@ -1,41 +1,49 @@
 """LiteRT: TensorFlow's own runtime for CPUs, without TensorFlow."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from shared.contract.layers_blob import LayerOutput
+from shared.contract.model_spec import MNIST_SPEC, ModelSpec
 from shared.images import Images, Probabilities
 from worker.engine.litert_layers import LiteRTLayers
+from worker.engine.tensors import Quantization, Table, pixel_table, read_probabilities, write_pixels
+
+
+class _Allocated(NamedTuple):
+    """An interpreter for one batch size, and how its tensors are written and read."""
+
+    interpreter: Interpreter
+    input_index: int
+    output_index: int
+    table: Table | None
+    quantization: Quantization | None  # of the output
 
 
 class LiteRTRuntime:
-    """One interpreter per batch size: resizing a tensor plans its memory again, which costs more than a small batch."""
+    """One interpreter per batch size: resizing a tensor plans its memory again, which costs more than a small batch.
+
+    A file with a fixed batch of one runs image by image.
+    """
 
     kind: Final = "litert"
 
-    def __init__(self, model_file: Path, threads: int) -> None:
+    def __init__(self, model_file: Path, threads: int, spec: ModelSpec = MNIST_SPEC) -> None:
         self._model = model_file.read_bytes()
         self._model_dir = model_file.parent
         self._threads = threads
+        self._spec = spec
         self._layers: LiteRTLayers | None = None
-        self._interpreters: dict[int, tuple[Interpreter, int, int]] = {}
+        self._interpreters: dict[int, _Allocated] = {}
 
     def run(self, images: Images) -> Probabilities:
-        """Run uint8[S,28,28] -> float32[S,10]. The first run of a size allocates its interpreter."""
-        size = len(images)
-        if size not in self._interpreters:
-            self._interpreters[size] = self._allocate(size)
-        interpreter, input_index, output_index = self._interpreters[size]
-        # The view must be gone before invoke(): LiteRT refuses to run while its memory is referenced.
-        view = interpreter.tensor(input_index)()
-        np.copyto(view, images.reshape(view.shape), casting="unsafe")
-        del view
-        interpreter.invoke()
-        answer: Probabilities = interpreter.get_tensor(output_index)
-        return answer
+        """Run uint8[S,H,W] or uint8[S,H,W,3] -> float32[S,K]. The first run of a size allocates its interpreter."""
+        if self._spec.input.batch == 1 and len(images) > 1:
+            return np.concatenate([self._run(images[row : row + 1]) for row in range(len(images))])
+        return self._run(images)
 
     def look_inside(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
         """Do what `Runtime.look_inside` does. The first call loads layers.tflite."""
@@ -43,9 +51,31 @@ class LiteRTRuntime:
             self._layers = LiteRTLayers(self._model_dir, self._threads)
         return self._layers.run(image)
 
-    def _allocate(self, size: int) -> tuple[Interpreter, int, int]:
+    def _run(self, images: Images) -> Probabilities:
+        size = len(images)
+        if size not in self._interpreters:
+            self._interpreters[size] = self._allocate(size)
+        allocated = self._interpreters[size]
+        # The view must be gone before invoke(): LiteRT refuses to run while its memory is referenced.
+        view = allocated.interpreter.tensor(allocated.input_index)()
+        write_pixels(view, images, allocated.table, self._spec.input.layout)
+        del view
+        allocated.interpreter.invoke()
+        answers = allocated.interpreter.get_tensor(allocated.output_index)
+        return read_probabilities(answers, self._spec.output, allocated.quantization)
+
+    def _allocate(self, size: int) -> _Allocated:
         interpreter = Interpreter(model_content=self._model, num_threads=self._threads)
-        model_input = interpreter.get_input_details()[0]
-        interpreter.resize_tensor_input(model_input["index"], [size, *model_input["shape"][1:]])
+        model_input, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        shape = [size, *model_input["shape"][1:]]
+        if shape != model_input["shape"].tolist():
+            interpreter.resize_tensor_input(model_input["index"], shape)
         interpreter.allocate_tensors()
-        return interpreter, model_input["index"], interpreter.get_output_details()[0]["index"]
+        table = pixel_table(self._spec.input, model_input["dtype"], quantization_of(model_input))
+        return _Allocated(interpreter, model_input["index"], output["index"], table, quantization_of(output))
+
+
+def quantization_of(tensor: dict[str, Any]) -> Quantization | None:
+    """Return the quantisation in an interpreter's details of a tensor, or None if its numbers stand for themselves."""
+    scale, zero = tensor["quantization"]
+    return Quantization(scale, zero) if scale and np.dtype(tensor["dtype"]).kind in "iu" else None

@@ -62,7 +62,7 @@ class Timed:
 
 def test_calibration_stops_at_the_limit_and_keeps_no_larger_size() -> None:
     timed = Timed()
-    calibration = calibrate(timed.run, 1024, 20.0, Pace(clock_s=timed.clock_s))
+    calibration = calibrate(timed.run, (28, 28), 1024, 20.0, Pace(clock_s=timed.clock_s))
     assert max(timed.sizes) == 32, "the first size past 20 ms ends it"
     assert calibration.best_size <= 16
     assert set(calibration.ms_of_size) <= {1, 2, 4, 8, 16}
@@ -83,7 +83,7 @@ def test_beside_engines_that_serve_no_long_run_is_measured_and_each_step_is_kept
         return around_it
 
     pace = Pace(noted("step"), noted("timed"), timed.clock_s, longest_ms=3.0)
-    assert calibrate(timed.run, 1024, 20.0, pace).best_size == 2
+    assert calibrate(timed.run, (28, 28), 1024, 20.0, pace).best_size == 2
     assert max(timed.sizes) == 4
     assert around == ["step of 1", *["timed of 1"] * REPEATS] * 3, "of sizes 1, 2 and 4"
 
@@ -92,5 +92,5 @@ def test_beside_engines_that_serve_no_long_run_is_measured_and_each_step_is_kept
 def test_a_known_calibration_holds_for_an_engine_that_is_about_as_fast(ms_per_image: float, holds: bool) -> None:
     timed = Timed(ms_per_image)
     known = Calibration({1: 1.0, 8: 8.0}, 8)
-    assert still_holds(timed.run, known, Pace(clock_s=timed.clock_s)) == holds
+    assert still_holds(timed.run, (28, 28), known, Pace(clock_s=timed.clock_s)) == holds
     assert set(timed.sizes) == {8}

@@ -1,5 +1,6 @@
 """The oracle: batched, alone, padded, in either engine, an image gets the answer that Keras gives it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +67,16 @@ def test_a_runtime_that_answers_with_the_wrong_length_is_caught() -> None:
 
 
 def test_a_model_file_that_will_not_load_raises(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("{}")
     (tmp_path / "model.tflite").write_bytes(b"not a model")
     with pytest.raises(ValueError, match="model"):
+        load_engine("litert", tmp_path, threads=1)
+
+
+@pytest.mark.parametrize("temperature", [0, -1, 11, "warm", None])
+def test_a_card_with_a_wrong_temperature_is_refused(tmp_path: Path, temperature: object) -> None:
+    (tmp_path / "model.json").write_text(json.dumps({"temperature": temperature}))
+    with pytest.raises(ModelError, match="temperature"):
         load_engine("litert", tmp_path, threads=1)
 
 
