@@ -1,7 +1,8 @@
 """The writing of entries to their streams. Every image that the service accepts passes through this module."""
 
+import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.redis.script import Call, Script
 
+logger = logging.getLogger(__name__)
+
+Outcome = str | RequestError  # the id of an entry on its stream, or its refusal
+OnOutcomes = Callable[[list[Outcome]], None]
 ENQUEUE = Script.read(Path(__file__).with_suffix(".lua"))
 NO_LIMITS = ApiKey("", "")
 NO_MANIFEST = Manifest()
@@ -61,20 +66,29 @@ class Enqueuer:
         self._api_keys: Mapping[str, ApiKey] = {key.name: key for key in settings.api_keys}
         self.images_per_s = 0.0  # throughput or capacity of all workers, for Retry-After
 
-    async def put(self, entries: Sequence[Entry], lane: Lane) -> list[str | RequestError]:
-        """Write entries of singles in one round trip. Return the id on the stream or the refusal of each.
+    def put(self, entries: Sequence[Entry], lane: Lane, done: OnOutcomes) -> None:
+        """Write entries of singles in one round trip, and call `done` with the outcome of each.
 
-        An entry that Redis did not accept does not affect the other entries. Raises Unavailable if Redis has not
-        replied to any of them.
+        An entry that Redis did not accept does not affect the other entries.
         """
-        calls = [("EVAL", *self._call(entry, lane)) for entry in entries]
-        try:
-            replies = await self._wires.call(*calls)
-        except RedisError as error:
-            raise redis_unavailable(error) from error
-        return [self._outcome(entry, lane, reply) for entry, reply in zip(entries, replies, strict=True)]
 
-    def _outcome(self, entry: Entry, lane: Lane, reply: Any) -> str | RequestError:
+        def replied(replies: list[Any] | Exception) -> None:
+            done(self._outcomes(entries, lane, replies))
+
+        self._wires.send([("EVAL", *self._call(entry, lane)) for entry in entries], replied)
+
+    def _outcomes(self, entries: Sequence[Entry], lane: Lane, replies: list[Any] | Exception) -> list[Outcome]:
+        try:
+            if isinstance(replies, Exception):
+                raise replies
+            return [self._outcome(entry, lane, reply) for entry, reply in zip(entries, replies, strict=True)]
+        except RedisError as error:
+            return [redis_unavailable(error)] * len(entries)
+        except Exception:  # an unexpected error must not leave requests waiting
+            logger.exception("entries could not be written")
+            return [Unavailable("the queue failed; the log has the reason", "redis")] * len(entries)
+
+    def _outcome(self, entry: Entry, lane: Lane, reply: Any) -> Outcome:
         """Return the id of an entry, counting it as accepted, or its refusal."""
         if isinstance(reply, RedisError):
             return redis_unavailable(reply)

@@ -5,6 +5,7 @@ command through redis-py's client costs the event loop four times as much, and s
 """
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,15 +19,17 @@ from shared.redis.connection import SOCKET_TIMEOUT_S
 from shared.redis.errors import meaning_of
 from shared.redis.resp import new_reader, pack
 
+Command = Sequence[Any]
 OnMessage = Callable[[bytes, bytes], None]  # channel, data
+OnReplies = Callable[[list[Any] | Exception], None]
 
 
 @dataclass(slots=True, eq=False)
 class _Calls:
-    """Commands that were sent together. `done` receives the list of their replies."""
+    """Commands that were sent together. `done` is called with the list of their replies, or with an error."""
 
     commands: int
-    done: asyncio.Future[list[Any]]
+    done: OnReplies
     due_s: float
     replies: list[Any] = field(default_factory=list)
 
@@ -49,20 +52,26 @@ class Wire(asyncio.Protocol):
         self.lost: asyncio.Future[Exception] = self._loop.create_future()
         self._transport.set_protocol(self)
 
-    async def call(self, *commands: Sequence[Any]) -> list[Any]:
-        """Return the reply to each command, in one round trip. The reply to a failed command is a RedisError.
+    def send(self, commands: Sequence[Command], done: OnReplies) -> None:
+        """Send commands and call `done` once with the reply to each. The reply to a failed command is a RedisError.
 
         If the connection is lost between two replies, that error is the reply to the rest of the commands. It is then
-        unknown which of them were executed. If it is lost before the first reply, the error is raised.
+        unknown which of them were executed. If it is lost before the first reply, `done` is called with the error.
         """
         if self.lost.done():
-            raise self.lost.result()
-        calls = _Calls(len(commands), self._loop.create_future(), self._loop.time() + SOCKET_TIMEOUT_S)
+            done(self.lost.result())
+            return
+        calls = _Calls(len(commands), done, self._loop.time() + SOCKET_TIMEOUT_S)
         self._waiting.append(calls)
         if self._timer is None:
             self._timer = self._loop.call_at(calls.due_s, self._check_timeout)
-        self._transport.write(b"".join(pack(tuple(command)) for command in commands))
-        return await calls.done
+        self._transport.write(b"".join([pack(tuple(command)) for command in commands]))
+
+    async def call(self, *commands: Command) -> list[Any]:
+        """Do what `send` does, and return the replies or raise the error."""
+        replies: asyncio.Future[list[Any]] = self._loop.create_future()
+        self.send(commands, lambda found: resolve(replies, found))
+        return await replies
 
     async def ask(self, *command: Any) -> Any:
         """Return the reply to one command. Raises RedisError, also for a failed command."""
@@ -99,8 +108,7 @@ class Wire(asyncio.Protocol):
         calls.replies.append(reply)
         if len(calls.replies) == calls.commands:
             self._waiting.popleft()
-            if not calls.done.done():  # the waiting task may have been cancelled
-                calls.done.set_result(calls.replies)
+            calls.done(calls.replies)
         if isinstance(reply, exceptions.RedisError) and meaning_of(reply) == "reconnect":
             self._lose(reply)  # this server is no longer the master, and might keep the connection
 
@@ -123,14 +131,9 @@ class Wire(asyncio.Protocol):
         self._connection._close()
         if self._timer is not None:
             self._timer.cancel()
-        for calls in self._waiting:
-            if calls.done.done():
-                continue
-            if calls.replies:
-                calls.done.set_result(calls.replies + [error] * (calls.commands - len(calls.replies)))
-            else:
-                calls.done.set_exception(error)
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, deque()
+        for calls in waiting:
+            calls.done(calls.replies + [error] * (calls.commands - len(calls.replies)) if calls.replies else error)
 
 
 async def open_wire(client: AsyncClient, on_message: OnMessage = ignore_message) -> Wire:
@@ -147,8 +150,20 @@ class Wires:
         self._client = client
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
+        self._openings: set[asyncio.Task[None]] = set()
+        self._context = contextvars.Context()  # without a request id, because a connection serves many requests
 
-    async def call(self, *commands: Sequence[Any]) -> list[Any]:
+    def send(self, commands: Sequence[Command], done: OnReplies) -> None:
+        """Call `Wire.send`, and open a connection before if needed."""
+        wire = self._wire
+        if wire is not None and not wire.lost.done():
+            wire.send(commands, done)
+            return
+        opening = asyncio.get_running_loop().create_task(self._open_and_send(commands, done), context=self._context)
+        self._openings.add(opening)  # the event loop itself keeps only a weak reference
+        opening.add_done_callback(self._openings.discard)
+
+    async def call(self, *commands: Command) -> list[Any]:
         """Call `Wire.call`, and open a connection before if needed. Raises RedisError."""
         wire = self._wire
         if wire is None or wire.lost.done():
@@ -163,11 +178,29 @@ class Wires:
         if self._wire is not None:
             self._wire.close()
 
+    async def _open_and_send(self, commands: Sequence[Command], done: OnReplies) -> None:
+        try:
+            wire = await self._open()
+        except Exception as error:
+            done(error)
+        else:
+            wire.send(commands, done)
+
     async def _open(self) -> Wire:
         async with self._opening:
             if self._wire is None or self._wire.lost.done():
                 self._wire = await open_wire(self._client)
             return self._wire
+
+
+def resolve(future: asyncio.Future[list[Any]], replies: list[Any] | Exception) -> None:
+    """End the wait for `replies`, unless the waiting task has been cancelled."""
+    if future.done():
+        return
+    if isinstance(replies, Exception):
+        future.set_exception(replies)
+    else:
+        future.set_result(replies)
 
 
 def reply_or_raise(replies: list[Any]) -> Any:

@@ -14,8 +14,9 @@ from api.http.responses import unreadable
 from api.http.uid import UID_CHARS, new_uid
 from api.periodic import repeat
 from api.queue.redis_wire import open_wire
-from shared.contract.block import Block, decode_block
-from shared.errors import EntryError, RequestError, Unavailable
+from api.queue.singles.waiting import Waiting, fail_all
+from shared.contract.block import decode_block
+from shared.errors import EntryError, Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.redis.script import Call, Script
@@ -36,14 +37,12 @@ return redis.call('GET', result) or math.min(queued, 1)
 """,
 )
 
-Answer = asyncio.Future[tuple[Block, int]]  # the block, and the position of the image in it
-
 
 @dataclass(slots=True)
 class _Expected:
-    """The answers of an entry, and once it is written, its stream and its id there."""
+    """The images of an entry, and once it is written, its stream and its id there."""
 
-    answers: Sequence[Answer]
+    images: Sequence[Waiting]
     stream: str = ""
     entry_id: str = ""
 
@@ -58,9 +57,13 @@ class Wakeups:
         self._singles: dict[str, _Expected] = {}
         self._jobs: dict[str, set[asyncio.Event]] = {}
 
-    def expect(self, uid: str, answers: Sequence[Answer]) -> None:
-        """Register the answers of an entry. Call this before writing it: the answer may precede the write's reply."""
-        self._singles[uid] = _Expected(answers)
+    def expect(self, uid: str, images: Sequence[Waiting]) -> None:
+        """Register the images of an entry. Call this before writing it: the answer may precede the write's reply."""
+        self._singles[uid] = _Expected(images)
+
+    def expected(self) -> list[Waiting]:
+        """Return the images of all registered entries. Some may have ended, for example by a timeout."""
+        return [image for expected in self._singles.values() for image in expected.images]
 
     def written(self, uid: str, stream: str, entry_id: str) -> None:
         """Note where the entry is, so that its loss is noticed. Its answer may have arrived already."""
@@ -118,16 +121,16 @@ class Wakeups:
         try:
             block = decode_block(data)
         except EntryError as error:
-            _fail(expected, unreadable(error))
+            fail_all(expected.images, unreadable(error))
             return
-        for position, answer in enumerate(expected.answers):
-            if not answer.done():
-                answer.set_result((block, position))
+        for position, image in enumerate(expected.images):
+            if not image.ended:
+                image.answer(block, position)
 
     def _lose(self, uid: str) -> None:
         expected = self._singles.pop(uid, None)
         if expected is not None:
-            _fail(expected, Unavailable(f"{LOST}: send it again", "redis"))
+            fail_all(expected.images, Unavailable(f"{LOST}: send it again", "redis"))
 
     async def _read_waiting(self) -> None:
         self.aliases_changed.set()
@@ -135,7 +138,7 @@ class Wakeups:
             for event in events:
                 event.set()
         for uid, expected in list(self._singles.items()):
-            if all(answer.done() for answer in expected.answers):  # all requests timed out
+            if all(image.ended for image in expected.images):  # all requests timed out
                 self.forget(uid)
         written = ((uid, expected) for uid, expected in list(self._singles.items()) if expected.entry_id)
         while some := list(itertools.islice(written, ENTRIES_PER_READ)):
@@ -148,12 +151,6 @@ class Wakeups:
                     self._lose(uid)
                 elif data != QUEUED:
                     self._answer(uid, data)
-
-
-def _fail(expected: _Expected, error: RequestError) -> None:
-    for answer in expected.answers:
-        if not answer.done():
-            answer.set_exception(error)
 
 
 def result_call(uid: str, stream: str, entry_id: str) -> Call:

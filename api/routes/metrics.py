@@ -42,7 +42,7 @@ async def get_metrics_workers(request: Request) -> Response:
 
 def families(state: State, fleet: Fleet | None) -> Iterable[Metric]:
     """Yield all metrics. `fleet` is None while Redis is unreachable."""
-    yield from present_families(fleet is not None, state.singles.waiting, state.settings)
+    yield from present_families(fleet is not None, state.singles.requests.in_progress, state.settings)
     yield from state.metrics.families()
     yield from process_families()
     if fleet is not None:

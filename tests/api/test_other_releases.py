@@ -1,6 +1,5 @@
 """The API among processes of other releases: it reads what it can, and says what it cannot."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,12 +8,15 @@ import numpy as np
 import orjson
 import pytest
 
+from api.http.access import ANYONE
 from api.metrics import Metrics
+from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer
 from api.queue.job_view import chunk_items
 from api.queue.redis_health import RECOUNT
 from api.queue.redis_wire import Wires
-from api.queue.wakeups import Answer, Wakeups
+from api.queue.singles.waiting import Awaited
+from api.queue.wakeups import Wakeups
 from api.queue.workers import Workers
 from api.versions.promotion import read_changes
 from shared.config.settings import Settings
@@ -56,6 +58,10 @@ def write_heartbeat(client: SyncClient, name: str, **changes: Any) -> None:
 def workers_of(here: AsyncClient) -> Workers:
     settings = Settings()
     return Workers(here, Enqueuer(here, Wires(here), Metrics(), settings), RedisClock(), ttl_s=15)
+
+
+def awaited() -> Awaited:
+    return Awaited(bytes(784), ClassifyRequest(model="cnn@1", caller=ANYONE))
 
 
 async def test_a_worker_with_a_heartbeat_that_cannot_be_read_still_serves(
@@ -107,16 +113,15 @@ async def test_a_result_that_cannot_be_read_fails_its_own_requests_at_once(
 ) -> None:
     async with connected(scratch_url) as here:
         wakeups = Wakeups(here)
-        bad: list[Answer] = [asyncio.Future(), asyncio.Future()]
-        good: list[Answer] = [asyncio.Future()]
-        bad[1].cancel()  # a request that timed out
+        bad, good = [awaited(), awaited()], [awaited()]
+        bad[1].outcome.cancel()  # a request that timed out
         wakeups.expect("0123456789abcdef", bad)
         wakeups.expect("fedcba9876543210", good)
         wakeups._handle(wakeups.channel.encode(), b"0123456789abcdef" + data)
         wakeups._handle(wakeups.channel.encode(), b"fedcba9876543210" + BLOCK)
         with pytest.raises(error, match=detail):
-            await bad[0]
-        assert (await good[0])[0].predictions.tolist() == [7, 3]
+            await bad[0].outcome
+        assert (await good[0].outcome)[0].predictions.tolist() == [7, 3]
 
 
 def test_the_items_of_a_damaged_block_fail_with_the_reason() -> None:

@@ -3,61 +3,30 @@
 import asyncio
 import contextvars
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-
-from redis.exceptions import RedisError
+from typing import Any
 
 from api.http.capacity import Capacity
 from api.http.uid import new_uid
 from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
-from api.queue.enqueue import Enqueuer
+from api.queue.enqueue import Enqueuer, Outcome
 from api.queue.redis_wire import Wires
-from api.queue.wakeups import Answer, Wakeups
+from api.queue.singles.waiting import Awaited, Waiting, fail_all
+from api.queue.wakeups import Wakeups
 from shared.config.settings import Settings
 from shared.contract.block import Block
 from shared.contract.entry import NO_ORIGIN, Entry, Origin
 from shared.contract.model_ref import ModelRef
-from shared.errors import DeadlinePassed, RequestError, Unavailable, WaitTimeout
+from shared.errors import RequestError, Unavailable
 from shared.redis import keys
 from shared.redis.clock import RedisClock
 
 logger = logging.getLogger(__name__)
 
-DISCONNECT_CHECK_S = 0.1  # after this time, a waiting request also watches whether its client disconnects
-
-
-@dataclass(slots=True, eq=False)
-class Waiting:
-    """A request that waits for its answer. `deadline_ms` is unix time by Redis's clock.
-
-    `id` is set once it is part of an entry, and `entry_id` once that entry is on its stream.
-    """
-
-    pixels: bytes
-    request: ClassifyRequest
-    answer: Answer
-    deadline_ms: int = 0
-    id: str = ""
-    entry_id: str = ""
-
-    def time_out(self) -> None:
-        """End the wait with the error that fits, unless there is an answer."""
-        if self.answer.done():
-            return
-        wait_s, timeout_s = self.request.wait_s, self.request.timeout_s
-        if timeout_s is not None and timeout_s <= wait_s:
-            self.answer.set_exception(DeadlinePassed(f"no answer within {timeout_s:g} s; the image is dropped"))
-        elif self.id:
-            self.answer.set_exception(
-                WaitTimeout(
-                    f"no answer within {wait_s:g} s; the image is still being processed", self.id, self.entry_id
-                )
-            )
-        else:
-            self.answer.set_exception(Unavailable(f"the queue accepted nothing within {wait_s:g} s", "redis"))
+SWEEP_S = 0.1
 
 
 def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
@@ -72,7 +41,10 @@ def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Wa
 
 
 class Singles:
-    """Writes single images and waits for their answers. Images wait only while a write is in progress."""
+    """Writes single images and waits for their answers. Images wait only while a write is in progress.
+
+    One periodic sweep ends the wait of images whose client has left or has waited long enough.
+    """
 
     def __init__(
         self,
@@ -91,20 +63,17 @@ class Singles:
         self._entry_images = settings.interactive_entry_images
         self._result_ttl_s = settings.single_result_ttl_s
         detail = "{} requests wait for their answers in this process"
-        self._requests = Capacity(settings.max_waiting_singles, "waiting", detail)
+        self.requests = Capacity(settings.max_waiting_singles, "waiting", detail)
         self._pending: list[Waiting] = []
-        self._writer: asyncio.Task[None] | None = None
-        self._writer_context = contextvars.Context()  # without a request id, because the writer serves many requests
-
-    @property
-    def waiting(self) -> int:
-        """Return the number of requests that wait for their answers."""
-        return self._requests.in_progress
+        self._writing = False
+        self._context = contextvars.Context()  # without a request id, because a write serves many requests
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._sweep_s = math.inf  # when the timer runs, by the time of the event loop
 
     async def require_room(self) -> None:
         """Raise QueueFull after a delay if the maximum number of requests wait. Call it before a request's work."""
-        if self._requests.full:
-            await self._requests.refuse_late(self._enqueuer.drain_s(self.waiting))
+        if self.requests.full:
+            await self.requests.refuse_late(self._enqueuer.drain_s(self.requests.in_progress))
 
     async def classify(
         self, pixels: bytes, request: ClassifyRequest, disconnected: Callable[[], Awaitable[None]]
@@ -116,78 +85,102 @@ class Singles:
         """
         started_s = time.perf_counter()
         loop = asyncio.get_running_loop()
-        waiting = Waiting(pixels, request, loop.create_future())
-        wait_s = request.wait_s
-        if request.timeout_s is not None:
-            waiting.deadline_ms = self._clock.now_ms() + round(request.timeout_s * 1e3)
-            wait_s = min(wait_s, request.timeout_s)
-        self._pending.append(waiting)
-        if self._writer is None or self._writer.done():
-            self._writer = loop.create_task(self._write_pending(), context=self._writer_context)
-        long_wait: asyncio.Task[None] | None = None
+        waiting = Awaited(pixels, request)
+        self.add(waiting)
+        watch: asyncio.Task[None] | None = None
 
-        def start_long_wait() -> None:
-            nonlocal long_wait
-            long_wait = loop.create_task(self._wait_long(waiting, wait_s - DISCONNECT_CHECK_S, disconnected))
+        def start_watch() -> None:
+            nonlocal watch
+            watch = loop.create_task(self._watch(waiting, disconnected))
 
-        timer = (
-            loop.call_later(wait_s, waiting.time_out)
-            if wait_s <= DISCONNECT_CHECK_S
-            else loop.call_later(DISCONNECT_CHECK_S, start_long_wait)
-        )
+        timer = loop.call_later(SWEEP_S, start_watch)
         try:
-            with self._requests:
-                block, position = await waiting.answer
+            with self.requests:
+                block, position = await waiting.outcome
         except RequestError:
-            del waiting  # breaks the reference cycle of its answer, the error in it, the traceback and this frame
+            del waiting  # breaks the reference cycle of its outcome, the error in it, the traceback and this frame
             raise
         finally:
             timer.cancel()
-            if long_wait is not None:
-                long_wait.cancel()
+            if watch is not None:
+                watch.cancel()
         self._metrics.answered(time.perf_counter() - started_s, block.queue_ms, block.model_ms)
         return block, position, waiting.id
 
-    async def _wait_long(self, waiting: Waiting, wait_s: float, disconnected: Callable[[], Awaitable[None]]) -> None:
-        """Wait until the request times out or its client disconnects. Drop the image of a disconnected client."""
-        try:
-            async with asyncio.timeout(wait_s):
-                await disconnected()
-        except TimeoutError:
-            waiting.time_out()
+    def add(self, waiting: Waiting) -> None:
+        """Put an image on the list for the next write, and watch how long it waits."""
+        request, wait_s = waiting.request, waiting.request.wait_s
+        if request.timeout_s is not None:
+            waiting.deadline_ms = self._clock.now_ms() + round(request.timeout_s * 1e3)
+            wait_s = min(wait_s, request.timeout_s)
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        waiting.due_s = now_s + wait_s
+        self._pending.append(waiting)
+        if not self._writing:
+            self._writing = True
+            loop.call_soon(self._write_pending, context=self._context)
+        if waiting.due_s < self._sweep_s:
+            self._sweep_at(min(waiting.due_s, now_s + SWEEP_S))
+
+    async def _watch(self, waiting: Waiting, disconnected: Callable[[], Awaitable[None]]) -> None:
+        await disconnected()
+        waiting.left = True
+
+    def _sweep_at(self, at_s: float) -> None:
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+        self._sweep_s = at_s
+        self._sweep_timer = asyncio.get_running_loop().call_at(at_s, self._sweep, context=self._context)
+
+    def _sweep(self) -> None:
+        """End the wait of images that are due or whose client has left."""
+        self._sweep_timer, self._sweep_s = None, math.inf
+        now_s = asyncio.get_running_loop().time()
+        due_s = []
+        for waiting in (*self._pending, *self._wakeups.expected()):
+            if waiting.ended:
+                continue
+            if waiting.left:
+                self._drop(waiting)
+            elif waiting.due_s <= now_s:
+                waiting.time_out()
+            else:
+                due_s.append(waiting.due_s)
+        if due_s:
+            self._sweep_at(min(*due_s, now_s + SWEEP_S))
+
+    def _drop(self, waiting: Waiting) -> None:
+        """End the wait of a client that has left, and mark its image as dropped for the workers."""
+        if waiting.id:
+            uid, _, position = waiting.id.partition("-")
+            dropped = keys.dropped(uid)
+            self._wires.send((("SADD", dropped, position), ("EXPIRE", dropped, self._result_ttl_s)), log_failed_drop)
+        waiting.fail(Unavailable("the client disconnected", "client_left"))
+
+    def _write_pending(self) -> None:
+        """Write the images of the list, and those that arrive meanwhile afterwards."""
+        pending = []
+        for waiting in self._pending:
+            if waiting.left and not waiting.ended:
+                self._drop(waiting)
+            if not waiting.ended:
+                pending.append(waiting)
+        self._pending = []
+        if not pending:
+            self._writing = False
             return
-        if waiting.id and not waiting.answer.done():
-            await self._drop(waiting.id)
-        if not waiting.answer.done():
-            waiting.answer.set_exception(Unavailable("the client disconnected", "client_left"))
-
-    async def _drop(self, single_id: str) -> None:
-        """Mark the image as dropped for the workers, which may not have classified it yet."""
-        uid, _, position = single_id.partition("-")
-        dropped = keys.dropped(uid)
         try:
-            await self._wires.call(("SADD", dropped, position), ("EXPIRE", dropped, self._result_ttl_s))
-        except RedisError as error:
-            logger.warning("an image of a disconnected client cannot be dropped: %s", error)
-
-    async def _write_pending(self) -> None:
-        while self._pending:
-            pending = [waiting for waiting in self._pending if not waiting.answer.done()]
-            self._pending = []
-            if pending:
-                await self._write(group_waiting(pending, self._entry_images))
-
-    async def _write(self, groups: list[list[Waiting]]) -> None:
-        """Write an entry per group, and fail the requests of refused entries. Workers answer the other requests."""
-        entries = [self._make_entry(group) for group in groups]
-        outcomes: list[str | RequestError]
-        try:
-            outcomes = await self._enqueuer.put(entries, "interactive")
-        except RequestError as error:
-            outcomes = [error] * len(entries)
+            groups = group_waiting(pending, self._entry_images)
+            entries = [self._make_entry(group) for group in groups]
+            self._enqueuer.put(entries, "interactive", lambda outcomes: self._written(entries, groups, outcomes))
         except Exception:  # an unexpected error must not leave requests waiting
             logger.exception("entries could not be written")
-            outcomes = [Unavailable("the queue failed; the log has the reason", "redis")] * len(entries)
+            self._writing = False
+            fail_all(pending, Unavailable("the queue failed; the log has the reason", "redis"))
+
+    def _written(self, entries: list[Entry], groups: list[list[Waiting]], outcomes: list[Outcome]) -> None:
+        """Fail the requests of refused entries. Workers answer the other requests."""
         for entry, group, outcome in zip(entries, groups, outcomes, strict=True):
             if isinstance(outcome, str):
                 self._wakeups.written(entry.uid, keys.stream(ModelRef.parse(entry.model).name, "interactive"), outcome)
@@ -195,24 +188,23 @@ class Singles:
                     waiting.entry_id = outcome
                 continue
             self._wakeups.forget(entry.uid)
-            for waiting in group:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(outcome)
+            fail_all(group, outcome)
+        self._write_pending()
 
     def _make_entry(self, group: list[Waiting]) -> Entry:
-        """Return the entry of a group, and register its answers."""
+        """Return the entry of a group, and register its images."""
         uid = new_uid()
         origins: dict[int, Origin] = {}
         for position, waiting in enumerate(group):
             waiting.id = f"{uid}-{position}"
-            if waiting.request.origin is not NO_ORIGIN:
-                origins[position] = waiting.request.origin
-        self._wakeups.expect(uid, [waiting.answer for waiting in group])
+            if waiting.origin is not NO_ORIGIN:
+                origins[position] = waiting.origin
+        self._wakeups.expect(uid, group)
         deadlines_ms = tuple(waiting.deadline_ms for waiting in group)
         return Entry(
             uid,
             group[0].request.model,
-            b"".join(waiting.pixels for waiting in group),
+            b"".join([waiting.pixels for waiting in group]),
             self._clock.now_us(),
             self._wakeups.channel,
             deadlines_ms=deadlines_ms if any(deadlines_ms) else (),
@@ -220,3 +212,9 @@ class Singles:
             verbose=group[0].request.verbose,
             origins=origins,
         )
+
+
+def log_failed_drop(replies: list[Any] | Exception) -> None:
+    for reply in [replies] if isinstance(replies, Exception) else replies:
+        if isinstance(reply, Exception):
+            logger.warning("an image of a disconnected client cannot be dropped: %s", reply)

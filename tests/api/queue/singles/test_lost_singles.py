@@ -9,7 +9,7 @@ import pytest
 from api.http.uid import new_uid
 from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
-from api.queue.enqueue import Enqueuer
+from api.queue.enqueue import Enqueuer, Outcome
 from api.queue.redis_wire import Wires
 from api.queue.singles.writer import Singles
 from api.queue.wakeups import Wakeups
@@ -68,8 +68,10 @@ async def test_an_entry_that_redis_cannot_store_does_not_refuse_its_neighbours(
 ) -> None:
     client.set(keys.queued("odd", "interactive"), "not a hash")
     async with queue(scratch_url) as (_, enqueuer, _, _):
-        outcomes = await enqueuer.put([entry_of("cnn@1"), entry_of("odd@1"), entry_of("cnn@2")], "interactive")
-    first, refused, last = outcomes
+        outcomes: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        entries = [entry_of("cnn@1"), entry_of("odd@1"), entry_of("cnn@2")]
+        enqueuer.put(entries, "interactive", outcomes.set_result)
+        first, refused, last = await outcomes
     assert [entry_id.decode() for entry_id, _ in client.xrange(keys.stream("cnn", "interactive"))] == [first, last]
     assert isinstance(refused, Unavailable)
     assert refused.detail == "Redis refused a command of the service; the log has the reason"

@@ -1,12 +1,11 @@
 import asyncio
-from typing import cast
 
 import pytest
 
 from api.http.access import ANYONE
 from api.queue.classify_request import ClassifyRequest
-from api.queue.singles.writer import Waiting, group_waiting
-from api.queue.wakeups import Answer
+from api.queue.singles.waiting import Awaited
+from api.queue.singles.writer import group_waiting
 from shared.errors import DeadlinePassed, QueueFull, Unavailable, WaitTimeout
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
@@ -25,10 +24,9 @@ from tests.api.queue.singles.world import World
         ("baaabaa", ["b0 b4", "a1 a2 a3", "a5 a6"]),
     ],
 )
-def test_groups_have_one_model_a_limited_length_and_the_order_of_arrival(models: str, groups: list[str]) -> None:
+async def test_groups_have_one_model_a_limited_length_and_the_order_of_arrival(models: str, groups: list[str]) -> None:
     waiting = [
-        Waiting(bytes([number]), ClassifyRequest(model=model, caller=ANYONE), cast(Answer, None))
-        for number, model in enumerate(models)
+        Awaited(bytes([number]), ClassifyRequest(model=model, caller=ANYONE)) for number, model in enumerate(models)
     ]
     grouped = group_waiting(waiting, 3)
     assert [" ".join(f"{one.request.model}{one.pixels[0]}" for one in group) for group in grouped] == groups
@@ -111,7 +109,7 @@ async def test_a_refusal_fails_only_the_requests_of_its_entry() -> None:
     for refused in asked[2:4]:
         with pytest.raises(QueueFull, match="full"):
             await refused
-    assert entries[1].uid not in world.wakeups.expected
+    assert entries[1].uid not in world.wakeups.entries
     for entry in (*world.enqueuer.writes[0], entries[0], entries[2]):
         world.wakeups.answer(entry)
     answered = await asyncio.gather(first, *asked[:2], asked[4])
@@ -122,17 +120,17 @@ async def test_a_failed_write_fails_its_requests_and_later_requests_are_written(
     world = World(entry_images=2)
     (first,) = await world.begin()
     later = [world.ask(digit) for digit in (1, 2, 3)]
-    world.end(Unavailable("Redis is unreachable"))
+    world.end([Unavailable("Redis is unreachable")])
     with pytest.raises(Unavailable, match="Redis is unreachable"):
         await first
     entries = await world.enqueuer.next_write()
     assert [entry.count for entry in entries] == [2, 1]
-    assert world.wakeups.expected.keys() == {entry.uid for entry in entries}
-    world.end(Unavailable("still away"))
+    assert world.wakeups.entries.keys() == {entry.uid for entry in entries}
+    world.end([Unavailable("still away")] * 2)
     for asked in later:
         with pytest.raises(Unavailable, match="still away"):
             await asked
-    assert not world.wakeups.expected
+    assert not world.wakeups.entries
 
 
 async def test_a_timeout_has_the_id_of_the_result() -> None:

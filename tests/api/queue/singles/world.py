@@ -1,7 +1,7 @@
 """A `Singles` with fake clients, a fake queue whose writes end on demand, and answers on demand."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -9,16 +9,16 @@ import numpy as np
 from api.http.parameters import Maps
 from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
-from api.queue.enqueue import Enqueuer
-from api.queue.redis_wire import Wires
+from api.queue.enqueue import Enqueuer, OnOutcomes, Outcome
+from api.queue.redis_wire import OnReplies, Wires
+from api.queue.singles.waiting import Waiting
 from api.queue.singles.writer import Singles
-from api.queue.wakeups import Answer, Wakeups
+from api.queue.wakeups import Wakeups
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.block import Block
 from shared.contract.entry import Entry
 from shared.contract.lane import Lane
-from shared.errors import RequestError
 from shared.images import IMAGE_BYTES
 from shared.redis.clock import RedisClock
 
@@ -29,24 +29,27 @@ class FakeWakeups:
     channel = "replies:here"
 
     def __init__(self) -> None:
-        self.expected: dict[str, Sequence[Answer]] = {}
+        self.entries: dict[str, Sequence[Waiting]] = {}
 
-    def expect(self, uid: str, answers: Sequence[Answer]) -> None:
-        self.expected[uid] = answers
+    def expect(self, uid: str, images: Sequence[Waiting]) -> None:
+        self.entries[uid] = images
+
+    def expected(self) -> list[Waiting]:
+        return [image for images in self.entries.values() for image in images]
 
     def written(self, uid: str, stream: str, entry_id: str) -> None:
         assert stream == "mnistified:stream:cnn:interactive"
 
     def forget(self, uid: str) -> None:
-        del self.expected[uid]
+        del self.entries[uid]
 
     def answer(self, entry: Entry) -> None:
         """Answer an entry like a worker. The answer to each image is its first pixel."""
         digits = np.frombuffer(entry.pixels, np.uint8)[::IMAGE_BYTES]
         block = Block(digits, np.zeros((len(digits), 10), np.float32), entry.model, "w", 1, len(digits), 0, 0)
-        for position, answer in enumerate(self.expected.pop(entry.uid)):
-            if not answer.done():
-                answer.set_result((block, position))
+        for position, image in enumerate(self.entries.pop(entry.uid)):
+            if not image.ended:
+                image.answer(block, position)
 
 
 class FakeEnqueuer:
@@ -56,18 +59,15 @@ class FakeEnqueuer:
         self.wakeups = wakeups
         self.writes: list[list[Entry]] = []
         self.begun = asyncio.Event()
-        self.ends: asyncio.Queue[list[str | RequestError] | Exception | None] = asyncio.Queue()
+        self.ends: list[Callable[[list[Outcome] | None], None]] = []
 
-    async def put(self, entries: Sequence[Entry], lane: Lane) -> list[str | RequestError]:
+    def put(self, entries: Sequence[Entry], lane: Lane, done: OnOutcomes) -> None:
         assert lane == "interactive"
         for entry in entries:
-            assert entry.uid in self.wakeups.expected, "an answer may come before the write's reply"
+            assert entry.uid in self.wakeups.entries, "an answer may come before the write's reply"
         self.writes.append(list(entries))
         self.begun.set()
-        end = await self.ends.get()
-        if isinstance(end, Exception):
-            raise end
-        return end or ["1-0"] * len(entries)
+        self.ends.append(lambda outcomes: done(outcomes or ["1-0"] * len(entries)))
 
     def drain_s(self, images: float) -> int:
         return 3
@@ -84,12 +84,12 @@ class FakeWires:
     def __init__(self) -> None:
         self.dropped: list[tuple[str, str]] = []
 
-    async def call(self, *commands: Sequence[Any]) -> list[Any]:
+    def send(self, commands: Sequence[Sequence[Any]], done: OnReplies) -> None:
         (sadd, key, position), (expire, same_key, ttl_s) = commands
         assert (sadd, expire, same_key) == ("SADD", "EXPIRE", key)
         assert ttl_s > 0
         self.dropped.append((key, position))
-        return [1, 1]
+        done([1, 1])
 
 
 class World:
@@ -130,5 +130,6 @@ class World:
         await self.enqueuer.next_write()
         return [first]
 
-    def end(self, end: list[str | RequestError] | Exception | None = None) -> None:
-        self.enqueuer.ends.put_nowait(end)
+    def end(self, outcomes: list[Outcome] | None = None) -> None:
+        """End the oldest write in progress. Without `outcomes`, all of its entries are accepted."""
+        self.enqueuer.ends.pop(0)(outcomes)

@@ -1,0 +1,81 @@
+"""A single image that waits for its answer."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+from api.queue.classify_request import ClassifyRequest
+from shared.contract.block import Block
+from shared.errors import DeadlinePassed, RequestError, Unavailable, WaitTimeout
+
+
+class Waiting(ABC):
+    """A single image that waits for its answer: in a task (`Awaited`), or without one (`api/fast/`).
+
+    `deadline_ms` is unix time by Redis's clock, or 0. `due_s` is the time of the event loop until which the client
+    waits. `id` is set once the image is part of an entry, and `entry_id` once that entry is on its stream. `left` says
+    that the client has disconnected.
+    """
+
+    __slots__ = ("deadline_ms", "due_s", "entry_id", "id", "left", "origin", "pixels", "request")
+
+    def __init__(self, pixels: bytes, request: ClassifyRequest) -> None:
+        self.pixels = pixels
+        self.request = request
+        self.origin = request.origin
+        self.deadline_ms = 0
+        self.due_s = 0.0
+        self.id = ""
+        self.entry_id = ""
+        self.left = False
+
+    @property
+    @abstractmethod
+    def ended(self) -> bool:
+        """Return whether nobody waits any more. `answer` and `fail` must not be called then."""
+
+    @abstractmethod
+    def answer(self, block: Block, position: int) -> None:
+        """End the wait with the block that has the result at `position`."""
+
+    @abstractmethod
+    def fail(self, error: RequestError) -> None:
+        """End the wait without a result."""
+
+    def time_out(self) -> None:
+        """End the wait with the error that fits."""
+        wait_s, timeout_s = self.request.wait_s, self.request.timeout_s
+        if timeout_s is not None and timeout_s <= wait_s:
+            self.fail(DeadlinePassed(f"no answer within {timeout_s:g} s; the image is dropped"))
+        elif self.id:
+            late = f"no answer within {wait_s:g} s; the image is still being processed"
+            self.fail(WaitTimeout(late, self.id, self.entry_id))
+        else:
+            self.fail(Unavailable(f"the queue accepted nothing within {wait_s:g} s", "redis"))
+
+
+def fail_all(images: Iterable[Waiting], error: RequestError) -> None:
+    """End the wait of all images for which somebody still waits."""
+    for image in images:
+        if not image.ended:
+            image.fail(error)
+
+
+class Awaited(Waiting):
+    """An image for which a task waits. `outcome` is the block and the position of the image in it."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self, pixels: bytes, request: ClassifyRequest) -> None:
+        super().__init__(pixels, request)
+        self.outcome: asyncio.Future[tuple[Block, int]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def ended(self) -> bool:
+        return self.outcome.done()  # also if the task has been cancelled
+
+    def answer(self, block: Block, position: int) -> None:
+        self.outcome.set_result((block, position))
+
+    def fail(self, error: RequestError) -> None:
+        self.outcome.set_exception(error)
