@@ -53,10 +53,10 @@ def otsu(values: Ink) -> float:
 
 def closed(grey: Grey, side: int) -> Grey:
     """Remove what is dark and narrower than `side`. The paper and its shadows remain, with sharp edges."""
-    return _extreme(_extreme(grey, side, np.maximum), side, np.minimum)
+    return extreme_of(extreme_of(grey, side, np.maximum), side, np.minimum)
 
 
-def _extreme(values: Grey, side: int, extreme: np.ufunc) -> Grey:
+def extreme_of(values: Grey, side: int, extreme: np.ufunc) -> Grey:
     """Return the extreme of the square of `side` pixels around each pixel, in steps of doubling size."""
     radius = side // 2
     for axis in (0, 1):
