@@ -62,7 +62,7 @@ COPY --from=package /wheels /wheels
 RUN pip install --no-index --no-deps --find-links /wheels -c /requirements/constraints.txt mnistified
 COPY models models/
 USER 10001
-ENV ENGINE=tensorflow NVIDIA_DRIVER_CAPABILITIES=compute,utility
+ENV ENGINE=keras NVIDIA_DRIVER_CAPABILITIES=compute,utility
 CMD ["celery", "-A", "worker.app", "worker", "--pool", "solo", "--hostname", "worker@%h", "--without-mingle", "--without-gossip"]
 
 FROM base AS tasks

@@ -20,6 +20,7 @@ from deploy.processes import port_in_use
 from deploy.redis_server import DATA_DIR, find_redis_server, own_url
 from deploy.run_dir import LOG_FILE, LogFile, lock_run_dir, write_private
 from deploy.supervise import StoppedError, Supervisor, parse_procfile
+from shared.config.engine import check_engine_installed
 from shared.config.loopback import is_loopback
 from shared.config.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings, usable_cores
 from shared.config.values import without_credentials
@@ -187,8 +188,7 @@ def check_data(settings: Settings) -> None:
     find_mnist_dir(settings.mnist_dir, "test")
     registry = open_registry(settings.models_dir, settings.models_cache_dir)
     load_version(registry, settings.default_model.partition("@")[0])
-    if settings.engine == "tensorflow" and find_spec("tensorflow") is None:
-        raise SettingError("ENGINE='tensorflow': it is not installed; pip install 'mnistified[train]', or use litert")
+    check_engine_installed(settings.engine)
 
 
 def check_port_free(setting: str, host: str, port: int) -> None:

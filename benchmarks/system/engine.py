@@ -8,7 +8,8 @@ from shared.config.settings import engine_threads, load_settings
 from shared.images import Images, Probabilities
 from shared.models.mirror import open_registry
 from shared.models.registry import load_version
-from worker.engine import Engine, choose_kind, load_engine, replicate
+from worker.engine import Engine, load_engine, replicate
+from worker.engine.choose import choose_kind
 
 
 def engine_alone() -> tuple[Engine, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.config.api_keys import ApiKey, parse_api_keys
+from shared.config.engine import ENGINES
 from shared.config.values import (
     Parse,
     folder_or_url,
@@ -79,7 +80,7 @@ class Settings:
         MNIST_MIRRORS, mirrors, "URLs of folders from which to download MNIST, separated by spaces; `none`: no download"
     )
 
-    engine: str = _setting("auto", one_of("auto", "litert", "tensorflow"), "library that runs the model")
+    engine: str = _setting("auto", one_of(*ENGINES), "library that runs the model")
     engine_threads: int = _setting(0, integer(0, 256), "single-threaded engines in a worker; 0: one per core")
     max_batch_images: int = _setting(256, integer(1, 4096), "maximum number of images in a batch")
     max_batch_ms: float = _setting(20.0, number(1, 60_000, "ms"), "maximum time of a batch, which limits its size")

@@ -207,8 +207,9 @@ def test_the_api_listens_beyond_its_container() -> None:
     assert STAGES["api"].all_of("EXPOSE") == [str(settings.api_port)] == [str(Settings().api_port)]
 
 
-def test_the_gpu_worker_runs_tensorflow() -> None:
-    assert load_settings(environ_of("worker-gpu")).engine == "tensorflow"
+def test_the_gpu_worker_runs_keras() -> None:
+    """A container without a GPU would fall back to LiteRT unnoticed with `auto`."""
+    assert load_settings(environ_of("worker-gpu")).engine == "keras"
 
 
 def test_the_api_is_healthy_while_it_answers_healthz(service: http.server.HTTPServer) -> None:

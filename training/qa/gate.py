@@ -13,7 +13,8 @@ from training.qa.bounds import Bounds
 from training.qa.checks import accuracy, comparison, memory, soundness, speed
 from training.qa.evaluation import Evaluation, InputAnswers, Inputs
 from training.qa.report.report import Check, Report
-from worker.engine import Engine, EngineKind, load_engine
+from worker.engine import Engine, load_engine
+from worker.engine.choose import EngineKind
 
 Progress = Callable[[str], None]
 

@@ -3,14 +3,13 @@
 All runtimes give the same answers.
 """
 
-import os
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from shared.answers import Answers, join, no_answers
+from shared.config.engine import KERAS_BACKENDS
 from shared.contract.layers_blob import LayerOutput
 from shared.contract.model_spec import MNIST_SPEC, ModelSpec, spec_of
 from shared.images import Images, Probabilities
@@ -18,10 +17,10 @@ from shared.models import registry
 from shared.models.temperature import scale
 from worker.engine.calibrate import Calibration, calibrate, cheapest_runs, still_holds
 from worker.engine.check import check_answers
+from worker.engine.choose import EngineKind, select_backend
 from worker.engine.pace import FULL_SPEED, Pace
 
 MAX_BATCH_BYTES = 4 << 20  # pixels of the largest batch: activations take a multiple of them in each engine
-EngineKind = Literal["litert", "tensorflow", "onnx"]
 
 
 class Runtime(Protocol):
@@ -110,19 +109,6 @@ class Engine:
         return f"uint8[{','.join([images, *map(str, self._shape)])}]"
 
 
-def choose_kind(setting: str) -> EngineKind:
-    """Resolve ENGINE=auto: TensorFlow if it is installed and sees a GPU, else LiteRT."""
-    if setting == "litert":
-        return "litert"
-    if setting == "tensorflow":
-        return "tensorflow"
-    if not _nvidia_device() or find_spec("tensorflow") is None:
-        return "litert"
-    from worker.engine.tensorflow import sees_gpu
-
-    return "tensorflow" if sees_gpu() else "litert"
-
-
 def load_engine(
     kind: EngineKind,
     model_dir: Path,
@@ -155,10 +141,11 @@ def load_engine(
 
 def _load_runtime(kind: EngineKind, model_dir: Path, threads: int, spec: ModelSpec) -> Runtime:
     """Load the file for `kind`. A version without it, such as an imported one, is run by the runtime of its file."""
-    if kind == "tensorflow" and (model_dir / "model.keras").is_file():
-        from worker.engine.tensorflow import TensorFlowRuntime
+    if kind in KERAS_BACKENDS and (model_dir / "model.keras").is_file():
+        select_backend(kind)
+        from worker.engine.keras import KerasRuntime
 
-        return TensorFlowRuntime(model_dir / "model.keras", threads)
+        return KerasRuntime(model_dir / "model.keras", threads)
     if (model_dir / "model.onnx").is_file():
         from worker.engine.onnx import OnnxRuntime
 
@@ -169,17 +156,12 @@ def _load_runtime(kind: EngineKind, model_dir: Path, threads: int, spec: ModelSp
 
 
 def replicate(engine: Engine, model_dir: Path, count: int, pace: Pace = FULL_SPEED) -> list[Engine]:
-    """Return `count` more engines like `engine` for the CPU, warmed, with one thread each."""
+    """Return `count` more engines like `engine`, warmed. For a CPU, each has a runtime with one thread."""
+    if engine.kind in KERAS_BACKENDS:
+        return [Engine(engine.runtime, engine.calibration, engine.spec) for _ in range(count)]
     replicas = []
     for _ in range(count):
         runtime = _load_runtime(engine.kind, model_dir, 1, engine.spec)
         check_answers(runtime.run, engine.calibration.ms_of_size, engine.spec, pace)
         replicas.append(Engine(runtime, engine.calibration, engine.spec))
     return replicas
-
-
-def _nvidia_device() -> bool:
-    """Return whether a GPU may be present, without importing TensorFlow, which takes seconds."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return False
-    return any(Path("/dev").glob("nvidia[0-9]*"))

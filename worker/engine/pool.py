@@ -1,7 +1,7 @@
 """The engines of this worker. Each loaded version has one engine for every batch that may run at the same time.
 
 On a CPU, T engines of one thread each are faster than one engine of T threads, because no batch waits for its slowest
-thread. On a GPU there is one engine.
+thread. On a GPU, two engines share one compiled model: while it computes a batch, the other gathers and sends the next.
 """
 
 import contextlib
@@ -17,13 +17,16 @@ from shared.contract.heartbeat import VersionState
 from shared.errors import ModelError
 from shared.models.mirror import open_registry
 from shared.models.registry import ModelVersion, load_version
-from worker.engine import Engine, choose_kind, load_engine, replicate
+from worker.engine import Engine, load_engine, replicate
 from worker.engine.batch_limit import BatchLimit
 from worker.engine.calibrate import Calibration
+from worker.engine.choose import choose_kind
 from worker.engine.memory import rss_bytes
 from worker.engine.pace import FULL_SPEED, Pace
 
 logger = logging.getLogger(__name__)
+
+GPU_BATCHES = 2  # at a time: one computes, the other is gathered
 
 
 @dataclass(slots=True)
@@ -56,9 +59,10 @@ class EnginePool:
         self._clock_s = clock_s
         self.kind = choose_kind(settings.engine)
         threads = engine_threads(settings)
-        self.at_a_time, self._threads_each = (threads, 1) if self.kind == "litert" else (1, threads)
+        self.at_a_time, self._threads_each = (threads, 1) if self.kind == "litert" else (GPU_BATCHES, threads)
         # On a CPU, other threads use the core while one writes results. A GPU would be idle in that time.
-        self.threads = self.at_a_time if self.kind == "litert" else 2
+        self.threads = self.at_a_time if self.kind == "litert" else self.at_a_time + 1
+        self._devices = self.at_a_time if self.kind == "litert" else 1
         self.permits = threading.Semaphore(self.at_a_time)
         self.batches = 0  # run so far
         self._lock = threading.Lock()
@@ -86,7 +90,7 @@ class EnginePool:
                 engine=loaded.first.kind,
                 batch_images=loaded.first.best_batch_images,
                 batch_limit_images=loaded.limit.images,
-                images_per_s=round(self.at_a_time * loaded.first.calibration.images_per_s),
+                images_per_s=round(self._devices * loaded.first.calibration.images_per_s),
                 batch_ms={str(size): round(ms, 3) for size, ms in loaded.first.calibration.ms_of_size.items()},
                 measured_as=loaded.like or ref,
                 idle_s=round(now_s - loaded.used_s, 1),

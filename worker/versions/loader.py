@@ -158,7 +158,7 @@ class Loader:
 
     def _unload(self, ref: str) -> bool:
         gone = self.engines.unload(ref)
-        if gone and self.engines.kind == "tensorflow":
+        if gone and self.engines.kind != "litert":
             gc.collect()  # its compiled functions reference themselves
         return gone
 

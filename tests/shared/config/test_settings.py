@@ -61,7 +61,7 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "alias_wait_s": ("0", 0.0, ["-1", "3601", "nan"]),
     "mnist_dir": ("data/mnist", Path("data/mnist"), []),
     "mnist_mirrors": ("http://a/x/ https://b", "http://a/x https://b", ["ftp://a", "http://a b"]),
-    "engine": ("litert", "litert", ["keras", "Auto"]),
+    "engine": ("litert", "litert", ["torch", "Auto"]),
     "engine_threads": ("256", 256, ["-1", "257", "all"]),
     "max_batch_images": ("4096", 4096, ["0", "4097", "1e3"]),
     "max_batch_ms": ("2.5", 2.5, ["0", "0.9", "60001", "nan", "inf", "50 ms"]),

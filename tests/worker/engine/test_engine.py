@@ -1,6 +1,7 @@
 """The oracle: batched, alone, padded, in either engine, an image gets the answer that Keras gives it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from shared.models.temperature import scale
 from tests.support.registries import DEFAULT
-from worker.engine import Engine, choose_kind, load_engine, replicate
+from worker.engine import Engine, load_engine, replicate
 from worker.engine.calibrate import Calibration
 
 SAME = 1e-4
@@ -78,12 +79,6 @@ def test_a_card_with_a_wrong_temperature_is_refused(tmp_path: Path, temperature:
     (tmp_path / "model.json").write_text(json.dumps({"temperature": temperature}))
     with pytest.raises(ModelError, match="temperature"):
         load_engine("litert", tmp_path, threads=1)
-
-
-def test_without_a_gpu_auto_is_litert(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert choose_kind("auto") == "litert"
-    assert choose_kind("tensorflow") == "tensorflow"
 
 
 def test_an_engine_and_its_replicas_scale_by_the_temperature_of_the_card(test_set: Split) -> None:
@@ -154,13 +149,27 @@ def test_both_engines_give_the_answers_of_keras(litert: Engine, model_dir: Path,
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_tensorflow_never_retraces_for_a_new_count(model_dir: Path, test_set: Split) -> None:
-    from worker.engine.tensorflow import TensorFlowRuntime
+def test_keras_never_compiles_for_a_new_count(model_dir: Path, test_set: Split) -> None:
+    from worker.engine.keras import KerasRuntime
 
     engine = load_engine("tensorflow", model_dir, threads=1, max_batch_images=8)
     runtime = engine.runtime
-    assert isinstance(runtime, TensorFlowRuntime)
-    before = runtime.traces
+    assert isinstance(runtime, KerasRuntime)
+    before = runtime.compiled_sizes
     for count in range(1, 30):
         engine.predict(test_set.images[:count])
-    assert runtime.traces == before
+    assert runtime.compiled_sizes == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_engines_of_a_gpu_share_a_model_and_answer_at_the_same_time(model_dir: Path, test_set: Split) -> None:
+    first = load_engine("tensorflow", model_dir, threads=1, max_batch_images=8)
+    (second,) = replicate(first, model_dir, 1)
+    assert second.runtime is first.runtime
+    images = test_set.images[:40]
+    alone = first.predict(images)
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda engine: engine.predict(images), [first, second] * 5))
+    for answer in answers:
+        np.testing.assert_allclose(answer.probabilities, alone.probabilities, atol=1e-6)

@@ -12,9 +12,9 @@ from worker.engine.calibrate import Calibration
 
 
 @pytest.mark.parametrize(
-    ("kind", "at_a_time", "threads_each", "runners"), [("litert", 3, 1, 3), ("tensorflow", 1, 3, 2)]
+    ("kind", "at_a_time", "threads_each", "runners"), [("litert", 3, 1, 3), ("tensorflow", 2, 3, 3)]
 )
-def test_litert_gets_an_engine_a_thread_and_tensorflow_one_engine_of_all(
+def test_litert_gets_an_engine_per_thread_and_keras_two_batches_at_a_time(
     monkeypatch: pytest.MonkeyPatch, kind: str, at_a_time: int, threads_each: int, runners: int
 ) -> None:
     asked: list[int] = []

@@ -9,12 +9,15 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
+from shared.config.engine import KERAS_BACKENDS
 from shared.data.dataset import REPOSITORY
 from shared.models.registry import ModelVersion
 from training.qa.bounds import Bounds
 from training.qa.report.report import Check
-from worker.engine import EngineKind, load_engine
+from worker.engine import load_engine
+from worker.engine.choose import EngineKind, select_backend
 
 MIB = 1 << 20
 TIMEOUT_S = 300.0
@@ -51,12 +54,14 @@ def peak_bytes() -> int:
 
 def main() -> None:
     """Print how many MiB loading a version adds."""
-    directory, kind, threads = sys.argv[1:]
-    runtime: EngineKind = "tensorflow" if kind == "tensorflow" else "litert"
+    directory, engine, threads = sys.argv[1:]
+    kind = cast(EngineKind, engine)
     # Import the runtime before measuring: its library does not count as memory of the version.
-    import_module(f"worker.engine.{runtime}")
+    if kind in KERAS_BACKENDS:
+        select_backend(kind)
+    import_module(f"worker.engine.{'keras' if kind in KERAS_BACKENDS else kind}")
     before = peak_bytes()
-    load_engine(runtime, Path(directory), int(threads))
+    load_engine(kind, Path(directory), int(threads))
     print((peak_bytes() - before) / MIB)
 
 

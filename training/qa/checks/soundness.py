@@ -53,7 +53,7 @@ def check_consistency(engine: Engine, version: ModelVersion, images: Images) -> 
     batched = engine.predict(sample).probabilities
     others: list[tuple[str, Callable[[], Probabilities], float]] = [
         ("batched = single", partial(_predict_singly, engine, sample), TOLERANCE),
-        ("batched = Keras", partial(_predict_in_keras, version, sample), _keras_tolerance(engine)),
+        ("batched = Keras", partial(_predict_in_keras, version, sample), TOLERANCE),
         ("engines agree", partial(_predict_in_other_engine, engine, version, sample), ENGINE_TOLERANCE),
     ]
     return [_compare(name, engine, batched, predict, tolerance) for name, predict, tolerance in others]
@@ -71,15 +71,6 @@ def _compare(
     return Check(name, difference <= tolerance, sentence, difference, tolerance, "at_most", "difference")
 
 
-def _keras_tolerance(engine: Engine) -> float:
-    """Return the tolerance to Keras on the CPU. A GPU multiplies in TensorFloat-32, which is less precise."""
-    if engine.kind == "tensorflow":
-        from worker.engine.tensorflow import sees_gpu
-
-        return ENGINE_TOLERANCE if sees_gpu() else TOLERANCE
-    return TOLERANCE
-
-
 def _predict_singly(engine: Engine, images: Images) -> Probabilities:
     return np.concatenate([engine.runtime.run(images[row : row + 1]) for row in range(len(images))])
 
@@ -95,10 +86,10 @@ def _predict_in_keras(version: ModelVersion, images: Images) -> Probabilities:
 
 
 def _predict_in_other_engine(engine: Engine, version: ModelVersion, images: Images) -> Probabilities:
-    if engine.kind == "tensorflow":
-        from worker.engine.litert import LiteRTRuntime
+    if engine.kind == "litert":
+        from worker.engine.keras import KerasRuntime
 
-        return LiteRTRuntime(version.directory / "model.tflite", threads=1).run(images)
-    from worker.engine.tensorflow import TensorFlowRuntime
+        return KerasRuntime(version.directory / "model.keras", threads=1).run(images)
+    from worker.engine.litert import LiteRTRuntime
 
-    return TensorFlowRuntime(version.directory / "model.keras", threads=1).run(images)
+    return LiteRTRuntime(version.directory / "model.tflite", threads=1).run(images)
