@@ -24,6 +24,8 @@ BATCH_IMAGES = 4096
 def run(options: Namespace, command: str) -> None:
     """Print a version's accuracy. With `--write`, fit its temperature first, and write both to its card.
 
+    The temperatures of a cascade and of a version with an acceptance rule stay: their thresholds were chosen with them.
+
     Raises ModelError for a missing version and for a URL with `--write`, DatasetError for `--write` without MNIST.
     """
     if options.write and not isinstance(options.models_dir, Path):
@@ -37,7 +39,9 @@ def run(options: Namespace, command: str) -> None:
     engine = load_engine(options.engine, version.directory, threads=os.cpu_count() or 1)
     if options.write:
         train = dataset.load_split("train", mnist_dir)
-        engine.temperature = temperature_of(engine, train)
+        fitted: ModelCard = {}
+        if not version.spec.stages and version.spec.acceptance is None:
+            fitted = {"temperature": fit(engine, train)}
     quality = measure(engine, split)
     accuracy = quality["accuracy"]
     low, high = accuracy["interval_95"]
@@ -47,15 +51,16 @@ def run(options: Namespace, command: str) -> None:
         f"calibration error {quality['calibration_error']:.4f}"
     )
     if options.write:
-        fitted: ModelCard = {"temperature": engine.temperature, "reference": reference(engine, train)}
-        card.write(version.directory, {**version.card, **quality, **fitted})
+        card.write(version.directory, {**version.card, **quality, **fitted, "reference": reference(engine, train)})
 
 
-def temperature_of(engine: Engine, train: dataset.Split) -> float:
-    """Fit the temperature to the images of the training split that no training uses."""
+def fit(engine: Engine, train: dataset.Split) -> float:
+    """Fit the temperature of the only network to the images of the training split that no training uses."""
     _, held_out = hold_out(len(train.images))
-    engine.temperature = 1.0
-    return fit_temperature(engine.predict(train.images[held_out]).probabilities, train.labels[held_out])
+    (network,) = engine.networks
+    network.temperature = 1.0
+    network.temperature = fit_temperature(network.predict(train.images[held_out]), train.labels[held_out])
+    return network.temperature
 
 
 def measure(engine: Engine, split: dataset.Split) -> Quality:

@@ -18,7 +18,8 @@ from benchmarks.load.inputs import load_test_set
 from benchmarks.load.loops import run_json
 from benchmarks.report.results import Ceiling
 from benchmarks.system.engine import engines_alone
-from shared.images import Images, Probabilities
+from shared.answers import Answers
+from shared.images import Images
 
 SIZES = (16, 32, 64, 128, 256, 512)
 SWEEP_SHARE = 0.05  # part of the time, per batch size
@@ -32,7 +33,7 @@ def measure_ceiling(seconds: float) -> Ceiling:
     )
 
 
-Run = Callable[[Images], Probabilities]
+Run = Callable[[Images], Answers]
 
 
 def images_per_s(runs: Sequence[Run], images: Images, size: int, seconds: float) -> float:

@@ -4,8 +4,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from shared.answers import Answers
 from shared.config.settings import engine_threads, load_settings
-from shared.images import Images, Probabilities
+from shared.images import Images
 from shared.models.mirror import open_registry
 from shared.models.registry import load_version
 from worker.engine import Engine, load_engine, replicate
@@ -19,12 +20,12 @@ def engine_alone() -> tuple[Engine, int]:
     return load_engine(choose_kind(settings.engine), default_model_dir(), threads), threads
 
 
-def engines_alone() -> tuple[list[list[Callable[[Images], Probabilities]]], int]:
+def engines_alone() -> tuple[list[list[Callable[[Images], Answers]]], int]:
     """Return the arrangements of a worker's threads, each a list of engines in parallel, and the number of threads."""
     engine, threads = engine_alone()
-    arrangements: list[list[Callable[[Images], Probabilities]]] = [[engine.runtime.run]]
+    arrangements: list[list[Callable[[Images], Answers]]] = [[engine.predict]]
     if engine.kind == "litert" and threads > 1:
-        arrangements.append([each.runtime.run for each in replicate(engine, default_model_dir(), threads)])
+        arrangements.append([each.predict for each in replicate(engine, default_model_dir(), threads)])
     return arrangements, threads
 
 

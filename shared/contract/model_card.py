@@ -17,6 +17,22 @@ LayerRow = TypedDict(
 LayerOutputRow = TypedDict("LayerOutputRow", {"name": str, "class": str, "shape": list[int]})
 
 
+class StageRow(TypedDict, total=False):
+    """A network of a cascade. `shared/contract/model_spec.py` checks what an engine needs of it.
+
+    `layer_outputs` are those of a later stage; the card itself has those of the first one.
+    """
+
+    file: str
+    accept_from: float
+    temperature: float
+    architecture: str
+    parameters: int
+    multiply_adds: int
+    layer_outputs: list[LayerOutputRow] | None
+    training: dict[str, object]
+
+
 class Input(TypedDict, total=False):
     """The images that the model takes. `shared/contract/model_spec.py` checks the fields that decide about that.
 
@@ -73,7 +89,7 @@ class ModelCard(TypedDict, total=False):
     input: Input
     output: str
     labels: list[str]
-    stages: list[dict[str, object]]  # the networks of a cascade
+    stages: list[StageRow]  # the networks of a cascade
     acceptance: dict[str, object]  # without one, every answer counts
     parameters: int
     multiply_adds: int

@@ -22,6 +22,8 @@ MAX_LABEL_CHARS = 200
 MAX_DENSE_LABELS = 32  # up to this number, results keep the probabilities of all labels …
 DEFAULT_TOP = 5  # … and above it, those of the best five
 MAX_STAGES = 8
+MODEL_FILE = "model.tflite"
+_STAGE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.(tflite|onnx)")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 Resize = Literal["exact", "stretch", "crop", "pad", "digit"]
@@ -109,6 +111,11 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         return self.shape == MNIST_SHAPE and len(self.labels) <= MAX_DENSE_LABELS
 
     @property
+    def networks(self) -> tuple[Stage, ...]:
+        """Return the stages, or the only network of a version as its only stage."""
+        return self.stages or (Stage(file=MODEL_FILE, temperature=self.temperature),)
+
+    @property
     def outputs(self) -> int:
         """Return the number of probabilities that the network gives, with the one for "none of the labels"."""
         return len(self.labels) + (self.acceptance is not None and self.acceptance.none_label)
@@ -187,6 +194,9 @@ def _check_labels(labels: tuple[str, ...]) -> None:
 def _check_stages(stages: tuple[Stage, ...]) -> None:
     if len(stages) > MAX_STAGES:
         raise ValueError(f"stages has {len(stages)} networks, and may have {MAX_STAGES}")
+    for number, stage in enumerate(stages):
+        if not _STAGE_FILE.fullmatch(stage.file):
+            raise ValueError(f"stages[{number}].file is {stage.file!r}, expected the name of a .tflite or .onnx file")
     *earlier, last = stages
     for number, stage in enumerate(earlier):
         if stage.accept_from is None:

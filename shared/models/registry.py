@@ -11,9 +11,9 @@ from typing import Protocol
 import msgspec
 
 from shared.contract import model_card
-from shared.contract.model_card import ModelCard
+from shared.contract.model_card import LayerOutputRow, ModelCard
 from shared.contract.model_ref import VERSION, ModelRef
-from shared.contract.model_spec import ModelSpec, spec_of
+from shared.contract.model_spec import MODEL_FILE, ModelSpec, spec_of
 from shared.errors import ModelError
 
 CARD = "model.json"
@@ -143,6 +143,18 @@ def parse_card(data: bytes, path: Path | str) -> ModelCard:
         return model_card.parse_card(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from None
+
+
+def layers_file(model_file: str) -> str:
+    """Return the name of the file with the layers of a network: `layers.tflite`, or `stage-2-layers.tflite`."""
+    return "layers.tflite" if model_file == MODEL_FILE else f"{Path(model_file).stem}-layers.tflite"
+
+
+def layer_rows(card: ModelCard, model_file: str) -> list[LayerOutputRow] | None:
+    """Return the card's rows for the outputs of `layers_file(model_file)`, or None if there is no such file."""
+    if model_file == MODEL_FILE:
+        return card.get("layer_outputs")
+    return next((stage.get("layer_outputs") for stage in card.get("stages", []) if stage["file"] == model_file), None)
 
 
 def _directory(registry: Registry, name: str, version: int) -> Path | None:

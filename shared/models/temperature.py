@@ -6,7 +6,7 @@ from shared.images import Probabilities
 
 
 def scale(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Divide the logits of softmax answers float32[N,10] by `temperature`. The order of the classes does not change.
+    """Divide the logits of softmax answers float32[N,K] by `temperature`. The order of the classes does not change.
 
     C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2. The logits are not needed:
     softmax(z / T) is softmax(z) to the power of 1 / T, divided by its sum.

@@ -1,6 +1,7 @@
 """Chooses the batch sizes of an engine from measured times."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,10 @@ from worker.engine.pace import FULL_SPEED, Pace
 REPEATS = 5
 SAME_WITHIN = 1.5  # a known time that differs by a larger factor is not reused
 WITHIN_BEST = 0.95
+MAX_WORST_BATCHES = 10  # limit of the time of a batch whose images visit all stages, in batches of the maximum time
 STEP_MS = 1.0  # cost of a batch outside the model: take it, scatter its answers, write them
 
 Run = Callable[[Images], Probabilities]
-Shape = tuple[int, ...]  # of one image
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,30 @@ class Calibration:
         """Return the throughput at the best size."""
         return self.best_size / self.ms_of_size[self.best_size] * 1e3
 
+    def ms_of(self, images: float) -> float:
+        """Return the time of any number of images, in batches. Between two whole numbers it is proportional."""
+        whole = math.floor(images)
+        below_ms = self._ms_of(whole)
+        return below_ms if whole == images else below_ms + (images - whole) * (self._ms_of(whole + 1) - below_ms)
+
+    def _ms_of(self, images: int) -> float:
+        full, rest = divmod(images, self.best_size)
+        costs_ms = [self.ms_of_size[size] for size in cheapest_runs(self.ms_of_size)[rest]]
+        return full * self.ms_of_size[self.best_size] + sum(costs_ms)
+
 
 def calibrate(
-    run: Run, shape: Shape, max_batch_images: int, max_batch_ms: float, pace: Pace = FULL_SPEED
+    run: Run, samples: Images, max_batch_images: int, max_batch_ms: float, pace: Pace = FULL_SPEED
 ) -> Calibration:
     """Warm and time powers of two up to `max_batch_images`, and choose the largest batch size from them.
 
-    `shape` is that of one image.
+    `samples` are realistic images.
     """
     ms_of_size: dict[int, float] = {}
     max_ms = min(max_batch_ms, pace.longest_ms)
     size = 1
     while size <= max_batch_images:
-        ms_of_size[size] = _fastest_ms(run, shape, size, pace)
+        ms_of_size[size] = _fastest_ms(run, samples, size, pace)
         if ms_of_size[size] > max_ms:
             break
         size *= 2
@@ -49,10 +61,28 @@ def calibrate(
     return Calibration({size: ms for size, ms in ms_of_size.items() if size <= best}, best)
 
 
-def still_holds(run: Run, shape: Shape, known: Calibration, pace: Pace = FULL_SPEED) -> bool:
+def calibrate_cascade(stages: Sequence[Calibration], reached: Sequence[float], max_batch_ms: float) -> Calibration:
+    """Return the batch sizes of a cascade from those of its stages, or those of its only stage.
+
+    `reached` is the share of realistic images that reach each stage: it decides how long a batch takes on average. The
+    time of a batch whose images visit all stages is limited, too. If such batches keep coming, BatchLimit shrinks them.
+    """
+    first = stages[0]
+    if len(stages) == 1:
+        return first
+    ms_of_size = {
+        size: sum(stage.ms_of(share * size) for stage, share in zip(stages, reached, strict=True))
+        for size in first.ms_of_size
+        if size == 1 or sum(stage.ms_of(size) for stage in stages) <= MAX_WORST_BATCHES * max_batch_ms
+    }
+    best = choose_size(ms_of_size, max_batch_ms)
+    return Calibration({size: ms for size, ms in ms_of_size.items() if size <= best}, best)
+
+
+def still_holds(run: Run, samples: Images, known: Calibration, pace: Pace = FULL_SPEED) -> bool:
     """Return whether a run of the best size takes about as long as the calibration of a similar engine says."""
     known_ms = known.ms_of_size[known.best_size]
-    return known_ms / SAME_WITHIN <= _fastest_ms(run, shape, known.best_size, pace) <= known_ms * SAME_WITHIN
+    return known_ms / SAME_WITHIN <= _fastest_ms(run, samples, known.best_size, pace) <= known_ms * SAME_WITHIN
 
 
 def choose_size(ms_of_size: dict[int, float], max_batch_ms: float) -> int:
@@ -81,9 +111,9 @@ def cheapest_runs(ms_of_size: dict[int, float]) -> list[list[int]]:
     return runs
 
 
-def _fastest_ms(run: Run, shape: Shape, size: int, pace: Pace) -> float:
+def _fastest_ms(run: Run, samples: Images, size: int, pace: Pace) -> float:
     """Return the shortest of a few runs: disturbances only make a measurement longer."""
-    images = np.zeros((size, *shape), np.uint8)
+    images = samples[np.arange(size) % len(samples)]
     with pace.step():
         run(images)
     times_s = []

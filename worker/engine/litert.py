@@ -33,7 +33,7 @@ class LiteRTRuntime:
 
     def __init__(self, model_file: Path, threads: int, spec: ModelSpec = MNIST_SPEC) -> None:
         self._model = model_file.read_bytes()
-        self._model_dir = model_file.parent
+        self._model_file = model_file
         self._threads = threads
         self._spec = spec
         self._layers: LiteRTLayers | None = None
@@ -46,9 +46,9 @@ class LiteRTRuntime:
         return self._run(images)
 
     def look_inside(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
-        """Do what `Runtime.look_inside` does. The first call loads layers.tflite."""
+        """Do what `Runtime.look_inside` does. The first call loads the file of the layers."""
         if self._layers is None:
-            self._layers = LiteRTLayers(self._model_dir, self._threads)
+            self._layers = LiteRTLayers(self._model_file, self._threads)
         return self._layers.run(image)
 
     def _run(self, images: Images) -> Probabilities:

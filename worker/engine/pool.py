@@ -6,6 +6,7 @@ thread. On a GPU, two engines share one compiled model: while it computes a batc
 
 import contextlib
 import logging
+import operator
 import threading
 import time
 from collections import Counter
@@ -205,7 +206,7 @@ class EnginePool:
             engines = [first, *replicate(first, version.directory, self.at_a_time - 1, pace)]
         except Exception as error:
             raise ModelError(f"{version.ref} will not load from {version.directory}: {error!r}") from error
-        calibration = first.calibration
+        calibration, calibrations = first.calibration, [network.calibration for network in first.networks]
         logger.info(
             "%s: %d %s engines, batches of %d, %d images/s each",
             version.ref,
@@ -221,16 +222,16 @@ class EnginePool:
             idle=engines,
             limit=BatchLimit(calibration.best_size, settings.max_batch_ms),
             memory_bytes=None if before_bytes is None or after_bytes is None else max(0, after_bytes - before_bytes),
-            like=like if calibration is known else "",
+            like=like if all(map(operator.is_, calibrations, known)) and known else "",
             used_s=self._clock_s(),
         )
 
-    def _known(self, version: ModelVersion) -> tuple[str, Calibration | None]:
-        """Return a loaded version of the same architecture, and its calibration."""
+    def _known(self, version: ModelVersion) -> tuple[str, list[Calibration]]:
+        """Return a loaded version of the same architecture, and the calibrations of its networks."""
         for ref, loaded in self.loaded.items():
             if _architecture(loaded.version) == _architecture(version) != []:
-                return ref, loaded.first.calibration
-        return "", None
+                return ref, [network.calibration for network in loaded.first.networks]
+        return "", []
 
 
 def _architecture(version: ModelVersion) -> list[tuple[object, ...]]:

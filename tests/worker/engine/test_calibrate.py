@@ -8,8 +8,19 @@ import numpy as np
 import pytest
 
 from shared.images import Images, Probabilities
-from worker.engine.calibrate import REPEATS, Calibration, calibrate, cheapest_runs, choose_size, still_holds
+from worker.engine.calibrate import (
+    MAX_WORST_BATCHES,
+    REPEATS,
+    Calibration,
+    calibrate,
+    calibrate_cascade,
+    cheapest_runs,
+    choose_size,
+    still_holds,
+)
 from worker.engine.pace import Around, Pace
+
+SAMPLES = np.zeros((3, 28, 28), np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +73,7 @@ class Timed:
 
 def test_calibration_stops_at_the_limit_and_keeps_no_larger_size() -> None:
     timed = Timed()
-    calibration = calibrate(timed.run, (28, 28), 1024, 20.0, Pace(clock_s=timed.clock_s))
+    calibration = calibrate(timed.run, SAMPLES, 1024, 20.0, Pace(clock_s=timed.clock_s))
     assert max(timed.sizes) == 32, "the first size past 20 ms ends it"
     assert calibration.best_size <= 16
     assert set(calibration.ms_of_size) <= {1, 2, 4, 8, 16}
@@ -83,7 +94,7 @@ def test_beside_engines_that_serve_no_long_run_is_measured_and_each_step_is_kept
         return around_it
 
     pace = Pace(noted("step"), noted("timed"), timed.clock_s, longest_ms=3.0)
-    assert calibrate(timed.run, (28, 28), 1024, 20.0, pace).best_size == 2
+    assert calibrate(timed.run, SAMPLES, 1024, 20.0, pace).best_size == 2
     assert max(timed.sizes) == 4
     assert around == ["step of 1", *["timed of 1"] * REPEATS] * 3, "of sizes 1, 2 and 4"
 
@@ -92,5 +103,37 @@ def test_beside_engines_that_serve_no_long_run_is_measured_and_each_step_is_kept
 def test_a_known_calibration_holds_for_an_engine_that_is_about_as_fast(ms_per_image: float, holds: bool) -> None:
     timed = Timed(ms_per_image)
     known = Calibration({1: 1.0, 8: 8.0}, 8)
-    assert still_holds(timed.run, (28, 28), known, Pace(clock_s=timed.clock_s)) == holds
+    assert still_holds(timed.run, SAMPLES, known, Pace(clock_s=timed.clock_s)) == holds
     assert set(timed.sizes) == {8}
+
+
+CHEAP = Calibration({1: 0.1, 2: 0.15, 4: 0.25, 8: 0.45, 16: 0.85, 32: 1.65, 64: 3.25}, 64)
+COSTLY = Calibration({1: 4.0, 2: 8.0, 4: 15.0}, 4)
+
+
+def test_any_number_of_images_takes_the_time_of_its_batches() -> None:
+    assert [COSTLY.ms_of(images) for images in (0, 1, 3, 4, 9)] == [0, 4, 12, 15, 34]
+    assert COSTLY.ms_of(0.25) == 1
+    assert COSTLY.ms_of(4.5) == 17
+
+
+def test_a_version_of_one_network_has_the_sizes_of_the_network() -> None:
+    assert calibrate_cascade([CHEAP], [1.0], 20) is CHEAP
+
+
+def test_a_cascade_takes_the_time_of_each_stage_for_the_images_that_reach_it() -> None:
+    calibrated = calibrate_cascade([CHEAP, COSTLY], [1.0, 0.01], 1000)
+    assert calibrated.ms_of_size[1] == pytest.approx(0.1 + 0.04)
+    assert calibrated.ms_of_size[32] == pytest.approx(1.65 + 0.32 * 4)
+
+
+def test_a_batch_whose_images_visit_all_stages_is_limited() -> None:
+    calibrated = calibrate_cascade([CHEAP, COSTLY], [1.0, 0.001], 20)
+    size = calibrated.best_size
+    worst_ms, next_ms = (CHEAP.ms_of(images) + COSTLY.ms_of(images) for images in (size, 2 * size))
+    assert worst_ms <= MAX_WORST_BATCHES * 20 < next_ms
+
+
+def test_a_stage_that_no_single_image_can_visit_in_time_leaves_batches_of_one() -> None:
+    endless = Calibration({1: 1e6}, 1)
+    assert calibrate_cascade([CHEAP, endless], [1.0, 0.0], 20) == Calibration({1: 0.1}, 1)

@@ -12,8 +12,8 @@ from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from shared.models.temperature import scale
 from tests.support.registries import DEFAULT
+from tests.worker.support.engines_of import engine_of
 from worker.engine import Engine, load_engine, replicate
-from worker.engine.calibrate import Calibration
 
 SAME = 1e-4
 
@@ -62,7 +62,7 @@ def test_a_runtime_that_answers_with_the_wrong_length_is_caught() -> None:
         def run(self, images: Images) -> Probabilities:
             return np.zeros((len(images) - 1, 10), np.float32)
 
-    engine = Engine(Short(), Calibration({1: 1.0, 4: 1.0}, 4))  # type: ignore[arg-type]
+    engine = engine_of(Short(), {1: 1.0, 4: 1.0})
     with pytest.raises(ValueError, match="to 4 images"):
         engine.predict(np.zeros((3, 28, 28), np.uint8))
 
@@ -83,15 +83,14 @@ def test_a_card_with_a_wrong_temperature_is_refused(tmp_path: Path, temperature:
 
 def test_an_engine_and_its_replicas_scale_by_the_temperature_of_the_card(test_set: Split) -> None:
     engine = load_engine("litert", DEFAULT.directory, threads=1, max_batch_images=4)
-    assert engine.temperature == DEFAULT.card["temperature"] != 1
+    (network,) = engine.networks
+    assert network.temperature == DEFAULT.card["temperature"] != 1
     images = test_set.images[:4]
-    raw = engine.runtime.run(images)
+    scaled = scale(network.runtime.run(images), network.temperature)
     (replica,) = replicate(engine, DEFAULT.directory, 1)
     for each in (engine, replica):
-        np.testing.assert_allclose(each.predict(images).probabilities, scale(raw, engine.temperature), atol=1e-5)
-    np.testing.assert_allclose(
-        engine.look_inside(images[:1])[0].probabilities, scale(raw[:1], engine.temperature), atol=1e-4
-    )
+        np.testing.assert_allclose(each.predict(images).probabilities, scaled, atol=1e-5)
+    np.testing.assert_allclose(engine.look_inside(images[:1])[0].probabilities, scaled[:1], atol=1e-4)
 
 
 def test_a_look_inside_gives_the_answer_of_every_day(litert: Engine, test_set: Split) -> None:
@@ -99,7 +98,7 @@ def test_a_look_inside_gives_the_answer_of_every_day(litert: Engine, test_set: S
     for index in range(20):
         answer, outputs = litert.look_inside(test_set.images[index : index + 1])
         np.testing.assert_allclose(answer.probabilities, whole[index : index + 1], atol=1e-5)
-        shown = scale(outputs[-1].values[None], litert.temperature)
+        shown = scale(outputs[-1].values[None], litert.networks[0].temperature)
         np.testing.assert_allclose(shown, answer.probabilities, atol=1e-6)
     np.testing.assert_allclose(outputs[0].values[..., 0] * 255, test_set.images[19], atol=1e-3)
 
@@ -140,7 +139,7 @@ def test_both_engines_give_the_answers_of_keras(litert: Engine, model_dir: Path,
 
     images = test_set.images[:150]
     model = keras.models.load_model(model_dir / "model.keras", compile=False)
-    oracle = scale(model.predict(images.astype(np.float32)[..., None], verbose=0), litert.temperature)
+    oracle = scale(model.predict(images.astype(np.float32)[..., None], verbose=0), litert.networks[0].temperature)
     tensorflow = load_engine("tensorflow", model_dir, threads=1, max_batch_images=16)
     for engine in (litert, tensorflow):
         np.testing.assert_allclose(engine.predict(images).probabilities, oracle, atol=SAME)
@@ -153,7 +152,7 @@ def test_keras_never_compiles_for_a_new_count(model_dir: Path, test_set: Split) 
     from worker.engine.keras import KerasRuntime
 
     engine = load_engine("tensorflow", model_dir, threads=1, max_batch_images=8)
-    runtime = engine.runtime
+    runtime = engine.networks[0].runtime
     assert isinstance(runtime, KerasRuntime)
     before = runtime.compiled_sizes
     for count in range(1, 30):
@@ -166,7 +165,7 @@ def test_keras_never_compiles_for_a_new_count(model_dir: Path, test_set: Split) 
 def test_the_engines_of_a_gpu_share_a_model_and_answer_at_the_same_time(model_dir: Path, test_set: Split) -> None:
     first = load_engine("tensorflow", model_dir, threads=1, max_batch_images=8)
     (second,) = replicate(first, model_dir, 1)
-    assert second.runtime is first.runtime
+    assert second.networks[0].runtime is first.networks[0].runtime
     images = test_set.images[:40]
     alone = first.predict(images)
     with ThreadPoolExecutor(2) as threads:

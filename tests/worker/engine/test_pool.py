@@ -7,8 +7,8 @@ import pytest
 
 from shared.config.settings import Settings
 from tests.support.processes import ROOT
+from tests.worker.support.engines_of import engine_of
 from worker.engine import Engine, pool
-from worker.engine.calibrate import Calibration
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_litert_gets_an_engine_per_thread_and_keras_two_batches_at_a_time(
     def load(kind: str, model_dir: Path, threads: int, *others: Any) -> Engine:
         asked.append(threads)
         runtime: Any = type("Runtime", (), {"kind": kind})()
-        return Engine(runtime, Calibration({1: 1.0}, 1))
+        return engine_of(runtime, {1: 1.0})
 
     monkeypatch.setattr(pool, "load_engine", load)
     monkeypatch.setattr(pool, "replicate", lambda first, model_dir, count, pace: [first] * count)

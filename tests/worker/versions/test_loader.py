@@ -151,11 +151,11 @@ def test_a_version_that_nobody_uses_is_freed_after_its_time(models_dir: Path) ->
     with working(models_dir, model_idle_s=600) as worker:
         worker.desire("cnn@2")
         worker.wait_for("cnn@2")
-        runtimes = [weakref.ref(engine.runtime) for engine in worker.engines.loaded["cnn@2"].idle]
+        runtimes = [weakref.ref(engine.networks[0].runtime) for engine in worker.engines.loaded["cnn@2"].idle]
         interpreters = [
-            weakref.ref(interpreter)
+            weakref.ref(allocated.interpreter)
             for runtime in runtimes
-            for interpreter, _, _ in runtime()._interpreters.values()  # type: ignore[union-attr]
+            for allocated in runtime()._interpreters.values()  # type: ignore[union-attr]
         ]
         assert len(interpreters) >= 2
         worker.desire()

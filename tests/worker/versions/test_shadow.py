@@ -12,9 +12,9 @@ from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from shared.redis.clients import SyncClient
 from tests.worker.support.deliveries_of import delivery, images
+from tests.worker.support.engines_of import engine_of
 from worker.batching.backlog import Backlog
 from worker.engine import Engine
-from worker.engine.calibrate import Calibration
 from worker.reporting.tallies import Tallies
 from worker.versions.shadow import MAX_COPIED_IMAGES, Shadows, compare
 from worker.watchdog import Watchdog
@@ -44,7 +44,7 @@ class FakeEnginePool:
 
     def __init__(self, model: Eager, longest: int = 64) -> None:
         runtime: Any = model
-        self._engine = Engine(runtime, Calibration({1: 1.0, longest: 9.0, 2 * longest: 11.0}, 2 * longest))
+        self._engine = engine_of(runtime, {1: 1.0, longest: 9.0, 2 * longest: 11.0})
         self.permits = threading.Semaphore(1)
 
     def max_images(self, ref: str) -> int:

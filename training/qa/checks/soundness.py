@@ -3,17 +3,21 @@
 import hashlib
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from shared.answers import join
+from shared.contract.layers_blob import LayerOutput
+from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from shared.models.registry import ModelVersion
-from shared.models.temperature import scale
 from training.qa.evaluation import InputAnswers
 from training.qa.report.report import Check
-from worker.engine import Engine
+from worker.engine import Engine, load_runtimes
 from worker.engine.check import TOLERANCE as ENGINE_TOLERANCE
+from worker.engine.choose import EngineKind
 
 FILES = ("model.keras", "model.tflite")
 SAMPLE_IMAGES = 256
@@ -53,18 +57,15 @@ def check_consistency(engine: Engine, version: ModelVersion, images: Images) -> 
     batched = engine.predict(sample).probabilities
     others: list[tuple[str, Callable[[], Probabilities], float]] = [
         ("batched = single", partial(_predict_singly, engine, sample), TOLERANCE),
-        ("batched = Keras", partial(_predict_in_keras, version, sample), TOLERANCE),
+        ("batched = Keras", partial(_predict_in_keras, engine, version, sample), TOLERANCE),
         ("engines agree", partial(_predict_in_other_engine, engine, version, sample), ENGINE_TOLERANCE),
     ]
-    return [_compare(name, engine, batched, predict, tolerance) for name, predict, tolerance in others]
+    return [_compare(name, batched, predict, tolerance) for name, predict, tolerance in others]
 
 
-def _compare(
-    name: str, engine: Engine, batched: Probabilities, predict: Callable[[], Probabilities], tolerance: float
-) -> Check:
-    """Compare the engine's answers with raw ones, which get the engine's temperature."""
+def _compare(name: str, batched: Probabilities, predict: Callable[[], Probabilities], tolerance: float) -> Check:
     try:
-        difference = float(np.abs(batched - scale(predict(), engine.temperature)).max())
+        difference = float(np.abs(batched - predict()).max())
     except Exception as error:  # each runtime has its own exceptions for files that it cannot load
         return Check(name, False, f"there is no answer to compare with: {error}")
     sentence = f"on {len(batched)} test images, no probability differs by more than {difference:.2g}"
@@ -72,24 +73,36 @@ def _compare(
 
 
 def _predict_singly(engine: Engine, images: Images) -> Probabilities:
-    return np.concatenate([engine.runtime.run(images[row : row + 1]) for row in range(len(images))])
+    return np.concatenate([engine.predict(images[row : row + 1]).probabilities for row in range(len(images))])
 
 
-def _predict_in_keras(version: ModelVersion, images: Images) -> Probabilities:
-    import keras
+class _Keras:
+    """A Keras model on the CPU as a runtime."""
+
+    kind: Final = "tensorflow"
+
+    def __init__(self, path: Path) -> None:
+        import keras
+
+        self._model = keras.saving.load_model(path, compile=False)
+
+    def run(self, images: Images) -> Probabilities:
+        answer: Probabilities = self._model(images[..., None].astype(np.float32), training=False).numpy()
+        return answer
+
+    def look_inside(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
+        raise ModelError("only answers are compared")
+
+
+def _predict_in_keras(engine: Engine, version: ModelVersion, images: Images) -> Probabilities:
     import tensorflow as tf
 
     with tf.device("CPU"):
-        model = keras.saving.load_model(version.directory / "model.keras", compile=False)
-        answer: Probabilities = model(images[..., None].astype(np.float32), training=False).numpy()
-    return answer
+        models = [_Keras((version.directory / stage.file).with_suffix(".keras")) for stage in version.spec.networks]
+        return engine.with_runtimes(models).predict(images).probabilities
 
 
 def _predict_in_other_engine(engine: Engine, version: ModelVersion, images: Images) -> Probabilities:
-    if engine.kind == "litert":
-        from worker.engine.keras import KerasRuntime
-
-        return KerasRuntime(version.directory / "model.keras", threads=1).run(images)
-    from worker.engine.litert import LiteRTRuntime
-
-    return LiteRTRuntime(version.directory / "model.tflite", threads=1).run(images)
+    other: EngineKind = "tensorflow" if engine.kind == "litert" else "litert"
+    runtimes = load_runtimes(other, version.directory, 1, version.spec)
+    return engine.with_runtimes(runtimes).predict(images).probabilities

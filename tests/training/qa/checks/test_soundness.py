@@ -1,14 +1,14 @@
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from shared.answers import Answers
-from shared.images import Images
+from shared.images import Images, Probabilities
 from tests.support.registries import DEFAULT
 from tests.training.qa.answers import GOLDEN_LABELS, LABELS, answer
 from tests.training.qa.reports import make_version
+from tests.worker.support.engines_of import engine_of
 from training.qa.checks import soundness
 from training.qa.evaluation import InputAnswers
 
@@ -55,15 +55,13 @@ def test_answers_that_are_not_probabilities_fail(bad: float) -> None:
     assert check.sentence.startswith("1 of 1030 answers are not probabilities")
 
 
-class InconsistentEngine:
-    """An engine whose answer to a single image differs from its answer in a batch."""
+class Inconsistent:
+    """A runtime whose answer to a single image differs from its answer in a batch."""
 
     kind = "litert"
-    temperature = 1.0
-    runtime = SimpleNamespace(run=lambda images: answer(np.zeros(len(images), np.uint8), {}, 0.9))
 
-    def predict(self, images: Images) -> Answers:
-        return Answers(answer(np.zeros(len(images), np.uint8), {}, 0.92))
+    def run(self, images: Images) -> Probabilities:
+        return answer(np.zeros(len(images), np.uint8), {}, 0.9 if len(images) == 1 else 0.92)
 
 
 @pytest.mark.slow
@@ -78,10 +76,10 @@ def test_batches_single_images_keras_and_the_other_engine_are_compared(model_dir
         ("batched = Keras", True),
         ("engines agree", True),
     ]
-    single, keras, engines = soundness.check_consistency(InconsistentEngine(), version, images)  # type: ignore[arg-type]
+    single, keras, engines = soundness.check_consistency(engine_of(Inconsistent(), {1: 1.0, 64: 1.0}), version, images)
     assert single.measured == pytest.approx(0.02, abs=1e-6)
     assert not any(check.passed for check in (single, keras, engines))
     other = make_version(tmp_path, "cnn@1")
-    _, keras, engines = soundness.check_consistency(InconsistentEngine(), other, images)  # type: ignore[arg-type]
+    _, keras, engines = soundness.check_consistency(engine_of(Inconsistent(), {1: 1.0, 64: 1.0}), other, images)
     assert not keras.passed
     assert keras.sentence.startswith("there is no answer to compare with: ")
