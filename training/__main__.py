@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 from shared.config.values import folder_or_url
+from shared.contract.model_spec import Layout, Output, Resize
 from shared.contract.training import NETWORK_NAMES
 from shared.errors import MnistifiedError
+from training.importing.choices import parse_values
 
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
 MODULES = {
@@ -21,6 +24,7 @@ MODULES = {
     "evaluate": "evaluate",
     "qa": "qa.command",
     "publish": "publishing.publish",
+    "import": "importing.command",
     "data": "data.download",
 }
 
@@ -28,7 +32,7 @@ MODULES = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Errors go to stderr as one sentence."""
     argv = sys.argv[1:] if argv is None else argv
-    options = make_parser().parse_args(argv)
+    options = make_parser().parse_args(_join_values(argv))
     # Keep TensorFlow's notices out of the progress bar. TensorFlow reads the variable once, on import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -40,6 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _join_values(argv: Sequence[str]) -> list[str]:
+    """Join `--values -1..1` to `--values=-1..1`, because argparse takes the value for an option."""
+    joined: list[str] = []
+    for argument in argv:
+        if joined and joined[-1] == "--values":
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -56,6 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("evaluate", "measure a version's accuracy in the engine that serves it", _add_evaluate_options),
         ("qa", "run the quality gate on a version and write its report.json and report.html", _add_qa_options),
         ("publish", "copy a version that has passed the quality gate into a registry", _add_publish_options),
+        ("import", "publish a model file that was made elsewhere as a version", _add_import_options),
         ("data", "download MNIST and verify its hashes", _add_data_options),
     ):
         command = commands.add_parser(
@@ -173,6 +189,32 @@ def _add_publish_options(command: argparse.ArgumentParser) -> None:
     _add_models_dir(command)
 
 
+def _add_import_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "file", type=Path, metavar="FILE", help=".keras, .h5, .tflite, .onnx, or the folder of a SavedModel"
+    )
+    command.add_argument("--name", required=True, help="model name in the registry")
+    command.add_argument("--version", type=_at_least(1), help="version number; by default the next one")
+    command.add_argument(
+        "--labels", type=Path, required=True, help="text file with one label per line, in the order of the outputs"
+    )
+    command.add_argument(
+        "--values",
+        type=parse_values,
+        help="numbers that the model takes for pixels: 0..255, 0..1, -1..1, quantized, or mean=M,M,M/std=S,S,S of "
+        "pixels from 0 to 1; by default those of the file's quantisation",
+    )
+    command.add_argument("--layout", choices=get_args(Layout), help="order of the axes; by default from the shape")
+    command.add_argument(
+        "--output", choices=get_args(Output), help="meaning of the answers; by default from some answers"
+    )
+    command.add_argument(
+        "--resize", choices=get_args(Resize), default="exact", help="treatment of pictures of another size"
+    )
+    command.add_argument("--size", type=_size, help="HEIGHTxWIDTH for a model that takes images of any size")
+    _add_models_dir(command)
+
+
 def _add_data_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--dir", type=Path, default=Path("data/mnist"), help="folder for the files")
 
@@ -205,6 +247,11 @@ def _add_mnist_dir(command: argparse.ArgumentParser) -> None:
         default=Path(setting) if setting else None,
         help="folder of MNIST; by default searched for",
     )
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    return _at_least(1)(height), _at_least(1)(width)
 
 
 def _share(text: str) -> float:

@@ -8,7 +8,7 @@ from training.__main__ import main, make_parser
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["train", "export", "evaluate", "qa", "publish", "data"])
+@pytest.mark.parametrize("command", ["train", "export", "evaluate", "qa", "publish", "import", "data"])
 def test_help_imports_nothing_heavy(command: str) -> None:
     program = f"""
 import sys

@@ -26,6 +26,13 @@ def describe_model(model: "keras.Model") -> ModelCard:
     return {
         "input": {"shape": [IMAGE_SIDE, IMAGE_SIDE], "dtype": "uint8", "range": [0, 255]},
         "labels": [str(digit) for digit in range(CLASSES)],
+        **describe_network(model),
+    }
+
+
+def describe_network(model: "keras.Model") -> ModelCard:
+    """Return the size and the layers of the model."""
+    return {
         "parameters": int(model.count_params()),
         "multiply_adds": multiply_adds(model),
         "layers": [describe_layer(layer) for layer in model.layers],

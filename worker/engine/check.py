@@ -12,7 +12,7 @@ from worker.engine.pace import FULL_SPEED, Pace
 
 DIGITS = 10
 PATTERNS = 16
-QUANTISED_STEP = 1 / 256  # of the probabilities in a quantised file, each of which is rounded to one
+QUANTISED_STEP = 1 / 256  # a quantised file rounds each probability to a multiple of this
 TOLERANCE = 0.02  # allowed difference of a probability: half precision on a GPU adds up differently in batches
 
 

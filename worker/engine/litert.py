@@ -20,7 +20,7 @@ class _Allocated(NamedTuple):
     input_index: int
     output_index: int
     table: Table | None
-    quantization: Quantization | None  # of the output
+    quantization: Quantization | None  # meaning of the numbers in the output
 
 
 class LiteRTRuntime:

@@ -1,0 +1,1 @@
+"""The `import` command: publishing a model file that was made elsewhere as a version."""
