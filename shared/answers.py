@@ -38,14 +38,15 @@ class Answers(NamedTuple):
         )
 
 
-def no_answers(images: int, labels: int) -> Answers:
-    """Return rows of zeros for images that have no answer."""
+def no_answers(images: int, labels: int = 0) -> Answers:
+    """Return rows of zeros for images that have no answer, without columns if the number of labels is not known."""
     return Answers(np.zeros((images, labels), np.float32))
 
 
 def join(parts: Sequence[Answers]) -> Answers:
-    """Return the answers of `parts` in order; there is at least one. Rows of parts without scores or stages get zeros,
-    if another part has them.
+    """Return the answers of `parts` in order; there is at least one.
+
+    Rows of parts without columns, scores or stages get zeros, if another part has them.
     """
     if len(parts) == 1:
         return parts[0]
@@ -54,7 +55,13 @@ def join(parts: Sequence[Answers]) -> Answers:
         scores = np.concatenate([_or_zeros(part.scores, part, np.float32) for part in parts])
     if any(part.stages is not None for part in parts):
         stages = np.concatenate([_or_zeros(part.stages, part, np.uint8) for part in parts])
-    return Answers(np.concatenate([part.probabilities for part in parts]), scores, stages)
+    labels = max(part.probabilities.shape[1] for part in parts)
+    rows = [_or_zero_columns(part.probabilities, labels) for part in parts]
+    return Answers(np.concatenate(rows), scores, stages)
+
+
+def _or_zero_columns(probabilities: Probabilities, labels: int) -> Probabilities:
+    return probabilities if probabilities.shape[1] else np.zeros((len(probabilities), labels), np.float32)
 
 
 def _or_zeros(values: npt.NDArray[_Number] | None, part: Answers, dtype: type[_Number]) -> npt.NDArray[_Number]:

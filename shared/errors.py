@@ -81,8 +81,8 @@ class EntryError(MnistifiedError):
 class EntryFormatError(EntryError):
     """An entry or a block has a format that this release does not read, but another release may."""
 
-    def __init__(self, noun: str, found: int, reads: int) -> None:
-        super().__init__(f"{noun} format {found}, this release reads {reads}")
+    def __init__(self, noun: str, found: int, reads: Sequence[int]) -> None:
+        super().__init__(f"{noun} format {found}, this release reads {', '.join(map(str, reads))}")
         self.format = found
 
 

@@ -1,4 +1,7 @@
-"""The image type of the service: `uint8[28,28]`, white strokes on black."""
+"""The image type of the service: `uint8[height,width]` in grey, and `uint8[height,width,3]` in colour.
+
+MNIST's images have 28×28 pixels, white strokes on black.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,10 +10,18 @@ IMAGE_SIDE = 28
 IMAGE_BYTES = IMAGE_SIDE * IMAGE_SIDE
 CLASSES = 10
 
-Images = npt.NDArray[np.uint8]  # uint8[N,28,28]
-Probabilities = npt.NDArray[np.float32]  # float32[N,10]
+Shape = tuple[int, int, int]  # height, width, channels
+MNIST_SHAPE: Shape = (IMAGE_SIDE, IMAGE_SIDE, 1)
+
+Images = npt.NDArray[np.uint8]  # uint8[N,height,width] or uint8[N,height,width,3]
+Probabilities = npt.NDArray[np.float32]  # float32[N,K], of K labels; MNIST has CLASSES
 
 
-def images_from_pixels(pixels: bytes | bytearray | memoryview) -> Images:
-    """View row-major pixels as images without a copy. Raises ValueError unless the length is a multiple of 784."""
-    return np.frombuffer(pixels, np.uint8).reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
+def axes_of(shape: Shape) -> tuple[int, ...]:
+    """Return the shape of an image's array: grey images have no axis for their channel."""
+    return shape[:2] if shape[2] == 1 else shape
+
+
+def images_from_pixels(pixels: bytes | bytearray | memoryview, shape: Shape = MNIST_SHAPE) -> Images:
+    """View row-major pixels as images without a copy. Raises ValueError unless they are whole images."""
+    return np.frombuffer(pixels, np.uint8).reshape(-1, *axes_of(shape))

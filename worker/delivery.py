@@ -1,15 +1,20 @@
 """An entry that a worker holds, and the slices of it that form batches."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
-from shared.answers import Scores, Stages
-from shared.contract.block import NO_PREDICTION, FinalState
+from shared.answers import Answers, Scores, Stages
+from shared.contract.block import NO_PREDICTION, FinalState, keep_best, kept_labels
 from shared.contract.entry import Entry
 from shared.contract.lane import Lane
-from shared.images import CLASSES, Images, Probabilities
+from shared.contract.model_spec import MAX_DENSE_LABELS
+from shared.images import Images, Probabilities
+
+Predictions = npt.NDArray[np.uint16]
 
 
 @dataclass(slots=True, eq=False)
@@ -31,14 +36,16 @@ class Delivery:
     surplus_bytes: int = 0  # that an unreadable entry had on its stream, beyond the pixels of its images
     batch_images: int = 0
     answering: threading.Lock = field(default_factory=threading.Lock)  # several threads may run slices of it
-    predictions: np.ndarray = field(init=False)
-    probabilities: Probabilities = field(init=False)
+    predictions: Predictions = field(init=False)
+    label_count: int = 0  # K, known once an image is answered
+    probabilities: Probabilities = field(init=False)  # float32[n,K], or float32[n,top] of the best labels
+    best: Predictions | None = None  # uint16[n,top], the labels of the probabilities, unless all are kept
     scores: Scores | None = None  # float32[n], of a version with an acceptance rule
     stages: Stages | None = None  # uint8[n], of a cascade
 
     def __post_init__(self) -> None:
-        self.predictions = np.full(self.entry.count, NO_PREDICTION, np.uint8)
-        self.probabilities = np.zeros((self.entry.count, CLASSES), np.float32)
+        self.predictions = np.full(self.entry.count, NO_PREDICTION, np.uint16)
+        self.probabilities = np.zeros((self.entry.count, 0), np.float32)
 
     @property
     def is_suspect(self) -> bool:
@@ -49,6 +56,28 @@ class Delivery:
     def is_alone(self) -> bool:
         """Return whether the entry is a batch of its own."""
         return self.attempt > 1 or self.entry.verbose
+
+    def answer(self, positions: slice | Sequence[int], predictions: Predictions, answers: Answers) -> None:
+        """Write the answers of the images at `positions`. Hold `answering`."""
+        count, labels = self.entry.count, answers.probabilities.shape[1]
+        if not labels:
+            return
+        kept = kept_labels(labels, self.entry.top)
+        if not self.label_count:
+            self.label_count = labels
+            self.probabilities = np.zeros((count, kept), np.float32)
+            self.best = np.zeros((count, kept), np.uint16) if labels > MAX_DENSE_LABELS else None
+            self.scores = None if answers.scores is None else np.zeros(count, np.float32)
+            self.stages = None if answers.stages is None else np.zeros(count, np.uint8)
+        self.predictions[positions] = predictions
+        if self.best is None:
+            self.probabilities[positions] = answers.probabilities
+        else:
+            self.best[positions], self.probabilities[positions] = keep_best(answers.probabilities, kept)
+        if self.scores is not None and answers.scores is not None:
+            self.scores[positions] = answers.scores
+        if self.stages is not None and answers.stages is not None:
+            self.stages[positions] = answers.stages
 
     @property
     def complete(self) -> bool:

@@ -1,12 +1,13 @@
 """The entry: what a stream carries, the images of one or many requests for one model version.
 
-On the stream an entry is two fields: `h`, a JSON header, and `x`, the pixels, 784 bytes per image. An entry of singles
-has a reply channel. An entry with a `chunk` is that part of the job `uid`. A verbose entry has one image, and
-the outputs of the model's layers are kept along with its result. Images whose request has an id or a trace have an
-origin.
+On the stream an entry is two fields: `h`, a JSON header, and `x`, the pixels of the images one after the other. An
+entry of singles has a reply channel. An entry with a `chunk` is that part of the job `uid`. A verbose entry has one
+image, and the outputs of the model's layers are kept along with its result. Images whose request has an id or a trace
+have an origin.
 
 Every release keeps the fields of `Envelope`, so that the images of an entry can fail with a reason even if nobody reads
-its format. A new format gets a new number: workers read it one release before the API writes it.
+its format. A new format gets a new number. Format 2 adds `shape`, `top` and `accept`; a worker answers an entry of
+format 1 with a block of format 1, because the API that wrote it reads no other.
 """
 
 import contextlib
@@ -18,12 +19,16 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from shared.contract.model_spec import MAX_IMAGE_BYTES, MAX_SIDE, MAX_TOP
 from shared.errors import EntryError, EntryFormatError
-from shared.images import IMAGE_BYTES, Images, images_from_pixels
+from shared.images import IMAGE_BYTES, MNIST_SHAPE, Images, Shape, images_from_pixels
 
-FORMAT = 1  # the format that this release writes, and the only one that it reads
+FORMAT = 2  # the format that this release writes
+FORMATS = (1, 2)  # the formats that it reads
 MAX_FORMAT = 1_000_000
 MAX_ENTRY_IMAGES = 4096
+ENTRY_BYTES = 512 << 10  # pixels of an entry, unless one image has more
+THRESHOLD_OF_CARD = -1.0  # value of `accept`
 OVERHEAD_BYTES = 256  # size of an entry on its stream without pixels: the header, and what Redis adds
 HEADER_FIELD = b"h"
 PIXELS_FIELD = b"x"
@@ -33,6 +38,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=@-]{1,128}")
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_SIDE)]
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -76,6 +82,9 @@ class EntryHeader(msgspec.Struct, frozen=True, omit_defaults=True, rename={"orig
     client: str = ""
     verbose: bool = False
     origins: tuple[tuple[Natural, str, str], ...] = ()
+    shape: tuple[Side, Side, Annotated[int, msgspec.Meta(ge=1, le=3)]] | msgspec.UnsetType = msgspec.UNSET
+    top: Annotated[int, msgspec.Meta(ge=0, le=MAX_TOP)] = 0
+    accept: Annotated[float, msgspec.Meta(ge=THRESHOLD_OF_CARD, le=1)] | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,10 @@ class Entry:
     """`model` is `name@version`. Times are unix time. `deadlines_ms` is empty, or has one per image, 0 for none.
 
     `client` is the name of the API key of the request, empty without API keys. `origins` is by position. A chunk of a
-    job has at most one origin, at 0, for all of its images.
+    job has at most one origin, at 0, for all of its images. `top` is the number of best labels that the request wants,
+    0 for the usual number. `accept` is the threshold from which an answer is accepted: THRESHOLD_OF_CARD for the
+    version's own, 0 for every answer, and None if the request knows nothing of it. `format` is the one that the entry
+    was read from.
     """
 
     uid: str
@@ -96,10 +108,20 @@ class Entry:
     client: str = ""
     verbose: bool = False
     origins: Mapping[int, Origin] = field(default_factory=dict)
+    shape: Shape = MNIST_SHAPE
+    top: int = 0
+    accept: float | None = None
+    format: int = FORMAT
+
+    @property
+    def image_bytes(self) -> int:
+        """Return the number of bytes of one image."""
+        height, width, channels = self.shape
+        return height * width * channels
 
     @property
     def count(self) -> int:
-        return len(self.pixels) // IMAGE_BYTES
+        return len(self.pixels) // self.image_bytes
 
     @property
     def queued_bytes(self) -> int:
@@ -108,8 +130,8 @@ class Entry:
 
     @property
     def images(self) -> Images:
-        """Return a view of the pixels as uint8[N,28,28]."""
-        return images_from_pixels(self.pixels)
+        """Return a view of the pixels as uint8[N,height,width], or uint8[N,height,width,3]."""
+        return images_from_pixels(self.pixels, self.shape)
 
     def origin(self, position: int) -> Origin:
         """Return the origin of the image at `position`."""
@@ -141,6 +163,9 @@ def encode_header(entry: Entry) -> bytes:
         entry.client,
         entry.verbose,
         tuple([(position, *origin) for position, origin in entry.origins.items()]) if entry.origins else (),
+        msgspec.UNSET if entry.shape == MNIST_SHAPE else entry.shape,
+        entry.top,
+        msgspec.UNSET if entry.accept is None else entry.accept,
     )
     return _encoder.encode(header)
 
@@ -152,7 +177,7 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
     """
     try:
         header = _decoder.decode(fields[HEADER_FIELD])
-        if header.v != FORMAT:
+        if header.v not in FORMATS:
             raise _unreadable(fields, f"format {header.v}")
         pixels = fields[PIXELS_FIELD]
     except KeyError as error:
@@ -170,8 +195,14 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
         client=header.client,
         verbose=header.verbose,
         origins=_origins(header) if header.origins else {},
+        shape=MNIST_SHAPE if header.shape is msgspec.UNSET else header.shape,
+        top=header.top,
+        accept=None if header.accept is msgspec.UNSET else header.accept,
+        format=header.v,
     )
-    if header.n != entry.count or len(pixels) % IMAGE_BYTES or not header.n:
+    if entry.image_bytes > MAX_IMAGE_BYTES or entry.shape[2] == 2:
+        raise EntryError(f"not an entry: images of shape {list(entry.shape)}")
+    if header.n * entry.image_bytes != len(pixels) or not header.n:
         raise EntryError(f"entry says {header.n} images and carries {len(pixels)} bytes of pixels")
     if entry.deadlines_ms and len(entry.deadlines_ms) != entry.count:
         raise EntryError(f"entry of {entry.count} images has {len(entry.deadlines_ms)} deadlines")
@@ -197,16 +228,28 @@ def failed_entry(fields: Mapping[bytes, bytes]) -> Entry:
         reply=envelope.reply,
         chunk=None if envelope.chunk is msgspec.UNSET else envelope.chunk,
         client=envelope.client,
+        format=1 if _format_of(fields) == 1 else FORMAT,
     )
+
+
+def images_per_entry(image_bytes: int, max_images: int) -> int:
+    """Return how many images an entry takes: up to `max_images`, and about ENTRY_BYTES, but at least one."""
+    return max(1, min(max_images, ENTRY_BYTES // image_bytes))
 
 
 def _unreadable(fields: Mapping[bytes, bytes], why: str) -> EntryError:
     """Return the error of an entry that cannot be read, after a look at its format alone."""
-    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = _format_decoder.decode(fields.get(HEADER_FIELD, b"")).v
-        if found != FORMAT:
-            return EntryFormatError("entry", found, FORMAT)
+    found = _format_of(fields)
+    if found is not None and found not in FORMATS:
+        return EntryFormatError("entry", found, FORMATS)
     return EntryError(f"not an entry: {why}")
+
+
+def _format_of(fields: Mapping[bytes, bytes]) -> int | None:
+    """Return the format that an entry says, or None if even that cannot be read."""
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _format_decoder.decode(fields.get(HEADER_FIELD, b"")).v
+    return None
 
 
 def _origins(header: EntryHeader) -> dict[int, Origin]:

@@ -14,6 +14,7 @@ import msgspec
 
 from shared.contract.model_card import MAX_TEMPERATURE, MIN_TEMPERATURE, ModelCard
 from shared.errors import ModelError
+from shared.images import IMAGE_SIDE, MNIST_SHAPE, Shape
 
 MAX_IMAGE_BYTES = 1 << 20  # pixels of one image: two entries of the usual size
 MAX_SIDE = 4096
@@ -21,6 +22,7 @@ MIN_LABELS, MAX_LABELS = 2, 10_000
 MAX_LABEL_CHARS = 200
 MAX_DENSE_LABELS = 32  # up to this number, results keep the probabilities of all labels …
 DEFAULT_TOP = 5  # … and above it, those of the best five
+MAX_TOP = 100  # best labels that a request can have
 MAX_STAGES = 8
 MODEL_FILE = "model.tflite"
 _STAGE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.(tflite|onnx)")
@@ -91,7 +93,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     temperature: Temperature = 1.0
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> Shape:
         """Return (height, width, channels)."""
         return self.input.height, self.input.width, self.input.channels
 
@@ -121,8 +123,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.labels) + (self.acceptance is not None and self.acceptance.none_label)
 
 
-MNIST_SHAPE = (28, 28, 1)
-MNIST_INPUT = InputSpec(height=28, width=28, channels=1)
+MNIST_INPUT = InputSpec(height=IMAGE_SIDE, width=IMAGE_SIDE, channels=1)
 MNIST_LABELS = tuple("0123456789")
 MNIST_SPEC = ModelSpec(input=MNIST_INPUT, labels=MNIST_LABELS)
 

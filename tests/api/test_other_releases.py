@@ -33,8 +33,8 @@ from shared.redis.connection import api_client
 from tests.support.api_in_process import running_api
 from tests.support.heartbeats import live_worker
 
-BLOCK = encode_block(Block(np.array([7, 3], np.uint8), np.zeros((2, 10), np.float32), "cnn@1", "w1", 1, 2, 0.0, 0.0))
-OTHER_BLOCK = BLOCK.replace(b'"n":2', b'"v":2')  # a format in which `n` has another name
+BLOCK = encode_block(Block(np.array([7, 3], np.uint16), np.zeros((2, 10), np.float32), "cnn@1", "w1", 1, 2, 0.0, 0.0))
+OTHER_BLOCK = BLOCK.replace(b'"n":2', b'"x":2').replace(b'"v":2', b'"v":3')  # `n` has another name
 JOB = Job(id="j1", model="cnn@1", created_ms=0, chunk_images=2, total=2, done=2, finished_ms=1)
 LETTER = DEAD_LETTER_CODEC.encode(
     DeadLetter(model="cnn@1", lane="interactive", client="", reason="died", attempts=3, at_ms=1, position=0)
@@ -79,12 +79,12 @@ async def test_a_worker_with_a_heartbeat_that_cannot_be_read_still_serves(
 async def test_a_request_is_refused_if_no_live_worker_reads_its_entries(client: SyncClient, scratch_url: str) -> None:
     async with connected(scratch_url) as here:
         workers = workers_of(here)
-        write_heartbeat(client, "newer", entry_formats=[2, 3])
+        write_heartbeat(client, "older", entry_formats=[1])
         (worker,) = await workers.refresh()
-        assert worker.entry_formats == [2, 3]
-        with pytest.raises(Unavailable, match="no worker reads entry format 1: the live workers read 2, 3"):
+        assert worker.entry_formats == [1]
+        with pytest.raises(Unavailable, match="no worker reads entry format 2: the live workers read 1"):
             workers.require()
-        write_heartbeat(client, "older")
+        write_heartbeat(client, "newer", entry_formats=[2, 3])
         await workers.refresh()
         workers.require()
 
@@ -98,13 +98,12 @@ async def test_a_heartbeat_of_a_release_without_formats_reads_format_1(client: S
         client.set(keys.worker("older"), orjson.dumps(heartbeat))
         (worker,) = await workers.refresh()
         assert worker.entry_formats == [1]
-        workers.require()
 
 
 @pytest.mark.parametrize(
     ("data", "error", "detail"),
     [
-        (OTHER_BLOCK, Unavailable, "result format 2, this release reads 1: repeat the request"),
+        (OTHER_BLOCK, Unavailable, "result format 3, this release reads 1, 2: repeat the request"),
         (BLOCK[:-1], InferenceFailed, "the stored result cannot be read: not a block"),
     ],
 )
@@ -131,7 +130,7 @@ def test_the_items_of_a_damaged_block_fail_with_the_reason() -> None:
 
 
 def test_the_items_of_a_block_of_another_format_are_left_to_processes_that_read_it() -> None:
-    with pytest.raises(EntryFormatError, match="result format 2"):
+    with pytest.raises(EntryFormatError, match="result format 3"):
         list(chunk_items(JOB, 0, OTHER_BLOCK, None))
 
 
@@ -154,7 +153,7 @@ async def test_items_of_another_format_are_a_503_and_an_unreadable_job_says_why(
         assert reply.json().get("state") == "done", reply.text
         reply = await http.get(f"/results/{job_id}/items")
         assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
-        assert "result format 2, this release reads 1" in reply.json()["detail"]
+        assert "result format 3, this release reads 1, 2" in reply.json()["detail"]
         client.hset(keys.job(job_id), "total", "many")
         reply = await http.get(f"/results/{job_id}")
         assert reply.status_code == 500

@@ -35,6 +35,7 @@ def live_worker(name: str = "w1", *refs: str, images_per_s: int = 1000, **fields
             model_s=no_times,
             queue_s=dict.fromkeys(LANES, no_times),
         ),
+        "entry_formats": [1, 2],
         "batches": 0,
         "images": 0,
         "failed": 0,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.config.settings import Settings
-from shared.contract.entry import DEATHS_FIELD, FORMAT, REASON_FIELD
+from shared.contract.entry import DEATHS_FIELD, FORMATS, REASON_FIELD
 from shared.contract.heartbeat import ENTRY_FORMATS_CODEC
 from shared.errors import ContractError
 from shared.redis import keys
@@ -124,7 +124,7 @@ class Deferred:
             return
         live = self._live_formats()
         for entry_format in found:
-            if entry_format == FORMAT:
+            if entry_format in FORMATS:
                 while self._return(entry_format, 0, "") == MAX_RETURNED:
                     pass
             elif entry_format not in live:
@@ -150,7 +150,7 @@ class Deferred:
     def _live_formats(self) -> set[int]:
         """Return the formats that any live worker reads."""
         names: list[bytes] = self.client.execute_command("ZRANGE", keys.WORKERS, 0, -1)
-        formats = {FORMAT}
+        formats = {*FORMATS}
         heartbeats: list[bytes | None] = []
         if names:
             heartbeats = self.client.execute_command("MGET", *[keys.worker(name.decode()) for name in names])

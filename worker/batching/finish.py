@@ -7,8 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 from shared.config.settings import Settings
-from shared.contract.block import Block, encode_block
+from shared.contract.block import FORMAT, Block, encode_block
 from shared.contract.model_ref import ModelRef
+from shared.images import CLASSES
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
@@ -88,7 +89,7 @@ class Finisher:
             images=entry.count,
             bytes=entry.queued_bytes + delivery.surplus_bytes,
             shard=keys.shard_of(delivery.stream),
-            block=encode_block(self._block(delivery)),
+            block=encode_block(self._block(delivery), _block_format(delivery)),
             ttl_s=settings.single_result_ttl_s if single else settings.result_ttl_s,
             open_ttl_s=keys.OPEN_TTL_S,
             channel=entry.reply,
@@ -118,4 +119,14 @@ class Finisher:
             model_ms=delivery.model_ms,
             client=delivery.entry.client,
             faults=delivery.faults,
+            best=delivery.best,
+            best_of=delivery.label_count,
+            top=delivery.entry.top,
+            scores=delivery.scores,
+            stages=delivery.stages,
         )
+
+
+def _block_format(delivery: Delivery) -> int:
+    """Return the format that the API which wrote the entry reads. Format 1 has no place for other labels."""
+    return 1 if delivery.entry.format == 1 and delivery.label_count in (0, CLASSES) else FORMAT

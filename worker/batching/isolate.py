@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from shared.answers import Answers, join, no_answers
-from shared.images import CLASSES, Images
+from shared.images import Images
 
 
 def predict_isolating(predict: Callable[[Images], Answers], images: Images) -> tuple[Answers, dict[int, str]]:
@@ -16,12 +16,12 @@ def predict_isolating(predict: Callable[[Images], Answers], images: Images) -> t
     """
     try:
         answers = predict(images)
-        if answers.probabilities.shape != (len(images), CLASSES):
+        if len(answers.probabilities) != len(images):
             raise ValueError(f"the engine answered {list(answers.probabilities.shape)} to {len(images)} images")
     except Exception as error:
         if len(images) <= 1:
             reason = f"the model raised {error!r}"
-            return no_answers(len(images), CLASSES), dict.fromkeys(range(len(images)), reason)
+            return no_answers(len(images)), dict.fromkeys(range(len(images)), reason)
         return _predict_halves(predict, images)
     finite = np.asarray(np.isfinite(answers.probabilities).all(axis=1))
     if finite.all():

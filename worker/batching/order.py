@@ -39,7 +39,7 @@ class Queues:
         """Take up to `max_images` images of a version that waits: interactive first, bulk fills up.
 
         Every image is taken once, in order within its entry. A suspect or verbose entry is a batch of its own,
-        whole.
+        whole. Entries whose images have another shape, which the version refuses, wait for another batch.
         """
         self._rounds += 1
         self._last_round[ref] = self._rounds
@@ -65,7 +65,7 @@ class Queues:
             kept: deque[Delivery] = deque()
             while waiting and room:
                 delivery = waiting.popleft()
-                if delivery.is_alone:
+                if delivery.is_alone or (batch and delivery.entry.shape != batch[0].delivery.entry.shape):
                     kept.append(delivery)
                     continue
                 start = delivery.taken

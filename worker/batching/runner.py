@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from redis.exceptions import ResponseError
 
 from shared.answers import Answers, join, no_answers
 from shared.contract.block import NO_PREDICTION
 from shared.contract.layers_blob import Layers, encode_layers
 from shared.errors import ModelError
-from shared.images import CLASSES, Images
+from shared.images import Images, Probabilities
 from shared.redis.clock import RedisClock
 from shared.redis.errors import meaning_of
 from worker.batching.backlog import Backlog
@@ -22,7 +21,7 @@ from worker.batching.finish import Finisher
 from worker.batching.hand_over import next_batch
 from worker.batching.isolate import predict_isolating
 from worker.batching.suspects import Suspects
-from worker.delivery import Delivery, Slice
+from worker.delivery import Delivery, Predictions, Slice
 from worker.engine import Engine
 from worker.engine.pool import EnginePool
 from worker.reporting.batch_report import BatchPart, BatchReport, report_of
@@ -89,7 +88,7 @@ class Runner:
         `first` is the batch's first delivery. `positions` are those of its images: of all images, if it is a suspect.
         """
         if isinstance(engine, ModelError):
-            return no_answers(len(images), CLASSES), dict.fromkeys(range(len(images)), str(engine))
+            return no_answers(len(images)), dict.fromkeys(range(len(images)), str(engine))
         predict = partial(look_inside, engine, first) if first.entry.verbose else engine.predict
         if first.is_suspect:
             return self._predict_one_by_one(predict, first, positions, images)
@@ -100,7 +99,7 @@ class Runner:
         self, predict: Callable[[Images], Answers], suspect: Delivery, positions: Sequence[int], images: Images
     ) -> tuple[Answers, dict[int, str]]:
         """Tell Redis before each image which one runs, so that only that image is blamed if the worker dies."""
-        answers = [no_answers(0, CLASSES)]
+        answers = [no_answers(0)]
         faults: dict[int, str] = {}
         survived: int | None = None
         for row, position in enumerate(positions):
@@ -177,7 +176,7 @@ def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
 
 def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
     """Write each answer to its delivery and position. Returns the deliveries that are complete now."""
-    predictions = run.answers.probabilities.argmax(axis=1).astype(np.uint8)
+    predictions = _predictions_of(run.answers.probabilities)
     complete = []
     row = 0
     for part, alive in zip(batch, run.live, strict=True):
@@ -193,20 +192,19 @@ def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
     return complete
 
 
-def _answer(part: Slice, alive: Sequence[int], predictions: npt.NDArray[np.uint8], answers: Answers) -> None:
+def _predictions_of(probabilities: Probabilities) -> Predictions:
+    """Return uint16[N] of float32[N,K]. K is 0 if no image has an answer."""
+    if not probabilities.shape[1]:
+        return np.full(len(probabilities), NO_PREDICTION, np.uint16)
+    predictions: Predictions = probabilities.argmax(axis=1).astype(np.uint16)
+    return predictions
+
+
+def _answer(part: Slice, alive: Sequence[int], predictions: Predictions, answers: Answers) -> None:
     """Write the answers of a slice. Images that are not in `alive` and have no fault have expired."""
     delivery = part.delivery
     positions = slice(part.start, part.stop) if len(alive) == part.count else alive
-    delivery.predictions[positions] = predictions
-    delivery.probabilities[positions] = answers.probabilities
-    if answers.scores is not None:
-        if delivery.scores is None:
-            delivery.scores = np.zeros(delivery.entry.count, np.float32)
-        delivery.scores[positions] = answers.scores
-    if answers.stages is not None:
-        if delivery.stages is None:
-            delivery.stages = np.zeros(delivery.entry.count, np.uint8)
-        delivery.stages[positions] = answers.stages
+    delivery.answer(positions, predictions, answers)
     if len(alive) < part.count:
         for position in set(range(part.start, part.stop)) - set(alive):
             delivery.faults.setdefault(position, ("expired", "its deadline passed in the queue"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from shared.contract.entry import FORMAT
+from shared.contract.entry import FORMATS
 from shared.contract.heartbeat import HEARTBEAT_CODEC, Heartbeat, LastBatch, LoaderState, Recent
 from shared.redis import keys
 from shared.redis.clients import SyncClient
@@ -91,7 +91,7 @@ class HeartbeatWriter:
             failed=totals.failed,
             takeovers=takeovers,
             metrics=self._metrics_at,
-            entry_formats=[FORMAT],
+            entry_formats=[*FORMATS],
             last_batch=self._last,
             **msgspec.structs.asdict(models),
         )

@@ -24,7 +24,7 @@ def counted(total: int | None, finished_ms: int | None, **counts: int) -> Job:
 
 def block_of(predictions: list[int], faults: dict[int, tuple[FinalState, str]] | None = None) -> Block:
     probabilities = np.eye(10, dtype=np.float32)[[digit % 10 for digit in predictions]]
-    return Block(np.array(predictions, np.uint8), probabilities, "cnn@1", "w", 1, 8, 1.0, 1.0, faults=faults or {})
+    return Block(np.array(predictions, np.uint16), probabilities, "cnn@1", "w", 1, 8, 1.0, 1.0, faults=faults or {})
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from typing import Any
 
@@ -7,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from shared.contract.block import NO_PREDICTION, Block, FinalState, decode_block, encode_block
+from shared.contract.block import (
+    NO_PREDICTION,
+    Block,
+    FinalState,
+    decode_block,
+    encode_block,
+    failed_block,
+    keep_best,
+    kept_labels,
+)
 from shared.errors import EntryError
 from tests.support.thoroughness import examples
 
@@ -23,8 +33,13 @@ HEADER: dict[str, Any] = {
     "model_ms": 0.25,
     "client": "",
     "faults": [[1, "failed", "why"]],
+    "v": 2,
+    "labels": 3,
 }
-RESULTS = bytes([7, NO_PREDICTION]) + np.linspace(0, 1, 20, dtype="<f4").tobytes()
+PREDICTIONS = np.array([2, NO_PREDICTION], "<u2").tobytes()
+RESULTS = PREDICTIONS + np.linspace(0, 1, 6, dtype="<f4").tobytes()
+HEADER_1 = {name: value for name, value in HEADER.items() if name not in ("v", "labels")}
+RESULTS_1 = bytes([7, 255]) + np.linspace(0, 1, 20, dtype="<f4").tobytes()
 STATES: list[FinalState] = ["failed", "expired", "cancelled"]
 
 
@@ -36,10 +51,20 @@ def packed(header: Any, results: bytes = RESULTS) -> bytes:
 @st.composite
 def blocks(draw: st.DrawFn) -> Block:
     count = draw(st.integers(0, 5))
+    labels = draw(st.sampled_from([0, 2, 10, 32, 33, 10_000]))
+    top = draw(st.integers(0, 5))
+    kept = kept_labels(labels, top)
     fault = st.tuples(st.sampled_from(STATES), st.text())
     return Block(
-        predictions=draw(arrays.arrays(np.uint8, count)),
-        probabilities=draw(arrays.arrays(np.float32, (count, 10))),
+        predictions=draw(arrays.arrays(np.uint16, count)),
+        probabilities=draw(arrays.arrays(np.float32, (count, kept))),
+        best_of=labels if labels > 32 else 0,
+        best=draw(arrays.arrays(np.uint16, (count, kept))) if labels > 32 else None,
+        top=kept if labels > 32 else top,
+        scores=draw(st.none() | arrays.arrays(np.float32, count)),
+        stages=draw(st.none() | arrays.arrays(np.uint8, count)),
+        rule=draw(st.sampled_from([0.0, 0.5])),
+        accept=draw(st.sampled_from([0.0, 0.25])),
         model=draw(st.text()),
         worker=draw(st.text()),
         attempt=draw(st.integers(1, 100)),
@@ -54,8 +79,13 @@ def blocks(draw: st.DrawFn) -> Block:
 def assert_same(left: Block, right: Block) -> None:
     np.testing.assert_array_equal(left.predictions, right.predictions, strict=True)
     np.testing.assert_array_equal(left.probabilities, right.probabilities, strict=True)
-    for name in ("model", "worker", "attempt", "batch_images", "queue_ms", "model_ms", "client", "faults"):
-        assert getattr(left, name) == getattr(right, name)
+    for name in ("best", "scores", "stages"):
+        assert (getattr(left, name) is None) == (getattr(right, name) is None)
+        if getattr(left, name) is not None:
+            np.testing.assert_array_equal(getattr(left, name), getattr(right, name), strict=True)
+    for name in (*HEADER_1, "label_count", "top", "rule", "accept"):
+        if name != "n":
+            assert getattr(left, name) == getattr(right, name)
 
 
 @bounded
@@ -71,10 +101,47 @@ def test_the_header_is_written_as_apis_of_other_versions_read_it() -> None:
     assert encode_block(decode_block(packed(HEADER))) == len(header).to_bytes(4, "little") + header + RESULTS
 
 
+def test_the_previous_releases_format_is_read_and_written_for_its_entries() -> None:
+    block = decode_block(packed(HEADER_1, RESULTS_1))
+    assert block.predictions.tolist() == [7, NO_PREDICTION]
+    assert (block.probabilities.shape, block.label_count, block.best) == ((2, 10), 10, None)
+    header = json.dumps(HEADER_1, separators=(",", ":")).encode()
+    assert encode_block(block, 1) == len(header).to_bytes(4, "little") + header + RESULTS_1
+    failed = encode_block(failed_block(2, "cnn@1", "why"), 1)
+    assert decode_block(failed).predictions.tolist() == [NO_PREDICTION, NO_PREDICTION]
+    with pytest.raises(EntryError, match="not a block"):
+        decode_block(packed(HEADER_1, RESULTS))
+
+
+def test_of_many_labels_the_best_are_kept() -> None:
+    probabilities = np.zeros((2, 40), np.float32)
+    probabilities[0, [7, 39, 3]] = [0.5, 0.3, 0.2]
+    probabilities[1, 5:9] = 0.25
+    best, kept = keep_best(probabilities, kept_labels(40, 3))
+    assert best.tolist() == [[7, 39, 3], [5, 6, 7]]
+    block = Block(np.array([7, 5]), kept, "cnn@1", "w", 1, 2, 0, 0, best=best, best_of=40)
+    again = decode_block(encode_block(block))
+    assert (again.top, again.dense) == (3, False)
+    assert again.best_labels(0) == [(7, 0.5), (39, np.float32(0.3)), (3, np.float32(0.2))]
+
+
+def test_the_best_of_few_labels_are_found() -> None:
+    block = Block(np.array([1]), np.array([[0.1, 0.6, 0.3]], np.float32), "cnn@1", "w", 1, 1, 0, 0)
+    assert block.dense
+    assert [label for label, _ in block.best_labels(0)] == [1, 2, 0]
+    two = dataclasses.replace(block, top=2)
+    assert (two.dense, [label for label, _ in two.best_labels(0)]) == (False, [1, 2])
+
+
+@pytest.mark.parametrize(("labels", "top", "kept"), [(10, 0, 10), (32, 3, 32), (33, 0, 5), (33, 7, 7), (99, 100, 99)])
+def test_results_stay_small(labels: int, top: int, kept: int) -> None:
+    assert kept_labels(labels, top) == kept
+
+
 def test_wider_arrays_are_packed_as_they_are_read() -> None:
     block = Block(np.array([3]), np.full((1, 10), 0.5), "cnn@1", "w", 1, 1, 0, 0)
     again = decode_block(encode_block(block))
-    assert (again.predictions.dtype.str, again.probabilities.dtype.str) == ("|u1", "<f4")
+    assert (again.predictions.dtype.str, again.probabilities.dtype.str) == ("<u2", "<f4")
     assert (again.predictions[0], again.probabilities[0, 9]) == (3, 0.5)
 
 
@@ -92,10 +159,10 @@ def test_faults_are_by_position() -> None:
     block = decode_block(packed(HEADER))
     assert block.count == 2
     assert block.faults == {1: ("failed", "why")}
-    assert block.predictions.tolist() == [7, NO_PREDICTION]
+    assert block.predictions.tolist() == [2, NO_PREDICTION]
 
 
-@pytest.mark.parametrize("missing", HEADER)
+@pytest.mark.parametrize("missing", HEADER_1)
 def test_a_header_that_lacks_something_is_refused_and_what_it_lacks_is_told(missing: str) -> None:
     with pytest.raises(EntryError, match=f"not a block: Object missing required field `{missing}`"):
         decode_block(packed({name: value for name, value in HEADER.items() if name != missing}))
@@ -115,7 +182,7 @@ def test_another_count_than_there_are_results_is_refused(count: Any) -> None:
         decode_block(packed(HEADER | {"n": count}))
 
 
-@pytest.mark.parametrize(("count", "results"), [(True, bytes(41)), (1.0, bytes(41)), (-1, b""), (None, b"")])
+@pytest.mark.parametrize(("count", "results"), [(True, bytes(14)), (1.0, bytes(14)), (-1, b""), (None, b"")])
 def test_a_count_that_is_no_number_is_refused_whatever_follows(count: Any, results: bytes) -> None:
     with pytest.raises(EntryError, match="not a block"):
         decode_block(packed(HEADER | {"n": count}, results))
@@ -177,7 +244,7 @@ def test_a_header_of_anything_is_a_block_that_can_be_packed_again_or_an_entry_er
 
 def test_a_block_cut_anywhere_or_with_more_behind_it_is_refused() -> None:
     whole = packed(HEADER)
-    for data in (*(whole[:length] for length in range(len(whole))), whole + b"\0", whole + bytes(41)):
+    for data in (*(whole[:length] for length in range(len(whole))), whole + b"\0", whole + bytes(14)):
         with pytest.raises(EntryError, match="not a block"):
             decode_block(data)
 
@@ -205,4 +272,4 @@ def test_a_damaged_block_is_a_block_or_an_entry_error(changes: list[tuple[int, i
         block = decode_block(bytes(damaged))
     except EntryError:
         return
-    assert block.probabilities.shape == (block.count, 10)
+    assert len(block.probabilities) == block.count

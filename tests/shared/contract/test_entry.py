@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.contract.entry import Entry, Origin, decode_entry, encode_header
+from shared.contract.entry import Entry, Origin, decode_entry, encode_header, failed_entry, images_per_entry
 from shared.errors import EntryError
 from tests.support.thoroughness import examples
 
 bounded = settings(max_examples=examples(200), deadline=None, database=None, derandomize=True)
 
 FROM_ZERO = st.integers(0, 2**53)
-HEADER = {"v": 1, "uid": "ab12", "model": "cnn@1", "at": 1_700_000_000_000_000, "n": 2}
+HEADER = {"v": 2, "uid": "ab12", "model": "cnn@1", "at": 1_700_000_000_000_000, "n": 2}
+OPTIONAL = ("reply", "chunk", "deadlines", "verbose", "from", "shape", "top", "accept")
 PIXELS = bytes(range(256)) * 6 + bytes(32)  # two images
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 ORIGINS = st.builds(Origin, st.sampled_from(["", "r-1", "x" * 128]), st.sampled_from(["", TRACEPARENT]))
@@ -30,6 +31,9 @@ def entries(draw: st.DrawFn) -> Entry:
         chunk=draw(st.none() | FROM_ZERO),
         deadlines_ms=draw(st.just(()) | st.tuples(*[FROM_ZERO] * count)),
         origins=draw(st.dictionaries(st.integers(0, count - 1), ORIGINS)),
+        shape=draw(st.sampled_from([(28, 28, 1), (14, 56, 1), (784, 1, 1)])),
+        top=draw(st.integers(0, 100)),
+        accept=draw(st.sampled_from([None, -1.0, 0.0, 0.25, 1.0])),
     )
 
 
@@ -48,11 +52,43 @@ def test_the_header_is_written_as_workers_of_other_versions_read_it() -> None:
         "ab12", "cnn@1", PIXELS, 17, "reply:a", None, (0, 5), "alice", origins={1: Origin("r-1", TRACEPARENT)}
     )
     assert encode_header(single) == (
-        b'{"v":1,"uid":"ab12","model":"cnn@1","at":17,"n":2,"reply":"reply:a","deadlines":[0,5],"client":"alice",'
+        b'{"v":2,"uid":"ab12","model":"cnn@1","at":17,"n":2,"reply":"reply:a","deadlines":[0,5],"client":"alice",'
         b'"from":[[1,"r-1","' + TRACEPARENT.encode() + b'"]]}'
     )
     chunk = Entry("j1", "cnn@1", PIXELS[:784], 17, chunk=0, verbose=True)
-    assert encode_header(chunk) == b'{"v":1,"uid":"j1","model":"cnn@1","at":17,"n":1,"chunk":0,"verbose":true}'
+    assert encode_header(chunk) == b'{"v":2,"uid":"j1","model":"cnn@1","at":17,"n":1,"chunk":0,"verbose":true}'
+
+
+def test_a_header_names_what_is_not_usual() -> None:
+    entry = Entry("ab12", "parts@1", bytes(2 * 12), 17, shape=(2, 2, 3), top=7, accept=0.5)
+    header = b'{"v":2,"uid":"ab12","model":"parts@1","at":17,"n":2,"shape":[2,2,3],"top":7,"accept":0.5}'
+    assert encode_header(entry) == header
+    assert decode_entry({b"h": header, b"x": bytes(24)}).images.shape == (2, 2, 2, 3)
+    grey = Entry("ab12", "parts@1", bytes(12), 17, shape=(2, 3, 1))
+    assert (grey.count, grey.images.shape) == (2, (2, 2, 3))
+    again = encode_header(Entry("a", "cnn@1", PIXELS, 1, shape=tuple(map(int, ["28", "28", "1"]))))  # type: ignore[arg-type]
+    assert b"shape" not in again
+
+
+def test_an_entry_of_the_previous_release_is_read() -> None:
+    entry = decode_entry(fields_of(HEADER | {"v": 1}))
+    assert (entry.format, entry.count, entry.shape, entry.top, entry.accept) == (1, 2, (28, 28, 1), 0, None)
+    assert failed_entry(fields_of(HEADER | {"v": 1}, b"")).format == 1
+    assert failed_entry(fields_of(HEADER | {"v": 9}, b"")).format == 2
+
+
+@pytest.mark.parametrize(
+    "shape", [[28, 28], [0, 28, 1], [28, 28, 2], [28, 28, 4], [5000, 1, 1], [1024, 1025, 1], 784, [1.5, 28, 1]]
+)
+def test_a_shape_that_no_version_has_is_refused(shape: Any) -> None:
+    with pytest.raises(EntryError, match="not an entry"):
+        decode_entry(fields_of(HEADER | {"shape": shape}))
+
+
+def test_an_entry_is_bounded_by_bytes_but_takes_an_image() -> None:
+    assert images_per_entry(784, 256) == 256
+    assert images_per_entry(96 * 96 * 3, 256) == 18
+    assert images_per_entry(1 << 20, 256) == 1
 
 
 def test_the_images_of_an_entry_are_a_view_of_its_pixels() -> None:
@@ -100,6 +136,8 @@ def test_fields_that_are_not_there_are_refused(missing: bytes) -> None:
         ("n", (True, 2.0, "2", None, [2], -2)),
         ("reply", (7, None, True, [], {})),
         ("chunk", (True, 1.0, "1", None, [], -1)),
+        ("top", (True, 1.5, "1", None, [], -1, 101)),
+        ("accept", (True, "1", None, [], -1.5, 1.5)),
         ("verbose", (1, 0, "true", None, [], {})),
         ("deadlines", (True, 2, None, "ab", [1, None], [1, True], [1, "2"], [1, 2.0], [1, -1], [[1], [2]], {"1": 2})),
     ],
@@ -152,7 +190,7 @@ def test_a_header_that_is_no_object_is_refused(header: Any) -> None:
         decode_entry(fields_of(header))
 
 
-@pytest.mark.parametrize("name", [*HEADER, "reply", "chunk", "deadlines", "verbose", "from"])
+@pytest.mark.parametrize("name", [*HEADER, *OPTIONAL])
 def test_lists_in_lists_are_refused_however_deep(name: str) -> None:
     """Python cannot print them."""
     header = fields_of(HEADER | {name: "deep"})[b"h"].replace(b'"deep"', b"[" * 1000 + b"]" * 1000)
@@ -161,8 +199,8 @@ def test_lists_in_lists_are_refused_however_deep(name: str) -> None:
 
 
 def test_another_format_is_refused_and_told() -> None:
-    with pytest.raises(EntryError, match="entry format 2, this release reads 1"):
-        decode_entry(fields_of(HEADER | {"v": 2}))
+    with pytest.raises(EntryError, match="entry format 3, this release reads 1, 2"):
+        decode_entry(fields_of(HEADER | {"v": 3}))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +244,7 @@ JSON = st.recursive(
 
 
 @bounded
-@given(st.dictionaries(st.sampled_from([*HEADER, "reply", "chunk", "deadlines", "verbose", "from"]), JSON, min_size=1))
+@given(st.dictionaries(st.sampled_from([*HEADER, *OPTIONAL]), JSON, min_size=1))
 def test_a_header_of_anything_is_an_entry_or_an_entry_error(changes: dict[str, Any]) -> None:
     try:
         entry = decode_entry(fields_of(HEADER | changes))

@@ -20,7 +20,7 @@ from worker.batching.deferred import MAX_RETURNED, Deferred
 STREAM = keys.stream("cnn", "interactive")
 SETTINGS = Settings(result_ttl_s=1000, format_wait_s=60)
 IMPATIENT = Settings(result_ttl_s=1000, format_wait_s=0)
-HEADER = {"v": 2, "uid": "a", "model": "cnn@1", "at": 0, "n": 2}
+HEADER = {"v": 3, "uid": "a", "model": "cnn@1", "at": 0, "n": 2}
 
 
 def put_raw(
@@ -148,16 +148,16 @@ def test_a_deferred_entry_waits_as_long_as_a_live_worker_reads_its_format(client
     one = Worker(client, "one")
     put_raw(client, HEADER)
     client.zadd(keys.WORKERS, {"newer": 1, "gone": 1, "broken": 1})
-    client.set(keys.worker("newer"), b'{"entry_formats": [1, 2], "engines": "many"}')
+    client.set(keys.worker("newer"), b'{"entry_formats": [1, 2, 3], "engines": "many"}')
     client.set(keys.worker("broken"), b"nonsense")
     one.pull()
     Deferred(client, IMPATIENT).return_to_streams()
-    assert client.xlen(keys.deferred(2)) == 1
+    assert client.xlen(keys.deferred(3)) == 1
     client.delete(keys.worker("newer"))
     Deferred(client, SETTINGS).return_to_streams()
-    assert client.xlen(keys.deferred(2)) == 1
+    assert client.xlen(keys.deferred(3)) == 1
     Deferred(client, IMPATIENT).return_to_streams()
-    assert not client.exists(keys.deferred(2))
+    assert not client.exists(keys.deferred(3))
 
 
 def test_singles_that_no_live_worker_reads_fail_with_the_reason(client: SyncClient) -> None:
@@ -166,10 +166,10 @@ def test_singles_that_no_live_worker_reads_fail_with_the_reason(client: SyncClie
     one.pull()
     Deferred(client, IMPATIENT).return_to_streams()
     one.pull()
-    reason = "no worker has read its entry format 2 for 0 s: the workers read 1"
+    reason = "no worker has read its entry format 3 for 0 s: the workers read 1, 2"
     assert faults_of(client.get(keys.result("a"))) == {("failed", reason)}
     assert queued(client) == {b"images": b"0", b"bytes": b"0"}
-    assert not client.exists(keys.DEFERRED, keys.deferred(2))
+    assert not client.exists(keys.DEFERRED, keys.deferred(3))
     assert one.held == []
 
 
