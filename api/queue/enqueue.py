@@ -13,7 +13,7 @@ from api.metrics import Metrics
 from api.queue.redis_wire import Wires
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
-from shared.contract.entry import Entry, encode_header
+from shared.contract.entry import FORMAT, Entry, encode_header
 from shared.contract.job import MANIFEST_CODEC, Manifest
 from shared.contract.lane import Lane
 from shared.contract.model_ref import ModelRef
@@ -64,6 +64,7 @@ class Enqueuer:
         self._wires = wires
         self._limits = lane_limits(settings)
         self._api_keys: Mapping[str, ApiKey] = {key.name: key for key in settings.api_keys}
+        self.entry_format = FORMAT  # 1 while a live worker reads no newer one
         self.images_per_s = 0.0  # throughput or capacity of all workers, for Retry-After
 
     def put(self, entries: Sequence[Entry], lane: Lane, done: OnOutcomes) -> None:
@@ -148,7 +149,7 @@ class Enqueuer:
             shard=shard if lane == "bulk" else "",
             max_images=self._limits[lane]["images"],
             max_bytes=self._limits[lane]["bytes"],
-            header=encode_header(entry),
+            header=encode_header(entry, 1 if self.entry_format == 1 and entry.fits_format_1 else FORMAT),
             pixels=entry.pixels,
             ttl_s=keys.OPEN_TTL_S,
             chunk="" if entry.chunk is None else entry.chunk,

@@ -8,7 +8,7 @@ import msgspec
 
 from api.periodic import repeat
 from api.queue.enqueue import Enqueuer
-from shared.contract.entry import FORMAT
+from shared.contract.entry import FORMAT, FORMATS
 from shared.contract.heartbeat import ENTRY_FORMATS_CODEC, LIVE_WORKER_CODEC, LiveWorker
 from shared.errors import ContractError, Unavailable
 from shared.redis import keys
@@ -54,22 +54,27 @@ class Workers:
         self._enqueuer = enqueuer
         self._ttl_s = ttl_s
         self._formats: set[int] = set()  # the formats of entries that live workers read
+        self._some_read_only_1 = False
         self._ignored: set[str] = set()  # workers whose last heartbeat could not be read
         self._before: list[LiveWorker] = []  # the last reading of `watch`, at `_before_s`
         self._before_s = time.monotonic()
         self.lost = 0  # workers that died while `watch` ran
 
-    def require(self) -> None:
-        """Raise Unavailable if no worker is alive, or none reads the entries that this process writes."""
+    def require(self, formats: Sequence[int] = FORMATS) -> None:
+        """Raise Unavailable if no worker is alive, or none reads one of `formats`, those of the entry to be written."""
         if not self._formats:
             raise Unavailable(f"no worker has sent a heartbeat in the last {self._ttl_s} s", "workers")
-        if FORMAT not in self._formats:
-            reads = ", ".join(map(str, sorted(self._formats)))
-            raise Unavailable(f"no worker reads entry format {FORMAT}: the live workers read {reads}", "workers")
+        if self._formats.isdisjoint(formats):
+            reads, written = (", ".join(map(str, sorted(some))) for some in (self._formats, formats))
+            raise Unavailable(f"no worker reads entry format {written}: the live workers read {reads}", "workers")
 
     async def refresh(self) -> list[LiveWorker]:
-        """Read Redis's clock and the last heartbeat of each live worker, and update the state that `require` uses."""
+        """Read Redis's clock and the last heartbeat of each live worker, and update the state that `require` uses.
+
+        While a live worker reads only format 1, such as one of the previous release, entries are written in it.
+        """
         workers = await self._read()
+        self._enqueuer.entry_format = 1 if self._some_read_only_1 else FORMAT
         self._enqueuer.images_per_s = drain_rate(workers)
         return workers
 
@@ -79,16 +84,18 @@ class Workers:
         now_s = self._clock.now_s()
         alive = await self._client.zrangebyscore(keys.WORKERS, now_s - self._ttl_s, "+inf", withscores=True)
         if not alive:
-            self._formats = set()
+            self._formats, self._some_read_only_1 = set(), False
             return []
         alive.sort()
         heartbeats = await self._client.mget([keys.worker(name.decode()) for name, _ in alive])
-        workers, formats, ignored = [], set[int](), set[str]()
+        workers, formats, ignored, some_read_only_1 = [], set[int](), set[str](), False
         for (name, written_s), heartbeat in zip(alive, heartbeats, strict=True):
             if heartbeat is None:
                 continue
             try:
-                formats.update(ENTRY_FORMATS_CODEC.decode(heartbeat).entry_formats)
+                reads = ENTRY_FORMATS_CODEC.decode(heartbeat).entry_formats
+                formats.update(reads)
+                some_read_only_1 |= FORMAT not in reads
                 worker = LIVE_WORKER_CODEC.decode(heartbeat)
             except ContractError as error:
                 ignored.add(name.decode())
@@ -98,7 +105,7 @@ class Workers:
             silent_s = now_s - written_s
             late = silent_s > LATE_SHARE * self._ttl_s
             workers.append(msgspec.structs.replace(worker, silent_s=round(max(0.0, silent_s), 3), late=late))
-        self._formats, self._ignored = formats, ignored
+        self._formats, self._ignored, self._some_read_only_1 = formats, ignored, some_read_only_1
         return workers
 
     async def watch(self) -> None:

@@ -124,6 +124,11 @@ class Entry:
         return len(self.pixels) // self.image_bytes
 
     @property
+    def fits_format_1(self) -> bool:
+        """Return whether format 1 says everything about the entry."""
+        return self.shape == MNIST_SHAPE and not self.top and self.accept is None
+
+    @property
     def queued_bytes(self) -> int:
         """Return the bytes that the entry counts for in the limit of its lane."""
         return len(self.pixels) + OVERHEAD_BYTES
@@ -149,10 +154,10 @@ _format_decoder = msgspec.json.Decoder(Format)
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 
 
-def encode_header(entry: Entry) -> bytes:
-    """Return the field `h`. The field `x` is `entry.pixels` as it is."""
+def encode_header(entry: Entry, entry_format: int = FORMAT) -> bytes:
+    """Return the field `h`, in FORMAT or one that says everything about the entry. The field `x` is `entry.pixels`."""
     header = EntryHeader(
-        FORMAT,
+        entry_format,
         entry.uid,
         entry.model,
         entry.accepted_us,

@@ -14,7 +14,7 @@ import msgspec
 
 from shared.contract.model_card import MAX_TEMPERATURE, MIN_TEMPERATURE, ModelCard
 from shared.errors import ModelError
-from shared.images import IMAGE_SIDE, MNIST_SHAPE, Shape
+from shared.images import IMAGE_SIDE, MNIST_SHAPE, Shape, axes_of
 
 MAX_IMAGE_BYTES = 1 << 20  # pixels of one image: two entries of the usual size
 MAX_SIDE = 4096
@@ -100,7 +100,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def array_shape(self) -> tuple[int, ...]:
         """Return the shape of one image as an array: (height, width), with a third axis only for colour."""
-        return self.shape if self.input.channels != 1 else self.shape[:2]
+        return axes_of(self.shape)
 
     @property
     def image_bytes(self) -> int:

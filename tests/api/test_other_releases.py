@@ -1,5 +1,6 @@
 """The API among processes of other releases: it reads what it can, and says what it cannot."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from api.http.access import ANYONE
 from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
-from api.queue.enqueue import Enqueuer
+from api.queue.enqueue import Enqueuer, Outcome
 from api.queue.job_view import chunk_items
 from api.queue.redis_health import RECOUNT
 from api.queue.redis_wire import Wires
@@ -23,6 +24,7 @@ from shared.config.settings import Settings
 from shared.contract.alias import CHANGE_CODEC, Alias, AliasChange
 from shared.contract.block import Block, encode_block
 from shared.contract.dead_letter import DEAD_LETTER_CODEC, DeadLetter
+from shared.contract.entry import FORMAT, Entry
 from shared.contract.heartbeat import HEARTBEAT_CODEC
 from shared.contract.job import Job
 from shared.errors import EntryFormatError, InferenceFailed, Unavailable
@@ -79,14 +81,49 @@ async def test_a_worker_with_a_heartbeat_that_cannot_be_read_still_serves(
 async def test_a_request_is_refused_if_no_live_worker_reads_its_entries(client: SyncClient, scratch_url: str) -> None:
     async with connected(scratch_url) as here:
         workers = workers_of(here)
-        write_heartbeat(client, "older", entry_formats=[1])
+        write_heartbeat(client, "newer", entry_formats=[3, 4])
         (worker,) = await workers.refresh()
-        assert worker.entry_formats == [1]
-        with pytest.raises(Unavailable, match="no worker reads entry format 2: the live workers read 1"):
+        assert worker.entry_formats == [3, 4]
+        with pytest.raises(Unavailable, match="no worker reads entry format 1, 2: the live workers read 3, 4"):
             workers.require()
+        write_heartbeat(client, "older", entry_formats=[1])
+        await workers.refresh()
+        workers.require()
+        with pytest.raises(Unavailable, match="no worker reads entry format 2: the live workers read 1, 3, 4"):
+            workers.require([FORMAT])
         write_heartbeat(client, "newer", entry_formats=[2, 3])
         await workers.refresh()
         workers.require()
+
+
+async def test_entries_are_written_in_the_format_that_all_live_workers_read_unless_it_cannot_hold_them(
+    client: SyncClient, scratch_url: str
+) -> None:
+    async with connected(scratch_url) as here:
+        enqueuer = Enqueuer(here, Wires(here), Metrics(), Settings())
+        workers = Workers(here, enqueuer, RedisClock(), ttl_s=15)
+        entry = Entry("a", "cnn@1", bytes(784), 1)
+        parts = Entry("b", "parts@1", bytes(12), 1, shape=(2, 2, 3))
+        best = Entry("c", "cnn@1", bytes(784), 1, top=3)
+
+        async def written() -> list[int]:
+            await workers.refresh()
+            outcomes: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+            enqueuer.put([entry, parts, best], "interactive", outcomes.set_result)
+            headers: list[dict[str, Any]] = []
+            for number, each in enumerate((entry, parts, best)):
+                stream = keys.stream(each.model.partition("@")[0], "interactive")
+                entry_id = str((await outcomes)[number])
+                ((_, fields),) = client.execute_command("XRANGE", stream, entry_id, entry_id)
+                headers.append(orjson.loads(dict(zip(fields[::2], fields[1::2], strict=True))[b"h"]))
+            return [header["v"] for header in headers]
+
+        write_heartbeat(client, "newer")
+        assert await written() == [2, 2, 2]
+        write_heartbeat(client, "older", entry_formats=[1])
+        assert await written() == [1, 2, 2]
+        client.zrem(keys.WORKERS, "older")
+        assert await written() == [2, 2, 2]
 
 
 async def test_a_heartbeat_of_a_release_without_formats_reads_format_1(client: SyncClient, scratch_url: str) -> None:

@@ -5,9 +5,9 @@ from functools import cache
 
 import numpy as np
 
-from shared.contract.model_spec import MNIST_SHAPE, MNIST_SPEC, ModelSpec
+from shared.contract.model_spec import MNIST_SPEC, ModelSpec
 from shared.data.sample import draw
-from shared.images import Images, Probabilities
+from shared.images import MNIST_SHAPE, Images, Probabilities
 from worker.engine.pace import FULL_SPEED, Pace
 
 DIGITS = 10

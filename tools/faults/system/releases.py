@@ -13,7 +13,7 @@ from shared.images import Images, Probabilities
 from tests.support.processes import ROOT
 from tests.support.registries import DEFAULT
 
-PREVIOUS_RELEASE = "909ff0a"
+PREVIOUS_RELEASE = "be0f7b4"
 PREVIOUS_VARIABLE = "PREVIOUS_RELEASE"
 
 
