@@ -100,7 +100,8 @@ async def test_entries_are_written_in_the_format_that_all_live_workers_read_unle
     client: SyncClient, scratch_url: str
 ) -> None:
     async with connected(scratch_url) as here:
-        enqueuer = Enqueuer(here, Wires(here), Metrics(), Settings())
+        wires = Wires(here)
+        enqueuer = Enqueuer(here, wires, Metrics(), Settings())
         workers = Workers(here, enqueuer, RedisClock(), ttl_s=15)
         entry = Entry("a", "cnn@1", bytes(784), 1)
         parts = Entry("b", "parts@1", bytes(12), 1, shape=(2, 2, 3))
@@ -115,7 +116,7 @@ async def test_entries_are_written_in_the_format_that_all_live_workers_read_unle
                 stream = keys.stream(each.model.partition("@")[0], "interactive")
                 entry_id = str((await outcomes)[number])
                 ((_, fields),) = client.execute_command("XRANGE", stream, entry_id, entry_id)
-                headers.append(orjson.loads(dict(zip(fields[::2], fields[1::2], strict=True))[b"h"]))
+                headers.append(orjson.loads(fields[b"h"]))
             return [header["v"] for header in headers]
 
         write_heartbeat(client, "newer")
@@ -124,6 +125,7 @@ async def test_entries_are_written_in_the_format_that_all_live_workers_read_unle
         assert await written() == [1, 2, 2]
         client.zrem(keys.WORKERS, "older")
         assert await written() == [2, 2, 2]
+        wires.close()
 
 
 async def test_a_heartbeat_of_a_release_without_formats_reads_format_1(client: SyncClient, scratch_url: str) -> None:
