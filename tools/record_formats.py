@@ -124,7 +124,10 @@ def value_of(client: Any, key: bytes) -> Any:
     if kind == b"zset":
         return {member.decode(): score for member, score in client.zrange(key, 0, -1, withscores=True)}
     if kind == b"stream":
-        return [{field.decode(): text(value) for field, value in fields.items()} for _, fields in client.xrange(key)]
+        return {
+            entry_id.decode(): {field.decode(): text(value) for field, value in fields.items()}
+            for entry_id, fields in client.xrange(key)
+        }
     raise ValueError(f"{key!r} is a {kind.decode()}: expected a string, hash, sorted set or stream")
 
 

@@ -39,8 +39,8 @@ def restore(client: SyncClient, phase: str) -> None:
                 score = client.time()[0] if key == keys.WORKERS else LATER_MS
                 client.execute_command("ZADD", key, *[part for member in value for part in (score, member)])
             case {"type": "stream", "value": value}:
-                for fields in value:
-                    client.xadd(key, {field: b64decode(each) for field, each in fields.items()})
+                for entry_id, fields in value.items():
+                    client.xadd(key, {field: b64decode(each) for field, each in fields.items()}, entry_id)
 
 
 def single_ids() -> list[str]:

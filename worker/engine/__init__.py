@@ -12,9 +12,9 @@ import numpy as np
 from shared.answers import Answers, Stages
 from shared.config.engine import KERAS_BACKENDS
 from shared.contract.layers_blob import LayerOutput
-from shared.contract.model_spec import MNIST_SHAPE, MNIST_SPEC, ModelSpec, Stage, spec_of
+from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Stage, spec_of
 from shared.data.sample import draw
-from shared.images import Images, Probabilities
+from shared.images import MNIST_SHAPE, Images, Probabilities
 from shared.models import registry
 from worker.engine.calibrate import Calibration, calibrate, calibrate_cascade, still_holds
 from worker.engine.check import check_answers, draw_patterns
