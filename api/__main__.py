@@ -11,7 +11,8 @@ import sys
 import uvicorn
 
 from api.app import make_app
-from api.http.connections.limits import ConnectionLimits, LimitedProtocol
+from api.fast.protocol import FastProtocol
+from api.http.connections.limits import ConnectionLimits
 from api.http.connections.listening import bind_listeners
 from api.http.event_streams import EventStreams
 from api.http.request_origin import current_request_fields
@@ -52,7 +53,7 @@ def main() -> None:
     logger.info("bound to %s", ", ".join(sorted({"{}, port {}".format(*each.getsockname()) for each in listeners})))
     config = uvicorn.Config(
         app,
-        http=functools.partial(LimitedProtocol, ConnectionLimits(settings, event_streams, metrics)),  # type: ignore[arg-type]
+        http=functools.partial(FastProtocol, ConnectionLimits(settings, event_streams, metrics)),  # type: ignore[arg-type]
         ws="none",
         log_config=None,
         access_log=False,  # api/http/observing.py logs requests

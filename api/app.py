@@ -6,18 +6,21 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from api.fast.heads import FastHeads
+from api.fast.path import FAST_PATH, FastPath
 from api.http.access import Access, Gate
 from api.http.browsers import for_browsers
 from api.http.event_streams import EventStreams
-from api.http.observing import ObservingMiddleware
+from api.http.observing import ObservingMiddleware, RequestLog
 from api.http.responses import on_redis_error, on_request_error, on_unexpected_error, on_unreadable
-from api.http.routing import FastPath, NoRoute, path_routes
+from api.http.routing import NoRoute, Shortcut, path_routes
 from api.metrics import Metrics
 from api.page.routes import get_playground, get_playground_asset
 from api.routes.bulk import classify_bulk
@@ -102,9 +105,18 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
     """Create the application. Raises DatasetError, ModelError or SettingError if it cannot serve."""
     state = make_state(settings, event_streams, metrics)
     tracing = open_tracing(settings, "mnistified-api", f"{socket.gethostname()}:{os.getpid()}")
+    spans = None
+    if tracing is not None:
+        from api.http.request_spans import Spans
+
+        spans = Spans(tracing)
+    places = parameter_places()
+    classify_places = places[f"POST {CLASSIFY_PATH}"] or {}
+    log = RequestLog(settings.log_slow_ms)
+    fast_path = FastPath(state, FastHeads(settings, CLASSIFY_PATH, classify_places), log, spans)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "work"))
         await state.aliases.try_to_read()  # before the first request
         with contextlib.suppress(RedisError, OSError):
@@ -121,7 +133,7 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
                 state.job_sweep.sweep_forever,
             )
         ]
-        yield
+        yield {FAST_PATH: fast_path}
         await end_tasks(tasks)
         state.decoder.close()
         state.bodies.close()
@@ -130,7 +142,6 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
         if tracing is not None:
             await asyncio.to_thread(tracing.shutdown)
 
-    places = parameter_places()
     routes = path_routes(ROUTES, places)
     app = Starlette(
         routes=routes,
@@ -146,10 +157,6 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
     app.router.redirect_slashes = False  # NoRoute does it
     app.router.default = NoRoute(routes)
     app.state.service = state
-    fast_path = FastPath(app, CLASSIFY_PATH, CLASSIFY_IMAGE, places[f"POST {CLASSIFY_PATH}"] or {})
-    gate = for_browsers(Gate(fast_path, Access(settings.api_keys)), settings)
-    if tracing is None:
-        return ObservingMiddleware(gate, settings.log_slow_ms, metrics)
-    from api.http.request_spans import Spans
-
-    return ObservingMiddleware(gate, settings.log_slow_ms, metrics, Spans(tracing))
+    shortcut = Shortcut(app, CLASSIFY_PATH, CLASSIFY_IMAGE, classify_places)
+    gate = for_browsers(Gate(shortcut, Access(settings.api_keys)), settings)
+    return ObservingMiddleware(gate, log, metrics, spans)

@@ -27,6 +27,7 @@ class Metrics:
     def __init__(self) -> None:
         self.requests: dict[tuple[str, str, int], int] = {}
         # The refusals start at 0: an alert would not see a series that begins at 1 as an increase.
+        self.fast_answers = 0
         self.refusals: Counter[str] = Counter(dict.fromkeys(get_args(Reason), 0))
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.unreadable: Counter[tuple[str, str]] = Counter()
@@ -67,6 +68,12 @@ class Metrics:
             "How did requests to this API process end? By status (0: the client left) and route (none: unknown path)",
             ("method", "route", "status"),
             {(method, route, str(status)): count for (method, route, status), count in self.requests.items()},
+        )
+        yield counter(
+            "mnistified_fast_answers",
+            "How many requests did the fast path of this API process answer? The rest took the general path",
+            (),
+            {(): self.fast_answers},
         )
         yield counter(
             "mnistified_refusals",

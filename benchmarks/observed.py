@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.observing import ObservingMiddleware
+from api.http.observing import ObservingMiddleware, RequestLog
 from api.http.request_spans import Spans
 from api.metrics import Metrics
 from shared.contract.entry import Entry, Origin, encode_header
@@ -65,8 +65,8 @@ def us_per_header(entry: Entry) -> float:
 
 def main() -> None:
     provider = make_provider("benchmark", "1", BatchSpanProcessor(InMemorySpanExporter()))
-    observed = ObservingMiddleware(reply, 1e9, Metrics())
-    traced = ObservingMiddleware(reply, 1e9, Metrics(), Spans(provider))
+    observed = ObservingMiddleware(reply, RequestLog(1e9), Metrics())
+    traced = ObservingMiddleware(reply, RequestLog(1e9), Metrics(), Spans(provider))
     entry = Entry("5f4ccd1f854fef08", "cnn@1", bytes(IMAGE_BYTES), 1, "mnistified:reply:5f4ccd1f854fef08")
     named = Entry(
         entry.uid, entry.model, entry.pixels, 1, entry.reply, origins={0: Origin(ID[1].decode(), TRACEPARENT)}

@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.responses import send_problem
-from shared.browser_guard import BrowserGuard
+from shared.browser_guard import ANY, BrowserGuard
 from shared.config.settings import Settings
 from shared.errors import Forbidden
 
@@ -47,8 +47,13 @@ def for_browsers(app: ASGIApp, settings: Settings) -> ASGIApp:
         app = with_cors(app, settings.cors_origins)
     elif keys:
         return app
-    guard = BrowserGuard(settings.api_host, ("*",) if keys else settings.allowed_hosts, settings.cors_origins)
-    return GuardMiddleware(app, guard, keys=keys)
+    return GuardMiddleware(app, guard_of(settings), keys=keys)
+
+
+def guard_of(settings: Settings) -> BrowserGuard:
+    """Return the guard of requests, which with API keys accepts every name of this service."""
+    allowed_hosts = (ANY,) if settings.api_keys else settings.allowed_hosts
+    return BrowserGuard(settings.api_host, allowed_hosts, settings.cors_origins)
 
 
 def with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 MAX_LINES_PER_S = 20  # if everything fails, more lines add nothing
 MAX_PATH_CHARS = 200
 PROBES = frozenset({"/healthz", "/readyz"})  # failed probes are not logged: the prober notices them
+STARTED_S = "started_s"  # scope key of the time of arrival, and …
+SPAN = "span"  # … of the span, if the fast path has begun the request
 UPLOAD_PATH = "/mnist/classify/bulk"  # never logged as slow: it takes as long as its body, which the job logs
 
 
@@ -45,50 +47,21 @@ class LogLimiter:
         return max(0, before - self._max_lines) if self._lines == 1 else 0
 
 
-class ObservingMiddleware:
-    """The outermost middleware of the application. `slow_ms` is LOG_SLOW_MS."""
+class RequestLog:
+    """Logs failed and slow requests, or all with LOG_LEVEL=debug. `slow_ms` is LOG_SLOW_MS."""
 
-    def __init__(self, app: ASGIApp, slow_ms: float, metrics: Metrics, spans: "Spans | None" = None) -> None:
-        self._app = app
-        self._spans = spans
-        self._metrics = metrics
+    def __init__(self, slow_ms: float) -> None:
         self._slow_ms = slow_ms
         self._limiter = LogLimiter(MAX_LINES_PER_S)
         self._logs_all = logger.isEnabledFor(logging.DEBUG)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started_s = time.perf_counter()
-        begin_request(scope)
-        status = NO_STATUS
-        span = self._spans.begin(scope) if self._spans else None
+    def wants(self, status: int, took_ms: float) -> bool:
+        """Return whether `write` may log a request. `took_ms` ends with the response's head: the rest depends on the
+        client."""
+        return status >= 500 or took_ms > self._slow_ms or self._logs_all
 
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, request_id(scope).encode())]
-                took_ms = (time.perf_counter() - started_s) * 1e3
-                if status >= 500 or took_ms > self._slow_ms or self._logs_all:
-                    self._log(scope, status, took_ms)
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_with_id)
-        except Exception as error:
-            if status == NO_STATUS:
-                await send_problem(scope, receive, send_with_id, unexpected(error))
-            raise
-        finally:
-            route = scope.get(TEMPLATE, NO_ROUTE)
-            self._metrics.count_request(scope["method"], route, status, scope.get(REASON))
-            if span:
-                span.end(status)
-
-    def _log(self, scope: Scope, status: int, took_ms: float) -> None:
-        """Log a failed or slow request. `took_ms` ends with the response's head: the rest depends on the client."""
+    def write(self, scope: Scope, status: int, took_ms: float) -> None:
+        """Log a request for which `wants` is true."""
         failed = status >= 500 and scope["path"] not in PROBES
         slow = took_ms > self._slow_ms and b"wait=" not in scope["query_string"] and scope["path"] != UPLOAD_PATH
         dropped = self._limiter.count_line() if failed or slow else 0
@@ -104,3 +77,44 @@ class ObservingMiddleware:
         if dropped:
             about["lines_left_out"] = dropped
         logger.log(logging.WARNING if failed or slow else logging.DEBUG, event, extra=fields(**about))
+
+
+class ObservingMiddleware:
+    """The outermost middleware of the application."""
+
+    def __init__(self, app: ASGIApp, log: RequestLog, metrics: Metrics, spans: "Spans | None" = None) -> None:
+        self._app = app
+        self._spans = spans
+        self._metrics = metrics
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begin_request(scope)
+        started_s = scope.get(STARTED_S) or time.perf_counter()
+        span = scope.get(SPAN) or (self._spans.begin(scope) if self._spans else None)
+        status = NO_STATUS
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, request_id(scope).encode())]
+                took_ms = (time.perf_counter() - started_s) * 1e3
+                if self._log.wants(status, took_ms):
+                    self._log.write(scope, status, took_ms)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            if status == NO_STATUS:
+                await send_problem(scope, receive, send_with_id, unexpected(error))
+            raise
+        finally:
+            route = scope.get(TEMPLATE, NO_ROUTE)
+            self._metrics.count_request(scope["method"], route, status, scope.get(REASON))
+            if span:
+                span.end(status)

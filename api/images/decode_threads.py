@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from api.http.capacity import Capacity
 from api.images.decode import decode_image, is_fast
 from api.images.fit import fit_picture, fit_pixels
+from api.images.levels import has_contrast
 from api.images.pixel_budget import PixelBudget
+from api.images.plain_png import plain_pixels
 from api.metrics import Metrics
 
 THREADS = 2  # they compete with the event loop for the GIL
@@ -29,6 +31,15 @@ class Decoder:
         """Do what `decode_image` does. Raises QueueFull if too many files wait for a thread."""
         started_s = time.perf_counter()
         pixels = decode_image(data) if is_fast(data) else await self._in_thread(decode_image, data)
+        self._metrics.decoded(time.perf_counter() - started_s)
+        return pixels
+
+    def decode_plain(self, data: bytes) -> bytes | None:
+        """Return the 784 pixels of a plain PNG, or None for all files that need more, or are refused, by `decode`."""
+        started_s = time.perf_counter()
+        pixels = plain_pixels(data)
+        if pixels is None or not has_contrast(pixels):
+            return None
         self._metrics.decoded(time.perf_counter() - started_s)
         return pixels
 

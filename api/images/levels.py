@@ -122,13 +122,17 @@ def _std(values: Numbers) -> float:
     return float((sum(float(part @ part) for part in parts) / len(flat)) ** 0.5)
 
 
-def require_contrast(pixels: bytes) -> None:
-    """Raise BadImage if the pixels are nearly equal. The model would answer such an image with confidence."""
+def has_contrast(pixels: bytes) -> bool:
+    """Return whether the pixels differ enough. The model would answer other images with confidence, too."""
     if 0 in pixels and pixels.translate(None, _FAINT):  # nearly all images of digits
-        return
-    low, high = min(pixels), max(pixels)
-    if high - low < MIN_CONTRAST:
-        raise BadImage(no_contrast(low, high))
+        return True
+    return max(pixels) - min(pixels) >= MIN_CONTRAST
+
+
+def require_contrast(pixels: bytes) -> None:
+    """Raise BadImage if the pixels are nearly equal."""
+    if not has_contrast(pixels):
+        raise BadImage(no_contrast(min(pixels), max(pixels)))
 
 
 def no_contrast(low: float, high: float, white: float = 255) -> str:

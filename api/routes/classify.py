@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NoReturn
 
 from redis.exceptions import RedisError
 from starlette.datastructures import Headers
@@ -16,7 +16,7 @@ from api.http.request_origin import use_result_id
 from api.http.responses import JSON_TYPE, Json, json_body, redis_unavailable, send_body, send_problem
 from api.images.tiles import png_base64
 from api.queue.classify_request import ClassifyRequest
-from api.queue.singles.reply import elapsed_ms, single_reply
+from api.queue.singles.reply import FAILURE, elapsed_ms, single_reply
 from api.routes.accept_job import accept_job
 from api.routes.parse_request import parse_single
 from api.routes.results.timed_out_singles import remember_single
@@ -35,6 +35,8 @@ class ClassifyImage:
         started_s = time.perf_counter()
         state = state_of(scope)
         try:
+            if (failure := scope.get(FAILURE)) is not None:  # the fast path has waited for the answer
+                await fail_single(state, scope, *failure)
             headers = Headers(scope=scope)
             as_job = prefers_async(headers)
             if not as_job:
@@ -99,11 +101,17 @@ async def _classify(
     try:
         block, position, single_id = await state.singles.classify(pixels, asked, lambda: disconnected(receive))
     except WaitTimeout as error:
-        use_result_id(scope, error.result_id)
-        await remember_single(state, error.result_id, error.entry_id, asked)
-        raise
+        await fail_single(state, scope, error, asked)
     use_result_id(scope, single_id)
     return single_reply(block, position, single_id, elapsed_ms(started_s))
+
+
+async def fail_single(state: State, scope: Scope, error: RequestError, asked: ClassifyRequest) -> NoReturn:
+    """Raise the error of an image that was queued. The id of a late one is stored, so that it can be polled."""
+    if isinstance(error, WaitTimeout):
+        use_result_id(scope, error.result_id)
+        await remember_single(state, error.result_id, error.entry_id, asked)
+    raise error
 
 
 async def accept_single(state: State, headers: Headers, asked: ClassifyRequest, pixels: bytes) -> Response:

@@ -12,7 +12,8 @@ import httpx
 import uvicorn
 
 from api.app import make_app
-from api.http.connections.limits import ConnectionLimits, LimitedProtocol
+from api.fast.protocol import FastProtocol
+from api.http.connections.limits import ConnectionLimits
 from api.http.event_streams import EventStreams
 from api.metrics import Metrics
 from shared.config.settings import load_settings
@@ -45,7 +46,7 @@ class ApiThread:
     def __init__(self, environ: Mapping[str, str]) -> None:
         settings = load_settings({**os.environ, **environ})
         event_streams, metrics = EventStreams(settings.max_watchers), Metrics()
-        protocol = functools.partial(LimitedProtocol, ConnectionLimits(settings, event_streams, metrics))
+        protocol = functools.partial(FastProtocol, ConnectionLimits(settings, event_streams, metrics))
         self._server = uvicorn.Server(
             uvicorn.Config(
                 make_app(settings, event_streams, metrics),

@@ -82,7 +82,6 @@ class LimitedProtocol(OneWriteProtocol):
     def data_received(self, data: bytes) -> None:
         """Replace uvicorn's method, whose errors are not problem details and do not name the fault."""
         self.received_bytes += len(data)
-        self._unset_keepalive_if_required()
         while data:
             try:
                 self.parser.feed_data(data)
@@ -113,12 +112,16 @@ class LimitedProtocol(OneWriteProtocol):
             if self.parser.get_method() == b"CONNECT":
                 raise BadRequest("CONNECT is not supported: this server is no proxy")
             return  # the parser ends the request here, and `data_received` repeats its head without the upgrade
-        super().on_headers_complete()
-        if self.scope["http_version"] != "1.1":
-            serve_old_version(self.cycle)
+        self.begin_request()
         self.headers = []  # the parser reports trailers as headers: they are limited, and not part of the request
         self.part = "body"
         self.mark_bytes = self.received_bytes
+
+    def begin_request(self) -> None:
+        """Call the application for the request whose head is complete. Its body may still arrive."""
+        super().on_headers_complete()
+        if self.scope["http_version"] != "1.1":
+            serve_old_version(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Replace uvicorn's method, as does the next one. uvicorn's checks for an upgrade cost more than this."""
@@ -139,6 +142,15 @@ class LimitedProtocol(OneWriteProtocol):
             cycle.message_event.set()
         self.part = ""
         self.mark_bytes = self.received_bytes
+
+    def on_response_complete(self) -> None:
+        """Replace uvicorn's method, which would set a timer after each response: the sweep ends idle connections."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep a connection whose client only stopped sending, until its requests have their responses."""
@@ -176,19 +188,24 @@ class LimitedProtocol(OneWriteProtocol):
             return
         self.stalled_s += self.limits.sweep_s
         step = stall[0]
-        if self.stalled_s < (self.limits.head_timeout_s if step == "head" else self.limits.body_timeout_s):
+        if self.stalled_s < self._timeout_s(step):
             return
         if step == "reader":
             self.transport.abort()
-        elif step == "rest" or not self.part:
+        elif step in ("rest", "request") or not self.part:
             self.transport.close()
         elif step == "head":
             self.refuse(SlowClient(f"the request head was not complete within {self.limits.head_timeout_s:g} s"))
         else:
             self.refuse(SlowClient(f"the body paused for more than {self.limits.body_timeout_s:g} s"))
 
+    def _timeout_s(self, step: str) -> float:
+        if step == "request":
+            return self.timeout_keep_alive
+        return self.limits.head_timeout_s if step == "head" else self.limits.body_timeout_s
+
     def _stall(self) -> Stall | None:
-        """Return the client's next step, or None if it is the server's turn or uvicorn's keep-alive timer runs."""
+        """Return the client's next step, or None if it is the server's turn."""
         if self.flow.write_paused or self.transport.is_closing():
             return "reader", self.transport.get_write_buffer_size()
         cycle = self.cycle
@@ -198,9 +215,9 @@ class LimitedProtocol(OneWriteProtocol):
                 return "rest", 0  # the rest of a body whose response is complete; it is discarded
             servers_turn = self.flow.read_paused or self.pipeline or cycle.waiting_for_100_continue
             return None if servers_turn else ("body", self.mark_bytes)
-        if answering or self.timeout_keep_alive_task is not None:
+        if answering:
             return None
-        return "head", self.mark_bytes
+        return "request" if cycle is not None and not self.part else "head", self.mark_bytes
 
     def _head_bytes(self) -> int:
         """Return the size of the complete head, with 4 bytes per header for colon, space and line end."""

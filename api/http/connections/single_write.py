@@ -32,6 +32,13 @@ class JoiningTransport:
             if self._flush_handle is None:
                 self._flush_handle = self._loop.call_soon(self._flush)
 
+    def write_response(self, response: bytes) -> None:
+        """Write a whole response at once."""
+        if self._pending or self._sent_ahead or self._lost:
+            self.write(response)
+        else:
+            self._transport.write(response)
+
     def send_ahead(self) -> bool:
         """Write one more byte of the next response, and return False if none is left. No response may have begun.
 

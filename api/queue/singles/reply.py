@@ -1,10 +1,20 @@
 """The reply to a request for one image."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
+from api.queue.classify_request import ClassifyRequest
 from shared.contract.block import Block
-from shared.errors import DeadlinePassed, InferenceFailed
+from shared.errors import DeadlinePassed, InferenceFailed, RequestError
+
+FAILURE = "failure"  # scope key of a Failure, if the request is handed over by the fast path
+
+
+class Failure(NamedTuple):
+    """Why a request has no result that the fast path could send."""
+
+    error: RequestError
+    asked: ClassifyRequest
 
 
 def elapsed_ms(started_s: float) -> float:

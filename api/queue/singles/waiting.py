@@ -14,10 +14,11 @@ class Waiting(ABC):
 
     `deadline_ms` is unix time by Redis's clock, or 0. `due_s` is the time of the event loop until which the client
     waits. `id` is set once the image is part of an entry, and `entry_id` once that entry is on its stream. `left` says
-    that the client has disconnected.
+    that the client has disconnected, and `ended` that nobody waits any more: `answer` and `fail` set it, and must not
+    be called then.
     """
 
-    __slots__ = ("deadline_ms", "due_s", "entry_id", "id", "left", "origin", "pixels", "request")
+    __slots__ = ("deadline_ms", "due_s", "ended", "entry_id", "id", "left", "origin", "pixels", "request")
 
     def __init__(self, pixels: bytes, request: ClassifyRequest) -> None:
         self.pixels = pixels
@@ -27,12 +28,7 @@ class Waiting(ABC):
         self.due_s = 0.0
         self.id = ""
         self.entry_id = ""
-        self.left = False
-
-    @property
-    @abstractmethod
-    def ended(self) -> bool:
-        """Return whether nobody waits any more. `answer` and `fail` must not be called then."""
+        self.left = self.ended = False
 
     @abstractmethod
     def answer(self, block: Block, position: int) -> None:
@@ -70,12 +66,12 @@ class Awaited(Waiting):
         super().__init__(pixels, request)
         self.outcome: asyncio.Future[tuple[Block, int]] = asyncio.get_running_loop().create_future()
 
-    @property
-    def ended(self) -> bool:
-        return self.outcome.done()  # also if the task has been cancelled
-
     def answer(self, block: Block, position: int) -> None:
-        self.outcome.set_result((block, position))
+        self.ended = True
+        if not self.outcome.done():  # the task may have been cancelled
+            self.outcome.set_result((block, position))
 
     def fail(self, error: RequestError) -> None:
-        self.outcome.set_exception(error)
+        self.ended = True
+        if not self.outcome.done():
+            self.outcome.set_exception(error)

@@ -100,6 +100,9 @@ class Singles:
         except RequestError:
             del waiting  # breaks the reference cycle of its outcome, the error in it, the traceback and this frame
             raise
+        except asyncio.CancelledError:
+            waiting.ended = True
+            raise
         finally:
             timer.cancel()
             if watch is not None:

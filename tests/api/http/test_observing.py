@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from api.http.observing import MAX_LINES_PER_S, LogLimiter, ObservingMiddleware
+from api.http.observing import MAX_LINES_PER_S, LogLimiter, ObservingMiddleware, RequestLog
 from api.http.request_origin import current_request_fields, origin_of_headers, origin_with_id, request_id, use_result_id
 from api.metrics import Metrics
 from shared.config.api_keys import ApiKey
@@ -79,19 +79,20 @@ def ask(app: Any, path: str = "/status", headers: dict[str, str] | None = None, 
 
 def test_the_response_and_the_log_lines_have_the_requests_id() -> None:
     app = RespondingApp()
-    assert ask(ObservingMiddleware(app, 1e9, Metrics()), headers={"x-request-id": "mine"}) == {
+    assert ask(ObservingMiddleware(app, RequestLog(1e9), Metrics()), headers={"x-request-id": "mine"}) == {
         "a": "b",
         "x-request-id": "mine",
     }
     assert (
-        ask(ObservingMiddleware(app, 1e9, Metrics()), headers={"traceparent": TRACEPARENT})["x-request-id"] == TRACE_ID
+        ask(ObservingMiddleware(app, RequestLog(1e9), Metrics()), headers={"traceparent": TRACEPARENT})["x-request-id"]
+        == TRACE_ID
     )
     assert app.seen == [{"request_id": "mine"}, {"request_id": TRACE_ID, "trace_id": TRACE_ID}]
 
 
 def test_a_request_without_an_id_gets_one_for_response_and_log() -> None:
     app = RespondingApp()
-    ids = [ask(ObservingMiddleware(app, 1e9, Metrics()))["x-request-id"] for _ in range(2)]
+    ids = [ask(ObservingMiddleware(app, RequestLog(1e9), Metrics()))["x-request-id"] for _ in range(2)]
     assert app.seen == [{"request_id": made} for made in ids]
     assert ids[0] != ids[1]
 
@@ -130,7 +131,7 @@ Logged = list[tuple[str, dict[str, Any]]]
 
 def test_a_failed_request_is_logged_with_its_reason_and_key_name_but_without_its_query(logged: Logged) -> None:
     app = RespondingApp(503, refusal="Redis is down", caller=ApiKey("alice", "digest"))
-    ask(ObservingMiddleware(app, 1e9, Metrics()), "/mnist/classify", query=b"callback_url=secret")
+    ask(ObservingMiddleware(app, RequestLog(1e9), Metrics()), "/mnist/classify", query=b"callback_url=secret")
     ((message, fields),) = logged
     assert fields.pop("took_ms") >= 0
     assert message == "request failed"
@@ -139,7 +140,7 @@ def test_a_failed_request_is_logged_with_its_reason_and_key_name_but_without_its
 
 
 def test_a_slow_request_is_logged_unless_it_waits_or_uploads(logged: Logged) -> None:
-    slow = ObservingMiddleware(RespondingApp(), -1, Metrics())
+    slow = ObservingMiddleware(RespondingApp(), RequestLog(-1), Metrics())
     ask(slow, "/results/j1", query=b"wait=30")
     ask(slow, "/mnist/classify/bulk")
     assert logged == []
@@ -149,20 +150,20 @@ def test_a_slow_request_is_logged_unless_it_waits_or_uploads(logged: Logged) -> 
 
 def test_successes_client_errors_and_failed_probes_are_not_logged(logged: Logged) -> None:
     for status in (200, 400, 404, 429):
-        ask(ObservingMiddleware(RespondingApp(status), 1e9, Metrics()))
-    ask(ObservingMiddleware(RespondingApp(503), 1e9, Metrics()), "/readyz")
+        ask(ObservingMiddleware(RespondingApp(status), RequestLog(1e9), Metrics()))
+    ask(ObservingMiddleware(RespondingApp(503), RequestLog(1e9), Metrics()), "/readyz")
     assert logged == []
 
 
 def test_every_request_is_logged_at_debug(logged: Logged, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "api.http.observing")
-    ask(ObservingMiddleware(RespondingApp(404), 1e9, Metrics()), "/x" * 500)
+    ask(ObservingMiddleware(RespondingApp(404), RequestLog(1e9), Metrics()), "/x" * 500)
     ((message, fields),) = logged
     assert (message, fields["status"], len(fields["path"])) == ("request", 404, 200)
 
 
 def test_a_flood_of_failures_is_a_few_lines_per_second(logged: Logged) -> None:
-    app = ObservingMiddleware(RespondingApp(503), 1e9, Metrics())
+    app = ObservingMiddleware(RespondingApp(503), RequestLog(1e9), Metrics())
     for _ in range(5 * MAX_LINES_PER_S):
         ask(app)
     assert MAX_LINES_PER_S <= len(logged) <= 4 * MAX_LINES_PER_S, "it took some seconds at most"

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 from starlette.types import Scope
 
-from api.http.observing import ObservingMiddleware
+from api.http.observing import ObservingMiddleware, RequestLog
 from api.http.request_spans import Spans
 from api.metrics import Metrics
 from shared.contract.entry import NO_ORIGIN, Origin
@@ -30,7 +30,7 @@ def provider(exporter: InMemorySpanExporter) -> Iterator[TracerProvider]:
 
 
 def traced(app: Any, provider: TracerProvider) -> ObservingMiddleware:
-    return ObservingMiddleware(app, 1e9, Metrics(), Spans(provider))
+    return ObservingMiddleware(app, RequestLog(1e9), Metrics(), Spans(provider))
 
 
 def test_a_span_has_its_route_its_status_and_the_requests_id(

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Scope
 
-from api.http.observing import ObservingMiddleware
+from api.http.observing import ObservingMiddleware, RequestLog
 from api.http.parameters import Places
 from api.http.responses import on_request_error, on_unexpected_error
 from api.http.routing import NoRoute, path_routes
@@ -68,7 +68,7 @@ def ask(metrics: Metrics, method: str, path: str) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(ObservingMiddleware(APP, 1e9, metrics)(scope, receive, send))
+    asyncio.run(ObservingMiddleware(APP, RequestLog(1e9), metrics)(scope, receive, send))
     return sent
 
 

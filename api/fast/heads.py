@@ -1,0 +1,122 @@
+"""Recognizes the heads of requests that the fast path may serve."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import httptools
+from starlette.datastructures import Headers, QueryParams
+
+from api.http.access import Access
+from api.http.browsers import guard_of
+from api.http.parameters import Places, check_query, preferred_wait_s, prefers_async, timeout_parameter
+from api.http.request_origin import ORIGIN_HEADERS, origin_of_headers
+from api.queue.classify_request import ClassifyRequest
+from shared.config.api_keys import ApiKey
+from shared.config.settings import Settings
+from shared.contract.entry import NO_ORIGIN, Origin
+from shared.errors import RequestError
+
+RawHeader = tuple[bytes, bytes]
+
+MAX_BODY_BYTES = 4 << 10  # a PNG of 28×28 grey pixels has at most 1 KiB
+MAX_KNOWN_HEADS = 256
+MAX_KNOWN_HEAD_BYTES = 4 << 10
+PARAMETERS = frozenset({"model", "timeout_s"})
+# Browsers send Origin and Sec-Fetch-* with the requests of pages, whose answers may need the headers of CORS.
+OTHER_HEADERS = frozenset(
+    {
+        *(b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"),
+        *(b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"access-control-request-method"),
+    }
+)
+
+
+@dataclass(slots=True, eq=False)
+class Meaning:
+    """The part of a request that its head determines, except its ids. `requests` are by version."""
+
+    caller: ApiKey
+    wait_s: float
+    model_query: str | None
+    timeout_s: float | None
+    requests: dict[str, ClassifyRequest] = field(default_factory=dict)
+
+    def request_for(self, model: str) -> ClassifyRequest:
+        """Return the request for a version."""
+        request = self.requests.get(model)
+        if request is None:
+            request = self.requests[model] = ClassifyRequest(
+                model=model,
+                model_query=self.model_query or "",
+                caller=self.caller,
+                wait_s=self.wait_s,
+                timeout_s=self.timeout_s,
+            )
+        return request
+
+
+class FastHeads:
+    """Remembers what heads mean, because clients repeat them. Nothing that a head means can change in a process."""
+
+    def __init__(self, settings: Settings, path: str, places: Places) -> None:
+        """`places` are the parameters of the route at `path`."""
+        self.path = path
+        self._raw_path = path.encode()
+        self._places = places
+        self._access = Access(settings.api_keys)
+        self._guard = guard_of(settings)
+        self._max_wait_s = settings.sync_wait_s
+        self._max_timeout_s = settings.result_ttl_s
+        self._max_body_bytes = min(MAX_BODY_BYTES, settings.max_image_bytes)
+        self._known: dict[tuple[bytes | RawHeader, ...], Meaning] = {}
+
+    def read(self, url: bytes, headers: Sequence[RawHeader]) -> tuple[Meaning, Origin] | None:
+        """Return the meaning of a head and the request's origin. Return None if it needs the general path.
+
+        The names in `headers` are in lower case.
+        """
+        length = b""
+        origin = NO_ORIGIN
+        head: list[bytes | RawHeader] = [url]
+        for header in headers:  # which differ from one request of a client to the next are only these three
+            if header[0] == b"content-length":
+                length = header[1]
+            elif header[0] in ORIGIN_HEADERS:
+                origin = origin_of_headers(headers)
+            else:
+                head.append(header)
+        if not length.isdigit() or not 0 < int(length) <= self._max_body_bytes:
+            return None
+        key = tuple(head)
+        meaning = self._known.get(key)
+        if meaning is None:
+            meaning = self._examine(url, headers)
+            if meaning is None:
+                return None
+            # Only few and short heads, so that clients cannot fill the memory.
+            if len(url) + sum(len(name) + len(value) for name, value in headers) <= MAX_KNOWN_HEAD_BYTES:
+                if len(self._known) >= MAX_KNOWN_HEADS:
+                    self._known.clear()
+                self._known[key] = meaning
+        return meaning, origin
+
+    def _examine(self, url: bytes, headers: Sequence[RawHeader]) -> Meaning | None:
+        target = httptools.parse_url(url)
+        if target.path != self._raw_path or target.schema is not None:
+            return None
+        if not OTHER_HEADERS.isdisjoint(name for name, _ in headers) or self._guard.refusal("POST", headers):
+            return None
+        fields = Headers(raw=list(headers))
+        query = QueryParams(target.query or b"")
+        if prefers_async(fields) or not query.keys() <= PARAMETERS:
+            return None
+        try:
+            check_query(query, self._places)
+            return Meaning(
+                self._access.caller(headers),
+                preferred_wait_s(fields, self._max_wait_s),
+                query.get("model"),
+                timeout_parameter(query, self._max_timeout_s),
+            )
+        except RequestError:  # the general path refuses the request
+            return None
