@@ -25,7 +25,8 @@ ALLOWED = {
 PACKAGES = {Path(folder).name for folder in ALLOWED}
 # From top to bottom: a room imports only rooms that are listed after it.
 ROOMS = {
-    "api": "__main__ app fast routes page monitoring state versions queue uploads images http periodic metrics __init__",
+    "api": "__main__ app fast routes page monitoring state versions queue uploads images http periodic metrics"
+    " __init__",
     "worker": "flower app tasks control step service versions batching reporting engine celery_app"
     " threads watchdog delivery __init__",
     "shared": "models data telemetry redis browser_guard callback_url config contract answers images svg errors"

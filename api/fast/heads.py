@@ -78,7 +78,7 @@ class FastHeads:
         length = b""
         origin = NO_ORIGIN
         head: list[bytes | RawHeader] = [url]
-        for header in headers:  # which differ from one request of a client to the next are only these three
+        for header in headers:  # the length and the ids differ between the requests of a client, and the rest does not
             if header[0] == b"content-length":
                 length = header[1]
             elif header[0] in ORIGIN_HEADERS:

@@ -9,6 +9,7 @@ import httptools
 
 from api.fast.heads import FastHeads
 from api.fast.request import FastRequest
+from api.http.browsers import headers_without_origin
 from api.http.observing import SPAN, STARTED_S, RequestLog
 from api.http.request_origin import begin_request, use_result_id
 from api.http.responses import JSON_TYPE, json_body, unexpected
@@ -37,6 +38,9 @@ class FastPath:
         self._waiting = state.singles.requests
         self._default_headers: DefaultHeaders = []
         self._head_start = b""
+        self._head_middle = b"\r\n" + b"".join(
+            [b"%b: %b\r\n" % line for line in headers_without_origin(state.settings)]
+        )
 
     def take(self, request: FastRequest) -> bool:
         """Queue the image of a request whose body is complete. Return False if it needs the general path."""
@@ -105,7 +109,7 @@ class FastPath:
             self._head_start = b"HTTP/1.1 200 OK" + b"".join([b"\r\n%b: %b" % line for line in lines])
         request_id = (request.origin.request_id or request.id).encode()
         end = b"\r\n\r\n" if request.keep_alive else b"\r\nconnection: close\r\n\r\n"
-        return b"%b%d\r\nx-request-id: %b%b" % (self._head_start, length, request_id, end)
+        return b"%b%d%bx-request-id: %b%b" % (self._head_start, length, self._head_middle, request_id, end)
 
     def _write_log(self, request: FastRequest, took_ms: float) -> None:
         """Log a slow request, or any with LOG_LEVEL=debug. The log line takes its ids from the current context."""

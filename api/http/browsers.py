@@ -56,6 +56,11 @@ def guard_of(settings: Settings) -> BrowserGuard:
     return BrowserGuard(settings.api_host, allowed_hosts, settings.cors_origins)
 
 
+def headers_without_origin(settings: Settings) -> list[tuple[bytes, bytes]]:
+    """Return the headers that `for_browsers` adds to a response whose request has no Origin."""
+    return [(b"vary", b"Origin")] if settings.cors_origins else []
+
+
 def with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
     from starlette.middleware.cors import CORSMiddleware
 

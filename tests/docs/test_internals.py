@@ -37,7 +37,7 @@ from redis._parsers.base import BaseParser
 from redis.retry import Retry
 from starlette.routing import Match, Route
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from shared.redis.errors import parse_error
@@ -90,6 +90,26 @@ def test_uvicorn_body_callbacks() -> None:
     flow = {"body", "HIGH_WATER_LIMIT", "flow", "pause_reading", "len"}
     assert names_in(HttpToolsProtocol.on_body) == upgrade | flow | {"message_event", "set"}
     assert names_in(HttpToolsProtocol.on_message_complete) == upgrade | {"more_body", "message_event", "set"}
+
+
+def test_uvicorn_end_of_a_response() -> None:
+    ours = {"server_state", "total_requests", "transport", "is_closing", "flow", "resume_reading", "pipeline", "pop"}
+    timer = {"_unset_keepalive_if_required", "loop", "call_later", "timeout_keep_alive", "timeout_keep_alive_handler"}
+    replaced = ours | timer | {"_start_asgi_task", "timeout_keep_alive_task"}
+    assert names_in(HttpToolsProtocol.on_response_complete) == replaced
+
+
+def test_uvicorn_current_cycle() -> None:
+    parameters = "self scope transport flow logger access_logger access_log default_headers message_event"
+    parameters += " expect_100_continue keep_alive on_response"
+    assert list(inspect.signature(RequestResponseCycle.__init__).parameters) == parameters.split()
+    used = {"response_complete", "disconnected", "message_event", "keep_alive"}
+    for method in (
+        HttpToolsProtocol.connection_lost,
+        HttpToolsProtocol.shutdown,
+        HttpToolsProtocol.on_headers_complete,
+    ):
+        assert set(re.findall(r"(?:self\.|existing_)cycle\.(\w+)", inspect.getsource(method))) <= used
 
 
 async def test_uvicorn_cycle_without_chunks() -> None:

@@ -1,0 +1,60 @@
+"""Heads are remembered within bounds."""
+
+import pytest
+
+from api.fast import heads
+from api.fast.heads import FastHeads
+from api.http.access import ANYONE
+from api.http.parameters import Places
+from shared.config.settings import Settings
+from shared.contract.entry import NO_ORIGIN, Origin
+
+PATH = "/mnist/classify"
+PLACES: Places = {"model": "query", "timeout_s": "query", "verbose": "query"}
+HOST = (b"host", b"localhost")
+LENGTH = (b"content-length", b"300")
+
+
+def fast_heads(**settings: object) -> FastHeads:
+    return FastHeads(Settings(**settings), PATH, PLACES)  # type: ignore[arg-type]
+
+
+def test_a_head_means_the_same_when_it_is_repeated_with_another_length_and_id() -> None:
+    known = fast_heads()
+    first = known.read(b"/mnist/classify?model=cnn%403&timeout_s=5", [HOST, LENGTH, (b"prefer", b"wait=2")])
+    assert first is not None
+    meaning, origin = first
+    assert (meaning.caller, meaning.model_query, meaning.timeout_s, meaning.wait_s) == (ANYONE, "cnn@3", 5.0, 2.0)
+    assert origin is NO_ORIGIN
+    again = known.read(
+        b"/mnist/classify?model=cnn%403&timeout_s=5",
+        [(b"x-request-id", b"mine"), HOST, (b"content-length", b"4096"), (b"prefer", b"wait=2")],
+    )
+    assert again == (meaning, Origin("mine"))
+
+
+@pytest.mark.parametrize("length", [b"0", b"4097", b"99999999999999999999", b"", b"-1", b"\xb2"])
+def test_a_body_of_another_length_takes_the_general_path(length: bytes) -> None:
+    assert fast_heads().read(PATH.encode(), [HOST, (b"content-length", length)]) is None
+    assert fast_heads().read(PATH.encode(), [HOST]) is None
+    assert fast_heads(max_image_bytes=200).read(PATH.encode(), [HOST, LENGTH]) is None
+
+
+def test_a_request_of_one_version_is_one_object() -> None:
+    found = fast_heads().read(PATH.encode(), [HOST, LENGTH])
+    assert found is not None
+    request = found[0].request_for("cnn@3")
+    assert (request.model, request.model_query, request.caller) == ("cnn@3", "", ANYONE)
+    assert found[0].request_for("cnn@3") is request
+    assert found[0].request_for("cnn@2").model == "cnn@2"
+
+
+def test_clients_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "MAX_KNOWN_HEADS", 3)
+    known = fast_heads()
+    for number in range(10):
+        assert known.read(PATH.encode(), [HOST, LENGTH, (b"x", b"%d" % number)]) is not None
+        assert len(known._known) <= 3
+    before = len(known._known)
+    assert known.read(PATH.encode(), [HOST, LENGTH, (b"x", b"x" * 5000)]) is not None
+    assert len(known._known) == before
