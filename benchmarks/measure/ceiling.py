@@ -18,7 +18,6 @@ from benchmarks.load.inputs import load_test_set
 from benchmarks.load.loops import run_json
 from benchmarks.report.results import Ceiling
 from benchmarks.system.engine import engines_alone
-from shared.answers import Answers
 from shared.images import Images
 
 SIZES = (16, 32, 64, 128, 256, 512)
@@ -33,7 +32,7 @@ def measure_ceiling(seconds: float) -> Ceiling:
     )
 
 
-Run = Callable[[Images], Answers]
+Run = Callable[[Images], object]
 
 
 def images_per_s(runs: Sequence[Run], images: Images, size: int, seconds: float) -> float:

@@ -46,8 +46,13 @@ class Service:
 
 
 @contextmanager
-def running(log_dir: Path, workers: int = 1, environ: Mapping[str, str] | None = None) -> Iterator[Service]:
-    """Run the service with the settings `environ` until the end of the block. Raises BenchmarkError."""
+def running(
+    log_dir: Path, workers: int = 1, environ: Mapping[str, str] | None = None, ready_s: float = READY_S
+) -> Iterator[Service]:
+    """Run the service with the settings `environ` until the end of the block.
+
+    Raises BenchmarkError, for example if the service is not ready within `ready_s`.
+    """
     with ExitStack() as stack:
         data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-redis-")))
         redis_port, api_port = free_port(), free_port()
@@ -68,14 +73,25 @@ def running(log_dir: Path, workers: int = 1, environ: Mapping[str, str] | None =
         for name, command in commands.items():
             processes[name] = stack.enter_context(Process(name, command, settings, log_dir))
         for process in processes.values():
-            process.wait_until(lambda: _workers_ready(api_port) == workers, READY_S)
+            process.wait_until(lambda: _workers_ready(api_port) == workers, ready_s)
         client = Client(f"http://127.0.0.1:{api_port}", key="", timeout_s=120.0, retries=0, trust_env=False)
         yield Service(api_port, redis_port, processes, stack.enter_context(client))
 
 
 def worker_command(name: str) -> list[str]:
-    """Return the command of the Procfile."""
-    command = [str(BIN / "celery"), "-A", "worker.app", "worker", "--pool", "solo", "--hostname", f"{name}@%h"]
+    """Return the command of the Procfile, for packages in any folder."""
+    command = [
+        str(BIN / "python"),
+        "-m",
+        "celery",
+        "-A",
+        "worker.app",
+        "worker",
+        "--pool",
+        "solo",
+        "--hostname",
+        f"{name}@%h",
+    ]
     return [*command, "--loglevel", "warning", "--without-mingle", "--without-gossip"]
 
 
