@@ -18,14 +18,14 @@ from shared.contract.lane import LANES
 from shared.images import Images
 from shared.models.registry import list_models
 from shared.redis import keys
-from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
 from shared.redis.connection import worker_client
 from shared.telemetry.prometheus import process_families
 from shared.telemetry.tracing import open_tracing
 from worker.batching.backlog import Backlog
 from worker.batching.deferred import Deferred
-from worker.batching.finish import Finisher
+from worker.batching.direct_connection import DirectConnection
+from worker.batching.finish import FINISH, Finisher
 from worker.batching.held_entries import HeldEntries
 from worker.batching.intake import BLOCK_MS, Intake, ensure_groups
 from worker.batching.leases import Leases, take_duties
@@ -89,16 +89,22 @@ class BatchingService(Collector):
         self._engines = EnginePool(settings)
         registry = self._engines.registry
         self._engines.load(default_version(settings.default_model, list_models(registry), registry, desired))
-        client = self._patient_client()
+        self._client = worker_client(settings, patient=True)
 
         self._backlog = Backlog(self._engines, self._engines.at_a_time, settings.bulk_entry_images)
         self._listener = self._make_listener(desired)
         self.loader = self._make_loader()
         self._shadows = self._make_shadows()
-        suspects = Suspects(client, self._consumer, settings.max_attempts)
-        deferred = Deferred(client, settings)
+        self._suspects = Suspects(self._client, self._consumer, settings.max_attempts)
+        deferred = Deferred(self._client, settings)
         self._deliveries = HeldEntries(
-            client, self._backlog, self._finisher(client), suspects, deferred, self._clock, self.loader.wake
+            self._client,
+            self._backlog,
+            self._finisher(self._connection()),
+            self._suspects,
+            deferred,
+            self._clock,
+            self.loader.wake,
         )
         self._deferred = Deferred(self._keeper_client, settings)
         self._leases = Leases(
@@ -115,7 +121,7 @@ class BatchingService(Collector):
         self._heartbeat.write(self.loader.state(), 0)
         self._read_new_models()
         names = [f"run-{number}" for number in range(self._engines.threads)]
-        self._runners = [start_thread(name, self._runner(name).run) for name in names]
+        self._runners = [start_thread(name, self._runner(name, self._connection()).run) for name in names]
         self._keeper = start_thread("keep", self._keep)
         start_thread("load", self.loader.run)
         start_thread("listen", self._listener.listen)
@@ -131,7 +137,7 @@ class BatchingService(Collector):
             puller.join(2 * BLOCK_MS / 1e3)
         self._backlog.close()
         deadline_s = time.monotonic() + WARM_STOP_S
-        for thread in (*self._runners, self._keeper):
+        for thread in (*self._pullers, *self._runners, self._keeper):
             thread.join(max(0.0, deadline_s - time.monotonic()))
         if self._tracing is not None:
             self._tracing.shutdown()
@@ -154,11 +160,11 @@ class BatchingService(Collector):
 
             self._spans = BatchSpans(self._tracing)
 
-    def _patient_client(self) -> SyncClient:
-        return worker_client(self._settings, patient=True)
+    def _connection(self) -> DirectConnection:
+        return DirectConnection(self._client, FINISH)
 
-    def _finisher(self, client: SyncClient) -> Finisher:
-        return Finisher(client, self._name, self._metrics, self._clock, self._settings)
+    def _finisher(self, connection: DirectConnection) -> Finisher:
+        return Finisher(connection, self._name, self._metrics, self._clock, self._settings)
 
     def _make_listener(self, desired: DesiredVersions) -> Listener:
         pulse = self._watchdog.redis_pulse("listen")
@@ -186,16 +192,15 @@ class BatchingService(Collector):
             pulse=self._watchdog.model_pulse("shadow"),
         )
 
-    def _runner(self, name: str) -> Runner:
-        client = self._patient_client()
+    def _runner(self, name: str, connection: DirectConnection) -> Runner:
         return Runner(
             self._backlog,
             self._engines,
-            self._finisher(client),
+            self._finisher(connection),
             self._report,
             self._deliveries.finished,
             self._answered,
-            Suspects(client, self._consumer, self._settings.max_attempts),
+            self._suspects,
             self._clock,
             self._watchdog.model_pulse(name),
             self._watchdog.redis_pulse(name),
@@ -220,8 +225,10 @@ class BatchingService(Collector):
             self._models.append(model)
             for lane in LANES:
                 name = f"pull-{lane}-{model}"
+                connection = self._connection()
                 intake = Intake(
-                    self._patient_client(),
+                    self._client,
+                    connection,
                     lane,
                     model,
                     self._consumer,
@@ -229,6 +236,7 @@ class BatchingService(Collector):
                     self._deliveries,
                     self._stopping,
                     self._watchdog.redis_pulse(name),
+                    self._runner(name, connection) if lane == "interactive" else None,
                 )
                 self._pullers.append(start_thread(name, intake.pull_forever))
 
@@ -238,9 +246,9 @@ class BatchingService(Collector):
             self._keep_soon.clear()
             if not self._stopping.is_set():
                 self._keep_or_warn()
-        for runner in self._runners:  # keep the leases of their entries until they are finished
-            while runner.is_alive():
-                runner.join(self._keep_s)
+        for thread in (*self._pullers, *self._runners):  # keep the leases of their entries until they are finished
+            while thread.is_alive():
+                thread.join(self._keep_s)
                 self._keep_or_warn()
         self._keep_or_warn()  # write the last counts
 

@@ -88,6 +88,11 @@ def shard_of(stream_key: str) -> str:
     return shard if shard.isdecimal() else ""
 
 
+def model_of(stream_key: str) -> str:
+    """Return the name of the model whose entries a stream carries."""
+    return stream_key.removeprefix(PREFIX).split(":")[1]
+
+
 def duty(model: str) -> str:
     """String: exists while a worker holds the duty to reclaim expired leases of the model."""
     return f"{PREFIX}turn:{model}"

@@ -20,6 +20,10 @@ class Versions(Protocol):
         """Return the current batch size limit of a version. It is 0 while the version is not loaded."""
         ...
 
+    def short_images(self, ref: str) -> int:
+        """Return the largest number of images that an engine runs in a short time. It is 0 if one image takes long."""
+        ...
+
     def reserve(self, ref: str) -> int:
         """Return `max_images` and keep the version loaded until the batch that is formed now has run."""
         ...
@@ -43,11 +47,10 @@ class Backlog:
         self._closed = False
 
     def put(self, deliveries: list[Delivery]) -> bool:
-        """Add deliveries. Returns whether the versions of all of them are loaded."""
+        """Add deliveries, and call `wake` unless this thread takes them. Returns whether all versions are loaded."""
         with self._ready:
             for delivery in deliveries:
                 self._queues.add(delivery)
-            self._ready.notify(len(deliveries))  # there are at most as many batches as deliveries
             return all(self._versions.max_images(ref) for ref in {delivery.entry.model for delivery in deliveries})
 
     def wait(self) -> bool:
@@ -56,11 +59,21 @@ class Backlog:
             self._ready.wait_for(lambda: self._runnable() or (self._closed and not self._queues))
             return bool(self._queues)
 
-    def take(self) -> list[Slice]:
-        """Return the next batch and reserve its version. The batch is empty if nothing can run now."""
+    def wake(self) -> None:
+        """Wake a thread that runs batches. It wakes the next one if there is more than one batch."""
+        with self._ready:
+            self._ready.notify()
+
+    def take(self, *, short: bool = False) -> list[Slice]:
+        """Return the next batch and reserve its version. The batch is empty if nothing can run now.
+
+        With `short`, it is also empty if the next batch would take long, or if images of a job wait.
+        """
         with self._ready:
             batch: list[Slice] = []
             for ref in self._queues.in_order():
+                if short and not self._is_short(ref):
+                    return []
                 if max_images := self._versions.reserve(ref):
                     batch = self._queues.next_batch(ref, max_images)
                     break
@@ -105,6 +118,11 @@ class Backlog:
             self._closed = True
             self._ready.notify_all()
             self._room.notify_all()
+
+    def _is_short(self, ref: str) -> bool:
+        if self._queues.images("bulk") or self._queues.first(ref).is_alone:
+            return False
+        return self._queues.images("interactive")[ref] <= self._versions.short_images(ref)
 
     def _runnable(self) -> bool:
         return any(self._versions.max_images(ref) for ref in self._queues.in_order())

@@ -26,12 +26,13 @@ class DirectConnection:
     """Pipelined commands over one connection, for one thread.
 
     Replies are received in the order of the commands. After a lost connection, and after an error that passes,
-    unanswered commands are sent again on a new connection, so each must be harmless if it is executed twice. With a
-    patient `client`, `receive` blocks until Redis is back. `scripts` are loaded whenever a connection is opened.
+    unanswered commands are sent again on a new connection, so each must be harmless if it is executed twice.
+    `scripts` are loaded whenever a connection is opened. Its settings are those of `client`: if that is patient,
+    `receive` blocks until Redis is back.
     """
 
     def __init__(self, client: SyncClient, *scripts: Script) -> None:
-        self._connection: Any = client.connection
+        self._connection: Any = client.connection_pool.make_connection()
         self._loads = [pack(("SCRIPT", "LOAD", script.source)) for script in scripts]
         self._sock: Any = None
         self._reader = new_reader()

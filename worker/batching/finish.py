@@ -1,26 +1,39 @@
 """Writes results of whole entries, acknowledges the entries and wakes waiting requests.
 
-One script runs per entry, and one pipeline per batch.
+One script runs per entry, and the commands of a batch travel in one write.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+
+from redis.exceptions import RedisError
 
 from shared.config.settings import Settings
 from shared.contract.block import FORMAT, Block, encode_block
-from shared.contract.model_ref import ModelRef
+from shared.contract.lane import Lane
 from shared.images import CLASSES
 from shared.redis import keys
-from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
-from shared.redis.script import Call, Script
+from shared.redis.script import Command, Script
 from shared.telemetry.job_log import log_finished
+from worker.batching.direct_connection import DirectConnection
 from worker.batching.suspects import dead_letter
 from worker.delivery import Delivery
 from worker.reporting.metrics import Metrics
 
 MAX_LAYERS = 32  # blobs kept, for clients that wait for them: those of a large model have megabytes
 FINISH = Script.read(Path(__file__).with_suffix(".lua"))
+ReadNext = Callable[[], None]
+# The names of FINISH that differ between the entries of a stream.
+NAMES = (
+    *("client", "target", "blocks", "manifests", "suspect", "layers", "entry_id", "images", "bytes", "block", "ttl_s"),
+    *("channel", "uid", "chunk", "done_images", "failed_images", "expired_images", "layers_blob"),
+)
+
+
+def read_nothing() -> None:
+    """Do nothing: the thread that writes these results does not read entries."""
 
 
 def log_end(delivery: Delivery, now_ms: int, done: int, failed: int, expired: int, created_ms: int) -> None:
@@ -31,39 +44,40 @@ def log_end(delivery: Delivery, now_ms: int, done: int, failed: int, expired: in
 
 
 class Finisher:
-    """Writes results. Blocks while Redis is unreachable, because its client retries: writing twice is harmless."""
+    """Writes results. Blocks while Redis is unreachable, because `connection` retries: writing twice is harmless.
+
+    `connection` has loaded FINISH.
+    """
 
     def __init__(
-        self, client: SyncClient, worker_name: str, metrics: Metrics, clock: RedisClock, settings: Settings
+        self, connection: DirectConnection, worker_name: str, metrics: Metrics, clock: RedisClock, settings: Settings
     ) -> None:
-        self._client = client
+        self._connection = connection
         self._clock = clock
         self._metrics = metrics
         self._worker_name = worker_name
         self._settings = settings
+        self._prepared: dict[str, Callable[..., Command]] = {}  # by stream
 
-    def finish(self, deliveries: list[Delivery]) -> int:
-        """Write complete deliveries. Returns how many of them another worker had already finished."""
-        if not deliveries:
-            return 0
-        calls = list(map(self._call, deliveries))
-        if len(calls) == 1:
-            replies = [self._client.eval(*calls[0])]
-        else:
-            with self._client.pipeline(transaction=False) as pipeline:
-                for call in calls:
-                    pipeline.eval(*call)
-                replies = pipeline.execute()
+    def finish(self, deliveries: list[Delivery], read_next: ReadNext = read_nothing) -> int:
+        """Write complete deliveries. Returns how many of them another worker had already finished.
+
+        `read_next` may add a command to the connection, which travels in the same write. Raises RedisError.
+        """
+        for delivery in deliveries:
+            self._connection.add(self._command(delivery))
+        read_next()
+        replies = [self._connection.receive() for _ in deliveries]
         for delivery, reply in zip(deliveries, replies, strict=True):
+            if isinstance(reply, RedisError):
+                raise reply
             if isinstance(reply, list):
                 log_end(delivery, self._clock.now_ms(), *map(int, reply))
             self._metrics.count_finished(delivery, reply.decode() if isinstance(reply, bytes) else "written")
         return replies.count(b"late")
 
-    def _call(self, delivery: Delivery) -> Call:
-        """Return the arguments of EVAL."""
+    def _command(self, delivery: Delivery) -> Command:
         entry = delivery.entry
-        model = ModelRef.parse(entry.model).name
         faults = Counter(state for state, _ in delivery.faults.values())
         single = entry.chunk is None
         settings = self._settings
@@ -71,40 +85,50 @@ class Finisher:
         letters = [
             dead_letter(delivery, position, delivery.faults[position][1], now_ms) for position in delivery.set_aside
         ]
-        return FINISH(
-            stream=delivery.stream,
-            queued=keys.queued(model, delivery.lane),
-            client=keys.client(entry.client) if entry.client else "",
-            target=keys.result(entry.uid) if single else keys.job(entry.uid),
-            blocks="" if single else keys.job_blocks(entry.uid),
-            manifests="" if single else keys.job_manifests(entry.uid),
+        prepared = self._prepared.get(delivery.stream)
+        if prepared is None:
+            prepared = self._prepared[delivery.stream] = self._prepare(delivery.stream, delivery.lane)
+        return prepared(
+            keys.client(entry.client) if entry.client else "",
+            keys.result(entry.uid) if single else keys.job(entry.uid),
+            "" if single else keys.job_blocks(entry.uid),
+            "" if single else keys.job_manifests(entry.uid),
+            keys.suspect(delivery.stream, delivery.entry_id.decode()) if delivery.is_suspect else "",
+            keys.layers(entry.uid) if delivery.layers else "",
+            delivery.entry_id,
+            entry.count,
+            entry.queued_bytes + delivery.surplus_bytes,
+            encode_block(self._block(delivery), _block_format(delivery)),
+            settings.single_result_ttl_s if single else settings.result_ttl_s,
+            entry.reply,
+            entry.uid,
+            "" if entry.chunk is None else entry.chunk,
+            entry.count - len(delivery.faults),
+            faults["failed"],
+            faults["expired"],
+            delivery.layers,
+            *[part for letter in letters for part in letter],
+        )
+
+    def _prepare(self, stream: str, lane: Lane) -> Callable[..., Command]:
+        """Return a function of the values of NAMES, for the entries of one stream."""
+        settings = self._settings
+        return FINISH.prepare(
+            *NAMES,
+            stream=stream,
+            queued=keys.queued(keys.model_of(stream), lane),
             open_jobs=keys.OPEN_JOBS,
-            suspect=keys.suspect(delivery.stream, delivery.entry_id.decode()) if delivery.is_suspect else "",
             dead_letters=keys.DEAD_LETTERS,
             callbacks=keys.CALLBACKS,
-            layers=keys.layers(entry.uid) if delivery.layers else "",
             kept_layers=keys.LAYERS,
             group=keys.GROUP,
-            entry_id=delivery.entry_id,
-            images=entry.count,
-            bytes=entry.queued_bytes + delivery.surplus_bytes,
-            shard=keys.shard_of(delivery.stream),
-            block=encode_block(self._block(delivery), _block_format(delivery)),
-            ttl_s=settings.single_result_ttl_s if single else settings.result_ttl_s,
+            shard=keys.shard_of(stream),
             open_ttl_s=keys.OPEN_TTL_S,
-            channel=entry.reply,
-            uid=entry.uid,
-            chunk="" if entry.chunk is None else entry.chunk,
-            done_images=entry.count - len(delivery.faults),
-            failed_images=faults["failed"],
-            expired_images=faults["expired"],
             jobs_channel=keys.JOBS_CHANNEL,
             max_dead_letters=settings.max_dead_letters,
             dead_letter_ttl_s=settings.result_ttl_s,
-            layers_blob=delivery.layers,
             layers_ttl_s=settings.single_result_ttl_s,
             max_kept_layers=MAX_LAYERS,
-            more_args=[part for letter in letters for part in letter],
         )
 
     def _block(self, delivery: Delivery) -> Block:

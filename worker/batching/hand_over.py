@@ -6,7 +6,8 @@ Lock order: a thread that holds one of these may wait only for those after it.
 2. the lock of `Backlog`
 3. the lock of `EnginePool`
 
-The locks of `HeldEntries` and of a `Delivery` are held for a few statements, in which no other lock is taken.
+The locks of `HeldEntries` and of a `Delivery` are held for a few statements, in which no other lock is taken. Only
+`HeldEntries._finishing` is held while Redis answers, by a thread that holds nothing else.
 """
 
 import contextlib
@@ -28,11 +29,29 @@ def next_batch(backlog: Backlog, engines: EnginePool) -> Iterator[HandOver | Non
     Blocks until an engine is free: images that arrive until then still join the batch. Yields None if there is no
     batch, because another thread took it first.
     """
-    with engines.permits, contextlib.ExitStack() as lent:
-        batch = backlog.take()
-        if not batch:
-            yield None
-            return
+    with engines.permits, _with_engine(engines, backlog.take()) as handed_over:
+        yield handed_over
+
+
+@contextlib.contextmanager
+def short_batch(backlog: Backlog, engines: EnginePool) -> Iterator[HandOver | None]:
+    """Do what `next_batch` does, but yield None if the next batch takes long, or if no engine is free now."""
+    if not engines.permits.acquire(blocking=False):
+        yield None
+        return
+    try:
+        with _with_engine(engines, backlog.take(short=True)) as handed_over:
+            yield handed_over
+    finally:
+        engines.permits.release()
+
+
+@contextlib.contextmanager
+def _with_engine(engines: EnginePool, batch: list[Slice]) -> Iterator[HandOver | None]:
+    if not batch:
+        yield None
+        return
+    with contextlib.ExitStack() as lent:
         engine: Engine | ModelError
         try:
             engine = lent.enter_context(engines.engine(batch[0].delivery.entry.model))

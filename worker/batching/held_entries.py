@@ -41,13 +41,17 @@ class HeldEntries:
     load: Callable[[], None]
     _held: dict[tuple[str, bytes], Delivery] = field(init=False, default_factory=dict)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _finishing: threading.Lock = field(init=False, default_factory=threading.Lock)  # one thread uses the finisher
 
     def held(self) -> list[Delivery]:
         with self._lock:
             return list(self._held.values())
 
     def deliver(self, stream: str, lane: Lane, entries: Iterable[RawEntry]) -> None:
-        """Put new entries into the backlog, unless cancelled or dead letters. Blocks while Redis is unreachable."""
+        """Put new entries into the backlog, unless cancelled or dead letters, and call `Backlog.wake` afterwards.
+
+        Blocks while Redis is unreachable.
+        """
         delivered = []
         for entry_id, fields, attempt in entries:
             attempt += deaths_before(fields)
@@ -70,7 +74,7 @@ class HeldEntries:
             if delivery.is_suspect:
                 self.suspects.judge(delivery)
             if self._is_over(delivery) or len(delivery.faults) == delivery.entry.count:
-                self.finisher.finish([delivery])
+                self._finish(delivery)
             else:
                 wanted.append(delivery)
         with self._lock:
@@ -118,7 +122,7 @@ class HeldEntries:
     def _fail(self, stream: str, lane: Lane, entry_id: bytes, fields: Mapping[bytes, bytes], reason: str) -> None:
         """Fail all images of an entry that cannot be read. If it does not say who waits for them, discard it."""
         logger.error("failing %s of %s: %s", entry_id.decode(), stream, reason)
-        model = stream.removeprefix(keys.PREFIX).split(":")[1]
+        model = keys.model_of(stream)
         try:
             entry = failed_entry(fields)
         except EntryError as error:
@@ -129,7 +133,12 @@ class HeldEntries:
         delivery = Delivery(entry, stream, lane, entry_id)
         delivery.faults = dict.fromkeys(range(entry.count), ("failed", reason))
         delivery.surplus_bytes = len(fields.get(PIXELS_FIELD, b"")) - len(entry.pixels)
-        self.finisher.finish([delivery])
+        self._finish(delivery)
+
+    def _finish(self, delivery: Delivery) -> None:
+        """Write a delivery that no model runs."""
+        with self._finishing:
+            self.finisher.finish([delivery])
 
     def _discard(
         self, stream: str, lane: Lane, model: str, entry_id: bytes, fields: Mapping[bytes, bytes], error: EntryError

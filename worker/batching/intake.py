@@ -6,16 +6,19 @@ Each model and lane has its own thread, so that one without room or without entr
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.errors import meaning_of
+from shared.redis.script import Command
 from worker.batching.backlog import Backlog
+from worker.batching.direct_connection import DirectConnection
 from worker.batching.held_entries import HeldEntries
+from worker.batching.runner import Runner
 from worker.watchdog import Pulse
 
 logger = logging.getLogger(__name__)
@@ -41,9 +44,14 @@ def ensure_groups(client: SyncClient, models: Sequence[str]) -> None:
 
 @dataclass(eq=False)
 class Intake:
-    """Pulls the entries of one model and lane. Blocks in Redis for entries, and in the backlog for room."""
+    """Pulls the entries of one model and lane. Blocks in Redis for entries, and in the backlog for room.
+
+    The runner, whose finisher has the same connection, runs short batches in this thread, so that a lone image does not
+    change threads. Without a runner, other threads run all batches.
+    """
 
     client: SyncClient
+    connection: DirectConnection
     lane: Lane
     model: str
     consumer: str
@@ -51,16 +59,56 @@ class Intake:
     deliveries: HeldEntries
     stopping: threading.Event
     pulse: Pulse
+    runner: Runner | None = None
+    block_ms: int = BLOCK_MS
+    _reading: bool = field(init=False, default=False)  # whether a read was sent whose reply was not received
+
+    def __post_init__(self) -> None:
+        streams = keys.streams(self.model, self.lane)
+        self._read: Command = (
+            *("XREADGROUP", "GROUP", keys.GROUP, self.consumer),
+            *("COUNT", ENTRIES_PER_PULL[self.lane], "BLOCK", self.block_ms),
+            *("STREAMS", *streams, *[">"] * len(streams)),
+        )
 
     def pull_forever(self) -> None:
-        while not self.stopping.is_set() and self.backlog.wait_for_room(self.lane, self.model):
+        while self._reading or (not self.stopping.is_set() and self.backlog.wait_for_room(self.lane, self.model)):
             try:
-                with self.pulse.busy():
-                    self.pull(BLOCK_MS)
+                self.pull()
             except ResponseError as error:
                 if meaning_of(error) == "refuse":
                     raise
                 self._repair(error)
+
+    def pull(self) -> None:
+        """Read the lane's streams once. Blocks for up to `block_ms`, and while Redis is unreachable."""
+        if not self._reading:
+            self._add_read()
+        with self.pulse.busy():
+            reply = self.connection.receive()
+        self._reading = False
+        if isinstance(reply, RedisError):
+            raise reply
+        if not reply:
+            return
+        pulled = 0
+        for stream, entries in reply.items() if isinstance(reply, dict) else reply:  # by version of Redis's protocol
+            pulled += len(entries)
+            raw = [(entry_id, dict(zip(fields[::2], fields[1::2], strict=True)), 1) for entry_id, fields in entries]
+            self.deliveries.deliver(stream.decode(), self.lane, raw)
+        # After a full pull, more entries are waiting: this thread reads them, and others run the model.
+        is_full = pulled >= ENTRIES_PER_PULL[self.lane]
+        if self.runner is None or is_full or not self.runner.run_short(self._read_ahead):
+            self.backlog.wake()
+
+    def _read_ahead(self) -> None:
+        """Let the next read travel with the results of a batch, if there is room for more entries."""
+        if not self.stopping.is_set() and self.backlog.has_room(self.lane, self.model):
+            self._add_read()
+
+    def _add_read(self) -> None:
+        self.connection.add(self._read)
+        self._reading = True
 
     def _repair(self, error: ResponseError) -> None:
         """Create the streams again if they are gone. Wait after any other error, for example of a key in our way."""
@@ -72,14 +120,3 @@ class Intake:
         except ResponseError as fault:
             logger.error("the entries of %s cannot be read: %s", self.model, fault)
             self.stopping.wait(FAULT_PAUSE_S)
-
-    def pull(self, block_ms: int) -> None:
-        """Read the lane's streams once. Blocks for up to `block_ms`, and while Redis is unreachable."""
-        streams = keys.streams(self.model, self.lane)
-        reply = self.client.execute_command(
-            *("XREADGROUP", "GROUP", keys.GROUP, self.consumer),
-            *("COUNT", ENTRIES_PER_PULL[self.lane], "BLOCK", block_ms),
-            *("STREAMS", *streams, *[">"] * len(streams)),
-        )
-        for stream, entries in reply:
-            self.deliveries.deliver(stream.decode(), self.lane, [(entry_id, fields, 1) for entry_id, fields in entries])

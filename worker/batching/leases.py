@@ -85,6 +85,7 @@ class Leases:
                 self.takeovers += len(lapsed)
                 logger.warning("took over %d entries of %s whose lease lapsed", len(lapsed), stream)
                 self.deliveries.deliver(stream, lane, lapsed)
+                self.deliveries.backlog.wake()
 
     def _claim(self, stream: str) -> list[RawEntry]:
         """Claim some lapsed entries of a stream, beginning where the last scan ended."""

@@ -35,6 +35,10 @@ class Queues:
             refs |= dict.fromkeys(sorted(self._waiting[lane], key=lambda ref: self._last_round.get(ref, 0)))
         return list(refs)
 
+    def first(self, ref: str) -> Delivery:
+        """Return the delivery with which the next batch of a version that waits begins."""
+        return next(self._waiting[lane][ref][0] for lane in LANES if ref in self._waiting[lane])
+
     def next_batch(self, ref: str, max_images: int) -> list[Slice]:
         """Take up to `max_images` images of a version that waits: interactive first, bulk fills up.
 
@@ -43,7 +47,7 @@ class Queues:
         """
         self._rounds += 1
         self._last_round[ref] = self._rounds
-        first = next(self._waiting[lane][ref][0] for lane in LANES if ref in self._waiting[lane])
+        first = self.first(ref)
         batch = self._take_alone(first) if first.is_alone else self._fill(ref, max_images)
         for part in batch:
             self._images[part.delivery.lane][ref] -= part.count

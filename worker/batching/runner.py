@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,8 +18,8 @@ from shared.images import Images, Probabilities
 from shared.redis.clock import RedisClock
 from shared.redis.errors import meaning_of
 from worker.batching.backlog import Backlog
-from worker.batching.finish import Finisher
-from worker.batching.hand_over import next_batch
+from worker.batching.finish import Finisher, ReadNext, read_nothing
+from worker.batching.hand_over import HandOver, next_batch, short_batch
 from worker.batching.isolate import predict_isolating
 from worker.batching.suspects import Suspects
 from worker.delivery import Delivery, Predictions, Slice
@@ -44,7 +45,7 @@ class _Run:
 
 @dataclass(eq=False)
 class Runner:
-    """Runs batches in one thread until the backlog is closed and empty. No error of a batch ends the thread.
+    """Runs batches in one thread. No error of a batch ends the thread.
 
     `answered` is called after the results of a batch are written, with its version, images and answers, without faults.
     """
@@ -61,13 +62,24 @@ class Runner:
     in_redis: Pulse
 
     def run(self) -> None:
+        """Run batches until the backlog is closed and empty."""
         while self.backlog.wait():
-            with next_batch(self.backlog, self.engines) as handed_over:
-                if handed_over is None:
-                    continue
-                batch, engine = handed_over
-                run = self._run_model(batch, engine)
-            self._finish(batch, run)
+            self._run_batch(next_batch(self.backlog, self.engines))
+
+    def run_short(self, read_next: ReadNext) -> bool:
+        """Run the next batch if it is short and an engine is free. Returns whether it has run one."""
+        return self._run_batch(short_batch(self.backlog, self.engines), read_next)
+
+    def _run_batch(
+        self, hand_over: AbstractContextManager[HandOver | None], read_next: ReadNext = read_nothing
+    ) -> bool:
+        with hand_over as handed_over:
+            if handed_over is None:
+                return False
+            batch, engine = handed_over
+            run = self._run_model(batch, engine)
+        self._finish(batch, run, read_next)
+        return True
 
     def _run_model(self, batch: list[Slice], engine: Engine | ModelError) -> "_Run":
         started_s = self.clock.now_s()
@@ -113,11 +125,11 @@ class Runner:
         self.suspects.mark(suspect, survived, None)
         return join(answers), faults
 
-    def _finish(self, batch: list[Slice], run: "_Run") -> None:
+    def _finish(self, batch: list[Slice], run: "_Run", read_next: ReadNext) -> None:
         complete = _scatter(batch, run)
         try:
             with self.in_redis.busy():
-                late = self.finisher.finish(complete)
+                late = self.finisher.finish(complete, read_next)
         except ResponseError as error:
             if meaning_of(error) == "refuse":
                 raise

@@ -28,6 +28,7 @@ from worker.engine.pace import FULL_SPEED, Pace
 logger = logging.getLogger(__name__)
 
 GPU_BATCHES = 2  # at a time: one computes, the other is gathered
+SHORT_MS = 2.0  # a thread that reads entries runs no longer batch itself: other entries wait in that time
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class LoadedVersion:
     memory_bytes: int | None
     like: str
     used_s: float  # time of the last batch, by the clock of EnginePool
+    short_images: int  # the largest batch that runs within SHORT_MS
 
 
 class EnginePool:
@@ -114,6 +116,12 @@ class EnginePool:
         """Return the batch size limit of a version: 0 until it is loaded, MAX_BATCH_IMAGES if it did not load."""
         with self._lock:
             return self._max_images(ref)
+
+    def short_images(self, ref: str) -> int:
+        """Return the number of images that an engine of this version runs in SHORT_MS. It is 0 until it is loaded."""
+        with self._lock:
+            loaded = self._loaded.get(ref)
+        return loaded.short_images if loaded else 0
 
     def reserve(self, ref: str) -> int:
         """Return `max_images`. Unless it is 0, the version stays loaded until `engine` has been entered and left."""
@@ -224,6 +232,7 @@ class EnginePool:
             memory_bytes=None if before_bytes is None or after_bytes is None else max(0, after_bytes - before_bytes),
             like=like if all(map(operator.is_, calibrations, known)) and known else "",
             used_s=self._clock_s(),
+            short_images=max((size for size, ms in calibration.ms_of_size.items() if ms <= SHORT_MS), default=0),
         )
 
     def _known(self, version: ModelVersion) -> tuple[str, list[Calibration]]:

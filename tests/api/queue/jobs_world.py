@@ -22,7 +22,8 @@ from shared.redis import keys
 from shared.redis.clients import AsyncClient, SyncClient
 from shared.redis.clock import RedisClock
 from shared.redis.connection import api_client
-from worker.batching.finish import Finisher
+from worker.batching.direct_connection import DirectConnection
+from worker.batching.finish import FINISH, Finisher
 from worker.batching.intake import ensure_groups
 from worker.delivery import Delivery
 from worker.reporting.metrics import Metrics as WorkerMetrics
@@ -42,7 +43,7 @@ class JobsWorld:
         enqueuer = Enqueuer(api, cast(Wires, None), Metrics(), settings)
         self.store = JobStore(api, enqueuer, Wakeups(api), RedisClock(), settings)
         self.sweep = JobSweep(api, RedisClock(), settings)
-        self.finisher = Finisher(redis, "me", WorkerMetrics(), RedisClock(), settings)
+        self.finisher = Finisher(DirectConnection(redis, FINISH), "me", WorkerMetrics(), RedisClock(), settings)
         ensure_groups(redis, ["cnn"])
 
     def work(self) -> None:

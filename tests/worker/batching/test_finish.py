@@ -15,7 +15,8 @@ from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
 from tests.worker.support.deliveries_of import delivery
-from worker.batching.finish import MAX_LAYERS, Finisher
+from worker.batching.direct_connection import DirectConnection
+from worker.batching.finish import FINISH, MAX_LAYERS, Finisher
 from worker.batching.intake import ensure_groups
 from worker.delivery import Delivery
 from worker.reporting.metrics import Metrics
@@ -24,7 +25,8 @@ from worker.reporting.metrics import Metrics
 @pytest.fixture
 def finisher(client: SyncClient) -> Finisher:
     ensure_groups(client, ["cnn"])
-    return Finisher(client, "me", Metrics(), RedisClock(), Settings(result_ttl_s=1000, single_result_ttl_s=100))
+    settings = Settings(result_ttl_s=1000, single_result_ttl_s=100)
+    return Finisher(DirectConnection(client, FINISH), "me", Metrics(), RedisClock(), settings)
 
 
 def delivered(client: SyncClient, made: Delivery) -> Delivery:

@@ -16,7 +16,8 @@ from tests.worker.support.versions_of import FakeVersions
 from worker.batching import leases as leases_module
 from worker.batching.backlog import Backlog
 from worker.batching.deferred import Deferred
-from worker.batching.finish import Finisher
+from worker.batching.direct_connection import DirectConnection
+from worker.batching.finish import FINISH, Finisher
 from worker.batching.held_entries import HeldEntries
 from worker.batching.intake import Intake, ensure_groups
 from worker.batching.leases import TAKEOVERS_PER_TICK, Leases, take_duties
@@ -37,7 +38,8 @@ class Worker:
         self.name = name
         self.backlog = Backlog(FakeVersions(cnn=500), at_a_time=1, bulk_entry_images=1000)
         settings = Settings(result_ttl_s=1000, single_result_ttl_s=1000)
-        self.finisher = Finisher(client, name, Metrics(), RedisClock(), settings)
+        connection = DirectConnection(client, FINISH)
+        self.finisher = Finisher(connection, name, Metrics(), RedisClock(), settings)
         self.suspects = Suspects(client, name, max_attempts)
         deferred = Deferred(client, settings)
         self.deliveries = HeldEntries(
@@ -46,13 +48,17 @@ class Worker:
         self.leases = Leases(client, name, lambda: ["cnn"], self.deliveries, LEASE_MS)
         stopping = threading.Event()
         self.intakes = [
-            Intake(client, lane, "cnn", name, self.backlog, self.deliveries, stopping, Watchdog(1).redis_pulse(lane))
+            Intake(
+                *(client, connection, lane, "cnn", name, self.backlog, self.deliveries, stopping),
+                Watchdog(1).redis_pulse(lane),
+                block_ms=1,
+            )
             for lane in LANES
         ]
 
     def pull(self) -> None:
         for intake in self.intakes:
-            intake.pull(block_ms=1)
+            intake.pull()
 
     def pull_everything(self) -> None:
         while client_has_new_entries(self.client):

@@ -1,7 +1,7 @@
 """Answers go back to where their images came from: each to its own delivery and position."""
 
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from shared.images import Images
 from shared.redis.clock import RedisClock
 from tests.worker.support.deliveries_of import delivery, images
 from worker.batching.backlog import Backlog
+from worker.batching.finish import ReadNext
 from worker.batching.hand_over import next_batch
 from worker.batching.runner import Runner
 from worker.delivery import Delivery
@@ -31,10 +32,10 @@ class FakeEnginePool:
 
     poison = 255
     closed = ""
-    permits = nullcontext()
 
     def __init__(self, max_batch_images: int) -> None:
         self._max_batch_images = max_batch_images
+        self.permits = threading.Semaphore(8)
         self.reserved: list[str] = []
 
     def max_images(self, ref: str) -> int:
@@ -71,7 +72,8 @@ class FakeFinisher:
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
 
-    def finish(self, deliveries: list[Delivery]) -> int:
+    def finish(self, deliveries: list[Delivery], read_next: ReadNext) -> int:
+        read_next()
         self.deliveries += deliveries
         return 0
 
