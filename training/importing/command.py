@@ -93,11 +93,21 @@ def make_card(ref: ModelRef, described: Described, directory: Path) -> ModelCard
         "input": spec["input"],
         "output": spec["output"],
         "labels": spec["labels"],
-        **(card.describe_network(model) if model is not None else {"layers": None}),
+        **_describe_network(model),
         "layer_outputs": None,
         "accuracy": None,
         "files": card.hash_files(directory.iterdir()),
     }
+
+
+def _describe_network(model: "keras.Model | None") -> ModelCard:
+    """Return the size and the layers of a Keras model, as far as they are known."""
+    if model is None:
+        return {"layers": None}
+    try:
+        return card.describe_network(model)
+    except (AttributeError, TypeError, ValueError):  # a layer without one output of a fixed shape
+        return {"parameters": int(model.count_params()), "layers": None}
 
 
 def _place(path: Path, directory: Path, choices: Choices) -> tuple[ModelFile, "keras.Model | None", bool]:

@@ -36,7 +36,9 @@ def convert_keras(path: Path, size: tuple[int, int] | None) -> Converted:
     shape = getattr(model, "input_shape", None)
     if not isinstance(shape, tuple) or (len(getattr(model, "inputs", None) or [0]) != 1):
         raise ModelError(f"{path} does not have exactly one input of a known shape: export it with only the image")
-    if size is not None and len(shape) == 4 and shape[1:3] == (None, None):
+    if None in shape[1:]:
+        if size is None or len(shape) != 4:
+            raise ModelError(f"{path} takes images of any size: choose one with --size HEIGHTxWIDTH")
         pixels = keras.Input((*size, shape[3]))
         model = keras.Model(pixels, model(pixels))
     try:

@@ -87,7 +87,8 @@ def open_litert(path: Path) -> ModelFile:
         raise ModelError(f"{path} is no TFLite file: it does not begin like one")
     try:
         interpreter = Interpreter(model_content=content, num_threads=1)
-        interpreter.allocate_tensors()
+        if None not in _shape(interpreter.get_input_details()[0])[1:]:
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{path} cannot be served: {_litert_reason(str(error))}") from None
 

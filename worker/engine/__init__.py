@@ -168,7 +168,7 @@ def _load_runtime(kind: EngineKind, model_file: Path, threads: int, spec: ModelS
         select_backend(kind)
         from worker.engine.keras import KerasRuntime
 
-        return KerasRuntime(keras_file, threads)
+        return KerasRuntime(keras_file, threads, spec)
     if onnx_file.is_file():
         from worker.engine.onnx import OnnxRuntime
 

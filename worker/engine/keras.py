@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.contract.layers_blob import LayerOutput, layer_output
+from shared.contract.model_spec import MNIST_SPEC, InputSpec, ModelSpec
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from shared.models.layer_model import Row, layer_model
 from worker.engine.choose import EngineKind
+from worker.engine.tensors import normalize, read_probabilities
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +31,12 @@ class KerasRuntime:
     `run` may be called from several threads at a time, after the first run of a size.
     """
 
-    def __init__(self, model_file: Path, threads: int) -> None:
+    def __init__(self, model_file: Path, threads: int, spec: ModelSpec = MNIST_SPEC) -> None:
         """Raises the errors of Keras for a file that does not load. JAX on a CPU uses all cores, not `threads`."""
+        self._spec = spec
         self._compile = _compile_with_jax if self.kind == "jax" else _tensorflow_compiler(threads)
         self._model = keras.saving.load_model(model_file, compile=False)
-        self._forward = self._compile(self._model)
+        self._forward = self._compile(self._model, spec.input)
         self._layers: tuple[Callable[[Images], Arrays], list[Row]] | None = None
         self._sizes: set[int] = set()
 
@@ -50,7 +53,7 @@ class KerasRuntime:
         """Run uint8[S,H,W] or uint8[S,H,W,C] -> float32[S,K]. The first run of a size compiles it for seconds."""
         (answer,) = self._forward(images)
         self._sizes.add(len(images))
-        return answer
+        return read_probabilities(answer, self._spec.output)
 
     def look_inside(self, image: Images) -> tuple[Probabilities, list[LayerOutput]]:
         """Do what `Runtime.look_inside` does. The first call compiles the layers."""
@@ -59,17 +62,27 @@ class KerasRuntime:
             if opened is None:
                 raise ModelError(f"{self._model.name} has too much in its layers to be shown")
             inside, rows = opened
-            self._layers = self._compile(inside), rows
+            self._layers = self._compile(inside, self._spec.input), rows
         run, rows = self._layers
         answers = run(image)
         outputs = [
             layer_output(row.name, row.class_name, row.of_one_image(values))
             for row, values in zip(rows, answers, strict=True)
         ]
-        return answers[-1], outputs
+        return read_probabilities(answers[-1], self._spec.output), outputs
 
 
-def _compile_with_jax(model: keras.Model) -> Callable[[Images], Arrays]:
+def _as_input(pixels: Any, spec: InputSpec, model: keras.Model) -> Any:
+    """Return what the model takes for pixels float32[S,H,W] or [S,H,W,C], in operations of Keras' backend."""
+    if spec.values != "0..255" or spec.layout == "NCHW":
+        pixels = keras.ops.reshape(pixels, (-1, spec.height, spec.width, spec.channels))
+        pixels = normalize(pixels, spec.values)
+    if spec.layout == "NCHW":
+        pixels = keras.ops.transpose(pixels, (0, 3, 1, 2))
+    return keras.ops.reshape(pixels, (-1, *model.input_shape[1:]))
+
+
+def _compile_with_jax(model: keras.Model, spec: InputSpec) -> Callable[[Images], Arrays]:
     """Return a function from uint8[S,...] to the model's outputs, which JAX compiles at the first call of each S.
 
     Products are computed in full float32: a GPU's TensorFloat-32 would change the third digit of a probability.
@@ -78,11 +91,10 @@ def _compile_with_jax(model: keras.Model) -> Callable[[Images], Arrays]:
 
     if len(devices := jax.local_devices()) > 1:
         logger.warning("JAX sees %d devices and uses %s; CUDA_VISIBLE_DEVICES chooses", len(devices), devices[0])
-    shape = model.input_shape[1:]
 
     @jax.jit
     def forward(variables: tuple[list[Any], list[Any]], images: Any) -> list[Any]:
-        pixels = images.astype(np.float32).reshape(-1, *shape)
+        pixels = _as_input(images.astype(np.float32), spec, model)
         with jax.default_matmul_precision("float32"):
             outputs, _ = model.stateless_call(*variables, pixels, training=False)
         return outputs if isinstance(outputs, list) else [outputs]
@@ -94,7 +106,7 @@ def _compile_with_jax(model: keras.Model) -> Callable[[Images], Arrays]:
     return lambda images: [np.asarray(output) for output in jax.device_get(forward(variables, images))]
 
 
-def _tensorflow_compiler(threads: int) -> Callable[[keras.Model], Callable[[Images], Arrays]]:
+def _tensorflow_compiler(threads: int) -> Callable[[keras.Model, InputSpec], Callable[[Images], Arrays]]:
     """Return what `_compile_with_jax` is for JAX. Only on a GPU, TensorFlow compiles with XLA."""
     import tensorflow as tf
 
@@ -102,11 +114,9 @@ def _tensorflow_compiler(threads: int) -> Callable[[keras.Model], Callable[[Imag
     if not gpu:
         _limit_threads(threads)
 
-    def compiled(model: keras.Model) -> Callable[[Images], Arrays]:
-        shape = model.input_shape[1:]
-
+    def compiled(model: keras.Model, spec: InputSpec) -> Callable[[Images], Arrays]:
         def forward(images: Any) -> list[Any]:
-            outputs = model(tf.reshape(tf.cast(images, tf.float32), (-1, *shape)), training=False)
+            outputs = model(_as_input(tf.cast(images, tf.float32), spec, model), training=False)
             return outputs if isinstance(outputs, list) else [outputs]
 
         function = tf.function(forward, jit_compile=gpu)

@@ -10,7 +10,7 @@ from shared.contract.layers_blob import LayerOutput
 from shared.contract.model_spec import MNIST_SPEC, ModelSpec
 from shared.images import Images, Probabilities
 from worker.engine.litert_layers import LiteRTLayers
-from worker.engine.tensors import Quantization, Table, pixel_table, read_probabilities, write_pixels
+from worker.engine.tensors import Quantization, Table, image_shape, pixel_table, read_probabilities, write_pixels
 
 
 class _Allocated(NamedTuple):
@@ -67,7 +67,7 @@ class LiteRTRuntime:
     def _allocate(self, size: int) -> _Allocated:
         interpreter = Interpreter(model_content=self._model, num_threads=self._threads)
         model_input, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-        shape = [size, *model_input["shape"][1:]]
+        shape = [size, *image_shape(self._spec.input, len(model_input["shape"]))]
         if shape != model_input["shape"].tolist():
             interpreter.resize_tensor_input(model_input["index"], shape)
         interpreter.allocate_tensors()

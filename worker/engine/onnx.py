@@ -13,7 +13,7 @@ from shared.contract.layers_blob import LayerOutput
 from shared.contract.model_spec import ModelSpec
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
-from worker.engine.tensors import pixel_table, read_probabilities, write_pixels
+from worker.engine.tensors import image_shape, pixel_table, read_probabilities, write_pixels
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 ERRORS_ONLY = 3
@@ -42,7 +42,7 @@ class OnnxRuntime:
             raise ModelError(f"{model_file} takes {model_input.type}, expected one of {', '.join(DTYPES)}")
         self._names = model_input.name, output.name
         self._dtype = DTYPES[model_input.type]
-        self._rank = len(model_input.shape)
+        self._shape = image_shape(spec.input, len(model_input.shape))
         self._table = pixel_table(spec.input, self._dtype)
 
     def run(self, images: Images) -> Probabilities:
@@ -61,14 +61,6 @@ class OnnxRuntime:
         input_name, output_name = self._names
         (answers,) = self._session.run([output_name], {input_name: pixels})
         return read_probabilities(answers, self._spec.output)
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        """Return the shape of one image in the file's layout."""
-        height, width, channels = self._spec.shape
-        if self._rank == 3:
-            return height, width
-        return (channels, height, width) if self._spec.input.layout == "NCHW" else (height, width, channels)
 
 
 def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from shared.contract.model_spec import InputSpec, Layout, Normalization, Output
+from shared.contract.model_spec import InputSpec, Layout, Normalization, Output, Values
 from shared.images import Images, Probabilities
 
 LEVELS = 256  # values of a pixel
@@ -39,7 +39,7 @@ def pixel_table(spec: InputSpec, dtype: npt.DTypeLike, quantization: Quantizatio
         spread = np.linspace(limits.min, limits.max, LEVELS)
         table: Table = np.rint(spread).astype(kind)[None]
         return None if limits.max == LEVELS - 1 else table
-    values = _values(spec, levels)
+    values: npt.NDArray[np.float32] = normalize(levels[:, None], spec.values).T
     if quantization is not None:
         limits = np.iinfo(kind)
         rounded = np.rint(values / np.float32(quantization.scale)) + quantization.zero
@@ -52,17 +52,27 @@ def pixel_table(spec: InputSpec, dtype: npt.DTypeLike, quantization: Quantizatio
     return values.astype(kind)
 
 
-def _values(spec: InputSpec, levels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return float32[1 or channels, 256], with the roundings of float32 that a training pipeline makes."""
-    if isinstance(spec.values, Normalization):
-        mean, std = (np.array(numbers, np.float32)[:, None] for numbers in (spec.values.mean, spec.values.std))
-        normalized: npt.NDArray[np.float32] = (levels[None] / np.float32(255) - mean) / std
-        return normalized
-    if spec.values == "0..1":
-        return levels[None] / np.float32(255)
-    if spec.values == "-1..1":
-        return levels[None] / np.float32(127.5) - np.float32(1)
-    return levels[None]
+def normalize(pixels: Any, values: Values) -> Any:
+    """Return the numbers for float32 pixels [..., 1 or channels] from 0 to 255, an array of any library.
+
+    The roundings of float32 are those that a training pipeline makes.
+    """
+    if isinstance(values, Normalization):
+        mean, std = np.array(values.mean, np.float32), np.array(values.std, np.float32)
+        return (pixels / np.float32(255) - mean) / std
+    if values == "0..1":
+        return pixels / np.float32(255)
+    if values == "-1..1":
+        return pixels / np.float32(127.5) - np.float32(1)
+    return pixels
+
+
+def image_shape(spec: InputSpec, rank: int) -> tuple[int, ...]:
+    """Return the shape of one image in an input tensor of this rank, which counts the batch."""
+    if rank == 3:
+        return spec.height, spec.width
+    channels_first = spec.channels, spec.height, spec.width
+    return channels_first if spec.layout == "NCHW" else (spec.height, spec.width, spec.channels)
 
 
 def write_pixels(target: npt.NDArray[Any], images: Images, table: Table | None, layout: Layout) -> None:
