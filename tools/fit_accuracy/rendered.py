@@ -20,6 +20,7 @@ MAX_ROTATION_DEG = 10.0
 # Printed digits in 28×28, in a typeface that no model was trained on.
 PRINTED_SEED, PRINTED_IMAGES, PRINTED_PX, PRINTED_SHIFT_PX = 2, 200, 24, 2
 OVERSAMPLING = 4
+PENS = (0.025, 0.05, 0.08, 0.12)  # widths of a stroke, as fractions of the height
 KINDS = ("photo", "photo", "photo", "scan", "drawing", "board")  # one is chosen at random
 
 # Strokes of each digit in a box of 100×100, as people write them; one of several ways is chosen at random.
@@ -46,8 +47,11 @@ def parse_strokes(text: str) -> list[list[Point]]:
     return [[(int(x) / 100, int(y) / 100) for x, y in (point.split(",") for point in stroke)] for stroke in strokes]
 
 
-def draw_digit(digit: int, hand: Hand, random: Random) -> Image.Image:
-    """Return ink as L (255 for ink), in the middle of a canvas with room for a rotation."""
+def draw_digit(digit: int, hand: Hand, random: Random, pen: float | None = None) -> Image.Image:
+    """Return ink as L (255 for ink), in the middle of a canvas with room for a rotation.
+
+    `pen` is the width of a written stroke as a fraction of the height, None for one chosen at random.
+    """
     side = GLYPH_PX * 2
     canvas = Image.new("L", (side, side))
     if hand == "set in type":
@@ -61,7 +65,7 @@ def draw_digit(digit: int, hand: Hand, random: Random) -> Image.Image:
             stroke_width=random.choice((0, 8, 16, 24)),
         )
     else:
-        _write(ImageDraw.Draw(canvas), digit, random)
+        _write(ImageDraw.Draw(canvas), WRITTEN[digit], random, pen)
     return canvas.rotate(random.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG), resample=Image.Resampling.BICUBIC)
 
 
@@ -87,12 +91,12 @@ def _print_digit(digit: int, random: Random) -> npt.NDArray[np.uint8]:
     return np.asarray(drawn.resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.BOX), np.uint8)
 
 
-def _write(pen: ImageDraw.ImageDraw, digit: int, random: Random) -> None:
-    """Write a digit with a random pen, slant and proportions, and an unsteady hand."""
-    strokes = parse_strokes(random.choice(WRITTEN[digit]))
+def _write(draw: ImageDraw.ImageDraw, ways: list[str], random: Random, pen: float | None) -> None:
+    """Write a digit in one of several `ways`, with random slant and proportions, and an unsteady hand."""
+    strokes = parse_strokes(random.choice(ways))
     width = GLYPH_PX * random.uniform(0.45, 0.8)
     slant = random.uniform(-0.1, 0.25)
-    pen_px = GLYPH_PX * random.choice((0.025, 0.05, 0.08, 0.12))
+    pen_px = GLYPH_PX * (random.choice(PENS) if pen is None else pen)
     shaken: dict[Point, Point] = {}
     for x, y in (point for stroke in strokes for point in stroke):
         shaken.setdefault((x, y), (x + random.gauss(0, 0.018), y + random.gauss(0, 0.018)))
@@ -102,9 +106,9 @@ def _write(pen: ImageDraw.ImageDraw, digit: int, random: Random) -> None:
             (GLYPH_PX + (x - 0.5) * width + slant * (0.5 - y) * GLYPH_PX, GLYPH_PX + (y - 0.5) * GLYPH_PX)
             for x, y in curve
         ]
-        pen.line(placed, fill=255, width=round(pen_px), joint="curve")
+        draw.line(placed, fill=255, width=round(pen_px), joint="curve")
         for x, y in (*placed[:: max(1, len(placed) // 40)], placed[-1]):
-            pen.ellipse((x - pen_px / 2, y - pen_px / 2, x + pen_px / 2, y + pen_px / 2), fill=255)
+            draw.ellipse((x - pen_px / 2, y - pen_px / 2, x + pen_px / 2, y + pen_px / 2), fill=255)
 
 
 def _smooth(points: list[Point]) -> list[Point]:
@@ -129,10 +133,14 @@ def picture(digit: int, hand: Hand, random: Random) -> tuple[bytes, str]:
     kind = random.choice(KINDS)
     width, height = random.choice(((320, 240), (480, 640), (640, 480), (900, 1200), (300, 300), (1600, 1200)))
     ink = _placed(draw_digit(digit, hand, random), width, height, random)
+    return image_file(ink, kind, random), kind
+
+
+def image_file(ink: Grey, kind: str, random: Random) -> bytes:
+    """Return the file of a photo, scan, drawing or board with this ink (float32[H,W], 0 to 1)."""
     if kind == "drawing":
-        return _drawing(ink, random), kind
-    grey = {"photo": _photo, "scan": _scan, "board": _board}[kind](ink, random)
-    return _jpeg(grey, random), kind
+        return _drawing(ink, random)
+    return _jpeg({"photo": _photo, "scan": _scan, "board": _board}[kind](ink, random), random)
 
 
 def _placed(glyph: Image.Image, width: int, height: int, random: Random) -> Grey:

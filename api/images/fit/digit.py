@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from api.images.fit.components import Components, label
 from api.images.fit.ink import NO_INK, Ink
+from api.images.fit.rules import without_rules
 from shared.errors import BadImage
 
 # Sizes are fractions of the picture's side, unless stated otherwise.
@@ -13,8 +14,6 @@ MIN_SIDE = 0.03  # height or width of a digit
 MAX_INK = 0.6  # fraction of the picture that may be ink
 LINE_ASPECT = 7.0  # minimal ratio of a line's length to its thickness
 MIN_LINE_LENGTH = 0.55
-MIN_RULE_INK = 0.8  # a rule is a line through the whole picture
-MAX_RULE_THICKNESS = 0.04
 MIN_PIECE_AREA = 0.04  # relative to the digit's largest piece
 MAX_PIECE_GAP = 0.3  # relative to the size of the digit's largest piece
 
@@ -23,7 +22,7 @@ Chosen = npt.NDArray[np.bool_]  # bool[C]
 
 def digit_of(ink: Ink, threshold: float) -> Ink:
     """Return the digit's ink from 0 to 1, and 0 elsewhere. Raises BadImage if there is no digit."""
-    ink = _without_rules(ink, threshold)
+    ink = without_rules(ink, threshold)
     parts = label(ink > threshold / 2)
     sure = (ink > threshold).ravel()
     certain = np.bincount(parts.labels.ravel(), sure, len(parts.area_px) + 1)[1:].astype(np.float64)
@@ -32,28 +31,6 @@ def digit_of(ink: Ink, threshold: float) -> Ink:
     level = float(np.median(ink[mask & (ink > threshold)]))
     soft = np.clip((ink - 0.1 * level) / (0.8 * level), 0, 1)
     return np.where(mask, soft, 0).astype(np.float32)
-
-
-def _without_rules(ink: Ink, threshold: float) -> Ink:
-    """Remove the rules of forms and squared paper. Only two or more are removed, because one may be a stroke."""
-    mask = ink > threshold / 2
-    lines = [_thin_bands(mask.mean(axis) > MIN_RULE_INK) for axis in (1, 0)]
-    if sum(count for _, count in lines) < 2:
-        return ink
-    rows, columns = lines[0][0], lines[1][0]
-    return np.where(rows[:, None] | columns[None, :], 0, ink).astype(np.float32)
-
-
-def _thin_bands(full: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], int]:
-    """Return the rows in thin bands of `full` rows, with two more on either side, and the number of bands."""
-    bounds = np.flatnonzero(np.diff(np.concatenate([[0], full.astype(np.int8), [0]])))
-    bands = [
-        (first, last) for first, last in bounds.reshape(-1, 2) if last - first <= max(2, MAX_RULE_THICKNESS * len(full))
-    ]
-    thin = np.zeros(len(full), np.bool_)
-    for first, last in bands:
-        thin[max(0, first - 2) : last + 2] = True
-    return thin, len(bands)
 
 
 def _digit(parts: Components, certain: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Chosen:

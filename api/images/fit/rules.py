@@ -1,0 +1,129 @@
+"""Removes the rules of lined and squared paper and the boxes of forms, and keeps the strokes that cross them."""
+
+from itertools import combinations
+
+import numpy as np
+
+from api.images.fit.components import Mask, label
+from api.images.fit.ink import Ink
+from api.images.fit.lines import CROSSING, Line, lines_of
+
+FAINT = 0.33  # part of the threshold above which ink may be that of a line
+SMOOTHING_PX = 7  # along a line, against noise
+LONG_PX = 25  # length of ink that may be part of a line
+MAX_THICKNESS = 0.02  # of a line, as a fraction of the picture's longer side
+MIN_RULE_LENGTH = 0.85  # fraction of the picture that a rule crosses; one may be a stroke, two are none
+MIN_LONE_RULE_LENGTH = 0.97  # of a horizontal one; a 1 may be as high as the picture
+MAX_CROSSING_INK = 0.55  # part of the square around a crossing
+MIN_BOX_PX = 14
+SIDE_COVER = 0.7  # fraction of its length in which a box's side has ink
+SAME_ENDS = 0.25  # tolerance for the ends of a box's upper and lower side, relative to its height
+CORNER = 0.08  # part of a side's length in which it reaches its corner
+BEYOND = 0.25  # how far a side is followed beyond its corners, relative to its length
+MIN_CONTENT = 0.3  # height of what is in a box, as a fraction of the box; the middle bar of an 8 is lower
+
+
+def without_rules(ink: Ink, threshold: float) -> Ink:
+    """Return the ink without rules and boxes: float32[H,W]."""
+    level, upright = _elongated(ink, 1, FAINT * threshold), _elongated(ink, 0, FAINT * threshold)
+    max_px = max(3, round(MAX_THICKNESS * max(ink.shape)))
+    cleared = np.zeros(ink.shape, np.bool_)
+    horizontal = lines_of(level, max_px, max(MIN_BOX_PX, 0.15 * ink.shape[1]))
+    vertical = lines_of(upright.T, max_px, MIN_RULE_LENGTH * ink.shape[0])
+    _clear_boxes(ink > threshold / 2, upright, horizontal, max_px, cleared)
+    rules = [line for line in horizontal if line.covered >= MIN_RULE_LENGTH * ink.shape[1]]
+    if len(rules) + len(vertical) > 1 or (rules and rules[0].covered >= MIN_LONE_RULE_LENGTH * ink.shape[1]):
+        for line in rules:
+            line.clear(cleared)
+        for line in vertical:
+            line.clear(cleared.T)
+        _clear_crossings(ink > threshold / 2, rules, vertical, cleared)
+    return np.where(cleared, 0, ink).astype(np.float32) if cleared.any() else ink
+
+
+def _clear_crossings(mask: Mask, horizontal: list[Line], vertical: list[Line], cleared: Mask) -> None:
+    """Mark where two lines cross and no stroke is. A line itself keeps what looks like a stroke that crosses it."""
+    for level in horizontal:
+        for upright in vertical:
+            column = int(upright.rows[min(int(level.rows.mean()), len(mask) - 1)])
+            row = int(level.rows[min(max(column, 0), mask.shape[1] - 1)])
+            half = SMOOTHING_PX // 2 + round((level.typical_px + upright.typical_px) / 2)
+            area = (slice(max(0, row - half), row + half + 1), slice(max(0, column - half), column + half + 1))
+            if mask[area].size and mask[area].mean() < MAX_CROSSING_INK:
+                cleared[area] = True
+
+
+def _elongated(ink: Ink, axis: int, threshold: float) -> Mask:
+    """Return the ink that continues along its row (axis 1) or column (axis 0): bool[H,W]."""
+    mask = _mean_along(ink, axis, SMOOTHING_PX) > threshold
+    across = np.pad(mask, [(1, 1) if each != axis else (0, 0) for each in (0, 1)])
+    thick = across[2:] | across[1:-1] | across[:-2] if axis else across[:, 2:] | across[:, 1:-1] | across[:, :-2]
+    long: Mask = mask & (_mean_along(thick.astype(np.float32), axis, LONG_PX) > 0.5)
+    return long
+
+
+def _mean_along(values: Ink, axis: int, length: int) -> Ink:
+    pad = [(0, 0), (0, 0)]
+    pad[axis] = (length // 2 + 1, length // 2)
+    sums = np.cumsum(np.pad(values, pad, "edge"), axis, np.float32)
+    differences = sums[length:] - sums[:-length] if axis == 0 else sums[:, length:] - sums[:, :-length]
+    return differences / np.float32(length)
+
+
+def _clear_boxes(mask: Mask, faint: Mask, lines: list[Line], max_px: int, cleared: Mask) -> None:
+    """Mark all boxes that hold something."""
+    ordered = sorted(lines, key=lambda line: float(line.rows.mean()))
+    for upper, lower in combinations(ordered, 2):
+        if _are_parallel(upper, lower):
+            _clear_box(mask, faint, upper, lower, max_px, cleared)
+
+
+def _are_parallel(upper: Line, lower: Line) -> bool:
+    """Return whether two lines may be the upper and lower sides of one box."""
+    first, last = min(upper.first, lower.first), max(upper.last, lower.last)
+    height = float(lower.rows[(first + last) // 2] - upper.rows[(first + last) // 2])
+    apart = max(abs(upper.first - lower.first), abs(upper.last - lower.last))
+    covered = min(upper.covered, lower.covered)
+    return height >= MIN_BOX_PX and apart <= SAME_ENDS * height and covered >= SIDE_COVER * (last - first)
+
+
+def _clear_box(mask: Mask, faint: Mask, upper: Line, lower: Line, max_px: int, cleared: Mask) -> None:
+    """Mark a box, or a row of boxes, if the two lines are its upper and lower sides and it holds something."""
+    first, last = min(upper.first, lower.first), max(upper.last, lower.last)
+    left, right = max(0, first - 3), min(mask.shape[1], last + 4)
+    top, bottom = int(upper.rows[[first, last]].mean()), int(lower.rows[[first, last]].mean()) + 1
+    top, bottom = max(0, top), min(len(mask), bottom)
+    height = bottom - top
+    thickest = CROSSING * max(upper.typical_px, lower.typical_px) + 0.5
+    sides = [
+        line
+        for line in lines_of(faint[top:bottom, left:right].T, max_px, SIDE_COVER * height)
+        if line.first <= CORNER * height and line.last >= (1 - CORNER) * height and line.typical_px <= thickest
+    ]
+    ends = sorted((line.rows.mean(), index) for index, line in enumerate(sides))
+    tolerance = 4 + SAME_ENDS * height
+    if len(ends) < 2 or ends[0][0] > tolerance or ends[-1][0] < right - left - tolerance:
+        return
+    if any(_continues(faint, sides[index], left, top, bottom) for _, index in (ends[0], ends[-1])):
+        return  # a stroke between the sides of a box
+    found = np.zeros_like(cleared)
+    upper.clear(found)
+    lower.clear(found)
+    for line in sides:
+        line.clear(found.T, top, left)
+    inside = label((mask & ~found)[top:bottom, left:right])
+    if len(inside.area_px) and inside.height.max() > MIN_CONTENT * height:
+        cleared |= found
+
+
+def _continues(faint: Mask, side: Line, left: int, top: int, bottom: int) -> bool:
+    """Return whether a side of a box continues above or below the box."""
+    reach = max(10, round(BEYOND * (bottom - top)))
+    for rows, column in (
+        (range(max(0, top - reach), max(0, top - 3)), left + int(side.rows[0])),
+        (range(min(len(faint), bottom + 3), min(len(faint), bottom + reach)), left + int(side.rows[-1])),
+    ):
+        columns = slice(max(0, column - 4), column + 5)
+        if len(rows) > 2 and faint[rows.start : rows.stop, columns].any(1).mean() > SIDE_COVER:
+            return True
+    return False
