@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.config.settings import load_settings
-from shared.contract.drift_histograms import BINS, Counts, histograms, shares
+from shared.contract.drift_histograms import Counts, bins_of, histograms, shares
 from shared.contract.model_card import ModelCard, Quality
 from shared.data import dataset
 from shared.errors import DatasetError, ModelError
@@ -70,7 +70,8 @@ def measure(engine: Engine, split: dataset.Split) -> Quality:
 
 def reference(engine: Engine, split: dataset.Split) -> dict[str, list[float]]:
     """Return the card's `reference`: histograms of `split` and of the answers, with which the service detects drift."""
-    counts: dict[str, Counts] = {name: np.zeros(bins, np.int64) for name, bins in BINS.items()}
+    bins = bins_of(engine.spec.array_shape, len(engine.spec.labels))
+    counts: dict[str, Counts] = {name: np.zeros(count, np.int64) for name, count in bins.items()}
     for start in range(0, len(split.images), BATCH_IMAGES):
         images = split.images[start : start + BATCH_IMAGES]
         for name, batch_counts in histograms(images, engine.predict(images).probabilities).items():

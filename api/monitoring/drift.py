@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.versions.catalog import Catalog
-from shared.contract.drift_histograms import BINS
+from shared.contract.drift_histograms import BINS, bins_of
 from shared.contract.model_card import ModelCard
 from shared.contract.model_ref import ModelRef
+from shared.contract.model_spec import spec_of
 from shared.errors import ModelError
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
@@ -54,7 +55,7 @@ def chance(images: int, reference: Sequence[float]) -> float:
 
 def describe(counts: Mapping[str, Sequence[int]], reference: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Return the JSON of one version's drift. `distance` and `chance` are null if its card has no reference."""
-    described: dict[str, Any] = {"images": sum(counts["predictions"])}
+    described: dict[str, Any] = {"images": max(map(sum, counts.values()))}
     for name, of in counts.items():
         images = sum(of)
         compared = reference.get(name) if images else None
@@ -66,14 +67,14 @@ def describe(counts: Mapping[str, Sequence[int]], reference: Mapping[str, Sequen
     return described
 
 
-def reference_of(card: ModelCard) -> dict[str, list[float]]:
-    """Return the card's reference histograms that match the current bins."""
+def reference_of(card: ModelCard, bins: Mapping[str, int] = BINS) -> dict[str, list[float]]:
+    """Return the card's reference histograms that match the current `bins`."""
     stored = card.get("reference")
     return {
         name: shares
         for name, shares in (stored.items() if isinstance(stored, dict) else ())
         if isinstance(shares, list)
-        and len(shares) == BINS.get(name)
+        and len(shares) == bins.get(name)
         and all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares)
     }
 
@@ -89,23 +90,27 @@ async def read_drift(client: AsyncClient, catalog: Catalog, now_s: float) -> dic
         stored = await pipeline.execute()
     drift: dict[str, dict[str, Any]] = {}
     for number, ref in enumerate(refs):
-        counts = sum_counts(stored[number * WINDOWS : (number + 1) * WINDOWS])
-        if any(counts["predictions"]):
-            drift[ref] = describe(counts, await _reference(catalog, ref))
+        hashes = stored[number * WINDOWS : (number + 1) * WINDOWS]
+        if any(hashes):
+            bins, reference = await _bins_and_reference(catalog, ref)
+            drift[ref] = describe(sum_counts(hashes, bins), reference)
     return drift
 
 
-def sum_counts(hashes: Sequence[Mapping[bytes, bytes]]) -> dict[str, list[int]]:
+def sum_counts(hashes: Sequence[Mapping[bytes, bytes]], bins: Mapping[str, int] = BINS) -> dict[str, list[int]]:
     """Sum the counts of several hashes `keys.drift`, by histogram and bin."""
     return {
-        name: [sum(int(fields.get(f"{name}:{number}".encode(), 0)) for fields in hashes) for number in range(bins)]
-        for name, bins in BINS.items()
+        name: [sum(int(fields.get(f"{name}:{number}".encode(), 0)) for fields in hashes) for number in range(count)]
+        for name, count in bins.items()
     }
 
 
-async def _reference(catalog: Catalog, ref: str) -> dict[str, list[float]]:
+async def _bins_and_reference(catalog: Catalog, ref: str) -> tuple[Mapping[str, int], dict[str, list[float]]]:
     try:
-        return reference_of(await catalog.card(ref))
+        card = await catalog.card(ref)
+        spec = spec_of(card)
     except ModelError as error:
         logger.error("drift of %s cannot be computed, its card is not readable: %s", ref, error)
-        return {}
+        return BINS, {}
+    bins = bins_of(spec.array_shape, len(spec.labels))
+    return bins, reference_of(card, bins)

@@ -3,12 +3,14 @@
 A change of a bin changes the meaning of `reference` in every card.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from shared.images import CLASSES, IMAGE_BYTES, IMAGE_SIDE, Images, Probabilities
+from shared.contract.model_spec import MAX_DENSE_LABELS
+from shared.images import CLASSES, IMAGE_BYTES, IMAGE_SIDE, MNIST_SHAPE, Images, Probabilities, axes_of
 
 Counts = npt.NDArray[np.int64]  # int64[bins]
 
@@ -17,21 +19,48 @@ CONFIDENCE_EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # bins of the 
 INK_EDGES = (0.02, 0.04, 0.06, 0.08, 0.10, 0.12, 0.14, 0.16, 0.18, 0.20, 0.25, 0.35, 0.5)  # mean of the pixels, 0 to 1
 OFFSET_EDGES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # px, of the centre of mass from CENTRE_PX
 
-BINS: Mapping[str, int] = {
-    "predictions": CLASSES,
-    "confidence": len(CONFIDENCE_EDGES) + 1,
-    "ink": len(INK_EDGES) + 1,
-    "offset": len(OFFSET_EDGES) + 1,
-}
+
+def bins_of(axes: Sequence[int], labels: int) -> dict[str, int]:
+    """Return the number of bins of each histogram, for images of the shape `axes` and a number of labels.
+
+    `predictions` is for versions with few labels, and `offset` for grey images of MNIST's size.
+    """
+    bins = {"predictions": labels} if labels <= MAX_DENSE_LABELS else {}
+    bins |= {"confidence": len(CONFIDENCE_EDGES) + 1, "ink": len(INK_EDGES) + 1}
+    return bins | ({"offset": len(OFFSET_EDGES) + 1} if tuple(axes) == axes_of(MNIST_SHAPE) else {})
+
+
+BINS: Mapping[str, int] = bins_of(axes_of(MNIST_SHAPE), CLASSES)  # of MNIST models
 
 _FROM_CENTRE = np.arange(IMAGE_SIDE, dtype=np.float32) - CENTRE_PX
 
 
 def histograms(images: Images, probabilities: Probabilities) -> dict[str, Counts]:
-    """Count uint8[N,28,28] and their float32[N,10] answers in each histogram of BINS.
+    """Count images and their answers, float32[N,K], in each histogram of `bins_of`.
 
     A value on an edge belongs to the bin above it. An image without ink is in the last bin of `offset`.
     """
+    labels = probabilities.shape[1]
+    bins = bins_of(images.shape[1:], labels)
+    counts = {"confidence": _count(probabilities.max(axis=1), CONFIDENCE_EDGES)}
+    if "predictions" in bins:
+        counts["predictions"] = np.bincount(probabilities.argmax(axis=1), minlength=labels)
+    counts |= _of_digits(images) if "offset" in bins else {"ink": _count(_mean_pixels(images), INK_EDGES)}
+    return {name: counts[name] for name in bins}
+
+
+def shares(counts: Mapping[str, Counts]) -> dict[str, list[float]]:
+    """Return the shares that a card has under `reference`. Each histogram adds up to 1."""
+    return {name: [round(float(share), 6) for share in of / max(1, of.sum())] for name, of in counts.items()}
+
+
+def _mean_pixels(images: Images) -> npt.NDArray[np.float32]:
+    """Return the mean of each image, from 0 to 1, and 0 for no pixels."""
+    means: npt.NDArray[np.float32] = images.reshape(len(images), math.prod(images.shape[1:])).mean(1, np.float32) / 255
+    return means
+
+
+def _of_digits(images: Images) -> dict[str, Counts]:
     # Sums instead of a matrix product, for which numpy's library would start threads on the cores that run the models.
     pixels = images.astype(np.float32)
     by_row, by_column = np.einsum("nrc->nr", pixels), np.einsum("nrc->nc", pixels)
@@ -39,16 +68,9 @@ def histograms(images: Images, probabilities: Probabilities) -> dict[str, Counts
     moment = np.hypot((by_row * _FROM_CENTRE).sum(axis=1), (by_column * _FROM_CENTRE).sum(axis=1))
     offset_px = np.divide(moment, ink, out=np.full_like(ink, np.inf), where=ink > 0)
     return {
-        "predictions": np.bincount(probabilities.argmax(axis=1), minlength=CLASSES),
-        "confidence": _count(probabilities.max(axis=1), CONFIDENCE_EDGES),
         "ink": _count(ink / (255 * IMAGE_BYTES), INK_EDGES),
         "offset": _count(offset_px, OFFSET_EDGES),
     }
-
-
-def shares(counts: Mapping[str, Counts]) -> dict[str, list[float]]:
-    """Return the shares that a card has under `reference`. Each histogram adds up to 1."""
-    return {name: [round(float(share), 6) for share in of / max(1, of.sum())] for name, of in counts.items()}
 
 
 def _count(values: npt.NDArray[np.float32], edges: tuple[float, ...]) -> Counts:

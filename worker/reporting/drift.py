@@ -12,13 +12,16 @@ from shared.images import Images, Probabilities
 from shared.redis import keys
 from worker.reporting.tallies import Tallies
 
-GATHERED_IMAGES = 1024  # counted together per version: image by image, the overhead of numpy costs more than that
+# Images are counted together per version: image by image, the overhead of numpy costs more than the counting.
+GATHERED_IMAGES = 1024
+GATHERED_BYTES = 1 << 20  # pixels and probabilities, after which fewer images are counted, too
 
 
 @dataclass(slots=True)
 class _Gathered:
     batches: list[tuple[Images, Probabilities]] = field(default_factory=list)
     images: int = 0
+    size_bytes: int = 0
 
 
 class Drift:
@@ -31,12 +34,13 @@ class Drift:
         self._gathered: dict[str, _Gathered] = {}
 
     def observe(self, ref: str, images: Images, answers: Answers) -> None:
-        """Add images of a batch, uint8[N,28,28], and their answers. Do not change them afterwards."""
+        """Add images of a batch and their answers. Do not change them afterwards."""
         with self._lock:
             gathered = self._gathered.setdefault(ref, _Gathered())
             gathered.batches.append((images, answers.probabilities))
             gathered.images += len(images)
-            if gathered.images < GATHERED_IMAGES:
+            gathered.size_bytes += images.nbytes + answers.probabilities.nbytes
+            if gathered.images < GATHERED_IMAGES and gathered.size_bytes < GATHERED_BYTES:
                 return
             del self._gathered[ref]
         self._count(ref, gathered)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.contract.drift_histograms import BINS, INK_EDGES, OFFSET_EDGES, histograms, shares
+from shared.contract.drift_histograms import BINS, INK_EDGES, OFFSET_EDGES, bins_of, histograms, shares
 from shared.images import Images, Probabilities
 from tests.support.thoroughness import examples
 
@@ -80,3 +80,18 @@ def test_shares_add_up_to_one_and_of_nothing_to_nothing() -> None:
     counts = histograms(np.stack([dot(14, 14)] * 3), answers((1, 0.5), (1, 0.5), (2, 0.5)))
     assert shares(counts)["predictions"] == [0, 0.666667, 0.333333, 0, 0, 0, 0, 0, 0, 0]
     assert sum(shares(histograms(np.empty((0, 28, 28), np.uint8), answers()))["ink"]) == 0
+
+
+def test_images_of_other_shapes_are_counted_by_label_confidence_and_brightness() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 6, 3), np.uint8)
+    counts = histograms(images, np.eye(11, dtype=np.float32)[[3, 3, 10, 0, 1]])
+    assert {name: len(each) for name, each in counts.items()} == bins_of((8, 6, 3), 11)
+    assert list(counts) == ["predictions", "confidence", "ink"]
+    assert counts["predictions"].tolist() == [1, 1, 0, 2, 0, 0, 0, 0, 0, 0, 1]
+    expected = [sum(image.mean() / 255 >= edge for edge in INK_EDGES) for image in images]
+    assert counts["ink"].nonzero()[0].tolist() == sorted(set(expected))
+
+
+def test_predictions_among_many_labels_are_not_counted() -> None:
+    images = np.zeros((2, 28, 28), np.uint8)
+    assert list(histograms(images, np.eye(40, dtype=np.float32)[[39, 0]])) == ["confidence", "ink", "offset"]
