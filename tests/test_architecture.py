@@ -36,8 +36,8 @@ MAX_ARROWS = {"api": 42, "worker": 25}
 MAX_ENTRIES = 15
 # Folders that may hold more: data, pages, pictures, and the root, whose file names are prescribed by tools.
 EXEMPT = ("docs", "models", "api/page/assets", ".")
-# The gate and the import judge what serves, so they load the model as serving does.
-GATE = (("training/evaluate.py", "training/importing/", "training/qa/"), "worker.engine")
+# The gate, the import and thresholds of cascades judge what serves, so they load the model as serving does.
+GATE = (("training/combining/", "training/evaluate.py", "training/importing/", "training/qa/"), "worker.engine")
 
 
 @functools.cache

@@ -13,12 +13,14 @@ from shared.config.values import folder_or_url
 from shared.contract.model_spec import Layout, Output, Resize
 from shared.contract.training import NETWORK_NAMES
 from shared.errors import MnistifiedError
+from training.combining.stage_option import parse_stage
 from training.importing.choices import parse_values
 
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
 MODULES = {
     "train": "run",
-    "ensemble": "ensemble",
+    "ensemble": "combining.ensemble",
+    "cascade": "combining.cascade",
     "export": "publishing.export",
     "layers": "publishing.layers_file",
     "evaluate": "evaluate",
@@ -66,6 +68,11 @@ def make_parser() -> argparse.ArgumentParser:
     for name, summary, add_options in (
         ("train", "train a network; save its weights, learning curves and training record", _add_train_options),
         ("ensemble", "combine trained networks into one model that averages their answers", _add_ensemble_options),
+        (
+            "cascade",
+            "build a version whose networks pass on what they are not sure of",
+            _add_cascade_options,
+        ),
         ("export", "convert weights into a version that the service can load", _add_export_options),
         ("layers", "add the file that ?verbose=1 needs to show a version's layers", _add_layers_options),
         ("evaluate", "measure a version's accuracy in the engine that serves it", _add_evaluate_options),
@@ -140,8 +147,27 @@ def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--weights", type=Path, default=Path("build/cnn-accurate.keras"), help="output file")
 
 
+def _add_cascade_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--stage",
+        type=parse_stage,
+        action="append",
+        required=True,
+        metavar="PATH[:THRESHOLD]",
+        help="folder of a version or weights file, in the order of the stages; it passes on images whose largest "
+        "output is below THRESHOLD, which is chosen on held-out images if it is not given",
+    )
+    _add_new_version(command)
+    command.add_argument("--sample", action="store_true", help="choose on the drawn sample instead of MNIST")
+    _add_mnist_dir(command)
+
+
 def _add_export_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--weights", type=Path, default=DEFAULT_WEIGHTS, help="weights file written by `train`")
+    _add_new_version(command)
+
+
+def _add_new_version(command: argparse.ArgumentParser) -> None:
     command.add_argument("--name", default="cnn", help="model name in the registry")
     command.add_argument("--version", type=_at_least(1), required=True, help="version number")
     command.add_argument("--force", action="store_true", help="replace an existing version")
@@ -157,6 +183,11 @@ def _add_evaluate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", default="cnn", help="`name@version`, or `name` for its latest version")
     _add_engine(command)
     command.add_argument("--write", action="store_true", help="record the measurements in the version's model.json")
+    command.add_argument(
+        "--lose",
+        type=_share,
+        help="with --write, fit the threshold of the acceptance rule: it loses at most this share of held-out images",
+    )
     command.add_argument("--models-dir", type=folder_or_url, default=_models_dir(), help="registry: a folder or a URL")
     _add_mnist_dir(command)
 

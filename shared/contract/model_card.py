@@ -29,8 +29,20 @@ class StageRow(TypedDict, total=False):
     architecture: str
     parameters: int
     multiply_adds: int
+    reached: float  # share of the held-out images that reach the stage
     layer_outputs: list[LayerOutputRow] | None
-    training: dict[str, object]
+
+
+class AcceptanceRow(TypedDict, total=False):
+    """The acceptance rule. `shared/contract/model_spec.py` checks what an engine needs of it.
+
+    `held_out` and `test` say how many images of these sets the rule loses, and how many accepted answers are wrong.
+    """
+
+    threshold: float
+    none_label: bool
+    held_out: dict[str, int]
+    test: dict[str, int]
 
 
 class Input(TypedDict, total=False):
@@ -90,7 +102,7 @@ class ModelCard(TypedDict, total=False):
     output: str
     labels: list[str]
     stages: list[StageRow]  # the networks of a cascade
-    acceptance: dict[str, object]  # without one, every answer counts
+    acceptance: AcceptanceRow  # without one, every answer counts
     parameters: int
     multiply_adds: int
     layers: list[LayerRow] | None

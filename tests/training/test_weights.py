@@ -53,7 +53,8 @@ def test_the_record_of_a_published_version_is_on_its_card(trained: Trained, tmp_
 def test_a_member_of_an_ensemble_is_loaded_by_number_with_its_record(
     trained: Trained, handful: Split, tmp_path: Path
 ) -> None:
-    from training import architecture, ensemble, weights
+    from training import architecture, weights
+    from training.combining import ensemble
 
     model = ensemble.build([architecture.build("cnn-small"), trained.model], ensemble.VIEWS[:1])
     weights.save(model, tmp_path / "all.keras", {"members": [{"training": {"seed": 1}}, {"training": {"seed": 2}}]})

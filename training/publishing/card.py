@@ -20,14 +20,22 @@ from training.qa.report import report
 if TYPE_CHECKING:
     import keras
 
+UNFITTED_THRESHOLD = 0.5
+
 
 def describe_model(model: "keras.Model") -> ModelCard:
-    """Return the part of a card that describes the model."""
-    return {
+    """Return the part of a card that describes the model.
+
+    A model with one output more than there are labels has an acceptance rule, which `evaluate --write --lose` fits.
+    """
+    described: ModelCard = {
         "input": {"shape": [IMAGE_SIDE, IMAGE_SIDE], "dtype": "uint8", "range": [0, 255]},
         "labels": [str(digit) for digit in range(CLASSES)],
         **describe_network(model),
     }
+    if model.output.shape[-1] == CLASSES + 1:
+        described["acceptance"] = {"threshold": UNFITTED_THRESHOLD, "none_label": True}
+    return described
 
 
 def describe_network(model: "keras.Model") -> ModelCard:

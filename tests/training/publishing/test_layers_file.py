@@ -31,7 +31,7 @@ def version_dir(flatbuffer: bytes, tmp_path: Path) -> Path:
 def ensemble(trained: Trained) -> keras.Model:
     """Two networks and two views: outputs inside the networks hold both views of an image."""
     from training.architecture import build as build_network
-    from training.ensemble import View, build
+    from training.combining.ensemble import View, build
 
     return build([trained.model, build_network("tiny")], [View(), View(angle_deg=8)])
 

@@ -16,14 +16,14 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_default_view_is_the_image(handful: Split) -> None:
-    from training.ensemble import View
+    from training.combining.ensemble import View
 
     flat = handful.images.reshape(100, -1).astype(np.float32)
     assert np.allclose(flat @ View().matrix, flat)
 
 
 def test_a_view_can_rotate_the_image_by_90_degrees(handful: Split) -> None:
-    from training.ensemble import View
+    from training.combining.ensemble import View
 
     flat = handful.images.reshape(100, -1).astype(np.float32)
     turned = (flat @ View(angle_deg=90).matrix).reshape(-1, 28, 28)
@@ -31,7 +31,7 @@ def test_a_view_can_rotate_the_image_by_90_degrees(handful: Split) -> None:
 
 
 def test_a_view_at_half_the_scale_has_a_quarter_of_the_area(handful: Split) -> None:
-    from training.ensemble import View
+    from training.combining.ensemble import View
 
     square = np.zeros((28, 28), np.float32)
     square[6:22, 6:22] = 1
@@ -40,7 +40,7 @@ def test_a_view_at_half_the_scale_has_a_quarter_of_the_area(handful: Split) -> N
 
 def test_the_answers_of_all_members_to_all_views_are_averaged(trained: Trained, handful: Split) -> None:
     from training import architecture
-    from training.ensemble import View, build
+    from training.combining.ensemble import View, build
 
     members, views = [trained.model, architecture.build("tiny")], [View(), View(angle_deg=8), View(scale=1.1)]
     pixels = handful.images[..., None].astype(np.float32)
@@ -50,7 +50,8 @@ def test_the_answers_of_all_members_to_all_views_are_averaged(trained: Trained, 
 
 
 def test_an_exported_ensemble_answers_like_in_keras(trained: Trained, handful: Split, tmp_path: Path) -> None:
-    from training import ensemble, weights
+    from training import weights
+    from training.combining import ensemble
     from training.publishing.litert import convert
     from worker.engine.litert import LiteRTRuntime
 

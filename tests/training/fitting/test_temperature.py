@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.models.temperature import scale
-from training.temperature import fit_temperature
+from training.fitting.temperature import fit_temperature
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])

@@ -1,0 +1,45 @@
+"""The threshold of a stage trades right answers for computing time."""
+
+import numpy as np
+import pytest
+
+from training.fitting import thresholds
+from training.fitting.thresholds import Outcome, Row, Stage, choose
+
+FIRST = Stage(np.array([0.95, 0.85, 0.6, 0.55], np.float32), np.array([True, True, False, False]), 10)
+SECOND = Stage(np.array([0.99, 0.99, 0.99, 0.4], np.float32), np.array([True, False, True, False]), 100)
+
+
+def test_outputs_are_judged_by_their_largest_and_none_of_the_labels_is_never_right() -> None:
+    outputs = np.zeros((3, 11), np.float32)
+    outputs[0, 4], outputs[1, 10], outputs[2, 9] = 0.7, 0.8, 0.6
+    judged = thresholds.judge(outputs, np.array([4, 4, 4], np.uint8), 10)
+    np.testing.assert_allclose(judged.confidences, [0.7, 0.8, 0.6])
+    assert judged.right.tolist() == [True, False, False]
+
+
+def test_images_below_the_threshold_get_the_answer_of_the_later_stages_and_cost_both() -> None:
+    outcome = thresholds.pass_on(FIRST, 0.85, thresholds.alone(SECOND))
+    assert outcome.right.tolist() == [True, True, True, False]
+    assert outcome.multiply_adds.tolist() == [10, 10, 110, 110]
+
+
+def test_the_table_has_a_row_for_each_threshold() -> None:
+    rows = thresholds.table(FIRST, thresholds.alone(SECOND), [0.5, 0.6, 0.9])
+    assert [row.right for row in rows] == [2, 2, 2]
+    assert [row.passed_on for row in rows] == [0, 0.25, 0.75]
+    assert [row.compute for row in rows] == pytest.approx([1, 3.5, 8.5])
+
+
+def test_three_stages_are_chosen_from_the_last_to_the_first() -> None:
+    third = Stage(np.ones(4, np.float32), np.ones(4, np.bool_), 1000)
+    later = thresholds.pass_on(SECOND, 0.5, thresholds.alone(third))
+    assert later == Outcome(*later)
+    outcome = thresholds.pass_on(FIRST, 0.8, later)
+    assert outcome.right.tolist() == [True, True, True, True]
+    assert outcome.multiply_adds.tolist() == [10, 10, 110, 1110]
+
+
+def test_the_most_right_answers_win_and_of_several_the_least_computing() -> None:
+    rows = [Row(0.5, 0, 97, 1.0), Row(0.8, 0.1, 98, 1.5), Row(0.9, 0.2, 98, 1.9), Row(0.99, 0.4, 97, 3.0)]
+    assert choose(rows).accept_from == 0.8

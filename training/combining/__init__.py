@@ -1,0 +1,1 @@
+"""Combining trained networks to one version: ensembles, which average, and cascades, whose networks take turns."""

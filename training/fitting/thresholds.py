@@ -1,0 +1,74 @@
+"""The choice of the confidence from which a stage of a cascade accepts its own answers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.data.dataset import Labels
+from shared.images import Probabilities
+
+CANDIDATES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
+
+
+class Stage(NamedTuple):
+    """The answers of one network to the held-out images: the largest output float[N], and whether it is right bool[N].
+
+    `multiply_adds` are those for one image.
+    """
+
+    confidences: npt.NDArray[np.float32]
+    right: npt.NDArray[np.bool_]
+    multiply_adds: int
+
+
+class Outcome(NamedTuple):
+    """The answers of a stage and all later ones: whether each is right, and the multiply-adds for it."""
+
+    right: npt.NDArray[np.bool_]  # bool[N]
+    multiply_adds: npt.NDArray[np.int64]  # int[N]
+
+
+class Row(NamedTuple):
+    """A row of the table. `compute` is relative to the stage without any later one."""
+
+    accept_from: float
+    passed_on: float
+    right: int
+    compute: float
+
+
+def judge(outputs: Probabilities, labels: Labels, multiply_adds: int) -> Stage:
+    """Judge outputs float32[N,K]. An output beyond the labels, "none of them", is never right."""
+    return Stage(outputs.max(axis=1), outputs.argmax(axis=1) == labels, multiply_adds)
+
+
+def alone(stage: Stage) -> Outcome:
+    """Return the outcome of the last stage, which decides every image that reaches it."""
+    return Outcome(stage.right, np.full(len(stage.right), stage.multiply_adds, np.int64))
+
+
+def pass_on(stage: Stage, accept_from: float, later: Outcome) -> Outcome:
+    """Return the outcome if the stage passes images on whose largest output is below `accept_from`."""
+    passed = stage.confidences < accept_from
+    return Outcome(
+        np.where(passed, later.right, stage.right),
+        stage.multiply_adds + np.where(passed, later.multiply_adds, 0),
+    )
+
+
+def table(stage: Stage, later: Outcome, candidates: Sequence[float] = CANDIDATES) -> list[Row]:
+    """Return a row for each threshold."""
+    rows = []
+    for accept_from in candidates:
+        outcome = pass_on(stage, accept_from, later)
+        compute = float(outcome.multiply_adds.mean() / stage.multiply_adds)
+        passed_on = float((stage.confidences < accept_from).mean())
+        rows.append(Row(accept_from, passed_on, int(outcome.right.sum()), compute))
+    return rows
+
+
+def choose(rows: Sequence[Row]) -> Row:
+    """Return the row with the most right answers, and of several the one that computes least."""
+    return max(rows, key=lambda row: (row.right, -row.compute))
