@@ -2,6 +2,7 @@
 
 import contextvars
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from api.http.responses import JSON_TYPE, json_body, unexpected
 from api.http.routing import TEMPLATE
 from api.queue.singles.reply import FAILURE, Failure, elapsed_ms, single_reply
 from api.state import State
+from api.versions.alias_table import Table
 from shared.contract.block import Block
 from shared.errors import RequestError
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from api.http.request_spans import Spans
 
 FAST_PATH = "fast_path"  # key in the state of the ASGI lifespan
+
+ALWAYS_CANARY = 0.0  # a draw that selects every canary
 
 DefaultHeaders = list[tuple[bytes, bytes]]
 
@@ -36,6 +40,9 @@ class FastPath:
         self._log = log
         self._spans = spans
         self._waiting = state.singles.requests
+        self._models: Mapping[str, Sequence[int]] = {}
+        self._aliases: Table = {}
+        self._versions: dict[str | None, str] = {}  # by the text of `?model=`
         self._default_headers: DefaultHeaders = []
         self._head_start = b""
         self._head_middle = b"\r\n" + b"".join(
@@ -52,7 +59,7 @@ class FastPath:
             return False
         try:
             state.workers.require()
-            model = state.resolve(request.meaning.model_query)
+            model = self._version(request.meaning.model_query)
         except RequestError:
             return False
         request.pixels = pixels
@@ -63,6 +70,19 @@ class FastPath:
         self._waiting.in_progress += 1
         state.singles.add(request)
         return True
+
+    def _version(self, query: str | None) -> str:
+        """Do what `State.resolve` does, and remember versions that do not depend on chance until something changes."""
+        state = self._state
+        models, aliases = state.catalog.models, state.aliases.table
+        if models is not self._models or aliases is not self._aliases:
+            self._models, self._aliases, self._versions = models, aliases, {}
+        version = self._versions.get(query)
+        if version is None:
+            version = state.resolve(query)
+            if state.meaning(query, ALWAYS_CANARY) == state.meaning(query):
+                self._versions[query] = version
+        return version
 
     def answer(self, request: FastRequest, block: Block, position: int) -> None:
         """Answer a request with a result, or hand it over with the reason why it has none."""

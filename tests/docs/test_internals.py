@@ -8,6 +8,7 @@ import re
 import tarfile
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,7 +30,7 @@ import redis.asyncio
 import redis.sentinel
 import tornado.routing
 import tornado.web
-from PIL import PngImagePlugin
+from PIL import PngImagePlugin, _imaging
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.utils import floatToGoString
 from redis._parsers import _AsyncHiredisParser, _HiredisParser
@@ -271,6 +272,21 @@ def test_prometheus_client() -> None:
     to_string: Any = floatToGoString
     assert [to_string(bound) for bound in (0.00005, 2.5, float("inf"))] == ["5e-05", "2.5", "+Inf"]
     assert isinstance(list(ProcessCollector(registry=None).collect()), list)
+
+
+def test_pillow_codecs() -> None:
+    image = _imaging.new("L", (2, 2))
+    for data, consumed in ((b"\0\1\2\0\3\4", -1), (b"\0\1\2\0", 0)):
+        decoder = _imaging.zip_decoder("L", "L", False)
+        decoder.setimage(image, (0, 0, 2, 2))
+        packed = zlib.compress(data)
+        found, error = decoder.decode(packed)
+        assert (found < 0, error) == (consumed < 0, 0)
+        if consumed < 0:
+            encoder = _imaging.raw_encoder("L", "L", 0, 1)
+            encoder.setimage(image, (0, 0, 2, 2))
+            assert encoder.encode(4)[2] == b"\1\2\3\4"
+    assert decoder.decode(b"damaged")[1] < 0
 
 
 def test_pillow_text_memory() -> None:
