@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from api.http.responses import RETRY_AFTER_S, redis_unavailable
 from api.metrics import Metrics
-from api.queue.redis_wire import Wires
+from api.queue.redis_wire import OnReplies, Wires
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.entry import FORMAT, Entry, encode_header
@@ -21,7 +21,7 @@ from shared.errors import QueueFull, Reason, RequestError, Unavailable
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
-from shared.redis.script import Call, Script
+from shared.redis.script import Call, Script, Value
 
 logger = logging.getLogger(__name__)
 
@@ -72,11 +72,27 @@ class Enqueuer:
 
         An entry that Redis did not accept does not affect the other entries.
         """
+        calls = [self._call(entry, lane)[1:] for entry in entries]
 
         def replied(replies: list[Any] | Exception) -> None:
-            done(self._outcomes(entries, lane, replies))
+            if isinstance(replies, list) and any(isinstance(reply, NoScriptError) for reply in replies):
+                self._send_with_script(calls, replies, replied)
+            else:
+                done(self._outcomes(entries, lane, replies))
 
-        self._wires.send([("EVAL", *self._call(entry, lane)) for entry in entries], replied)
+        self._wires.send([("EVALSHA", ENQUEUE.sha, *call) for call in calls], replied)
+
+    def _send_with_script(self, calls: Sequence[tuple[Value, ...]], replies: list[Any], done: OnReplies) -> None:
+        """Send the calls again that a Redis which has just started has not executed. It keeps the script then."""
+        again = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+
+        def replied(found: list[Any] | Exception) -> None:
+            found = found if isinstance(found, list) else [found] * len(again)
+            for index, reply in zip(again, found, strict=True):
+                replies[index] = reply
+            done(replies)
+
+        self._wires.send([("EVAL", ENQUEUE.source, *calls[index]) for index in again], replied)
 
     def _outcomes(self, entries: Sequence[Entry], lane: Lane, replies: list[Any] | Exception) -> list[Outcome]:
         try:

@@ -286,6 +286,8 @@ def test_pillow_codecs() -> None:
             encoder = _imaging.raw_encoder("L", "L", 0, 1)
             encoder.setimage(image, (0, 0, 2, 2))
             assert encoder.encode(4)[2] == b"\1\2\3\4"
+    decoder = _imaging.zip_decoder("L", "L", False)
+    decoder.setimage(image, (0, 0, 2, 2))
     assert decoder.decode(b"damaged")[1] < 0
 
 

@@ -24,7 +24,7 @@ from tests.support.heartbeats import live_worker
 from tests.support.processes import ROOT, wait_until
 from tests.support.system import RedisServer
 
-STREAM = keys.stream("cnn-small", "interactive")
+STREAM, QUEUED = keys.stream("cnn-small", "interactive"), keys.queued("cnn-small", "interactive")
 MAX_WAITING = 6
 MAX_QUEUED = 3
 ENVIRON = {
@@ -44,26 +44,28 @@ class Fleet:
         self.redis = redis.Redis.from_url(redis_url)
         self.redis.zadd(keys.WORKERS, {"w1": self.redis.time()[0]})
         self.redis.set(keys.worker("w1"), HEARTBEAT_CODEC.encode(live_worker("w1", "cnn-small@2")))
+        self._returned: set[str] = set()
         self.port = free_port()
         self.api = ApiThread({**ENVIRON, "REDIS_URL": redis_url, "API_PORT": str(self.port), **environ})
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
         wait_until(lambda: self.http.get("/status").json()["workers"], "the API knows the worker")
 
     def entries(self, images: int) -> list[Entry]:
-        """Wait until so many images are on the stream, and take their entries off it."""
+        """Wait until so many images are on the stream that no earlier call returned, and return their entries."""
 
         def queued() -> list[Entry]:
             found: Any = self.redis.xrange(STREAM)
-            return [decode_entry(fields) for _, fields in found]
+            return [entry for _, fields in found if (entry := decode_entry(fields)).uid not in self._returned]
 
         wait_until(lambda: sum(entry.count for entry in queued()) >= images, f"{images} images")
         entries = queued()
-        self.forget()
+        self._returned |= {entry.uid for entry in entries}
+        self.redis.delete(QUEUED)
         return entries
 
     def forget(self) -> None:
-        """Empty the stream."""
-        self.redis.delete(STREAM, keys.queued("cnn-small", "interactive"))
+        """Empty the stream. Nobody may wait, because the API would notice the loss of an image."""
+        self.redis.delete(STREAM, QUEUED)
 
     def answer(self, entry: Entry, digit: int, data: bytes = b"", **fields: object) -> None:
         """Publish the block of an entry, or `data`."""
@@ -173,7 +175,7 @@ def test_a_damaged_block_fails_its_requests_at_once(fleet: Fleet) -> None:
 
 def test_a_refused_entry_is_a_429_that_says_when_to_return(fleet: Fleet) -> None:
     queued = [ask(fleet, request(PNG, target=f"{CLASSIFY}?timeout_s=20")) for _ in range(MAX_QUEUED)]
-    wait_until(lambda: fleet.redis.hget(keys.queued("cnn-small", "interactive"), "images") == b"3", "a full lane")
+    wait_until(lambda: fleet.redis.hget(QUEUED, "images") == b"3", "a full lane")
     refused = [send(fleet.port, request(PNG), general) for general in (False, True)]
     assert comparable(refused[0]) == comparable(refused[1])
     assert refused[0].status == "HTTP/1.1 429 Too Many Requests"
@@ -187,7 +189,7 @@ def test_a_refused_entry_is_a_429_that_says_when_to_return(fleet: Fleet) -> None
 
 
 def test_beyond_the_maximum_of_waiting_requests_all_are_refused(fleet: Fleet) -> None:
-    fleet.redis.hset(keys.queued("cnn-small", "interactive"), "images", -10)
+    fleet.redis.hset(QUEUED, "images", -10)
     held = [ask(fleet, request(PNG)) for _ in range(MAX_WAITING)]
     wait_until(lambda: waiting(fleet) == MAX_WAITING, "a full waiting room")
     refused = send(fleet.port, request(PNG))

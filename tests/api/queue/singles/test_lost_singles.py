@@ -78,6 +78,16 @@ async def test_an_entry_that_redis_cannot_store_does_not_refuse_its_neighbours(
     assert "WRONGTYPE" in caplog.text
 
 
+async def test_a_redis_that_does_not_know_the_script_gets_it(client: SyncClient, scratch_url: str) -> None:
+    async with queue(scratch_url) as (_, enqueuer, _, _):
+        for _ in range(2):
+            client.script_flush()
+            outcomes: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+            enqueuer.put([entry_of("cnn@1"), entry_of("cnn@1")], "interactive", outcomes.set_result)
+            assert all(isinstance(outcome, str) for outcome in await outcomes)
+    assert client.xlen(keys.stream("cnn", "interactive")) == 4
+
+
 async def test_singles_whose_entry_is_lost_end_at_the_next_tick(client: SyncClient, scratch_url: str) -> None:
     async with queue(scratch_url) as (_, _, wakeups, singles):
         asked: list[Awaitable[object]] = []
