@@ -200,7 +200,15 @@ def _add_qa_options(command: argparse.ArgumentParser) -> None:
         help="version to compare with, or `none`; by default the latest other version of NAME that has passed",
     )
     command.add_argument("--champion-dir", type=_folder, default=_models_dir(), help="registry of the champion")
-    command.add_argument("--floor", type=_share, help="minimum accuracy; by default the card's `floor`, or 0.995")
+    command.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder with a folder of pictures per label; by default MNIST's test set",
+    )
+    command.add_argument(
+        "--floor", type=_share, help="minimum accuracy; by default the card's `floor`, or 0.995 on MNIST"
+    )
     _add_engine(command)
     command.add_argument("--allow-slower", action="store_true", help="report the throughput without judging it")
     command.add_argument("--memory-mib", type=_at_least(1), default=512, help="maximum memory that loading may add")
@@ -241,6 +249,12 @@ def _add_import_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--resize", choices=get_args(Resize), default="exact", help="treatment of pictures of another size"
+    )
+    command.add_argument(
+        "--examples",
+        type=Path,
+        metavar="DIR",
+        help="folder with a folder of pictures per label, for accuracy, golden images and calibration on the card",
     )
     command.add_argument("--size", type=_size, help="HEIGHTxWIDTH for a model that takes images of any size")
     _add_models_dir(command)

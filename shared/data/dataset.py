@@ -5,11 +5,12 @@ import hashlib
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from shared.contract.model_spec import MNIST_LABELS
 from shared.data import idx, sample
 from shared.errors import DatasetError
 from shared.images import Images
@@ -19,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 GZIP_MAGIC = b"\x1f\x8b"
 
 Which = Literal["train", "test"]
-Labels = npt.NDArray[np.uint8]  # uint8[N], 0 to 9
+Labels = npt.NDArray[np.unsignedinteger[Any]]  # of each image: uint8[N], 0 to 9 for digits, else uint16[N]
 
 # Hashes of the uncompressed bytes, which do not depend on how a mirror compresses the files.
 SHA256 = {
@@ -36,11 +37,15 @@ FILES: dict[Which, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Images and labels, both read-only. Row i of `images` (uint8[N,28,28]) shows the digit `labels[i]` (uint8[N])."""
+    """Images and labels, both read-only. Row i of `images` (uint8[N,28,28]) shows the digit `labels[i]` (uint8[N]).
 
-    name: Literal["mnist", "sample"]
+    `label_names` are the labels by number. Images of other models have their shape.
+    """
+
+    name: str  # `mnist`, `sample`, or the name of a folder
     images: Images
     labels: Labels
+    label_names: tuple[str, ...] = MNIST_LABELS
 
     @property
     def about(self) -> str:

@@ -15,7 +15,7 @@ from shared.contract.model_ref import ModelRef
 from shared.contract.model_spec import ModelSpec
 from shared.errors import ModelError
 from shared.models import registry
-from training.importing import derive, model_file
+from training.importing import derive, examples, model_file
 from training.importing.choices import Choices, read_labels
 from training.importing.model_file import ModelFile
 from training.publishing import card, staging
@@ -51,9 +51,16 @@ def run(options: Namespace, command: str) -> None:
         written = make_card(ref, described, directory)
         written["training"] = {"command": command, "imported": options.file.name, "finished": _now()}
         card.write(directory, written)
+        judged = None
+        if options.examples:
+            judged = examples.judge(options.examples, described.spec, directory)
+            written |= {**judged.fields, "files": hash_files(directory)}
+            card.write(directory, written)
     print(f"{options.file}: {described.file.input} -> {described.file.output}")
     for sentence in described.assumed:
         print(f"  assumed {sentence}")
+    for sentence in judged.sentences if judged else ():
+        print(f"  {sentence}")
     if described.spec.input.batch == 1:
         print("  the file has a fixed batch of one, so that it runs image by image: slower than in batches")
     print(f"Wrote {options.models_dir / ref.name / str(ref.label)}: {ref} with {len(labels)} labels")
@@ -96,8 +103,13 @@ def make_card(ref: ModelRef, described: Described, directory: Path) -> ModelCard
         **_describe_network(model),
         "layer_outputs": None,
         "accuracy": None,
-        "files": card.hash_files(directory.iterdir()),
+        "files": hash_files(directory),
     }
+
+
+def hash_files(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of a version except its card."""
+    return card.hash_files(path for path in directory.iterdir() if path.name != registry.CARD)
 
 
 def _describe_network(model: "keras.Model | None") -> ModelCard:

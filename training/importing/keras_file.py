@@ -41,6 +41,8 @@ def convert_keras(path: Path, size: tuple[int, int] | None) -> Converted:
             raise ModelError(f"{path} takes images of any size: choose one with --size HEIGHTxWIDTH")
         pixels = keras.Input((*size, shape[3]))
         model = keras.Model(pixels, model(pixels))
+    elif isinstance(model.input, list):  # as in files of Keras 2
+        model = keras.Model(model.inputs[0], model.outputs[0])
     try:
         flatbuffer = convert(model)
     except Exception as error:  # the converter has no exceptions of its own
@@ -69,16 +71,11 @@ def _check(path: Path, model: keras.Model, flatbuffer: bytes) -> None:
         interpreter.invoke()
         answer, expected = (
             interpreter.get_tensor(output["index"]),
-            np.asarray(model(_as_input(model, pixels), training=False)),
+            np.asarray(model(pixels, training=False)),
         )
         difference = float(np.abs(answer - expected).max())
         if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
             raise ModelError(f"{path} is converted wrongly: LiteRT's answers differ from Keras' by {difference:g}")
-
-
-def _as_input(model: keras.Model, pixels: np.ndarray) -> object:
-    """Return `pixels` in the structure of the model's inputs, which files of Keras 2 have as a list."""
-    return [pixels] if isinstance(model.input, list) else pixels
 
 
 def _reason(error: Exception) -> str:

@@ -77,9 +77,10 @@ def multiply_adds(model: "keras.Model") -> int:
 
 
 def describe_quality(probabilities: Probabilities, split: Split, engine: str) -> Quality:
-    """Return the part of a card that describes the accuracy on `split`, given its answers float32[N,10]."""
-    matrix = statistics.confusion(probabilities.argmax(axis=1), split.labels)
-    correct, images = sum(row[digit] for digit, row in enumerate(matrix)), len(split.images)
+    """Return the part of a card that describes the accuracy on `split`, given its answers float32[N,K]."""
+    predictions = probabilities.argmax(axis=1)
+    correct, images = int((predictions == split.labels).sum()), len(split.images)
+    recalls = statistics.recalls(predictions, split.labels, len(split.label_names))
     low, high = statistics.wilson_interval(correct, images)
     error = statistics.calibration_error(statistics.reliability(probabilities, split.labels))
     return {
@@ -91,7 +92,7 @@ def describe_quality(probabilities: Probabilities, split: Split, engine: str) ->
             "interval_95": [round(low, 6), round(high, 6)],
             "engine": engine,
         },
-        "recall": {str(digit): round(recall, 5) for digit, recall in enumerate(statistics.recalls(matrix))},
+        "recall": {name: round(recall, 5) for name, recall in zip(split.label_names, recalls, strict=True)},
         "calibration_error": round(error, 5),
     }
 

@@ -13,6 +13,7 @@ from training.qa.report.report import Mistake, Reading
 from worker.engine import Engine
 
 SET_IMAGES = 2_000  # test images per robustness set: enough to detect a loss of 2 %; all would take minutes
+MAX_CONFUSION_LABELS = 100  # for a matrix of confusions, which grows with their square
 MAX_MISTAKES = 100  # per report; a bad version makes thousands
 
 
@@ -45,9 +46,9 @@ class Evaluation:
     reading: Reading
 
 
-def make_inputs(test: Split) -> Inputs:
-    """Return the inputs that are derived from the test set."""
-    images, labels = golden.draw()
+def make_inputs(test: Split, golden_images: tuple[Images, Labels] | None = None) -> Inputs:
+    """Return the inputs that are derived from the test set. By default, the golden images are drawn digits."""
+    images, labels = golden_images or golden.draw()
     sampled = slice(None, None, max(1, len(test.images) // SET_IMAGES))
     return Inputs(test, images, labels, robustness.make_sets(test.images[sampled]), test.labels[sampled])
 
@@ -65,18 +66,19 @@ def predict_all(engine: Engine, inputs: Inputs) -> InputAnswers:
 
 
 def summarize(probabilities: Probabilities, labels: Labels) -> Reading:
-    """Summarize the answers float32[N,10] to images with the labels uint8[N]."""
+    """Summarize the answers float32[N,K] to images with these labels."""
+    classes = probabilities.shape[1]
     predictions = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predictions != labels)
     worst = wrong[np.argsort(-probabilities[wrong, predictions[wrong]], kind="stable")][:MAX_MISTAKES]
-    confusion = statistics.confusion(predictions, labels)
+    confusion = statistics.confusion(predictions, labels, classes) if classes <= MAX_CONFUSION_LABELS else []
     bins = statistics.reliability(probabilities, labels)
     correct = len(labels) - len(wrong)
     return Reading(
         len(labels),
         correct,
         statistics.wilson_interval(correct, len(labels)),
-        statistics.recalls(confusion),
+        statistics.recalls(predictions, labels, classes),
         statistics.calibration_error(bins),
         confusion,
         bins,

@@ -5,10 +5,14 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from shared.data.dataset import Split
+import numpy as np
+
+from shared.contract.model_spec import MNIST_LABELS
+from shared.data.dataset import Labels, Split
 from shared.errors import ModelError
+from shared.images import MNIST_SHAPE, Images
 from shared.models.registry import ModelVersion
-from training.qa import evaluation
+from training.qa import evaluation, golden
 from training.qa.bounds import Bounds
 from training.qa.checks import accuracy, comparison, memory, soundness, speed
 from training.qa.evaluation import Evaluation, InputAnswers, Inputs
@@ -38,10 +42,10 @@ def judge(
     if engine is not None:
         champion_engine = _load_champion(champion, kind, progress) if champion else None
         progress("distorting the test images")
-        inputs = evaluation.make_inputs(test)
+        inputs = evaluation.make_inputs(test, golden_images(version, champion))
         progress(f"classifying {len(test.images)} test images, and some of them distorted, with {version.ref}")
         answers = evaluation.predict_all(engine, inputs)
-        checks.append(soundness.check_probabilities(answers))
+        checks.append(soundness.check_probabilities(answers, soundness.tolerance_of(version)))
         if checks[-1].passed:
             candidate_result = _summarize(version, answers, test)
             if champion and champion_engine:
@@ -66,7 +70,18 @@ def judge(
         champion_result.reading if champion_result else None,
         gained,
         lost,
+        list(test.label_names),
     )
+
+
+def golden_images(version: ModelVersion, champion: ModelVersion | None) -> tuple[Images, Labels] | None:
+    """Return the golden images of the champion, or of the version. None stands for drawn digits."""
+    for each in (champion, version):
+        if each is not None and (found := golden.read_file(each.directory)):
+            return found
+    if version.spec.shape == MNIST_SHAPE and version.spec.labels == MNIST_LABELS:
+        return None
+    return np.empty((0, *version.spec.array_shape), np.uint8), np.empty(0, np.uint16)
 
 
 def _summarize(version: ModelVersion, answers: InputAnswers, test: Split) -> Evaluation:
@@ -103,7 +118,7 @@ def _load(version: ModelVersion, kind: EngineKind) -> Engine:
 
 def _check_answers(inputs: Inputs, candidate: Evaluation, champion: Evaluation | None, limits: Bounds) -> list[Check]:
     checks = accuracy.check_all(inputs, candidate, champion, limits)
-    return checks + comparison.check_all(inputs.test.labels, candidate, champion) if champion else checks
+    return checks + comparison.check_all(inputs.test, candidate, champion) if champion else checks
 
 
 def _check_engine(

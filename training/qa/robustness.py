@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from shared.images import IMAGE_SIDE, Images
+from shared.images import Images
 
 SEED = 20
 NOISE_SD = 20.0  # standard deviation; pixels go up to 255
@@ -19,12 +19,12 @@ DESCRIPTIONS = {
     "rotation": f"rotated by up to {MAX_ROTATION_DEG:g} degrees",
     "blur": f"blurred (standard deviation {BLUR_SD_PX:g} pixel)",
     "faded": f"at {FADED_CONTRAST:.0%} of the contrast",
-    "inverted": "inverted to black on white",
+    "inverted": "inverted",
 }
 
 
 def make_sets(images: Images) -> dict[str, Images]:
-    """Return one set uint8[N,28,28] per name in DESCRIPTIONS. Row i is made from row i of `images` uint8[N,28,28].
+    """Return one set like `images` per name in DESCRIPTIONS. Row i is made from row i of `images` uint8[N,H,W(,3)].
 
     Each set has its own random generator, so that adding a set does not change the others.
     """
@@ -46,9 +46,10 @@ def add_noise(images: Images, random: np.random.Generator) -> Images:
 def shift(images: Images, random: np.random.Generator) -> Images:
     """Shift each image by a random number of whole pixels. Pixels from outside the image are 0."""
     right, down = random.integers(-MAX_SHIFT_PX, MAX_SHIFT_PX, (2, len(images), 1), endpoint=True)
-    padded = np.pad(images, ((0, 0), (MAX_SHIFT_PX, MAX_SHIFT_PX), (MAX_SHIFT_PX, MAX_SHIFT_PX)))
-    positions = np.arange(IMAGE_SIDE) + MAX_SHIFT_PX
-    rows, columns = positions - down, positions - right
+    around = [(MAX_SHIFT_PX, MAX_SHIFT_PX) if axis in (1, 2) else (0, 0) for axis in range(images.ndim)]
+    padded = np.pad(images, around)
+    rows = np.arange(images.shape[1]) + MAX_SHIFT_PX - down
+    columns = np.arange(images.shape[2]) + MAX_SHIFT_PX - right
     shifted: Images = padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
     return shifted
 
@@ -68,8 +69,9 @@ def blur(images: Images) -> Images:
     kernel /= kernel.sum()
     blurred: npt.NDArray[np.float32] = images.astype(np.float32)
     for axis in (1, 2):
-        padded = np.pad(blurred, [(radius, radius) if each == axis else (0, 0) for each in range(3)])
-        shifted = (padded.take(range(start, start + IMAGE_SIDE), axis) for start in range(2 * radius + 1))
+        padded = np.pad(blurred, [(radius, radius) if each == axis else (0, 0) for each in range(images.ndim)])
+        side = images.shape[axis]
+        shifted = (padded.take(range(start, start + side), axis) for start in range(2 * radius + 1))
         blurred = np.sum([weight * part for weight, part in zip(kernel, shifted, strict=True)], axis=0)
     return _to_pixels(blurred)
 

@@ -56,7 +56,7 @@ class Bin:
 
 
 def reliability(probabilities: Probabilities, labels: Labels) -> list[Bin]:
-    """Return the non-empty bins of a reliability diagram of answers float32[N,10] to images with labels uint8[N]."""
+    """Return the non-empty bins of a reliability diagram of answers float32[N,K] to images with these labels."""
     confidences = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     numbers = np.clip(np.ceil(confidences * BINS).astype(int) - 1, 0, BINS - 1)
@@ -79,13 +79,15 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     return sum(each.images * abs(each.accuracy - each.confidence) for each in bins) / max(images, 1)
 
 
-def confusion(predictions: npt.NDArray[np.integer], labels: Labels) -> list[list[int]]:
-    """Return the confusion matrix of counts: a row per label, a column per predicted digit."""
-    matrix = np.zeros((CLASSES, CLASSES), int)
+def confusion(predictions: npt.NDArray[np.integer], labels: Labels, classes: int = CLASSES) -> list[list[int]]:
+    """Return the confusion matrix of counts: a row per label, a column per predicted label."""
+    matrix = np.zeros((classes, classes), int)
     np.add.at(matrix, (labels, predictions), 1)
     return [[int(count) for count in row] for row in matrix]
 
 
-def recalls(matrix: Sequence[Sequence[int]]) -> list[float]:
-    """Return the recall of each class from a confusion matrix, 1.0 for a class without images."""
-    return [row[digit] / sum(row) if sum(row) else 1.0 for digit, row in enumerate(matrix)]
+def recalls(predictions: npt.NDArray[np.integer], labels: Labels, classes: int = CLASSES) -> list[float]:
+    """Return the recall of each class, 1.0 for a class without images."""
+    correct = np.bincount(labels[predictions == labels], minlength=classes).tolist()
+    counts = np.bincount(labels, minlength=classes).tolist()
+    return [right / count if count else 1.0 for right, count in zip(correct, counts, strict=True)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.models import registry
 from shared.models.registry import ModelVersion
-from tests.training.qa.answers import LABELS, evaluated, misread
+from tests.training.qa.answers import LABELS, TEST, evaluated, misread
 from training.qa.bounds import Bounds
 from training.qa.checks import accuracy, comparison
 from training.qa.report import report
@@ -24,7 +24,7 @@ def judged(passed: bool, files: dict[str, str] | None = None) -> Report:
         accuracy.check_floor(candidate.reading, champion.reading, limits),
         accuracy.check_recall(candidate.reading, champion.reading, limits),
         *accuracy.check_sets(candidate, champion),
-        *comparison.check_all(LABELS, candidate, champion),
+        *comparison.check_all(TEST, candidate, champion),
         Check("throughput", True, "in batches of 64", 12345.6, unit="images/s"),
     ]
     gained, lost = comparison.differences(LABELS, candidate, champion)

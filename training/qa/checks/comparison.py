@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from shared.data.dataset import Labels
-from shared.images import CLASSES
+from shared.data.dataset import Labels, Split
 from training.qa import bounds, statistics
+from training.qa.checks.accuracy import plural
 from training.qa.evaluation import Evaluation
 from training.qa.report.report import Check
 
@@ -14,10 +14,10 @@ MAX_INDICES = 100  # per report
 Mask = npt.NDArray[np.bool_]  # bool[N], one value per test image
 
 
-def check_all(labels: Labels, candidate: Evaluation, champion: Evaluation) -> list[Check]:
+def check_all(test: Split, candidate: Evaluation, champion: Evaluation) -> list[Check]:
     """Run all checks in this file."""
-    gained, lost = gained_and_lost(labels, candidate, champion)
-    return [check_champion(gained, lost, champion.ref), check_champion_by_class(gained, lost, labels, champion.ref)]
+    gained, lost = gained_and_lost(test.labels, candidate, champion)
+    return [check_champion(gained, lost, champion.ref), check_champion_by_class(gained, lost, test, champion.ref)]
 
 
 def differences(labels: Labels, candidate: Evaluation, champion: Evaluation) -> tuple[list[int], list[int]]:
@@ -48,19 +48,21 @@ def check_champion(gained: Mask, lost: Mask, champion: str) -> Check:
     )
 
 
-def check_champion_by_class(gained: Mask, lost: Mask, labels: Labels, champion: str) -> Check:
-    """Run the test for each class, at a tenth of the significance level: without this, one in five would fail."""
-    bound = bounds.SIGNIFICANCE / CLASSES
+def check_champion_by_class(gained: Mask, lost: Mask, test: Split, champion: str) -> Check:
+    """Run the test for each class, at a lower significance level: without this, one in five would fail for 10."""
+    bound = bounds.SIGNIFICANCE / len(test.label_names)
     worse: list[str] = []
     lowest_p = 1.0
-    for digit in range(CLASSES):
-        gains, losses = int(gained[labels == digit].sum()), int(lost[labels == digit].sum())
+    for label, name in enumerate(test.label_names):
+        gains, losses = int(gained[test.labels == label].sum()), int(lost[test.labels == label].sum())
         if losses <= gains:
             continue
         p = statistics.mcnemar_p(gains, losses)
         lowest_p = min(lowest_p, p)
         if p < bound:
-            worse.append(f"loses {losses} of the {digit}s that {champion} classifies correctly, and gains {gains}")
+            worse.append(
+                f"loses {losses} of the {plural(name)} that {champion} classifies correctly, and gains {gains}"
+            )
     return Check(
         "champion by class",
         not worse,

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 
 from shared.data.dataset import Split
-from shared.images import CLASSES, Images
+from shared.images import Images
 from training.qa.report import charts, table
 from training.qa.report.report import Reading, Report
 
@@ -60,7 +60,7 @@ def render(report: Report, test: Split) -> str:
         _checks(report),
     ]
     if report.reading:
-        parts += _reading(report, report.reading, test.images)
+        parts += _reading(report, report.reading, test)
     if report.champion and report.reading:
         parts.append(_differences(report, test))
     return "\n".join([*parts, "</body>\n</html>\n"])
@@ -82,34 +82,40 @@ def _checks(report: Report) -> str:
     )
 
 
-def _reading(report: Report, reading: Reading, images: Images) -> list[str]:
-    champion = report.champion_reading
+def _reading(report: Report, reading: Reading, test: Split) -> list[str]:
+    champion, names = report.champion_reading, test.label_names
     key = f'<p><span class="key-own">● {escape(report.model)}</span>'
     if champion:
         key += f' <span class="key-champion">● {escape(report.champion or "")}</span>'
     mistakes = reading.images - reading.correct
     worst = reading.mistakes[:MAX_PICTURES]
-    captions = [(each.index, f"{each.label}, read as {each.prediction} ({each.confidence:.2f})") for each in worst]
+    captions = [
+        (each.index, f"{names[each.label]}, read as {names[each.prediction]} ({each.confidence:.2f})") for each in worst
+    ]
     return [
         '<div class="columns">',
-        f"<section><h2>Confusion matrix</h2>\n{_confusion(reading, champion)}</section>",
+        f"<section><h2>Confusion matrix</h2>\n{_confusion(reading, champion, names)}</section>",
         f"<section><h2>Confidence and accuracy</h2>\n{key}</p>",
         charts.reliability(reading.reliability, champion.reliability if champion else None),
         "</section>\n</div>",
         f"<h2>Worst mistakes</h2>\n<p>{mistakes} mistakes on {reading.images} images, by falling confidence.</p>",
-        _pictures(captions, images),
+        _pictures(captions, test.images),
     ]
 
 
-def _confusion(reading: Reading, champion: Reading | None) -> str:
+def _confusion(reading: Reading, champion: Reading | None, names: Sequence[str]) -> str:
     """Return the confusion matrix with a row per label. The shade of a cell grows with the logarithm of its count."""
+    if not reading.confusion:
+        return "<p>Not shown for so many labels.</p>"
     largest = max(max(row) for row in reading.confusion)
     rows = []
     for digit, counts in enumerate(reading.confusion):
         cells = "".join(_cell(count, largest, digit == answer) for answer, count in enumerate(counts))
         champion_cell = f"<td>{champion.recall[digit]:.2%}</td>" if champion else ""
-        rows.append(f"<tr><th>{digit}</th>{cells}<td>{reading.recall[digit]:.2%}</td>{champion_cell}</tr>")
-    answers = "".join(f"<th>{digit}</th>" for digit in range(CLASSES))
+        rows.append(
+            f"<tr><th>{escape(names[digit])}</th>{cells}<td>{reading.recall[digit]:.2%}</td>{champion_cell}</tr>"
+        )
+    answers = "".join(f"<th>{escape(name)}</th>" for name in names)
     head = f"<tr><th></th>{answers}<th>recall</th>{'<th>champion’s</th>' if champion else ''}</tr>"
     return f'<div class="scroll"><table class="confusion">\n{head}\n' + "\n".join(rows) + "\n</table></div>"
 
@@ -126,7 +132,7 @@ def _differences(report: Report, test: Split) -> str:
     champion, model = escape(report.champion or ""), escape(report.model)
     return "\n".join(
         f"<h2>Correct in {one}, wrong in {other}</h2>\n"
-        + _pictures([(index, f"{test.labels[index]}") for index in indices], test.images)
+        + _pictures([(index, test.label_names[test.labels[index]]) for index in indices], test.images)
         for one, other, indices in ((model, champion, report.gained), (champion, model, report.lost))
     )
 

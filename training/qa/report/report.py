@@ -43,7 +43,10 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The answers to the test images. `confusion[label][prediction]` counts; the most confident mistakes come first."""
+    """The answers to the test images. `confusion[label][prediction]` counts, and is empty for many labels.
+
+    The most confident mistakes come first.
+    """
 
     images: int
     correct: int
@@ -78,6 +81,7 @@ class Report:
     champion_reading: Reading | None = None
     gained: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
 
     @property
     def failed(self) -> list[Check]:

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.training.qa.answers import LABELS, evaluated, misread
+from tests.training.qa.answers import LABELS, TEST, evaluated, misread
 from training.qa.checks import comparison
 
 
@@ -15,7 +15,7 @@ from training.qa.checks import comparison
 )
 def test_only_a_significantly_worse_version_fails(lost: int, gained: int, passed: bool) -> None:
     candidate, champion = evaluated(misread(0, lost)), evaluated(misread(1, gained), ref="cnn@7")
-    check, _ = comparison.check_all(LABELS, candidate, champion)
+    check, _ = comparison.check_all(TEST, candidate, champion)
     assert check.passed == passed
     assert check.sentence.startswith(
         f"gains {gained} test images that cnn@7 misclassifies, and loses {lost} that cnn@7 classifies correctly"
@@ -25,7 +25,7 @@ def test_only_a_significantly_worse_version_fails(lost: int, gained: int, passed
 def test_a_worse_class_is_named_even_if_the_total_is_equal() -> None:
     candidate = evaluated(misread(5, 9))
     champion = evaluated(misread(3, 9), ref="cnn@7")
-    whole, by_class = comparison.check_all(LABELS, candidate, champion)
+    whole, by_class = comparison.check_all(TEST, candidate, champion)
     assert (whole.passed, whole.measured) == (True, 1.0)
     assert not by_class.passed
     assert by_class.measured == pytest.approx(2 / 2**9)
@@ -33,7 +33,7 @@ def test_a_worse_class_is_named_even_if_the_total_is_equal() -> None:
 
 
 def test_each_class_is_tested_at_a_tenth_of_the_significance_level() -> None:
-    _, by_class = comparison.check_all(LABELS, evaluated(misread(5, 7)), evaluated())
+    _, by_class = comparison.check_all(TEST, evaluated(misread(5, 7)), evaluated())
     assert by_class.measured == pytest.approx(2 / 2**7)  # 0.016: below 0.05, above 0.005
     assert by_class.passed
 

@@ -34,7 +34,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("files", [{}, {"model.keras": ""}])
 def test_a_card_without_hashes_of_the_model_fails(files: object, tmp_path: Path) -> None:
     check = soundness.check_files(make_version(tmp_path, "cnn@1", files=files))
-    assert (check.passed, check.sentence) == (False, "the card lists no hashes of model.keras and model.tflite")
+    assert (check.passed, check.sentence) == (False, "the card lists no hash of model.tflite or model.onnx")
 
 
 @pytest.mark.parametrize("name", ["../2/model.keras", "/etc/hostname", ".."])
