@@ -36,6 +36,7 @@ class Delivery:
     surplus_bytes: int = 0  # that an unreadable entry had on its stream, beyond the pixels of its images
     batch_images: int = 0
     answering: threading.Lock = field(default_factory=threading.Lock)  # several threads may run slices of it
+    count: int = field(init=False)  # images of the entry, computed once
     predictions: Predictions = field(init=False)
     label_count: int = 0  # K, known once an image is answered
     probabilities: Probabilities = field(init=False)  # float32[n,K], or float32[n,top] of the best labels
@@ -44,8 +45,9 @@ class Delivery:
     stages: Stages | None = None  # uint8[n], of a cascade
 
     def __post_init__(self) -> None:
-        self.predictions = np.full(self.entry.count, NO_PREDICTION, np.uint16)
-        self.probabilities = np.zeros((self.entry.count, 0), np.float32)
+        self.count = self.entry.count
+        self.predictions = np.full(self.count, NO_PREDICTION, np.uint16)
+        self.probabilities = np.zeros((self.count, 0), np.float32)
 
     @property
     def is_suspect(self) -> bool:
@@ -59,7 +61,7 @@ class Delivery:
 
     def answer(self, positions: slice | Sequence[int], predictions: Predictions, answers: Answers) -> None:
         """Write the answers of the images at `positions`. Hold `answering`."""
-        count, labels = self.entry.count, answers.probabilities.shape[1]
+        count, labels = self.count, answers.probabilities.shape[1]
         if not labels:
             return
         kept = kept_labels(labels, self.entry.top)
@@ -81,10 +83,10 @@ class Delivery:
 
     @property
     def complete(self) -> bool:
-        return self.answered == self.entry.count
+        return self.answered == self.count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Slice:
     """Images `start` to `stop` of one delivery."""
 

@@ -1,5 +1,6 @@
 """The threads of a worker that pull entries, run batches and renew leases, and the order of their start and stop."""
 
+import gc
 import logging
 import os
 import sys
@@ -127,6 +128,8 @@ class BatchingService(Collector):
         start_thread("listen", self._listener.listen)
         start_thread("shadow", self._shadows.run)
         start_thread("watchdog", lambda: self._watchdog.run(self._ended))
+        gc.collect()
+        gc.freeze()  # collections need not examine what Celery and the engines have created
 
     def stop(self) -> None:
         """Stop pulling, finish the held entries, and leave. Blocks for at most WARM_STOP_S and one pull."""

@@ -4,13 +4,13 @@ The watchdog's thread finds threads that are busy with one thing for too long. I
 an engine hangs while it holds the interpreter's lock, Python's fault handler ends the process: its timer needs no lock.
 """
 
-import contextlib
 import faulthandler
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Self
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +29,15 @@ class Pulse:
         self._clock_s = clock_s
         self.since_s: float | None = None
 
-    @contextlib.contextmanager
-    def busy(self) -> Iterator[None]:
+    def busy(self) -> Self:
+        """Return a context in which the thread is busy. A class costs a batch less than a generator."""
+        return self
+
+    def __enter__(self) -> None:
         self.since_s = self._clock_s()
-        try:
-            yield
-        finally:
-            self.since_s = None
+
+    def __exit__(self, *_: object) -> None:
+        self.since_s = None
 
 
 class Watchdog:

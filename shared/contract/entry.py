@@ -145,7 +145,7 @@ class Entry:
     def request_id(self, position: int) -> str:
         """Return the id that the request of an image brought, or else the id of the image or of its job."""
         own = f"{self.uid}-{position}" if self.chunk is None else self.uid
-        return self.origin(position).request_id or own
+        return (self.origins and self.origin(position).request_id) or own
 
 
 _encoder = msgspec.json.Encoder()

@@ -77,10 +77,11 @@ class Backlog:
                 if max_images := self._versions.reserve(ref):
                     batch = self._queues.next_batch(ref, max_images)
                     break
-            if self._closed and not self._queues:
+            if self._queues:
+                if self._runnable():
+                    self._ready.notify()
+            elif self._closed:
                 self._ready.notify_all()
-            elif self._runnable():
-                self._ready.notify()
             self._room.notify_all()
             return batch
 

@@ -51,7 +51,13 @@ class DirectConnection:
 
         Raises RedisError if Redis refuses us, and if it is away for longer than the client retries.
         """
-        reply = self._connection.retry.call_with_retry(self._try_to_receive, self._drop)
+        try:
+            reply = self._try_to_receive()
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            if not passes(error):
+                raise
+            self.close()
+            reply = self._connection.retry.call_with_retry(self._try_to_receive, lambda _: self.close())
         self._unanswered.popleft()
         return reply
 
@@ -105,6 +111,3 @@ class DirectConnection:
                 self._reader.feed(self._buffer, 0, received_bytes)  # type: ignore[arg-type]
             elif not isinstance(reply, hiredis.PushNotification):
                 return reply
-
-    def _drop(self, error: Exception) -> None:
-        self.close()

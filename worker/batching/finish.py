@@ -78,7 +78,7 @@ class Finisher:
 
     def _command(self, delivery: Delivery) -> Command:
         entry = delivery.entry
-        faults = Counter(state for state, _ in delivery.faults.values())
+        faults = Counter([state for state, _ in delivery.faults.values()] if delivery.faults else ())
         single = entry.chunk is None
         settings = self._settings
         now_ms = self._clock.now_ms()
@@ -96,14 +96,14 @@ class Finisher:
             keys.suspect(delivery.stream, delivery.entry_id.decode()) if delivery.is_suspect else "",
             keys.layers(entry.uid) if delivery.layers else "",
             delivery.entry_id,
-            entry.count,
+            delivery.count,
             entry.queued_bytes + delivery.surplus_bytes,
             encode_block(self._block(delivery), _block_format(delivery)),
             settings.single_result_ttl_s if single else settings.result_ttl_s,
             entry.reply,
             entry.uid,
             "" if entry.chunk is None else entry.chunk,
-            entry.count - len(delivery.faults),
+            delivery.count - len(delivery.faults),
             faults["failed"],
             faults["expired"],
             delivery.layers,

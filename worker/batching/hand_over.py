@@ -23,38 +23,26 @@ HandOver = tuple[list[Slice], Engine | ModelError]  # the error is that of a ver
 
 
 @contextlib.contextmanager
-def next_batch(backlog: Backlog, engines: EnginePool) -> Iterator[HandOver | None]:
+def next_batch(backlog: Backlog, engines: EnginePool, *, short: bool = False) -> Iterator[HandOver | None]:
     """Yield the next batch and an engine of its version. Both, and the permit, are released in every case.
 
     Blocks until an engine is free: images that arrive until then still join the batch. Yields None if there is no
-    batch, because another thread took it first.
+    batch, because another thread took it first. With `short`, it never blocks, and also yields None if no engine is
+    free now or if the batch would take long.
     """
-    with engines.permits, _with_engine(engines, backlog.take()) as handed_over:
-        yield handed_over
-
-
-@contextlib.contextmanager
-def short_batch(backlog: Backlog, engines: EnginePool) -> Iterator[HandOver | None]:
-    """Do what `next_batch` does, but yield None if the next batch takes long, or if no engine is free now."""
-    if not engines.permits.acquire(blocking=False):
+    if not engines.permits.acquire(blocking=not short):
         yield None
         return
     try:
-        with _with_engine(engines, backlog.take(short=True)) as handed_over:
-            yield handed_over
+        batch = backlog.take(short=short)
+        if not batch:
+            yield None
+            return
+        ref = batch[0].delivery.entry.model
+        engine = engines.lend(ref)
+        try:
+            yield batch, engine
+        finally:
+            engines.take_back(ref, engine)
     finally:
         engines.permits.release()
-
-
-@contextlib.contextmanager
-def _with_engine(engines: EnginePool, batch: list[Slice]) -> Iterator[HandOver | None]:
-    if not batch:
-        yield None
-        return
-    with contextlib.ExitStack() as lent:
-        engine: Engine | ModelError
-        try:
-            engine = lent.enter_context(engines.engine(batch[0].delivery.entry.model))
-        except ModelError as error:
-            engine = error.with_traceback(None)  # a traceback would reference this frame, and make a cycle
-        yield batch, engine

@@ -73,7 +73,7 @@ class HeldEntries:
         for delivery in delivered:
             if delivery.is_suspect:
                 self.suspects.judge(delivery)
-            if self._is_over(delivery) or len(delivery.faults) == delivery.entry.count:
+            if self._is_over(delivery) or len(delivery.faults) == delivery.count:
                 self._finish(delivery)
             else:
                 wanted.append(delivery)

@@ -23,9 +23,10 @@ def predict_isolating(predict: Callable[[Images], Answers], images: Images) -> t
             reason = f"the model raised {error!r}"
             return no_answers(len(images)), dict.fromkeys(range(len(images)), reason)
         return _predict_halves(predict, images)
-    finite = np.asarray(np.isfinite(answers.probabilities).all(axis=1))
-    if finite.all():
+    numbers = np.isfinite(answers.probabilities)
+    if numbers.all():
         return answers, {}
+    finite = np.asarray(numbers.all(axis=1))
     bad = np.flatnonzero(~finite)
     blanked = answers._replace(probabilities=np.where(finite[:, None], answers.probabilities, np.float32(0)))
     return blanked, {int(position): "the model's answer is not finite" for position in bad}

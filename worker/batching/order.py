@@ -22,7 +22,7 @@ class Queues:
     def add(self, delivery: Delivery) -> None:
         ref = delivery.entry.model
         self._waiting[delivery.lane].setdefault(ref, deque()).append(delivery)
-        self._images[delivery.lane][ref] += delivery.entry.count
+        self._images[delivery.lane][ref] += delivery.count
 
     def images(self, lane: Lane) -> Mapping[str, int]:
         """Return the number of waiting images of each version that has any."""
@@ -32,7 +32,10 @@ class Queues:
         """Return the versions that wait: those with interactive images first, then by their last round."""
         refs: dict[str, None] = {}
         for lane in LANES:
-            refs |= dict.fromkeys(sorted(self._waiting[lane], key=lambda ref: self._last_round.get(ref, 0)))
+            waiting = list(self._waiting[lane])
+            if len(waiting) > 1:
+                waiting.sort(key=lambda ref: self._last_round.get(ref, 0))
+            refs |= dict.fromkeys(waiting)
         return list(refs)
 
     def first(self, ref: str) -> Delivery:
@@ -58,8 +61,8 @@ class Queues:
 
     def _take_alone(self, delivery: Delivery) -> list[Slice]:
         self._waiting[delivery.lane][delivery.entry.model].popleft()
-        delivery.taken = delivery.entry.count
-        return [Slice(delivery, 0, delivery.entry.count)]
+        delivery.taken = delivery.count
+        return [Slice(delivery, 0, delivery.count)]
 
     def _fill(self, ref: str, max_images: int) -> list[Slice]:
         batch: list[Slice] = []
@@ -73,10 +76,10 @@ class Queues:
                     kept.append(delivery)
                     continue
                 start = delivery.taken
-                delivery.taken = min(start + room, delivery.entry.count)
+                delivery.taken = min(start + room, delivery.count)
                 room -= delivery.taken - start
                 batch.append(Slice(delivery, start, delivery.taken))
-                if delivery.taken < delivery.entry.count:
+                if delivery.taken < delivery.count:
                     kept.append(delivery)
             waiting.extendleft(reversed(kept))
         return batch

@@ -3,9 +3,9 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from redis.exceptions import ResponseError
@@ -19,7 +19,7 @@ from shared.redis.clock import RedisClock
 from shared.redis.errors import meaning_of
 from worker.batching.backlog import Backlog
 from worker.batching.finish import Finisher, ReadNext, read_nothing
-from worker.batching.hand_over import HandOver, next_batch, short_batch
+from worker.batching.hand_over import next_batch
 from worker.batching.isolate import predict_isolating
 from worker.batching.suspects import Suspects
 from worker.delivery import Delivery, Predictions, Slice
@@ -31,8 +31,7 @@ from worker.watchdog import Pulse
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(NamedTuple):
     """The result of a batch. `images` and `answers` have a row for each position in `live`, slice by slice."""
 
     live: list[Sequence[int]]
@@ -64,16 +63,14 @@ class Runner:
     def run(self) -> None:
         """Run batches until the backlog is closed and empty."""
         while self.backlog.wait():
-            self._run_batch(next_batch(self.backlog, self.engines))
+            self._run_next(short=False)
 
     def run_short(self, read_next: ReadNext) -> bool:
         """Run the next batch if it is short and an engine is free. Returns whether it has run one."""
-        return self._run_batch(short_batch(self.backlog, self.engines), read_next)
+        return self._run_next(short=True, read_next=read_next)
 
-    def _run_batch(
-        self, hand_over: AbstractContextManager[HandOver | None], read_next: ReadNext = read_nothing
-    ) -> bool:
-        with hand_over as handed_over:
+    def _run_next(self, *, short: bool, read_next: ReadNext = read_nothing) -> bool:
+        with next_batch(self.backlog, self.engines, short=short) as handed_over:
             if handed_over is None:
                 return False
             batch, engine = handed_over

@@ -58,7 +58,7 @@ redis.call('EXPIRE', suspect, ttl_s)
 def set_aside(delivery: Delivery, deaths: dict[int, int], max_attempts: int) -> list[int]:
     """Return the positions that become dead letters. The first death counts for all images of the entry."""
     if delivery.attempt > GIVE_UP_FACTOR * max_attempts:
-        return [position for position in range(delivery.entry.count) if position not in delivery.faults]
+        return [position for position in range(delivery.count) if position not in delivery.faults]
     alone = max(1, max_attempts - 1)
     return [position for position, count in sorted(deaths.items()) if count >= alone]
 

@@ -135,21 +135,30 @@ class EnginePool:
     @contextlib.contextmanager
     def engine(self, ref: str) -> Iterator[Engine]:
         """Lend an engine to a thread with permit and reservation. Raises ModelError if the version did not load."""
+        engine = self.lend(ref)
         try:
-            with self._lock:
-                loaded = self._loaded.get(ref)
-                if loaded is None:
-                    raise ModelError(self._failed.get(ref, (f"{ref} is not loaded", 0.0))[0])
-                engine = loaded.idle.pop()
-            try:
-                yield engine
-            finally:
-                with self._lock:
-                    loaded.idle.append(engine)
+            if isinstance(engine, ModelError):
+                raise engine
+            yield engine
         finally:
-            with self._lock:
-                self._reserved -= Counter((ref,))  # subtraction removes zeros
-                self.batches += 1
+            self.take_back(ref, engine)
+
+    def lend(self, ref: str) -> Engine | ModelError:
+        """Return an engine for a thread with permit and reservation, or the error of a version that did not load."""
+        with self._lock:
+            if loaded := self._loaded.get(ref):
+                return loaded.idle.pop()
+            return ModelError(self._failed.get(ref, (f"{ref} is not loaded", 0.0))[0])
+
+    def take_back(self, ref: str, engine: Engine | ModelError) -> None:
+        """End the loan and the reservation. Call it once with what `lend` has returned."""
+        with self._lock:
+            if not isinstance(engine, ModelError):
+                self._loaded[ref].idle.append(engine)
+            self._reserved[ref] -= 1
+            if not self._reserved[ref]:
+                del self._reserved[ref]
+            self.batches += 1
 
     def observe(self, ref: str, images: int, model_ms: float) -> None:
         """Record the time of a batch, so that the version's next batches stay within MAX_BATCH_MS."""

@@ -1,11 +1,10 @@
 """The report of one batch, for Flower, the heartbeat, the log and traces."""
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from itertools import islice
+from typing import NamedTuple
 
-from shared.contract.entry import Entry
 from shared.contract.lane import Lane
 from shared.telemetry.logs import fields
 from worker.delivery import Slice
@@ -16,8 +15,7 @@ MAX_LINKS = 128  # to the spans of its requests, the maximum that OpenTelemetry 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class BatchPart:
+class BatchPart(NamedTuple):
     """The images of a batch from one entry. `queue_ms` is from their acceptance to the start of the batch."""
 
     lane: Lane
@@ -25,8 +23,7 @@ class BatchPart:
     queue_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class BatchReport:
+class BatchReport(NamedTuple):
     """The report of one batch. `started_s` and `finished_s` are unix times by Redis's clock.
 
     `images` is the number of images that ran, `interactive` how many of them are of that lane. `parts` include images
@@ -73,7 +70,6 @@ def report_of(
     images = {"interactive": 0, "bulk": 0}
     for part, alive in zip(batch, live, strict=True):
         images[part.delivery.lane] += len(alive)
-    shown = islice(_shown(batch, live, faults), MAX_REQUEST_IDS)
     return BatchReport(
         model=batch[0].delivery.entry.model,
         images=sum(images.values()),
@@ -84,7 +80,7 @@ def report_of(
         model_ms=model_ms,
         parts=parts,
         reason=next(iter(faults.values()), ""),
-        request_ids=tuple(dict.fromkeys(entry.request_id(position) for entry, position in shown)),
+        request_ids=_request_ids(batch, live, faults),
         traceparents=_traceparents(batch),
     )
 
@@ -113,18 +109,20 @@ def _about(report: BatchReport) -> dict[str, object]:
     return about | ({"failed": report.failed, "reason": report.reason} if report.failed else {})
 
 
-def _shown(
-    batch: Sequence[Slice], live: Sequence[Sequence[int]], faults: Collection[int]
-) -> Iterator[tuple[Entry, int]]:
-    """Yield entry and position of failed images, or of all images if none failed; only the first of a job's chunk."""
+def _request_ids(batch: Sequence[Slice], live: Sequence[Sequence[int]], faults: Collection[int]) -> tuple[str, ...]:
+    """Return the ids of failed images, or of all images if none failed; only the first of a job's chunk."""
+    ids: dict[str, None] = {}
     row = 0
     for part, alive in zip(batch, live, strict=True):
         rows = range(row, row + len(alive))
         row = rows.stop
         positions = [alive[faulty - rows.start] for faulty in faults if faulty in rows] if faults else alive
         entry = part.delivery.entry
-        for position in positions if entry.chunk is None else positions[:1]:
-            yield entry, position
+        for position in positions[: MAX_REQUEST_IDS - len(ids) if entry.chunk is None else 1]:
+            ids[entry.request_id(position)] = None
+        if len(ids) >= MAX_REQUEST_IDS:
+            break
+    return tuple(ids)
 
 
 def _traceparents(batch: Sequence[Slice]) -> tuple[str, ...]:

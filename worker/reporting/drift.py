@@ -1,6 +1,7 @@
 """Running histograms of the images and answers of each version, which the API compares with its card's."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -31,12 +32,12 @@ class Drift:
         self._tallies = tallies
         self._clock_s = clock_s
         self._lock = threading.Lock()
-        self._gathered: dict[str, _Gathered] = {}
+        self._gathered: defaultdict[str, _Gathered] = defaultdict(_Gathered)
 
     def observe(self, ref: str, images: Images, answers: Answers) -> None:
         """Add images of a batch and their answers. Do not change them afterwards."""
         with self._lock:
-            gathered = self._gathered.setdefault(ref, _Gathered())
+            gathered = self._gathered[ref]
             gathered.batches.append((images, answers.probabilities))
             gathered.images += len(images)
             gathered.size_bytes += images.nbytes + answers.probabilities.nbytes
@@ -48,7 +49,7 @@ class Drift:
     def flush(self) -> None:
         """Count the images observed so far."""
         with self._lock:
-            gathered, self._gathered = self._gathered, {}
+            gathered, self._gathered = self._gathered, defaultdict(_Gathered)
         for ref, each in gathered.items():
             self._count(ref, each)
 

@@ -44,16 +44,19 @@ class HeartbeatWriter:
         self._started_s = clock.now_s()
         self._metrics = metrics
         self._metrics_at = metrics_at
-        self._last: LastBatch | None = None
+        self._last: tuple[str, int, float, float] | None = None
         self._written_s = time.monotonic()
         self._written = metrics.totals()
         self._recent = recent(self._written, self._written, MIN_RATE_S)
 
     def count(self, report: BatchReport) -> None:
-        took_ms = round(report.took_ms, 3)
-        self._last = LastBatch(
-            model=report.model, images=report.images, finished_s=round(report.finished_s, 3), took_ms=took_ms
-        )
+        self._last = (report.model, report.images, report.finished_s, report.took_ms)
+
+    def _last_batch(self) -> LastBatch | None:
+        if self._last is None:
+            return None
+        model, images, finished_s, took_ms = self._last
+        return LastBatch(model=model, images=images, finished_s=round(finished_s, 3), took_ms=round(took_ms, 3))
 
     def write(self, models: LoaderState, takeovers: int) -> None:
         """Write the heartbeat and keep this worker in the set of live workers."""
@@ -92,7 +95,7 @@ class HeartbeatWriter:
             takeovers=takeovers,
             metrics=self._metrics_at,
             entry_formats=[*FORMATS],
-            last_batch=self._last,
+            last_batch=self._last_batch(),
             **msgspec.structs.asdict(models),
         )
 

@@ -1,7 +1,7 @@
 """The metrics of this worker since its start. Labels are versions in the registry and fixed words."""
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,9 +36,9 @@ class Metrics:
         self._lock = threading.Lock()
         self._images = 0
         self._failed = 0
-        self._batch_images: dict[str, Histogram] = {}
-        self._model_s: dict[str, Histogram] = {}
-        self._queue_s: dict[tuple[str, Lane], Histogram] = {}
+        self._batch_images: dict[str, Histogram] = defaultdict(lambda: Histogram(BATCH_IMAGES))
+        self._model_s: dict[str, Histogram] = defaultdict(lambda: Histogram(SECONDS))
+        self._queue_s: dict[tuple[str, Lane], Histogram] = defaultdict(lambda: Histogram(SECONDS))
         self._results_s = Histogram(SECONDS)
         self._final: Counter[tuple[str, Lane, str]] = Counter()
         self._dead_letters = 0
@@ -48,25 +48,24 @@ class Metrics:
         with self._lock:
             self._images += report.images
             self._failed += report.failed
-            self._batch_images.setdefault(ref, Histogram(BATCH_IMAGES)).add(report.images)
-            self._model_s.setdefault(ref, Histogram(SECONDS)).add(report.model_ms / 1e3)
+            self._batch_images[ref].add(report.images)
+            self._model_s[ref].add(report.model_ms / 1e3)
             self._results_s.add(report.finished_s - report.started_s - report.model_ms / 1e3)
             for part in report.parts:
-                waited_s = self._queue_s.setdefault((ref, part.lane), Histogram(SECONDS))
-                waited_s.add(part.queue_ms / 1e3, part.images)
+                self._queue_s[ref, part.lane].add(part.queue_ms / 1e3, part.images)
 
     def count_finished(self, delivery: Delivery, outcome: str) -> None:
         """Count an entry that left the queue. `outcome` is from finish.lua. Another worker has counted a late entry."""
         if outcome == "late":
             return
-        ref, lane, images = delivery.entry.model, delivery.lane, delivery.entry.count
-        states = Counter({outcome: images})
-        if outcome == "written":
-            states = Counter(state for state, _ in delivery.faults.values())
-            states["done"] = images - len(delivery.faults)
+        ref, lane, images = delivery.entry.model, delivery.lane, delivery.count
         with self._lock:
-            for state, count in states.items():
-                self._final[ref, lane, state] += count
+            if outcome == "written":
+                self._final[ref, lane, "done"] += images - len(delivery.faults)
+                for state, _ in delivery.faults.values():
+                    self._final[ref, lane, state] += 1
+            else:
+                self._final[ref, lane, outcome] += images
             self._dead_letters += len(delivery.set_aside)
 
     def totals(self) -> Totals:
