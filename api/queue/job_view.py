@@ -106,6 +106,8 @@ def block_item(block: Block, row: int, index: int, name: str | None) -> dict[str
     item = _item(index, name, "done")
     item["prediction"] = int(block.predictions[row])
     item["probabilities"] = block.probabilities[row]
+    if (stage := block.stage(row)) is not None:
+        item["stage"] = stage
     return item
 
 

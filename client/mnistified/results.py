@@ -15,6 +15,7 @@ class Result:
     """The result of an image. `probabilities` has one value per digit. `elapsed_time_ms` is the time in the service.
 
     `image` is the uploaded file, for display in notebooks. `fitted` is the PNG of 28×28 pixels that `fit` made of it.
+    `stage` is the network of a cascade that decided, counted from 1.
     """
 
     prediction: int
@@ -25,6 +26,7 @@ class Result:
     raw: Mapping[str, Any] = field(repr=False, compare=False)
     image: bytes | None = field(default=None, repr=False, compare=False)
     fitted: bytes | None = field(default=None, repr=False, compare=False)
+    stage: int | None = None
 
     @classmethod
     def read(cls, raw: Mapping[str, Any], image: bytes | None = None) -> "Result":
@@ -37,6 +39,7 @@ class Result:
             raw=raw,
             image=image,
             fitted=base64.b64decode(raw["fitted"]) if "fitted" in raw else None,
+            stage=raw["debug"].get("stage"),
         )
 
     def _repr_html_(self) -> str:
@@ -47,7 +50,8 @@ class Result:
 class Item:
     """An image of a job. `state` is `queued`, `done`, `failed`, `expired` or `cancelled`.
 
-    `prediction` and `probabilities` are None unless `state` is `done`. `error` is the reason of a failure.
+    `prediction` and `probabilities` are None unless `state` is `done`. `error` is the reason of a failure. `stage` is
+    the network of a cascade that decided, counted from 1.
     """
 
     index: int
@@ -56,6 +60,7 @@ class Item:
     prediction: int | None
     probabilities: tuple[float, ...] | None
     error: str | None
+    stage: int | None = None
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> "Item":
@@ -67,6 +72,7 @@ class Item:
             prediction=raw.get("prediction"),
             probabilities=None if probabilities is None else tuple(probabilities),
             error=raw.get("error"),
+            stage=raw.get("stage"),
         )
 
 

@@ -107,6 +107,10 @@ class Block:
         """Return the number of the version's labels, or 0 if no image has a prediction."""
         return self.probabilities.shape[1] if self.best is None else self.best_of
 
+    def stage(self, position: int) -> int | None:
+        """Return which stage of a cascade decided, counted from 1, or None for a version of one network."""
+        return None if self.stages is None else int(self.stages[position]) + 1
+
     @property
     def dense(self) -> bool:
         """Return whether the usual answer has the probabilities of all labels."""

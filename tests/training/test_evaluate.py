@@ -8,6 +8,7 @@ import pytest
 
 from shared.answers import Answers
 from shared.contract.drift_histograms import BINS
+from shared.contract.model_spec import MNIST_SPEC
 from shared.data import dataset
 from shared.errors import DatasetError
 from shared.images import Images
@@ -23,6 +24,7 @@ class AlwaysThree:
     """An engine that classifies every image as a 3."""
 
     kind = "litert"
+    spec = MNIST_SPEC
 
     def predict(self, images: Images) -> Answers:
         probabilities = np.zeros((len(images), 10), np.float32)

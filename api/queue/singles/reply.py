@@ -26,6 +26,7 @@ def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: f
     if position in block.faults:
         state, reason = block.faults[position]
         raise DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)
+    stage = block.stage(position)
     return {
         "prediction": int(block.predictions[position]),
         "elapsed_time_ms": elapsed_time_ms,
@@ -33,6 +34,7 @@ def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: f
         "id": single_id,
         "debug": {
             "probabilities": block.probabilities[position],
+            **({} if stage is None else {"stage": stage}),
             "batch_images": block.batch_images,
             "queue_ms": block.queue_ms,
             "model_ms": block.model_ms,

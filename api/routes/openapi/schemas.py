@@ -37,6 +37,7 @@ def nullable(schema: Schema) -> Schema:
 PROBABILITIES = array(NUMBER, minItems=CLASSES, maxItems=CLASSES)
 LINKS = obj({"self": STRING, "items": STRING})
 
+STAGE = {"type": "integer", "minimum": 1, "description": "of a cascade: the network that decided, counted from 1"}
 LAYERS = {"layers": nullable(array(ref("Layer")))}
 LAYERS_EXTRA = {"layers_error": STRING, "input": ref("Input")}
 
@@ -62,7 +63,8 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
                     "model_ms": NUMBER,
                     "worker": STRING,
                     "attempt": INTEGER,
-                }
+                },
+                {"stage": STAGE},
             ),
         },
         {"dataset": STRING, "index": INTEGER, **LAYERS, **LAYERS_EXTRA},
@@ -110,7 +112,8 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
             "prediction": nullable(INTEGER),
             "probabilities": nullable(PROBABILITIES),
             "error": nullable(STRING),
-        }
+        },
+        {"stage": STAGE},
     ),
     "Items": obj({"items": array(ref("Item")), "next": nullable(STRING)}),
     "Model": obj(

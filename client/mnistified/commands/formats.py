@@ -63,6 +63,7 @@ def row(item: Item) -> dict[str, Any]:
         "prediction": item.prediction,
         "probabilities": item.probabilities,
         "error": item.error,
+        **({} if item.stage is None else {"stage": item.stage}),
     }
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from api.queue.job_view import (
     queued_item,
     single_json,
 )
+from api.queue.singles.reply import single_reply
 from shared.contract.block import NO_PREDICTION, Block, FinalState, encode_block
 from shared.contract.job import JOB_CODEC, CallbackStatus, Counts, Job
 
@@ -197,6 +199,16 @@ def test_an_item_has_probabilities_or_a_reason() -> None:
         "probabilities": None,
         "error": "too late",
     }
+
+
+def test_an_item_of_a_cascade_has_the_stage_that_decided_counted_from_one() -> None:
+    block = dataclasses.replace(
+        block_of([7, NO_PREDICTION], {1: ("expired", "late")}), stages=np.array([1, 0], np.uint8)
+    )
+    assert block_item(block, 0, 5, None)["stage"] == 2
+    assert "stage" not in block_item(block, 1, 6, None)
+    assert single_reply(block, 0, "id-0", 1.0)["debug"]["stage"] == 2
+    assert "stage" not in single_reply(block_of([7]), 0, "id-0", 1.0)["debug"]
 
 
 def test_a_single_image_without_a_result_has_a_queued_item() -> None:
