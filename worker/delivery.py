@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from shared.answers import Answers, Scores, Stages
 from shared.contract.block import NO_PREDICTION, FinalState, keep_best, kept_labels
-from shared.contract.entry import Entry
+from shared.contract.entry import THRESHOLD_OF_CARD, Entry
 from shared.contract.lane import Lane
 from shared.contract.model_spec import MAX_DENSE_LABELS
 from shared.images import Images, Probabilities
@@ -43,6 +43,7 @@ class Delivery:
     best: Predictions | None = None  # uint16[n,top], the labels of the probabilities, unless all are kept
     scores: Scores | None = None  # float32[n], of a version with an acceptance rule
     stages: Stages | None = None  # uint8[n], of a cascade
+    rule: float = 0.0  # the version's own threshold of scores, 0 without a rule
 
     def __post_init__(self) -> None:
         self.count = self.entry.count
@@ -59,8 +60,18 @@ class Delivery:
         """Return whether the entry is a batch of its own."""
         return self.attempt > 1 or self.entry.verbose
 
+    @property
+    def accept(self) -> float:
+        """Return the score from which an answer is accepted, 0 if all are."""
+        return self.rule if self.entry.accept == THRESHOLD_OF_CARD else self.entry.accept or 0.0
+
     def answer(self, positions: slice | Sequence[int], predictions: Predictions, answers: Answers) -> None:
-        """Write the answers of the images at `positions`. Hold `answering`."""
+        """Write the answers of the images at `positions`. Hold `answering`.
+
+        A version without an acceptance rule gets scores if the request brings a threshold of its own.
+        """
+        if answers.scores is None and self.accept and answers.probabilities.shape[1]:
+            answers = answers._replace(scores=np.maximum.reduce(answers.probabilities, axis=1))
         count, labels = self.count, answers.probabilities.shape[1]
         if not labels:
             return
@@ -80,6 +91,14 @@ class Delivery:
             self.scores[positions] = answers.scores
         if self.stages is not None and answers.stages is not None:
             self.stages[positions] = answers.stages
+
+    @property
+    def unsure_count(self) -> int:
+        """Return the number of images whose answers are not accepted."""
+        if not self.accept or self.scores is None:
+            return 0
+        below = np.flatnonzero(self.scores < np.float32(self.accept)).tolist()
+        return sum(position not in self.faults for position in below)
 
     @property
     def complete(self) -> bool:

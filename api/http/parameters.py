@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, QueryParams
 
 from shared.callback_url import callback_fault
 from shared.config.settings import Settings
+from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.errors import BadParameter, NotFound
 
 Place = Literal["query", "header", "refused"]  # refused: in the query, but the route has an error for it
@@ -101,6 +102,26 @@ def timeout_parameter(query: QueryParams, max_s: float) -> float | None:
     if not 0 < timeout_s <= max_s:
         raise BadParameter(f"timeout_s {text!r} is not a number of seconds above 0 and at most {max_s:g}")
     return timeout_s
+
+
+def accept_parameter(query: QueryParams) -> float | None:
+    """Parse `?accept=`: the score from which an answer is accepted, or `rule` for the threshold of the version.
+
+    Return None if it is absent, and THRESHOLD_OF_CARD for `rule`. Raises BadParameter.
+    """
+    text = query.get("accept")
+    if text is None:
+        return None
+    if text == "rule":
+        return THRESHOLD_OF_CARD
+    try:
+        threshold = float(text)
+    except ValueError:
+        threshold = math.nan
+    if not 0 <= threshold <= 1:
+        shown = reprlib.repr(text)
+        raise BadParameter(f"accept {shown} is not a number from 0 to 1; `rule` stands for the version's own threshold")
+    return threshold
 
 
 def verbose_parameter(query: QueryParams) -> Maps | None:

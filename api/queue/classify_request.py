@@ -14,7 +14,7 @@ class ClassifyRequest:
 
     `model` is `name@version`. `model_query` is the text of `?model=`, which can mean another version later.
     Images without an answer expire after `timeout_s`. A request with `maps` is verbose and has one image.
-    The `origin` of a job always has a request id.
+    Answers whose score is below `accept` are unsure; see `Entry.accept`. The `origin` of a job always has a request id.
     """
 
     model: str
@@ -26,6 +26,7 @@ class ClassifyRequest:
     timeout_s: float | None = None
     maps: Maps | None = None
     fit: bool = False
+    accept: float | None = None
     show: bool = False
     callback_url: str | None = None
 

@@ -215,6 +215,7 @@ class JobStore:
             client=request.caller.name,
             verbose=request.verbose,
             origins={0: request.origin},
+            accept=request.accept,
         )
         deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
         while True:

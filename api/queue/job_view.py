@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from api.queue.answer_json import answer_json
 from shared.contract.block import Block, decode_block
 from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Manifest
 from shared.errors import EntryError, EntryFormatError, NotFound
@@ -36,9 +37,9 @@ def job_json(job: Job, now_ms: float) -> dict[str, Any]:
 
 def single_json(single_id: str, model: str, request_id: str, block: Block | None, position: int) -> dict[str, Any]:
     """Return the response of `GET /results/{id}` for a single image whose request timed out."""
-    state = "queued" if block is None else block.faults.get(position, ("done", ""))[0]
+    state = "queued" if block is None else block.state(position)
     counts = Counts() if state == "queued" else Counts(**{state: 1})
-    final: JobState = "done_with_errors" if state == "failed" else state
+    final: JobState = "done_with_errors" if state == "failed" else "done" if state == "unsure" else state
     return {
         "id": single_id,
         "state": final,
@@ -103,8 +104,7 @@ def block_item(block: Block, row: int, index: int, name: str | None) -> dict[str
     if row in block.faults:
         state, reason = block.faults[row]
         return _item(index, name, state, error=reason)
-    item = _item(index, name, "done")
-    item["prediction"] = int(block.predictions[row])
+    item = _item(index, name, "done") | answer_json(block, row)
     item["probabilities"] = block.probabilities[row]
     if (stage := block.stage(row)) is not None:
         item["stage"] = stage

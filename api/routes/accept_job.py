@@ -13,6 +13,7 @@ from api.state import State
 from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey
 from shared.contract.job import Job
+from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.errors import Conflict, StillUploading
 
 
@@ -25,6 +26,8 @@ async def accept_job(state: State, headers: Headers, chunks: AsyncIterator[Chunk
     if idempotency_key is None:
         return accepted(await state.jobs.submit(chunks, asked))
     kind = f"{asked.model_query} {asked.callback_url}{' verbose' if asked.verbose else ''}"
+    if asked.accept is not None and not (asked.fit and asked.accept == THRESHOLD_OF_CARD):
+        kind += f" accept={asked.accept}"
     claim = await claim_key(state.client, asked.caller.name, idempotency_key, new_job_id(), kind)
     if not claim.holder:
         return accepted(await state.jobs.submit(claim.watch(chunks), asked, claim))

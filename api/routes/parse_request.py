@@ -5,11 +5,18 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from api.http.access import caller_of
-from api.http.parameters import callback_parameter, preferred_wait_s, timeout_parameter, verbose_parameter
+from api.http.parameters import (
+    accept_parameter,
+    callback_parameter,
+    preferred_wait_s,
+    timeout_parameter,
+    verbose_parameter,
+)
 from api.http.request_origin import origin_with_id
 from api.queue.classify_request import ClassifyRequest
 from api.routes.fit_options import fit_parameter, show_parameter
 from api.state import State
+from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.errors import BadParameter
 
 
@@ -32,6 +39,7 @@ def parse_single(state: State, scope: Scope, headers: Headers, as_job: bool) -> 
         timeout_s=timeout_parameter(query, state.settings.result_ttl_s),
         maps=verbose_parameter(query),
         fit=fit,
+        accept=_accept(query, fit),
         show=show,
     )
 
@@ -43,6 +51,7 @@ def parse_bulk(state: State, request: Request) -> ClassifyRequest:
         raise BadParameter("verbose=1 is for one image: POST /mnist/classify, or GET /mnist/classify/{index}")
     if show_parameter(query):
         raise BadParameter("show=fitted is for one image; a job's results have no pictures")
+    fit = fit_parameter(query)
     return ClassifyRequest(
         model=state.resolve(query.get("model")),
         model_query=query.get("model", ""),
@@ -50,7 +59,8 @@ def parse_bulk(state: State, request: Request) -> ClassifyRequest:
         origin=origin_with_id(request.scope),
         lane="bulk",
         timeout_s=timeout_parameter(query, state.settings.result_ttl_s),
-        fit=fit_parameter(query),
+        fit=fit,
+        accept=_accept(query, fit),
         callback_url=callback_parameter(query, state.settings),
     )
 
@@ -64,3 +74,9 @@ def compat_request(state: State, request: Request, model: str, timeout_s: float 
         wait_s=state.settings.sync_wait_s,
         timeout_s=timeout_s,
     )
+
+
+def _accept(query: QueryParams, fit: bool) -> float | None:
+    """Return the threshold of scores. Fitted pictures may show anything, so they are judged by the version's rule."""
+    accept = accept_parameter(query)
+    return THRESHOLD_OF_CARD if accept is None and fit else accept

@@ -31,7 +31,7 @@ _UINT8: np.dtype[np.uint8] = np.dtype(np.uint8)
 _UINT16: np.dtype[np.uint16] = np.dtype("<u2")
 _FLOAT32: np.dtype[np.float32] = np.dtype("<f4")
 
-FinalState = Literal["done", "failed", "expired", "cancelled"]
+FinalState = Literal["done", "unsure", "failed", "expired", "cancelled"]
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -77,7 +77,7 @@ class Block:
     `best` are the labels of the probabilities, the best first, of a version with `best_of` labels. It is None if the
     probabilities of all labels are kept. `top` is the number of best labels that the
     request wants, 0 for the usual number. `rule` is the threshold of the version, and `accept` the one that was
-    applied; 0 stands for none.
+    applied; 0 stands for none. An image whose score is below `accept` is unsure.
     """
 
     predictions: npt.NDArray[np.uint16]  # uint16[n]
@@ -101,6 +101,20 @@ class Block:
     @property
     def count(self) -> int:
         return len(self.predictions)
+
+    def state(self, position: int) -> FinalState:
+        """Return the final state of an image."""
+        if position in self.faults:
+            return self.faults[position][0]
+        is_unsure = self.accept and self.scores is not None and self.scores[position] < np.float32(self.accept)
+        return "unsure" if is_unsure else "done"
+
+    def confident(self, position: int) -> bool | None:
+        """Return whether the score of an answer reaches the threshold, or None without one."""
+        threshold = self.accept or self.rule
+        if not threshold or self.scores is None:
+            return None
+        return bool(self.scores[position] >= np.float32(threshold))
 
     @property
     def label_count(self) -> int:

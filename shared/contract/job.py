@@ -16,6 +16,7 @@ class Counts(msgspec.Struct, frozen=True):
     """The images of a job that are in a final state."""
 
     done: int = 0
+    unsure: int = 0
     failed: int = 0
     expired: int = 0
     cancelled: int = 0
@@ -34,6 +35,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `total` is None until the upload is complete, `finished_ms` until every image is in a final state. `cancelled` is
     None unless the job was cancelled, and `reason` unless the job failed as a whole, because Redis has lost images.
+    `done` counts the answered images, which include the `unsure` ones: the previous release knows only `done`.
     `accepted` counts the images that Redis has stored, and `last_entry` is the id of the last entry, on stream `shard`.
     `claim` is the Redis key of the claim of its Idempotency-Key. Jobs of an older API have none of these.
     """
@@ -46,6 +48,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
     chunk_images: int
     done: int = 0
+    unsure: int = 0
     failed: int = 0
     expired: int = 0
     cancelled: int | None = None
@@ -63,7 +66,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def counts(self) -> Counts:
-        return Counts(self.done, self.failed, self.expired, self.cancelled or 0)
+        return Counts(self.done - self.unsure, self.unsure, self.failed, self.expired, self.cancelled or 0)
 
     @property
     def finished(self) -> int:

@@ -1,8 +1,8 @@
 -- Finish an entry: the first worker writes its results, a later worker writes nothing.
 --
 -- Returns 'late' to a later worker, 'cancelled', 'expired' or 'failed' if the job of the entry is over, and else
--- 'written'. If the entry was the last one of a job, returns the job's done, failed and expired images and its begin
--- (unix ms).
+-- 'written'. If the entry was the last one of a job, returns the job's done, failed, expired and unsure images and its
+-- begin (unix ms). The unsure images are among the done ones.
 --
 -- `target` is the job, or the result of an entry of singles. `client`, `blocks`, `manifests`, `suspect`, `layers`,
 -- `shard`, `channel` and `chunk` may be ''. The parts of a job live for `open_ttl_s`, and for `ttl_s` once it is final.
@@ -15,7 +15,7 @@ local stream, queued, client, target, blocks, manifests, open_jobs, suspect, dea
   kept_layers = unpack(KEYS)
 local group, entry_id, images, bytes, shard, block, ttl_s, open_ttl_s, channel, uid, chunk, done_images, failed_images,
   expired_images, jobs_channel, max_dead_letters, dead_letter_ttl_s, layers_blob, layers_ttl_s,
-  max_kept_layers = unpack(ARGV, 1, 20)
+  max_kept_layers, unsure_images = unpack(ARGV, 1, 21)
 
 -- A counter that is gone, for example after FLUSHALL, stays gone. A newer one that lacks this entry stays at 0.
 local function subtract(key, field, count)
@@ -40,7 +40,7 @@ end
 if suspect ~= '' then
   redis.call('DEL', suspect)
 end
-for letter = 21, #ARGV, 2 do
+for letter = 22, #ARGV, 2 do
   redis.call('XADD', dead_letters, 'MAXLEN', '~', max_dead_letters, '*', 'h', ARGV[letter], 'x', ARGV[letter + 1])
   redis.call('EXPIRE', dead_letters, dead_letter_ttl_s)
 end
@@ -72,6 +72,9 @@ end
 local finished = redis.call('HINCRBY', target, 'done', done_images)
   + redis.call('HINCRBY', target, 'failed', failed_images)
   + redis.call('HINCRBY', target, 'expired', expired_images)
+if unsure_images ~= '0' then
+  redis.call('HINCRBY', target, 'unsure', unsure_images)
+end
 local total = redis.call('HGET', target, 'total')
 local final = total and finished == tonumber(total)
 local claim = redis.call('HGET', target, 'claim')
@@ -92,6 +95,6 @@ if final then
     redis.call('ZADD', callbacks, now_ms, uid)
     redis.call('EXPIRE', callbacks, open_ttl_s)
   end
-  return redis.call('HMGET', target, 'done', 'failed', 'expired', 'created_ms')
+  return redis.call('HMGET', target, 'done', 'failed', 'expired', 'unsure', 'created_ms')
 end
 return 'written'

@@ -28,7 +28,8 @@ ReadNext = Callable[[], None]
 # The names of FINISH that differ between the entries of a stream.
 NAMES = (
     *("client", "target", "blocks", "manifests", "suspect", "layers", "entry_id", "images", "bytes", "block", "ttl_s"),
-    *("channel", "uid", "chunk", "done_images", "failed_images", "expired_images", "layers_blob"),
+    *("channel", "uid", "chunk", "done_images", "failed_images", "expired_images", "unsure_images"),
+    "layers_blob",
 )
 
 
@@ -36,10 +37,12 @@ def read_nothing() -> None:
     """Do nothing: the thread that writes these results does not read entries."""
 
 
-def log_end(delivery: Delivery, now_ms: int, done: int, failed: int, expired: int, created_ms: int) -> None:
+def log_end(
+    delivery: Delivery, now_ms: int, done: int, failed: int, expired: int, unsure: int, created_ms: int
+) -> None:
     """Log the end of a job at `now_ms` by Redis's clock. `delivery` was its last entry."""
     entry = delivery.entry
-    counts = {"done": done, "failed": failed, "expired": expired}
+    counts = {"done": done - unsure, "unsure": unsure, "failed": failed, "expired": expired}
     log_finished(entry.uid, entry.request_id(0), counts, (now_ms - created_ms) / 1e3)
 
 
@@ -72,7 +75,7 @@ class Finisher:
             if isinstance(reply, RedisError):
                 raise reply
             if isinstance(reply, list):
-                log_end(delivery, self._clock.now_ms(), *map(int, reply))
+                log_end(delivery, self._clock.now_ms(), *(int(number or 0) for number in reply))
             self._metrics.count_finished(delivery, reply.decode() if isinstance(reply, bytes) else "written")
         return replies.count(b"late")
 
@@ -148,6 +151,8 @@ class Finisher:
             top=delivery.entry.top,
             scores=delivery.scores,
             stages=delivery.stages,
+            rule=delivery.rule,
+            accept=delivery.accept,
         )
 
 

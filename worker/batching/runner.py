@@ -40,6 +40,7 @@ class _Run(NamedTuple):
     faults: dict[int, str]
     started_s: float
     model_ms: float
+    rule: float  # the version's threshold of scores, 0 without one
 
 
 @dataclass(eq=False)
@@ -87,7 +88,8 @@ class Runner:
         model_ms = (time.perf_counter() - start_s) * 1e3
         if not batch[0].delivery.is_alone:
             self.engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
-        return _Run(live, images, answers, faults, started_s, model_ms)
+        rule = 0.0 if isinstance(engine, ModelError) else engine.rule
+        return _Run(live, images, answers, faults, started_s, model_ms, rule)
 
     def _predict(
         self, engine: Engine | ModelError, first: Delivery, positions: Sequence[int], images: Images
@@ -191,6 +193,7 @@ def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
     for part, alive in zip(batch, run.live, strict=True):
         rows = slice(row, row + len(alive))
         with part.delivery.answering:
+            part.delivery.rule = run.rule
             _answer(part, alive, predictions[rows], run.answers.rows(rows))
             for fault_row in (faulty for faulty in run.faults if rows.start <= faulty < rows.stop):
                 _fail(part.delivery, alive[fault_row - row], run.faults[fault_row])

@@ -43,6 +43,11 @@ class Engine:
         self._steps = self._steps_of(Network.predict)
 
     @property
+    def rule(self) -> float:
+        """Return the score from which the version accepts an answer, 0 without an acceptance rule."""
+        return self.spec.acceptance.threshold if self.spec.acceptance else 0.0
+
+    @property
     def kind(self) -> EngineKind:
         return self.networks[0].runtime.kind
 

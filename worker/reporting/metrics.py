@@ -61,7 +61,10 @@ class Metrics:
         ref, lane, images = delivery.entry.model, delivery.lane, delivery.count
         with self._lock:
             if outcome == "written":
-                self._final[ref, lane, "done"] += images - len(delivery.faults)
+                unsure = delivery.unsure_count
+                self._final[ref, lane, "done"] += images - len(delivery.faults) - unsure
+                if unsure:
+                    self._final[ref, lane, "unsure"] += unsure
                 for state, _ in delivery.faults.values():
                     self._final[ref, lane, state] += 1
             else:
@@ -122,7 +125,7 @@ class Metrics:
         )
         yield counter(
             "mnistified_images",
-            "How did the images end that left the queue? By state: done, failed, expired, cancelled",
+            "How did the images end that left the queue? By state: done, unsure, failed, expired, cancelled",
             ("version", "lane", "state"),
             self._final,
         )

@@ -3,6 +3,7 @@
 import time
 from typing import Any, NamedTuple
 
+from api.queue.answer_json import answer_json
 from api.queue.classify_request import ClassifyRequest
 from shared.contract.block import Block
 from shared.errors import DeadlinePassed, InferenceFailed, RequestError
@@ -28,7 +29,7 @@ def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: f
         raise DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)
     stage = block.stage(position)
     return {
-        "prediction": int(block.predictions[position]),
+        **answer_json(block, position),
         "elapsed_time_ms": elapsed_time_ms,
         "model": block.model,
         "id": single_id,

@@ -30,11 +30,12 @@ SWEEP_S = 0.1
 
 
 def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
-    """Group requests by model and client, in order, at most `entry_images` each. Verbose requests stay alone."""
-    groups: dict[tuple[str, str, int], list[Waiting]] = {}
+    """Group requests by model, client and threshold, in order, at most `entry_images` each. Verbose ones stay alone."""
+    groups: dict[tuple[str, str, float | None, int], list[Waiting]] = {}
     for number, one in enumerate(waiting):
         separate = number if one.request.verbose else -1
-        groups.setdefault((one.request.model, one.request.caller.name, separate), []).append(one)
+        request = one.request
+        groups.setdefault((request.model, request.caller.name, request.accept, separate), []).append(one)
     return [
         group[start : start + entry_images] for group in groups.values() for start in range(0, len(group), entry_images)
     ]
@@ -214,6 +215,7 @@ class Singles:
             client=group[0].request.caller.name,
             verbose=group[0].request.verbose,
             origins=origins,
+            accept=group[0].request.accept,
         )
 
 

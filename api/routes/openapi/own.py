@@ -49,6 +49,11 @@ CALLBACK = Parameter(
     "callback_url", {"type": "string", "format": "uri"}, "URL that gets a signed callback when the job ends"
 )
 FIT = Parameter("fit", {"const": "digit"}, "accept a picture of any size, and normalise the digit in it as MNIST does")
+ACCEPT = Parameter(
+    "accept",
+    {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"const": "rule"}]},
+    "the score from which an answer is accepted, or `rule` for the threshold of the version; below it, it is `unsure`",
+)
 SHOW = Parameter("show", {"const": "fitted"}, "with `fit=digit`: include the fitted image as a PNG in base64")
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
@@ -69,7 +74,7 @@ CLASSIFY_TEST_IMAGE = Operation(
     summary="The classification of an image of the test set",
     tag="images",
     content=[Content(JSON, ref("Prediction"))],
-    parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, SHOW],
+    parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, ACCEPT, SHOW],
     errors=(BadImage, *SINGLE_ERRORS, Conflict),
 )
 TEST_IMAGE = Operation(
@@ -97,7 +102,7 @@ OPERATIONS = {
             Content(JSON, obj({"image": STRING}), {"image": "iVBORw0KGgo…"}),
         ],
         content=[Content(JSON, ref("Prediction"))],
-        parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, SHOW, IDEMPOTENCY_KEY],
+        parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, ACCEPT, SHOW, IDEMPOTENCY_KEY],
         errors=(BadImage, BadUpload, SlowClient, Conflict, TooLarge, UnknownFormat, *SINGLE_ERRORS),
     ),
     "POST /mnist/classify/bulk": Operation(
@@ -111,7 +116,7 @@ OPERATIONS = {
         ],
         content=[Content(JSON, ref("Accepted"))],
         headers={"Location": "URL of the result"},
-        parameters=[MODEL, TIMEOUT, CALLBACK, FIT, IDEMPOTENCY_KEY],
+        parameters=[MODEL, TIMEOUT, CALLBACK, FIT, ACCEPT, IDEMPOTENCY_KEY],
         refused=["verbose", "maps", "show"],
         errors=JOB_ERRORS,
     ),

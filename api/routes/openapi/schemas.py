@@ -38,6 +38,12 @@ PROBABILITIES = array(NUMBER, minItems=CLASSES, maxItems=CLASSES)
 LINKS = obj({"self": STRING, "items": STRING})
 
 STAGE = {"type": "integer", "minimum": 1, "description": "of a cascade: the network that decided, counted from 1"}
+# Only for versions with an acceptance rule, and requests with a threshold.
+ACCEPTED: dict[str, Schema] = {
+    "state": {"enum": ["done", "unsure"]},
+    "confident": {"type": "boolean"},
+    "guesses": array(ref("Guess")),
+}
 LAYERS = {"layers": nullable(array(ref("Layer")))}
 LAYERS_EXTRA = {"layers_error": STRING, "input": ref("Input")}
 
@@ -51,7 +57,7 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
     "PlainError": obj({"error": STRING}),
     "Prediction": obj(
         {
-            "prediction": {"type": "integer", "minimum": 0, "maximum": CLASSES - 1},
+            "prediction": nullable({"type": "integer", "minimum": 0, "maximum": CLASSES - 1}),
             "elapsed_time_ms": NUMBER,
             "model": {"type": "string", "examples": ["cnn@1"]},
             "id": STRING,
@@ -67,7 +73,7 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
                 {"stage": STAGE},
             ),
         },
-        {"dataset": STRING, "index": INTEGER, **LAYERS, **LAYERS_EXTRA},
+        {**ACCEPTED, "dataset": STRING, "index": INTEGER, **LAYERS, **LAYERS_EXTRA},
     ),
     "Layers": obj(LAYERS, LAYERS_EXTRA),
     "Layer": obj(
@@ -113,8 +119,9 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
             "probabilities": nullable(PROBABILITIES),
             "error": nullable(STRING),
         },
-        {"stage": STAGE},
+        {"stage": STAGE, "confident": {"type": "boolean"}, "guesses": array(ref("Guess"))},
     ),
+    "Guess": obj({"prediction": INTEGER, "confidence": NUMBER}),
     "Items": obj({"items": array(ref("Item")), "next": nullable(STRING)}),
     "Model": obj(
         {
