@@ -12,8 +12,8 @@ from api.queue.job_store import new_job_id
 from api.state import State
 from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey
-from shared.contract.job import Job
 from shared.contract.entry import THRESHOLD_OF_CARD
+from shared.contract.job import Job
 from shared.errors import Conflict, StillUploading
 
 

@@ -89,7 +89,7 @@ def test_bulk_with_a_bad_image_exits_with_1_and_writes_the_reason(mnistified: Co
     (mnistified.cwd / "b.png").write_bytes(b"no image")
     result = mnistified("bulk", ".", "--out", "out.csv", "--json")
     assert result.returncode == 1
-    assert json.loads(result.stdout)["counts"] == {"done": 1, "failed": 1, "expired": 0, "cancelled": 0}
+    assert json.loads(result.stdout)["counts"] == {"done": 1, "unsure": 0, "failed": 1, "expired": 0, "cancelled": 0}
     rows = list(csv.DictReader((mnistified.cwd / "out.csv").read_text().splitlines()))
     assert rows[1]["state"] == "failed"
     assert "is not an image" in rows[1]["error"]

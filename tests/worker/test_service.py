@@ -56,7 +56,7 @@ def wait_until_running(system: System, job_id: str) -> None:
 def check_complete(system: System, job_id: str, test_set: Split) -> set[str]:
     """Every image has its own right answer; returns the final counts' state."""
     job = system.finished(job_id)
-    assert job["counts"] == {"done": IMAGES, "failed": 0, "expired": 0, "cancelled": 0}
+    assert job["counts"] == {"done": IMAGES, "unsure": 0, "failed": 0, "expired": 0, "cancelled": 0}
     items = system.items(job_id)
     assert [item["index"] for item in items] == list(range(IMAGES))
     labels = np.resize(test_set.labels, IMAGES)

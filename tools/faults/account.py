@@ -9,7 +9,7 @@ import numpy as np
 
 from shared.images import Probabilities
 
-FINAL_STATES = frozenset({"done", "failed", "expired", "cancelled"})
+FINAL_STATES = frozenset({"done", "unsure", "failed", "expired", "cancelled"})
 MAX_ERROR = 1e-4  # largest difference of a probability: rounding depends on the batch size
 MAX_NOTES = 20
 

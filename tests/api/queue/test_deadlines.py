@@ -34,7 +34,7 @@ def test_a_job_expires_at_its_deadline_without_a_worker(idle: System) -> None:
     job_id = idle.submit(params={"timeout_s": "0.3"}, json={"start": 0, "stop": 300})
     job = idle.finished(job_id, wait_s=20)
     assert job["state"] == "expired"
-    assert job["counts"] == {"done": 0, "failed": 0, "expired": 300, "cancelled": 0}
+    assert job["counts"] == {"done": 0, "unsure": 0, "failed": 0, "expired": 300, "cancelled": 0}
     assert {item["state"] for item in idle.items(job_id)} == {"expired"}
     assert idle.redis.zcard(keys.DEADLINES) == 0
 

@@ -213,3 +213,36 @@ def test_an_item_of_a_cascade_has_the_stage_that_decided_counted_from_one() -> N
 
 def test_a_single_image_without_a_result_has_a_queued_item() -> None:
     assert brief([queued_item()]) == [(0, None, "queued", None, None)]
+
+
+def scored(accept: float, rule: float = 0.0) -> Block:
+    block = block_of([3, 4, 5], {2: ("failed", "why")})
+    block = dataclasses.replace(block, scores=np.array([0.9, 0.89, 0], np.float32), accept=accept, rule=rule)
+    block.probabilities[1] = np.array([0, 0, 0, 0, 0.5, 0, 0, 0.3, 0, 0.2], np.float32)
+    return block
+
+
+def test_an_answer_below_the_threshold_is_unsure_and_has_guesses() -> None:
+    block = scored(accept=0.9)
+    sure, unsure, failed = (block_item(block, row, row, None) for row in range(3))
+    assert (sure["state"], sure["prediction"], sure["confident"], "guesses" in sure) == ("done", 3, True, False)
+    assert (unsure["state"], unsure["prediction"], unsure["confident"]) == ("unsure", None, False)
+    assert [guess["prediction"] for guess in unsure["guesses"]] == [4, 7, 9]
+    assert [guess["confidence"] for guess in unsure["guesses"]] == pytest.approx([0.5, 0.3, 0.2])
+    assert (failed["state"], failed["error"], "confident" in failed) == ("failed", "why", False)
+
+
+def test_without_a_threshold_in_the_request_the_rule_of_the_version_adds_a_field() -> None:
+    sure, below, _ = (block_item(scored(accept=0, rule=0.9), row, row, None) for row in range(3))
+    assert (sure["state"], sure["confident"]) == ("done", True)
+    assert (below["state"], below["prediction"], below["confident"], "guesses" in below) == ("done", 4, False, False)
+
+
+def test_a_single_image_that_timed_out_may_be_unsure() -> None:
+    single = single_json("0123456789abcdef-1", "cnn@1", "r", scored(accept=0.9), 1)
+    assert (single["state"], single["counts"]) == ("done", Counts(unsure=1))
+
+
+def test_a_job_whose_answers_are_partly_unsure_is_done() -> None:
+    job = counted(10, 9, done=10, unsure=4)
+    assert (job.state, job.counts, job.finished) == ("done", Counts(done=6, unsure=4), 10)

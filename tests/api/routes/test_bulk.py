@@ -94,7 +94,7 @@ def test_files_come_back_in_order_with_names_and_a_bad_one_fails_alone(
     job_id = system.submit(**FILE_REQUESTS[kind](files))
     job = system.finished(job_id)
     assert (job["state"], job["total"]) == ("done_with_errors", 300)
-    assert job["counts"] == {"done": 298, "failed": 2, "expired": 0, "cancelled": 0}
+    assert job["counts"] == {"done": 298, "unsure": 0, "failed": 2, "expired": 0, "cancelled": 0}
     items = system.items(job_id)
     assert [item["name"] for item in items] == names
     assert [item["index"] for item in items if item["state"] == "failed"] == [0, 290]
@@ -109,7 +109,7 @@ def test_an_array_of_0_and_1_is_classified_and_its_blank_image_fails(system: Sys
     images = test_set.images[:5] > 127
     images[3] = False
     job_id = system.submit(content=npy(images))
-    assert system.finished(job_id)["counts"] == {"done": 4, "failed": 1, "expired": 0, "cancelled": 0}
+    assert system.finished(job_id)["counts"] == {"done": 4, "unsure": 0, "failed": 1, "expired": 0, "cancelled": 0}
     items = system.items(job_id)
     assert [item["prediction"] for item in items] == [*test_set.labels[:3], None, test_set.labels[4]]
     assert "no contrast" in items[3]["error"]

@@ -86,7 +86,7 @@ def test_black_on_white_arrays_are_brought_to_what_the_model_knows(
     images = 255 - test_set.images[:300]  # more than a chunk
     images[7] = 240
     job_id = system.submit(params=FIT, content=npy(images) if upload_format == "npy" else idx(images))
-    assert system.finished(job_id)["counts"] == {"done": 299, "failed": 1, "expired": 0, "cancelled": 0}
+    assert system.finished(job_id)["counts"] == {"done": 299, "unsure": 0, "failed": 1, "expired": 0, "cancelled": 0}
     items = system.items(job_id)
     assert "no digit found" in items[7]["error"]
     right = [item["prediction"] == label for item, label in zip(items, test_set.labels, strict=False)]
@@ -106,7 +106,7 @@ def test_in_a_job_of_pictures_the_one_without_a_digit_fails_alone(
 ) -> None:
     files = {f"{index}.png": data for index, data in enumerate([*frames[:2], PAPER, *frames[2:]])}
     job_id = system.submit(params=FIT, **FILE_REQUESTS[upload_format](files))
-    assert system.finished(job_id)["counts"] == {"done": 5, "failed": 1, "expired": 0, "cancelled": 0}
+    assert system.finished(job_id)["counts"] == {"done": 5, "unsure": 0, "failed": 1, "expired": 0, "cancelled": 0}
     items = system.items(job_id)
     assert "no digit found" in items.pop(2)["error"]
     assert [item["prediction"] for item in items] == test_set.labels[:5].tolist()

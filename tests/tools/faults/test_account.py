@@ -9,7 +9,7 @@ from tools.faults.account import MAX_NOTES, Oracle, Tally, compare, fingerprints
 
 EXPECTED = np.eye(10, dtype=np.float32)
 ORACLE = Oracle(EXPECTED, must_fail={9: "poison"})
-NO_COUNTS = {"done": 0, "failed": 0, "expired": 0, "cancelled": 0}
+NO_COUNTS = {"done": 0, "unsure": 0, "failed": 0, "expired": 0, "cancelled": 0}
 
 
 def done(index: int, number: int) -> dict[str, Any]:

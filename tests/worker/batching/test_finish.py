@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 
 import numpy as np
 import orjson
@@ -9,7 +10,8 @@ import pytest
 
 from shared.config.settings import Settings
 from shared.contract.block import decode_block
-from shared.contract.entry import encode_header
+from shared.contract.entry import THRESHOLD_OF_CARD, encode_header
+from shared.contract.job import JOB_CODEC, Counts
 from shared.contract.lane import Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient
@@ -139,7 +141,21 @@ def test_a_job_ends_with_its_last_chunk_and_says_so(
     (line,) = [record for record in caplog.records if record.message == "job finished"]
     told = vars(line)["fields"]
     assert 4 < told.pop("took_s") < 60
-    assert told == {"job": "0123456789abcdef", "request_id": "0123456789abcdef", "done": 4, "failed": 1, "expired": 0}
+    counts = {"done": 4, "unsure": 0, "failed": 1, "expired": 0}
+    assert told == {"job": "0123456789abcdef", "request_id": "0123456789abcdef"} | counts
+
+
+def test_unsure_images_of_a_job_are_counted_among_the_answered_ones(client: SyncClient, finisher: Finisher) -> None:
+    job = begin_job(client, total=4)
+    unsure = delivery(4, chunk=0)
+    unsure.entry = replace(unsure.entry, accept=THRESHOLD_OF_CARD)
+    unsure.rule, unsure.scores = 0.75, np.array([0.7, 0.75, 0.1, 0], np.float32)
+    unsure.faults = {3: ("failed", "why")}
+    finisher.finish([delivered(client, unsure)])
+    assert client.hmget(job, "done", "unsure", "failed") == [b"3", b"2", b"1"]
+    fields = client.hgetall(job) | {b"chunk_images": b"4"}
+    read = JOB_CODEC.decode("j1", fields)
+    assert (read.counts, read.finished) == (Counts(done=1, unsure=2, failed=1), 4)
 
 
 def test_a_job_whose_upload_still_runs_is_not_over(client: SyncClient, finisher: Finisher) -> None:

@@ -34,7 +34,7 @@ def log_of(system: System, job_id: str) -> list[dict[str, Any]]:
 def test_a_job_is_queued_until_a_worker_comes(idle: System, queued_job: str) -> None:
     job = idle.http.get(f"/results/{queued_job}").json()
     assert (job["state"], job["total"], job["progress"]) == ("queued", 100, 0.0)
-    assert job["counts"] == {"done": 0, "failed": 0, "expired": 0, "cancelled": 0}
+    assert job["counts"] == {"done": 0, "unsure": 0, "failed": 0, "expired": 0, "cancelled": 0}
     states = {item["state"] for item in idle.items(queued_job)}
     assert states == {"queued"}
 

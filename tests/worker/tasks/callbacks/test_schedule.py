@@ -65,7 +65,7 @@ def test_a_callback_has_the_same_content_as_the_jobs_route(schedule: Schedule) -
         "id": "j1",
         "state": "done_with_errors",
         "total": 3,
-        "counts": {"done": 2, "failed": 1, "expired": 0, "cancelled": 0},
+        "counts": {"done": 2, "unsure": 0, "failed": 1, "expired": 0, "cancelled": 0},
         "model": "cnn@1",
         "finished_ms": 5000,
     }
