@@ -109,6 +109,7 @@ class Finisher:
             delivery.count - len(delivery.faults),
             faults["failed"],
             faults["expired"],
+            delivery.unsure_count,
             delivery.layers,
             *[part for letter in letters for part in letter],
         )

@@ -31,6 +31,7 @@ class FakeEnginePool:
 
     poison = 255
     closed = ""
+    rule = 0.0
 
     def __init__(self, max_batch_images: int) -> None:
         self._max_batch_images = max_batch_images
