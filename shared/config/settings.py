@@ -85,6 +85,9 @@ class Settings:
     max_batch_images: int = _setting(256, integer(1, 4096), "maximum number of images in a batch")
     max_batch_ms: float = _setting(20.0, number(1, 60_000, "ms"), "maximum time of a batch, which limits its size")
     max_loaded_models: int = _setting(8, integer(2, 1000), "maximum number of versions that a worker keeps loaded")
+    max_loaded_bytes: int = _setting(
+        2 << 30, integer(1 << 20, 1 << 50), "memory of a worker's loaded versions, above which it unloads others"
+    )
     model_idle_s: float = _setting(
         600.0, number(0.1, 1e7, "s"), "time without use after which a worker unloads a version that no alias names"
     )

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from shared.config.settings import Settings, engine_threads
 from shared.contract.heartbeat import VersionState
@@ -28,6 +29,7 @@ from worker.engine.pace import FULL_SPEED, Pace
 logger = logging.getLogger(__name__)
 
 GPU_BATCHES = 2  # at a time: one computes, the other is gathered
+SUFFIXES = (".tflite", ".onnx", ".keras")  # files that engines load
 SHORT_MS = 2.0  # a thread that reads entries runs no longer batch itself: other entries wait in that time
 
 
@@ -35,7 +37,7 @@ SHORT_MS = 2.0  # a thread that reads entries runs no longer batch itself: other
 class LoadedVersion:
     """A version with its engines. `idle` are the engines that no batch uses.
 
-    `memory_bytes` is the growth of the process during the load, which is close to the memory of the version.
+    `memory_bytes` is the growth of the process during the load, at least the size of the files in all engines.
     `like` is the version whose calibration was reused, empty if this version was measured.
     """
 
@@ -43,7 +45,7 @@ class LoadedVersion:
     first: Engine
     idle: list[Engine]  # the most recently used engine is taken first: its memory is in the cache
     limit: BatchLimit
-    memory_bytes: int | None
+    memory_bytes: int
     like: str
     used_s: float  # time of the last batch, by the clock of EnginePool
     short_images: int  # the largest batch that runs within SHORT_MS
@@ -71,6 +73,7 @@ class EnginePool:
         self._lock = threading.Lock()
         self._loaded: dict[str, LoadedVersion] = {}
         self._failed: dict[str, tuple[str, float]] = {}
+        self._measured_bytes: dict[str, int] = {}  # also of versions that were unloaded
         self._reserved: Counter[str] = Counter()
 
     @property
@@ -166,12 +169,21 @@ class EnginePool:
             if loaded := self._loaded.get(ref):
                 loaded.limit.observe(images, model_ms)
 
+    def memory_bytes(self) -> int:
+        """Return the memory of all loaded versions."""
+        return sum(loaded.memory_bytes for loaded in self.loaded.values())
+
+    def needed_bytes(self, ref: str) -> int:
+        """Return the memory of a version: as measured before, or the least that it can be. Raises ModelError."""
+        return self._measured_bytes.get(ref) or self._least_bytes(load_version(self.registry, ref))
+
     def load(self, ref: str, pace: Pace = FULL_SPEED) -> None:
         """Load and warm a version for seconds. Raises ModelError if the registry lacks it or it does not load."""
         loaded = self._load(load_version(self.registry, ref), pace)
         with self._lock:
             self._failed.pop(ref, None)
             self._loaded[ref] = loaded
+            self._measured_bytes[ref] = loaded.memory_bytes
 
     def fail(self, ref: str, reason: str) -> None:
         """Record that a version did not load, so that entries that wait for it fail."""
@@ -208,7 +220,7 @@ class EnginePool:
 
     def _load(self, version: ModelVersion, pace: Pace) -> LoadedVersion:
         settings = self._settings
-        before_bytes = rss_bytes()
+        before_bytes = rss_bytes() or 0
         try:
             like, known = self._known(version)
             first = load_engine(
@@ -232,17 +244,23 @@ class EnginePool:
             calibration.best_size,
             calibration.images_per_s,
         )
-        after_bytes = rss_bytes()
+        after_bytes = rss_bytes() or 0
         return LoadedVersion(
             version=version,
             first=first,
             idle=engines,
             limit=BatchLimit(calibration.best_size, settings.max_batch_ms),
-            memory_bytes=None if before_bytes is None or after_bytes is None else max(0, after_bytes - before_bytes),
+            memory_bytes=max(after_bytes - before_bytes, self._least_bytes(version)),
             like=like if all(map(operator.is_, calibrations, known)) and known else "",
             used_s=self._clock_s(),
             short_images=max((size for size, ms in calibration.ms_of_size.items() if ms <= SHORT_MS), default=0),
         )
+
+    def _least_bytes(self, version: ModelVersion) -> int:
+        """Return the size of the model files in all engines, each of which reads them."""
+        files = [version.directory / stage.file for stage in version.spec.networks]
+        sizes = (max(_size(file.with_suffix(suffix)) for suffix in SUFFIXES) for file in files)
+        return self.at_a_time * sum(sizes)
 
     def _known(self, version: ModelVersion) -> tuple[str, list[Calibration]]:
         """Return a loaded version of the same architecture, and the calibrations of its networks."""
@@ -250,6 +268,10 @@ class EnginePool:
             if _architecture(loaded.version) == _architecture(version) != []:
                 return ref, [network.calibration for network in loaded.first.networks]
         return "", []
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else 0
 
 
 def _architecture(version: ModelVersion) -> list[tuple[object, ...]]:

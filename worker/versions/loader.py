@@ -92,14 +92,12 @@ class Loader:
 
     def state(self) -> LoaderState:
         """Describe the versions that are loaded or should be, for the heartbeat and for `inspect models`."""
-        most = self.settings.max_loaded_models
-        crowded_out = self._residency().crowded_out(self.engines.least_recently_used(), most)
-        no_room = f"MAX_LOADED_MODELS={most} others are loaded and needed"
+        crowded_out = self._residency().crowded_out(self.engines.least_recently_used(), self._most())
         return LoaderState(
             engines=self.engines.at_a_time,
             models=self.engines.state(),
             loading_model=self._loading,
-            failed_models=dict.fromkeys(crowded_out, no_room) | self.engines.failed,
+            failed_models=dict.fromkeys(crowded_out, self._no_room(self.engines.memory_bytes())) | self.engines.failed,
             wanted_models=sorted(self.desired().requested),
         )
 
@@ -126,28 +124,54 @@ class Loader:
     def _next(self) -> str | None:
         there = self.engines.loaded.keys() | self.engines.failed.keys()
         used = self.engines.least_recently_used()
-        return self._residency().next_to_load(there, used, self.settings.max_loaded_models)
+        return self._residency().next_to_load(there, used, self._most())
+
+    def _most(self) -> int:
+        """Return how many versions may be loaded: as many as there are if they take MAX_LOADED_BYTES."""
+        most = self.settings.max_loaded_models
+        is_full = self.engines.memory_bytes() >= self.settings.max_loaded_bytes
+        return min(most, len(self.engines.loaded)) if is_full else most
+
+    def _no_room(self, total_bytes: int) -> str:
+        settings = self.settings
+        if total_bytes > settings.max_loaded_bytes:
+            return (
+                f"it and the versions that stay take {total_bytes} bytes, MAX_LOADED_BYTES={settings.max_loaded_bytes}"
+            )
+        return f"MAX_LOADED_MODELS={settings.max_loaded_models} others are loaded and needed"
 
     def _load(self, ref: str) -> None:
         self._loading = ref
         try:
-            self._make_room(ref)
+            self._make_room(ref, self.engines.needed_bytes(ref))
             self.engines.load(ref, self._pace)
+            self._make_room(ref, 0)  # it may have taken more than was expected
         except (ModelError, OSError) as error:
             logger.error("%s", error)
+            self.engines.unload(ref)
             self.engines.fail(ref, str(error))
         self._loading = None
         self._asked.pop(ref, None)
         self.backlog.loaded()
         self.changed()
 
-    def _make_room(self, ref: str) -> None:
-        """Block until fewer than MAX_LOADED_MODELS versions are loaded."""
-        while (
-            not self.ended.is_set()
-            and len(used := self.engines.least_recently_used()) >= self.settings.max_loaded_models
-        ):
-            if not any(self._unload(other) for other in self._residency().may_go_for(ref, used)):
+    def _make_room(self, ref: str, needed_bytes: int) -> None:
+        """Block until MAX_LOADED_MODELS and MAX_LOADED_BYTES leave room for a version, if it is loaded or not.
+
+        Raises ModelError if the version does not fit next to those that are kept.
+        """
+        settings = self.settings
+        while not self.ended.is_set():
+            used = self.engines.least_recently_used()
+            total_bytes = self.engines.memory_bytes() + needed_bytes
+            if len({*used, ref}) <= settings.max_loaded_models and total_bytes <= settings.max_loaded_bytes:
+                return
+            going = self._residency().may_go_for(ref, used)
+            if not going and ref == self._default:
+                return
+            if not going:
+                raise ModelError(f"no room for {ref}: {self._no_room(total_bytes)}")
+            if not any(self._unload(other) for other in going):
                 self.ended.wait(ALL_IN_USE_S)
 
     def _unload_idle(self) -> None:

@@ -66,6 +66,7 @@ TABLE: dict[str, tuple[str, Any, list[str]]] = {
     "max_batch_images": ("4096", 4096, ["0", "4097", "1e3"]),
     "max_batch_ms": ("2.5", 2.5, ["0", "0.9", "60001", "nan", "inf", "50 ms"]),
     "max_loaded_models": ("2", 2, ["1", "1001", "all"]),
+    "max_loaded_bytes": ("1048576", 1 << 20, ["1048575", "1e9", "all"]),
     "model_idle_s": ("0.1", 0.1, ["0", "nan", "10 min"]),
     "max_attempts": ("1", 1, ["0", "101"]),
     "engine_stall_s": ("0.5", 0.5, ["0.4", "3601", "nan"]),

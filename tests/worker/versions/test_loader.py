@@ -1,5 +1,6 @@
 """Real engines are loaded and unloaded while others serve: only entries of that version wait."""
 
+import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from shared.config.settings import Settings
 from shared.errors import ModelError
 from tests.worker.support.deliveries_of import delivery, images
-from tests.worker.support.registry_of import publish, publish_broken
+from tests.worker.support.registry_of import PUBLISHED, publish, publish_broken
 from worker.batching.backlog import Backlog
 from worker.engine import load_engine
 from worker.engine import pool as engines_module
@@ -197,6 +198,50 @@ def test_beyond_the_most_loaded_versions_the_least_recently_used_goes(models_dir
         worker.desire("cnn@2")
         worker.wait_for("cnn@2")
         assert set(worker.engines.loaded) == {"cnn@1", "big@1", "cnn@2"}
+
+
+@pytest.fixture
+def _constant_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every version as large as its files in two engines, instead of what the process happens to grow by."""
+    monkeypatch.setattr(engines_module, "rss_bytes", lambda: 0)
+
+
+VERSION_BYTES = 2 * (PUBLISHED / "model.keras").stat().st_size
+
+
+@pytest.mark.usefixtures("_constant_memory")
+def test_beyond_the_memory_for_loaded_versions_the_least_recently_used_goes(models_dir: Path) -> None:
+    publish(models_dir, "big@1", "big@2")
+    with working(models_dir, max_loaded_bytes=3 * VERSION_BYTES) as worker:
+        for now_s, ref in enumerate(("big@1", "cnn@2", "big@2")):
+            worker.now_s = float(now_s)
+            worker.desire(ref)
+            worker.wait_for(ref)
+        assert worker.engines.memory_bytes() == 3 * VERSION_BYTES
+        assert set(worker.engines.loaded) == {"cnn@1", "cnn@2", "big@2"}
+
+
+@pytest.mark.usefixtures("_constant_memory")
+def test_a_version_without_room_next_to_the_default_fails_with_both_sizes(models_dir: Path) -> None:
+    with working(models_dir, max_loaded_bytes=2 * VERSION_BYTES - 1) as worker:
+        worker.loader.ask("cnn@2")
+        worker.wait_for("cnn@2")
+        reason = worker.loader.state().failed_models["cnn@2"]
+        assert f"take {2 * VERSION_BYTES} bytes, MAX_LOADED_BYTES={2 * VERSION_BYTES - 1}" in reason
+        assert set(worker.engines.loaded) == {"cnn@1"}
+
+
+def test_a_version_that_took_more_memory_than_its_files_have_is_unloaded_again(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = itertools.count(0, 50 << 20)  # bytes: each load grows the process by 50 MiB
+    monkeypatch.setattr(engines_module, "rss_bytes", lambda: next(readings))
+    with working(models_dir, max_loaded_bytes=99 << 20) as worker:
+        worker.loader.ask("cnn@2")
+        while "cnn@2" not in worker.engines.failed:
+            assert worker.changes.acquire(timeout=LONG_S)
+        assert set(worker.engines.loaded) == {"cnn@1"}
+        assert worker.engines.needed_bytes("cnn@2") == 50 << 20, "the next try is refused before it loads"
 
 
 def test_a_version_that_runs_a_batch_is_not_unloaded(models_dir: Path) -> None:
