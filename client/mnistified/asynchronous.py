@@ -11,7 +11,7 @@ import httpx
 
 from mnistified.http import calls
 from mnistified.http.exchange import Call, Exchange, Pause, Reply, unreachable
-from mnistified.options import query_of, read_options
+from mnistified.options import Accept, query_of, read_options
 from mnistified.results import Item, JobHandle, JobState, Result
 from mnistified.uploads.bodies import Pictures, body_of
 from mnistified.uploads.images import Picture, image_file
@@ -39,11 +39,19 @@ class AsyncClient:
         return self._options.url
 
     async def classify(
-        self, image: Picture, *, model: str | None = None, timeout_s: float | None = None, fit: bool = False
+        self,
+        image: Picture,
+        *,
+        model: str | None = None,
+        timeout_s: float | None = None,
+        fit: bool = False,
+        accept: Accept | None = None,
     ) -> Result:
         """See `Client.classify`."""
         content = await anyio.to_thread.run_sync(image_file, image, fit)
-        return await self._run(calls.classify(content, query_of(model, timeout_s, fit=fit), self._options.retries))
+        return await self._run(
+            calls.classify(content, query_of(model, timeout_s, fit=fit, accept=accept), self._options.retries)
+        )
 
     async def submit(
         self,
@@ -52,12 +60,13 @@ class AsyncClient:
         model: str | None = None,
         timeout_s: float | None = None,
         fit: bool = False,
+        accept: Accept | None = None,
         idempotency_key: str | None = None,
     ) -> "AsyncJob":
         """See `Client.submit`."""
         body = await anyio.to_thread.run_sync(body_of, images, fit)
         idempotency_key = idempotency_key or str(uuid.uuid4())
-        query = query_of(model, timeout_s, fit=fit)
+        query = query_of(model, timeout_s, fit=fit, accept=accept)
         return AsyncJob(self, await self._run(calls.submit(body, query, idempotency_key, self._options.retries)))
 
     async def job(self, job_id: str) -> "AsyncJob":

@@ -10,7 +10,7 @@ import httpx
 
 from mnistified.http import calls
 from mnistified.http.exchange import Body, Call, Exchange, Pause, Reply, unreachable
-from mnistified.options import query_of, read_options
+from mnistified.options import Accept, query_of, read_options
 from mnistified.results import Item, JobHandle, JobState, Result
 from mnistified.uploads.bodies import Pictures, body_of
 from mnistified.uploads.images import Picture, image_file
@@ -50,16 +50,25 @@ class Client:
         return self._options.key
 
     def classify(
-        self, image: Picture, *, model: str | None = None, timeout_s: float | None = None, fit: bool = False
+        self,
+        image: Picture,
+        *,
+        model: str | None = None,
+        timeout_s: float | None = None,
+        fit: bool = False,
+        accept: Accept | None = None,
     ) -> Result:
         """Classify an image: uint8[28,28], a Pillow image, a path, the bytes of a file, or an open binary file.
 
         `model` is a name or `name@version`. The service drops the image if it has no answer within `timeout_s`. With
-        `fit`, the image may have any size, e.g. uint8[H,W], and the service converts it to the format of MNIST. Raises
+        `fit`, the image may have any size, e.g. uint8[H,W], and the service converts it to the format of MNIST. An
+        answer whose score is below `accept` is unsure; "rule" stands for the threshold of the version. Raises
         TypeError, ValueError or OSError for an invalid image, before anything is sent.
         """
         content = image_file(image, any_size=fit)
-        return self._run(calls.classify(content, query_of(model, timeout_s, fit=fit), self._options.retries))
+        return self._run(
+            calls.classify(content, query_of(model, timeout_s, fit=fit, accept=accept), self._options.retries)
+        )
 
     def submit(
         self,
@@ -68,6 +77,7 @@ class Client:
         model: str | None = None,
         timeout_s: float | None = None,
         fit: bool = False,
+        accept: Accept | None = None,
         idempotency_key: str | None = None,
     ) -> "Job":
         """Upload images as a job. Blocks until the service has stored all of them.
@@ -75,12 +85,14 @@ class Client:
         `images` are uint8[N,28,28] (or [N,28,28,1], [N,784]), a folder, a zip, tar, `.npy`, IDX or NDJSON file as a
         path or opened, or an iterable of images as in `classify`. Images are streamed, and never all in memory. Sources
         that can be read only once are copied to a temporary file. Images without a result `timeout_s` after the start
-        of the upload expire. With `fit`, images may have any size, e.g. uint8[N,H,W]. The same `idempotency_key` with
-        the same images gives the same job; by default, every call creates a new job. Raises TypeError, ValueError or
-        OSError for invalid images.
+        of the upload expire. With `fit`, images may have any size, e.g. uint8[N,H,W]. `accept` is that of `classify`.
+        The same `idempotency_key` with the same images gives the same job; by default, every call creates a new job.
+        Raises TypeError, ValueError or OSError for invalid images.
         """
         body = body_of(images, any_size=fit)
-        return self.submit_body(body, model=model, timeout_s=timeout_s, fit=fit, idempotency_key=idempotency_key)
+        return self.submit_body(
+            body, model=model, timeout_s=timeout_s, fit=fit, accept=accept, idempotency_key=idempotency_key
+        )
 
     def submit_body(
         self,
@@ -89,11 +101,12 @@ class Client:
         model: str | None = None,
         timeout_s: float | None = None,
         fit: bool = False,
+        accept: Accept | None = None,
         idempotency_key: str | None = None,
     ) -> "Job":
         """Upload a prepared body as a job: see `submit`."""
         idempotency_key = idempotency_key or str(uuid.uuid4())
-        query = query_of(model, timeout_s, fit=fit)
+        query = query_of(model, timeout_s, fit=fit, accept=accept)
         return Job(self, self._run(calls.submit(body, query, idempotency_key, self._options.retries)))
 
     def job(self, job_id: str) -> "Job":

@@ -9,7 +9,7 @@ FINAL_COLOUR = "#2a7"
 OTHER_COLOUR = "#aaa"
 
 
-def result(prediction: int, probabilities: Sequence[float], image: bytes | None, model: str | None) -> str:
+def result(prediction: int | None, probabilities: Sequence[float], image: bytes | None, model: str | None) -> str:
     """Return the image, if there is one, and a bar per digit."""
     picture = ""
     if image is not None:
@@ -17,7 +17,7 @@ def result(prediction: int, probabilities: Sequence[float], image: bytes | None,
         style = "width:112px;height:112px;image-rendering:pixelated"
         picture = f'<img alt="the image" style="{style}" src="data:image/png;base64,{source}">'
     rows = "".join(_row(digit, share, digit == prediction) for digit, share in enumerate(probabilities))
-    caption = f"<b>{prediction}</b> {escape(model or '')}"
+    caption = f"<b>{'unsure' if prediction is None else prediction}</b> {escape(model or '')}"
     table = f'<table style="font-size:11px;line-height:1">{rows}</table>'
     return f'<div style="display:flex;gap:12px;align-items:center">{picture}{table}<div>{caption}</div></div>'
 

@@ -4,11 +4,13 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
 from mnistified.http.exchange import Call
+
+Accept = float | Literal["rule"]  # the score from which an answer is accepted, or the threshold of the version
 
 DEFAULT_URL = "http://127.0.0.1:5000"
 CONNECT_TIMEOUT_S = 10.0
@@ -85,11 +87,14 @@ def read_options(
     return Options(url.rstrip("/"), key, timeout_s, retries, headers or {}, trust_env)
 
 
-def query_of(model: str | None, timeout_s: float | None = None, *, fit: bool = False) -> dict[str, str]:
+def query_of(
+    model: str | None, timeout_s: float | None = None, *, fit: bool = False, accept: Accept | None = None
+) -> dict[str, str]:
     """Return the query parameters of a classification."""
     query = {
         "model": model,
         "timeout_s": None if timeout_s is None else f"{timeout_s:g}",
         "fit": "digit" if fit else None,
+        "accept": None if accept is None else str(accept),
     }
     return {name: value for name, value in query.items() if value is not None}

@@ -3,22 +3,32 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from mnistified import html
 
 FINAL_STATES = ("done", "done_with_errors", "failed", "expired", "cancelled")
 
 
+class Guess(NamedTuple):
+    """A likely label of an unsure image, and its probability."""
+
+    prediction: int
+    confidence: float
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The result of an image. `probabilities` has one value per digit. `elapsed_time_ms` is the time in the service.
+
+    `state` is `done` or `unsure`. An unsure image has no `prediction` and the best `guesses` instead. `confident` says
+    whether the score reaches the threshold; without one, it is None.
 
     `image` is the uploaded file, for display in notebooks. `fitted` is the PNG of 28×28 pixels that `fit` made of it.
     `stage` is the network of a cascade that decided, counted from 1.
     """
 
-    prediction: int
+    prediction: int | None
     probabilities: tuple[float, ...]
     model: str | None
     id: str | None
@@ -26,6 +36,9 @@ class Result:
     raw: Mapping[str, Any] = field(repr=False, compare=False)
     image: bytes | None = field(default=None, repr=False, compare=False)
     fitted: bytes | None = field(default=None, repr=False, compare=False)
+    state: str = "done"
+    confident: bool | None = None
+    guesses: tuple[Guess, ...] = ()
     stage: int | None = None
 
     @classmethod
@@ -39,6 +52,9 @@ class Result:
             raw=raw,
             image=image,
             fitted=base64.b64decode(raw["fitted"]) if "fitted" in raw else None,
+            state=raw.get("state", "done"),
+            confident=raw.get("confident"),
+            guesses=_guesses(raw),
             stage=raw["debug"].get("stage"),
         )
 
@@ -48,10 +64,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An image of a job. `state` is `queued`, `done`, `failed`, `expired` or `cancelled`.
+    """An image of a job. `state` is `queued`, `done`, `unsure`, `failed`, `expired` or `cancelled`.
 
-    `prediction` and `probabilities` are None unless `state` is `done`. `error` is the reason of a failure. `stage` is
-    the network of a cascade that decided, counted from 1.
+    `prediction` is None unless `state` is `done`, and `probabilities` are None unless it is `done` or `unsure`. `error`
+    is the reason of a failure. `confident`, `guesses` and `stage` are those of `Result`.
     """
 
     index: int
@@ -60,6 +76,8 @@ class Item:
     prediction: int | None
     probabilities: tuple[float, ...] | None
     error: str | None
+    confident: bool | None = None
+    guesses: tuple[Guess, ...] = ()
     stage: int | None = None
 
     @classmethod
@@ -72,6 +90,8 @@ class Item:
             prediction=raw.get("prediction"),
             probabilities=None if probabilities is None else tuple(probabilities),
             error=raw.get("error"),
+            confident=raw.get("confident"),
+            guesses=_guesses(raw),
             stage=raw.get("stage"),
         )
 
@@ -135,3 +155,7 @@ class JobHandle:
 
     def _repr_html_(self) -> str:
         return self.state._repr_html_()
+
+
+def _guesses(raw: Mapping[str, Any]) -> tuple[Guess, ...]:
+    return tuple(Guess(guess["prediction"], guess["confidence"]) for guess in raw.get("guesses", ()))

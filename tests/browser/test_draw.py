@@ -53,6 +53,13 @@ def test_a_seven_is_read_as_a_seven(page: Page) -> None:
     expect_read(page, 3)
 
 
+def test_a_drawing_below_the_threshold_is_unsure_and_has_guesses(page: Page) -> None:
+    page.route(CLASSIFY, lambda route: route.continue_(url=f"{route.request.url}&accept=1"))
+    draw(page, SEVEN)
+    expect(reading(page, "sure")).to_contain_text("unsure, perhaps 7")
+    expect(reading(page, "digit")).to_have_text("?")
+
+
 def test_a_seven_by_finger_is_one_too(open_page: OpenPage, system: System) -> None:
     page = open_page(system, viewport={"width": 375, "height": 812}, has_touch=True, is_mobile=True)
     box = page.locator("#pad").bounding_box()

@@ -223,3 +223,15 @@ def test_a_job_and_a_result_render_in_a_notebook(service: Client, pngs: list[byt
     shown = service.classify(pngs[0])._repr_html_()
     assert shown.count("<tr>") == 10
     assert "data:image/png;base64," in shown
+
+
+def test_an_answer_below_the_threshold_is_unsure(service: Client, test_set: Split) -> None:
+    sure = service.classify(test_set.images[7], accept=0.1)
+    unsure = service.classify(test_set.images[7], accept=1)
+    assert (sure.state, sure.confident, sure.guesses) == ("done", True, ())
+    assert (unsure.state, unsure.confident, unsure.prediction) == ("unsure", False, None)
+    assert unsure.guesses[0] == (sure.prediction, pytest.approx(max(sure.probabilities), abs=1e-5))
+    assert "unsure" in unsure._repr_html_()
+    job = service.submit(test_set.images[:3], accept=1)
+    assert [(item.state, item.prediction, len(item.guesses)) for item in job.items()] == [("unsure", None, 3)] * 3
+    assert job.wait().counts["unsure"] == 3

@@ -49,6 +49,18 @@ def test_a_failed_image_is_reported_and_the_other_images_are_classified(mnistifi
 
 
 @pytest.mark.slow
+def test_images_below_the_threshold_are_unsure(mnistified: Command, pngs: list[bytes], folder: Path) -> None:
+    (mnistified.cwd / "0.png").write_bytes(pngs[0])
+    result = mnistified("classify", "--accept", "1", "0.png")
+    assert (result.returncode, result.stdout.startswith(b"0.png: unsure, perhaps ")) == (0, True)
+    result = mnistified("bulk", folder, "--accept", "1", "--out", "a.csv")
+    assert (result.returncode, b"300 unsure" in result.stderr) == (0, True)
+    rows = list(csv.DictReader((mnistified.cwd / "a.csv").read_text().splitlines()))
+    assert {(row["state"], row["prediction"]) for row in rows} == {("unsure", "")}
+    assert b"neither a number from 0 to 1 nor `rule`" in mnistified("classify", "--accept", "2", "0.png").stderr
+
+
+@pytest.mark.slow
 def test_bulk_writes_each_format(mnistified: Command, folder: Path) -> None:
     for name in ("a.csv", "a.ndjson", "a.npy"):
         result = mnistified("bulk", folder, "--out", name)

@@ -1,5 +1,6 @@
 /* The details of the selected tile, next to its wall. */
 
+import { sureness } from "./answers.js";
 import { byId, element, say } from "./dom.js";
 import { settled } from "./newest.js";
 import { Reading } from "./reading.js";
@@ -71,8 +72,10 @@ export class Details {
   }
 
   #answered(answer) {
-    const wrong = this.#right !== null && answer.prediction !== this.#right;
+    const { model, prediction } = answer;
+    const wrong = this.#right !== null && prediction !== null && prediction !== this.#right;
     this.#box.classList.toggle("wrong", wrong);
-    say(byId("heard"), `${this.#title.textContent}: ${answer.model} reads ${answer.prediction}${wrong ? ", a mistake" : ""}`);
+    const reads = prediction === null ? `is ${sureness(answer)}` : `reads ${prediction}${wrong ? ", a mistake" : ""}`;
+    say(byId("heard"), `${this.#title.textContent}: ${model} ${reads}`);
   }
 }

@@ -1,9 +1,10 @@
 /* The view "Draw": a pad, and the model's reading of what is drawn. */
 
+import { sureness } from "./answers.js";
 import { byId, say } from "./dom.js";
 import { onFiles } from "./dropping.js";
 import { settled } from "./newest.js";
-import { percent, whole } from "./numbers.js";
+import { whole } from "./numbers.js";
 import { Pad } from "./pad.js";
 import { isPicture, sendable, thumbnail } from "./picture.js";
 import { Reading } from "./reading.js";
@@ -17,8 +18,7 @@ const SHOWN_SIDE = 900; // size of a photo on the pad in pixels
 
 export function startDraw() {
   const speak = settled(SPOKEN_MS, (answer) => {
-    const share = percent(answer.debug.probabilities[answer.prediction]);
-    say(byId("heard"), `Read as ${answer.prediction}, ${share} sure`);
+    say(byId("heard"), answer.state === "unsure" ? `Not read: ${sureness(answer)}` : `Read as ${answer.prediction}, ${sureness(answer)}`);
   });
   const reading = new Reading(byId("draw-reading"), {
     answered: speak,

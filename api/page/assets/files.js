@@ -94,7 +94,8 @@ async function upload(skipped) {
   });
   const parts = [`${count(readings.read, "picture")} read by ${job.model} in ${seconds(job.elapsed_s)}`];
   const undrawn = readings.errors.filter((error) => error.startsWith(NO_DIGIT)).length;
-  const failed = files.length - readings.read - undrawn;
+  const failed = files.length - readings.read - undrawn - readings.unsure;
+  if (readings.unsure) parts.push(`${whole(readings.unsure)} unsure`);
   if (undrawn) parts.push(`${whole(undrawn)} without a digit`);
   if (failed) parts.push(job.state === "cancelled" ? `${whole(failed)} not read` : `${whole(failed)} could not be read: select one to see why`);
   if (skipped) parts.push(`${count(skipped, "other file")} skipped`);

@@ -1,11 +1,12 @@
 /* The reading of one image: the digit, its probabilities, the model's input and layers, and a second model to compare. */
 
+import { sureness } from "./answers.js";
 import { Bars } from "./bars.js";
 import { byId, partsOf, say, sleep } from "./dom.js";
 import { showLayers } from "./layers.js";
 import { offerModels } from "./models.js";
 import { newest, settled } from "./newest.js";
-import { count, milliseconds, percent } from "./numbers.js";
+import { count, milliseconds } from "./numbers.js";
 import { NO_DIGIT } from "./readings.js";
 import { Problem } from "./service.js";
 
@@ -101,7 +102,7 @@ export class Reading {
     this.#parts.fault.hidden = true;
     this.#parts.look.disabled = false;
     this.#showDigit(answer.prediction);
-    say(this.#parts.sure, `${percent(probabilities[answer.prediction])} sure`);
+    say(this.#parts.sure, sureness(answer));
     const where = `${answer.model} in ${milliseconds(answer.elapsed_time_ms)}, ${milliseconds(modelMs)} of it in the model`;
     say(this.#parts.how, `${where}; a batch of ${batch} on ${worker.split("@")[0]}`);
     this.#bars.show(probabilities);
@@ -116,9 +117,9 @@ export class Reading {
     this.#parts.compared.hidden = !other;
     if (!other) return;
     const same = other.prediction === answer.prediction ? "agrees" : "does not agree";
-    const share = percent(other.debug.probabilities[other.prediction]);
     const time = milliseconds(other.debug.model_ms);
-    say(this.#parts["compared-text"], `${other.model} ${same}: ${other.prediction}, ${share} sure, ${time} in the model`);
+    const read = other.prediction ?? "?";
+    say(this.#parts["compared-text"], `${other.model} ${same}: ${read}, ${sureness(other)}, ${time} in the model`);
     this.#otherBars.show(other.debug.probabilities);
   }
 

@@ -1,8 +1,10 @@
 /* The results of a job while they arrive, stored compactly because there may be very many. */
 
+import { guessed } from "./answers.js";
+
 export const NO_DIGIT = "no digit found"; // how the message of the service begins
 const UNREAD = -1;
-const FAILED = -2; // includes expired and cancelled images
+const FAILED = -2; // includes expired, cancelled and unsure images
 
 export class Readings {
   #predictions;
@@ -10,6 +12,7 @@ export class Readings {
   #labels;
   #errors = new Map();
   read = 0;
+  unsure = 0;
   mistakes = 0;
 
   /* `labels` is null if they are unknown; then no mistakes are counted. */
@@ -21,11 +24,13 @@ export class Readings {
 
   /* Stores a job's items and returns their indices. */
   take(items) {
-    for (const { index, prediction, probabilities, error, state } of items) {
+    for (const { index, prediction, probabilities, error, state, guesses } of items) {
       if (state === "queued") continue;
       this.#predictions[index] = prediction ?? FAILED;
       this.#shares[index] = probabilities?.[prediction] ?? 0;
-      if (error || prediction === null) this.#errors.set(index, error ?? state);
+      const unsure = state === "unsure";
+      if (unsure) this.unsure += 1;
+      if (error || prediction === null) this.#errors.set(index, unsure ? `unsure, perhaps ${guessed(guesses)}` : (error ?? state));
       this.read += prediction === null ? 0 : 1;
       if (this.isMistake(index)) this.mistakes += 1;
     }

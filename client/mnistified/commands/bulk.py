@@ -135,6 +135,7 @@ def _submit(client: Client, arguments: argparse.Namespace, idempotency_key: str 
             model=arguments.model,
             timeout_s=arguments.expire_s,
             fit=arguments.fit,
+            accept=arguments.accept,
             idempotency_key=idempotency_key,
         )
 
@@ -201,6 +202,7 @@ def _identity(client: Client, arguments: argparse.Namespace, name: str) -> dict[
         "model": arguments.model,
         "expire_s": arguments.expire_s,
         "fit": arguments.fit,
+        "accept": arguments.accept,
         "format": name,
     }
 

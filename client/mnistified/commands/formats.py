@@ -63,6 +63,8 @@ def row(item: Item) -> dict[str, Any]:
         "prediction": item.prediction,
         "probabilities": item.probabilities,
         "error": item.error,
+        **({} if item.confident is None else {"confident": item.confident}),
+        **({"guesses": [guess._asdict() for guess in item.guesses]} if item.guesses else {}),
         **({} if item.stage is None else {"stage": item.stage}),
     }
 

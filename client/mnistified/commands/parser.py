@@ -1,6 +1,7 @@
 """The parser of the command line."""
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, entry_points, version
@@ -9,7 +10,7 @@ from mnistified.commands import bench, bulk, jobs, service, single
 from mnistified.commands.completion import completion
 from mnistified.commands.exit_codes import MEANINGS
 from mnistified.commands.formats import FORMATS
-from mnistified.options import DEFAULT_URL
+from mnistified.options import DEFAULT_URL, Accept
 
 FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # shell functions that complete file names
 SHELLS = ("bash", "zsh", "tcsh")
@@ -110,6 +111,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="NAME", help="model, or a version of it: name@3 (default: that of the service)"
     )
     parser.add_argument("--fit", action="store_true", help="accept images of any size and convert them to 28×28")
+    text = "the score from which an answer is not unsure, from 0 to 1, or `rule` for the threshold of the version"
+    parser.add_argument("--accept", type=_accept, metavar="SCORE", help=text)
 
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:
@@ -139,3 +142,16 @@ def _version() -> str:
         except PackageNotFoundError:
             continue
     return "(source tree)"
+
+
+def _accept(text: str) -> Accept:
+    """Parse a score from 0 to 1, or `rule`. Raises ArgumentTypeError."""
+    if text == "rule":
+        return "rule"
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    if not 0 <= score <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 0 to 1 nor `rule`")
+    return score

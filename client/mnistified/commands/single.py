@@ -26,7 +26,7 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
         failed = SOME_FAILED
         try:
             image = sys.stdin.buffer.read() if name == STDIO else Path(name).read_bytes()
-            result = client.classify(image, model=arguments.model, fit=arguments.fit)
+            result = client.classify(image, model=arguments.model, fit=arguments.fit, accept=arguments.accept)
         except OSError as error:
             reason, failed = error.strerror or str(error), USAGE
         except ServiceError as error:
@@ -48,6 +48,9 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
 def _describe(name: str, result: Result, as_json: bool) -> str:
     if as_json:
         return json.dumps({"file": name, **result.raw})
+    if result.prediction is None:
+        guesses = " or ".join(f"{guess.prediction} ({guess.confidence:.1%})" for guess in result.guesses)
+        return f"{name}: unsure, perhaps {guesses}"
     return f"{name}: {result.prediction} ({max(result.probabilities):.1%})"
 
 

@@ -1,0 +1,15 @@
+/* The wording of an answer of the service. */
+
+import { percent } from "./numbers.js";
+
+/* Returns how sure the model is, such as "98 % sure", or what it takes an unsure image for. */
+export function sureness(answer) {
+  if (answer.state === "unsure") return `unsure, perhaps ${guessed(answer.guesses)}`;
+  return `${percent(answer.debug.probabilities[answer.prediction])} sure`;
+}
+
+/* Returns the guesses that are not negligible, as "4 or 9". */
+export function guessed(guesses) {
+  const [first, ...others] = guesses;
+  return [first, ...others.filter(({ confidence }) => confidence >= 0.05)].map(({ prediction }) => prediction).join(" or ");
+}
