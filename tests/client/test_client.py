@@ -230,7 +230,8 @@ def test_an_answer_below_the_threshold_is_unsure(service: Client, test_set: Spli
     unsure = service.classify(test_set.images[7], accept=1)
     assert (sure.state, sure.confident, sure.guesses) == ("done", True, ())
     assert (unsure.state, unsure.confident, unsure.prediction) == ("unsure", False, None)
-    assert unsure.guesses[0] == (sure.prediction, pytest.approx(max(sure.probabilities), abs=1e-5))
+    assert unsure.guesses[0].prediction == sure.prediction
+    assert unsure.guesses[0].confidence == pytest.approx(max(sure.probabilities), abs=1e-5)
     assert "unsure" in unsure._repr_html_()
     job = service.submit(test_set.images[:3], accept=1)
     assert [(item.state, item.prediction, len(item.guesses)) for item in job.items()] == [("unsure", None, 3)] * 3
