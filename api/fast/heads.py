@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import httptools
 from starlette.datastructures import Headers, QueryParams
@@ -19,7 +20,9 @@ from shared.errors import RequestError
 RawHeader = tuple[bytes, bytes]
 
 MAX_BODY_BYTES = 4 << 10  # a PNG of 28×28 grey pixels has at most 1 KiB
+HEAD_END = b"\r\n\r\n"
 MAX_KNOWN_HEADS = 256
+MAX_KNOWN_LENGTHS = 1024  # heads that differ in the length of their body count separately
 MAX_KNOWN_HEAD_BYTES = 4 << 10
 PARAMETERS = frozenset({"model", "timeout_s"})
 # Browsers send Origin and Sec-Fetch-* with the requests of pages, whose answers may need the headers of CORS.
@@ -55,12 +58,28 @@ class Meaning:
         return request
 
 
+@dataclass(slots=True, eq=False)
+class Head:
+    """A head that the fast path serves. `length` is that of the body in bytes."""
+
+    url: bytes
+    headers: list[RawHeader]
+    length: int
+    meaning: Meaning
+    origin: Origin
+
+
 class FastHeads:
-    """Remembers what heads mean, because clients repeat them. Nothing that a head means can change in a process."""
+    """Remembers what heads mean, because clients repeat them. Nothing that a head means can change in a process.
+
+    `known` has heads by their bytes, up to and including the empty line.
+    """
 
     def __init__(self, settings: Settings, path: str, places: Places) -> None:
         """`places` are the parameters of the route at `path`."""
         self.path = path
+        self.known: dict[bytes, Head] = {}
+        self._meanings: dict[tuple[bytes | RawHeader, ...], Meaning] = {}
         self._raw_path = path.encode()
         self._places = places
         self._access = Access(settings.api_keys)
@@ -68,37 +87,42 @@ class FastHeads:
         self._max_wait_s = settings.sync_wait_s
         self._max_timeout_s = settings.result_ttl_s
         self._max_body_bytes = min(MAX_BODY_BYTES, settings.max_image_bytes)
-        self._known: dict[tuple[bytes | RawHeader, ...], Meaning] = {}
 
-    def read(self, url: bytes, headers: Sequence[RawHeader]) -> tuple[Meaning, Origin] | None:
-        """Return the meaning of a head and the request's origin. Return None if it needs the general path.
+    def read(self, url: bytes, headers: list[RawHeader]) -> Head | None:
+        """Return a head that the parser has read, or None if the request needs the general path.
 
         The names in `headers` are in lower case.
         """
         length = b""
         origin = NO_ORIGIN
-        head: list[bytes | RawHeader] = [url]
+        parts: list[bytes | RawHeader] = [url]
         for header in headers:  # the length and the ids differ between the requests of a client, and the rest does not
             if header[0] == b"content-length":
                 length = header[1]
             elif header[0] in ORIGIN_HEADERS:
                 origin = origin_of_headers(headers)
             else:
-                head.append(header)
+                parts.append(header)
         if not length.isdigit() or not 0 < int(length) <= self._max_body_bytes:
             return None
-        key = tuple(head)
-        meaning = self._known.get(key)
+        key = tuple(parts)
+        meaning = self._meanings.get(key)
         if meaning is None:
             meaning = self._examine(url, headers)
             if meaning is None:
                 return None
-            # Only few and short heads, so that clients cannot fill the memory.
             if len(url) + sum(len(name) + len(value) for name, value in headers) <= MAX_KNOWN_HEAD_BYTES:
-                if len(self._known) >= MAX_KNOWN_HEADS:
-                    self._known.clear()
-                self._known[key] = meaning
-        return meaning, origin
+                make_room(self._meanings, MAX_KNOWN_HEADS)
+                self._meanings[key] = meaning
+        return Head(url, headers, int(length), meaning, origin)
+
+    def remember(self, request: bytes, head: Head) -> None:
+        """Remember the bytes of a head. `request` are bytes that were read together, of which `head` is the first."""
+        end = request.find(HEAD_END) + len(HEAD_END)
+        whole = request.startswith(b"POST ") and len(request) == end + head.length
+        if whole and head.origin is NO_ORIGIN and end <= MAX_KNOWN_HEAD_BYTES:
+            make_room(self.known, MAX_KNOWN_LENGTHS)
+            self.known[request[:end]] = head
 
     def _examine(self, url: bytes, headers: Sequence[RawHeader]) -> Meaning | None:
         target = httptools.parse_url(url)
@@ -120,3 +144,9 @@ class FastHeads:
             )
         except RequestError:  # the general path refuses the request
             return None
+
+
+def make_room(known: dict[Any, Any], max_items: int) -> None:
+    """Forget everything if no more may be remembered, so that clients cannot fill the memory."""
+    if len(known) >= max_items:
+        known.clear()

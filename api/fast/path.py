@@ -4,9 +4,7 @@ import contextvars
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-import httptools
+from typing import TYPE_CHECKING
 
 from api.fast.heads import FastHeads
 from api.fast.request import FastRequest
@@ -59,11 +57,11 @@ class FastPath:
             return False
         try:
             state.workers.require()
-            model = self._version(request.meaning.model_query)
+            model = self._version(request.head.meaning.model_query)
         except RequestError:
             return False
         request.pixels = pixels
-        request.request = request.meaning.request_for(model)
+        request.request = request.head.meaning.request_for(model)
         if self._spans is not None:
             self._begin_span(request)
         request.queued_s = time.perf_counter()
@@ -113,7 +111,7 @@ class FastPath:
         """Let the application answer a request that has failed, and count and log it as it does for all requests."""
         request.ended = True
         self._waiting.in_progress -= 1
-        scope = self._complete_scope(request)
+        scope = request.scope
         scope[STARTED_S] = request.started_s
         if request.span is not None:
             scope[SPAN] = request.span
@@ -133,27 +131,14 @@ class FastPath:
 
     def _write_log(self, request: FastRequest, took_ms: float) -> None:
         """Log a slow request, or any with LOG_LEVEL=debug. The log line takes its ids from the current context."""
-        scope = self._complete_scope(request)
+        scope = request.scope
         begin_request(scope)
         use_result_id(scope, request.id)
         self._log.write(scope, 200, took_ms)
 
     def _begin_span(self, request: FastRequest) -> None:
         assert self._spans is not None, "the caller has checked it"
-        scope = self._complete_scope(request)
+        scope = request.scope
         request.span = self._spans.begin(scope)
         request.origin = scope["origin"]
         scope[TEMPLATE] = self.heads.path
-
-    def _complete_scope(self, request: FastRequest) -> dict[str, Any]:
-        """Add to the request's scope what uvicorn and the application's middleware add."""
-        target = httptools.parse_url(request.url)
-        scope: dict[str, Any] = request.scope
-        scope |= {
-            "method": "POST",
-            "path": self.heads.path,
-            "raw_path": target.path,
-            "query_string": target.query or b"",
-        }
-        scope |= {"origin": request.origin, "request_id": request.origin.request_id, "caller": request.meaning.caller}
-        return scope

@@ -16,10 +16,12 @@ The invariants of the fast path:
 """
 
 from asyncio import Event
-from typing import Any
+from typing import Any, cast
 
+from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from api.fast.heads import HEAD_END
 from api.fast.path import FAST_PATH, FastPath
 from api.fast.request import FastRequest
 from api.http.connections.limits import LimitedProtocol
@@ -32,23 +34,44 @@ class FastProtocol(LimitedProtocol):
     fast_path: FastPath
     cycle: Any  # a FastRequest or uvicorn's RequestResponseCycle
     waiting: FastRequest | None = None  # the queued request
+    first_read = b""  # the bytes that are being parsed, if they are the first of a request
 
     def connection_made(self, transport: Any) -> None:
         self.fast_path = self.app_state[FAST_PATH]
         super().connection_made(transport)
 
+    def data_received(self, data: bytes) -> None:
+        """Queue the image of a request whose head is known and whose body is complete. Let the parser read all others.
+
+        The parser is between two requests then, and reads the same head always in the same way.
+        """
+        if self.part or not self._is_idle():
+            super().data_received(data)
+            return
+        end = data.find(HEAD_END) + len(HEAD_END)
+        head = self.fast_path.heads.known.get(data[:end])
+        if head is not None and len(data) == end + head.length:
+            request = FastRequest(self, head, data[end:])
+            if self.fast_path.take(request):
+                self.received_bytes += len(data)
+                self.mark_bytes = self.received_bytes
+                self.cycle = self.waiting = request
+                return
+        self.first_read = data
+        super().data_received(data)
+        self.first_read = b""
+
     def begin_request(self) -> None:
         """Begin a request whose head is complete on the fast path, if its head is plain."""
-        cycle, parser = self.cycle, self.parser
+        parser = self.parser
         if (
-            (cycle is None or cycle.response_complete)
+            self._is_idle()
             and parser.get_method() == b"POST"
             and parser.should_keep_alive()
             and parser.get_http_version() == "1.1"
-            and not self.flow.write_paused
             and (head := self.fast_path.heads.read(self.url, self.headers)) is not None
         ):
-            self.cycle = FastRequest(self, *head)
+            self.cycle = FastRequest(self, head)
         else:
             super().begin_request()
 
@@ -61,6 +84,7 @@ class FastProtocol(LimitedProtocol):
             self.waiting = request
             self.part = ""
             self.mark_bytes = self.received_bytes
+            self.fast_path.heads.remember(self.first_read, request.head)
         else:
             self.leave(request)
             super().on_message_complete()
@@ -84,7 +108,7 @@ class FastProtocol(LimitedProtocol):
         """Let the application respond to a request that was queued. Its scope is complete."""
         self.waiting = None
         cycle = RequestResponseCycle(
-            scope=request.scope,
+            scope=cast(HTTPScope, request.scope),
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,
@@ -112,6 +136,24 @@ class FastProtocol(LimitedProtocol):
         if self.waiting is not None:
             self.waiting.left = True  # the next sweep ends it
         super().connection_lost(exc)
+
+    def new_scope(self, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+        """Return what is the same in the scopes of all requests of this connection, as uvicorn writes it."""
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "headers": headers,
+            "state": self.app_state.copy(),
+        }
+
+    def _is_idle(self) -> bool:
+        """Return whether all requests have their responses, and the client reads them."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
 
     def _receiving(self) -> FastRequest | None:
         """Return the fast request whose body is being received, if there is one."""

@@ -21,7 +21,7 @@ from shared.errors import QueueFull, Reason, RequestError, Unavailable
 from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
-from shared.redis.script import Call, Script, Value
+from shared.redis.script import Call, Command, Script
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,9 @@ Outcome = str | RequestError  # the id of an entry on its stream, or its refusal
 OnOutcomes = Callable[[list[Outcome]], None]
 ENQUEUE = Script.read(Path(__file__).with_suffix(".lua"))
 NO_LIMITS = ApiKey("", "")
-NO_MANIFEST = Manifest()
+# The values of the script for entries of singles.
+NO_JOB: dict[str, Any] = dict.fromkeys(("job", "manifests", "chunk", "accepted_before", "manifest"), "")
+NO_JOB["unreadable_images"] = 0
 # The reason of a refusal in metrics, by the name of the limit in enqueue.lua.
 REASONS: dict[str, Reason] = {
     "images": "lane_images",
@@ -64,6 +66,7 @@ class Enqueuer:
         self._wires = wires
         self._limits = lane_limits(settings)
         self._api_keys: Mapping[str, ApiKey] = {key.name: key for key in settings.api_keys}
+        self._prepared: dict[tuple[str, str, Lane], Callable[..., Command]] = {}
         self.entry_format = FORMAT  # 1 while a live worker reads no newer one
         self.images_per_s = 0.0  # throughput or capacity of all workers, for Retry-After
 
@@ -72,18 +75,18 @@ class Enqueuer:
 
         An entry that Redis did not accept does not affect the other entries.
         """
-        calls = [self._call(entry, lane)[1:] for entry in entries]
+        commands = [self._command(entry, lane) for entry in entries]
 
         def replied(replies: list[Any] | Exception) -> None:
             if isinstance(replies, list) and any(isinstance(reply, NoScriptError) for reply in replies):
-                self._send_with_script(calls, replies, replied)
+                self._send_with_script(commands, replies, replied)
             else:
                 done(self._outcomes(entries, lane, replies))
 
-        self._wires.send([("EVALSHA", ENQUEUE.sha, *call) for call in calls], replied)
+        self._wires.send(commands, replied)
 
-    def _send_with_script(self, calls: Sequence[tuple[Value, ...]], replies: list[Any], done: OnReplies) -> None:
-        """Send the calls again that a Redis which has just started has not executed. It keeps the script then."""
+    def _send_with_script(self, commands: list[Command], replies: list[Any], done: OnReplies) -> None:
+        """Send the commands again that a Redis which has just started has not executed. It keeps the script then."""
         again = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
 
         def replied(found: list[Any] | Exception) -> None:
@@ -92,7 +95,7 @@ class Enqueuer:
                 replies[index] = reply
             done(replies)
 
-        self._wires.send([("EVAL", ENQUEUE.source, *calls[index]) for index in again], replied)
+        self._wires.send([("EVAL", ENQUEUE.source, *commands[index][2:]) for index in again], replied)
 
     def _outcomes(self, entries: Sequence[Entry], lane: Lane, replies: list[Any] | Exception) -> list[Outcome]:
         try:
@@ -147,34 +150,49 @@ class Enqueuer:
         waiting = await self._client.hmget(keys.queued(ModelRef.parse(model).name, lane), range(keys.SHARDS))
         return min(range(keys.SHARDS), key=lambda shard: int(waiting[shard] or 0))
 
-    def _call(
-        self, entry: Entry, lane: Lane, shard: int = 0, manifest: Manifest = NO_MANIFEST, accepted: int = 0
-    ) -> Call:
-        """Return the arguments of EVAL."""
-        model = ModelRef.parse(entry.model).name
-        chunk = entry.chunk is not None
-        limits = self._api_keys.get(entry.client, NO_LIMITS)
+    def _command(self, entry: Entry, lane: Lane) -> Command:
+        """Return the EVALSHA of an entry of singles. Few values differ between the entries of a version and a key."""
+        key = (entry.model, entry.client, lane)
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            fixed = self._fixed(entry, lane, 0) | NO_JOB
+            prepared = self._prepared[key] = ENQUEUE.prepare("images", "bytes", "header", "pixels", **fixed)
+        return prepared(entry.count, entry.queued_bytes, self._header(entry), entry.pixels)
+
+    def _call(self, entry: Entry, lane: Lane, shard: int, manifest: Manifest, accepted: int) -> Call:
+        """Return the arguments of EVAL for a chunk of a job."""
         return ENQUEUE(
-            stream=keys.stream(model, lane, shard),
-            queued=keys.queued(model, lane),
-            client=keys.client(entry.client) if entry.client else "",
-            job=keys.job(entry.uid) if chunk else "",
-            manifests=keys.job_manifests(entry.uid) if chunk else "",
+            **self._fixed(entry, lane, shard),
+            job=keys.job(entry.uid),
+            manifests=keys.job_manifests(entry.uid),
             images=entry.count,
             bytes=entry.queued_bytes,
-            shard=shard if lane == "bulk" else "",
-            max_images=self._limits[lane]["images"],
-            max_bytes=self._limits[lane]["bytes"],
-            header=encode_header(entry, 1 if self.entry_format == 1 and entry.fits_format_1 else FORMAT),
+            header=self._header(entry),
             pixels=entry.pixels,
-            ttl_s=keys.OPEN_TTL_S,
             chunk="" if entry.chunk is None else entry.chunk,
             manifest=MANIFEST_CODEC.encode(manifest) if manifest.names or manifest.errors else b"",
             unreadable_images=len(manifest.errors),
-            accepted_before=accepted if chunk else "",
-            max_client_images=limits.max_queued_images,
-            client_images_per_s=limits.images_per_s,
+            accepted_before=accepted,
         )
+
+    def _fixed(self, entry: Entry, lane: Lane, shard: int) -> dict[str, Any]:
+        """Return the values of the script that are the same for all entries of a version, a key and a shard."""
+        model = ModelRef.parse(entry.model).name
+        limits = self._api_keys.get(entry.client, NO_LIMITS)
+        return {
+            "stream": keys.stream(model, lane, shard),
+            "queued": keys.queued(model, lane),
+            "client": keys.client(entry.client) if entry.client else "",
+            "shard": shard if lane == "bulk" else "",
+            "max_images": self._limits[lane]["images"],
+            "max_bytes": self._limits[lane]["bytes"],
+            "ttl_s": keys.OPEN_TTL_S,
+            "max_client_images": limits.max_queued_images,
+            "client_images_per_s": limits.images_per_s,
+        }
+
+    def _header(self, entry: Entry) -> bytes:
+        return encode_header(entry, 1 if self.entry_format == 1 and entry.fits_format_1 else FORMAT)
 
     def _full(self, entry: Entry, lane: Lane, limit: str, current: int, pass_ms: int) -> QueueFull:
         """Return the refusal. `current` is the present value of the limited quantity.

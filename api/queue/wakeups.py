@@ -16,6 +16,7 @@ from api.periodic import repeat
 from api.queue.redis_wire import open_wire
 from api.queue.singles.waiting import Waiting, fail_all
 from shared.contract.block import decode_block
+from shared.contract.model_ref import ModelRef
 from shared.errors import EntryError, Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
@@ -40,10 +41,10 @@ return redis.call('GET', result) or math.min(queued, 1)
 
 @dataclass(slots=True)
 class _Expected:
-    """The images of an entry, and once it is written, its stream and its id there."""
+    """The images of an entry, and once it is written, its version and its id on the stream."""
 
     images: Sequence[Waiting]
-    stream: str = ""
+    model: str = ""
     entry_id: str = ""
 
 
@@ -65,10 +66,10 @@ class Wakeups:
         """Return the images of all registered entries. Some may have ended, for example by a timeout."""
         return [image for expected in self._singles.values() for image in expected.images]
 
-    def written(self, uid: str, stream: str, entry_id: str) -> None:
+    def written(self, uid: str, model: str, entry_id: str) -> None:
         """Note where the entry is, so that its loss is noticed. Its answer may have arrived already."""
         if (expected := self._singles.get(uid)) is not None:
-            expected.stream, expected.entry_id = stream, entry_id
+            expected.model, expected.entry_id = model, entry_id
 
     def forget(self, uid: str) -> None:
         self._singles.pop(uid, None)
@@ -144,7 +145,8 @@ class Wakeups:
         while some := list(itertools.islice(written, ENTRIES_PER_READ)):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for uid, expected in some:
-                    pipeline.eval(*result_call(uid, expected.stream, expected.entry_id))
+                    stream = keys.stream(ModelRef.parse(expected.model).name, "interactive")
+                    pipeline.eval(*result_call(uid, stream, expected.entry_id))
                 found = await pipeline.execute()
             for (uid, _), data in zip(some, found, strict=True):
                 if data == GONE:

@@ -12,7 +12,6 @@ Every release keeps the length of the header and its field `v`. A new format get
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -67,8 +66,7 @@ class BlockHeader(msgspec.Struct, frozen=True, omit_defaults=True):
     stages: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """Results in the order of the entry's images.
 
     `faults` has `(state, reason)` for each position without a prediction. `queue_ms` is the time from acceptance to the
@@ -89,7 +87,7 @@ class Block:
     queue_ms: float
     model_ms: float
     client: str = ""
-    faults: Mapping[int, tuple[FinalState, str]] = field(default_factory=dict)
+    faults: Mapping[int, tuple[FinalState, str]] = msgspec.field(default_factory=dict)
     best: npt.NDArray[np.uint16] | None = None  # uint16[n,top]
     best_of: int = 0
     top: int = 0

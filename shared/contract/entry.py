@@ -14,7 +14,6 @@ import contextlib
 import re
 import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -87,8 +86,7 @@ class EntryHeader(msgspec.Struct, frozen=True, omit_defaults=True, rename={"orig
     accept: Annotated[float, msgspec.Meta(ge=THRESHOLD_OF_CARD, le=1)] | msgspec.UnsetType = msgspec.UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """`model` is `name@version`. Times are unix time. `deadlines_ms` is empty, or has one per image, 0 for none.
 
     `client` is the name of the API key of the request, empty without API keys. `origins` is by position. A chunk of a
@@ -107,7 +105,7 @@ class Entry:
     deadlines_ms: tuple[int, ...] = ()
     client: str = ""
     verbose: bool = False
-    origins: Mapping[int, Origin] = field(default_factory=dict)
+    origins: Mapping[int, Origin] = msgspec.field(default_factory=dict)
     shape: Shape = MNIST_SHAPE
     top: int = 0
     accept: float | None = None

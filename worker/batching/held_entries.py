@@ -3,7 +3,9 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from shared.contract.entry import OVERHEAD_BYTES, PIXELS_FIELD, decode_entry, failed_entry
 from shared.contract.lane import Lane
@@ -129,7 +131,7 @@ class HeldEntries:
             self._discard(stream, lane, model, entry_id, fields, error)
             return
         if ModelRef.parse(entry.model).name != model:  # the images count in the lane of the stream
-            entry = replace(entry, model=model)
+            entry = structs.replace(entry, model=model)
         delivery = Delivery(entry, stream, lane, entry_id)
         delivery.faults = dict.fromkeys(range(entry.count), ("failed", reason))
         delivery.surplus_bytes = len(fields.get(PIXELS_FIELD, b"")) - len(entry.pixels)

@@ -19,7 +19,7 @@ class Failure(NamedTuple):
 
 
 def elapsed_ms(started_s: float) -> float:
-    return round((time.perf_counter() - started_s) * 1e3, 3)
+    return round((time.perf_counter() - started_s) * 1e6) / 1e3  # `round(…, 3)` takes twice as long
 
 
 def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: float) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from api.queue.wakeups import Wakeups
 from shared.config.settings import Settings
 from shared.contract.block import Block
 from shared.contract.entry import NO_ORIGIN, Entry, Origin
-from shared.contract.model_ref import ModelRef
 from shared.errors import RequestError, Unavailable
 from shared.redis import keys
 from shared.redis.clock import RedisClock
@@ -187,7 +186,7 @@ class Singles:
         """Fail the requests of refused entries. Workers answer the other requests."""
         for entry, group, outcome in zip(entries, groups, outcomes, strict=True):
             if isinstance(outcome, str):
-                self._wakeups.written(entry.uid, keys.stream(ModelRef.parse(entry.model).name, "interactive"), outcome)
+                self._wakeups.written(entry.uid, entry.model, outcome)
                 for waiting in group:
                     waiting.entry_id = outcome
                 continue

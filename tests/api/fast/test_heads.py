@@ -23,14 +23,15 @@ def test_a_head_means_the_same_when_it_is_repeated_with_another_length_and_id() 
     known = fast_heads()
     first = known.read(b"/mnist/classify?model=cnn%403&timeout_s=5", [HOST, LENGTH, (b"prefer", b"wait=2")])
     assert first is not None
-    meaning, origin = first
+    meaning = first.meaning
     assert (meaning.caller, meaning.model_query, meaning.timeout_s, meaning.wait_s) == (ANYONE, "cnn@3", 5.0, 2.0)
-    assert origin is NO_ORIGIN
+    assert (first.origin, first.length) == (NO_ORIGIN, 300)
     again = known.read(
         b"/mnist/classify?model=cnn%403&timeout_s=5",
         [(b"x-request-id", b"mine"), HOST, (b"content-length", b"4096"), (b"prefer", b"wait=2")],
     )
-    assert again == (meaning, Origin("mine"))
+    assert again is not None
+    assert (again.meaning is meaning, again.origin, again.length) == (True, Origin("mine"), 4096)
 
 
 @pytest.mark.parametrize("length", [b"0", b"4097", b"99999999999999999999", b"", b"-1", b"\xb2"])
@@ -43,10 +44,10 @@ def test_a_body_of_another_length_takes_the_general_path(length: bytes) -> None:
 def test_a_request_of_one_version_is_one_object() -> None:
     found = fast_heads().read(PATH.encode(), [HOST, LENGTH])
     assert found is not None
-    request = found[0].request_for("cnn@3")
+    request = found.meaning.request_for("cnn@3")
     assert (request.model, request.model_query, request.caller) == ("cnn@3", "", ANYONE)
-    assert found[0].request_for("cnn@3") is request
-    assert found[0].request_for("cnn@2").model == "cnn@2"
+    assert found.meaning.request_for("cnn@3") is request
+    assert found.meaning.request_for("cnn@2").model == "cnn@2"
 
 
 def test_clients_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +55,26 @@ def test_clients_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None
     known = fast_heads()
     for number in range(10):
         assert known.read(PATH.encode(), [HOST, LENGTH, (b"x", b"%d" % number)]) is not None
-        assert len(known._known) <= 3
-    before = len(known._known)
+        assert len(known._meanings) <= 3
+    before = len(known._meanings)
     assert known.read(PATH.encode(), [HOST, LENGTH, (b"x", b"x" * 5000)]) is not None
-    assert len(known._known) == before
+    assert len(known._meanings) == before
+
+
+def test_only_the_bytes_of_a_whole_request_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "MAX_KNOWN_LENGTHS", 3)
+    known = fast_heads()
+    head = known.read(PATH.encode(), [HOST, (b"content-length", b"5")])
+    named = known.read(PATH.encode(), [HOST, (b"content-length", b"5"), (b"x-request-id", b"mine")])
+    assert head is not None
+    assert named is not None
+    raw = b"POST /mnist/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+    for other in (raw, raw + b"abcd", raw + b"abcdef", b"\r\n\r\n" + raw + b"abcde", b"", b"abcde"):
+        known.remember(other, head)
+    known.remember(raw + b"abcde", named)
+    assert known.known == {}
+    known.remember(raw + b"abcde", head)
+    assert known.known == {raw: head}
+    for number in range(10):
+        known.remember(raw.replace(b"localhost", b"%d" % number) + b"abcde", head)
+        assert len(known.known) <= 3

@@ -1,4 +1,3 @@
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -202,9 +201,7 @@ def test_an_item_has_probabilities_or_a_reason() -> None:
 
 
 def test_an_item_of_a_cascade_has_the_stage_that_decided_counted_from_one() -> None:
-    block = dataclasses.replace(
-        block_of([7, NO_PREDICTION], {1: ("expired", "late")}), stages=np.array([1, 0], np.uint8)
-    )
+    block = replace(block_of([7, NO_PREDICTION], {1: ("expired", "late")}), stages=np.array([1, 0], np.uint8))
     assert block_item(block, 0, 5, None)["stage"] == 2
     assert "stage" not in block_item(block, 1, 6, None)
     assert single_reply(block, 0, "id-0", 1.0)["debug"]["stage"] == 2
@@ -217,7 +214,7 @@ def test_a_single_image_without_a_result_has_a_queued_item() -> None:
 
 def scored(accept: float, rule: float = 0.0) -> Block:
     block = block_of([3, 4, 5], {2: ("failed", "why")})
-    block = dataclasses.replace(block, scores=np.array([0.9, 0.89, 0], np.float32), accept=accept, rule=rule)
+    block = replace(block, scores=np.array([0.9, 0.89, 0], np.float32), accept=accept, rule=rule)
     block.probabilities[1] = np.array([0, 0, 0, 0, 0.5, 0, 0, 0.3, 0, 0.2], np.float32)
     return block
 

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from typing import Any
 
@@ -7,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from msgspec import structs
 
 from shared.contract.block import (
     NO_PREDICTION,
@@ -129,7 +129,7 @@ def test_the_best_of_few_labels_are_found() -> None:
     block = Block(np.array([1]), np.array([[0.1, 0.6, 0.3]], np.float32), "cnn@1", "w", 1, 1, 0, 0)
     assert block.dense
     assert [label for label, _ in block.best_labels(0)] == [1, 2, 0]
-    two = dataclasses.replace(block, top=2)
+    two = structs.replace(block, top=2)
     assert (two.dense, [label for label, _ in two.best_labels(0)]) == (False, [1, 2])
 
 

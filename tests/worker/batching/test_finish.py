@@ -2,11 +2,11 @@
 
 import logging
 import time
-from dataclasses import replace
 
 import numpy as np
 import orjson
 import pytest
+from msgspec import structs
 
 from shared.config.settings import Settings
 from shared.contract.block import decode_block
@@ -82,7 +82,7 @@ def test_singles_are_written_acknowledged_and_counted_off(client: SyncClient, fi
 def test_counters_that_are_gone_are_not_created_again(client: SyncClient, finisher: Finisher) -> None:
     """This happens after FLUSHALL, once the stream and the group exist again."""
     made = delivered(client, delivery(3, "bulk", chunk=0))
-    object.__setattr__(made.entry, "client", "team")
+    made.entry = structs.replace(made.entry, client="team")
     client.delete(keys.queued("cnn", "bulk"), keys.client("team"))
     finisher.finish([made])
     assert not client.exists(keys.queued("cnn", "bulk"), keys.client("team"), keys.job(made.entry.uid))
@@ -97,7 +97,7 @@ def test_counters_that_are_newer_than_the_entry_stay_at_zero(client: SyncClient,
 
 def test_the_reply_names_its_entry(client: SyncClient, finisher: Finisher) -> None:
     made = delivery(1, "interactive")
-    object.__setattr__(made.entry, "reply", "channel")
+    made.entry = structs.replace(made.entry, reply="channel")
     with client.pubsub(ignore_subscribe_messages=True) as pubsub:
         pubsub.subscribe("channel")
         pubsub.get_message(timeout=5)
@@ -148,7 +148,7 @@ def test_a_job_ends_with_its_last_chunk_and_says_so(
 def test_unsure_images_of_a_job_are_counted_among_the_answered_ones(client: SyncClient, finisher: Finisher) -> None:
     job = begin_job(client, total=4)
     unsure = delivery(4, chunk=0)
-    unsure.entry = replace(unsure.entry, accept=THRESHOLD_OF_CARD)
+    unsure.entry = structs.replace(unsure.entry, accept=THRESHOLD_OF_CARD)
     unsure.rule, unsure.scores = 0.75, np.array([0.7, 0.75, 0.1, 0], np.float32)
     unsure.faults = {3: ("failed", "why")}
     finisher.finish([delivered(client, unsure)])
@@ -210,7 +210,7 @@ def test_an_image_that_is_set_aside_becomes_a_dead_letter_once(client: SyncClien
 
 def test_the_images_of_a_key_are_counted_off_it(client: SyncClient, finisher: Finisher) -> None:
     made = delivery(3, "interactive")
-    object.__setattr__(made.entry, "client", "alice")
+    made.entry = structs.replace(made.entry, client="alice")
     client.hset(keys.client("alice"), "images", 5)
     finisher.finish([delivered(client, made)])
     assert client.hget(keys.client("alice"), "images") == b"2"
@@ -221,7 +221,7 @@ def test_the_images_of_a_key_are_counted_off_it(client: SyncClient, finisher: Fi
 
 def verbose_delivery(client: SyncClient, uid: str, blob: bytes) -> Delivery:
     made = delivery(1, "interactive", verbose=True)
-    object.__setattr__(made.entry, "uid", uid)
+    made.entry = structs.replace(made.entry, uid=uid)
     made.layers = blob
     return delivered(client, made)
 

@@ -1,9 +1,8 @@
 """Batches form in order: interactive first, bulk fills up, one version each, one version per round, nothing twice."""
 
-import dataclasses
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from shared.contract.lane import LANES, Lane
 from tests.support.thoroughness import examples
@@ -42,7 +41,7 @@ def test_a_large_entry_is_run_in_slices_and_keeps_its_place() -> None:
 def test_images_of_another_shape_wait_for_a_batch_of_their_own() -> None:
     """The version refuses them, and must not refuse others with them."""
     first, other, third = delivery(2), delivery(2), delivery(2)
-    other.entry = dataclasses.replace(other.entry, shape=(14, 56, 1))
+    other.entry = structs.replace(other.entry, shape=(14, 56, 1))
     waiting = queues(first, other, third)
     assert take(waiting) == [(first, 0, 2), (third, 0, 2)]
     assert take(waiting) == [(other, 0, 2)]

@@ -52,8 +52,8 @@ async def written(wakeups: Wakeups, count: int, act: Callable[[], object]) -> No
     """Call `act`, and wait until `count` entries are on their streams."""
     noted, all_noted, note = [], asyncio.Event(), wakeups.written
 
-    def count_and_note(uid: str, stream: str, entry_id: str) -> None:
-        note(uid, stream, entry_id)
+    def count_and_note(uid: str, model: str, entry_id: str) -> None:
+        note(uid, model, entry_id)
         noted.append(uid)
         if len(noted) == count:
             all_noted.set()

@@ -37,8 +37,8 @@ class FakeWakeups:
     def expected(self) -> list[Waiting]:
         return [image for images in self.entries.values() for image in images]
 
-    def written(self, uid: str, stream: str, entry_id: str) -> None:
-        assert stream == "mnistified:stream:cnn:interactive"
+    def written(self, uid: str, model: str, entry_id: str) -> None:
+        assert model.startswith("cnn@")
 
     def forget(self, uid: str) -> None:
         del self.entries[uid]
