@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.contract.model_ref import ModelRef
 from shared.data.dataset import Split
 from shared.errors import ModelError
 from shared.models import registry
@@ -38,12 +37,12 @@ def run(options: Namespace, command: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         versions = [_version_of(stage.path, Path(folder), number) for number, stage in enumerate(stages, start=1)]
         check_fit(versions)
-        parts = _fit(versions, [stage.accept_from for stage in stages], held_out)
+        parts = _fit(versions, stages, held_out)
         training = {
             "command": command,
             "dataset": split.name,
             "held_out_images": len(rows),
-            "stages": [_origin(version) for version in versions],
+            "stages": [_origin(stage.path, version) for stage, version in zip(stages, versions, strict=True)],
         }
         built = assemble(
             parts, options.models_dir, options.name, options.version, training=training, force=options.force
@@ -67,7 +66,7 @@ def _version_of(path: Path, folder: Path, number: int) -> ModelVersion:
     return export(model, folder, f"stage-{number}", 1, training=record, curves=curves if curves.is_file() else None)
 
 
-def _fit(versions: Sequence[ModelVersion], given: Sequence[float | None], held_out: Split) -> list[Part]:
+def _fit(versions: Sequence[ModelVersion], stages: Sequence[StageOption], held_out: Split) -> list[Part]:
     """Fit temperatures and thresholds to the held-out images, from the last stage to the first."""
     temperatures, judged = [], []
     for version in versions:
@@ -81,11 +80,11 @@ def _fit(versions: Sequence[ModelVersion], given: Sequence[float | None], held_o
     later = thresholds.alone(judged[-1])
     chosen: list[float | None] = [None]
     for number in range(len(versions) - 1, 0, -1):
-        stage, accept_from = judged[number - 1], given[number - 1]
-        candidates = thresholds.CANDIDATES if accept_from is None else (accept_from,)
+        stage, option = judged[number - 1], stages[number - 1]
+        candidates = thresholds.CANDIDATES if option.accept_from is None else (option.accept_from,)
         rows = thresholds.table(stage, later, candidates)
         row = thresholds.choose(rows)
-        _print_table(f"stage {number}, {versions[number - 1].directory}", stage, rows, row)
+        _print_table(f"stage {number}, {option.path}", stage, rows, row)
         later = thresholds.pass_on(stage, row.accept_from, later)
         chosen.insert(0, row.accept_from)
     return _parts(versions, temperatures, chosen, judged)
@@ -113,11 +112,11 @@ def _print_table(title: str, stage: thresholds.Stage, rows: Sequence[thresholds.
         print(f"{row.accept_from:12g} {row.passed_on:10.2%} {row.right:8,} {row.compute:8.2f}{mark}")
 
 
-def _origin(version: ModelVersion) -> dict[str, Any]:
+def _origin(path: Path, version: ModelVersion) -> dict[str, Any]:
     """Return what a card records of the network of a stage."""
     files = version.card["files"]
     return {
-        "version": str(ModelRef(version.name, version.version)),
+        "file": version.ref if path.is_dir() else path.name,
         "sha256": {name: files[name] for name in sorted(files) if name.startswith("model.")},
         "training": version.card.get("training", {}),
     }

@@ -39,9 +39,15 @@ def _render(digit: str, file: Path) -> npt.NDArray[np.uint8]:
     font = ImageFont.truetype(file, GLYPH_PX)
     canvas = Image.new("L", (2 * GLYPH_PX, 2 * GLYPH_PX))
     ImageDraw.Draw(canvas).text((GLYPH_PX, GLYPH_PX), digit, fill=255, font=font, anchor="mm")
+    return centre_in_box(canvas)
+
+
+def centre_in_box(canvas: Image.Image) -> npt.NDArray[np.uint8]:
+    """Return uint8[28,28] with the ink of a grey image in the size and position of MNIST's digits."""
     glyph = canvas.crop(canvas.getbbox())
     scale = BOX_PX / max(glyph.size)
-    glyph = glyph.resize((max(1, round(glyph.width * scale)), BOX_PX), Image.Resampling.BOX)
+    width, height = (max(1, round(side * scale)) for side in glyph.size)
+    glyph = glyph.resize((width, height), Image.Resampling.BOX)
     ink = np.asarray(glyph, np.float64)
     left = round(IMAGE_SIDE / 2 - float(ink.sum(0) @ np.arange(glyph.width)) / ink.sum())
     top = round(IMAGE_SIDE / 2 - float(ink.sum(1) @ np.arange(glyph.height)) / ink.sum())

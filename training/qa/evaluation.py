@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.answers import Answers
+from shared.contract.model_spec import MNIST_LABELS
 from shared.data.dataset import Labels, Split
-from shared.images import Images, Probabilities
-from training.qa import golden, robustness, statistics
+from shared.images import MNIST_SHAPE, Images, Probabilities
+from training.qa import golden, not_digits, robustness, statistics
 from training.qa.report.report import Mistake, Reading
 from worker.engine import Engine
 
@@ -35,6 +36,7 @@ class InputAnswers:
     test: Answers
     golden: Answers
     sets: dict[str, npt.NDArray[np.bool_]]
+    not_digits: Answers | None = None  # only of a version for digits with an acceptance rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,13 @@ def predict_all(engine: Engine, inputs: Inputs) -> InputAnswers:
             name: engine.predict(images).probabilities.argmax(axis=1) == inputs.set_labels
             for name, images in inputs.sets.items()
         },
+        engine.predict(not_digits.draw()) if _knows_not_digits(engine) else None,
     )
+
+
+def _knows_not_digits(engine: Engine) -> bool:
+    spec = engine.spec
+    return spec.acceptance is not None and (spec.shape, spec.labels) == (MNIST_SHAPE, MNIST_LABELS)
 
 
 def summarize(probabilities: Probabilities, labels: Labels) -> Reading:

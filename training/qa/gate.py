@@ -14,7 +14,7 @@ from shared.images import MNIST_SHAPE, Images
 from shared.models.registry import ModelVersion
 from training.qa import evaluation, golden
 from training.qa.bounds import Bounds
-from training.qa.checks import accuracy, comparison, memory, soundness, speed
+from training.qa.checks import acceptance, accuracy, comparison, memory, soundness, speed
 from training.qa.evaluation import Evaluation, InputAnswers, Inputs
 from training.qa.report.report import Check, Report
 from worker.engine import Engine, load_engine
@@ -52,6 +52,8 @@ def judge(
                 progress(f"classifying the same images with {champion.ref}")
                 champion_result = _summarize(champion, evaluation.predict_all(champion_engine, inputs), test)
             checks += _check_answers(inputs, candidate_result, champion_result, limits)
+            if version.spec.acceptance is not None:
+                checks += acceptance.check_all(inputs, candidate_result, version.spec.acceptance.threshold)
         checks += _check_engine(version, engine, champion_engine, test, limits, progress)
     gained: list[int] = []
     lost: list[int] = []
@@ -125,9 +127,11 @@ def _check_engine(
     version: ModelVersion, engine: Engine, champion: Engine | None, test: Split, limits: Bounds, progress: Progress
 ) -> list[Check]:
     progress("measuring throughput")
-    throughput = speed.check_throughput(engine, champion, test.images, limits)
+    speeds = [speed.check_throughput(engine, champion, test.images, limits)]
+    if version.spec.stages:
+        speeds.append(speed.check_worst_case(engine, test.images[:1]))
     progress("measuring memory")
     used = memory.check_memory(version, engine.kind, os.cpu_count() or 1, limits)
     # Compare last, because it starts TensorFlow, whose threads would distort the measurements.
     progress("comparing with Keras and the other engine")
-    return [*soundness.check_consistency(engine, version, test.images), throughput, used]
+    return [*soundness.check_consistency(engine, version, test.images), *speeds, used]

@@ -58,7 +58,7 @@ def test_the_card_describes_the_whole_cascade(built: registry.ModelVersion) -> N
     assert built.spec.networks[1].temperature == second["temperature"]
     training = card["training"]
     assert training["held_out_images"] == 40
-    assert [stage["version"] for stage in training["stages"]] == ["cnn-small@2", "cnn@3"]  # type: ignore[attr-defined]
+    assert [stage["file"] for stage in training["stages"]] == ["cnn-small@2", "cnn@3"]  # type: ignore[attr-defined]
 
 
 def test_each_image_gets_the_answer_of_the_stage_that_decides(engine: Engine) -> None:

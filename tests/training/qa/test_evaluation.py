@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from shared.answers import Answers
+from shared.contract.model_spec import MNIST_SPEC
 from shared.data import dataset
 from shared.images import Images
 from tests.training.qa.answers import LABELS, answer, misread
@@ -10,6 +11,8 @@ from training.qa.report.report import Mistake
 
 
 class AlwaysFour:
+    spec = MNIST_SPEC
+
     def predict(self, images: Images) -> Answers:
         return Answers(answer(np.full(len(images), 4, np.uint8), {}))
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from shared.answers import join
+from shared.answers import Answers, join
 from shared.contract.layers_blob import LayerOutput
 from shared.contract.model_spec import ModelSpec
 from shared.errors import ModelError
@@ -32,7 +33,7 @@ def check_files(version: ModelVersion) -> Check:
     listed = version.card.get("files", {})
     if not set(RUN_BY) & set(listed):
         return Check("files", False, f"the card lists no hash of {' or '.join(RUN_BY)}")
-    wrong = []
+    wrong = [f"the card lists no hash of {stage.file}" for stage in version.spec.stages if stage.file not in listed]
     for name, sha256 in listed.items():
         path = version.directory / name
         if path.parent != version.directory or not path.is_file():
@@ -65,8 +66,8 @@ def check_consistency(engine: Engine, version: ModelVersion, images: Images) -> 
     An imported version without model.keras has only one runtime.
     """
     sample = images[:: max(1, len(images) // SAMPLE_IMAGES)][:SAMPLE_IMAGES]
-    batched = engine.predict(sample).probabilities
-    others: list[tuple[str, Callable[[], Probabilities], float]] = [
+    batched = engine.predict(sample)
+    others: list[tuple[str, Callable[[], Answers], float]] = [
         ("batched = single", partial(_predict_singly, engine, sample), TOLERANCE),
     ]
     others += [
@@ -76,17 +77,24 @@ def check_consistency(engine: Engine, version: ModelVersion, images: Images) -> 
     return [_compare(name, batched, predict, tolerance) for name, predict, tolerance in others]
 
 
-def _compare(name: str, batched: Probabilities, predict: Callable[[], Probabilities], tolerance: float) -> Check:
+def _compare(name: str, batched: Answers, predict: Callable[[], Answers], tolerance: float) -> Check:
     try:
-        difference = float(np.abs(batched - predict()).max())
+        difference = float(np.abs(_numbers(batched) - _numbers(predict())).max())
     except Exception as error:  # each runtime has its own exceptions for files that it cannot load
         return Check(name, False, f"there is no answer to compare with: {error}")
-    sentence = f"on {len(batched)} test images, no probability differs by more than {difference:.2g}"
+    sentence = f"on {len(batched.probabilities)} test images, no probability differs by more than {difference:.2g}"
     return Check(name, difference <= tolerance, sentence, difference, tolerance, "at_most", "difference")
 
 
-def _predict_singly(engine: Engine, images: Images) -> Probabilities:
-    return np.concatenate([engine.predict(images[row : row + 1]).probabilities for row in range(len(images))])
+def _numbers(answers: Answers) -> npt.NDArray[np.float32]:
+    """Return the probabilities and, if there are any, the scores as one more column."""
+    if answers.scores is None:
+        return answers.probabilities
+    return np.concatenate([answers.probabilities, answers.scores[:, None]], axis=1)
+
+
+def _predict_singly(engine: Engine, images: Images) -> Answers:
+    return join([engine.predict(images[row : row + 1]) for row in range(len(images))])
 
 
 def _has_keras(version: ModelVersion) -> bool:
@@ -114,16 +122,16 @@ class _Keras:
         raise ModelError("only answers are compared")
 
 
-def _predict_in_keras(engine: Engine, version: ModelVersion, images: Images) -> Probabilities:
+def _predict_in_keras(engine: Engine, version: ModelVersion, images: Images) -> Answers:
     import tensorflow as tf
 
     with tf.device("CPU"):
         files = [(version.directory / stage.file).with_suffix(".keras") for stage in version.spec.networks]
         models = [_Keras(file, version.spec) for file in files]
-        return engine.with_runtimes(models).predict(images).probabilities
+        return engine.with_runtimes(models).predict(images)
 
 
-def _predict_in_other_engine(engine: Engine, version: ModelVersion, images: Images) -> Probabilities:
+def _predict_in_other_engine(engine: Engine, version: ModelVersion, images: Images) -> Answers:
     other: EngineKind = "tensorflow" if engine.kind == "litert" else "litert"
     runtimes = load_runtimes(other, version.directory, 1, version.spec)
-    return engine.with_runtimes(runtimes).predict(images).probabilities
+    return engine.with_runtimes(runtimes).predict(images)

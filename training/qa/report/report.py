@@ -14,7 +14,7 @@ from training.qa.statistics import Bin
 REPORT = "report.json"
 PAGE = "report.html"  # contains test images, so .gitignore keeps it out of the repository
 
-Unit = Literal["share", "p", "probability", "difference", "images/s", "MiB"]
+Unit = Literal["share", "p", "probability", "difference", "images/s", "MiB", "ms"]
 
 
 @dataclass(frozen=True, slots=True)

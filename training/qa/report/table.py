@@ -4,7 +4,7 @@ from training.qa.report.report import Check, Report, Unit
 
 FORMATS: dict[Unit, str] = {
     **{"share": "{:.2%}", "probability": "{:.2f}", "p": "{:.2g}", "difference": "{:.2g}"},
-    **{"images/s": "{:,.0f} images/s", "MiB": "{:.0f} MiB"},
+    **{"images/s": "{:,.0f} images/s", "ms": "{:.2f} ms", "MiB": "{:.0f} MiB"},
 }
 HEAD = ("check", "measured", "bound", "champion", "")
 

@@ -37,6 +37,13 @@ def test_a_card_without_hashes_of_the_model_fails(files: object, tmp_path: Path)
     assert (check.passed, check.sentence) == (False, "the card lists no hash of model.tflite or model.onnx")
 
 
+def test_a_stage_without_a_hash_fails(tmp_path: Path) -> None:
+    version = make_version(tmp_path, "cnn@1")
+    version.card["stages"] = [{"file": "model.tflite", "accept_from": 0.8}, {"file": "stage-2.tflite"}]
+    check = soundness.check_files(version)
+    assert (check.passed, check.sentence) == (False, "the card lists no hash of stage-2.tflite")
+
+
 @pytest.mark.parametrize("name", ["../2/model.keras", "/etc/hostname", ".."])
 def test_a_card_cannot_name_files_elsewhere(name: str, tmp_path: Path) -> None:
     make_version(tmp_path, "cnn@2")
