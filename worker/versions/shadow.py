@@ -109,8 +109,11 @@ class Shadows:
             return len(copy.images) - start
         sound = np.ones(stop - start, bool)
         sound[list(faults)] = False
-        answered = copy.predictions[start:stop][sound]
-        self._count(copy, compare(answered, answers.probabilities.argmax(axis=1)[sound]) | {"failed": len(faults)})
+        counts = {"failed": len(faults)}
+        if sound.any():  # otherwise there are no probabilities
+            predictions = answers.probabilities[sound].argmax(axis=1)
+            counts |= compare(copy.predictions[start:stop][sound], predictions)
+        self._count(copy, counts)
         return stop - start
 
     def _skip(self, version: str, shadow: str, images: int) -> None:
