@@ -76,7 +76,8 @@ def _fit(versions: Sequence[ModelVersion], stages: Sequence[StageOption], held_o
         outputs = network.predict(held_out.images)
         temperatures.append(fit_temperature(outputs, held_out.labels))
         scaled = scale(outputs, temperatures[-1])
-        judged.append(thresholds.judge(scaled, held_out.labels, version.card["multiply_adds"]))
+        labels = len(version.spec.labels)
+        judged.append(thresholds.judge(scaled, held_out.labels, labels, version.card["multiply_adds"]))
     later = thresholds.alone(judged[-1])
     chosen: list[float | None] = [None]
     for number in range(len(versions) - 1, 0, -1):

@@ -39,9 +39,9 @@ class Row(NamedTuple):
     compute: float
 
 
-def judge(outputs: Probabilities, labels: Labels, multiply_adds: int) -> Stage:
-    """Judge outputs float32[N,K]. An output beyond the labels, "none of them", is never right."""
-    return Stage(outputs.max(axis=1), outputs.argmax(axis=1) == labels, multiply_adds)
+def judge(outputs: Probabilities, labels: Labels, label_count: int, multiply_adds: int) -> Stage:
+    """Judge outputs float32[N,K]. The answer is the largest output of a label, even if "none of them" is larger."""
+    return Stage(outputs.max(axis=1), outputs[:, :label_count].argmax(axis=1) == labels, multiply_adds)
 
 
 def alone(stage: Stage) -> Outcome:

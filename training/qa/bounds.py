@@ -18,7 +18,7 @@ FOLDER_CALIBRATION_ERROR = 0.05  # and one by the root of the number of pictures
 FOLDER_ROBUSTNESS = 0.5  # minimum accuracy on each robustness set if there is no champion, as a share of the floor
 MAX_LOST = 0.01  # share of the test images that the acceptance rule may lose
 MAX_NOT_DIGITS = 0.05  # share of images without a digit that the acceptance rule may accept
-MAX_WORST_MS = 20.0  # of one image that visits all stages of a cascade: the default of MAX_BATCH_MS
+MAX_WORST_MS = 20.0  # time of an image that visits all stages of a cascade: the default of MAX_BATCH_MS
 MIN_THROUGHPUT = 0.8  # as a share of the champion's throughput
 MAX_MEMORY_MIB = 512.0
 

@@ -10,12 +10,13 @@ FIRST = Stage(np.array([0.95, 0.85, 0.6, 0.55], np.float32), np.array([True, Tru
 SECOND = Stage(np.array([0.99, 0.99, 0.99, 0.4], np.float32), np.array([True, False, True, False]), 100)
 
 
-def test_outputs_are_judged_by_their_largest_and_none_of_the_labels_is_never_right() -> None:
+def test_the_largest_output_is_the_confidence_and_the_largest_of_a_label_the_answer() -> None:
     outputs = np.zeros((3, 11), np.float32)
-    outputs[0, 4], outputs[1, 10], outputs[2, 9] = 0.7, 0.8, 0.6
-    judged = thresholds.judge(outputs, np.array([4, 4, 4], np.uint8), 10)
+    outputs[0, 4], outputs[2, 9] = 0.7, 0.6
+    outputs[1, 10], outputs[1, 4] = 0.8, 0.2
+    judged = thresholds.judge(outputs, np.array([4, 4, 4], np.uint8), 10, 99)
     np.testing.assert_allclose(judged.confidences, [0.7, 0.8, 0.6])
-    assert judged.right.tolist() == [True, False, False]
+    assert judged.right.tolist() == [True, True, False]
 
 
 def test_images_below_the_threshold_get_the_answer_of_the_later_stages_and_cost_both() -> None:
