@@ -36,7 +36,8 @@ class Delivery:
     surplus_bytes: int = 0  # that an unreadable entry had on its stream, beyond the pixels of its images
     batch_images: int = 0
     answering: threading.Lock = field(default_factory=threading.Lock)  # several threads may run slices of it
-    count: int = field(init=False)  # images of the entry, computed once
+    count: int = field(init=False)  # of the entry, computed once, as its images are
+    images: Images = field(init=False)  # a view
     predictions: Predictions = field(init=False)
     label_count: int = 0  # K, known once an image is answered
     probabilities: Probabilities = field(init=False)  # float32[n,K], or float32[n,top] of the best labels
@@ -47,7 +48,9 @@ class Delivery:
 
     def __post_init__(self) -> None:
         self.count = self.entry.count
-        self.predictions = np.full(self.count, NO_PREDICTION, np.uint16)
+        self.images = self.entry.images
+        self.predictions = np.empty(self.count, np.uint16)
+        self.predictions.fill(NO_PREDICTION)
         self.probabilities = np.zeros((self.count, 0), np.float32)
 
     @property
@@ -78,6 +81,9 @@ class Delivery:
         kept = kept_labels(labels, self.entry.top)
         if not self.label_count:
             self.label_count = labels
+            if len(answers.probabilities) == count:
+                self._take(predictions, answers, kept)
+                return
             self.probabilities = np.zeros((count, kept), np.float32)
             self.best = np.zeros((count, kept), np.uint16) if labels > MAX_DENSE_LABELS else None
             self.scores = None if answers.scores is None else np.zeros(count, np.float32)
@@ -91,6 +97,12 @@ class Delivery:
             self.scores[positions] = answers.scores
         if self.stages is not None and answers.stages is not None:
             self.stages[positions] = answers.stages
+
+    def _take(self, predictions: Predictions, answers: Answers, kept: int) -> None:
+        """Keep the arrays of a batch that has answered all images, instead of copies."""
+        self.predictions, self.probabilities, self.scores, self.stages = predictions, *answers
+        if answers.probabilities.shape[1] > MAX_DENSE_LABELS:
+            self.best, self.probabilities = keep_best(answers.probabilities, kept)
 
     @property
     def unsure_count(self) -> int:
@@ -120,4 +132,4 @@ class Slice:
     @property
     def images(self) -> Images:
         """uint8[count,28,28], a view."""
-        return self.delivery.entry.images[self.start : self.stop]
+        return self.delivery.images[self.start : self.stop]

@@ -121,9 +121,9 @@ class Backlog:
             self._room.notify_all()
 
     def _is_short(self, ref: str) -> bool:
-        if self._queues.images("bulk") or self._queues.first(ref).is_alone:
+        if self._queues.has("bulk") or self._queues.first(ref).is_alone:
             return False
-        return self._queues.images("interactive")[ref] <= self._versions.short_images(ref)
+        return self._queues.images_of("interactive", ref) <= self._versions.short_images(ref)
 
     def _runnable(self) -> bool:
         return any(self._versions.max_images(ref) for ref in self._queues.in_order())
@@ -133,6 +133,8 @@ class Backlog:
 
         Images of a version that is being loaded count separately, because they keep no engine busy.
         """
+        if not self._queues.has(lane):
+            return True
         images = parked_images = room_images = 0
         for ref, count in self._queues.images(lane).items():
             if ModelRef.parse(ref).name != model:

@@ -40,9 +40,8 @@ class DirectConnection:
         self._unsent: list[bytes] = []
         self._unanswered: deque[bytes] = deque()
 
-    def add(self, command: Command) -> None:
-        """Add a command. The next `receive` sends all added commands in one write."""
-        packed = pack(command)
+    def add(self, packed: bytes) -> None:
+        """Add a packed command. The next `receive` sends all added commands in one write."""
         self._unsent.append(packed)
         self._unanswered.append(packed)
 
@@ -63,7 +62,7 @@ class DirectConnection:
 
     def call(self, command: Command) -> Any:
         """Return the reply to one command. No other may be unanswered. Raises RedisError, also for a failed command."""
-        self.add(command)
+        self.add(pack(command))
         reply = self.receive()
         if isinstance(reply, RedisError):
             raise reply

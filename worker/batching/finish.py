@@ -15,6 +15,7 @@ from shared.contract.lane import Lane
 from shared.images import CLASSES
 from shared.redis import keys
 from shared.redis.clock import RedisClock
+from shared.redis.resp import pack
 from shared.redis.script import Command, Script
 from shared.telemetry.job_log import log_finished
 from worker.batching.direct_connection import DirectConnection
@@ -24,6 +25,7 @@ from worker.reporting.metrics import Metrics
 
 MAX_LAYERS = 32  # blobs kept, for clients that wait for them: those of a large model have megabytes
 FINISH = Script.read(Path(__file__).with_suffix(".lua"))
+NO_FAULTS: Counter[str] = Counter()
 ReadNext = Callable[[], None]
 # The names of FINISH that differ between the entries of a stream.
 NAMES = (
@@ -68,7 +70,7 @@ class Finisher:
         `read_next` may add a command to the connection, which travels in the same write. Raises RedisError.
         """
         for delivery in deliveries:
-            self._connection.add(self._command(delivery))
+            self._connection.add(pack(self._command(delivery)))
         read_next()
         replies = [self._connection.receive() for _ in deliveries]
         for delivery, reply in zip(deliveries, replies, strict=True):
@@ -81,13 +83,9 @@ class Finisher:
 
     def _command(self, delivery: Delivery) -> Command:
         entry = delivery.entry
-        faults = Counter([state for state, _ in delivery.faults.values()] if delivery.faults else ())
+        faults = Counter(state for state, _ in delivery.faults.values()) if delivery.faults else NO_FAULTS
         single = entry.chunk is None
         settings = self._settings
-        now_ms = self._clock.now_ms()
-        letters = [
-            dead_letter(delivery, position, delivery.faults[position][1], now_ms) for position in delivery.set_aside
-        ]
         prepared = self._prepared.get(delivery.stream)
         if prepared is None:
             prepared = self._prepared[delivery.stream] = self._prepare(delivery.stream, delivery.lane)
@@ -111,8 +109,16 @@ class Finisher:
             faults["expired"],
             delivery.unsure_count,
             delivery.layers,
-            *[part for letter in letters for part in letter],
+            *(self._letters(delivery) if delivery.set_aside else ()),
         )
+
+    def _letters(self, delivery: Delivery) -> list[bytes]:
+        """Return header and pixels of each image that becomes a dead letter, one after the other."""
+        now_ms = self._clock.now_ms()
+        letters = [
+            dead_letter(delivery, position, delivery.faults[position][1], now_ms) for position in delivery.set_aside
+        ]
+        return [part for letter in letters for part in letter]
 
     def _prepare(self, stream: str, lane: Lane) -> Callable[..., Command]:
         """Return a function of the values of NAMES, for the entries of one stream."""

@@ -14,7 +14,7 @@ from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.errors import meaning_of
-from shared.redis.script import Command
+from shared.redis.resp import pack
 from worker.batching.backlog import Backlog
 from worker.batching.direct_connection import DirectConnection
 from worker.batching.held_entries import HeldEntries
@@ -65,11 +65,9 @@ class Intake:
 
     def __post_init__(self) -> None:
         streams = keys.streams(self.model, self.lane)
-        self._read: Command = (
-            *("XREADGROUP", "GROUP", keys.GROUP, self.consumer),
-            *("COUNT", ENTRIES_PER_PULL[self.lane], "BLOCK", self.block_ms),
-            *("STREAMS", *streams, *[">"] * len(streams)),
-        )
+        group = ("XREADGROUP", "GROUP", keys.GROUP, self.consumer)
+        limits = ("COUNT", ENTRIES_PER_PULL[self.lane], "BLOCK", self.block_ms)
+        self._read = pack((*group, *limits, "STREAMS", *streams, *[">"] * len(streams)))
 
     def pull_forever(self) -> None:
         while self._reading or (not self.stopping.is_set() and self.backlog.wait_for_room(self.lane, self.model)):

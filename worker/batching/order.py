@@ -24,6 +24,14 @@ class Queues:
         self._waiting[delivery.lane].setdefault(ref, deque()).append(delivery)
         self._images[delivery.lane][ref] += delivery.count
 
+    def has(self, lane: Lane) -> bool:
+        """Return whether any image of the lane waits."""
+        return bool(self._waiting[lane])
+
+    def images_of(self, lane: Lane, ref: str) -> int:
+        """Return the number of waiting images of a version."""
+        return self._images[lane].get(ref, 0)
+
     def images(self, lane: Lane) -> Mapping[str, int]:
         """Return the number of waiting images of each version that has any."""
         return {ref: self._images[lane][ref] for ref in self._waiting[lane]}

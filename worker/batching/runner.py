@@ -179,7 +179,7 @@ def look_inside(engine: Engine, delivery: Delivery, images: Images) -> Answers:
 def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
     """Return uint8[N,28,28] of the images in `live`. A single whole slice is not copied."""
     parts = [
-        part.images if len(alive) == part.count else part.delivery.entry.images[alive]
+        part.images if len(alive) == part.count else part.delivery.images[alive]
         for part, alive in zip(batch, live, strict=True)
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -6,6 +6,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from shared.config.settings import load_settings
 from shared.redis.connection import worker_client
+from shared.redis.resp import pack
 from shared.redis.script import Script
 from tests.support.bad_redis import BadRedis, later
 from worker.batching.direct_connection import DirectConnection
@@ -42,7 +43,7 @@ def test_replies_have_the_order_of_their_commands(server: BadRedis, connection: 
     server.admin.delete("counter")
     add = ADD.prepare("amount", counter="counter")
     for command in (add(2), ("LPUSH", "counter", "x"), add(3, 4), ("GET", "counter")):
-        connection.add(command)
+        connection.add(pack(command))
     two, refused, nine, text = (connection.receive() for _ in range(4))
     assert (two, nine, text) == (2, 9, b"9")
     assert isinstance(refused, ResponseError), "an error is one command's, and the rest has replies"
@@ -69,8 +70,8 @@ def test_unanswered_commands_are_sent_again_after_the_connection_is_lost(
 ) -> None:
     server.admin.delete("counter", "empty")
     number = connection.call(NAME)
-    connection.add(("BLPOP", "empty", 5))
-    connection.add(ADD.prepare("amount", counter="counter")(1))
+    connection.add(pack(("BLPOP", "empty", 5)))
+    connection.add(pack(ADD.prepare("amount", counter="counter")(1)))
 
     def cut_and_feed() -> None:
         server.admin.client_kill_filter(_id=number)
@@ -88,8 +89,8 @@ def test_flushed_scripts_are_loaded_again(server: BadRedis, connection: DirectCo
     add = ADD.prepare("amount", counter="counter")
     assert connection.call(add(1)) == 1
     server.admin.script_flush()
-    connection.add(add(1))
-    connection.add(("GET", "counter"))
+    connection.add(pack(add(1)))
+    connection.add(pack(("GET", "counter")))
     assert [connection.receive(), connection.receive()] == [2, b"2"]
 
 

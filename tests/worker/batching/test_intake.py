@@ -13,7 +13,6 @@ from shared.contract.entry import Entry, encode_header
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
-from shared.redis.script import Command
 from tests.worker.batching.test_runner import FakeEnginePool
 from tests.worker.support.deliveries_of import delivery, images
 from worker.batching.backlog import Backlog
@@ -50,9 +49,9 @@ class Recorded(DirectConnection):
         super().__init__(client, FINISH)
         self.calls: list[str] = []
 
-    def add(self, command: Command) -> None:
-        self.calls.append(str(command[0]))
-        super().add(command)
+    def add(self, packed: bytes) -> None:
+        self.calls.append(packed.split(b"\r\n")[2].decode())
+        super().add(packed)
 
     def receive(self) -> Any:
         self.calls.append("receive")
