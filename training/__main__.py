@@ -128,6 +128,28 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
         help="hold out some images for validation; without them, validation accuracy is unknown",
     )
     command.add_argument("--typeset", type=_at_least(0), default=0, help="number of typeset digits to add")
+    command.add_argument(
+        "--pictures",
+        type=Path,
+        action="append",
+        default=[],
+        help="file of `python -m tools.training_pictures` to add; repeat the option for several files",
+    )
+    command.add_argument(
+        "--none-label",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="give the network one more output, for images of none of the labels",
+    )
+    command.add_argument(
+        "--label-smoothing", type=_share, default=0.05, help="share of each label that is spread over all outputs"
+    )
+    command.add_argument(
+        "--seconds",
+        type=float,
+        default=0.0,
+        help="train for about so long instead of --num-epochs, as on a rented GPU; cannot be repeated exactly",
+    )
     command.add_argument("--resume", action="store_true", help="continue an interrupted run after its last epoch")
     command.add_argument("--progress", choices=("bar", "json"), default="bar", help="json: a line every few seconds")
     command.add_argument("--log", type=Path, help="CSV file for the learning curves; by default <weights>.csv")

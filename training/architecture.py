@@ -1,4 +1,4 @@
-"""The network architectures, by name. All map raw pixels float32[N,28,28,1] to probabilities float32[N,10]."""
+"""The network architectures, by name. All map raw pixels float32[N,28,28,1] to probabilities float32[N,10 or 11]."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -72,6 +72,23 @@ NETWORKS = {
         "4 small convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
         (Smooth(), Conv(16, 5, 2), Conv(32, 3, 2), Conv(32, 3), Conv(48, 3, 1, "valid"), Dropout(0.2)),
     ),
+    "cnn-first": Network(
+        "4 convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
+        (Smooth(), Conv(16, 5, 2), Conv(32, 3, 2), Conv(48, 3), Conv(64, 3, 1, "valid"), Dropout(0.2)),
+    ),
+    "cnn-deep": Network(
+        "6 wide 3×3 convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
+        (
+            Smooth(),
+            Conv(32, 3),
+            Conv(64, 3, 2),
+            Conv(64, 3),
+            Conv(128, 3, 2),
+            Conv(128, 3),
+            Conv(128, 3, 1, "valid"),
+            Dropout(0.4),
+        ),
+    ),
     "cnn-wide": Network(
         "6 wide 3×3 convolutions with batch normalisation and ReLU, 1 dense layer, softmax",
         (
@@ -112,8 +129,11 @@ NETWORKS = {
 }
 
 
-def build(name: str) -> keras.Model:
-    """Return the untrained network, which scales its pixels first. Raises KeyError for a name not in NETWORKS."""
+def build(name: str, none_label: bool = False) -> keras.Model:
+    """Return the untrained network, which scales its pixels first. Raises KeyError for a name not in NETWORKS.
+
+    With `none_label` it has one more output, for images that show none of the labels.
+    """
     inputs = keras.Input((IMAGE_SIDE, IMAGE_SIDE, 1), name="image")
     x = keras.layers.Rescaling(1 / 255, name="scale")(inputs)
     numbers = {Smooth: 0, Conv: 0, Pool: 0, Dropout: 0, Dense: 0}
@@ -121,7 +141,7 @@ def build(name: str) -> keras.Model:
         numbers[type(layer)] += 1
         x = _add(x, layer, numbers[type(layer)])
     x = _flatten(x)
-    x = keras.layers.Dense(CLASSES, name="dense")(x)
+    x = keras.layers.Dense(CLASSES + none_label, name="dense")(x)
     return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(x), name=name)
 
 

@@ -1,16 +1,18 @@
 """The `train` command: choose the data, train, and save the weights with a record of the run."""
 
+import importlib.metadata
 import time
 from argparse import Namespace
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 
 import keras
-import tensorflow as tf
 
 from shared.data import dataset
+from shared.errors import DatasetError
 from training import architecture, train, weights
 from training.checkpoint import open_checkpoint
+from training.data import pictures
 from training.data.splits import choose_split
 from training.progress import JsonLines
 
@@ -18,13 +20,17 @@ from training.progress import JsonLines
 def run(options: Namespace, command: str) -> None:
     """Train with `options` from `training/__main__.py` and record `command` next to the weights.
 
-    Raises DatasetError if MNIST is missing and `--sample` is not given. Raises ModelError for a weights file with an
+    Raises DatasetError if MNIST is missing and `--sample` is not given, and for pictures that cannot be used. Raises
+    ModelError for a weights file with an
     unknown suffix, for weights that cannot be loaded, and for the checkpoint of another run.
     """
     weights.check_name(options.weights)
     split = choose_split(options.mnist_dir, options.sample, options.limit_images)
     start = None if options.start is None else weights.load(options.start)[0]
     teachers = [weights.load(path)[0] for path in options.teacher]
+    added = [pictures.read(path) for path in options.pictures]
+    if any((each.labels == pictures.NONE).any() for each in added) and not options.none_label:
+        raise DatasetError("--pictures has images of none of the labels: they need --none-label")
     plan = train.Plan(**{field.name: getattr(options, field.name) for field in fields(train.Plan)})
     curves = options.log or weights.curves_path(options.weights)
     curves.parent.mkdir(parents=True, exist_ok=True)
@@ -33,6 +39,7 @@ def run(options: Namespace, command: str) -> None:
         "teachers": [weights.origin(path) for path in options.teacher],
         "dataset": split.name,
         "images": len(split.images),
+        "pictures": {path.name: each.sha256 for path, each in zip(options.pictures, added, strict=True)},
     }
     checkpoint = open_checkpoint(weights.checkpoint_path(options.weights), identity, options.resume)
     started_s = time.monotonic()
@@ -40,6 +47,7 @@ def run(options: Namespace, command: str) -> None:
     trained = train.fit(
         split,
         plan,
+        pictures=added,
         teachers=teachers,
         curves=curves,
         checkpoint=checkpoint,
@@ -56,7 +64,7 @@ def run(options: Namespace, command: str) -> None:
         "final": {name: round(values[-1], 5) for name, values in trained.history.items()},
         "wall_s": round(time.monotonic() - started_s),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "tensorflow": tf.__version__,
+        keras.backend.backend(): importlib.metadata.version(keras.backend.backend()),
         "keras": keras.__version__,
     }
     weights.save(trained.model, options.weights, record)

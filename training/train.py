@@ -7,19 +7,21 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from shared.data.dataset import Split
 from shared.images import CLASSES
 from training import architecture
 from training.checkpoint import Checkpoint
-from training.data import augment, typeset
+from training.data import typeset
+from training.data.pictures import Pictures
 from training.data.splits import hold_out
+from training.learner import Learner, advance
+from training.timed import TimedSchedule
 
 WEIGHT_DECAY = 0.02
-LABEL_SMOOTHING = 0.05
 TEACHER_SHARE = 0.75  # weight of the teachers' answers in a student's targets; the labels have the rest
 WARMUP_SHARE = 0.05  # share of all steps
+MAX_EPOCHS = 10_000  # of a run of limited seconds
 AVERAGED_STEPS = 500  # length of the weights' moving average; shorter runs average over a tenth of their steps
 
 
@@ -36,6 +38,9 @@ class Plan:
     learning_rate: float = 3e-3
     hold_out: bool = True  # hold out some images for validation; otherwise train on all images without validation
     typeset: int = 0  # number of typeset digits in addition to the dataset
+    label_smoothing: float = 0.05  # without teachers, whose answers are smooth already
+    none_label: bool = False  # one more output, for what is none of the labels
+    seconds: float = 0.0  # duration that replaces `epochs`, for the training and its schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ def fit(
     split: Split,
     plan: Plan,
     *,
+    pictures: Sequence[Pictures] = (),
     teachers: Sequence[keras.Model] = (),
     curves: Path | None = None,
     checkpoint: Checkpoint | None = None,
@@ -61,44 +67,56 @@ def fit(
 
     `teachers` are distilled: the network learns their average answer to each distorted image, following Hinton,
     Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015). The temperature is 1 because teachers are
-    trained with label smoothing. For typeset digits only the labels count, because teachers may not know typefaces.
+    trained with label smoothing. For typeset digits and for `pictures`, only the labels count if the teachers do not
+    know what is none of the labels: they may not know typefaces either.
 
-    `start` is a trained model of the same network to fine-tune. `curves` is a CSV file that gets a row per epoch.
-    `verbose` shows Keras's progress bar. The returned history has only the epochs since the checkpoint.
+    `pictures` are added to the dataset. `start` is a trained model of the same network to fine-tune. `curves` is a CSV
+    file that gets a row per epoch. `verbose` shows Keras's progress bar. The returned history has only the epochs since
+    the checkpoint.
     """
     keras.utils.set_random_seed(plan.seed)
-    tf.config.experimental.enable_op_determinism()  # otherwise threads add numbers in any order
+    _make_deterministic()
     rows, validation = hold_out(len(split.images)) if plan.hold_out else (np.arange(len(split.images)), None)
-    examples = training_set(split, rows, plan)
+    examples = training_set(split, rows, plan, pictures, teachers)
     batch_size = min(plan.batch_size, len(examples.images))
     steps_per_epoch = len(examples.images) // batch_size
-    model = architecture.build(plan.network)
+    network = architecture.build(plan.network, plan.none_label)
     if start is not None:
-        copy_weights(model, start)
-    model.compile(
-        optimizer=make_optimizer(steps_per_epoch * plan.epochs, plan.learning_rate),
-        # Only labels are smoothed. The answers of teachers are smooth already.
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.0 if teachers else LABEL_SMOOTHING),
+        copy_weights(network, start)
+    epochs_done = checkpoint.epochs_done if checkpoint else 0
+    steps_done = epochs_done * steps_per_epoch
+    for teacher in teachers:
+        architecture.set_smoothing(teacher, on=not plan.augment)
+    learner = Learner(network, teachers, plan.distortion if plan.augment else 0.0, plan.seed, steps_done)
+    learner.compile(
+        optimizer=make_optimizer(steps_per_epoch * plan.epochs, plan),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.0 if teachers else plan.label_smoothing),
         metrics=["accuracy"],
     )
-    epochs_done = checkpoint.epochs_done if checkpoint else 0
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout):  # draws once per step; the checkpoint lacks its random state
-            layer.seed_generator.state.assign_add([0, epochs_done * steps_per_epoch])
-    history = model.fit(
-        batches(examples, batch_size, plan, teachers, epochs_done),
-        steps_per_epoch=steps_per_epoch,
-        epochs=plan.epochs,
-        shuffle=False,  # `batches` shuffles
-        validation_data=None if validation is None else _validation_data(split, validation),
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Dropout):  # draws once per step
+            advance(layer.seed_generator, steps_done)
+    history = learner.fit(
+        Batches(examples, batch_size, plan.seed, epochs_done),
+        epochs=MAX_EPOCHS if plan.seconds else plan.epochs,
+        shuffle=False,  # `Batches` shuffles
+        validation_data=None if validation is None else _validation_data(split, validation, plan),
         validation_batch_size=500,
         callbacks=[*callbacks(plan, curves, checkpoint), *extra_callbacks],
         verbose="auto" if verbose else 0,
     )
     # A fresh model has no optimizer state, which would make the saved file three times as large.
-    without_optimizer = architecture.build(plan.network)
-    without_optimizer.set_weights(model.get_weights())
+    without_optimizer = architecture.build(plan.network, plan.none_label)
+    without_optimizer.set_weights(network.get_weights())
     return Trained(without_optimizer, history.history)
+
+
+def _make_deterministic() -> None:
+    """Stop TensorFlow's threads from adding numbers in any order. JAX needs nothing of the kind on a CPU."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
 
 
 def copy_weights(model: keras.Model, start: keras.Model) -> None:
@@ -112,10 +130,10 @@ class SmoothOutsideTraining(keras.callbacks.Callback):  # type: ignore[misc]
     """A callback that turns smoothing off for distorted training images and on for validation and serving."""
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        architecture.set_smoothing(self.model, on=False)
+        architecture.set_smoothing(self.model.network, on=False)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        architecture.set_smoothing(self.model, on=True)
+        architecture.set_smoothing(self.model.network, on=True)
 
     on_test_begin = on_train_end
     on_test_end = on_train_begin
@@ -128,23 +146,29 @@ def callbacks(plan: Plan, curves: Path | None, checkpoint: Checkpoint | None) ->
         chosen.append(keras.callbacks.CSVLogger(curves, append=bool(checkpoint and checkpoint.epochs_done)))
     if checkpoint is not None:
         chosen.append(checkpoint.callback)
+    if plan.seconds:
+        chosen.append(TimedSchedule(plan.seconds, plan.learning_rate))
     if plan.augment:
         chosen.append(SmoothOutsideTraining())  # after the checkpoint's callback, which restores all weights
     return chosen
 
 
-def _validation_data(split: Split, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return split.images[rows, ..., None].astype(np.float32), one_hot(split.labels[rows])
+Inputs = tuple[np.ndarray, np.ndarray]  # images uint8[N,28,28,1], and teacher shares float32[N,1]
 
 
-def one_hot(labels: np.ndarray) -> np.ndarray:
-    """Return labels uint8[N] as float32[N,10]."""
-    return np.eye(CLASSES, dtype=np.float32).take(labels, axis=0)
+def _validation_data(split: Split, rows: np.ndarray, plan: Plan) -> tuple[Inputs, np.ndarray]:
+    shares = np.zeros((len(rows), 1), np.float32)
+    return (split.images[rows, ..., None], shares), one_hot(split.labels[rows], CLASSES + plan.none_label)
+
+
+def one_hot(labels: np.ndarray, outputs: int = CLASSES) -> np.ndarray:
+    """Return labels uint8[N] as float32[N,outputs]."""
+    return np.eye(outputs, dtype=np.float32).take(labels, axis=0)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Training examples: images uint8[N,28,28,1], labels float32[N,10], and teacher_shares float32[N,1].
+    """Training examples: images uint8[N,28,28,1], labels float32[N,outputs], and teacher_shares float32[N,1].
 
     `teacher_shares` is the weight of the teachers' answers in each target, if there are teachers.
     """
@@ -154,66 +178,69 @@ class TrainingSet:
     teacher_shares: np.ndarray
 
 
-def training_set(split: Split, rows: np.ndarray, plan: Plan) -> TrainingSet:
-    """Return the given rows of `split` and the typeset digits of the plan."""
-    images, labels = split.images[rows], split.labels[rows]
-    teacher_shares = np.full((len(images), 1), TEACHER_SHARE, np.float32)
+def training_set(
+    split: Split,
+    rows: np.ndarray,
+    plan: Plan,
+    pictures: Sequence[Pictures] = (),
+    teachers: Sequence[keras.Model] = (),
+) -> TrainingSet:
+    """Return the given rows of `split`, the typeset digits of the plan, and the pictures."""
+    outputs = CLASSES + plan.none_label
+    parts = [(split.images[rows], split.labels[rows], TEACHER_SHARE)]
     if plan.typeset:
-        set_images, set_labels = typeset.draw(plan.typeset, plan.seed)
-        images, labels = np.concatenate([images, set_images]), np.concatenate([labels, set_labels])
-        teacher_shares = np.concatenate([teacher_shares, np.zeros((plan.typeset, 1), np.float32)])
-    return TrainingSet(images[..., None], one_hot(labels), teacher_shares)
+        parts.append((*typeset.draw(plan.typeset, plan.seed), 0.0))
+    knowing = bool(teachers) and all(teacher.output.shape[-1] == outputs > CLASSES for teacher in teachers)
+    parts += [(each.images, each.labels, TEACHER_SHARE if knowing else 0.0) for each in pictures]
+    return TrainingSet(
+        np.concatenate([images for images, _, _ in parts])[..., None],
+        one_hot(np.concatenate([labels for _, labels, _ in parts]), outputs),
+        np.concatenate([np.full((len(labels), 1), share, np.float32) for _, labels, share in parts]),
+    )
 
 
-def batches(
-    examples: TrainingSet, batch_size: int, plan: Plan, teachers: Sequence[keras.Model] = (), first_epoch: int = 0
-) -> tf.data.Dataset:
-    """Return batches (float32[batch,28,28,1], float32[batch,10]) of the epochs from `first_epoch` on.
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """The batches of an epoch, ((images, teacher shares), labels). Each epoch has its own order."""
 
-    Each epoch has its own order. With teachers, the targets are a weighted mean of their answers and the labels.
+    def __init__(self, examples: TrainingSet, batch_size: int, seed: int, first_epoch: int = 0) -> None:
+        super().__init__()
+        self._examples, self._batch_size, self._seed = examples, batch_size, seed
+        self._begin_epoch(first_epoch)
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._examples.images))
+
+    def on_epoch_end(self) -> None:
+        self._begin_epoch(self._epoch + 1)
+
+    def __len__(self) -> int:
+        return len(self._order) // self._batch_size
+
+    def __getitem__(self, step: int) -> tuple[Inputs, np.ndarray]:
+        rows = self._order[step * self._batch_size : (step + 1) * self._batch_size]
+        examples = self._examples
+        return (examples.images[rows], examples.teacher_shares[rows]), examples.labels[rows]
+
+
+def make_optimizer(steps: int, plan: Plan) -> keras.optimizers.Optimizer:
+    """Return AdamW with averaged weights; its learning rate warms up, then follows a cosine to zero over `steps`.
+
+    In a run of limited seconds, a callback sets the learning rate.
     """
-    count = len(examples.images)
-    steps_per_epoch = count // batch_size
-    seed = tf.constant(plan.seed, tf.int64)
-    # Constants outside `prepare` are captured by the graph and not copied into it.
-    images, labels = tf.constant(examples.images), tf.constant(examples.labels)
-    teacher_shares = tf.constant(examples.teacher_shares)
-    for teacher in teachers:
-        architecture.set_smoothing(teacher, on=not plan.augment)
-
-    def rows_of(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=tf.stack([seed, epoch]))
-        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
-
-    def prepare(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels, targets = tf.cast(tf.gather(images, rows), tf.float32), tf.gather(labels, rows)
-        if plan.augment:
-            # The seed depends on the step and not on a stateful generator, because parallel calls run in any order.
-            pixels = augment.distort(pixels, tf.stack([seed, step]), plan.distortion)
-        if teachers:
-            answers = tf.add_n([teacher(pixels, training=False) for teacher in teachers]) / len(teachers)
-            share = tf.gather(teacher_shares, rows)
-            targets = share * answers + (1 - share) * targets
-        return pixels, targets
-
-    steps = tf.data.Dataset.range(first_epoch, plan.epochs).flat_map(rows_of).enumerate(first_epoch * steps_per_epoch)
-    dataset = steps.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps_per_epoch * (plan.epochs - first_epoch)))
-
-
-def make_optimizer(steps: int, learning_rate: float) -> keras.optimizers.Optimizer:
-    """Return AdamW with averaged weights; its learning rate warms up, then follows a cosine to zero over `steps`."""
     warmup_steps = max(1, int(WARMUP_SHARE * steps))
+    cosine = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=max(1, steps - warmup_steps),
+        warmup_target=plan.learning_rate,
+        warmup_steps=warmup_steps,
+    )
+    averaged_steps = AVERAGED_STEPS if plan.seconds else max(1, min(AVERAGED_STEPS, steps // 10))
     optimizer = keras.optimizers.AdamW(
-        keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0,
-            decay_steps=max(1, steps - warmup_steps),
-            warmup_target=learning_rate,
-            warmup_steps=warmup_steps,
-        ),
+        plan.learning_rate if plan.seconds else cosine,
         weight_decay=WEIGHT_DECAY,
         use_ema=True,
-        ema_momentum=1 - 1 / max(1, min(AVERAGED_STEPS, steps // 10)),
+        ema_momentum=1 - 1 / averaged_steps,
     )
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     return optimizer

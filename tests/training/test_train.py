@@ -71,10 +71,10 @@ def test_smoothing_is_off_in_training_and_on_in_validation_and_serving(
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
-            self.in_training = kernel_of(self.model)
+            self.in_training = kernel_of(self.model.network)
 
         def on_test_batch_begin(self, batch: int, logs: object = None) -> None:
-            self.in_validation = kernel_of(self.model)
+            self.in_validation = kernel_of(self.model.network)
 
     on, off = architecture.build(plan.network), architecture.build(plan.network)
     architecture.set_smoothing(off, on=False)
@@ -96,28 +96,63 @@ def test_smoothing_is_off_in_training_and_on_in_validation_and_serving(
 def test_a_student_learns_the_answers_of_its_teachers_to_the_distorted_images(
     trained: Trained, handful: Split, plan: Plan
 ) -> None:
+    import keras
+
     from training import architecture, train
+    from training.learner import Learner
 
     teachers = [trained.model, architecture.build("cnn-small")]
-    examples = train.training_set(handful, np.arange(100), plan)
-    pixels, targets = next(iter(train.batches(examples, 100, plan, teachers)))
-    answers = np.mean([teacher(pixels) for teacher in teachers], axis=0)
-    labels = targets - train.TEACHER_SHARE * answers
-    assert np.allclose(np.max(labels, axis=1), 1 - train.TEACHER_SHARE, atol=1e-5)
-    architecture.set_smoothing(trained.model, on=True)  # other tests use the model
+    student = architecture.build("cnn-small")
+    learner = Learner(student, teachers, distortion=1.0, seed=3)
+    learner.compile(loss=keras.losses.CategoricalCrossentropy())
+    seen: list[np.ndarray] = []
+    student.call = lambda pixels, **_: seen.append(np.asarray(pixels)) or np.full((100, 10), 0.1, np.float32)
+    inputs = (handful.images[..., None], np.full((100, 1), 0.75, np.float32))
+    labels = train.one_hot(handful.labels)
+    answer = learner(inputs, training=True)
+    loss = learner.compute_loss(inputs, labels, answer, training=True)
+    assert not np.allclose(seen[0], inputs[0], atol=10), "the images are distorted"
+    assert float(loss) == pytest.approx(np.log(10), abs=1e-5), "targets are probabilities"
+    asked = np.mean([teacher(seen[0]) for teacher in teachers], axis=0)
+    one_answer = np.full((100, 10), 1e-3, np.float32)
+    one_answer[:, 4] = 0.991
+    expected = 0.75 * asked + 0.25 * labels
+    loss = learner.compute_loss(inputs, labels, one_answer, training=True)
+    assert float(loss) == pytest.approx(float(-(expected * np.log(one_answer)).sum(axis=1).mean()), abs=1e-4)
 
-    student = train.fit(handful, replace(plan, network="cnn-small"), teachers=teachers, verbose=False)
-    architecture.set_smoothing(trained.model, on=True)
+
+def test_a_student_is_trained_by_teachers_that_stay_as_they_are(trained: Trained, handful: Split, plan: Plan) -> None:
+    from training import architecture, train
+
+    before = trained.model.get_weights()
+    student = train.fit(handful, replace(plan, network="cnn-small"), teachers=[trained.model], verbose=False)
+    architecture.set_smoothing(trained.model, on=True)  # other tests use the model
     assert student.history["loss"][-1] < student.history["loss"][0]
     assert student.model.name == "cnn-small"
+    assert all(np.array_equal(a, b) for a, b in zip(before, trained.model.get_weights(), strict=True))
 
 
 def test_teachers_do_not_change_the_targets_of_typeset_digits(trained: Trained, handful: Split, plan: Plan) -> None:
-    from training import architecture, train
+    from training import train
 
-    examples = train.training_set(handful, np.arange(50), replace(plan, typeset=30))
-    _, targets = next(iter(train.batches(examples, 80, plan, [trained.model])))
-    architecture.set_smoothing(trained.model, on=True)  # other tests use the model
-    hard = np.sort(targets, axis=1)[:, -1] == 1
-    assert hard.sum() == 30
-    assert sorted(np.argmax(targets[hard], axis=1)) == sorted(np.arange(30) % 10)
+    examples = train.training_set(handful, np.arange(50), replace(plan, typeset=30), teachers=[trained.model])
+    assert examples.teacher_shares.ravel().tolist() == [train.TEACHER_SHARE] * 50 + [0.0] * 30
+
+
+def test_pictures_of_no_digit_train_an_output_of_their_own(trained: Trained, handful: Split, plan: Plan) -> None:
+    from training import train
+    from training.data.pictures import NONE, Pictures
+
+    rings = np.zeros((60, 28, 28), np.uint8)
+    rings[:, 4:24, 4:24] = np.arange(0, 200, 10, dtype=np.uint8)
+    pictures = Pictures(rings, np.full(60, NONE, np.uint8), "")
+    knowing = train.fit(
+        handful, replace(plan, none_label=True, label_smoothing=0.0), pictures=[pictures], verbose=False
+    )
+    answers = np.asarray(knowing.model(rings[:1, ..., None].astype(np.float32)))
+    assert answers.shape == (1, 11)
+    assert answers.argmax() == NONE
+    examples = train.training_set(handful, np.arange(9), replace(plan, none_label=True), [pictures], [trained.model])
+    assert set(examples.teacher_shares[9:, 0]) == {0.0}, "a teacher that only knows digits is not asked about rings"
+    examples = train.training_set(handful, np.arange(9), replace(plan, none_label=True), [pictures], [knowing.model])
+    assert set(examples.teacher_shares[:, 0]) == {np.float32(train.TEACHER_SHARE)}

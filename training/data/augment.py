@@ -1,12 +1,14 @@
-"""Random affine and elastic distortions of training images, a whole batch in one operation.
+"""Random affine and elastic distortions of training images, a whole batch in one operation, on any backend of Keras.
 
 The elastic distortion follows Simard, Steinkraus and Platt, "Best Practices for Convolutional Neural Networks" (2003).
 Instead of smoothing noise of the image's size, it enlarges a coarse grid of noise to that size.
 """
 
 import math
+from typing import Any
 
-import tensorflow as tf
+import keras
+from keras import ops
 
 from shared.images import IMAGE_SIDE
 
@@ -16,28 +18,30 @@ MAX_SHEAR = 0.18
 MAX_SHIFT_PX = 2.2
 ELASTIC_GRID = 5  # points per side
 ELASTIC_PX = 0.6  # standard deviation of the shift of a point
+DRAWS = 2  # draws from the seeds per batch
 _LAST = IMAGE_SIDE - 1.0
+Tensor = Any  # of the backend
 
 
-def distort(images: tf.Tensor, seed: tf.Tensor, strength: float = 1.0) -> tf.Tensor:
+def distort(images: Tensor, seeds: keras.random.SeedGenerator, strength: float = 1.0) -> Tensor:
     """Rotate, scale, shear, shift and bend each image of float32[N,28,28,1] by random amounts, in one resampling.
 
-    The same `seed` int64[2] gives the same distortions. `strength` scales all amounts.
+    The same state of `seeds` gives the same distortions. `strength` scales all amounts.
     """
-    count = tf.shape(images)[0]
-    x, y = _affine_positions(count, seed, strength)
-    bend = strength * _elastic_shifts(count, seed + tf.constant([0, 1 << 32], tf.int64))
+    count = ops.shape(images)[0]
+    x, y = _affine_positions(count, seeds, strength)
+    bend = strength * _elastic_shifts(count, seeds)
     return _sample(images, x + bend[..., 0], y + bend[..., 1])
 
 
-def _affine_positions(count: tf.Tensor, seed: tf.Tensor, strength: float) -> tuple[tf.Tensor, tf.Tensor]:
+def _affine_positions(count: Tensor, seeds: keras.random.SeedGenerator, strength: float) -> tuple[Tensor, Tensor]:
     """Return the source position of each output pixel, as x and y float32[count,28,28]."""
-    draws = tf.random.stateless_uniform((6, count, 1, 1), seed, -strength, strength)
-    angle, shear, scale_x, scale_y, shift_x, shift_y = tf.unstack(draws)
+    draws = strength * keras.random.uniform((6, count, 1, 1), -1.0, 1.0, seed=seeds)
+    angle, shear, scale_x, scale_y, shift_x, shift_y = ops.unstack(draws, 6)
     angle, shear = angle * MAX_ROTATION_RAD, shear * MAX_SHEAR
     width, height = 1 / (1 + scale_x * MAX_SCALE), 1 / (1 + scale_y * MAX_SCALE)
-    cos, sin = tf.cos(angle), tf.sin(angle)
-    centred = tf.range(IMAGE_SIDE, dtype=tf.float32) - _LAST / 2
+    cos, sin = ops.cos(angle), ops.sin(angle)
+    centred = ops.arange(IMAGE_SIDE, dtype="float32") - _LAST / 2
     across, down = centred[None, None, :], centred[None, :, None]
     # rotation · shear · scale
     x = width * cos * across + height * (shear * cos - sin) * down
@@ -45,27 +49,27 @@ def _affine_positions(count: tf.Tensor, seed: tf.Tensor, strength: float) -> tup
     return x + _LAST / 2 + shift_x * MAX_SHIFT_PX, y + _LAST / 2 + shift_y * MAX_SHIFT_PX
 
 
-def _elastic_shifts(count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _elastic_shifts(count: Tensor, seeds: keras.random.SeedGenerator) -> Tensor:
     """Return smooth shifts in pixels, float32[count,28,28,2]."""
-    coarse = tf.random.stateless_normal((count, ELASTIC_GRID, ELASTIC_GRID, 2), seed, stddev=ELASTIC_PX)
-    return tf.image.resize(coarse, (IMAGE_SIDE, IMAGE_SIDE), "bicubic")
+    coarse = keras.random.normal((count, ELASTIC_GRID, ELASTIC_GRID, 2), stddev=ELASTIC_PX, seed=seeds)
+    return ops.image.resize(coarse, (IMAGE_SIDE, IMAGE_SIDE), "bicubic", data_format="channels_last")
 
 
-def _sample(images: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+def _sample(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Return bilinear samples float32[N,28,28,1] at x and y float32[N,28,28]. Pixels outside the image are 0."""
-    padded = tf.pad(images[..., 0], ((0, 0), (1, 1), (1, 1)))
+    padded = ops.pad(images[..., 0], ((0, 0), (1, 1), (1, 1)))
     side = IMAGE_SIDE + 2
-    x = tf.clip_by_value(x + 1, 0.0, side - 1.001)
-    y = tf.clip_by_value(y + 1, 0.0, side - 1.001)
-    left, top = tf.floor(x), tf.floor(y)
+    x = ops.clip(x + 1, 0.0, side - 1.001)
+    y = ops.clip(y + 1, 0.0, side - 1.001)
+    left, top = ops.floor(x), ops.floor(y)
     across, down = x - left, y - top
-    corner = tf.cast(top, tf.int32) * side + tf.cast(left, tf.int32)
-    flat = tf.reshape(padded, (-1, side * side))
+    corner = ops.reshape(ops.cast(top, "int32") * side + ops.cast(left, "int32"), (-1, IMAGE_SIDE * IMAGE_SIDE))
+    flat = ops.reshape(padded, (-1, side * side))
 
-    def at(offset: int) -> tf.Tensor:
-        return tf.gather(flat, tf.reshape(corner + offset, (-1, IMAGE_SIDE * IMAGE_SIDE)), batch_dims=1)
+    def at(offset: int) -> Tensor:
+        return ops.take_along_axis(flat, corner + offset, axis=1)
 
-    across, down = (tf.reshape(share, (-1, IMAGE_SIDE * IMAGE_SIDE)) for share in (across, down))
+    across, down = (ops.reshape(share, (-1, IMAGE_SIDE * IMAGE_SIDE)) for share in (across, down))
     upper = at(0) * (1 - across) + at(1) * across
     lower = at(side) * (1 - across) + at(side + 1) * across
-    return tf.reshape(upper * (1 - down) + lower * down, (-1, IMAGE_SIDE, IMAGE_SIDE, 1))
+    return ops.reshape(upper * (1 - down) + lower * down, (-1, IMAGE_SIDE, IMAGE_SIDE, 1))
