@@ -120,10 +120,16 @@ def _make_deterministic() -> None:
 
 
 def copy_weights(model: keras.Model, start: keras.Model) -> None:
-    """Copy the weights of each layer of `start` to `model`, except smoothing, which is never trained."""
+    """Copy the weights of each layer of `start` to `model`, except smoothing, which is never trained.
+
+    If only `model` has an output for none of the labels, its weights stay, and its other outputs get those of `start`.
+    """
     for layer in start.layers:
         if layer.weights and layer.name != architecture.SMOOTH:
-            model.get_layer(layer.name).set_weights(layer.get_weights())
+            own = model.get_layer(layer.name).get_weights()
+            given = layer.get_weights()
+            merged = [np.concatenate([b, a[..., b.shape[-1] :]], axis=-1) for a, b in zip(own, given, strict=True)]
+            model.get_layer(layer.name).set_weights(merged)
 
 
 class SmoothOutsideTraining(keras.callbacks.Callback):  # type: ignore[misc]
