@@ -166,6 +166,7 @@ def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
         default=False,
         help="also show each network a smaller and a larger view of the image",
     )
+    _add_none_odds(command)
     command.add_argument("--weights", type=Path, default=Path("build/cnn-accurate.keras"), help="output file")
 
 
@@ -186,7 +187,16 @@ def _add_cascade_options(command: argparse.ArgumentParser) -> None:
 
 def _add_export_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--weights", type=Path, default=DEFAULT_WEIGHTS, help="weights file written by `train`")
+    _add_none_odds(command)
     _add_new_version(command)
+
+
+def _add_none_odds(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--none-odds",
+        type=float,
+        help="factor for the odds of none of the labels, which a service sees less often than a training",
+    )
 
 
 def _add_new_version(command: argparse.ArgumentParser) -> None:

@@ -145,6 +145,17 @@ def build(name: str, none_label: bool = False) -> keras.Model:
     return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(x), name=name)
 
 
+def weigh_none(model: keras.Model, odds: float) -> None:
+    """Multiply the odds of "none of the labels" by `odds` in the answers of a network with such an output.
+
+    Among the images of a service it is rarer than in training. M. Saerens et al., "Adjusting the Outputs of a
+    Classifier to New a Priori Probabilities" (2002).
+    """
+    kernel, bias = model.get_layer("dense").get_weights()
+    bias[-1] += np.log(odds)
+    model.get_layer("dense").set_weights([kernel, bias])
+
+
 def set_smoothing(model: keras.Model, on: bool) -> None:
     """Turn a model's smoothing, if it has any, on for serving or off for images that distortion has blurred."""
     for layer in model.layers:

@@ -11,10 +11,10 @@ import keras
 from shared.data import dataset
 from shared.errors import DatasetError
 from training import architecture, train, weights
-from training.checkpoint import open_checkpoint
 from training.data import pictures
 from training.data.splits import choose_split
-from training.progress import JsonLines
+from training.loop.checkpoint import open_checkpoint
+from training.loop.progress import JsonLines
 
 
 def run(options: Namespace, command: str) -> None:

@@ -11,17 +11,17 @@ import numpy as np
 from shared.data.dataset import Split
 from shared.images import CLASSES
 from training import architecture
-from training.checkpoint import Checkpoint
 from training.data import typeset
 from training.data.pictures import Pictures
 from training.data.splits import hold_out
-from training.learner import Learner, advance
-from training.timed import TimedSchedule
+from training.loop.checkpoint import Checkpoint
+from training.loop.learner import Learner, advance
+from training.loop.timed import TimedSchedule
 
 WEIGHT_DECAY = 0.02
 TEACHER_SHARE = 0.75  # weight of the teachers' answers in a student's targets; the labels have the rest
 WARMUP_SHARE = 0.05  # share of all steps
-MAX_EPOCHS = 10_000  # of a run of limited seconds
+MAX_EPOCHS = 10_000  # limit for a run of limited seconds
 AVERAGED_STEPS = 500  # length of the weights' moving average; shorter runs average over a tenth of their steps
 
 

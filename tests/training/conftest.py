@@ -44,7 +44,7 @@ def trained(handful: dataset.Split, plan: Plan) -> Trained:
 @pytest.fixture(scope="session")
 def repeated(handful: dataset.Split, plan: Plan) -> tuple[Trained, list[str]]:
     """The same run again, with its lines of progress. Its clock advances by a second per reading."""
-    from training.progress import JsonLines
+    from training.loop.progress import JsonLines
     from training.train import fit
 
     lines: list[str] = []

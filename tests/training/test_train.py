@@ -39,7 +39,7 @@ def test_another_seed_gives_other_losses(trained: Trained, handful: Split, plan:
 def test_a_resumed_run_ends_with_the_same_weights(trained: Trained, handful: Split, plan: Plan, tmp_path: Path) -> None:
     import keras
 
-    from training.checkpoint import open_checkpoint
+    from training.loop.checkpoint import open_checkpoint
     from training.train import fit
 
     class PowerCut(keras.callbacks.Callback):  # type: ignore[misc]
@@ -99,14 +99,19 @@ def test_a_student_learns_the_answers_of_its_teachers_to_the_distorted_images(
     import keras
 
     from training import architecture, train
-    from training.learner import Learner
+    from training.loop.learner import Learner
 
     teachers = [trained.model, architecture.build("cnn-small")]
     student = architecture.build("cnn-small")
     learner = Learner(student, teachers, distortion=1.0, seed=3)
     learner.compile(loss=keras.losses.CategoricalCrossentropy())
     seen: list[np.ndarray] = []
-    student.call = lambda pixels, **_: seen.append(np.asarray(pixels)) or np.full((100, 10), 0.1, np.float32)
+
+    def uniform(pixels: object, **_: object) -> np.ndarray:
+        seen.append(np.asarray(pixels))
+        return np.full((100, 10), 0.1, np.float32)
+
+    student.call = uniform
     inputs = (handful.images[..., None], np.full((100, 1), 0.75, np.float32))
     labels = train.one_hot(handful.labels)
     answer = learner(inputs, training=True)

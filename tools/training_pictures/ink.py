@@ -61,4 +61,5 @@ def waves(shape: tuple[int, int], cells: float, rng: Generator) -> Ink:
     side = max(2, round(cells))
     coarse = Image.fromarray(rng.random((side + 1, side + 1)).astype(np.float32))
     fine = np.asarray(coarse.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
-    return np.clip(fine, 0, 1).astype(np.float32)
+    noise: Ink = np.clip(fine, 0, 1).astype(np.float32)
+    return noise

@@ -29,7 +29,7 @@ def as_drawing(ink: Ink, rng: Generator) -> Images:
     )
     if small.max() < 0.9 and rng.random() < 0.8:
         small = small / max(float(small.max()), 0.05)
-    image = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.float32)
+    image: np.ndarray = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.float32)
     free_y, free_x = IMAGE_SIDE - small.shape[0], IMAGE_SIDE - small.shape[1]
     top = min(max(round(free_y / 2 + rng.normal(0, 2)), 0), free_y)
     left = min(max(round(free_x / 2 + rng.normal(0, 2)), 0), free_x)
@@ -109,12 +109,15 @@ def _decorate(page: Ink, box: tuple[int, int, int, int], rng: Generator) -> None
                 np.maximum(columns, dark * 0.6, out=columns)
     elif kind < 0.3:  # a box around the writing
         gap = int(rng.integers(3, 14))
-        t, b, l, r = max(top - gap, 0), top + height + gap, max(left - gap, 0), left + width + gap
-        for rows, columns in (
-            *((slice(t, t + thick), slice(l, r)), (slice(b, b + thick), slice(l, r + thick))),
-            *((slice(t, b), slice(l, l + thick)), (slice(t, b), slice(r, r + thick))),
+        above, below = max(top - gap, 0), top + height + gap
+        before, after = max(left - gap, 0), left + width + gap
+        for across, along in (
+            (slice(above, above + thick), slice(before, after)),
+            (slice(below, below + thick), slice(before, after + thick)),
+            (slice(above, below), slice(before, before + thick)),
+            (slice(above, below), slice(after, after + thick)),
         ):
-            page[rows, columns] = np.maximum(page[rows, columns], dark)
+            page[across, along] = np.maximum(page[across, along], dark)
     elif kind < 0.36:  # an underline
         row = min(top + height + int(rng.integers(2, 12)), page.shape[0] - thick)
         page[row : row + thick, max(left - 8, 0) : left + width + 8] = dark

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -9,7 +10,7 @@ from numpy.random import Generator
 from shared.images import IMAGE_SIDE, Images
 from tools.training_pictures.ink import waves
 
-Shade = np.ndarray  # float64[H,W], 0 to 1
+Shade = Any  # float64[H,W], 0 to 1
 
 
 def texture(rng: Generator, side: int = IMAGE_SIDE) -> Images:
@@ -20,14 +21,16 @@ def texture(rng: Generator, side: int = IMAGE_SIDE) -> Images:
     if rng.random() < 0.3:
         shade = 1 - shade
     noise = rng.normal(0, float(rng.choice((0, 0, 0.01, 0.04))), shade.shape)
-    return np.rint(np.clip(low + (high - low) * shade + noise, 0, 1) * 255).astype(np.uint8)
+    image: Images = np.rint(np.clip(low + (high - low) * shade + noise, 0, 1) * 255).astype(np.uint8)
+    return image
 
 
 def blank(rng: Generator, side: int = IMAGE_SIDE) -> Images:
     """Return one grey level with little noise or none."""
     level = float(rng.choice((0, 255, int(rng.integers(256)))))
     noise = rng.normal(0, float(rng.choice((0, 1, 4, 12))), (side, side))
-    return np.rint(np.clip(level + noise, 0, 255)).astype(np.uint8)
+    image: Images = np.rint(np.clip(level + noise, 0, 255)).astype(np.uint8)
+    return image
 
 
 def _grain(rng: Generator, side: int) -> Shade:
@@ -40,8 +43,7 @@ def _pepper(rng: Generator, side: int) -> Shade:
 
 def _clouds(rng: Generator, side: int) -> Shade:
     octaves = [waves((side, side), 2**n * rng.uniform(1.2, 2), rng) * 0.6**n for n in range(int(rng.integers(1, 5)))]
-    total: Shade = np.sum(octaves, axis=0)
-    return total
+    return np.sum(octaves, axis=0)
 
 
 def _patches(rng: Generator, side: int) -> Shade:

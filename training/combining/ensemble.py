@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from shared.images import IMAGE_SIDE
-from training import weights
+from training import architecture, weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,9 @@ VIEWS = (View(), View(scale=0.93), View(scale=1.07))  # for --views
 def run(options: Namespace, command: str) -> None:
     """Run the command with `options` from `training/__main__.py`. Raises ModelError like `weights.load`."""
     members = [weights.load(path) for path in options.member]
+    if options.none_odds:
+        for model, _ in members:
+            architecture.weigh_none(model, options.none_odds)
     views = VIEWS if options.views else VIEWS[:1]
     model = build([model for model, _ in members], views)
     views_text = f", {len(views)} views of the image each" if options.views else ""
@@ -50,6 +53,7 @@ def run(options: Namespace, command: str) -> None:
         "command": command,
         "architecture": f"{len(members)} networks{views_text}, averaged",
         "members": [weights.origin(path) for path in options.member],
+        "none_odds": options.none_odds,
     }
     weights.save(model, options.weights, record)
     print(f"Wrote {options.weights}")

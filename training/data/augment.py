@@ -20,7 +20,7 @@ ELASTIC_GRID = 5  # points per side
 ELASTIC_PX = 0.6  # standard deviation of the shift of a point
 DRAWS = 2  # draws from the seeds per batch
 _LAST = IMAGE_SIDE - 1.0
-Tensor = Any  # of the backend
+Tensor = Any  # a tensor of the backend
 
 
 def distort(images: Tensor, seeds: keras.random.SeedGenerator, strength: float = 1.0) -> Tensor:

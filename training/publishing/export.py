@@ -10,7 +10,7 @@ import keras
 from shared.contract.model_card import ModelCard
 from shared.contract.model_ref import ModelRef
 from shared.models import registry
-from training import weights
+from training import architecture, weights
 from training.publishing import card, layers_file, staging
 from training.publishing.litert import convert
 
@@ -18,6 +18,9 @@ from training.publishing.litert import convert
 def run(options: Namespace, command: str) -> None:
     """Export with `options` from `training/__main__.py`. Raises ModelError like `weights.load` and `export`."""
     model, training = weights.load(options.weights)
+    if options.none_odds:
+        architecture.weigh_none(model, options.none_odds)
+        training = {**training, "none_odds": options.none_odds}
     curves = weights.curves_path(options.weights)
     version = export(
         model,

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def test_each_epoch_ends_with_a_line_and_the_remaining_time_falls_to_0(
     repeated: tuple[Trained, list[str]], plan: Plan
 ) -> None:
-    from training.progress import LINE_INTERVAL_S
+    from training.loop.progress import LINE_INTERVAL_S
 
     progress = [json.loads(line) for line in repeated[1]]
     ends = [each for each in progress if each["val_accuracy"] is not None]

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-WARMUP_SHARE = 0.05  # of the seconds
+WARMUP_SHARE = 0.05  # share of the seconds
 
 
 class TimedSchedule(keras.callbacks.Callback):  # type: ignore[misc]

@@ -4,7 +4,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_learning_rate_rises_then_falls_to_zero() -> None:
-    from training.timed import share_at
+    from training.loop.timed import share_at
 
     shares = [share_at(progress / 100) for progress in range(1, 101)]
     peak = shares.index(max(shares))
@@ -18,7 +18,7 @@ def test_the_learning_rate_rises_then_falls_to_zero() -> None:
 def test_training_ends_before_an_epoch_that_would_exceed_the_time() -> None:
     from types import SimpleNamespace
 
-    from training.timed import TimedSchedule
+    from training.loop.timed import TimedSchedule
 
     now_s = 0.0
     model = SimpleNamespace(optimizer=SimpleNamespace(learning_rate=None), stop_training=False)

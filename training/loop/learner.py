@@ -8,7 +8,7 @@ from keras import ops
 
 from training.data import augment
 
-Tensor = Any  # of the backend
+Tensor = Any  # a tensor of the backend
 
 
 class Learner(keras.Model):  # type: ignore[misc]
@@ -30,8 +30,8 @@ class Learner(keras.Model):  # type: ignore[misc]
         self.seeds = keras.random.SeedGenerator(seed)
         if distortion:
             advance(self.seeds, augment.DRAWS * steps_done)
-        self._teachers_answer: Tensor = None  # of the images of this step
-        self.built = True  # by its networks
+        self._teachers_answer: Tensor = None  # to the images of this step
+        self.built = True  # its networks are
 
     def call(self, inputs: tuple[Tensor, Tensor], training: bool = False) -> Tensor:
         pixels = ops.cast(inputs[0], "float32")
