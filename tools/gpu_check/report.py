@@ -84,7 +84,7 @@ def rates_table(rates: Sequence[Rate]) -> str:
 
 def started_text(started: Started) -> str:
     return (
-        f"The service was ready after {number(started.ready_s)} s. "
+        f"The service was ready after {number(started.ready_s)} s.\n"
         f"The worker runs {started.version} in batches of {started.batch_images}, "
         f"and measured {number(started.images_per_s)} images/s."
     )
