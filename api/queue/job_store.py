@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -27,7 +28,7 @@ from api.queue.job_life import (
 )
 from api.queue.job_view import chunk_items
 from api.queue.wakeups import Wakeups
-from api.uploads.chunk import Chunk
+from api.uploads.chunk import Chunk, read_ahead
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.entry import Entry
@@ -71,8 +72,8 @@ class JobStore:
         total = number = 0
         try:
             shard = await self._begin(job_id, request, claim)
-            async with kept_open(self._client, job_id, claim):
-                async for chunk in chunks:
+            async with kept_open(self._client, job_id, claim), aclosing(read_ahead(chunks)) as ahead:
+                async for chunk in ahead:
                     await self._put(job_id, request, shard, number, total, chunk)
                     number += 1
                     total += chunk.count

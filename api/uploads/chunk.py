@@ -1,6 +1,7 @@
 """The chunk: the part of an upload that becomes one stream entry."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from api.images.decode import Picture
@@ -33,6 +34,25 @@ async def chunk_pictures(pictures: AsyncIterator[Picture], chunk_images: int, ma
         raise BadUpload("the upload has no images")
     if gathered:
         yield _chunk(gathered)
+
+
+async def read_ahead(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
+    """Yield the chunks, and read the next one while the consumer stores the current one.
+
+    Each chunk is read in a task of its own. Close this iterator if you leave it early, so that no task is left.
+    """
+    reading = asyncio.ensure_future(_next(chunks))
+    try:
+        while (chunk := await reading) is not None:
+            reading = asyncio.ensure_future(_next(chunks))
+            yield chunk
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _next(chunks: AsyncIterator[Chunk]) -> Chunk | None:
+    return await anext(chunks, None)
 
 
 def check_total(total: int, max_images: int) -> None:

@@ -1,9 +1,12 @@
+import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 
 import pytest
 
 from api.images.decode import Picture
-from api.uploads.chunk import Chunk, check_total, chunk_pictures
+from api.uploads.chunk import Chunk, check_total, chunk_pictures, read_ahead
 from shared.errors import BadUpload, TooLarge
 from tests.api.uploads.test_body import collect
 
@@ -59,3 +62,63 @@ def test_a_total_is_checked_against_the_limit() -> None:
     check_total(5, 5)
     with pytest.raises(TooLarge, match="a job takes at most 5 images"):
         check_total(6, 5)
+
+
+class Source:
+    """Chunks with 1, 2, … images, and then an error or silence. It says how many it has begun to read."""
+
+    def __init__(self, error: Exception | None = None, last: int = 4) -> None:
+        self.begun = 0
+        self.closed = False
+        self.last = last
+        self._error = error
+
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        try:
+            while self.begun < self.last:
+                self.begun += 1
+                await asyncio.sleep(0)
+                yield Chunk(b"", self.begun)
+            if self._error:
+                raise self._error
+            await asyncio.Event().wait()
+        finally:
+            self.closed = True
+
+
+async def store(source: Source, used: list[int], error: Exception | None = None) -> None:
+    """Use each chunk for some turns of the event loop. Raise `error` at the last one."""
+    async with aclosing(read_ahead(source.chunks())) as ahead:
+        async for chunk in ahead:
+            used.append(chunk.count)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if error is not None and chunk.count == source.last:
+                raise error
+            assert source.begun == min(chunk.count + 1, source.last)
+
+
+async def test_the_next_chunk_is_read_while_one_is_in_use() -> None:
+    used: list[int] = []
+    source = Source()
+    with pytest.raises(TooLarge):
+        await store(source, used, TooLarge("the queue is full"))
+    assert used == [1, 2, 3, 4]
+    assert source.closed
+
+
+async def test_an_error_of_the_upload_comes_after_the_chunks_before_it() -> None:
+    used: list[int] = []
+    with pytest.raises(BadUpload, match="damaged"):
+        await store(Source(BadUpload("damaged")), used)
+    assert used == [1, 2, 3, 4]
+
+
+async def test_an_error_that_nobody_waits_for_is_not_reported_as_lost() -> None:
+    """The consumer fails after the next chunk has failed, too: only the first error is raised."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    with pytest.raises(TooLarge):
+        await store(Source(BadUpload("damaged"), last=1), [], TooLarge("the queue is full"))
+    gc.collect()
+    assert complaints == []
