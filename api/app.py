@@ -31,6 +31,7 @@ from api.routes.dataset_sheets import get_labels, get_sheet
 from api.routes.dead_letters import get_dead_letters, replay_dead_letter
 from api.routes.metrics import get_metrics, get_metrics_workers
 from api.routes.models.aliases import delete_alias, set_alias
+from api.routes.models.classify import classify_image, classify_images
 from api.routes.models.retraining import cancel_training, get_training, list_trainings, post_training
 from api.routes.models.versions import get_aliases, get_changes, get_model, get_models, get_report, get_version
 from api.routes.openapi.document import parameter_places
@@ -67,6 +68,8 @@ ROUTES = [
     Route("/dead-letters/{id}/replay", replay_dead_letter, methods=["POST"]),
     Route("/models", get_models),
     Route("/models/{name}", get_model),
+    Route("/models/{ref}/classify", classify_image, methods=["POST"]),
+    Route("/models/{ref}/classify/bulk", classify_images, methods=["POST"]),
     Route("/models/{name}/aliases", get_aliases),
     Route("/models/{name}/aliases/{alias}", set_alias, methods=["POST"]),
     Route("/models/{name}/aliases/{alias}", delete_alias, methods=["DELETE"]),

@@ -17,6 +17,7 @@ from shared.config.settings import load_settings
 from shared.data.dataset import Split, find_mnist_dir, load_split
 from shared.redis.clients import SyncClient
 from tests.support.leftovers import MARK, find_leftovers
+from tests.support.processes import ROOT
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
 
@@ -127,6 +128,15 @@ def mnist_dir() -> Path:
     if found is None:
         pytest.skip("no MNIST files: set MNIST_DIR, or run `make data`")
     return found
+
+
+@pytest.fixture(scope="session")
+def given_models() -> Path:
+    """Return the folder of the models that other people made, or skip the test."""
+    for folder in (ROOT.parent / "shared/data/models", ROOT.parents[1] / "shared/data/models"):
+        if folder.is_dir():
+            return folder
+    pytest.skip("no models of other people in shared/data/models")
 
 
 @pytest.fixture(scope="session")

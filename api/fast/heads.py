@@ -15,6 +15,7 @@ from api.queue.classify_request import ClassifyRequest
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.entry import NO_ORIGIN, Origin
+from shared.contract.model_spec import MNIST_SPEC, ModelSpec
 from shared.errors import RequestError
 
 RawHeader = tuple[bytes, bytes]
@@ -44,12 +45,13 @@ class Meaning:
     timeout_s: float | None
     requests: dict[str, ClassifyRequest] = field(default_factory=dict)
 
-    def request_for(self, model: str) -> ClassifyRequest:
+    def request_for(self, model: str, spec: ModelSpec = MNIST_SPEC) -> ClassifyRequest:
         """Return the request for a version."""
         request = self.requests.get(model)
         if request is None:
             request = self.requests[model] = ClassifyRequest(
                 model=model,
+                spec=spec,
                 model_query=self.model_query or "",
                 caller=self.caller,
                 wait_s=self.wait_s,

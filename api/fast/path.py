@@ -60,8 +60,11 @@ class FastPath:
             model = self._version(request.head.meaning.model_query)
         except RequestError:
             return False
+        spec = state.catalog.known_mnist_spec(model)
+        if spec is None:  # the general path reads the card
+            return False
         request.pixels = pixels
-        request.request = request.head.meaning.request_for(model)
+        request.request = request.head.meaning.request_for(model, spec)
         if self._spans is not None:
             self._begin_span(request)
         request.queued_s = time.perf_counter()

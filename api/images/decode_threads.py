@@ -11,7 +11,10 @@ from api.images.fit import fit_picture, fit_pixels
 from api.images.levels import has_contrast
 from api.images.pixel_budget import PixelBudget
 from api.images.plain_png import plain_pixels
+from api.images.shaped import decode_shaped
 from api.metrics import Metrics
+from shared.contract.model_spec import Resize
+from shared.images import Shape
 
 THREADS = 2  # they compete with the event loop for the GIL
 MAX_WAITING = 64  # each file may have MAX_IMAGE_BYTES
@@ -53,6 +56,14 @@ class Decoder:
     async def fit_pixels(self, pixels: bytes) -> bytes:
         """Do what the function `fit_pixels` does. Raises QueueFull if too many files wait for a thread."""
         return await self._in_thread(fit_pixels, pixels)
+
+    async def shape(self, data: bytes, shape: Shape, resize: Resize) -> bytes:
+        """Do what `decode_shaped` does. Raises QueueFull if too many files wait for a thread."""
+        started_s = time.perf_counter()
+        max_pixels, budget = self._max_fit_pixels, self._budget
+        pixels = await self._in_thread(lambda data: decode_shaped(data, shape, resize, max_pixels, budget), data)
+        self._metrics.decoded(time.perf_counter() - started_s)
+        return pixels
 
     async def _in_thread(self, convert: Callable[[bytes], bytes], data: bytes) -> bytes:
         """Return `convert(data)`, called in a thread. Raises QueueFull if too many files wait for one."""

@@ -1,23 +1,32 @@
 """The structure that says what a classification request asks for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.http.parameters import Maps
 from shared.config.api_keys import ApiKey
-from shared.contract.entry import NO_ORIGIN, Origin
+from shared.contract.entry import FORMAT, FORMATS, NO_ORIGIN, Origin
 from shared.contract.lane import Lane
+from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Resize
+from shared.images import MNIST_SHAPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifyRequest:
     """Everything that a classification request asks for, except its images.
 
-    `model` is `name@version`. `model_query` is the text of `?model=`, which can mean another version later.
+    `model` is `name@version`, and `spec` what its card says about images and labels. `resize` is what happens to
+    pictures of another size. `model_query` is the text of `?model=`, which can mean another version later.
     Images without an answer expire after `timeout_s`. A request with `maps` is verbose and has one image.
     Answers whose score is below `accept` are unsure; see `Entry.accept`. The `origin` of a job always has a request id.
+    `top` is the number of best labels that the results have, 0 for the usual number, and None for results without names
+    of labels.
     """
 
     model: str
+    spec: ModelSpec = MNIST_SPEC
+    resize: Resize = "exact"
+    top: int | None = None
     model_query: str = ""
     caller: ApiKey
     origin: Origin = NO_ORIGIN
@@ -29,6 +38,17 @@ class ClassifyRequest:
     accept: float | None = None
     show: bool = False
     callback_url: str | None = None
+
+    @property
+    def entry_format(self) -> int:
+        """Return the oldest format for entries of the request that says everything about their answers."""
+        return FORMAT if self.spec.has_scores_or_stages else 1
+
+    @property
+    def formats(self) -> Sequence[int]:
+        """Return the formats in which the request can be written."""
+        usual = self.spec.shape == MNIST_SHAPE and not self.top and self.accept is None
+        return FORMATS if usual else (FORMAT,)
 
     @property
     def verbose(self) -> bool:

@@ -18,7 +18,6 @@ from shared.contract.job import MANIFEST_CODEC, Manifest
 from shared.contract.lane import Lane
 from shared.contract.model_ref import ModelRef
 from shared.errors import QueueFull, Reason, RequestError, Unavailable
-from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.redis.script import Call, Command, Script
@@ -157,7 +156,7 @@ class Enqueuer:
         if prepared is None:
             fixed = self._fixed(entry, lane, 0) | NO_JOB
             prepared = self._prepared[key] = ENQUEUE.prepare("images", "bytes", "header", "pixels", **fixed)
-        return prepared(entry.count, entry.queued_bytes, self._header(entry), entry.pixels)
+        return prepared(entry.count, entry.queued_bytes, encode_header(entry, self.entry_format), entry.pixels)
 
     def _call(self, entry: Entry, lane: Lane, shard: int, manifest: Manifest, accepted: int) -> Call:
         """Return the arguments of EVAL for a chunk of a job."""
@@ -167,7 +166,7 @@ class Enqueuer:
             manifests=keys.job_manifests(entry.uid),
             images=entry.count,
             bytes=entry.queued_bytes,
-            header=self._header(entry),
+            header=encode_header(entry, self.entry_format),
             pixels=entry.pixels,
             chunk="" if entry.chunk is None else entry.chunk,
             manifest=MANIFEST_CODEC.encode(manifest) if manifest.names or manifest.errors else b"",
@@ -191,9 +190,6 @@ class Enqueuer:
             "client_images_per_s": limits.images_per_s,
         }
 
-    def _header(self, entry: Entry) -> bytes:
-        return encode_header(entry, 1 if self.entry_format == 1 and entry.fits_format_1 else FORMAT)
-
     def _full(self, entry: Entry, lane: Lane, limit: str, current: int, pass_ms: int) -> QueueFull:
         """Return the refusal. `current` is the present value of the limited quantity.
 
@@ -203,7 +199,7 @@ class Enqueuer:
         if limit == "rate":
             detail = f"the key {entry.client!r} may send {limits.images_per_s} images per second"
             return QueueFull(detail, max(RETRY_AFTER_S, math.ceil(pass_ms / 1e3)), REASONS[limit])
-        queued_images = current // IMAGE_BYTES if limit == "bytes" else current
+        queued_images = current // entry.image_bytes if limit == "bytes" else current
         if limit == "client":
             detail = f"the key {entry.client!r} has {current} queued images, and may have {limits.max_queued_images}"
         elif limit == "bytes":

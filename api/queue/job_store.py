@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -31,7 +31,7 @@ from api.queue.wakeups import Wakeups
 from api.uploads.chunk import Chunk, read_ahead
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
-from shared.contract.entry import Entry
+from shared.contract.entry import Entry, images_per_entry
 from shared.contract.job import JOB_CODEC, Job, Manifest
 from shared.errors import NotFound, QueueFull, StillUploading
 from shared.redis import keys
@@ -120,9 +120,12 @@ class JobStore:
         reply = await end_job(self._client, job_id, "cancel", self._settings.result_ttl_s)
         return await self._read_and_log(job_id, reply == ENDED)
 
-    async def items(self, job: Job, offset: int, limit: int) -> AsyncIterator[dict[str, Any]]:
-        """Yield the items `offset` to `offset + limit` in input order. Reads a few chunks at a time.
+    async def items(
+        self, job: Job, offset: int, limit: int, labels: Sequence[str] | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the items `offset` to `offset + limit` in input order, with names of `labels` if they are given.
 
+        Reads a few chunks at a time.
         Raises NotFound if the job's time to live ends meanwhile.
         """
         stop = min(offset + limit, job.total or 0)
@@ -138,7 +141,7 @@ class JobStore:
             if not exists:
                 raise self._no_result(job.id)
             for number, block, manifest in zip(numbers, blocks, manifests, strict=True):
-                for item in chunk_items(job, int(number), block, manifest):
+                for item in chunk_items(job, int(number), block, manifest, labels):
                     if offset <= item["index"] < stop:
                         yield item
                 await asyncio.sleep(0)  # 4,096 items in a row would delay other requests
@@ -187,7 +190,8 @@ class JobStore:
             client=request.caller.name,
             request_id=request.origin.request_id,
             created_ms=now_ms,
-            chunk_images=self._settings.bulk_entry_images,
+            chunk_images=images_per_entry(request.spec.image_bytes, self._settings.bulk_entry_images),
+            top=request.top,
             accepted=0,
             claim=claim.redis_key if claim else None,
             deadline_ms=None if request.timeout_s is None else now_ms + round(request.timeout_s * 1e3),
@@ -216,7 +220,10 @@ class JobStore:
             client=request.caller.name,
             verbose=request.verbose,
             origins={0: request.origin},
+            shape=request.spec.shape,
+            top=request.top or 0,
             accept=request.accept,
+            format=request.entry_format,
         )
         deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
         while True:

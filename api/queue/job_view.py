@@ -1,10 +1,10 @@
 """The JSON of jobs and items, computed from the data in Redis without I/O."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from api.queue.answer_json import answer_json
+from api.queue.answer_json import answer_json, labelled_answer
 from shared.contract.block import Block, decode_block
 from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Manifest
 from shared.errors import EntryError, EntryFormatError, NotFound
@@ -54,12 +54,13 @@ def single_json(single_id: str, model: str, request_id: str, block: Block | None
 
 
 def chunk_items(
-    job: Job, chunk: int, block_data: bytes | None, manifest_data: bytes | None
+    job: Job, chunk: int, block_data: bytes | None, manifest_data: bytes | None, labels: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield the items of a chunk in input order. Items without a result are `queued`, or as their job ended.
 
     Items of a damaged block have failed. Raises EntryFormatError if the block has another format, and NotFound if a
-    part of the chunk is gone, because Redis has evicted it or its time to live has ended.
+    part of the chunk is gone, because Redis has evicted it or its time to live has ended. `labels` are the names of
+    the version's labels, if the items should have them.
     """
     start = chunk * job.chunk_images
     count = max(0, min(job.chunk_images, (job.total or 0) - start))
@@ -77,18 +78,19 @@ def chunk_items(
     complete = not count or block_data is not None or unfinished or len(unreadable) == count
     if not complete or (count and block is not None and block.count != count - len(unreadable)):
         raise NotFound(f"the results of {job.id!r} are gone")
+    labelled = labels is not None
     unanswered = job.state if job.state in ("cancelled", "expired", "failed") else "queued"
     row = 0
     for position in range(count):
         name = names[position] if names else None
         if position in unreadable:
-            yield _item(start + position, name, "failed", error=unreadable[position])
+            yield _item(start + position, name, "failed", unreadable[position], labelled)
         elif reason:
-            yield _item(start + position, name, "failed", error=reason)
+            yield _item(start + position, name, "failed", reason, labelled)
         elif block is None:
-            yield _item(start + position, name, unanswered, error=job.reason)
+            yield _item(start + position, name, unanswered, job.reason, labelled)
         else:
-            yield block_item(block, row, start + position, name)
+            yield block_item(block, row, start + position, name, labels)
             row += 1
 
 
@@ -99,22 +101,29 @@ def index_of_row(chunk: int, chunk_images: int, manifest_data: bytes | None, row
     return chunk * chunk_images + next(itertools.islice(readable, row, None))
 
 
-def block_item(block: Block, row: int, index: int, name: str | None) -> dict[str, Any]:
-    """Return a row of a block as an item. `probabilities` is float32[10], which the JSON encoder supports."""
+def block_item(
+    block: Block, row: int, index: int, name: str | None, labels: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Return a row of a block as an item. `probabilities` is float32[K], which the JSON encoder supports."""
+    labelled = labels is not None
     if row in block.faults:
         state, reason = block.faults[row]
-        return _item(index, name, state, error=reason)
-    item = _item(index, name, "done") | answer_json(block, row)
-    item["probabilities"] = block.probabilities[row]
+        return _item(index, name, state, reason, labelled)
+    if labels is not None:
+        item = _item(index, name, "done") | labelled_answer(block, row, labels)
+    else:
+        item = _item(index, name, "done") | answer_json(block, row)
+        item["probabilities"] = block.probabilities[row]
     if (stage := block.stage(row)) is not None:
         item["stage"] = stage
     return item
 
 
-def queued_item() -> dict[str, Any]:
+def queued_item(labelled: bool = False) -> dict[str, Any]:
     """Return the item of a single image that has no result yet."""
-    return _item(0, None, "queued")
+    return _item(0, None, "queued", labelled=labelled)
 
 
-def _item(index: int, name: str | None, state: str, error: str | None = None) -> dict[str, Any]:
-    return {"index": index, "name": name, "state": state, "prediction": None, "probabilities": None, "error": error}
+def _item(index: int, name: str | None, state: str, error: str | None = None, labelled: bool = False) -> dict[str, Any]:
+    item = {"index": index, "name": name, "state": state, "prediction": None, "probabilities": None, "error": error}
+    return item | {"label": None, "confidence": None} if labelled else item

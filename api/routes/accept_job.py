@@ -28,6 +28,8 @@ async def accept_job(state: State, headers: Headers, chunks: AsyncIterator[Chunk
     kind = f"{asked.model_query} {asked.callback_url}{' verbose' if asked.verbose else ''}"
     if asked.accept is not None and not (asked.fit and asked.accept == THRESHOLD_OF_CARD):
         kind += f" accept={asked.accept}"
+    if asked.top is not None:
+        kind += f" top={asked.top}"
     claim = await claim_key(state.client, asked.caller.name, idempotency_key, new_job_id(), kind)
     if not claim.holder:
         return accepted(await state.jobs.submit(claim.watch(chunks), asked, claim))

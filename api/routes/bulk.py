@@ -23,7 +23,7 @@ MAX_SHOWN_KEYS = 5
 async def classify_bulk(request: Request) -> Response:
     """Return 202 with the job's id once all of its images are in Redis."""
     state = state_of(request)
-    asked = parse_bulk(state, request)
+    asked = await parse_bulk(state, request)
     limits = Limits.of(state.settings)
     headers = request.headers
     check_length(headers.get("content-length", ""), limits.upload_bytes)

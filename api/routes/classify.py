@@ -16,7 +16,7 @@ from api.http.request_origin import use_result_id
 from api.http.responses import JSON_TYPE, Json, json_body, redis_unavailable, send_body, send_problem
 from api.images.tiles import png_base64
 from api.queue.classify_request import ClassifyRequest
-from api.queue.singles.reply import FAILURE, elapsed_ms, single_reply
+from api.queue.singles.reply import FAILURE, elapsed_ms, labelled_reply, single_reply
 from api.routes.accept_job import accept_job
 from api.routes.parse_request import parse_single
 from api.routes.results.timed_out_singles import remember_single
@@ -43,7 +43,7 @@ class ClassifyImage:
                 await state.singles.require_room()  # refuses before any work, to stay fast under overload
             with state.bodies.held() as held:
                 body = await read_body(receive, state.settings.max_image_bytes, held=held)
-                asked = parse_single(state, scope, headers, as_job)
+                asked = await parse_single(state, scope, headers, as_job)
                 body = await image_in(state, headers, body)
                 pixels = await (state.decoder.fit(body) if asked.fit else state.decoder.decode(body))
                 del body
@@ -67,7 +67,7 @@ async def classify_test_image(request: Request) -> Response:
     index = index_of(request.path_params["index"], len(state.test_set.images))
     pixels = state.test_set.images[index].tobytes()
     as_job = prefers_async(request.headers)
-    asked = parse_single(state, request.scope, request.headers, as_job)
+    asked = await parse_single(state, request.scope, request.headers, as_job)
     if asked.fit:
         pixels = await state.decoder.fit_pixels(pixels)
     if as_job:
@@ -90,20 +90,22 @@ async def classify_single(
             reply |= await state.verbose.read_or_explain(reply["id"], asked.maps)
         reply["elapsed_time_ms"] = elapsed_ms(started_s)
     if asked.show:
-        reply["fitted"] = png_base64(images_from_pixels(pixels)[0])
+        reply["fitted"] = png_base64(images_from_pixels(pixels, asked.spec.shape)[0])
     return reply
 
 
 async def _classify(
     state: State, asked: ClassifyRequest, pixels: bytes, scope: Scope, receive: Receive, started_s: float
 ) -> dict[str, Any]:
-    state.workers.require()
+    state.workers.require(asked.formats)
     try:
         block, position, single_id = await state.singles.classify(pixels, asked, lambda: disconnected(receive))
     except WaitTimeout as error:
         await fail_single(state, scope, error, asked)
     use_result_id(scope, single_id)
-    return single_reply(block, position, single_id, elapsed_ms(started_s))
+    if asked.top is None:
+        return single_reply(block, position, single_id, elapsed_ms(started_s))
+    return labelled_reply(block, position, single_id, elapsed_ms(started_s), asked.spec.labels)
 
 
 async def fail_single(state: State, scope: Scope, error: RequestError, asked: ClassifyRequest) -> NoReturn:

@@ -8,9 +8,11 @@ from api.images.bulk_threads import in_bulk_thread
 from api.images.decode import Picture, ReadPicture, read_picture
 from api.images.fit import fit_picture, fit_pixels
 from api.images.pixel_budget import PixelBudget
+from api.images.shaped import decode_shaped
 from api.uploads.chunk import Chunk
+from shared.contract.model_spec import Resize
 from shared.errors import BadImage, BadParameter
-from shared.images import images_from_pixels
+from shared.images import Shape, images_from_pixels
 
 
 def fit_parameter(query: QueryParams) -> bool:
@@ -45,6 +47,18 @@ def reader(fit: bool, max_pixels: int, budget: PixelBudget) -> ReadPicture:
             return Picture(name, None, error.detail)
 
     return read_fitted
+
+
+def shaped_reader(shape: Shape, resize: Resize, max_pixels: int, budget: PixelBudget) -> ReadPicture:
+    """Return the function that reads the files of a bulk upload for any version. It is slow: use a thread."""
+
+    def read_shaped(name: str, data: bytes) -> Picture:
+        try:
+            return Picture(name, decode_shaped(data, shape, resize, max_pixels, budget))
+        except BadImage as error:
+            return Picture(name, None, error.detail)
+
+    return read_shaped
 
 
 async def fitted_chunks(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:

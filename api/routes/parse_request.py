@@ -1,5 +1,7 @@
 """Parsing of a classification request: its query, its headers and its API key."""
 
+import logging
+
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 from starlette.types import Scope
@@ -17,21 +19,28 @@ from api.queue.classify_request import ClassifyRequest
 from api.routes.fit_options import fit_parameter, show_parameter
 from api.state import State
 from shared.contract.entry import THRESHOLD_OF_CARD
-from shared.errors import BadParameter
+from shared.contract.model_spec import MAX_DENSE_LABELS, MAX_TOP, MNIST_SPEC, ModelSpec
+from shared.errors import BadImage, BadParameter, ModelError, Unavailable
+
+logger = logging.getLogger(__name__)
 
 
-def parse_single(state: State, scope: Scope, headers: Headers, as_job: bool) -> ClassifyRequest:
-    """Read a request for one image. Raises NotFound or BadParameter."""
+async def parse_single(state: State, scope: Scope, headers: Headers, as_job: bool) -> ClassifyRequest:
+    """Read a request of MNIST's routes for one image. Raises NotFound, BadImage or BadParameter."""
     caller, wait_s = caller_of(scope), preferred_wait_s(headers, state.settings.sync_wait_s)
     origin = origin_with_id(scope) if as_job else scope["origin"]
     if not scope["query_string"]:  # the fast path
-        return ClassifyRequest(model=state.resolve(None), caller=caller, origin=origin, wait_s=wait_s)
+        model = state.resolve(None)
+        spec = await mnist_spec(state, model)
+        return ClassifyRequest(model=model, spec=spec, caller=caller, origin=origin, wait_s=wait_s)
     query = QueryParams(scope["query_string"])
     fit, show = fit_parameter(query), show_parameter(query)
     if show and as_job:
         raise BadParameter("show=fitted is not possible with Prefer: respond-async")
+    model = state.resolve(query.get("model"))
     return ClassifyRequest(
-        model=state.resolve(query.get("model")),
+        model=model,
+        spec=await mnist_spec(state, model),
         model_query=query.get("model", ""),
         caller=caller,
         origin=origin,
@@ -44,16 +53,16 @@ def parse_single(state: State, scope: Scope, headers: Headers, as_job: bool) -> 
     )
 
 
-def parse_bulk(state: State, request: Request) -> ClassifyRequest:
-    """Read a request for a job of many images. Raises NotFound or BadParameter."""
+async def parse_bulk(state: State, request: Request) -> ClassifyRequest:
+    """Read a request of MNIST's routes for a job of many images. Raises NotFound, BadImage or BadParameter."""
     query = request.query_params
-    if verbose_parameter(query) is not None:
-        raise BadParameter("verbose=1 is for one image: POST /mnist/classify, or GET /mnist/classify/{index}")
+    refuse_verbose(query)
     if show_parameter(query):
         raise BadParameter("show=fitted is for one image; a job's results have no pictures")
-    fit = fit_parameter(query)
+    model, fit = state.resolve(query.get("model")), fit_parameter(query)
     return ClassifyRequest(
-        model=state.resolve(query.get("model")),
+        model=model,
+        spec=await mnist_spec(state, model),
         model_query=query.get("model", ""),
         caller=caller_of(request.scope),
         origin=origin_with_id(request.scope),
@@ -65,10 +74,54 @@ def parse_bulk(state: State, request: Request) -> ClassifyRequest:
     )
 
 
-def compat_request(state: State, request: Request, model: str, timeout_s: float | None = None) -> ClassifyRequest:
-    """Return a request of a compatibility API, whose model and timeout were read from its path and its body."""
+def refuse_verbose(query: QueryParams) -> None:
+    """Raise BadParameter for `verbose=1` of a job."""
+    if verbose_parameter(query) is not None:
+        raise BadParameter("verbose=1 is for one image: POST /mnist/classify, or GET /mnist/classify/{index}")
+
+
+async def spec_of_version(state: State, model: str) -> ModelSpec:
+    """Return the spec of `name@version`. Raises Unavailable if its card cannot be used."""
+    try:
+        return await state.catalog.spec(model)
+    except (ModelError, OSError) as error:
+        raise Unavailable(f"{model} cannot be used: {error}", "versions") from None
+
+
+async def mnist_spec(state: State, model: str) -> ModelSpec:
+    """Return the spec of a version that the routes under `/mnist` serve. Raises BadImage for images of another shape.
+
+    If the card cannot be read, the workers decide, which may have the version.
+    """
+    spec = state.catalog.known_mnist_spec(model)
+    if spec is not None:
+        return spec
+    try:
+        spec = await state.catalog.spec(model)
+    except (ModelError, OSError) as error:
+        logger.warning("the card of %s: %s", model, error)
+        return MNIST_SPEC
+    if not spec.is_mnist_shaped:
+        height, width, channels = spec.shape
+        kind = "in colour" if channels > 1 else "in grey"
+        raise BadImage(
+            f"{model} takes images of {width}×{height} {kind} and has {len(spec.labels)} labels: "
+            f"use /models/{model}/classify, or /models/{model}/classify/bulk for many images"
+        )
+    return spec
+
+
+def compat_request(
+    state: State, request: Request, model: str, spec: ModelSpec, timeout_s: float | None = None
+) -> ClassifyRequest:
+    """Return a request of a compatibility API, whose model and timeout were read from its path and its body.
+
+    Of more than MAX_DENSE_LABELS labels, only the probabilities of the MAX_TOP best are kept.
+    """
     return ClassifyRequest(
         model=model,
+        spec=spec,
+        top=MAX_TOP if len(spec.labels) > MAX_DENSE_LABELS else None,
         caller=caller_of(request.scope),
         origin=origin_with_id(request.scope),
         wait_s=state.settings.sync_wait_s,

@@ -1,5 +1,6 @@
 """Bulk uploads: a body in any supported format becomes chunks while it streams in."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -12,12 +13,14 @@ from api.uploads.arrays import idx_chunks, npy_chunks, without_faint_images
 from api.uploads.body import Body, inflated, unpacked, without_mark
 from api.uploads.chunk import Chunk, chunk_pictures
 from api.uploads.content_encoding import Encoding
-from api.uploads.formats import MAX_RANGE_BYTES, SNIFF_BYTES, Format, format_of_json, format_of_upload
+from api.uploads.formats import MAX_RANGE_BYTES, NDJSON, SNIFF_BYTES, Format, format_of_json, format_of_upload
 from api.uploads.multipart import multipart_pictures
 from api.uploads.ndjson import ndjson_pictures
 from api.uploads.ratio import Unpacked
 from shared.config.settings import Settings
-from shared.errors import BadUpload
+from shared.contract.entry import images_per_entry
+from shared.errors import BadUpload, UnknownFormat
+from shared.images import MNIST_SHAPE, Shape
 
 ReadArray = Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]]
 ReadRange = Callable[[bytes], AsyncIterator[Chunk]]
@@ -25,20 +28,24 @@ ReadRange = Callable[[bytes], AsyncIterator[Chunk]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """The limits of an upload, and the `shape` of the version's images. Large images make smaller chunks."""
+
     chunk_images: int
     job_images: int
     image_bytes: int
     upload_bytes: int
     unpack_ratio: int
+    shape: Shape = MNIST_SHAPE
 
     @classmethod
-    def of(cls, settings: Settings) -> "Limits":
+    def of(cls, settings: Settings, shape: Shape = MNIST_SHAPE) -> "Limits":
         return cls(
-            chunk_images=settings.bulk_entry_images,
+            chunk_images=images_per_entry(math.prod(shape), settings.bulk_entry_images),
             job_images=settings.max_job_images,
             image_bytes=settings.max_image_bytes,
             upload_bytes=settings.max_upload_bytes,
             unpack_ratio=settings.max_unpack_ratio,
+            shape=shape,
         )
 
 
@@ -75,11 +82,13 @@ async def read_upload(
             async for chunk in _zip_chunks(opened, limits, unpacked_bytes, read, read_array):
                 yield chunk
         return
-    if upload_format == "range" and read_range:
+    if upload_format == "range":
+        if read_range is None:
+            raise UnknownFormat(f"a JSON document is no list of images here: {NDJSON}")
         chunks = read_range(without_mark(head))
     elif upload_format in ("npy", "idx"):
         array_chunks = npy_chunks if upload_format == "npy" else idx_chunks
-        chunks = read_array(array_chunks(body, limits.chunk_images, limits.job_images))
+        chunks = read_array(array_chunks(body, limits.chunk_images, limits.job_images, limits.shape))
     else:
         pictures = _pictures(upload_format, body, content_type, limits, read, held)
         chunks = chunk_pictures(pictures, limits.chunk_images, limits.job_images)
@@ -91,7 +100,7 @@ def _zip_chunks(
     opened: OpenZip, limits: Limits, unpacked_bytes: Unpacked, read: ReadPicture, read_array: ReadArray
 ) -> AsyncIterator[Chunk]:
     if is_npz(opened):
-        return read_array(npz_chunks(opened, unpacked_bytes, limits.chunk_images, limits.job_images))
+        return read_array(npz_chunks(opened, unpacked_bytes, limits.chunk_images, limits.job_images, limits.shape))
     pictures = zip_pictures(opened, limits.image_bytes, unpacked_bytes, read)
     return chunk_pictures(pictures, limits.chunk_images, limits.job_images)
 

@@ -1,6 +1,7 @@
-"""Uploads of raw pixels: `.npy` files of numbers and IDX files of uint8, both of shape [N,28,28]."""
+"""Uploads of raw pixels: `.npy` files of numbers and IDX files of uint8, such as [N,28,28] or [N,height,width,3]."""
 
 import io
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from api.uploads.chunk import Chunk, check_total
 from api.uploads.safe_text import MAX_REASON_CHARS, error_text, safe_text
 from shared.data.idx import MAX_HEADER_BYTES, parse_header
 from shared.errors import BadImage, BadUpload
-from shared.images import IMAGE_BYTES, IMAGE_SIDE, images_from_pixels
+from shared.images import MNIST_SHAPE, Shape, axes_of, images_from_pixels
 
 NPY_PREFIX_BYTES = {1: 10, 2: 12, 3: 12}  # magic, version, and the header's length in 2 or 4 bytes
 MAX_NPY_HEADER_BYTES = 10_000  # numpy's own limit
@@ -21,20 +22,26 @@ MAX_ELEMENT_BYTES = 8
 MAX_AXIS_LENGTH = 1 << 63
 
 
-async def npy_chunks(body: Body, chunk_images: int, max_images: int) -> AsyncIterator[Chunk]:
+async def npy_chunks(
+    body: Body, chunk_images: int, max_images: int, image_shape: Shape = MNIST_SHAPE
+) -> AsyncIterator[Chunk]:
     """Yield the images of a `.npy` file. An object array is refused and never unpickled."""
     shape, dtype = await npy_header(body)
-    async for chunk in _raw_chunks(body, count_of_shape(shape), chunk_images, max_images, _Values(dtype)):
+    values = _Values(dtype, image_shape)
+    async for chunk in _raw_chunks(body, count_of_shape(shape, image_shape), chunk_images, max_images, values):
         yield chunk
 
 
-async def idx_chunks(body: Body, chunk_images: int, max_images: int) -> AsyncIterator[Chunk]:
+async def idx_chunks(
+    body: Body, chunk_images: int, max_images: int, image_shape: Shape = MNIST_SHAPE
+) -> AsyncIterator[Chunk]:
     try:
         shape, header_bytes = parse_header(await body.peek(MAX_HEADER_BYTES))
     except ValueError as error:
         raise BadUpload(f"not an IDX file of images: {error}") from None
     await body.read(header_bytes)
-    async for chunk in _raw_chunks(body, count_of_shape(shape), chunk_images, max_images, _Values(np.dtype(np.uint8))):
+    values = _Values(np.dtype(np.uint8), image_shape)
+    async for chunk in _raw_chunks(body, count_of_shape(shape, image_shape), chunk_images, max_images, values):
         yield chunk
 
 
@@ -48,16 +55,26 @@ async def without_faint_images(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Ch
         yield chunk
 
 
-def count_of_shape(shape: tuple[int, ...]) -> int:
-    """Return the number of images in an array of shape [N,28,28], [N,28,28,1], [N,784] or [28,28]."""
-    side = IMAGE_SIDE
-    if shape == (side, side):
+async def as_they_are(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    """Yield the chunks unchanged: an image without contrast is usual for other versions than those of digits."""
+    async for chunk in chunks:
+        yield chunk
+
+
+def count_of_shape(shape: tuple[int, ...], image_shape: Shape = MNIST_SHAPE) -> int:
+    """Return the number of images in an array: one image, or many along the first axis, such as [N,28,28].
+
+    Grey images may have an axis for their channel, and all images may be flat.
+    """
+    axes = axes_of(image_shape)
+    if shape == axes:
         return 1
-    if len(shape) > 1 and shape[1:] in ((side, side), (side, side, 1), (IMAGE_BYTES,)):
+    if len(shape) > 1 and shape[1:] in (axes, image_shape, (math.prod(image_shape),)):
         if shape[0] < 1:
             raise BadUpload("the array has no images")
         return shape[0]
-    raise BadUpload(f"expected an array of uint8[N,28,28], got shape {list(shape)}")
+    expected = ",".join(map(str, axes))
+    raise BadUpload(f"expected an array of uint8[N,{expected}], got shape {list(shape)}")
 
 
 async def npy_header(body: Body) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -92,13 +109,13 @@ async def npy_header(body: Body) -> tuple[tuple[int, ...], np.dtype[Any]]:
 class _Values:
     """Converts the numbers of one array to grey levels, whose range is recognized from its first images with ink."""
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    def __init__(self, dtype: np.dtype[Any], image_shape: Shape = MNIST_SHAPE) -> None:
         self._dtype = dtype
         self._levels: Levels | None = None
-        self.image_bytes = IMAGE_BYTES * dtype.itemsize
+        self.image_bytes = math.prod(image_shape) * dtype.itemsize
 
     def pixels(self, data: bytes, start: int) -> bytes:
-        """Return 784 bytes per image. `start` is the index of the first image. Raises BadUpload for another range."""
+        """Return the pixels. `start` is the index of the first image. Raises BadUpload for another range."""
         values = np.frombuffer(data, self._dtype)
         levels = self._levels
         if levels is None:

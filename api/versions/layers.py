@@ -94,7 +94,7 @@ def _layer_json(output: LayerOutput, maps: Maps) -> dict[str, Any]:
 
 
 def _input_json(layers: Layers, maps: Maps) -> dict[str, Any]:
-    """Return the 28×28 pixels of the model's input."""
-    (pixels,) = images_from_pixels(layers.pixels)
+    """Return the pixels of the model's input."""
+    (pixels,) = images_from_pixels(layers.pixels, layers.shape)
     shown = {"png": png_base64(pixels)} if maps == "png" else {"values": pixels}
     return {"shape": pixels.shape, "dtype": "uint8", **shown}

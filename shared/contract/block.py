@@ -5,7 +5,8 @@ without one), then the probabilities, all little-endian. Up to MAX_DENSE_LABELS 
 more labels only the best are kept: uint16[n,top] labels, the best first, and float32[n,top]. If the header says so,
 float32[n] scores and uint8[n] stages follow. Images without a prediction have zeros.
 
-Format 1, which answers entries of format 1, has uint8[n] predictions (255 for none) and float32[n,10].
+Format 1 has uint8[n] predictions (255 for none) and float32[n,10]. It is written where it says everything, because the
+previous release reads no other, and for entries of format 1.
 
 Every release keeps the length of the header and its field `v`. A new format gets a new number.
 """
@@ -23,7 +24,7 @@ from shared.errors import EntryError, EntryFormatError
 from shared.images import CLASSES, Probabilities
 
 NO_PREDICTION = 65_535
-FORMAT = 2  # the format that answers entries of this release
+FORMAT = 2
 FORMATS = (1, 2)  # the formats that this release reads
 _NO_PREDICTION_1 = 255
 _UINT8: np.dtype[np.uint8] = np.dtype(np.uint8)
@@ -124,9 +125,25 @@ class Block(msgspec.Struct, frozen=True):
         return None if self.stages is None else int(self.stages[position]) + 1
 
     @property
+    def fits_format_1(self) -> bool:
+        """Return whether format 1 says everything about the results. The previous release reads only that."""
+        more = (self.best, self.scores, self.stages)
+        is_usual = not (self.top or self.rule or self.accept) and all(array is None for array in more)
+        return is_usual and self.label_count in (0, CLASSES)
+
+    @property
     def dense(self) -> bool:
         """Return whether the usual answer has the probabilities of all labels."""
         return self.label_count <= MAX_DENSE_LABELS and not self.top
+
+    def all_probabilities(self, position: int) -> npt.NDArray[np.float32]:
+        """Return float32[K] of an image, with zeros for labels that are not kept."""
+        if self.best is None:
+            row: npt.NDArray[np.float32] = self.probabilities[position]
+            return row
+        row = np.zeros(self.best_of, np.float32)
+        row[self.best[position]] = self.probabilities[position]
+        return row
 
     def best_labels(self, position: int) -> list[tuple[int, float]]:
         """Return the best labels of an image and their probabilities, the best first: `top`, or the usual number."""
@@ -160,8 +177,11 @@ _decoder = msgspec.json.Decoder(BlockHeader)
 _format_decoder = msgspec.json.Decoder(BlockFormat)
 
 
-def encode_block(block: Block, block_format: int = FORMAT) -> bytes:
-    """Return the bytes of a block in one of FORMATS. Format 1 holds only predictions among MNIST's labels."""
+def encode_block(block: Block, entry_format: int = FORMAT) -> bytes:
+    """Return the bytes of a block that answers an entry of `entry_format`.
+
+    For an entry of format 1, scores and stages are left out, because the API that wrote it does not know them.
+    """
     fields = (
         block.count,
         block.model,
@@ -173,7 +193,7 @@ def encode_block(block: Block, block_format: int = FORMAT) -> bytes:
         block.client,
         tuple([(position, state, reason) for position, (state, reason) in block.faults.items()]),
     )
-    if block_format == 1:
+    if block.fits_format_1 or (entry_format == 1 and block.label_count == CLASSES):
         return _packed(BlockHeader(*fields), *_arrays_of_format_1(block))
     header = BlockHeader(
         *fields,

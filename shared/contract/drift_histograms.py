@@ -30,7 +30,7 @@ def bins_of(axes: Sequence[int], labels: int) -> dict[str, int]:
     return bins | ({"offset": len(OFFSET_EDGES) + 1} if tuple(axes) == axes_of(MNIST_SHAPE) else {})
 
 
-BINS: Mapping[str, int] = bins_of(axes_of(MNIST_SHAPE), CLASSES)  # of MNIST models
+BINS: Mapping[str, int] = bins_of(axes_of(MNIST_SHAPE), CLASSES)  # the histograms of MNIST models
 
 _FROM_CENTRE = np.arange(IMAGE_SIDE, dtype=np.float32) - CENTRE_PX
 

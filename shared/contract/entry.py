@@ -93,7 +93,7 @@ class Entry(msgspec.Struct, frozen=True):
     job has at most one origin, at 0, for all of its images. `top` is the number of best labels that the request wants,
     0 for the usual number. `accept` is the threshold from which an answer is accepted: THRESHOLD_OF_CARD for the
     version's own, 0 for every answer, and None if the request knows nothing of it. `format` is the one that the entry
-    was read from.
+    was read from, or should be written in if it says everything about the entry.
     """
 
     uid: str
@@ -153,9 +153,12 @@ _envelope_decoder = msgspec.json.Decoder(Envelope)
 
 
 def encode_header(entry: Entry, entry_format: int = FORMAT) -> bytes:
-    """Return the field `h`, in FORMAT or one that says everything about the entry. The field `x` is `entry.pixels`."""
+    """Return the field `h`. The field `x` is `entry.pixels` as it is.
+
+    The format is that of the entry, at most `entry_format`, or FORMAT if an older one does not say everything.
+    """
     header = EntryHeader(
-        entry_format,
+        min(entry.format, entry_format) if entry.fits_format_1 else FORMAT,
         entry.uid,
         entry.model,
         entry.accepted_us,

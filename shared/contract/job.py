@@ -37,7 +37,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     None unless the job was cancelled, and `reason` unless the job failed as a whole, because Redis has lost images.
     `done` counts the answered images, which include the `unsure` ones: the previous release knows only `done`.
     `accepted` counts the images that Redis has stored, and `last_entry` is the id of the last entry, on stream `shard`.
-    `claim` is the Redis key of the claim of its Idempotency-Key. Jobs of an older API have none of these.
+    `claim` is the Redis key of the claim of its Idempotency-Key. Jobs of an older API have none of these. `top` is the
+    number of best labels that its items have, 0 for the usual number, and None for items without names of labels.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     callback_url: str | None = None
     callback_state: CallbackState | None = None
     callback_attempts: int | None = None
+    top: int | None = None
 
     @property
     def counts(self) -> Counts:

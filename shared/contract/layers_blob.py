@@ -1,6 +1,6 @@
 """The layers blob: the output of each layer of a model for one image. A worker writes the blob, and the API reads it.
 
-Layout: uint32 little-endian header length, JSON header, the 784 pixels that the model saw, then each layer's values,
+Layout: uint32 little-endian header length, JSON header, the pixels that the model saw, then each layer's values,
 little-endian, as float16, or as float32 if they are too large for float16.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.errors import EntryError
-from shared.images import IMAGE_BYTES
+from shared.images import MNIST_SHAPE, Shape
 
 MAX_VALUES = 2 << 20  # limit for all layers together
 SUMMARY = ("min", "mean", "max", "zeros")
@@ -47,11 +47,12 @@ class LayerHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
 
 class LayersHeader(msgspec.Struct, frozen=True):
-    """The JSON header. `v` is the version of the format."""
+    """The JSON header. `v` is the version of the format, and `shape` that of the image, by default MNIST's."""
 
     v: Literal[1]
     error: str
     layers: list[LayerHeader]
+    shape: tuple[int, int, int] = MNIST_SHAPE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +62,7 @@ class Layers:
     pixels: bytes | memoryview
     outputs: Sequence[LayerOutput] = ()
     error: str = ""
+    shape: Shape = MNIST_SHAPE
 
 
 _encoder = msgspec.json.Encoder()
@@ -85,17 +87,17 @@ def encode_layers(layers: Layers) -> bytes:
         dtype: Literal["f2", "f4"] = "f2" if np.abs(output.values).max(initial=0) <= _MAX_FLOAT16 else "f4"
         rows.append(LayerHeader(output.name, output.class_name, output.values.shape, dtype, **output.summary))
         parts.append(output.values.astype(f"<{dtype}").tobytes())
-    header = _encoder.encode(LayersHeader(1, layers.error, rows))
+    header = _encoder.encode(LayersHeader(1, layers.error, rows, layers.shape))
     return b"".join((len(header).to_bytes(4, "little"), header, layers.pixels, *parts))
 
 
 def decode_layers(data: bytes | memoryview) -> Layers:
     """Read a blob; the arrays are views of `data`. Raises EntryError if the blob is damaged."""
     pixels_at = 4 + int.from_bytes(data[:4], "little")
-    values_at = pixels_at + IMAGE_BYTES
     outputs: list[LayerOutput] = []
     try:
         header = _decoder.decode(data[4:pixels_at])
+        pixels_end = values_at = pixels_at + math.prod(header.shape)
         for row in header.layers:
             count = math.prod(row.shape)
             if count > MAX_VALUES:
@@ -108,7 +110,7 @@ def decode_layers(data: bytes | memoryview) -> Layers:
             raise ValueError(f"{len(data)} bytes for layers of {values_at}")
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise EntryError(f"not a layers blob: {error}") from None
-    return Layers(data[pixels_at : pixels_at + IMAGE_BYTES], outputs, header.error)
+    return Layers(data[pixels_at:pixels_end], outputs, header.error, header.shape)
 
 
 def _rounded(number: float) -> float | None:

@@ -118,6 +118,11 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         return self.stages or (Stage(file=MODEL_FILE, temperature=self.temperature),)
 
     @property
+    def has_scores_or_stages(self) -> bool:
+        """Return whether answers have more than probabilities, which entries and blocks of format 1 cannot say."""
+        return self.acceptance is not None or bool(self.stages)
+
+    @property
     def outputs(self) -> int:
         """Return the number of probabilities that the network gives, with the one for "none of the labels"."""
         return len(self.labels) + (self.acceptance is not None and self.acceptance.none_label)

@@ -36,7 +36,7 @@ from tests.support.api_in_process import running_api
 from tests.support.heartbeats import live_worker
 
 BLOCK = encode_block(Block(np.array([7, 3], np.uint16), np.zeros((2, 10), np.float32), "cnn@1", "w1", 1, 2, 0.0, 0.0))
-OTHER_BLOCK = BLOCK.replace(b'"n":2', b'"x":2').replace(b'"v":2', b'"v":3')  # `n` has another name
+OTHER_BLOCK = BLOCK.replace(b'"n":2', b'"v":3')  # a format in which `n` has another name
 JOB = Job(id="j1", model="cnn@1", created_ms=0, chunk_images=2, total=2, done=2, finished_ms=1)
 LETTER = DEAD_LETTER_CODEC.encode(
     DeadLetter(model="cnn@1", lane="interactive", client="", reason="died", attempts=3, at_ms=1, position=0)

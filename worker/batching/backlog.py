@@ -11,6 +11,7 @@ from worker.delivery import Delivery, Slice
 # Maximum images of a model that wait for a version to load. Beyond it no more are pulled. The limit for jobs is lower,
 # so that other workers get a share, and cancelling a job or stopping this worker does not wait for parked images.
 PARKED_IMAGES: dict[Lane, int] = {"interactive": 16_384, "bulk": 2_048}
+PARKED_BYTES = 16 << 20  # pixels, the same for images of any size
 
 
 class Versions(Protocol):
@@ -33,7 +34,7 @@ class Backlog:
     """The deliveries with images that no batch has taken, shared by the threads that pull and those that run models.
 
     Deliveries of a version that is not loaded are skipped and counted separately. They delay no other version until
-    there are PARKED_IMAGES of them.
+    there are PARKED_IMAGES or PARKED_BYTES of them.
     """
 
     def __init__(self, versions: Versions, at_a_time: int, bulk_entry_images: int) -> None:
@@ -135,7 +136,7 @@ class Backlog:
         """
         if not self._queues.has(lane):
             return True
-        images = parked_images = room_images = 0
+        images = parked_images = parked_bytes = room_images = 0
         for ref, count in self._queues.images(lane).items():
             if ModelRef.parse(ref).name != model:
                 continue
@@ -145,4 +146,6 @@ class Backlog:
                 room_images = max(room_images, needed)
             else:
                 parked_images += count
-        return (not images or images < room_images) and parked_images < PARKED_IMAGES[lane]
+                parked_bytes += count * self._queues.first(ref).entry.image_bytes
+        has_parking = parked_images < PARKED_IMAGES[lane] and parked_bytes < PARKED_BYTES
+        return has_parking and (not images or images < room_images)

@@ -10,9 +10,8 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from shared.config.settings import Settings
-from shared.contract.block import FORMAT, Block, encode_block
+from shared.contract.block import Block, encode_block
 from shared.contract.lane import Lane
-from shared.images import CLASSES
 from shared.redis import keys
 from shared.redis.clock import RedisClock
 from shared.redis.resp import pack
@@ -99,7 +98,7 @@ class Finisher:
             delivery.entry_id,
             delivery.count,
             entry.queued_bytes + delivery.surplus_bytes,
-            encode_block(self._block(delivery), _block_format(delivery)),
+            encode_block(self._block(delivery), entry.format),
             settings.single_result_ttl_s if single else settings.result_ttl_s,
             entry.reply,
             entry.uid,
@@ -161,8 +160,3 @@ class Finisher:
             rule=delivery.rule,
             accept=delivery.accept,
         )
-
-
-def _block_format(delivery: Delivery) -> int:
-    """Return the format that the API which wrote the entry reads. Format 1 has no place for other labels."""
-    return 1 if delivery.entry.format == 1 and delivery.label_count in (0, CLASSES) else FORMAT

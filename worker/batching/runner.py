@@ -165,13 +165,13 @@ def look_inside(engine: Engine, delivery: Delivery, images: Images) -> Answers:
     """Run a verbose entry and store its layers, or the reason why they failed. The answer does not depend on it."""
     if not len(images):
         return engine.predict(images)
-    pixels = images.tobytes()
+    pixels, shape = images.tobytes(), delivery.entry.shape
     try:
         answers, outputs = engine.look_inside(images)
-        delivery.layers = encode_layers(Layers(pixels, outputs))
+        delivery.layers = encode_layers(Layers(pixels, outputs, shape=shape))
     except Exception as error:
         logger.error("the layers of %s cannot be shown: %r", delivery.entry.model, error)
-        delivery.layers = encode_layers(Layers(pixels, error=f"the layers cannot be shown: {error}"))
+        delivery.layers = encode_layers(Layers(pixels, error=f"the layers cannot be shown: {error}", shape=shape))
         return engine.predict(images)
     return answers
 

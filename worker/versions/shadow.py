@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from shared.answers import Answers
 from shared.contract.model_ref import ModelRef
+from shared.contract.model_spec import MAX_DENSE_LABELS
 from shared.errors import ModelError
 from shared.images import Images
 from shared.redis import keys
@@ -24,6 +25,7 @@ from worker.reporting.tallies import Tallies
 from worker.watchdog import Pulse
 
 MAX_COPIED_IMAGES = 4096  # limit of waiting images; images beyond it are skipped
+MAX_COPIED_BYTES = 8 << 20  # limit of their pixels
 LONGEST_RUN_MS = 10.0  # limit of a run of a shadow: images that arrive during the run wait for it
 TICK_S = 1.0
 BUSY_PAUSE_S = 0.01  # between two checks for idle engines
@@ -53,6 +55,7 @@ class Shadows:
     pulse: Pulse
     _copies: deque[_Copy] = field(init=False, default_factory=deque)
     _copied_images: int = field(init=False, default=0)
+    _copied_bytes: int = field(init=False, default=0)
     _arrived: threading.Condition = field(init=False, default_factory=threading.Condition)
 
     def offer(self, ref: str, images: Images, answers: Answers) -> None:
@@ -60,8 +63,10 @@ class Shadows:
         for shadow in self.shadows().get(ref, ()):
             with self._arrived:
                 fits = self._copied_images + len(images) <= MAX_COPIED_IMAGES
+                fits = fits and self._copied_bytes + images.nbytes <= MAX_COPIED_BYTES
                 if fits:
                     self._copied_images += len(images)
+                    self._copied_bytes += images.nbytes
                     self._copies.append(_Copy(ref, shadow, images.copy(), answers.probabilities.argmax(axis=1)))
                     self._arrived.notify()
             if not fits:
@@ -76,6 +81,7 @@ class Shadows:
                 self._run(copy)
                 with self._arrived:
                     self._copied_images -= len(copy.images)
+                    self._copied_bytes -= copy.images.nbytes
 
     def _run(self, copy: _Copy) -> None:
         start = 0
@@ -112,7 +118,10 @@ class Shadows:
         counts = {"failed": len(faults)}
         if sound.any():  # otherwise there are no probabilities
             predictions = answers.probabilities[sound].argmax(axis=1)
-            counts |= compare(copy.predictions[start:stop][sound], predictions)
+            compared = compare(copy.predictions[start:stop][sound], predictions)
+            if answers.probabilities.shape[1] > MAX_DENSE_LABELS:  # there could be too many pairs
+                compared = {name: count for name, count in compared.items() if ">" not in name}
+            counts |= compared
         self._count(copy, counts)
         return stop - start
 

@@ -1,9 +1,10 @@
 """The reply to a request for one image."""
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from api.queue.answer_json import answer_json
+from api.queue.answer_json import answer_json, best_labels, labelled_answer
 from api.queue.classify_request import ClassifyRequest
 from shared.contract.block import Block
 from shared.errors import DeadlinePassed, InferenceFailed, RequestError
@@ -24,9 +25,7 @@ def elapsed_ms(started_s: float) -> float:
 
 def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: float) -> dict[str, Any]:
     """Return the JSON of a single image. Raises DeadlinePassed or InferenceFailed if it has no result."""
-    if position in block.faults:
-        state, reason = block.faults[position]
-        raise DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)
+    _require_result(block, position)
     stage = block.stage(position)
     return {
         **answer_json(block, position),
@@ -43,3 +42,32 @@ def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: f
             "attempt": block.attempt,
         },
     }
+
+
+def labelled_reply(
+    block: Block, position: int, single_id: str, elapsed_time_ms: float, labels: Sequence[str]
+) -> dict[str, Any]:
+    """Do what `single_reply` does, with the names of the labels and the best of them."""
+    _require_result(block, position)
+    stage = block.stage(position)
+    return {
+        **labelled_answer(block, position, labels),
+        "best": best_labels(block, position, labels),
+        "elapsed_time_ms": elapsed_time_ms,
+        "model": block.model,
+        "id": single_id,
+        "debug": {
+            **({} if stage is None else {"stage": stage}),
+            "batch_images": block.batch_images,
+            "queue_ms": block.queue_ms,
+            "model_ms": block.model_ms,
+            "worker": block.worker,
+            "attempt": block.attempt,
+        },
+    }
+
+
+def _require_result(block: Block, position: int) -> None:
+    if position in block.faults:
+        state, reason = block.faults[position]
+        raise DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)

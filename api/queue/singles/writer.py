@@ -18,7 +18,7 @@ from api.queue.singles.waiting import Awaited, Waiting, fail_all
 from api.queue.wakeups import Wakeups
 from shared.config.settings import Settings
 from shared.contract.block import Block
-from shared.contract.entry import NO_ORIGIN, Entry, Origin
+from shared.contract.entry import NO_ORIGIN, Entry, Origin, images_per_entry
 from shared.errors import RequestError, Unavailable
 from shared.redis import keys
 from shared.redis.clock import RedisClock
@@ -29,15 +29,22 @@ SWEEP_S = 0.1
 
 
 def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
-    """Group requests by model, client and threshold, in order, at most `entry_images` each. Verbose ones stay alone."""
-    groups: dict[tuple[str, str, float | None, int], list[Waiting]] = {}
+    """Group requests by model, options and client, in order. Verbose requests stay alone.
+
+    A group has at most `entry_images`, and fewer if they are large.
+    """
+    groups: dict[tuple[str, str, int, int | None, float | None], list[Waiting]] = {}
     for number, one in enumerate(waiting):
-        separate = number if one.request.verbose else -1
         request = one.request
-        groups.setdefault((request.model, request.caller.name, request.accept, separate), []).append(one)
-    return [
-        group[start : start + entry_images] for group in groups.values() for start in range(0, len(group), entry_images)
-    ]
+        separate = number if request.verbose else -1
+        key = (request.model, request.caller.name, separate, request.top, request.accept)
+        groups.setdefault(key, []).append(one)
+    return [part for group in groups.values() for part in _parts(group, entry_images)]
+
+
+def _parts(group: list[Waiting], entry_images: int) -> Iterable[list[Waiting]]:
+    size = images_per_entry(group[0].request.spec.image_bytes, entry_images)
+    return (group[start : start + size] for start in range(0, len(group), size))
 
 
 class Singles:
@@ -204,17 +211,24 @@ class Singles:
                 origins[position] = waiting.origin
         self._wakeups.expect(uid, group)
         deadlines_ms = tuple(waiting.deadline_ms for waiting in group)
+        request = group[0].request
+        pixels = b"".join([waiting.pixels for waiting in group])
+        for waiting in group:
+            waiting.pixels = b""  # the entry has them, and the wait may be long
         return Entry(
             uid,
-            group[0].request.model,
-            b"".join([waiting.pixels for waiting in group]),
+            request.model,
+            pixels,
             self._clock.now_us(),
             self._wakeups.channel,
             deadlines_ms=deadlines_ms if any(deadlines_ms) else (),
-            client=group[0].request.caller.name,
-            verbose=group[0].request.verbose,
+            client=request.caller.name,
+            verbose=request.verbose,
             origins=origins,
-            accept=group[0].request.accept,
+            shape=request.spec.shape,
+            top=request.top or 0,
+            accept=request.accept,
+            format=request.entry_format,
         )
 
 

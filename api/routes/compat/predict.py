@@ -12,19 +12,22 @@ from api.queue.classify_request import ClassifyRequest
 from api.routes.classify import disconnected
 from api.state import State
 from api.uploads.chunk import Chunk
+from shared.contract.entry import images_per_entry
 from shared.errors import DeadlinePassed, InferenceFailed, WaitTimeout
-from shared.images import CLASSES, Images, Probabilities
+from shared.images import Images, Probabilities
 
 
 async def predict(state: State, images: Images, asked: ClassifyRequest, receive: Receive) -> Probabilities:
-    """Classify uint8[N,28,28] and return float32[N,10]. Blocks for `asked.wait_s` at most.
+    """Classify images in the shape of the version, and return float32[N,K]. Blocks for `asked.wait_s` at most.
+
+    Of many labels, the probabilities of all but the best are 0.
 
     Images that fit into one entry are sent as single images, more become a job. These protocols have one response for
     all images: if one image fails, InferenceFailed or DeadlinePassed is raised. Also raises QueueFull, Unavailable and
     WaitTimeout.
     """
-    state.workers.require()
-    if len(images) <= state.settings.interactive_entry_images:
+    state.workers.require(asked.formats)
+    if len(images) <= images_per_entry(asked.spec.image_bytes, state.settings.interactive_entry_images):
         return await _as_singles(state, images, asked, receive)
     return await _as_job(state, images, asked)
 
@@ -37,8 +40,7 @@ async def _as_singles(state: State, images: Images, asked: ClassifyRequest, rece
         block, position, _ = await state.singles.classify(pixels, asked, lambda: asyncio.shield(gone))
         if position in block.faults:
             raise _error_of(*block.faults[position])
-        row: np.ndarray = block.probabilities[position]
-        return row
+        return block.all_probabilities(position)
 
     try:
         return np.stack(await asyncio.gather(*(one(image.tobytes()) for image in images)))
@@ -47,7 +49,7 @@ async def _as_singles(state: State, images: Images, asked: ClassifyRequest, rece
 
 
 async def _as_job(state: State, images: Images, asked: ClassifyRequest) -> Probabilities:
-    size = state.settings.bulk_entry_images
+    size = images_per_entry(asked.spec.image_bytes, state.settings.bulk_entry_images)
 
     async def chunks() -> AsyncIterator[Chunk]:
         for start in range(0, len(images), size):
@@ -60,11 +62,16 @@ async def _as_job(state: State, images: Images, asked: ClassifyRequest) -> Proba
     job = await state.jobs.wait(job.id, asked.caller, asked.wait_s - (time.monotonic() - started_s))
     if job.finished_ms is None:
         raise WaitTimeout(f"no result within {asked.wait_s:g} s; the image is still being processed", job.id)
-    probabilities = np.empty((len(images), CLASSES), np.float32)
-    async for item in state.jobs.items(job, 0, len(images)):
-        if item["probabilities"] is None:
+    probabilities = np.zeros((len(images), len(asked.spec.labels)), np.float32)
+    async for item in state.jobs.items(job, 0, len(images), asked.spec.labels):
+        if item["prediction"] is None:
             raise _error_of(item["state"], item["error"] or f"image {item['index']} is {item['state']}")
-        probabilities[item["index"]] = item["probabilities"]
+        row = probabilities[item["index"]]
+        if item["probabilities"] is not None:
+            row[:] = item["probabilities"]
+        else:
+            for best in item["best"]:
+                row[best["prediction"]] = best["probability"]
     return probabilities
 
 

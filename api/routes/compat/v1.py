@@ -18,12 +18,13 @@ from api.routes.compat.bodies import packed, read_unpacked
 from api.routes.compat.json_numbers import NotNumbers, Ragged, read_numbers
 from api.routes.compat.predict import predict
 from api.routes.compat.tensors import images_of
-from api.routes.parse_request import compat_request
+from api.routes.parse_request import compat_request, spec_of_version
 from api.state import State, state_of
 from api.uploads.body import without_mark
 from shared.contract.model_ref import ModelRef
+from shared.contract.model_spec import MNIST_SPEC, ModelSpec
 from shared.errors import BadRequest, NotFound
-from shared.images import CLASSES, IMAGE_SIDE, Images
+from shared.images import Images
 
 Form = Literal["predictions", "outputs"]
 
@@ -47,7 +48,7 @@ async def serve(request: Request) -> Response:
     if request.method == "GET" and (match := _READ.fullmatch(path)):
         if not match["name"]:
             raise BadRequest("Missing model name in request.")
-        return _metadata(request, match) if match["metadata"] else _status(request, match)
+        return await _metadata(request, match) if match["metadata"] else _status(request, match)
     raise BadRequest(f"Malformed request: {request.method} {path}")
 
 
@@ -56,9 +57,10 @@ async def _predict(request: Request, match: re.Match[str]) -> Response:
     ref = _resolve(state, match)
     with state.bodies.held() as held:
         body = await read_unpacked(request, held, state.settings.max_json_bytes)
-        images, form = await state.bodies.parse(parse_predict, body)
+        spec = await spec_of_version(state, ref)
+        images, form = await state.bodies.parse(lambda body: parse_predict(body, spec), body)
         del body
-        probabilities = await predict(state, images, compat_request(state, request, ref), request.receive)
+        probabilities = await predict(state, images, compat_request(state, request, ref, spec), request.receive)
     body, headers = await packed(json_body({form: probabilities}), request.headers.get("accept-encoding", ""))
     return Response(body, 200, headers, "application/json")
 
@@ -71,7 +73,7 @@ class _Predict(msgspec.Struct):
     signature_name: Any = SIGNATURE
 
 
-def parse_predict(body: bytes) -> tuple[Images, Form]:
+def parse_predict(body: bytes, spec: ModelSpec = MNIST_SPEC) -> tuple[Images, Form]:
     """Return the images and the key of the response that matches their row or column format. Raises BadRequest."""
     if not body:
         raise BadRequest("JSON Parse error: The document is empty")
@@ -85,10 +87,11 @@ def parse_predict(body: bytes) -> tuple[Images, Form]:
         raise BadRequest("Missing 'inputs' or 'instances' key, or both are present")
     if content.signature_name not in (SIGNATURE, ""):
         raise BadRequest(f"Serving signature name: {reprlib.repr(content.signature_name)} not found")
-    return _images(bytes(content.instances or content.inputs)), "predictions" if content.instances else "outputs"
+    images = _images(bytes(content.instances or content.inputs), spec)
+    return images, "predictions" if content.instances else "outputs"
 
 
-def _images(text: bytes) -> Images:
+def _images(text: bytes, spec: ModelSpec) -> Images:
     """Read the tensor, or its rows, which may be wrapped as the only named input."""
     try:
         tensor = read_numbers(text, INPUT)
@@ -97,7 +100,7 @@ def _images(text: bytes) -> Images:
     except NotNumbers:
         expected = f"a list of images, or of objects with only the input {INPUT!r}"
         raise BadRequest(f"JSON Value is not of expected type: float. Expected {expected}") from None
-    return images_of(tensor, f"input {INPUT!r}")
+    return images_of(tensor, f"input {INPUT!r}", spec)
 
 
 def _status(request: Request, match: re.Match[str]) -> Response:
@@ -112,11 +115,13 @@ def _status(request: Request, match: re.Match[str]) -> Response:
     return Json({"model_version_status": rows})
 
 
-def _metadata(request: Request, match: re.Match[str]) -> Response:
-    ref = ModelRef.parse(_resolve(state_of(request), match))
+async def _metadata(request: Request, match: re.Match[str]) -> Response:
+    state = state_of(request)
+    ref = ModelRef.parse(_resolve(state, match))
+    spec = await spec_of_version(state, str(ref))
     signature = {
-        "inputs": {INPUT: _tensor_info("DT_UINT8", (-1, IMAGE_SIDE, IMAGE_SIDE), f"{SIGNATURE}_{INPUT}:0")},
-        "outputs": {"probabilities": _tensor_info("DT_FLOAT", (-1, CLASSES), "StatefulPartitionedCall:0")},
+        "inputs": {INPUT: _tensor_info("DT_UINT8", (-1, *spec.array_shape), f"{SIGNATURE}_{INPUT}:0")},
+        "outputs": {"probabilities": _tensor_info("DT_FLOAT", (-1, len(spec.labels)), "StatefulPartitionedCall:0")},
         "method_name": "tensorflow/serving/predict",
         "defaults": {},
     }

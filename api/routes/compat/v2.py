@@ -17,12 +17,13 @@ from api.routes.compat.bodies import MAX_TENSOR_BYTES, packed, read_unpacked
 from api.routes.compat.predict import predict
 from api.routes.compat.tensors import images_of
 from api.routes.compat.v2_tensors import INPUT, LENGTH_HEADER, OUTPUT, InferRequest, encode_response, parse_request
-from api.routes.parse_request import compat_request
+from api.routes.parse_request import compat_request, spec_of_version
 from api.state import State, state_of
 from api.versions.infer_statistics import VersionStatistics
 from shared.contract.model_ref import ModelRef
+from shared.contract.model_spec import ModelSpec
 from shared.errors import BadParameter, RequestError
-from shared.images import CLASSES, IMAGE_SIDE, Images
+from shared.images import Images
 
 SERVER = "mnistified"
 VERSION = "2"
@@ -46,14 +47,15 @@ async def get_ready(request: Request) -> Response:
 
 async def get_model(request: Request) -> Response:
     """Return the metadata of a model."""
-    name = ModelRef.parse(_ref(request)).name
+    state, ref = state_of(request), _ref(request)
+    name, spec = ModelRef.parse(ref).name, await spec_of_version(state, ref)
     return Json(
         {
             "name": name,
-            "versions": [str(number) for number in state_of(request).catalog.versions(name)],
+            "versions": [str(number) for number in state.catalog.versions(name)],
             "platform": "tensorflow",
-            "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, IMAGE_SIDE, IMAGE_SIDE]}],
-            "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, CLASSES]}],
+            "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, *spec.array_shape]}],
+            "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, len(spec.labels)]}],
         }
     )
 
@@ -66,14 +68,16 @@ async def get_model_ready(request: Request) -> Response:
 
 async def get_config(request: Request) -> Response:
     """Return the configuration that perf_analyzer reads. Batching is automatic, which Triton calls dynamic."""
+    ref = _ref(request)
+    spec = await spec_of_version(state_of(request), ref)
     return Json(
         {
-            "name": ModelRef.parse(_ref(request)).name,
+            "name": ModelRef.parse(ref).name,
             "platform": "tensorflow",
             "backend": SERVER,
             "max_batch_size": MAX_BATCH_IMAGES,
-            "input": [{"name": INPUT, "data_type": "TYPE_UINT8", "dims": [IMAGE_SIDE, IMAGE_SIDE]}],
-            "output": [{"name": OUTPUT, "data_type": "TYPE_FP32", "dims": [CLASSES]}],
+            "input": [{"name": INPUT, "data_type": "TYPE_UINT8", "dims": [*spec.array_shape]}],
+            "output": [{"name": OUTPUT, "data_type": "TYPE_FP32", "dims": [len(spec.labels)]}],
             "dynamic_batching": {},
         }
     )
@@ -95,16 +99,16 @@ async def infer(request: Request) -> Response:
     statistics = state.statistics.setdefault(ref, VersionStatistics())
     try:
         with state.bodies.held() as held:
-            inference, images = await _read(request, held)
+            spec = await spec_of_version(state, ref)
+            inference, images = await _read(request, held, spec)
             parsed_s = time.perf_counter()
-            asked = compat_request(state, request, ref, inference.timeout_us / 1e6 or None)
+            asked = compat_request(state, request, ref, spec, inference.timeout_us / 1e6 or None)
             probabilities = await predict(state, images, asked, request.receive)
     except RequestError:
         statistics.fail.add(time.perf_counter() - started_s)
         raise
     answered_s = time.perf_counter()
-    labels = [str(digit) for digit in range(CLASSES)]
-    response, split = encode_response(probabilities, ModelRef.parse(ref), inference, labels)
+    response, split = encode_response(probabilities, ModelRef.parse(ref), inference, spec.labels)
     response, headers = await packed(response, request.headers.get("accept-encoding", ""))
     if split is not None:
         headers[LENGTH_HEADER] = str(split)
@@ -113,15 +117,15 @@ async def infer(request: Request) -> Response:
     return Response(response, 200, headers, "application/json" if split is None else "application/octet-stream")
 
 
-async def _read(request: Request, held: Held) -> tuple[InferRequest, Images]:
+async def _read(request: Request, held: Held, spec: ModelSpec) -> tuple[InferRequest, Images]:
     """Read the request and its images. Raises RequestError."""
     state, header_length = state_of(request), request.headers.get(LENGTH_HEADER)
     max_json_bytes = state.settings.max_json_bytes
     body = await read_unpacked(request, held, max_json_bytes if header_length is None else MAX_TENSOR_BYTES)
 
     def parse(body: bytes) -> tuple[InferRequest, Images]:
-        inference = parse_request(body, header_length, max_json_bytes)
-        return inference, images_of(inference.tensor, f"input {INPUT!r}")
+        inference = parse_request(body, header_length, max_json_bytes, spec)
+        return inference, images_of(inference.tensor, f"input {INPUT!r}", spec)
 
     return await state.bodies.parse(parse, body)
 

@@ -6,6 +6,7 @@ followed by the binary tensors in the order of the inputs. `Inference-Header-Con
 
 import re
 import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,8 +18,9 @@ import orjson
 from api.routes.compat.json_numbers import MAX_DIMENSIONS, read_numbers
 from api.uploads.body import without_mark
 from shared.contract.model_ref import ModelRef
+from shared.contract.model_spec import MNIST_SPEC, ModelSpec
 from shared.errors import BadParameter, TooLarge
-from shared.images import CLASSES, IMAGE_BYTES, IMAGE_SIDE, Probabilities
+from shared.images import Probabilities
 
 INPUT = "images"
 OUTPUT = "probabilities"
@@ -94,26 +96,29 @@ class InferRequest:
     priority: int = 0
 
 
-def parse_request(body: bytes, header_length: str | None, max_json_bytes: int = 1 << 30) -> InferRequest:
+def parse_request(
+    body: bytes, header_length: str | None, max_json_bytes: int = 1 << 30, spec: ModelSpec = MNIST_SPEC
+) -> InferRequest:
     """Parse the body of a request. Raises BadParameter with the reason, and TooLarge for too much JSON."""
     if header_length is None:
-        return _parse_json(body, memoryview(b""))
+        return _parse_json(body, memoryview(b""), spec)
     split = int(header_length) if LENGTH.fullmatch(header_length) else -1
     if not 0 <= split <= len(body):
         raise BadParameter(f"{LENGTH_HEADER} is {reprlib.repr(header_length)}, but the body has {len(body)} bytes")
     if split > max_json_bytes:
         raise TooLarge(f"the JSON may have at most {max_json_bytes} bytes: send binary tensors")
-    return _parse_json(body[:split], memoryview(body)[split:]) if split else _parse_raw(body)
+    return _parse_json(body[:split], memoryview(body)[split:], spec) if split else _parse_raw(body, spec)
 
 
-def _parse_raw(body: bytes) -> InferRequest:
+def _parse_raw(body: bytes, spec: ModelSpec) -> InferRequest:
     """Parse a raw binary request, which holds only the pixels of one image."""
-    if len(body) != IMAGE_BYTES:
-        raise BadParameter(f"a raw request must have the {IMAGE_BYTES} bytes of one image, this one has {len(body)}")
-    return InferRequest(tensor=np.frombuffer(body, np.uint8).reshape(1, IMAGE_SIDE, IMAGE_SIDE))
+    if len(body) != spec.image_bytes:
+        expected = f"the {spec.image_bytes} bytes of one image"
+        raise BadParameter(f"a raw request must have {expected}, this one has {len(body)}")
+    return InferRequest(tensor=np.frombuffer(body, np.uint8).reshape(1, *spec.array_shape))
 
 
-def _parse_json(text: bytes, binary_data: memoryview) -> InferRequest:
+def _parse_json(text: bytes, binary_data: memoryview, spec: ModelSpec) -> InferRequest:
     try:
         content = _DECODER.decode(without_mark(text))
     except msgspec.ValidationError as error:
@@ -129,7 +134,7 @@ def _parse_json(text: bytes, binary_data: memoryview) -> InferRequest:
         tensor=_input_tensor(content.inputs[0], binary_data),
         id=content.id,
         binary=parameters.binary_data_output if asked.binary_data is None else asked.binary_data,
-        classification=min(asked.classification, CLASSES),
+        classification=min(asked.classification, len(spec.labels)),
         timeout_us=parameters.timeout,
         priority=parameters.priority,
     )
@@ -168,7 +173,7 @@ def _json_data(given: _Input, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
 
 def encode_response(
-    probabilities: Probabilities, ref: ModelRef, request: InferRequest, labels: list[str]
+    probabilities: Probabilities, ref: ModelRef, request: InferRequest, labels: Sequence[str]
 ) -> tuple[bytes, int | None]:
     """Return the body, and the length of its JSON if binary data follows."""
     output: dict[str, Any] = {"name": OUTPUT}
@@ -176,7 +181,8 @@ def encode_response(
         values = _classes(probabilities, request.classification, labels)
         output |= {"datatype": "BYTES", "shape": [len(values), request.classification]}
         flat = [text for row in values for text in row]
-        data = b"".join(len(text).to_bytes(4, "little") + text.encode() for text in flat)
+        texts = [text.encode() for text in flat]
+        data = b"".join(len(text).to_bytes(4, "little") + text for text in texts)
     else:
         output |= {"datatype": "FP32", "shape": list(probabilities.shape)}
         flat = probabilities.ravel()  # type: ignore[assignment]
@@ -192,7 +198,7 @@ def encode_response(
     return text + data, len(text)
 
 
-def _classes(probabilities: Probabilities, count: int, labels: list[str]) -> list[list[str]]:
+def _classes(probabilities: Probabilities, count: int, labels: Sequence[str]) -> list[list[str]]:
     """Return the top classes as `value:index:label`, most likely first."""
     top = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
     return [

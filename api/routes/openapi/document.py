@@ -16,6 +16,7 @@ OPERATIONS: dict[str, Operation] = {**own.OPERATIONS, **models.OPERATIONS, **com
 PATH_PARAMETERS = {
     "index": Parameter("index", {"type": "integer", "minimum": 0}, "index of an image in the test set"),
     "id": Parameter("id", {"type": "string", "minLength": 1}, "id from an earlier response"),
+    "ref": Parameter("ref", {"type": "string", "minLength": 1}, "`name`, `name@version` or `name@alias`"),
     "name": Parameter("name", {"type": "string", "minLength": 1}, "name of a model"),
     "version": Parameter("version", {"type": "string", "minLength": 1}, "version of the model"),
     "alias": Parameter("alias", {"type": "string", "minLength": 1}, "alias of the model"),

@@ -1,8 +1,12 @@
 """The operations on models, by method and path: versions, aliases, trainings."""
 
+from typing import get_args
+
+from api.routes.openapi import own
 from api.routes.openapi.operation import Content, Operation, Parameter
 from api.routes.openapi.own import JSON, WAIT
 from api.routes.openapi.schemas import ALIASES, INTEGER, STRING, array, nullable, obj, ref
+from shared.contract.model_spec import DEFAULT_TOP, MAX_DENSE_LABELS, MAX_TOP, Resize
 from shared.errors import (
     BadParameter,
     BadRequest,
@@ -17,6 +21,15 @@ from shared.errors import (
     Unavailable,
 )
 
+TOP = Parameter(
+    "top",
+    {"type": "integer", "minimum": 1, "maximum": MAX_TOP},
+    f"number of best labels; by default those of all up to {MAX_DENSE_LABELS} labels, else of the best {DEFAULT_TOP}",
+)
+RESIZE = Parameter(
+    "resize", {"enum": [*get_args(Resize)]}, "what happens to pictures of another size; by default as the card says"
+)
+SHOW = Parameter("show", {"const": "fitted"}, "include the image as the model saw it, as a PNG in base64")
 LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "maximum number of changes")
 REASON = Parameter("reason", {"type": "string", "maxLength": 500}, "recorded with the change")
 TRAINING = {"allOf": [ref("Training"), obj({"trainers": array(STRING), "notice": nullable(STRING)})]}
@@ -33,6 +46,35 @@ def _read(summary: str, schema: dict[str, object], *errors: type[RequestError]) 
 OPERATIONS = {
     "GET /models": _read(
         "All models: versions, aliases, and the version that the name stands for", obj({"models": array(ref("Model"))})
+    ),
+    "POST /models/{ref}/classify": Operation(
+        summary="The classification of one image by any version, with its labels",
+        tag="images",
+        body=own.IMAGE_BODY,
+        content=[Content(JSON, ref("LabelledPrediction"))],
+        parameters=[
+            own.TIMEOUT,
+            TOP,
+            RESIZE,
+            own.ACCEPT,
+            own.VERBOSE,
+            own.MAPS,
+            SHOW,
+            own.PREFER,
+            own.IDEMPOTENCY_KEY,
+        ],
+        errors=own.IMAGE_ERRORS,
+    ),
+    "POST /models/{ref}/classify/bulk": Operation(
+        summary="A job of many images for any version, whose items have labels",
+        tag="images",
+        status=202,
+        body=own.UPLOAD_BODY,
+        content=[Content(JSON, ref("Accepted"))],
+        headers={"Location": "URL of the result"},
+        parameters=[own.TIMEOUT, TOP, RESIZE, own.ACCEPT, own.CALLBACK, own.IDEMPOTENCY_KEY],
+        refused=["verbose", "maps", "show"],
+        errors=own.JOB_ERRORS,
     ),
     "GET /models/{name}": _read("One model", ref("Model")),
     "GET /models/{name}/{version}": _read(

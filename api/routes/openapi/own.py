@@ -68,7 +68,26 @@ NOT_MODIFIED = "the cached content is current"
 DATASET = "`mnist` or the name of the generated sample"
 
 SINGLE_ERRORS = (NotFound, BadParameter, QueueFull, InferenceFailed, Unavailable, WaitTimeout, DeadlinePassed)
-JOB_ERRORS = (BadUpload, NotFound, SlowClient, Conflict, TooLarge, UnknownFormat, BadParameter, QueueFull, Unavailable)
+IMAGE_ERRORS = (BadImage, BadUpload, SlowClient, Conflict, TooLarge, UnknownFormat, *SINGLE_ERRORS)
+JOB_ERRORS = (
+    BadImage,
+    BadUpload,
+    NotFound,
+    SlowClient,
+    Conflict,
+    TooLarge,
+    UnknownFormat,
+    BadParameter,
+    QueueFull,
+    Unavailable,
+)
+
+IMAGE_BODY = [
+    *(Content(media_type, BINARY) for media_type in IMAGE_TYPES),
+    *(Content(form, obj({"image": BINARY})) for form in FORM_TYPES),
+    Content(JSON, obj({"image": STRING}), {"image": "iVBORw0KGgo…"}),
+]
+UPLOAD_BODY = [Content(NDJSON, STRING), *(Content(media_type, BINARY) for media_type in UPLOAD_TYPES)]
 
 CLASSIFY_TEST_IMAGE = Operation(
     summary="The classification of an image of the test set",
@@ -96,14 +115,10 @@ OPERATIONS = {
     "POST /mnist/classify": Operation(
         summary="The classification of one image of 28×28",
         tag="images",
-        body=[
-            *(Content(media_type, BINARY) for media_type in IMAGE_TYPES),
-            *(Content(form, obj({"image": BINARY})) for form in FORM_TYPES),
-            Content(JSON, obj({"image": STRING}), {"image": "iVBORw0KGgo…"}),
-        ],
+        body=IMAGE_BODY,
         content=[Content(JSON, ref("Prediction"))],
         parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, ACCEPT, SHOW, IDEMPOTENCY_KEY],
-        errors=(BadImage, BadUpload, SlowClient, Conflict, TooLarge, UnknownFormat, *SINGLE_ERRORS),
+        errors=IMAGE_ERRORS,
     ),
     "POST /mnist/classify/bulk": Operation(
         summary="A job of many images",
@@ -111,8 +126,7 @@ OPERATIONS = {
         status=202,
         body=[
             Content(JSON, ref("Range"), {"start": 0, "stop": 100}),
-            Content(NDJSON, STRING),
-            *(Content(media_type, BINARY) for media_type in UPLOAD_TYPES),
+            *UPLOAD_BODY,
         ],
         content=[Content(JSON, ref("Accepted"))],
         headers={"Location": "URL of the result"},

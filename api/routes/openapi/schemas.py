@@ -47,6 +47,14 @@ ACCEPTED: dict[str, Schema] = {
 LAYERS = {"layers": nullable(array(ref("Layer")))}
 LAYERS_EXTRA = {"layers_error": STRING, "input": ref("Input")}
 
+TIMES = {
+    "batch_images": INTEGER,
+    "queue_ms": NUMBER,
+    "model_ms": NUMBER,
+    "worker": STRING,
+    "attempt": INTEGER,
+}
+
 ALIASES: Schema = {"type": "object", "additionalProperties": ref("Alias")}
 
 SCHEMAS: dict[str, Schema] = contract_schemas() | {
@@ -61,20 +69,25 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
             "elapsed_time_ms": NUMBER,
             "model": {"type": "string", "examples": ["cnn@1"]},
             "id": STRING,
-            "debug": obj(
-                {
-                    "probabilities": PROBABILITIES,
-                    "batch_images": INTEGER,
-                    "queue_ms": NUMBER,
-                    "model_ms": NUMBER,
-                    "worker": STRING,
-                    "attempt": INTEGER,
-                },
-                {"stage": STAGE},
-            ),
+            "debug": obj({"probabilities": PROBABILITIES, **TIMES}, {"stage": STAGE}),
         },
         {**ACCEPTED, "dataset": STRING, "index": INTEGER, **LAYERS, **LAYERS_EXTRA},
     ),
+    "LabelledPrediction": obj(
+        {
+            "prediction": nullable({"type": "integer", "minimum": 0}),
+            "label": nullable(STRING),
+            "confidence": NUMBER,
+            "probabilities": nullable(array(NUMBER)),
+            "best": array(ref("BestLabel")),
+            "elapsed_time_ms": NUMBER,
+            "model": {"type": "string", "examples": ["parts@1"]},
+            "id": STRING,
+            "debug": obj(TIMES, {"stage": STAGE}),
+        },
+        {**ACCEPTED, "fitted": PNG_BASE64, **LAYERS, **LAYERS_EXTRA},
+    ),
+    "BestLabel": obj({"prediction": INTEGER, "label": STRING, "probability": NUMBER}),
     "Layers": obj(LAYERS, LAYERS_EXTRA),
     "Layer": obj(
         {
@@ -116,12 +129,19 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
             "name": nullable(STRING),
             "state": {"enum": ITEM_STATES},
             "prediction": nullable(INTEGER),
-            "probabilities": nullable(PROBABILITIES),
+            "probabilities": nullable(array(NUMBER)),
             "error": nullable(STRING),
         },
-        {"stage": STAGE, "confident": {"type": "boolean"}, "guesses": array(ref("Guess"))},
+        {
+            "stage": STAGE,
+            "confident": {"type": "boolean"},
+            "guesses": array(ref("Guess")),
+            "label": nullable(STRING),
+            "confidence": nullable(NUMBER),
+            "best": array(ref("BestLabel")),
+        },
     ),
-    "Guess": obj({"prediction": INTEGER, "confidence": NUMBER}),
+    "Guess": obj({"prediction": INTEGER, "confidence": NUMBER}, {"label": STRING}),
     "Items": obj({"items": array(ref("Item")), "next": nullable(STRING)}),
     "Model": obj(
         {
@@ -174,13 +194,13 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
         "type": "object",
         "properties": {
             "signature_name": STRING,
-            "instances": {"type": "array", "description": "one image per row, [28,28], [28,28,1] or [784]"},
+            "instances": {"type": "array", "description": "one image per row, such as [28,28], [28,28,1] or [784]"},
             "inputs": {"description": "all images as one tensor"},
         },
         "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
     },
     "PredictReply": {
         "type": "object",
-        "properties": {"predictions": array(PROBABILITIES), "outputs": array(PROBABILITIES)},
+        "properties": {"predictions": array(array(NUMBER)), "outputs": array(array(NUMBER))},
     },
 }

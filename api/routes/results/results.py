@@ -1,6 +1,6 @@
 """`/results/{id}`: poll or wait for a result, read its items, cancel it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -9,7 +9,7 @@ from api.http.access import caller_of
 from api.http.parameters import accepts_first, integer_parameter, maps_parameter, wait_parameter
 from api.http.responses import JSON_TYPE, NDJSON_TYPE, Json, to_json
 from api.queue.job_view import job_json
-from api.routes.results.timed_out_singles import read_single
+from api.routes.results.timed_out_singles import labels_of, read_single
 from api.state import State, state_of
 from shared.contract.job import Job
 from shared.errors import BadParameter
@@ -47,11 +47,12 @@ async def get_items(request: Request) -> Response:
     job = await state.jobs.read(result_id, caller)
     if as_ndjson and request.method == "HEAD":
         return Response(media_type=NDJSON_TYPE)
+    labels = await labels_of(state, job.model, job.top)
     if as_ndjson:
-        lines = _ndjson(state, job, offset, limit)
+        lines = _ndjson(state, job, offset, limit, labels)
         first = await anext(lines, b"")  # raises NotFound before the response begins
         return StreamingResponse(_chained(first, lines), media_type=NDJSON_TYPE)
-    items = [item async for item in state.jobs.items(job, offset, limit)]
+    items = [item async for item in state.jobs.items(job, offset, limit, labels)]
     end = offset + len(items)
     next_page = f"/results/{job.id}/items?offset={end}&limit={limit}" if end < (job.total or 0) else None
     return Json({"items": items, "next": next_page if items else None})
@@ -78,9 +79,11 @@ async def cancel_result(request: Request) -> Response:
     return Json(job_json(job, state.clock.now_ms()))
 
 
-async def _ndjson(state: State, job: Job, offset: int, limit: int) -> AsyncIterator[bytes]:
+async def _ndjson(
+    state: State, job: Job, offset: int, limit: int, labels: Sequence[str] | None
+) -> AsyncIterator[bytes]:
     lines: list[bytes] = []
-    async for item in state.jobs.items(job, offset, limit):
+    async for item in state.jobs.items(job, offset, limit, labels):
         lines.append(to_json(item))
         if len(lines) == ITEMS_PER_WRITE:
             yield b"\n".join(lines) + b"\n"

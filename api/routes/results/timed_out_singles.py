@@ -1,6 +1,7 @@
 """Single images that timed out while the client waited. The client gets an id to poll, like that of a job."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from api.http.uid import UID_CHARS
 from api.queue.classify_request import ClassifyRequest
 from api.queue.job_view import block_item, queued_item, single_json
 from api.queue.wakeups import GONE, LOST, result_call
+from api.routes.parse_request import spec_of_version
 from api.state import State
 from shared.config.api_keys import ApiKey
 from shared.contract.block import decode_block, failed_block
@@ -24,7 +26,7 @@ class TimedOutSingle(msgspec.Struct, frozen=True):
 
     `entry_id` is the id of its entry on the stream, or empty if the write of the entry had not ended. `at_ms` is the
     time of the time-out, or 0 in the record of an older API. The record outlives the result, because nobody knows
-    beforehand when that will be written.
+    beforehand when that will be written. `top` is as in a job.
     """
 
     model: str
@@ -32,6 +34,7 @@ class TimedOutSingle(msgspec.Struct, frozen=True):
     request_id: str
     entry_id: str = ""
     at_ms: int = 0
+    top: int | None = None
 
 
 TIMED_OUT_SINGLE_CODEC = JsonCodec(TimedOutSingle, "a timed-out single")
@@ -40,7 +43,8 @@ TIMED_OUT_SINGLE_CODEC = JsonCodec(TimedOutSingle, "a timed-out single")
 async def remember_single(state: State, single_id: str, entry_id: str, asked: ClassifyRequest) -> None:
     """Store the id, so that `read_single` finds it."""
     now_ms = state.clock.now_ms()
-    timed_out = TimedOutSingle(asked.model, asked.caller.name, asked.origin.request_id or single_id, entry_id, now_ms)
+    request_id = asked.origin.request_id or single_id
+    timed_out = TimedOutSingle(asked.model, asked.caller.name, request_id, entry_id, now_ms, asked.top)
     data = TIMED_OUT_SINGLE_CODEC.encode(timed_out)
     await state.client.set(keys.timed_out_single(single_id), data, ex=keys.OPEN_TTL_S)
 
@@ -54,6 +58,7 @@ async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dic
     position = int(match[2])
     asked = TIMED_OUT_SINGLE_CODEC.decode(timed_out) if timed_out is not None else None
     request_id = asked.request_id if asked else single_id
+    labels = await labels_of(state, asked.model, asked.top) if asked else None
     if data is None:
         if asked is None or asked.client != caller.name:
             return None
@@ -61,12 +66,21 @@ async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dic
             if asked.at_ms and state.clock.now_ms() - asked.at_ms > state.settings.single_result_ttl_s * 1e3:
                 return None  # its result may have been there and its time to live have ended
             lost = failed_block(position + 1, asked.model, LOST)
-            return single_json(single_id, asked.model, request_id, lost, position), block_item(lost, position, 0, None)
-        return single_json(single_id, asked.model, request_id, None, position), queued_item()
+            lost_item = block_item(lost, position, 0, None, labels)
+            return single_json(single_id, asked.model, request_id, lost, position), lost_item
+        return single_json(single_id, asked.model, request_id, None, position), queued_item(labels is not None)
     block = decode_block(data)
     if position >= block.count or block.client != caller.name:
         return None
-    return single_json(single_id, block.model, request_id, block, position), block_item(block, position, 0, None)
+    item = block_item(block, position, 0, None, labels)
+    return single_json(single_id, block.model, request_id, block, position), item
+
+
+async def labels_of(state: State, model: str, top: int | None) -> Sequence[str] | None:
+    """Return the names of a version's labels, or None if `top` says that the request wants none. Raises Unavailable."""
+    if top is None:
+        return None
+    return (await spec_of_version(state, model)).labels
 
 
 async def _is_gone(state: State, uid: str, asked: TimedOutSingle) -> bool:

@@ -11,6 +11,7 @@ from api.uploads.chunk import Chunk
 from api.uploads.ratio import Unpacked
 from api.uploads.safe_text import error_text
 from shared.errors import BadUpload
+from shared.images import MNIST_SHAPE, Shape
 
 SUFFIX = ".npy"
 MAX_ARRAYS = 32
@@ -22,7 +23,9 @@ def is_npz(opened: OpenZip) -> bool:
     return bool(opened.members) and all(info.filename.endswith(SUFFIX) for info in opened.members)
 
 
-async def npz_chunks(opened: OpenZip, unpacked: Unpacked, chunk_images: int, max_images: int) -> AsyncIterator[Chunk]:
+async def npz_chunks(
+    opened: OpenZip, unpacked: Unpacked, chunk_images: int, max_images: int, image_shape: Shape = MNIST_SHAPE
+) -> AsyncIterator[Chunk]:
     """Yield the images of the only array that holds images. Raises BadUpload with the names of all arrays otherwise."""
     if len(opened.members) > MAX_ARRAYS:
         raise BadUpload(f"the .npz file has {len(opened.members)} arrays: send the array of the images as .npy")
@@ -31,18 +34,18 @@ async def npz_chunks(opened: OpenZip, unpacked: Unpacked, chunk_images: int, max
     for info in opened.members:
         shape, dtype = await npy_header(_array(opened, info, unpacked))
         found.append(f"{info.filename.removesuffix(SUFFIX)} {dtype}{list(shape)}")
-        if _holds_images(shape):
+        if _holds_images(shape, image_shape):
             images.append(info)
     if len(images) != 1:
         what = "several arrays of images" if images else "no array of images"
         raise BadUpload(f"the .npz file has {what}: {', '.join(found)}; send one of them with numpy.save, as .npy")
-    async for chunk in npy_chunks(_array(opened, images[0], unpacked), chunk_images, max_images):
+    async for chunk in npy_chunks(_array(opened, images[0], unpacked), chunk_images, max_images, image_shape):
         yield chunk
 
 
-def _holds_images(shape: tuple[int, ...]) -> bool:
+def _holds_images(shape: tuple[int, ...], image_shape: Shape) -> bool:
     try:
-        return count_of_shape(shape) > 0
+        return count_of_shape(shape, image_shape) > 0
     except BadUpload:
         return False
 

@@ -4,10 +4,13 @@ import threading
 
 import pytest
 
+from shared.contract.entry import Entry
 from shared.contract.lane import Lane
+from shared.redis.keys import stream
 from tests.worker.support.deliveries_of import delivery
 from tests.worker.support.versions_of import FakeVersions
 from worker.batching.backlog import PARKED_IMAGES, Backlog
+from worker.delivery import Delivery
 
 
 def backlog_of(**sizes: int) -> tuple[Backlog, FakeVersions]:
@@ -120,3 +123,13 @@ def test_what_waits_for_a_load_takes_no_room_until_it_is_very_much(lane: Lane, c
     backlog.put(parked[-1:])
     assert not backlog.has_room(lane, "cnn")
     assert backlog.has_room(lane, "other")
+
+
+def test_large_images_that_wait_for_a_load_are_counted_by_their_bytes() -> None:
+    backlog, _ = backlog_of(cnn=8)
+    entry = Entry("a", "cnn@2", bytes(18 * 96 * 96 * 3), 0, chunk=0, shape=(96, 96, 3))
+    parked = [Delivery(entry, stream("cnn", "bulk"), "bulk", b"%d-0" % number) for number in range(34)]
+    backlog.put(parked[:-1])
+    assert backlog.has_room("bulk", "cnn")
+    backlog.put(parked[-1:])
+    assert not backlog.has_room("bulk", "cnn")
