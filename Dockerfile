@@ -46,7 +46,7 @@ CMD ["python", "-m", "api"]
 
 FROM base AS worker-base
 ENV CELERY_WORKER_LOGLEVEL=info METRICS_HOST=0.0.0.0
-RUN pip install -c /requirements/constraints.txt -r /requirements/worker.txt
+RUN pip install -c /requirements/constraints.txt -r /requirements/worker.txt -r /requirements/onnx.txt
 
 # No HEALTHCHECK for workers: a worker that cannot continue exits, and the API receives the heartbeats.
 FROM worker-base AS worker

@@ -19,10 +19,10 @@ from tests.support.threads import QuietHandler, serving
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = {
     "api": {"api", "otel"},
-    "worker": {"api", "otel", "worker"},
-    "worker-gpu": {"api", "otel", "worker", "gpu"},
+    "worker": {"api", "otel", "worker", "onnx"},
+    "worker-gpu": {"api", "otel", "worker", "onnx", "gpu"},
     "tasks": {"api", "otel", "tasks"},
-    "trainer": {"api", "otel", "worker", "train"},
+    "trainer": {"api", "otel", "worker", "onnx", "train"},
     "flower": {"api", "otel", "flower"},
 }
 TARGETS = sorted(REQUIREMENTS)

@@ -41,7 +41,7 @@ def convert_keras(path: Path, size: tuple[int, int] | None) -> Converted:
             raise ModelError(f"{path} takes images of any size: choose one with --size HEIGHTxWIDTH")
         pixels = keras.Input((*size, shape[3]))
         model = keras.Model(pixels, model(pixels))
-    elif isinstance(model.input, list):  # as in files of Keras 2
+    elif isinstance(getattr(model, "input", None), list):  # as in files of Keras 2
         model = keras.Model(model.inputs[0], model.outputs[0])
     try:
         flatbuffer = convert(model)

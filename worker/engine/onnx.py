@@ -1,19 +1,23 @@
 """ONNX Runtime: on a GPU if it is the package `onnxruntime-gpu` and there is one, else on the CPU.
 
-Importing this file needs the extra `onnx`.
+Importing this file raises ModelError without the extra `onnx`.
 """
 
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime
 
 from shared.contract.layers_blob import LayerOutput
 from shared.contract.model_spec import ModelSpec
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from worker.engine.tensors import image_shape, pixel_table, read_probabilities, write_pixels
+
+try:
+    import onnxruntime
+except ImportError:
+    raise ModelError("ONNX Runtime, which runs it, is missing: pip install 'mnistified[onnx]'") from None
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 ERRORS_ONLY = 3

@@ -28,9 +28,8 @@ def network() -> keras.Model:
     import keras
 
     keras.utils.set_random_seed(1)
-    pixels = keras.Input((8, 6, 3))
-    features = keras.layers.Conv2D(4, 3, activation="relu")(pixels)
-    return keras.Model(pixels, keras.layers.Dense(3)(keras.layers.Flatten()(features)))
+    convolution = keras.layers.Conv2D(4, 3, activation="relu")
+    return keras.Sequential([keras.Input((8, 6, 3)), convolution, keras.layers.Flatten(), keras.layers.Dense(3)])
 
 
 def import_model(file: Path, *options: str, labels: tuple[str, ...] = ("a", "b", "c")) -> int:

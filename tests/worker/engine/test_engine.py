@@ -1,6 +1,7 @@
 """The oracle: batched, alone, padded, in either engine, an image gets the answer that Keras gives it."""
 
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -71,6 +72,15 @@ def test_a_model_file_that_will_not_load_raises(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("{}")
     (tmp_path / "model.tflite").write_bytes(b"not a model")
     with pytest.raises(ValueError, match="model"):
+        load_engine("litert", tmp_path, threads=1)
+
+
+def test_an_onnx_file_without_onnx_runtime_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "worker.engine.onnx", raising=False)
+    (tmp_path / "model.json").write_text("{}")
+    (tmp_path / "model.onnx").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"pip install 'mnistified\[onnx\]'"):
         load_engine("litert", tmp_path, threads=1)
 
 

@@ -1,0 +1,47 @@
+"""The five minutes of docs/your-own-model.md: from a Keras file to an answer, with every command as it is typed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.examples import blocks, run_script, run_sessions, scripts
+from tests.support.processes import ROOT
+from tests.support.system import RedisServer, System, running
+
+DOCUMENT = "docs/your-own-model.md"
+
+
+@pytest.fixture
+def empty_system(redis_server: RedisServer, tmp_path: Path) -> Iterator[System]:
+    """A running system whose registry is the folder `models` where the reader works."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "cnn").symlink_to(ROOT / "models/cnn")
+    environ = {"MODELS_DIR": str(tmp_path / "models"), "MAX_BATCH_IMAGES": "8"}
+    with running(redis_server.new_url(), environ=environ, api_in_thread=True) as system:
+        yield system
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_keras_file_answers_after_the_documented_commands(empty_system: System, tmp_path: Path) -> None:
+    (script,) = scripts(DOCUMENT)
+    run_script(script, empty_system, tmp_path, timeout_s=120)
+    run_sessions(DOCUMENT, empty_system, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_pytorch_model_is_exported_and_imported_as_documented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Skipped without PyTorch, which nothing else here needs."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+    from training.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks(DOCUMENT, "py")
+    exec(code, {"model": torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 2))})  # noqa: S102, our own page
+    (tmp_path / "parts.txt").write_text("bad\ngood\n")
+    command = blocks(DOCUMENT, "sh")[1].replace("\\\n", " ").splitlines()[1].split()
+    assert main(command[3:]) == 0
