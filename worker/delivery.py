@@ -1,6 +1,7 @@
 """An entry that a worker holds, and the slices of it that form batches."""
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -111,6 +112,19 @@ class Delivery:
             return 0
         below = np.flatnonzero(self.scores < np.float32(self.accept)).tolist()
         return sum(position not in self.faults for position in below)
+
+    @property
+    def item_faults(self) -> Counter[str]:
+        """Return how many items have failed or expired: an item is an image, or a number of several images."""
+        if not self.entry.items:
+            return Counter(state for state, _ in self.faults.values())
+        counts, first = Counter[str](), 0
+        for images in self.entry.items:
+            found = {self.faults[row][0] for row in range(first, first + images) if row in self.faults}
+            if found:
+                counts["failed" if "failed" in found else found.pop()] += 1
+            first += images
+        return counts
 
     @property
     def complete(self) -> bool:

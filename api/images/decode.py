@@ -4,6 +4,7 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from api.images.levels import MIN_CONTRAST, levels_of_file, no_contrast, require
 from api.images.limits import check_structure
 from api.images.magic import has_zero_bytes, hint_for
 from api.images.plain_png import plain_pixels
+from shared.contract.job import Lattice
 from shared.errors import BadImage, RequestError
 from shared.images import IMAGE_SIDE
 
@@ -33,13 +35,18 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # warnings about metadata th
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One image file of an upload: its 784 pixels, or the reason why it could not be decoded."""
+    """One image file of an upload: its 784 pixels, or the reason why it could not be decoded.
+
+    A picture of a number has a `lattice`, and the pixels of its candidates.
+    """
 
     name: str
     pixels: bytes | None
     error: str = ""
+    lattice: Lattice | None = None
 
 
+T = TypeVar("T")
 ReadPicture = Callable[[str, bytes], Picture]
 
 
@@ -59,7 +66,7 @@ def decode_image(data: bytes) -> bytes:
     return pixels
 
 
-def process_image(data: bytes, use: Callable[[Image.Image], bytes]) -> bytes:
+def process_image(data: bytes, use: Callable[[Image.Image], T]) -> T:
     """Open the image in `data` and return `use(image)`. The image is not unpacked yet. Raises BadImage."""
     if not data:
         raise BadImage("the body is empty, expected an image file")

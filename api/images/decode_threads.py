@@ -4,20 +4,25 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from api.http.capacity import Capacity
 from api.images.decode import decode_image, is_fast
 from api.images.fit import fit_picture, fit_pixels
 from api.images.levels import has_contrast
+from api.images.number import number_picture
 from api.images.pixel_budget import PixelBudget
 from api.images.plain_png import plain_pixels
 from api.images.shaped import decode_shaped
 from api.metrics import Metrics
+from shared.contract.job import Lattice
 from shared.contract.model_spec import Resize
 from shared.images import Shape
 
 THREADS = 2  # they compete with the event loop for the GIL
 MAX_WAITING = 64  # each file may have MAX_IMAGE_BYTES
+
+T = TypeVar("T")
 
 
 class Decoder:
@@ -53,6 +58,13 @@ class Decoder:
         self._metrics.decoded(time.perf_counter() - started_s)
         return pixels
 
+    async def divide(self, data: bytes) -> tuple[Lattice, bytes]:
+        """Do what `number_picture` does. Raises QueueFull if too many files wait for a thread."""
+        started_s = time.perf_counter()
+        found = await self._in_thread(lambda data: number_picture(data, self._max_fit_pixels, self._budget), data)
+        self._metrics.decoded(time.perf_counter() - started_s)
+        return found
+
     async def fit_pixels(self, pixels: bytes) -> bytes:
         """Do what the function `fit_pixels` does. Raises QueueFull if too many files wait for a thread."""
         return await self._in_thread(fit_pixels, pixels)
@@ -65,7 +77,7 @@ class Decoder:
         self._metrics.decoded(time.perf_counter() - started_s)
         return pixels
 
-    async def _in_thread(self, convert: Callable[[bytes], bytes], data: bytes) -> bytes:
+    async def _in_thread(self, convert: Callable[[bytes], T], data: bytes) -> T:
         """Return `convert(data)`, called in a thread. Raises QueueFull if too many files wait for one."""
         with self._waiting.slot():
             return await asyncio.get_running_loop().run_in_executor(self._threads, convert, data)

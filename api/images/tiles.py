@@ -47,6 +47,11 @@ def picture(values: npt.NDArray[Any]) -> dict[str, Any]:
 
 def png_base64(pixels: npt.NDArray[np.uint8]) -> str:
     """Return uint8[height,width] as a PNG in base64."""
+    return base64.b64encode(png_of(pixels)).decode()
+
+
+def png_of(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Return uint8[height,width] as a PNG."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
+    return file.getvalue()

@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from api.http.parameters import Maps
+from api.queue.answers.roster import Roster
 from shared.config.api_keys import ApiKey
 from shared.contract.entry import FORMAT, FORMATS, NO_ORIGIN, Origin
 from shared.contract.lane import Lane
 from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Resize
 from shared.images import MNIST_SHAPE
+
+Fit = Literal["", "digit", "number"]  # the object that `?fit=` finds in a picture of any size
+NUMBERS_PER_CHUNK = 8  # pictures; each may have MAX_CANDIDATES images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +23,9 @@ class ClassifyRequest:
     `model` is `name@version`, and `spec` what its card says about images and labels. `resize` is what happens to
     pictures of another size. `model_query` is the text of `?model=`, which can mean another version later.
     Images without an answer expire after `timeout_s`. A request with `maps` is verbose and has one image.
-    Answers whose score is below `accept` are unsure; see `Entry.accept`. The `origin` of a job always has a request id.
-    `top` is the number of best labels that the results have, 0 for the usual number, and None for results without names
-    of labels.
+    Answers whose score is below `accept` are unsure; see `Entry.accept`. The `roster` has the valid strings of numbers,
+    from `?among=`. The `origin` of a job always has a request id. `top` is the number of best labels that the results
+    have, 0 for the usual number, and None for results without names of labels.
     """
 
     model: str
@@ -34,7 +39,8 @@ class ClassifyRequest:
     wait_s: float = 0.0
     timeout_s: float | None = None
     maps: Maps | None = None
-    fit: bool = False
+    fit: Fit = ""
+    roster: Roster | None = None
     accept: float | None = None
     show: bool = False
     callback_url: str | None = None
@@ -47,7 +53,7 @@ class ClassifyRequest:
     @property
     def formats(self) -> Sequence[int]:
         """Return the formats in which the request can be written."""
-        usual = self.spec.shape == MNIST_SHAPE and not self.top and self.accept is None
+        usual = self.spec.shape == MNIST_SHAPE and not self.top and self.accept is None and self.fit != "number"
         return FORMATS if usual else (FORMAT,)
 
     @property

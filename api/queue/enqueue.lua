@@ -1,14 +1,15 @@
 -- Accept images: add an entry to its stream and count it, or refuse it because a limit is reached, in one step.
 --
 -- `client`, `job`, `manifests`, `shard`, `chunk`, `manifest` and `accepted_before` may be ''. A limit of a client is 0
--- if it has none. `accepted_before` are the images of the job that earlier chunks have brought.
+-- if it has none. `accepted_before` are the items of the job that earlier chunks have brought, and `items` those of
+-- this one that could be read: an item is an image, or a number of several images.
 -- Returns {'', images queued now, 0, id of the entry or ''}, or {name of the limit, its current value, ms until it may
 -- pass or 0} if the entry is refused, or {'lost', 0, 0} if the job is over or gone, or Redis has lost chunks of it.
 -- Nothing is stored then. XADD is the first write: a Redis that is out of memory refuses it, and nothing after it is
 -- written.
 local stream, queued, client, job, manifests = unpack(KEYS)
 local images, bytes, shard, max_images, max_bytes, header, pixels, ttl_s, chunk, manifest, unreadable_images,
-  accepted_before, max_client_images, client_images_per_s = unpack(ARGV)
+  accepted_before, max_client_images, client_images_per_s, items = unpack(ARGV)
 local BURST_MS = 1000
 
 images, bytes = tonumber(images), tonumber(bytes)
@@ -66,7 +67,7 @@ if images > 0 then
   end
 end
 if job ~= '' then
-  redis.call('HINCRBY', job, 'accepted', images + unreadable_images)
+  redis.call('HINCRBY', job, 'accepted', items + unreadable_images)
 end
 if manifest ~= '' then
   redis.call('HSET', manifests, chunk, manifest)

@@ -29,7 +29,7 @@ OnOutcomes = Callable[[list[Outcome]], None]
 ENQUEUE = Script.read(Path(__file__).with_suffix(".lua"))
 NO_LIMITS = ApiKey("", "")
 # The values of the script for entries of singles.
-NO_JOB: dict[str, Any] = dict.fromkeys(("job", "manifests", "chunk", "accepted_before", "manifest"), "")
+NO_JOB: dict[str, Any] = dict.fromkeys(("job", "manifests", "chunk", "accepted_before", "manifest", "items"), "")
 NO_JOB["unreadable_images"] = 0
 # The reason of a refusal in metrics, by the name of the limit in enqueue.lua.
 REASONS: dict[str, Reason] = {
@@ -169,9 +169,10 @@ class Enqueuer:
             header=encode_header(entry, self.entry_format),
             pixels=entry.pixels,
             chunk="" if entry.chunk is None else entry.chunk,
-            manifest=MANIFEST_CODEC.encode(manifest) if manifest.names or manifest.errors else b"",
+            manifest=MANIFEST_CODEC.encode(manifest) if manifest.names or manifest.errors or manifest.lattices else b"",
             unreadable_images=len(manifest.errors),
             accepted_before=accepted,
+            items=len(entry.items) or entry.count,
         )
 
     def _fixed(self, entry: Entry, lane: Lane, shard: int) -> dict[str, Any]:

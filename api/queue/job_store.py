@@ -11,7 +11,8 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from api.http.uid import UID_CHARS, new_uid
-from api.queue.classify_request import ClassifyRequest
+from api.queue.answers.job_view import chunk_items
+from api.queue.classify_request import NUMBERS_PER_CHUNK, ClassifyRequest
 from api.queue.enqueue import Enqueuer, lost_upload
 from api.queue.idempotency import Claim
 from api.queue.job_life import (
@@ -26,7 +27,6 @@ from api.queue.job_life import (
     log_end,
     renewal,
 )
-from api.queue.job_view import chunk_items
 from api.queue.wakeups import Wakeups
 from api.uploads.chunk import Chunk, read_ahead
 from shared.config.api_keys import ApiKey
@@ -190,8 +190,12 @@ class JobStore:
             client=request.caller.name,
             request_id=request.origin.request_id,
             created_ms=now_ms,
-            chunk_images=images_per_entry(request.spec.image_bytes, self._settings.bulk_entry_images),
+            chunk_images=NUMBERS_PER_CHUNK
+            if request.fit == "number"
+            else images_per_entry(request.spec.image_bytes, self._settings.bulk_entry_images),
             top=request.top,
+            among=",".join(request.roster.strings) if request.roster else None,
+            accept=request.accept if request.fit == "number" else None,
             accepted=0,
             claim=claim.redis_key if claim else None,
             deadline_ms=None if request.timeout_s is None else now_ms + round(request.timeout_s * 1e3),
@@ -222,15 +226,15 @@ class JobStore:
             origins={0: request.origin},
             shape=request.spec.shape,
             top=request.top or 0,
-            accept=request.accept,
+            accept=None if request.fit == "number" else request.accept,  # candidates may be no digits, numbers have to
+            items=tuple(len(lattice.candidates) for lattice in chunk.lattices),
             format=request.entry_format,
         )
+        manifest = Manifest(chunk.names, list(chunk.errors.items()), chunk.lattices)
         deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
         while True:
             try:
-                await self._enqueuer.put_chunk(
-                    entry, request.lane, shard, Manifest(chunk.names, list(chunk.errors.items())), accepted
-                )
+                await self._enqueuer.put_chunk(entry, request.lane, shard, manifest, accepted)
                 return
             except QueueFull:
                 if time.monotonic() >= deadline_s:

@@ -30,6 +30,8 @@ async def accept_job(state: State, headers: Headers, chunks: AsyncIterator[Chunk
         kind += f" accept={asked.accept}"
     if asked.top is not None:
         kind += f" top={asked.top}"
+    if asked.fit == "number":
+        kind += f" number {asked.roster.strings if asked.roster else ''}"
     claim = await claim_key(state.client, asked.caller.name, idempotency_key, new_job_id(), kind)
     if not claim.holder:
         return accepted(await state.jobs.submit(claim.watch(chunks), asked, claim))

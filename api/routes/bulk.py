@@ -2,13 +2,15 @@
 
 import reprlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from api.queue.classify_request import NUMBERS_PER_CHUNK
 from api.routes.accept_job import accept_job
-from api.routes.fit_options import fitted_chunks, reader
+from api.routes.fit.options import fitted_chunks, reader
 from api.routes.parse_request import parse_bulk
 from api.state import State, state_of
 from api.uploads import Limits, read_upload
@@ -25,14 +27,17 @@ async def classify_bulk(request: Request) -> Response:
     state = state_of(request)
     asked = await parse_bulk(state, request)
     limits = Limits.of(state.settings)
+    if asked.fit == "number":
+        limits = replace(limits, chunk_images=NUMBERS_PER_CHUNK)
     headers = request.headers
     check_length(headers.get("content-length", ""), limits.upload_bytes)
     read = reader(asked.fit, state.settings.max_fit_pixels, state.pixel_budget)
-    read_array = fitted_chunks if asked.fit else without_faint_images
+    fit_array = fitted_chunks(asked.fit) if asked.fit else None
+    read_array = fit_array or without_faint_images
 
     def read_range(body: bytes) -> AsyncIterator[Chunk]:
         chunks = range_chunks(state, *parse_range(body, len(state.test_set.images)), limits)
-        return fitted_chunks(chunks) if asked.fit else chunks
+        return fit_array(chunks) if fit_array else chunks
 
     with state.bodies.held() as held:
         encoding, content_type = encoding_of(headers.get("content-encoding", "")), headers.get("content-type", "")

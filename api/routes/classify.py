@@ -1,7 +1,8 @@
 """Classification of one image: `POST /mnist/classify`, or an image of the test set by its index."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from redis.exceptions import RedisError
@@ -14,10 +15,11 @@ from api.http.bodies import read_body
 from api.http.parameters import index_of, prefers_async
 from api.http.request_origin import use_result_id
 from api.http.responses import JSON_TYPE, Json, json_body, redis_unavailable, send_body, send_problem
-from api.images.tiles import png_base64
+from api.images.tiles import png_base64, png_of
 from api.queue.classify_request import ClassifyRequest
 from api.queue.singles.reply import FAILURE, elapsed_ms, labelled_reply, single_reply
 from api.routes.accept_job import accept_job
+from api.routes.fit.numbers import classify_number, number_chunks
 from api.routes.parse_request import parse_single
 from api.routes.results.timed_out_singles import remember_single
 from api.state import State, state_of
@@ -45,6 +47,10 @@ class ClassifyImage:
                 body = await read_body(receive, state.settings.max_image_bytes, held=held)
                 asked = await parse_single(state, scope, headers, as_job)
                 body = await image_in(state, headers, body)
+                if asked.fit == "number":
+                    response = await number_response(state, headers, asked, body, scope, receive, started_s)
+                    await response(scope, receive, send)
+                    return
                 pixels = await (state.decoder.fit(body) if asked.fit else state.decoder.decode(body))
                 del body
             if as_job:
@@ -60,6 +66,25 @@ class ClassifyImage:
             await send_body(send, 200, json_body(reply), [(b"content-type", JSON_TYPE)])
 
 
+async def number_response(
+    state: State,
+    headers: Headers,
+    asked: ClassifyRequest,
+    body: bytes,
+    scope: Scope,
+    receive: Receive,
+    started_s: float,
+    found: Mapping[str, Any] = MappingProxyType({}),
+) -> Response:
+    """Return the response for the number in an image file. `found` says where the file was found, for the reply."""
+    lattice, pixels = await state.decoder.divide(body)
+    if prefers_async(headers):
+        return await accept_job(state, headers, number_chunks(lattice, pixels), asked)
+    await state.singles.require_room()
+    reply = await classify_number(state, asked, lattice, pixels, scope, lambda: disconnected(receive), started_s)
+    return Json({**reply, **found})
+
+
 async def classify_test_image(request: Request) -> Response:
     """`GET /mnist/classify/{index}` and `GET /mnist/{index}/classify`."""
     started_s = time.perf_counter()
@@ -68,6 +93,10 @@ async def classify_test_image(request: Request) -> Response:
     pixels = state.test_set.images[index].tobytes()
     as_job = prefers_async(request.headers)
     asked = await parse_single(state, request.scope, request.headers, as_job)
+    if asked.fit == "number":
+        body, found = png_of(state.test_set.images[index]), {"dataset": state.test_set.name, "index": index}
+        scope, receive = request.scope, request.receive
+        return await number_response(state, request.headers, asked, body, scope, receive, started_s, found)
     if asked.fit:
         pixels = await state.decoder.fit_pixels(pixels)
     if as_job:

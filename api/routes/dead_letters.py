@@ -12,8 +12,8 @@ from api.http.access import caller_of, require_admin
 from api.http.parameters import integer_parameter
 from api.http.request_origin import origin_with_id
 from api.http.responses import Json
+from api.queue.answers.job_view import index_of_row
 from api.queue.classify_request import ClassifyRequest
-from api.queue.job_view import index_of_row
 from api.routes.accept_job import accepted
 from api.state import State, state_of
 from api.uploads.chunk import Chunk

@@ -15,8 +15,8 @@ from api.http.parameters import (
     verbose_parameter,
 )
 from api.http.request_origin import origin_with_id
-from api.queue.classify_request import ClassifyRequest
-from api.routes.fit_options import fit_parameter, show_parameter
+from api.queue.classify_request import ClassifyRequest, Fit
+from api.routes.fit.options import among_parameter, fit_parameter, require_digits, show_parameter
 from api.state import State
 from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.contract.model_spec import MAX_DENSE_LABELS, MAX_TOP, MNIST_SPEC, ModelSpec
@@ -37,17 +37,24 @@ async def parse_single(state: State, scope: Scope, headers: Headers, as_job: boo
     fit, show = fit_parameter(query), show_parameter(query)
     if show and as_job:
         raise BadParameter("show=fitted is not possible with Prefer: respond-async")
-    model = state.resolve(query.get("model"))
+    model, maps = state.resolve(query.get("model")), verbose_parameter(query)
+    spec = await mnist_spec(state, model)
+    if fit == "number":
+        if maps is not None:
+            raise BadParameter("verbose=1 shows the layers for one digit, so it is not possible with fit=number")
+        require_digits(spec, model)
+        origin = origin_with_id(scope)
     return ClassifyRequest(
         model=model,
-        spec=await mnist_spec(state, model),
+        spec=spec,
         model_query=query.get("model", ""),
         caller=caller,
         origin=origin,
         wait_s=wait_s,
         timeout_s=timeout_parameter(query, state.settings.result_ttl_s),
-        maps=verbose_parameter(query),
+        maps=maps,
         fit=fit,
+        roster=among_parameter(query),
         accept=_accept(query, fit),
         show=show,
     )
@@ -60,15 +67,19 @@ async def parse_bulk(state: State, request: Request) -> ClassifyRequest:
     if show_parameter(query):
         raise BadParameter("show=fitted is for one image; a job's results have no pictures")
     model, fit = state.resolve(query.get("model")), fit_parameter(query)
+    spec = await mnist_spec(state, model)
+    if fit == "number":
+        require_digits(spec, model)
     return ClassifyRequest(
         model=model,
-        spec=await mnist_spec(state, model),
+        spec=spec,
         model_query=query.get("model", ""),
         caller=caller_of(request.scope),
         origin=origin_with_id(request.scope),
         lane="bulk",
         timeout_s=timeout_parameter(query, state.settings.result_ttl_s),
         fit=fit,
+        roster=among_parameter(query),
         accept=_accept(query, fit),
         callback_url=callback_parameter(query, state.settings),
     )
@@ -129,7 +140,7 @@ def compat_request(
     )
 
 
-def _accept(query: QueryParams, fit: bool) -> float | None:
+def _accept(query: QueryParams, fit: Fit) -> float | None:
     """Return the threshold of scores. Fitted pictures may show anything, so they are judged by the version's rule."""
     accept = accept_parameter(query)
     return THRESHOLD_OF_CARD if accept is None and fit else accept

@@ -6,17 +6,22 @@ from dataclasses import dataclass, field
 
 from api.images.decode import Picture
 from api.uploads.safe_text import MAX_REASON_CHARS, safe_text
+from shared.contract.job import Lattice
 from shared.errors import BadUpload, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """`count` images in input order. `pixels` has 784 bytes for each image whose position is not in `errors`."""
+    """`count` images in input order. `pixels` has 784 bytes for each image whose position is not in `errors`.
+
+    Pictures of numbers have `lattices`, and in `pixels` 784 bytes for each candidate.
+    """
 
     pixels: bytes
     count: int
     names: Sequence[str] | None = None
     errors: dict[int, str] = field(default_factory=dict)
+    lattices: Sequence[Lattice] = ()
 
 
 async def chunk_pictures(pictures: AsyncIterator[Picture], chunk_images: int, max_images: int) -> AsyncIterator[Chunk]:
@@ -26,7 +31,8 @@ async def chunk_pictures(pictures: AsyncIterator[Picture], chunk_images: int, ma
     async for picture in pictures:
         total += 1
         check_total(total, max_images)
-        gathered.append(Picture(safe_text(picture.name), picture.pixels, safe_text(picture.error, MAX_REASON_CHARS)))
+        name, error = safe_text(picture.name), safe_text(picture.error, MAX_REASON_CHARS)
+        gathered.append(Picture(name, picture.pixels, error, picture.lattice))
         if len(gathered) == chunk_images:
             yield _chunk(gathered)
             gathered = []
@@ -66,4 +72,5 @@ def _chunk(pictures: Sequence[Picture]) -> Chunk:
         count=len(pictures),
         names=[picture.name for picture in pictures],
         errors={position: picture.error for position, picture in enumerate(pictures) if picture.pixels is None},
+        lattices=[picture.lattice for picture in pictures if picture.lattice is not None],
     )

@@ -6,8 +6,8 @@ image, and the outputs of the model's layers are kept along with its result. Ima
 have an origin.
 
 Every release keeps the fields of `Envelope`, so that the images of an entry can fail with a reason even if nobody reads
-its format. A new format gets a new number. Format 2 adds `shape`, `top` and `accept`; a worker answers an entry of
-format 1 with a block of format 1, because the API that wrote it reads no other.
+its format. A new format gets a new number. Format 2 adds `shape`, `top`, `accept` and `items`. A worker answers an
+entry of format 1 with a block of format 1, because the API that wrote it reads no other.
 """
 
 import contextlib
@@ -55,6 +55,7 @@ class Envelope(msgspec.Struct, frozen=True):
     reply: str = ""
     chunk: Natural | msgspec.UnsetType = msgspec.UNSET
     client: str = ""
+    items: tuple[int, ...] = ()
 
 
 class Origin(NamedTuple):
@@ -84,6 +85,7 @@ class EntryHeader(msgspec.Struct, frozen=True, omit_defaults=True, rename={"orig
     shape: tuple[Side, Side, Annotated[int, msgspec.Meta(ge=1, le=3)]] | msgspec.UnsetType = msgspec.UNSET
     top: Annotated[int, msgspec.Meta(ge=0, le=MAX_TOP)] = 0
     accept: Annotated[float, msgspec.Meta(ge=THRESHOLD_OF_CARD, le=1)] | msgspec.UnsetType = msgspec.UNSET
+    items: tuple[Annotated[int, msgspec.Meta(ge=1)], ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -92,8 +94,9 @@ class Entry(msgspec.Struct, frozen=True):
     `client` is the name of the API key of the request, empty without API keys. `origins` is by position. A chunk of a
     job has at most one origin, at 0, for all of its images. `top` is the number of best labels that the request wants,
     0 for the usual number. `accept` is the threshold from which an answer is accepted: THRESHOLD_OF_CARD for the
-    version's own, 0 for every answer, and None if the request knows nothing of it. `format` is the one that the entry
-    was read from, or should be written in if it says everything about the entry.
+    version's own, 0 for every answer, and None if the request knows nothing of it. `items` is for a chunk of numbers:
+    the number of images of each item. An item has one state. `format` is the one that the entry was read from, or
+    should be written in if it says everything about the entry.
     """
 
     uid: str
@@ -109,6 +112,7 @@ class Entry(msgspec.Struct, frozen=True):
     shape: Shape = MNIST_SHAPE
     top: int = 0
     accept: float | None = None
+    items: tuple[int, ...] = ()
     format: int = FORMAT
 
     @property
@@ -124,7 +128,7 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def fits_format_1(self) -> bool:
         """Return whether format 1 says everything about the entry."""
-        return self.shape == MNIST_SHAPE and not self.top and self.accept is None
+        return self.shape == MNIST_SHAPE and not self.top and self.accept is None and not self.items
 
     @property
     def queued_bytes(self) -> int:
@@ -172,6 +176,7 @@ def encode_header(entry: Entry, entry_format: int = FORMAT) -> bytes:
         msgspec.UNSET if entry.shape == MNIST_SHAPE else entry.shape,
         entry.top,
         msgspec.UNSET if entry.accept is None else entry.accept,
+        entry.items,
     )
     return _encoder.encode(header)
 
@@ -204,6 +209,7 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
         shape=MNIST_SHAPE if header.shape is msgspec.UNSET else header.shape,
         top=header.top,
         accept=None if header.accept is msgspec.UNSET else header.accept,
+        items=header.items,
         format=header.v,
     )
     if entry.image_bytes > MAX_IMAGE_BYTES or entry.shape[2] == 2:
@@ -212,6 +218,8 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
         raise EntryError(f"entry says {header.n} images and carries {len(pixels)} bytes of pixels")
     if entry.deadlines_ms and len(entry.deadlines_ms) != entry.count:
         raise EntryError(f"entry of {entry.count} images has {len(entry.deadlines_ms)} deadlines")
+    if entry.items and sum(entry.items) != entry.count:
+        raise EntryError(f"entry of {entry.count} images has items of {sum(entry.items)}")
     if entry.verbose and entry.count != 1:
         raise EntryError(f"a verbose entry has one image, this one {entry.count}")
     return entry
@@ -234,6 +242,7 @@ def failed_entry(fields: Mapping[bytes, bytes]) -> Entry:
         reply=envelope.reply,
         chunk=None if envelope.chunk is msgspec.UNSET else envelope.chunk,
         client=envelope.client,
+        items=envelope.items if sum(envelope.items) == envelope.n else (),
         format=1 if _format_of(fields) == 1 else FORMAT,
     )
 

@@ -8,6 +8,7 @@ import msgspec
 from shared.contract.codecs import HashCodec, JsonCodec
 from shared.contract.lane import Lane
 
+MAX_CANDIDATES = 64  # one picture's
 JobState = Literal["queued", "running", "done", "done_with_errors", "failed", "expired", "cancelled"]
 CallbackState = Literal["waiting", "delivered", "failed"]
 
@@ -39,6 +40,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     `accepted` counts the images that Redis has stored, and `last_entry` is the id of the last entry, on stream `shard`.
     `claim` is the Redis key of the claim of its Idempotency-Key. Jobs of an older API have none of these. `top` is the
     number of best labels that its items have, 0 for the usual number, and None for items without names of labels.
+    Of a job of numbers, `among` has the valid strings, separated by commas, and `accept` the confidence from which a
+    number is accepted.
     """
 
     id: str
@@ -61,6 +64,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     finished_ms: int | None = None
     deadline_ms: int | None = None
+    among: str | None = None
+    accept: float | None = None
     callback_url: str | None = None
     callback_state: CallbackState | None = None
     callback_attempts: int | None = None
@@ -107,11 +112,37 @@ class CallbackBody(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    """The names of the images of a chunk, and the reason for each image that could not be read."""
+class Candidate(msgspec.Struct, frozen=True, array_like=True):
+    """Ink between two nodes, which may be one digit. `box` is (left, top, width, height) in pixels of the picture.
+
+    `prior` is the logarithm of how likely its shape is, before the model has seen it.
+    """
+
+    first: int
+    last: int
+    box: tuple[int, int, int, int]
+    prior: float
+
+
+class Lattice(msgspec.Struct, frozen=True, array_like=True):
+    """The ways to divide the ink of a number into digits, as candidates between nodes from left to right.
+
+    `nodes` counts the pieces of ink. `skips` has (node, cost) for small pieces that may be specks."""
+
+    nodes: int
+    candidates: tuple[Candidate, ...]
+    skips: tuple[tuple[int, float], ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The names of the images of a chunk, and the reason for each image that could not be read.
+
+    The readable pictures of numbers have `lattices`: their candidates follow each other as images of the chunk.
+    """
 
     names: Sequence[str] | None = None
     errors: list[tuple[int, str]] = []
+    lattices: Sequence[Lattice] = ()
 
 
 JOB_CODEC = HashCodec(Job, "a job")

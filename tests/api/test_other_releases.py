@@ -11,9 +11,9 @@ import pytest
 
 from api.http.access import ANYONE
 from api.metrics import Metrics
+from api.queue.answers.job_view import chunk_items
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, Outcome
-from api.queue.job_view import chunk_items
 from api.queue.redis_health import RECOUNT
 from api.queue.redis_wire import Wires
 from api.queue.singles.waiting import Awaited

@@ -15,9 +15,8 @@ from shared.images import CLASSES, Images
 from tools.fit_accuracy.number_pictures import NUMBER_KINDS, Hand, NumberPicture, number_picture, random_number
 
 NONE = CLASSES
-# Parts of a digit's ink.
-MIN_OWN, MAX_FOREIGN = 0.93, 0.05  # of a digit
-MAX_PART, MIN_FOREIGN = 0.8, 0.15  # of what is none: less of a digit, or more of another one
+MIN_OWN, MAX_FOREIGN = 0.93, 0.05  # parts of a digit's ink
+MAX_PART, MIN_FOREIGN = 0.8, 0.15  # a wrong cut has less of a digit, or more of another one
 
 
 def labelled_candidates(hand: Hand, random: Random) -> tuple[Images, npt.NDArray[np.uint8]]:

@@ -19,7 +19,7 @@ Hand = Callable[[int], npt.NDArray[np.uint8]]
 
 MIN_DIGITS, MAX_DIGITS = 2, 6
 DIGIT_PX = 150  # height of a digit before the number is placed in a picture
-MAX_CONTACT = 0.25  # of a digit's height
+MAX_CONTACT = 0.25  # fraction of a digit's height
 MIN_GAP = 0.05
 SIZES = ((640, 480), (480, 640), (900, 300), (1200, 900), (320, 200), (400, 160), (1600, 1200))
 PAPERS = ("scan", "drawing", "scan", "board", "photo")

@@ -82,7 +82,7 @@ class Finisher:
 
     def _command(self, delivery: Delivery) -> Command:
         entry = delivery.entry
-        faults = Counter(state for state, _ in delivery.faults.values()) if delivery.faults else NO_FAULTS
+        faults = delivery.item_faults if delivery.faults else NO_FAULTS
         single = entry.chunk is None
         settings = self._settings
         prepared = self._prepared.get(delivery.stream)
@@ -103,7 +103,7 @@ class Finisher:
             entry.reply,
             entry.uid,
             "" if entry.chunk is None else entry.chunk,
-            delivery.count - len(delivery.faults),
+            (len(entry.items) or delivery.count) - faults.total(),
             faults["failed"],
             faults["expired"],
             delivery.unsure_count,

@@ -37,22 +37,26 @@ def fit_picture(data: bytes, max_pixels: int, budget: PixelBudget | None = None)
     of the format. Raises BadImage for other files, too many pixels, or no digit, and QueueFull.
     """
 
-    def fitted(image: Image.Image) -> bytes:
-        factor, pixels = _factor(image.format, data), image.width * image.height
-        if pixels > (limit := int(max_pixels * factor)):
-            side = int((limit / pixels) ** 0.5 * max(image.size))
-            raise BadImage(
-                f"{image.width}×{image.height} are more than {limit} pixels, the limit of ?fit=digit for this file: "
-                f"scale the picture down to {side} pixels on its longer side, or save it as a baseline JPEG"
-            )
-        reduce_jpeg(image)
-        pixels = image.width * image.height if factor == JPEG_FACTOR else pixels
-        room = budget.take(pixels) if budget else contextlib.nullcontext()
-        with room, contextlib.closing(image):  # frees the pixels: the traceback of an error would keep them
-            grey = grey_of(image)
-        return fit_grey(grey).tobytes()
+    return process_image(data, lambda image: fit_grey(limited_grey(image, data, max_pixels, budget)).tobytes())
 
-    return process_image(data, fitted)
+
+def limited_grey(image: Image.Image, data: bytes, max_pixels: int, budget: PixelBudget | None = None) -> Grey:
+    """Return float32[H,W] of an opened image file `data` of any size. Closes it.
+
+    Blocks while `budget` has no room. Raises BadImage for too many pixels, and QueueFull.
+    """
+    factor, pixels = _factor(image.format, data), image.width * image.height
+    if pixels > (limit := int(max_pixels * factor)):
+        side = int((limit / pixels) ** 0.5 * max(image.size))
+        raise BadImage(
+            f"{image.width}×{image.height} are more than {limit} pixels, the limit of ?fit for this file: "
+            f"scale the picture down to {side} pixels on its longer side, or save it as a baseline JPEG"
+        )
+    reduce_jpeg(image)
+    pixels = image.width * image.height if factor == JPEG_FACTOR else pixels
+    room = budget.take(pixels) if budget else contextlib.nullcontext()
+    with room, contextlib.closing(image):  # frees the pixels: the traceback of an error would keep them
+        return grey_of(image)
 
 
 def _factor(image_format: str | None, data: bytes) -> float:

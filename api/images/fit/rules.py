@@ -11,9 +11,9 @@ from api.images.fit.lines import CROSSING, Line, lines_of
 FAINT = 0.33  # part of the threshold above which ink may be that of a line
 SMOOTHING_PX = 7  # along a line, against noise
 LONG_PX = 25  # length of ink that may be part of a line
-MAX_THICKNESS = 0.02  # of a line, as a fraction of the picture's longer side
+MAX_THICKNESS = 0.02  # the thickest line, as a fraction of the picture's longer side
 MIN_RULE_LENGTH = 0.85  # fraction of the picture that a rule crosses; one may be a stroke, two are none
-MIN_LONE_RULE_LENGTH = 0.97  # of a horizontal one; a 1 may be as high as the picture
+MIN_LONE_RULE_LENGTH = 0.97  # a lone horizontal line; a 1 may be as high as the picture
 MAX_CROSSING_INK = 0.55  # part of the square around a crossing
 MIN_BOX_PX = 14
 SIDE_COVER = 0.7  # fraction of its length in which a box's side has ink

@@ -1,10 +1,9 @@
-"""The lattice: the ways to divide the ink of a number into digits, as candidates between nodes from left to right."""
+"""Divides the ink of a number in all plausible ways: the lattice, and an image for each of its candidates."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from api.images.fit.components import Mask
@@ -12,10 +11,10 @@ from api.images.fit.ink import NO_INK, Grey, ink_of
 from api.images.fit.normalise import normalised
 from api.images.number.cuts import cuts_of
 from api.images.number.line import InkLine, line_of
+from shared.contract.job import MAX_CANDIDATES, Candidate, Lattice
 from shared.errors import BadImage
 from shared.images import Images
 
-MAX_CANDIDATES = 64
 MAX_PIECES = 48
 MAX_JOINED = 4  # pieces of one candidate
 # Sizes are fractions of the typical height of the digits.
@@ -23,27 +22,7 @@ MAX_WIDTH, MIN_HEIGHT = 1.35, 0.3
 MAX_JOINED_GAP = 0.35
 MAX_SKIPPED = 0.35  # size of a piece that may be no digit
 SKIP_COST = 3.0
-MIN_INK = 0.3  # of the darkest pixel of a candidate
-
-
-class Candidate(msgspec.Struct, frozen=True, array_like=True):
-    """What may be one digit: the ink between two nodes. `box` is (left, top, width, height) in pixels of the picture.
-
-    `prior` is the logarithm of how likely its shape is, before the model has seen it.
-    """
-
-    first: int
-    last: int
-    box: tuple[int, int, int, int]
-    prior: float
-
-
-class Lattice(msgspec.Struct, frozen=True, array_like=True):
-    """`nodes` counts the pieces. `skips` has (node, cost) for small pieces that may be specks."""
-
-    nodes: int
-    candidates: tuple[Candidate, ...]
-    skips: tuple[tuple[int, float], ...] = ()
+MIN_INK = 0.3  # the darkest pixel of a candidate has more
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,14 @@ from shared.errors import BadImage
 
 # Sizes are fractions of the height of the digits, unless stated otherwise.
 MIN_SIDE_PX = 4  # height or width of a part
-MIN_SIDE = 0.02  # of the picture's shorter side
+MIN_SIDE = 0.02  # fraction of the picture's shorter side
 MIN_DIGIT = 0.45  # height of a part that is a digit of its own
 MIN_SMALL = 0.1  # height or width of other parts, such as the bar of a 5
 MAX_GAP = 1.6  # between digits
 MAX_SMALL_GAP = 0.25  # between a digit and a small part
-MIN_OVERLAP = 0.4  # of the rows of two neighbours, as a fraction of the lower one
-MAX_INK = 0.6  # of the picture
-LINE_ASPECT = 6.0  # of an underline
+MIN_OVERLAP = 0.4  # rows that two neighbours share, as a fraction of the lower one
+MAX_INK = 0.6  # fraction of the picture
+LINE_ASPECT = 6.0  # ratio of an underline's width to its height
 SHARED_COLUMNS = 0.6  # parts that share this fraction of their columns are one digit
 SHARED_COLUMNS_OF_DIGITS = 0.85
 SLANTS = np.linspace(-0.5, 0.7, 25)  # columns per row

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from api.queue.answer_json import answer_json, best_labels, labelled_answer
+from api.queue.answers.answer_json import answer_json, best_labels, labelled_answer
 from api.queue.classify_request import ClassifyRequest
 from shared.contract.block import Block
 from shared.errors import DeadlinePassed, InferenceFailed, RequestError

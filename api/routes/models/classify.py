@@ -23,7 +23,7 @@ from api.queue.classify_request import ClassifyRequest
 from api.routes.accept_job import accept_job
 from api.routes.bulk import check_length
 from api.routes.classify import accept_single, classify_single, image_in
-from api.routes.fit_options import shaped_reader
+from api.routes.fit.options import shaped_reader
 from api.routes.parse_request import refuse_verbose, spec_of_version
 from api.state import State, state_of
 from api.uploads import Limits, read_upload

@@ -48,12 +48,15 @@ MAPS = Parameter("maps", {"enum": [*get_args(Maps)]}, "with `verbose=1`: each la
 CALLBACK = Parameter(
     "callback_url", {"type": "string", "format": "uri"}, "URL that gets a signed callback when the job ends"
 )
-FIT = Parameter("fit", {"const": "digit"}, "accept a picture of any size, and normalise the digit in it as MNIST does")
 ACCEPT = Parameter(
     "accept",
     {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"const": "rule"}]},
     "the score from which an answer is accepted, or `rule` for the threshold of the version; below it, it is `unsure`",
 )
+FIT = Parameter(
+    "fit", {"enum": ["digit", "number"]}, "accept a picture of any size, and find the digit, or the digits of a number"
+)
+AMONG = Parameter("among", STRING, "with `fit=number`: up to 1,000 valid strings of digits, separated by commas")
 SHOW = Parameter("show", {"const": "fitted"}, "with `fit=digit`: include the fitted image as a PNG in base64")
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
@@ -92,8 +95,8 @@ UPLOAD_BODY = [Content(NDJSON, STRING), *(Content(media_type, BINARY) for media_
 CLASSIFY_TEST_IMAGE = Operation(
     summary="The classification of an image of the test set",
     tag="images",
-    content=[Content(JSON, ref("Prediction"))],
-    parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, ACCEPT, SHOW],
+    content=[Content(JSON, {"oneOf": [ref("Prediction"), ref("Number")]})],
+    parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, AMONG, ACCEPT, SHOW],
     errors=(BadImage, *SINGLE_ERRORS, Conflict),
 )
 TEST_IMAGE = Operation(
@@ -116,8 +119,8 @@ OPERATIONS = {
         summary="The classification of one image of 28×28",
         tag="images",
         body=IMAGE_BODY,
-        content=[Content(JSON, ref("Prediction"))],
-        parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, ACCEPT, SHOW, IDEMPOTENCY_KEY],
+        content=[Content(JSON, {"oneOf": [ref("Prediction"), ref("Number")]})],
+        parameters=[MODEL, TIMEOUT, VERBOSE, MAPS, PREFER, FIT, AMONG, ACCEPT, SHOW, IDEMPOTENCY_KEY],
         errors=IMAGE_ERRORS,
     ),
     "POST /mnist/classify/bulk": Operation(
@@ -130,7 +133,7 @@ OPERATIONS = {
         ],
         content=[Content(JSON, ref("Accepted"))],
         headers={"Location": "URL of the result"},
-        parameters=[MODEL, TIMEOUT, CALLBACK, FIT, ACCEPT, IDEMPOTENCY_KEY],
+        parameters=[MODEL, TIMEOUT, CALLBACK, FIT, AMONG, ACCEPT, IDEMPOTENCY_KEY],
         refused=["verbose", "maps", "show"],
         errors=JOB_ERRORS,
     ),

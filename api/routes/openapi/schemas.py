@@ -135,12 +135,37 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
         {
             "stage": STAGE,
             "confident": {"type": "boolean"},
-            "guesses": array(ref("Guess")),
+            "guesses": array({"oneOf": [ref("Guess"), ref("NumberGuess")]}),
             "label": nullable(STRING),
             "confidence": nullable(NUMBER),
             "best": array(ref("BestLabel")),
+            "text": nullable(STRING),
+            "digits": array(ref("NumberDigit")),
         },
     ),
+    "Number": obj(
+        {
+            "text": nullable(STRING),
+            "state": {"enum": ["done", "unsure"]},
+            "confident": {"type": "boolean"},
+            "confidence": NUMBER,
+            "digits": array(ref("NumberDigit")),
+            "guesses": array(ref("NumberGuess")),
+            "elapsed_time_ms": NUMBER,
+            "model": STRING,
+            "id": STRING,
+        },
+        {"dataset": STRING, "index": INTEGER},
+    ),
+    "NumberDigit": obj(
+        {
+            "digit": INTEGER,
+            "box": array(INTEGER, minItems=4, maxItems=4),
+            "confidence": NUMBER,
+            "alternatives": array(obj({"digit": INTEGER, "confidence": NUMBER})),
+        }
+    ),
+    "NumberGuess": obj({"text": STRING, "confidence": NUMBER}),
     "Guess": obj({"prediction": INTEGER, "confidence": NUMBER}, {"label": STRING}),
     "Items": obj({"items": array(ref("Item")), "next": nullable(STRING)}),
     "Model": obj(

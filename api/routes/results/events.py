@@ -17,7 +17,7 @@ from api.http.access import caller_of
 from api.http.connections.half_close import HALF_CLOSED
 from api.http.event_streams import EventStreams
 from api.http.responses import to_json
-from api.queue.job_view import job_json
+from api.queue.answers.job_view import job_json
 from api.routes.results.event_ranges import numbers_of, runs_of, runs_text
 from api.routes.results.timed_out_singles import read_single
 from api.state import State, state_of

@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 from api.http.access import caller_of
 from api.http.parameters import accepts_first, integer_parameter, maps_parameter, wait_parameter
 from api.http.responses import JSON_TYPE, NDJSON_TYPE, Json, to_json
-from api.queue.job_view import job_json
+from api.queue.answers.job_view import job_json
 from api.routes.results.timed_out_singles import labels_of, read_single
 from api.state import State, state_of
 from shared.contract.job import Job

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from api.http.uid import UID_CHARS
+from api.queue.answers.job_view import block_item, queued_item, single_json
 from api.queue.classify_request import ClassifyRequest
-from api.queue.job_view import block_item, queued_item, single_json
 from api.queue.wakeups import GONE, LOST, result_call
 from api.routes.parse_request import spec_of_version
 from api.state import State

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from api.images.fit.ink import Grey
-from api.images.number.lattice import MAX_CANDIDATES, MAX_JOINED, Lattice, lattice_of
+from api.images.number.lattice import MAX_JOINED, lattice_of
+from shared.contract.job import MAX_CANDIDATES, Lattice
 from shared.errors import BadImage
 
 

@@ -5,7 +5,7 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
-from api.queue.job_view import (
+from api.queue.answers.job_view import (
     block_item,
     chunk_items,
     job_json,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from api.queue.answer_json import best_labels, labelled_answer
-from api.queue.job_view import block_item
+from api.queue.answers.answer_json import best_labels, labelled_answer
+from api.queue.answers.job_view import block_item
 from api.queue.singles.reply import labelled_reply
 from shared.contract.block import NO_PREDICTION, Block, decode_block, encode_block, keep_best
 from shared.errors import DeadlinePassed, InferenceFailed

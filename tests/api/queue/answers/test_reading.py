@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from api.images.number.lattice import Candidate, Lattice
-from api.images.number.reading import Labels, digit_probabilities, read_number
-from api.images.number.roster import roster_of, shares_in, string_weights
+from api.queue.answers.reading import Labels, digit_probabilities, read_number
+from api.queue.answers.roster import roster_of, shares_in, string_weights
+from shared.contract.job import Candidate, Lattice
 
 BOX = (0, 0, 10, 20)
 # Two pieces, which are a 4 and a 7, or together a 0.
@@ -23,32 +23,32 @@ def answers(*likely: dict[int, float]) -> Labels:
 
 
 def test_the_most_likely_division_is_read() -> None:
-    reading = read_number(TOUCHING, answers({4: 0.98}, {0: 0.1}, {7: 0.9, 1: 0.05}))
+    reading = read_number(TOUCHING, answers({4: 0.98}, {0: 0.1}, {7: 0.9, 1: 0.05}), 0.02)
     assert reading.text == "47"
     assert [digit.label for digit in reading.digits] == [4, 7]
     assert reading.digits[1].alternatives[0] == (1, 0.05)
     assert 0.8 < reading.confidence < 0.9
     assert reading.others[0][0] == "0"
-    assert read_number(TOUCHING, answers({4: 0.3}, {0: 0.9}, {7: 0.2})).text == "0"
+    assert read_number(TOUCHING, answers({4: 0.3}, {0: 0.9}, {7: 0.2}), 0.02).text == "0"
 
 
 def test_the_confidences_of_all_numbers_add_up_to_one_at_most() -> None:
-    reading = read_number(TOUCHING, answers({4: 0.5, 9: 0.5}, {0: 0.4}, {7: 0.9}))
+    reading = read_number(TOUCHING, answers({4: 0.5, 9: 0.5}, {0: 0.4}, {7: 0.9}), 0.02)
     assert reading.confidence + sum(share for _, share in reading.others) <= 1
 
 
 def test_a_shape_that_is_unlikely_needs_a_better_answer() -> None:
     wide = Lattice(2, (Candidate(0, 1, BOX, 0.0), Candidate(0, 2, BOX, -5.0), Candidate(1, 2, BOX, 0.0)))
-    assert read_number(wide, answers({4: 0.4}, {0: 0.9}, {7: 0.4})).text == "47"
+    assert read_number(wide, answers({4: 0.4}, {0: 0.9}, {7: 0.4}), 0.02).text == "47"
 
 
 def test_a_speck_may_be_skipped() -> None:
     specked = Lattice(2, (Candidate(0, 1, BOX, 0.0), Candidate(1, 2, BOX, 0.0)), ((1, 2.0),))
-    assert read_number(specked, answers({4: 0.95}, {1: 0.02})).text == "4"
+    assert read_number(specked, answers({4: 0.95}, {1: 0.02}), 0.02).text == "4"
 
 
 def test_nothing_that_is_a_digit_reads_as_nothing() -> None:
-    reading = read_number(TOUCHING, np.zeros((3, 10)))
+    reading = read_number(TOUCHING, np.zeros((3, 10)), 0.02)
     assert (reading.text, reading.confidence, list(reading.digits)) == ("", 0.0, [])
 
 
@@ -70,7 +70,7 @@ def test_the_weight_of_a_string_is_that_of_all_divisions_that_read_it() -> None:
 
 def test_a_roster_decides_between_digits_that_look_alike() -> None:
     labels = answers({4: 0.9}, {0: 1e-4}, {1: 0.6, 7: 0.3})
-    assert read_number(TOUCHING, labels).text == "41"
+    assert read_number(TOUCHING, labels, 0.02).text == "41"
     shares = shares_in(roster_of(["47", "52", "120"]), TOUCHING, labels, 0.02)
     assert shares.argmax() == 0
     assert shares[0] > 0.9

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from api.images.number.lattice import Candidate, Lattice
+from shared.contract.job import Candidate, Lattice
 
-MIN_PROBABILITY = 1e-4  # of a label that is considered at all, and of every label of a roster's strings
+MIN_PROBABILITY = 1e-4  # a less likely label is ignored, and a roster's strings have at least this one
 MAX_READINGS = 24  # kept at each node
 MAX_ALTERNATIVES = 3
 
@@ -53,7 +53,7 @@ def digit_probabilities(probabilities: npt.NDArray[np.float32], scores: npt.NDAr
     return labels * np.asarray(scores / np.maximum(labels.max(1), 1e-9), np.float64)[:, None]
 
 
-def read_number(lattice: Lattice, labels: Labels, other_weight: float = 0.02) -> Reading:
+def read_number(lattice: Lattice, labels: Labels, other_weight: float) -> Reading:
     """Return the most likely number. `other_weight` is the weight of all that the lattice does not contain."""
     nodes: list[dict[str, _Partial]] = [{} for _ in range(lattice.nodes + 1)]
     nodes[0][""] = _Partial(0.0, 0.0)
@@ -78,6 +78,30 @@ def read_number(lattice: Lattice, labels: Labels, other_weight: float = 0.02) ->
     shares = [(text, math.exp(each.log_weight) / total) for text, each in ends]
     digits = [_digit(lattice.candidates[index], labels[index], label) for index, label in ends[0][1].steps]
     return Reading(*shares[0], digits, shares[1:MAX_ALTERNATIVES])
+
+
+def steps_of(text: str, lattice: Lattice, labels: Labels) -> list[Digit]:
+    """Return the digits of the best path that reads `text`, [] if no path has as many candidates."""
+    best: list[dict[int, tuple[float, tuple[int, ...]]]] = [{} for _ in range(lattice.nodes + 1)]
+    best[0][0] = (0.0, ())
+    costs, starting = dict(lattice.skips), _by_first(lattice)
+    for node in range(lattice.nodes):
+        for count, (log_weight, path) in best[node].items():
+            if node in costs:
+                _keep(best[node + 1], count, log_weight - costs[node], path)
+            if count == len(text):
+                continue
+            for index in starting.get(node, ()):
+                candidate = lattice.candidates[index]
+                gain = candidate.prior + math.log(max(labels[index, int(text[count])], MIN_PROBABILITY))
+                _keep(best[candidate.last], count + 1, log_weight + gain, (*path, index))
+    path = best[-1].get(len(text), (0.0, ()))[1]
+    return [_digit(lattice.candidates[index], labels[index], int(text[at])) for at, index in enumerate(path)]
+
+
+def _keep(node: dict[int, tuple[float, tuple[int, ...]]], count: int, log_weight: float, path: tuple[int, ...]) -> None:
+    if count not in node or log_weight > node[count][0]:
+        node[count] = (log_weight, path)
 
 
 def _by_first(lattice: Lattice) -> dict[int, list[int]]:

@@ -4,10 +4,15 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from api.queue.answer_json import answer_json, labelled_answer
+from api.queue.answers.answer_json import answer_json, labelled_answer
+from api.queue.answers.number_json import MIN_CONFIDENCE, number_json
+from api.queue.answers.reading import digit_probabilities
+from api.queue.answers.roster import Roster, roster_of
 from shared.contract.block import Block, decode_block
-from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Manifest
+from shared.contract.entry import THRESHOLD_OF_CARD
+from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Lattice, Manifest
 from shared.errors import EntryError, EntryFormatError, NotFound
+from shared.images import CLASSES
 
 
 def job_json(job: Job, now_ms: float) -> dict[str, Any]:
@@ -76,10 +81,12 @@ def chunk_items(
         reason = f"its result cannot be read: {error}"
     unfinished = job.state not in ("done", "done_with_errors")
     complete = not count or block_data is not None or unfinished or len(unreadable) == count
-    if not complete or (count and block is not None and block.count != count - len(unreadable)):
+    rows = sum(len(each.candidates) for each in manifest.lattices) or count - len(unreadable)
+    if not complete or (count and block is not None and block.count != rows):
         raise NotFound(f"the results of {job.id!r} are gone")
     labelled = labels is not None
     unanswered = job.state if job.state in ("cancelled", "expired", "failed") else "queued"
+    lattices, roster = iter(manifest.lattices), roster_of(job.among.split(",")) if job.among else None
     row = 0
     for position in range(count):
         name = names[position] if names else None
@@ -89,15 +96,22 @@ def chunk_items(
             yield _item(start + position, name, "failed", reason, labelled)
         elif block is None:
             yield _item(start + position, name, unanswered, job.reason, labelled)
+        elif lattice := next(lattices, None):
+            yield _number_item(block, row, start + position, name, lattice, roster, job.accept)
+            row += len(lattice.candidates)
         else:
             yield block_item(block, row, start + position, name, labels)
             row += 1
 
 
 def index_of_row(chunk: int, chunk_images: int, manifest_data: bytes | None, row: int) -> int:
-    """Return the index of the item of a row. Unreadable images have no row in the chunk."""
-    unreadable = {position for position, _ in MANIFEST_CODEC.decode(manifest_data).errors} if manifest_data else set()
+    """Return the index of the item of a row. Unreadable images have no row in the chunk, and numbers have several."""
+    manifest = MANIFEST_CODEC.decode(manifest_data) if manifest_data else Manifest()
+    unreadable = {position for position, _ in manifest.errors}
     readable = (position for position in itertools.count() if position not in unreadable)
+    if manifest.lattices:
+        ends = itertools.accumulate(len(lattice.candidates) for lattice in manifest.lattices)
+        row = sum(end <= row for end in ends)
     return chunk * chunk_images + next(itertools.islice(readable, row, None))
 
 
@@ -117,6 +131,29 @@ def block_item(
     if (stage := block.stage(row)) is not None:
         item["stage"] = stage
     return item
+
+
+def _number_item(
+    block: Block,
+    first: int,
+    index: int,
+    name: str | None,
+    lattice: Lattice,
+    roster: Roster | None,
+    accept: float | None,
+) -> dict[str, Any]:
+    """Return the item of a number, whose candidates are the rows from `first` on."""
+    rows = slice(first, first + len(lattice.candidates))
+    faults = [block.faults[row] for row in range(rows.start, rows.stop) if row in block.faults]
+    if faults:
+        state, reason = max(faults)  # "failed" before "expired"
+        return _item(index, name, state, error=reason)
+    if block.label_count != CLASSES or block.best is not None:
+        return _item(index, name, "failed", error=f"{block.model} has {block.label_count} labels, a number needs ten")
+    labels = digit_probabilities(block.probabilities[rows], None if block.scores is None else block.scores[rows])
+    if accept is None or accept == THRESHOLD_OF_CARD:
+        accept = MIN_CONFIDENCE
+    return _item(index, name, "done") | number_json(lattice, labels, roster, accept)
 
 
 def queued_item(labelled: bool = False) -> dict[str, Any]:

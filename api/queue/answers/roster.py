@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from api.images.number.lattice import Lattice
-from api.images.number.reading import MIN_PROBABILITY, Labels
+from api.queue.answers.reading import MIN_PROBABILITY, Labels
+from shared.contract.job import Lattice
 from shared.images import CLASSES
 
-OTHER_SHARE = 0.01  # of all numbers in pictures, those that are not in the roster
+OTHER_SHARE = 0.01  # part of all numbers in pictures that are not in the roster
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def string_weights(roster: Roster, lattice: Lattice, labels: Labels) -> npt.NDAr
 
 
 def _total_weight(lattice: Lattice, labels: Labels) -> float:
-    """Return the summed weight of all paths, whatever they read."""
+    """Return the summed weight of all paths, for any text."""
     reached = np.zeros(lattice.nodes + 1)
     reached[0] = 1
     skips = {node: np.exp(-cost) for node, cost in lattice.skips}

@@ -1,0 +1,1 @@
+"""Pictures of any size: their parameters, and numbers of several digits."""
