@@ -1,7 +1,6 @@
 """`python -m api`: serve the API."""
 
 import contextlib
-import functools
 import gc
 import logging
 import os
@@ -10,13 +9,9 @@ import sys
 
 import uvicorn
 
-from api.app import make_app
-from api.fast.protocol import FastProtocol
-from api.http.connections.limits import ConnectionLimits
+from api.app import make_served
 from api.http.connections.listening import bind_listeners
-from api.http.event_streams import EventStreams
 from api.http.request_origin import current_request_fields
-from api.metrics import Metrics
 from shared.config.loopback import is_loopback
 from shared.config.settings import Settings, load_settings
 from shared.errors import MnistifiedError
@@ -35,9 +30,7 @@ def main() -> None:
     try:
         settings = load_settings(os.environ)
         configure_logs(settings.log_format, settings.log_level, "api", about=current_request_fields)
-        event_streams = EventStreams(settings.max_watchers)
-        metrics = Metrics()
-        app = make_app(settings, event_streams, metrics)
+        app, protocol = make_served(settings)
         check_redis(settings)
         # The backlog is as long as the connection limit: clients whose connections the kernel drops retry only after
         # seconds.
@@ -53,7 +46,7 @@ def main() -> None:
     logger.info("bound to %s", ", ".join(sorted({"{}, port {}".format(*each.getsockname()) for each in listeners})))
     config = uvicorn.Config(
         app,
-        http=functools.partial(FastProtocol, ConnectionLimits(settings, event_streams, metrics)),  # type: ignore[arg-type]
+        http=protocol,  # type: ignore[arg-type]
         ws="none",
         log_config=None,
         access_log=False,  # api/http/observing.py logs requests

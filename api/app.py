@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,8 +16,10 @@ from starlette.types import ASGIApp
 
 from api.fast.heads import FastHeads
 from api.fast.path import FAST_PATH, FastPath
+from api.fast.protocol import FastProtocol
 from api.http.access import Access, Gate
 from api.http.browsers import for_browsers
+from api.http.connections.limits import ConnectionLimits
 from api.http.event_streams import EventStreams
 from api.http.observing import ObservingMiddleware, RequestLog
 from api.http.responses import on_redis_error, on_request_error, on_unexpected_error, on_unreadable
@@ -102,6 +105,13 @@ async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in running:
             task.cancel()
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
+
+
+def make_served(settings: Settings) -> tuple[ASGIApp, Callable[..., asyncio.Protocol]]:
+    """Return the application and the HTTP protocol of its connections. Raises the errors of `make_app`."""
+    event_streams, metrics = EventStreams(settings.max_watchers), Metrics()
+    app = make_app(settings, event_streams, metrics)
+    return app, functools.partial(FastProtocol, ConnectionLimits(settings, event_streams, metrics))
 
 
 def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) -> ASGIApp:

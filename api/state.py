@@ -99,7 +99,7 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
         job_sweep=JobSweep(client, clock, settings),
         workers=Workers(client, enqueuer, clock, settings.worker_ttl_s),
         pixel_budget=pixel_budget,
-        decoder=Decoder(settings.max_fit_pixels, pixel_budget, metrics),
+        decoder=Decoder(settings.max_fit_pixels, pixel_budget, metrics.decoded),
         bodies=Bodies(settings.max_held_body_bytes),
         verbose=Verbose(client, catalog),
         retraining=Retraining(client, clock, settings),

@@ -14,7 +14,6 @@ from api.images.number import number_picture
 from api.images.pixel_budget import PixelBudget
 from api.images.plain_png import plain_pixels
 from api.images.shaped import decode_shaped
-from api.metrics import Metrics
 from shared.contract.job import Lattice
 from shared.contract.model_spec import Resize
 from shared.images import Shape
@@ -26,10 +25,13 @@ T = TypeVar("T")
 
 
 class Decoder:
-    """Decodes fast files at once and all others in threads, because a crafted file can take seconds."""
+    """Decodes fast files at once and all others in threads, because a crafted file can take seconds.
 
-    def __init__(self, max_fit_pixels: int, budget: PixelBudget, metrics: Metrics) -> None:
-        self._metrics = metrics
+    `decoded` is called with the seconds that each file took.
+    """
+
+    def __init__(self, max_fit_pixels: int, budget: PixelBudget, decoded: Callable[[float], None]) -> None:
+        self._decoded = decoded
         self._max_fit_pixels = max_fit_pixels
         self._budget = budget
         self._threads = ThreadPoolExecutor(THREADS, "decode")
@@ -39,7 +41,7 @@ class Decoder:
         """Do what `decode_image` does. Raises QueueFull if too many files wait for a thread."""
         started_s = time.perf_counter()
         pixels = decode_image(data) if is_fast(data) else await self._in_thread(decode_image, data)
-        self._metrics.decoded(time.perf_counter() - started_s)
+        self._decoded(time.perf_counter() - started_s)
         return pixels
 
     def decode_plain(self, data: bytes) -> bytes | None:
@@ -48,21 +50,21 @@ class Decoder:
         pixels = plain_pixels(data)
         if pixels is None or not has_contrast(pixels):
             return None
-        self._metrics.decoded(time.perf_counter() - started_s)
+        self._decoded(time.perf_counter() - started_s)
         return pixels
 
     async def fit(self, data: bytes) -> bytes:
         """Do what `fit_picture` does. Raises QueueFull if too many files wait for a thread."""
         started_s = time.perf_counter()
         pixels = await self._in_thread(lambda data: fit_picture(data, self._max_fit_pixels, self._budget), data)
-        self._metrics.decoded(time.perf_counter() - started_s)
+        self._decoded(time.perf_counter() - started_s)
         return pixels
 
     async def divide(self, data: bytes) -> tuple[Lattice, bytes]:
         """Do what `number_picture` does. Raises QueueFull if too many files wait for a thread."""
         started_s = time.perf_counter()
         found = await self._in_thread(lambda data: number_picture(data, self._max_fit_pixels, self._budget), data)
-        self._metrics.decoded(time.perf_counter() - started_s)
+        self._decoded(time.perf_counter() - started_s)
         return found
 
     async def fit_pixels(self, pixels: bytes) -> bytes:
@@ -74,7 +76,7 @@ class Decoder:
         started_s = time.perf_counter()
         max_pixels, budget = self._max_fit_pixels, self._budget
         pixels = await self._in_thread(lambda data: decode_shaped(data, shape, resize, max_pixels, budget), data)
-        self._metrics.decoded(time.perf_counter() - started_s)
+        self._decoded(time.perf_counter() - started_s)
         return pixels
 
     async def _in_thread(self, convert: Callable[[bytes], T], data: bytes) -> T:

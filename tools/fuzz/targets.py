@@ -18,6 +18,7 @@ from shared.contract.block import decode_block
 from shared.contract.entry import decode_entry
 from shared.contract.layers_blob import decode_layers
 from shared.errors import BadImage, EntryError, RequestError
+from shared.images import axes_of
 from tests.api.images.test_decode import FILES
 from tests.api.uploads.test_uploads import CONTENT_TYPES, UPLOADS
 from tests.shared.contract.test_block import HEADER as BLOCK_HEADER
@@ -92,7 +93,7 @@ def entry(data: bytes) -> None:
         decoded = decode_entry({b"h": header, b"x": pixels})
     except EntryError:
         return
-    assert decoded.images.shape == (decoded.count, 28, 28), "other images than counted"
+    assert decoded.images.shape == (decoded.count, *axes_of(decoded.shape)), "other images than counted"
     assert isinstance(decoded.uid, str), "an id of another type"
     assert len(decoded.deadlines_ms) in (0, decoded.count), "other deadlines than images"
 
@@ -102,7 +103,8 @@ def block(data: bytes) -> None:
         decoded = decode_block(data)
     except EntryError:
         return
-    assert decoded.probabilities.shape == (decoded.count, 10), "other probabilities than predictions"
+    labels = decoded.label_count if decoded.best is None else decoded.best.shape[1]
+    assert decoded.probabilities.shape == (decoded.count, labels), "other probabilities than predictions"
 
 
 def layers(data: bytes) -> None:

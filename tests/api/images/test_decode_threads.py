@@ -53,7 +53,7 @@ class BlockingDecoder:
 
 async def test_fast_files_do_not_wait_for_slow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     blocking = BlockingDecoder(monkeypatch)
-    decoder = Decoder(10**6, PixelBudget(10**6), Metrics())
+    decoder = Decoder(10**6, PixelBudget(10**6), Metrics().decoded)
     slow = [asyncio.create_task(decoder.decode(LARGE)) for _ in range(MAX_WAITING)]
     for _ in range(THREADS):
         assert await asyncio.to_thread(blocking.begun.acquire, timeout=30)
@@ -68,7 +68,7 @@ async def test_fast_files_do_not_wait_for_slow_ones(monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_large_file_that_is_not_an_image_is_refused() -> None:
-    decoder = Decoder(10**6, PixelBudget(10**6), Metrics())
+    decoder = Decoder(10**6, PixelBudget(10**6), Metrics().decoded)
     with pytest.raises(BadImage, match="not an image"):
         await decoder.decode(b"hello" * FAST_BYTES)
     decoder.close()

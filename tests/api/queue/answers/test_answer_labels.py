@@ -1,9 +1,8 @@
 """Answers with the names of their labels."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from api.queue.answers.answer_json import best_labels, labelled_answer
 from api.queue.answers.job_view import block_item
