@@ -53,6 +53,6 @@ def test_an_item_has_labels_only_if_they_are_asked_for() -> None:
 
 @pytest.mark.parametrize(("state", "error"), [("failed", InferenceFailed), ("expired", DeadlinePassed)])
 def test_a_reply_without_a_result_is_an_error(state: str, error: type[Exception]) -> None:
-    failed = replace(FEW, faults={0: (state, "why")})  # type: ignore[dict-item]
+    failed = replace(FEW, faults={0: (state, "why")})
     with pytest.raises(error, match="why"):
         labelled_reply(failed, 0, "a-0", 1.0, PARTS)
