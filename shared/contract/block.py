@@ -249,23 +249,25 @@ def decode_block(data: bytes | memoryview) -> Block:
     row_bytes = (2 if header.v > 1 else 1) + (6 if only_best else 4) * kept + 4 * header.scores + header.stages
     if len(data) != start + count * row_bytes:
         raise EntryError(f"not a block: {count} results in {len(data)} bytes")
-    if any(position >= count for position, _, _ in header.faults):
+    if header.faults and any(position >= count for position, _, _ in header.faults):
         raise EntryError(f"not a block: a fault past its {count} results")
     if header.v > 1:
         predictions = np.frombuffer(data, _UINT16, count, start)
         at = start + 2 * count
     else:
-        predictions = _from_format_1(np.frombuffer(data, _UINT8, count, start))
+        predictions = np.frombuffer(data, _UINT8, count, start).astype(np.uint16)
+        if header.faults:
+            predictions[predictions == _NO_PREDICTION_1] = NO_PREDICTION
         at = start + count
     best = scores = stages = None
     if only_best:
         best = np.frombuffer(data, _UINT16, count * kept, at).reshape(count, kept)
-        at += best.nbytes
+        at += 2 * count * kept
     probabilities = np.frombuffer(data, _FLOAT32, count * kept, at).reshape(count, kept)
-    at += probabilities.nbytes
+    at += 4 * count * kept
     if header.scores:
         scores = np.frombuffer(data, _FLOAT32, count, at)
-        at += scores.nbytes
+        at += 4 * count
     if header.stages:
         stages = np.frombuffer(data, _UINT8, count, at)
     return Block(
@@ -278,7 +280,7 @@ def decode_block(data: bytes | memoryview) -> Block:
         queue_ms=header.queue_ms,
         model_ms=header.model_ms,
         client=header.client,
-        faults={position: (state, reason) for position, state, reason in header.faults},
+        faults={position: (state, reason) for position, state, reason in header.faults} if header.faults else {},
         best=best,
         best_of=labels if only_best else 0,
         top=header.top,
@@ -287,12 +289,6 @@ def decode_block(data: bytes | memoryview) -> Block:
         rule=header.rule or 0.0,
         accept=header.accept or 0.0,
     )
-
-
-def _from_format_1(predictions: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
-    wide = predictions.astype(np.uint16)
-    wide[wide == _NO_PREDICTION_1] = NO_PREDICTION
-    return wide
 
 
 def _refuse_other_formats(header: bytes | memoryview) -> None:

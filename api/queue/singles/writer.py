@@ -170,6 +170,9 @@ class Singles:
 
     def _write_pending(self) -> None:
         """Write the images of the list, and those that arrive meanwhile afterwards."""
+        if not self._pending:
+            self._writing = False
+            return
         pending = []
         for waiting in self._pending:
             if waiting.left and not waiting.ended:
@@ -210,7 +213,7 @@ class Singles:
             if waiting.origin is not NO_ORIGIN:
                 origins[position] = waiting.origin
         self._wakeups.expect(uid, group)
-        deadlines_ms = tuple(waiting.deadline_ms for waiting in group)
+        deadlines_ms = tuple([waiting.deadline_ms for waiting in group])
         request = group[0].request
         pixels = b"".join([waiting.pixels for waiting in group])
         for waiting in group:
