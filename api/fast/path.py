@@ -15,7 +15,6 @@ from api.http.responses import JSON_TYPE, json_body, unexpected
 from api.http.routing import TEMPLATE
 from api.queue.singles.reply import FAILURE, Failure, elapsed_ms, single_reply
 from api.state import State
-from api.versions.alias_table import Table
 from shared.contract.block import Block
 from shared.errors import RequestError
 
@@ -39,7 +38,7 @@ class FastPath:
         self._spans = spans
         self._waiting = state.singles.requests
         self._models: Mapping[str, Sequence[int]] = {}
-        self._aliases: Table = {}
+        self._aliases: object = None
         self._versions: dict[str | None, str] = {}  # by the text of `?model=`
         self._default_headers: DefaultHeaders = []
         self._head_start = b""

@@ -1,4 +1,4 @@
-"""Processes that die while requests wait on the fast path: every accepted image ends once, and every client hears."""
+"""Processes that die while requests wait on the fast path: every image ends once, and no client waits in vain."""
 
 import signal
 import threading
