@@ -14,7 +14,7 @@ from mnistified.errors import (
     Unavailable,
     Unreachable,
 )
-from mnistified.results import Guess, Item, JobState, Result
+from mnistified.results import Digit, Guess, Item, JobState, Result
 
 __all__ = [
     "AccessDenied",
@@ -22,6 +22,7 @@ __all__ = [
     "AsyncJob",
     "Client",
     "Conflict",
+    "Digit",
     "Guess",
     "Item",
     "Job",

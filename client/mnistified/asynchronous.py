@@ -1,7 +1,7 @@
 """The asynchronous client, for asyncio and trio: `mnistified.client` with `await`."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
@@ -11,7 +11,7 @@ import httpx
 
 from mnistified.http import calls
 from mnistified.http.exchange import Call, Exchange, Pause, Reply, unreachable
-from mnistified.options import Accept, query_of, read_options
+from mnistified.options import Accept, Fit, query_of, read_options
 from mnistified.results import Item, JobHandle, JobState, Result
 from mnistified.uploads.bodies import Pictures, body_of
 from mnistified.uploads.images import Picture, image_file
@@ -44,13 +44,16 @@ class AsyncClient:
         *,
         model: str | None = None,
         timeout_s: float | None = None,
-        fit: bool = False,
+        fit: Fit = False,
+        among: Iterable[str] | None = None,
         accept: Accept | None = None,
     ) -> Result:
         """See `Client.classify`."""
-        content = await anyio.to_thread.run_sync(image_file, image, fit)
+        content = await anyio.to_thread.run_sync(image_file, image, bool(fit))
         return await self._run(
-            calls.classify(content, query_of(model, timeout_s, fit=fit, accept=accept), self._options.retries)
+            calls.classify(
+                content, query_of(model, timeout_s, fit=fit, among=among, accept=accept), self._options.retries
+            )
         )
 
     async def submit(
@@ -59,14 +62,15 @@ class AsyncClient:
         *,
         model: str | None = None,
         timeout_s: float | None = None,
-        fit: bool = False,
+        fit: Fit = False,
+        among: Iterable[str] | None = None,
         accept: Accept | None = None,
         idempotency_key: str | None = None,
     ) -> "AsyncJob":
         """See `Client.submit`."""
-        body = await anyio.to_thread.run_sync(body_of, images, fit)
+        body = await anyio.to_thread.run_sync(body_of, images, bool(fit))
         idempotency_key = idempotency_key or str(uuid.uuid4())
-        query = query_of(model, timeout_s, fit=fit, accept=accept)
+        query = query_of(model, timeout_s, fit=fit, among=among, accept=accept)
         return AsyncJob(self, await self._run(calls.submit(body, query, idempotency_key, self._options.retries)))
 
     async def job(self, job_id: str) -> "AsyncJob":

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
@@ -10,7 +10,7 @@ import httpx
 
 from mnistified.http import calls
 from mnistified.http.exchange import Body, Call, Exchange, Pause, Reply, unreachable
-from mnistified.options import Accept, query_of, read_options
+from mnistified.options import Accept, Fit, query_of, read_options
 from mnistified.results import Item, JobHandle, JobState, Result
 from mnistified.uploads.bodies import Pictures, body_of
 from mnistified.uploads.images import Picture, image_file
@@ -55,19 +55,23 @@ class Client:
         *,
         model: str | None = None,
         timeout_s: float | None = None,
-        fit: bool = False,
+        fit: Fit = False,
+        among: Iterable[str] | None = None,
         accept: Accept | None = None,
     ) -> Result:
         """Classify an image: uint8[28,28], a Pillow image, a path, the bytes of a file, or an open binary file.
 
         `model` is a name or `name@version`. The service drops the image if it has no answer within `timeout_s`. With
-        `fit`, the image may have any size, e.g. uint8[H,W], and the service converts it to the format of MNIST. An
-        answer whose score is below `accept` is unsure; "rule" stands for the threshold of the version. Raises
-        TypeError, ValueError or OSError for an invalid image, before anything is sent.
+        `fit`, the image may have any size, e.g. uint8[H,W], and the service converts it to the format of MNIST.
+        `fit="number"` reads a number of several digits, which `among` limits to valid strings. An answer whose score is
+        below `accept` is unsure; "rule" stands for the threshold of the version. Raises TypeError, ValueError or
+        OSError for an invalid image, before anything is sent.
         """
-        content = image_file(image, any_size=fit)
+        content = image_file(image, any_size=bool(fit))
         return self._run(
-            calls.classify(content, query_of(model, timeout_s, fit=fit, accept=accept), self._options.retries)
+            calls.classify(
+                content, query_of(model, timeout_s, fit=fit, among=among, accept=accept), self._options.retries
+            )
         )
 
     def submit(
@@ -76,7 +80,8 @@ class Client:
         *,
         model: str | None = None,
         timeout_s: float | None = None,
-        fit: bool = False,
+        fit: Fit = False,
+        among: Iterable[str] | None = None,
         accept: Accept | None = None,
         idempotency_key: str | None = None,
     ) -> "Job":
@@ -85,13 +90,14 @@ class Client:
         `images` are uint8[N,28,28] (or [N,28,28,1], [N,784]), a folder, a zip, tar, `.npy`, IDX or NDJSON file as a
         path or opened, or an iterable of images as in `classify`. Images are streamed, and never all in memory. Sources
         that can be read only once are copied to a temporary file. Images without a result `timeout_s` after the start
-        of the upload expire. With `fit`, images may have any size, e.g. uint8[N,H,W]. `accept` is that of `classify`.
+        of the upload expire. With `fit`, images may have any size, e.g. uint8[N,H,W]. `fit`, `among` and `accept` are
+        those of `classify`.
         The same `idempotency_key` with the same images gives the same job; by default, every call creates a new job.
         Raises TypeError, ValueError or OSError for invalid images.
         """
-        body = body_of(images, any_size=fit)
+        body = body_of(images, any_size=bool(fit))
         return self.submit_body(
-            body, model=model, timeout_s=timeout_s, fit=fit, accept=accept, idempotency_key=idempotency_key
+            body, model=model, timeout_s=timeout_s, fit=fit, among=among, accept=accept, idempotency_key=idempotency_key
         )
 
     def submit_body(
@@ -100,13 +106,14 @@ class Client:
         *,
         model: str | None = None,
         timeout_s: float | None = None,
-        fit: bool = False,
+        fit: Fit = False,
+        among: Iterable[str] | None = None,
         accept: Accept | None = None,
         idempotency_key: str | None = None,
     ) -> "Job":
         """Upload a prepared body as a job: see `submit`."""
         idempotency_key = idempotency_key or str(uuid.uuid4())
-        query = query_of(model, timeout_s, fit=fit, accept=accept)
+        query = query_of(model, timeout_s, fit=fit, among=among, accept=accept)
         return Job(self, self._run(calls.submit(body, query, idempotency_key, self._options.retries)))
 
     def job(self, job_id: str) -> "Job":

@@ -9,7 +9,7 @@ FINAL_COLOUR = "#2a7"
 OTHER_COLOUR = "#aaa"
 
 
-def result(prediction: int | None, probabilities: Sequence[float], image: bytes | None, model: str | None) -> str:
+def result(prediction: int | str | None, probabilities: Sequence[float], image: bytes | None, model: str | None) -> str:
     """Return the image, if there is one, and a bar per digit."""
     picture = ""
     if image is not None:

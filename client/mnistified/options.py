@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ import httpx
 from mnistified.http.exchange import Call
 
 Accept = float | Literal["rule"]  # the score from which an answer is accepted, or the threshold of the version
+
+Fit = bool | Literal["digit", "number"]  # the object that a picture of any size shows; True means a digit
 
 DEFAULT_URL = "http://127.0.0.1:5000"
 CONNECT_TIMEOUT_S = 10.0
@@ -88,13 +90,21 @@ def read_options(
 
 
 def query_of(
-    model: str | None, timeout_s: float | None = None, *, fit: bool = False, accept: Accept | None = None
+    model: str | None,
+    timeout_s: float | None = None,
+    *,
+    fit: Fit = False,
+    among: Iterable[str] | None = None,
+    accept: Accept | None = None,
 ) -> dict[str, str]:
-    """Return the query parameters of a classification."""
+    """Return the query parameters of a classification. Raises TypeError for an `among` that is one string."""
+    if isinstance(among, str):
+        raise TypeError(f"among is the string {among!r}, expected an iterable of strings")
     query = {
         "model": model,
         "timeout_s": None if timeout_s is None else f"{timeout_s:g}",
-        "fit": "digit" if fit else None,
+        "fit": "digit" if fit is True else fit or None,
+        "among": None if among is None else ",".join(among),
         "accept": None if accept is None else str(accept),
     }
     return {name: value for name, value in query.items() if value is not None}

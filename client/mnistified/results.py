@@ -11,10 +11,23 @@ FINAL_STATES = ("done", "done_with_errors", "failed", "expired", "cancelled")
 
 
 class Guess(NamedTuple):
-    """A likely label of an unsure image, and its probability."""
+    """A likely label of an unsure image, and its probability. The guess of a number has a `text` instead."""
 
-    prediction: int
+    prediction: int | None
     confidence: float
+    text: str | None = None
+
+
+class Digit(NamedTuple):
+    """A digit of a number. `box` is (left, top, width, height) in pixels of the picture as it was sent.
+
+    `alternatives` are other digits that it may be, with their probabilities.
+    """
+
+    digit: int
+    box: tuple[int, int, int, int]
+    confidence: float
+    alternatives: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,9 @@ class Result:
 
     `image` is the uploaded file, for display in notebooks. `fitted` is the PNG of 28×28 pixels that `fit` made of it.
     `stage` is the network of a cascade that decided, counted from 1.
+
+    A number (`fit="number"`) has no `prediction` and no `probabilities`. Its `text` is None if it is unsure,
+    `confidence` is the probability of the whole number, and `digits` are those of the best guess.
     """
 
     prediction: int | None
@@ -40,12 +56,15 @@ class Result:
     confident: bool | None = None
     guesses: tuple[Guess, ...] = ()
     stage: int | None = None
+    text: str | None = None
+    confidence: float | None = None
+    digits: tuple[Digit, ...] = ()
 
     @classmethod
     def read(cls, raw: Mapping[str, Any], image: bytes | None = None) -> "Result":
         return cls(
-            prediction=raw["prediction"],
-            probabilities=tuple(raw["debug"]["probabilities"]),
+            prediction=raw["prediction"] if "debug" in raw else None,
+            probabilities=tuple(raw["debug"]["probabilities"]) if "debug" in raw else (),
             model=raw.get("model"),
             id=raw.get("id"),
             elapsed_time_ms=raw.get("elapsed_time_ms"),
@@ -55,11 +74,13 @@ class Result:
             state=raw.get("state", "done"),
             confident=raw.get("confident"),
             guesses=_guesses(raw),
-            stage=raw["debug"].get("stage"),
+            stage=raw.get("debug", {}).get("stage"),
+            **_number(raw),
         )
 
     def _repr_html_(self) -> str:
-        return html.result(self.prediction, self.probabilities, self.fitted or self.image, self.model)
+        answer = self.prediction if self.text is None else self.text
+        return html.result(answer, self.probabilities, self.fitted or self.image, self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +88,7 @@ class Item:
     """An image of a job. `state` is `queued`, `done`, `unsure`, `failed`, `expired` or `cancelled`.
 
     `prediction` is None unless `state` is `done`, and `probabilities` are None unless it is `done` or `unsure`. `error`
-    is the reason of a failure. `confident`, `guesses` and `stage` are those of `Result`.
+    is the reason of a failure. The other fields are those of `Result`.
     """
 
     index: int
@@ -79,6 +100,9 @@ class Item:
     confident: bool | None = None
     guesses: tuple[Guess, ...] = ()
     stage: int | None = None
+    text: str | None = None
+    confidence: float | None = None
+    digits: tuple[Digit, ...] = ()
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> "Item":
@@ -93,6 +117,7 @@ class Item:
             confident=raw.get("confident"),
             guesses=_guesses(raw),
             stage=raw.get("stage"),
+            **_number(raw),
         )
 
 
@@ -158,4 +183,22 @@ class JobHandle:
 
 
 def _guesses(raw: Mapping[str, Any]) -> tuple[Guess, ...]:
-    return tuple(Guess(guess["prediction"], guess["confidence"]) for guess in raw.get("guesses", ()))
+    return tuple(
+        Guess(guess.get("prediction"), guess["confidence"], guess.get("text")) for guess in raw.get("guesses", ())
+    )
+
+
+def _number(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a number, {} for an image of one digit."""
+    if "digits" not in raw:
+        return {}
+    digits = tuple(
+        Digit(
+            digit["digit"],
+            tuple(digit["box"]),
+            digit["confidence"],
+            tuple((other["digit"], other["confidence"]) for other in digit["alternatives"]),
+        )
+        for digit in raw["digits"]
+    )
+    return {"text": raw["text"], "confidence": raw["confidence"], "digits": digits}

@@ -47,7 +47,7 @@ def _singles(client: Client, arguments: argparse.Namespace, connections: int, ba
     pngs = [Path(image).read_bytes() for image in arguments.images] or [
         client.test_image(index)[0] for index in range(TEST_IMAGES)
     ]
-    query = urlencode(query_of(arguments.model, fit=arguments.fit))
+    query = urlencode(query_of(arguments.model, fit=arguments.fit or False))
     path = f"{CLASSIFY}?{query}" if query else CLASSIFY
     return closed_loop(
         client.url,
@@ -72,7 +72,9 @@ def _jobs(client: Client, arguments: argparse.Namespace, connections: int, bar: 
         while (begun_s := time.perf_counter()) - start_s < arguments.seconds:
             bar.show(int(begun_s - start_s))
             try:
-                done += client.submit(path, model=arguments.model, fit=arguments.fit).wait().counts.get("done", 0)
+                done += (
+                    client.submit(path, model=arguments.model, fit=arguments.fit or False).wait().counts.get("done", 0)
+                )
             except ServiceError as error:
                 load.count(error.status, time.perf_counter() - begun_s)
             except MnistifiedError:

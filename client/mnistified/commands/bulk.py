@@ -17,6 +17,7 @@ from mnistified.commands.exit_codes import exit_code_of_state, for_the_command_l
 from mnistified.commands.formats import FORMATS, Format, format_name
 from mnistified.commands.progress import Bar, with_progress
 from mnistified.commands.resume import ResumableFile
+from mnistified.commands.single import read_among
 from mnistified.http.exchange import Body
 from mnistified.results import Item, JobState
 from mnistified.uploads.bodies import body_of
@@ -124,7 +125,7 @@ def _to_file(client: Client, arguments: argparse.Namespace, out: ResumableFile, 
 
 
 def _submit(client: Client, arguments: argparse.Namespace, idempotency_key: str | None) -> Job:
-    body = _body(arguments.sources, arguments.fit)
+    body = _body(arguments.sources, bool(arguments.fit))
     if body.skipped and not arguments.quiet:
         more = f" … and {len(body.skipped) - MAX_NAMED} more" if len(body.skipped) > MAX_NAMED else ""
         files = "1 file" if len(body.skipped) == 1 else f"{len(body.skipped)} files"
@@ -134,7 +135,8 @@ def _submit(client: Client, arguments: argparse.Namespace, idempotency_key: str 
             with_progress(body, bar),
             model=arguments.model,
             timeout_s=arguments.expire_s,
-            fit=arguments.fit,
+            fit=arguments.fit or False,
+            among=read_among(arguments),
             accept=arguments.accept,
             idempotency_key=idempotency_key,
         )
@@ -202,6 +204,7 @@ def _identity(client: Client, arguments: argparse.Namespace, name: str) -> dict[
         "model": arguments.model,
         "expire_s": arguments.expire_s,
         "fit": arguments.fit,
+        "among": read_among(arguments),
         "accept": arguments.accept,
         "format": name,
     }

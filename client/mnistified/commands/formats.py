@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mnistified.results import Item
+from mnistified.results import Guess, Item
 from mnistified.uploads.npy import FLOAT32, npy_header
 
 CLASSES = 10
@@ -45,8 +45,9 @@ def _csv_rows(items: Sequence[Item]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for item in items:
-        probability = None if item.probabilities is None else max(item.probabilities)
-        writer.writerow((item.index, item.name, item.prediction, probability, item.state, item.error))
+        probability = item.confidence if item.probabilities is None else max(item.probabilities)
+        answer = item.prediction if item.text is None else item.text
+        writer.writerow((item.index, item.name, answer, probability, item.state, item.error))
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
@@ -64,9 +65,22 @@ def row(item: Item) -> dict[str, Any]:
         "probabilities": item.probabilities,
         "error": item.error,
         **({} if item.confident is None else {"confident": item.confident}),
-        **({"guesses": [guess._asdict() for guess in item.guesses]} if item.guesses else {}),
+        **({"guesses": [_guess(guess) for guess in item.guesses]} if item.guesses else {}),
+        **(_number(item) if item.confidence is not None else {}),
         **({} if item.stage is None else {"stage": item.stage}),
     }
+
+
+def _guess(guess: Guess) -> dict[str, Any]:
+    return {name: value for name, value in guess._asdict().items() if value is not None}
+
+
+def _number(item: Item) -> dict[str, Any]:
+    digits = []
+    for digit in item.digits:
+        others = [{"digit": other, "confidence": share} for other, share in digit.alternatives]
+        digits.append(digit._asdict() | {"alternatives": others})
+    return {"text": item.text, "confidence": item.confidence, "digits": digits}
 
 
 def _npy_rows(items: Sequence[Item]) -> bytes:
@@ -86,6 +100,7 @@ def _to_parquet(rows: Path, out: Path) -> None:
             ("prediction", pa.int8()),
             ("probabilities", pa.list_(pa.float32())),
             ("error", pa.string()),
+            ("text", pa.string()),
         ]
     )
     with rows.open("rb") as file, parquet.ParquetWriter(out, schema) as writer:

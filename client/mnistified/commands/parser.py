@@ -13,6 +13,7 @@ from mnistified.commands.formats import FORMATS
 from mnistified.options import DEFAULT_URL, Accept
 
 FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # shell functions that complete file names
+FITS = ("digit", "number")
 SHELLS = ("bash", "zsh", "tcsh")
 PLUGIN_GROUP = "mnistified.commands"  # entry points with which other packages, e.g. the service, add commands
 
@@ -73,13 +74,23 @@ DEFAULTS = {"url": None, "timeout": 60.0, "retries": 6, "json": False, "quiet": 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Return the arguments, with DEFAULTS for missing options. Exits if they are invalid."""
     argv = sys.argv[1:] if argv is None else argv
-    return argparse.Namespace(**{**DEFAULTS, **vars(build_parser(argv).parse_args(argv))})
+    return argparse.Namespace(**{**DEFAULTS, **vars(build_parser(argv).parse_args(_with_fit_values(argv)))})
+
+
+def _with_fit_values(argv: Sequence[str]) -> list[str]:
+    """Return the arguments with a value for each `--fit`. Without one, the argument after it is an image."""
+    following = [*argv[1:], ""]
+    return [
+        "--fit=digit" if argument == "--fit" and after not in FITS else argument
+        for argument, after in zip(argv, following, strict=False)
+    ]
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
     images = parser.add_argument("images", nargs="+", metavar="IMAGE", help="image file; - reads stdin")
     images.complete = FILES  # type: ignore[attr-defined]
     _add_model(parser)
+    _add_among(parser)
     parser.add_argument("--show", action="store_true", help="draw the image that --fit produced")
     parser.set_defaults(run=single.classify)
 
@@ -89,6 +100,7 @@ def _add_bulk(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help=text).complete = FILES  # type: ignore[attr-defined]
     _add_out(parser)
     _add_model(parser)
+    _add_among(parser)
     parser.add_argument("--expire-s", type=float, metavar="S", help="images without a result after S seconds expire")
     parser.set_defaults(run=bulk.bulk)
 
@@ -106,11 +118,17 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--restart", action="store_true", help="start again instead of resuming an interrupted command")
 
 
+def _add_among(parser: argparse.ArgumentParser) -> None:
+    text = "with --fit number: a file with up to 1,000 valid strings, one per line; the most likely one is the answer"
+    parser.add_argument("--among", metavar="FILE", help=text).complete = FILES  # type: ignore[attr-defined]
+
+
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME", help="model, or a version of it: name@3 (default: that of the service)"
     )
-    parser.add_argument("--fit", action="store_true", help="accept images of any size and convert them to 28×28")
+    text = "accept images of any size, and find the digit in them (--fit alone), or a number of several digits"
+    parser.add_argument("--fit", choices=FITS, help=text)
     text = "the score from which an answer is not unsure, from 0 to 1, or `rule` for the threshold of the version"
     parser.add_argument("--accept", type=_accept, metavar="SCORE", help=text)
 

@@ -19,14 +19,16 @@ IMAGE_STATUSES = (400, 413, 500, 504)  # errors that concern one image, so that 
 
 def classify(client: Client, arguments: argparse.Namespace) -> int:
     """Classify images in order. Print failed images to stderr and continue with the next one."""
-    if arguments.show and not arguments.fit:
+    if arguments.show and arguments.fit != "digit":
         raise ValueError("--show needs --fit: it draws the image that --fit produced")
+    among = read_among(arguments)
     exit_code = OK
     for name in arguments.images:
         failed = SOME_FAILED
         try:
             image = sys.stdin.buffer.read() if name == STDIO else Path(name).read_bytes()
-            result = client.classify(image, model=arguments.model, fit=arguments.fit, accept=arguments.accept)
+            fit = arguments.fit or False
+            result = client.classify(image, model=arguments.model, fit=fit, among=among, accept=arguments.accept)
         except OSError as error:
             reason, failed = error.strerror or str(error), USAGE
         except ServiceError as error:
@@ -45,12 +47,26 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
     return exit_code
 
 
+def read_among(arguments: argparse.Namespace) -> list[str] | None:
+    """Return the valid strings in the file of `--among`, or None without it. Raises ValueError or OSError."""
+    if arguments.among is None:
+        return None
+    if arguments.fit != "number":
+        raise ValueError("--among needs --fit number: it has the valid strings of a number")
+    strings = Path(arguments.among).read_text("utf-8-sig").replace(",", " ").split()
+    if not strings:
+        raise ValueError(f"--among: {arguments.among} has no strings; expected one per line")
+    return strings
+
+
 def _describe(name: str, result: Result, as_json: bool) -> str:
     if as_json:
         return json.dumps({"file": name, **result.raw})
+    if result.text is not None:
+        return f"{name}: {result.text} ({result.confidence:.1%})"
     if result.prediction is None:
-        guesses = " or ".join(f"{guess.prediction} ({guess.confidence:.1%})" for guess in result.guesses)
-        return f"{name}: unsure, perhaps {guesses}"
+        guesses = [f"{guess.text or guess.prediction} ({guess.confidence:.1%})" for guess in result.guesses]
+        return f"{name}: unsure" + (f", perhaps {' or '.join(guesses)}" if guesses else "")
     return f"{name}: {result.prediction} ({max(result.probabilities):.1%})"
 
 

@@ -32,8 +32,8 @@ class AliasChange(TypedDict, total=False):
 
 
 def classify(image: bytes, query: Mapping[str, str], retries: int) -> Exchange[Result]:
-    """Classify an image file. With `fit`, the result has the fitted image."""
-    if "fit" in query:
+    """Classify an image file. With `fit=digit`, the result has the fitted image."""
+    if query.get("fit") == "digit":
         query = {**query, "show": "fitted"}
     body = Body(lambda: iter([image]), size_bytes=len(image))
     reply = yield from retrying(Call("POST", "/mnist/classify", query, body=body), retries)
