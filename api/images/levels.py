@@ -40,7 +40,8 @@ class Levels:
         if values.dtype == np.uint8 and self == BYTE:
             return values
         if values.dtype.kind in "iu" and self.white >= BYTE.white:  # the high byte counts
-            return np.clip(values.astype(np.int64) * 256 // int(self.white + 1), 0, 255).astype(np.uint8)
+            above_black, steps = values.astype(np.int64) - int(self.black), int(self.white - self.black + 1)
+            return np.clip(above_black * 256 // steps, 0, 255).astype(np.uint8)
         scaled = (values.astype(np.float64) - self.black) * (255 / (self.white - self.black))
         pixels: npt.NDArray[np.uint8] = np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
         return pixels
@@ -52,6 +53,7 @@ class Levels:
 
 
 BINARY = Levels(0, 1)
+SIGNED_16_BITS = Levels(1 << 15, (1 << 16) - 1)  # signed numbers from 0 on, stored as unsigned ones
 BYTE = Levels(0, 255)
 
 
@@ -73,15 +75,18 @@ def levels_of_file(values: Numbers) -> Levels:
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise BadImage("the image has pixels that are infinite or not a number (NaN)")
-    levels = _float_levels(values, low, high) if values.dtype.kind == "f" else _integer_levels(low, high)
+    levels = _float_levels(values, low, high) if values.dtype.kind == "f" else _integer_levels(values, low, high)
     if levels is None:
         raise BadImage(f"the values range from {low:g} to {high:g}, whose meaning is not certain: {EXPECTED}")
     return levels
 
 
-def _integer_levels(low: float, high: float) -> Levels | None:
+def _integer_levels(values: Numbers, low: float, high: float) -> Levels | None:
     if low == -128 and high <= 127:
         return Levels(-128, 127)
+    # 8 bits, shifted to 16, may begin at 32768, too: mid-grey. Then all numbers are multiples of 256.
+    if low == SIGNED_16_BITS.black and high <= SIGNED_16_BITS.white and (values % 256).any():
+        return SIGNED_16_BITS
     return _bits(high) if low >= 0 else None
 
 

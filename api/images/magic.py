@@ -4,6 +4,7 @@
 IMAGE_HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DAMAGED_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*", b"MM*")
 _AS_TEXT = (b"\xef\xbf\xbdPNG", b"\xc2\x89PNG", b"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", b"\xc3\xbf\xc3\x98\xc3\xbf")
+GZIP_HEAD = b"\x1f\x8b"
 _MANY_IMAGES = {
     b"PK\x03\x04": "a zip archive (or an .npz file)",
     b"PK\x05\x06": "an empty zip archive",
@@ -25,6 +26,8 @@ def hint_for(data: bytes) -> str:
     for head, name in _MANY_IMAGES.items():
         if data.startswith(head):
             return f"; it is {name}: send many images to /mnist/classify/bulk"
+    if data.startswith(GZIP_HEAD):
+        return "; it is gzipped: send the file itself, or gzip the whole body"
     begin = data[:64].lstrip()
     for head, name in _OTHER_FILES.items():
         if begin.lower().startswith(head.lower()):

@@ -30,6 +30,8 @@ COMPARED = ("agree", "differ", "failed", "skipped")
 class Fleet:
     """`drift` and `shadows` are JSON for `/status`. `memory` is the memory of Redis in bytes.
 
+    `deferred` has the number of entries that wait for a worker which reads their format, by format.
+
     `redis_fault` is why Redis cannot be trusted with images now, or empty.
     """
 
@@ -38,6 +40,7 @@ class Fleet:
     stalled: bool
     lost_workers: int
     dead_letters: int
+    deferred: dict[int, int]
     drift: dict[str, dict[str, Any]]
     shadows: list[dict[str, Any]]
     memory: Mapping[str, int]
@@ -55,6 +58,7 @@ async def read_fleet(state: State) -> Fleet:
         stalled=is_stalled(queues, workers, state.settings.queue_stall_s, state.clock.now_s()),
         lost_workers=state.workers.lost,
         dead_letters=await state.client.xlen(keys.DEAD_LETTERS),
+        deferred=await _read_deferred(state.client),
         drift=await read_drift(state.client, state.catalog, state.clock.now_s()),
         shadows=await read_shadows(state.client, state.aliases.table),
         memory=await _read_memory(state.client),
@@ -72,6 +76,12 @@ def fleet_families(fleet: Fleet, settings: Settings) -> Iterable[Metric]:
         "How many images are in the dead-letter stream because they crashed workers?",
         (),
         {(): fleet.dead_letters},
+    )
+    yield gauge(
+        "mnistified_fleet_deferred_entries",
+        "How many entries wait for a worker that reads their format? Only during an upgrade",
+        ("format",),
+        {(str(entry_format),): count for entry_format, count in fleet.deferred.items()},
     )
     yield gauge(
         "mnistified_fleet_shadow_images",
@@ -183,6 +193,11 @@ def _drift_families(drift: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
 
 def _compared(pair: Mapping[str, int]) -> tuple[int, int, int, int]:
     return pair["agree"], pair["images"] - pair["agree"], pair["failed"], pair["skipped"]
+
+
+async def _read_deferred(client: AsyncClient) -> dict[int, int]:
+    formats = sorted(int(entry_format) for entry_format in await client.smembers(keys.DEFERRED))
+    return {entry_format: await client.xlen(keys.deferred(entry_format)) for entry_format in formats}
 
 
 async def _read_memory(client: AsyncClient) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The command line `mnistified`, or `python -m mnistified`: see docs/command-line.md."""
 
 import argparse
+import errno
 import os
 import sys
 
@@ -10,6 +11,7 @@ from mnistified.commands.parser import parse
 from mnistified.errors import MnistifiedError
 from mnistified.http.exchange import Pause
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # errors of writing, which do not name the file
 MIN_SHOWN_PAUSE_S = 0.1  # shorter pauses are those between two polls of a job
 
 
@@ -17,14 +19,18 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
     arguments = parse(argv)
     try:
-        return _run(arguments)
+        exit_code = _run(arguments)
+        sys.stdout.flush()
+        return exit_code
     except MnistifiedError as error:
         return _fail(for_the_command_line(str(error)), exit_code_of(error))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discards output that is not flushed yet
+        _discard_output()
         return PIPE_CLOSED
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), USAGE)
+        if error.errno in NO_ROOM:
+            _discard_output()
+        return _fail(_reason(error), USAGE)
     except ValueError as error:
         return _fail(str(error), USAGE)
     except KeyboardInterrupt:
@@ -41,6 +47,17 @@ def _run(arguments: argparse.Namespace) -> int:
             client.on_pause = _print_pause
         exit_code = arguments.run(client, arguments)
         return exit_code
+
+
+def _discard_output() -> None:
+    """Discard output that is not flushed yet: Python would try again, and print a traceback."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _reason(error: OSError) -> str:
+    if error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return f"the output cannot be written: {error.strerror}" if error.errno in NO_ROOM else str(error)
 
 
 def _print_pause(pause: Pause) -> None:

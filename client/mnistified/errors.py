@@ -13,10 +13,13 @@ MnistifiedError
 """
 
 import json
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+PAGE_TITLE = re.compile(rb"<title>([^<]{1,1000})", re.IGNORECASE)
+MAX_TITLE_CHARS = 100
 MAX_DETAIL_CHARS = 300  # limit for a body that is not a problem document, e.g. the error page of a proxy
 
 
@@ -81,12 +84,23 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes, now_s: flo
         problem = json.loads(content)
     except ValueError:
         problem = None
-    if not isinstance(problem, dict):
-        problem = {"detail": content[:MAX_DETAIL_CHARS].decode("utf-8", "replace").strip() or "no detail"}
     kind = BY_STATUS.get(status, ServiceFailed if status >= 500 else Refused)
+    if content.lstrip().startswith(b"<"):
+        problem = {"title": "Not the API", "detail": _about_page(content)}
+        if kind in (Refused, NotFound):
+            kind = ServiceFailed
+    elif not isinstance(problem, dict):
+        problem = {"detail": content[:MAX_DETAIL_CHARS].decode("utf-8", "replace").strip() or "no detail"}
     title = str(problem.get("title", "Error"))
     detail = str(problem.get("detail", problem.get("error", "no detail")))
     return kind(status, title, detail, problem, retry_after_s(headers.get("retry-after"), now_s))
+
+
+def _about_page(content: bytes) -> str:
+    """Say in a sentence that a web page has answered, with its title."""
+    title = PAGE_TITLE.search(content)
+    shown = f" ({' '.join(title[1].decode('utf-8', 'replace').split())[:MAX_TITLE_CHARS]!r})" if title else ""
+    return f"a web page{shown} answered, which this service does not send: another program or a proxy has this address"
 
 
 def retry_after_s(text: str | None, now_s: float) -> float | None:

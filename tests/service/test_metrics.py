@@ -22,6 +22,7 @@ NO_FLEET = Fleet(
     stalled=False,
     lost_workers=0,
     dead_letters=0,
+    deferred={},
     drift={},
     shadows=[],
     memory={},

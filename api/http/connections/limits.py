@@ -106,6 +106,9 @@ class LimitedProtocol(OneWriteProtocol):
         fits = self.received_bytes - self.mark_bytes <= MAX_HEAD_BYTES or self._head_bytes() <= MAX_HEAD_BYTES
         if not fits or len(self.headers) > MAX_HEADERS:
             raise head_too_large()
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            raise BadRequest(f"expected one Host header, as HTTP/1.1 requires, got {hosts or 'none'}")
         if len(self.pipeline) >= MAX_PIPELINED_REQUESTS:
             raise BadRequest(f"more than {MAX_PIPELINED_REQUESTS} requests were pipelined")
         if self.parser.should_upgrade():

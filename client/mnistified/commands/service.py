@@ -7,11 +7,14 @@ from typing import Any
 
 from mnistified.client import Client
 from mnistified.commands.exit_codes import OK, UNAVAILABLE
+from mnistified.errors import ServiceFailed
 
 
 def status(client: Client, arguments: argparse.Namespace) -> int:
     """Print the status of the service."""
     document = client.status()
+    if not isinstance(document, Mapping) or "workers" not in document:
+        raise ServiceFailed(200, "Not the API", f"{client.url}/status has no workers: another program has this address")
     if arguments.json:
         print(json.dumps(document))
     else:

@@ -154,6 +154,7 @@ def test_a_white_digit_on_a_black_disc_with_transparent_corners_stays_white() ->
         (PIXELS.astype(np.uint16), PIXELS),
         (PIXELS.astype(np.uint16) * 4 + 3, PIXELS),
         (PIXELS.astype(np.uint16) * 16, PIXELS),
+        (PIXELS.astype(np.uint16) * 128 + 32768, PIXELS),  # signed numbers from 0 on
         (PIXELS.astype(np.int32) * 16, PIXELS),
         (PIXELS.astype(np.float32) * 16 + 0.5, PIXELS),
         (PIXELS / np.float32(127.5) - 1, PIXELS),
@@ -173,6 +174,12 @@ def test_the_range_of_a_file_with_more_than_8_bits_is_recognized(
     assert np.abs(difference).max() <= (1 if expected is not None else 14)
     if values.dtype == np.uint16:
         np.testing.assert_array_equal(decoded(image_file(Image.fromarray(values), "PNG")), expected)
+
+
+def test_8_bits_that_begin_at_mid_grey_stay_grey_in_16_bits() -> None:
+    grey = PIXELS // 2 + 128
+    values = grey.astype(np.uint16) << 8
+    np.testing.assert_array_equal(decoded(image_file(Image.fromarray(values), "PNG")), grey)
 
 
 @pytest.mark.parametrize("bits", [8, 16])

@@ -23,6 +23,7 @@ def fleet(**changed: Any) -> Fleet:
         "stalled": False,
         "lost_workers": 0,
         "dead_letters": 0,
+        "deferred": {},
         "drift": {},
         "shadows": [],
         "memory": {},
@@ -51,6 +52,11 @@ def test_a_lane_is_as_full_as_the_nearer_of_its_limits(depth: tuple[int, int], s
 def test_a_redis_that_refuses_writes_is_a_one_to_alarm_on() -> None:
     assert values(fleet(), "mnistified_fleet_redis_unsafe") == {(): 0}
     assert values(fleet(redis_fault="its disk is full"), "mnistified_fleet_redis_unsafe") == {(): 1}
+
+
+def test_deferred_entries_are_counted_by_format() -> None:
+    exported = fleet(deferred={7: 3, 8: 1})
+    assert values(exported, "mnistified_fleet_deferred_entries") == {("7",): 3, ("8",): 1}
 
 
 def test_late_workers_are_counted_separately() -> None:

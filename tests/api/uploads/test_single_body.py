@@ -102,6 +102,11 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "latin-1 as text": (FILE.decode("latin-1").encode(), "text/plain", "an image that was sent as text"),
     "HEIC": (b"\0\0\0\x18ftypheic" + bytes(99), "image/heic", "a HEIC or AVIF photo: save it as JPEG"),
     "PDF": (b"%PDF-1.7\n\0", "", "it is a PDF: save it as PNG or JPEG"),
+    "a gzipped file in a form": (
+        FORM_FILE.replace(FILE, gzip.compress(FILE)) + END,
+        CONTENT_TYPE,
+        "it is gzipped: send",
+    ),
     "SVG": (b"\n<svg xmlns=''>\0", "", "it is an SVG"),
     "a zip": (b"PK\x03\x04" + bytes(99), "", "send many images to /mnist/classify/bulk"),
     "an array": (b"\x93NUMPY\1\0" + bytes(99), "", "an .npy array: send many images to /mnist/classify/bulk"),

@@ -56,7 +56,7 @@ def test_the_number_of_retries_is_limited() -> None:
 
 
 def test_the_key_is_sent_but_not_in_any_representation() -> None:
-    with flaky([(401, {}, b"<html>who are you")]) as server, Client(server.url, key="s3cret") as client:
+    with flaky([(401, {}, b"who are you?")]) as server, Client(server.url, key="s3cret") as client:
         with pytest.raises(AccessDenied, match="who are you") as denied:
             client.status()
         assert "s3cret" not in f"{client!r} {vars(client)} {denied.value!r}"
@@ -112,3 +112,18 @@ def test_an_error_has_the_fields_of_the_problem_document() -> None:
     error = error_of(504, {}, b'{"title": "Timeout", "detail": "still queued", "id": "a-0"}', 0.0)
     assert (error.status, error.title, error.detail) == (504, "Timeout", "still queued")
     assert error.problem["id"] == "a-0"
+
+
+@pytest.mark.parametrize("status", [404, 405, 502])
+def test_a_web_page_is_not_from_this_service(status: int) -> None:
+    page = b"<!DOCTYPE html>\n<html><head><title>Error\n response</title></head><body><p>" + b"x" * 1000
+    error = error_of(status, {}, page, 0.0)
+    assert isinstance(error, ServiceFailed)
+    assert str(error) == (
+        f"{status} Not the API: a web page ('Error response') answered, which this service does not send: "
+        "another program or a proxy has this address"
+    )
+
+
+def test_the_page_of_a_proxy_that_asks_for_a_password_is_a_denied_access() -> None:
+    assert isinstance(error_of(401, {}, b"<html>", 0.0), AccessDenied)
