@@ -37,7 +37,7 @@ class Delivery:
     surplus_bytes: int = 0  # that an unreadable entry had on its stream, beyond the pixels of its images
     batch_images: int = 0
     answering: threading.Lock = field(default_factory=threading.Lock)  # several threads may run slices of it
-    count: int = field(init=False)  # of the entry, computed once, as its images are
+    count: int = field(init=False)  # images of the entry, computed once
     images: Images = field(init=False)  # a view
     predictions: Predictions = field(init=False)
     label_count: int = 0  # K, known once an image is answered

@@ -18,9 +18,16 @@ local group, entry_id, images, bytes, shard, block, ttl_s, open_ttl_s, channel, 
   max_kept_layers, unsure_images = unpack(ARGV, 1, 21)
 
 -- A counter that is gone, for example after FLUSHALL, stays gone. A newer one that lacks this entry stays at 0.
-local function subtract(key, field, count)
-  if redis.call('HEXISTS', key, field) == 1 and redis.call('HINCRBY', key, field, -count) < 0 then
-    redis.call('HSET', key, field, 0)
+local function subtract(key, fields, counts)
+  local changed = {}
+  for index, now in ipairs(redis.call('HMGET', key, unpack(fields))) do
+    if now then
+      changed[#changed + 1] = fields[index]
+      changed[#changed + 1] = math.max(0, now - counts[index])
+    end
+  end
+  if #changed > 0 then
+    redis.call('HSET', key, unpack(changed))
   end
 end
 
@@ -28,13 +35,9 @@ if redis.call('XACK', stream, group, entry_id) == 0 then
   return 'late'
 end
 redis.call('XDEL', stream, entry_id)
-subtract(queued, 'images', images)
-subtract(queued, 'bytes', bytes)
-if shard ~= '' then
-  subtract(queued, shard, images)
-end
+subtract(queued, {'images', 'bytes', shard ~= '' and shard or nil}, {images, bytes, images})
 if client ~= '' then
-  subtract(client, 'images', images)
+  subtract(client, {'images'}, {images})
   redis.call('EXPIRE', client, open_ttl_s)
 end
 if suspect ~= '' then

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 GPU_BATCHES = 2  # at a time: one computes, the other is gathered
 SUFFIXES = (".tflite", ".onnx", ".keras")  # files that engines load
-SHORT_MS = 2.0  # a thread that reads entries runs no longer batch itself: other entries wait in that time
+SHORT_MS = 3.0  # a thread that reads entries runs no longer batch itself: other entries wait in that time
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """The desired versions in Redis: those that aliases name, and those that were requested before an alias changes."""
 
+import functools
 import logging
 import threading
 import time
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0  # between two reads, in case a message was lost
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DesiredVersions:
     """The versions that workers should load. `aliases` are by `name/alias`, `requested` are `name@version`."""
 
@@ -35,7 +36,7 @@ class DesiredVersions:
             str(ModelRef(_name(field), version)) for field, alias in self.aliases.items() for version in alias.versions
         )
 
-    @property
+    @functools.cached_property
     def shadows(self) -> Mapping[str, tuple[str, ...]]:
         """Return the shadows of each version: they get copies of the images that the version has answered."""
         shadows: dict[str, tuple[str, ...]] = {}
