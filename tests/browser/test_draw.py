@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, Request, Route, expect
 
 from shared.data.sample import draw as draw_sample
+from tests.api.routes.fit.test_numbers import page as number_page
 from tests.browser.acts import SEVEN, THREE, draw, expect_read, reading
 from tests.browser.conftest import OpenPage
 from tests.support.registries import DEFAULT
@@ -195,3 +196,18 @@ def test_another_version_is_compared_and_the_layers_are_shown(page: Page) -> Non
     assert all(width >= 28 for width in widths)
     reading(page, "model").select_option("seed@1")
     expect(reading(page, "how")).to_contain_text("seed@1 in", timeout=30_000)
+
+
+def test_a_number_has_a_box_around_each_digit(page: Page, tmp_path: Path) -> None:
+    photo = tmp_path / "number.png"
+    photo.write_bytes(image_file(number_page("505")))
+    page.get_by_label("Shows").select_option("number")
+    page.locator("#photo").set_input_files(photo)
+    expect(reading(page, "sure")).to_contain_text(re.compile("sure"))
+    expect(reading(page, "look")).to_be_disabled()
+    accent = "(pad) => Array.from(pad.getContext('2d').getImageData(0, 0, pad.width, pad.height).data)"
+    pixels = np.array(page.locator("#pad").evaluate(accent)).reshape(-1, 4)
+    blue = (pixels[:, 2] > pixels[:, 0] + 100) & (pixels[:, 3] > 0)
+    assert blue.sum() > 500
+    page.get_by_label("Shows").select_option("digit")
+    expect(reading(page, "look")).to_be_enabled()

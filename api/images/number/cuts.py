@@ -11,11 +11,11 @@ from api.images.fit.normalise import stroke_px
 
 ROWS = 48  # height at which paths are searched
 STEP_COST = 0.03  # cost of a column to the side, in strokes
-MAX_STROKES = 3.0  # that a path may cross
+MAX_STROKES = 2.6  # that a path may cross
 MIN_PART = 0.09  # width of what a cut leaves, as a fraction of the height
 MIN_DISTANCE = 0.12  # between cuts
 MIN_WIDTH = 0.42  # narrower groups are not cut
-CUTS_PER_WIDTH = 3.5  # number of cuts of a group as wide as it is high
+CUTS_PER_WIDTH = 2.5  # number of cuts of a group as wide as it is high
 
 Paths = npt.NDArray[np.float64]
 

@@ -22,6 +22,7 @@ MAX_WIDTH, MIN_HEIGHT = 1.35, 0.3
 MAX_JOINED_GAP = 0.35
 MAX_SKIPPED = 0.35  # size of a piece that may be no digit
 SKIP_COST = 3.0
+STROKE_COST, NARROW_COST, MIN_WIDTH_OF_TWO = 0.5, 4.0, 1.05
 MIN_INK = 0.3  # the darkest pixel of a candidate has more
 
 
@@ -29,7 +30,7 @@ MIN_INK = 0.3  # the darkest pixel of a candidate has more
 class _Piece:
     mask: Mask
     gap_px: float  # to the piece before, infinite for the first one; 0 if they were cut apart
-    cut_strokes: float  # ink of the cut before this piece
+    cut_cost: float  # cost of the cut before this piece, 0 if there is none
     left: int
     right: int
 
@@ -80,6 +81,7 @@ def _pieces(line: InkLine) -> list[_Piece]:
     """Cut the groups of ink, and return the pieces from left to right."""
     pieces: list[_Piece] = []
     edge = -np.inf
+    px = line.digit_px
     for group in range(1, int(line.groups.max()) + 1):
         mask = line.groups == group
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -96,22 +98,27 @@ def _pieces(line: InkLine) -> list[_Piece]:
             if not len(own):
                 continue
             gap = 0.0 if index else left - edge
-            pieces.append(_Piece(part, gap, cuts[index - 1].strokes if index else 0.0, int(own[0]), int(own[-1]) + 1))
+            cost = _cut_cost(cuts[index - 1].strokes, (right - left) / px) if index else 0.0
+            pieces.append(_Piece(part, gap, cost, int(own[0]), int(own[-1]) + 1))
         edge = right
     return pieces
+
+
+def _cut_cost(strokes: float, width: float) -> float:
+    """Return the cost of a cut through a group of this width, in digits' heights: a narrow one is rarely two digits."""
+    return STROKE_COST * strokes + NARROW_COST * max(0.0, MIN_WIDTH_OF_TWO - width)
 
 
 def _candidates(line: InkLine, pieces: list[_Piece]) -> Iterator[Cutting]:
     px = line.digit_px
     for first in range(len(pieces)):
         mask = np.zeros(line.soft.shape, np.bool_)
-        gaps = inner = 0.0
+        gaps = 0.0
         for last in range(first + 1, min(first + MAX_JOINED, len(pieces)) + 1):
             piece = pieces[last - 1]
             mask = mask | piece.mask
             if last > first + 1:
                 gaps += max(0.0, piece.gap_px / px)
-                inner += piece.cut_strokes
             left, right = min(each.left for each in pieces[first:last]), max(each.right for each in pieces[first:last])
             if last > first + 1 and (gaps > MAX_JOINED_GAP or right - left > MAX_WIDTH * px):
                 break
@@ -119,23 +126,23 @@ def _candidates(line: InkLine, pieces: list[_Piece]) -> Iterator[Cutting]:
             height = (int(rows[-1]) + 1 - int(rows[0])) / px
             if height < MIN_HEIGHT:
                 continue
-            outer = pieces[first].cut_strokes + (pieces[last].cut_strokes if last < len(pieces) else 0.0)
+            outer = pieces[first].cut_cost + (pieces[last].cut_cost if last < len(pieces) else 0.0)
             prior = _shape_prior((right - left) / px, height, gaps, outer)
             if (line.soft[mask] > MIN_INK).any():
                 yield Cutting(Candidate(first, last, _box(line, mask), round(prior, 3)), mask)
 
 
-def _shape_prior(width: float, height: float, gaps: float, cut_strokes: float) -> float:
+def _shape_prior(width: float, height: float, gaps: float, cut_cost: float) -> float:
     """Return the logarithm of how likely a digit has this shape. Sizes are fractions of the digits' height."""
     prior = -8 * max(0.0, width - 0.95) - 6 * max(0.0, 0.65 - height) - 4 * max(0.0, height - 1.3)
-    return prior - 8 * max(0.0, gaps - 0.04) - 0.5 * cut_strokes
+    return prior - 8 * max(0.0, gaps - 0.04) - cut_cost
 
 
 def _skips(line: InkLine, pieces: list[_Piece]) -> Iterator[tuple[int, float]]:
     for node, piece in enumerate(pieces):
         rows = np.flatnonzero(piece.mask.any(1))
         size = max(piece.right - piece.left, int(rows[-1]) + 1 - int(rows[0])) / line.digit_px
-        if size < MAX_SKIPPED and not piece.cut_strokes:
+        if size < MAX_SKIPPED and not piece.cut_cost:
             yield node, round(SKIP_COST * (0.3 + size / MAX_SKIPPED), 3)
 
 

@@ -1,6 +1,6 @@
 /* The view "Draw": a pad, and the model's reading of what is drawn. */
 
-import { sureness } from "./answers.js";
+import { readingOf, sureness } from "./answers.js";
 import { byId, say } from "./dom.js";
 import { onFiles } from "./dropping.js";
 import { settled } from "./newest.js";
@@ -9,7 +9,7 @@ import { Pad } from "./pad.js";
 import { isPicture, sendable, thumbnail } from "./picture.js";
 import { Reading } from "./reading.js";
 import { askBitmap } from "./service.js";
-import { pictureSubject, testSubject } from "./subject.js";
+import { numberSubject, pictureSubject, testSubject } from "./subject.js";
 import { testSet } from "./test-images.js";
 import { showRefusal } from "./trouble.js";
 
@@ -18,36 +18,49 @@ const SHOWN_SIDE = 900; // size of a photo on the pad in pixels
 
 export function startDraw() {
   const speak = settled(SPOKEN_MS, (answer) => {
-    say(byId("heard"), answer.state === "unsure" ? `Not read: ${sureness(answer)}` : `Read as ${answer.prediction}, ${sureness(answer)}`);
+    say(byId("heard"), answer.state === "unsure" ? `Not read: ${sureness(answer)}` : `Read as ${readingOf(answer)}, ${sureness(answer)}`);
   });
   const reading = new Reading(byId("draw-reading"), {
-    answered: speak,
+    answered: (answer) => {
+      speak(answer);
+      pad.mark(answer.digits ?? [], answer.size);
+    },
     refused: showRefusal,
   });
-  const drawn = pictureSubject(() => pad.toBlob());
+  const drawing = () => pad.toBlob();
+  let body = drawing; // the newest drawing or file
+  const readBody = () => reading.read(byId("kind").value === "number" ? numberSubject(body) : pictureSubject(body));
   const pad = new Pad(() => {
     if (pad.empty) reading.clear();
-    else if (!pad.hasPicture) reading.read(drawn);
+    else if (!pad.hasPicture) {
+      body = drawing;
+      readBody();
+    }
   });
 
   /* Shows and reads a file. One that this browser cannot open, such as a TIFF, is shown as its name, and the service may read it. */
   async function lay(file) {
     if (!isPicture(file)) {
-      reading.fail(`${file.name} is not a picture`, "Drop a photo, a scan or a drawing of one digit.");
+      reading.fail(`${file.name} is not a picture`, "Drop a photo, a scan or a drawing of a digit or a number.");
       return;
     }
     const shown = await thumbnail(file, SHOWN_SIDE).catch(() => null);
     pad.show(shown, shown ? file.name : `${file.name} (this browser cannot show it)`);
-    reading.read(pictureSubject(shown ? await sendable(file) : file));
+    body = shown ? await sendable(file) : file;
+    readBody();
   }
 
   async function pick() {
     const { labels } = await testSet();
     const index = Math.floor(Math.random() * labels.length);
     pad.show(await askBitmap(`mnist/image/${index}`), `Test image ${whole(index)}, labelled ${labels[index]}`);
+    body = null;
     reading.read(testSubject(index));
   }
 
+  byId("kind").addEventListener("change", () => {
+    if (!pad.empty && body) readBody();
+  });
   byId("pad-clear").addEventListener("click", () => pad.clear());
   byId("pad-undo").addEventListener("click", () => pad.undo());
   byId("pick").addEventListener("click", () => pick().catch(showRefusal));

@@ -9,6 +9,7 @@ export class Pad {
   #canvas = byId("pad");
   #strokes = new Strokes();
   #picture = null; // an ImageBitmap instead of strokes
+  #boxes = []; // of the digits of a number, as [text, left, top, width, height] in fractions of what is shown
   #painted = 0; // number of points of the newest stroke that are on the canvas
   #whole = true; // whether the next frame repaints everything
   #frame = 0;
@@ -47,6 +48,7 @@ export class Pad {
   clear() {
     this.#strokes.clear();
     this.#picture = null;
+    this.#boxes = [];
     say(this.#caption, "");
     this.#repaint(true);
   }
@@ -56,6 +58,7 @@ export class Pad {
       this.clear();
       return;
     }
+    this.#boxes = [];
     this.#strokes.undo();
     this.#repaint(true);
   }
@@ -64,7 +67,21 @@ export class Pad {
   show(bitmap, caption) {
     this.#strokes.clear();
     this.#picture = bitmap;
+    this.#boxes = [];
     say(this.#caption, caption);
+    this.#repaint(false);
+  }
+
+  /* Draws a box around each digit of a number. `size` is that of the picture in whose pixels the boxes are. */
+  mark(digits, size) {
+    if (!digits.length && !this.#boxes.length) return;
+    this.#boxes = digits.map(({ digit, box: [left, top, width, height] }) => [
+      String(digit),
+      left / size[0],
+      top / size[1],
+      width / size[0],
+      height / size[1],
+    ]);
     this.#repaint(false);
   }
 
@@ -95,8 +112,9 @@ export class Pad {
   }
 
   #begin(point) {
-    if (this.#picture) {
+    if (this.#picture || this.#boxes.length) {
       this.#picture = null;
+      this.#boxes = [];
       this.#whole = true;
     }
     say(this.#caption, "");
@@ -138,6 +156,24 @@ export class Pad {
     context.clearRect(0, 0, side, side);
     if (this.#picture) paintPicture(context, this.#picture, side);
     this.#strokes.paint(context, side, colour("ink"));
+    paintBoxes(context, this.#boxes, this.#picture ?? { width: 1, height: 1 }, side);
+  }
+}
+
+/* Paints a box with its digit above it for each digit of a number, over what `shown` shows. */
+function paintBoxes(context, boxes, shown, side) {
+  const scale = side / Math.max(shown.width, shown.height);
+  const [width, height] = [shown.width * scale, shown.height * scale];
+  const [left, top] = [(side - width) / 2, (side - height) / 2];
+  context.strokeStyle = context.fillStyle = colour("accent");
+  context.lineWidth = Math.max(2, side / 220);
+  context.font = `600 ${Math.round(side / 18)}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  for (const [text, x, y, boxWidth, boxHeight] of boxes) {
+    const [boxLeft, boxTop] = [left + x * width, top + y * height];
+    context.strokeRect(boxLeft, boxTop, boxWidth * width, boxHeight * height);
+    const above = boxTop > side / 14;
+    context.fillText(text, boxLeft + (boxWidth * width) / 2, above ? boxTop - side / 90 : boxTop + boxHeight * height + side / 17);
   }
 }
 

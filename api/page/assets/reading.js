@@ -1,6 +1,6 @@
 /* The reading of one image: the digit, its probabilities, the model's input and layers, and a second model to compare. */
 
-import { sureness } from "./answers.js";
+import { readingOf, sureness } from "./answers.js";
 import { Bars } from "./bars.js";
 import { byId, partsOf, say, sleep } from "./dom.js";
 import { showLayers } from "./layers.js";
@@ -98,6 +98,10 @@ export class Reading {
   }
 
   #show(answer) {
+    if (answer.digits) {
+      this.#showNumber(answer);
+      return;
+    }
     const { probabilities, batch_images: batch, model_ms: modelMs, worker } = answer.debug;
     this.#parts.fault.hidden = true;
     this.#parts.look.disabled = false;
@@ -108,23 +112,34 @@ export class Reading {
     this.#bars.show(probabilities);
   }
 
+  #showNumber(answer) {
+    this.#parts.fault.hidden = true;
+    this.#parts.look.disabled = true; // the layers are those of one digit
+    this.#showDigit(answer.text);
+    say(this.#parts.sure, sureness(answer));
+    say(this.#parts.how, `${answer.model} in ${milliseconds(answer.elapsed_time_ms)}`);
+    this.#bars.show(null);
+  }
+
   #showDigit(digit) {
     say(this.#parts.digit, digit === null ? "?" : String(digit));
+    this.#parts.digit.classList.toggle("many", String(digit ?? "").length > 1);
     this.#parts.digit.classList.toggle("none", digit === null);
   }
 
   #compare(answer, other) {
     this.#parts.compared.hidden = !other;
     if (!other) return;
-    const same = other.prediction === answer.prediction ? "agrees" : "does not agree";
-    const time = milliseconds(other.debug.model_ms);
-    const read = other.prediction ?? "?";
-    say(this.#parts["compared-text"], `${other.model} ${same}: ${read}, ${sureness(other)}, ${time} in the model`);
-    this.#otherBars.show(other.debug.probabilities);
+    const same = readingOf(other) === readingOf(answer) ? "agrees" : "does not agree";
+    const time = other.debug ? `, ${milliseconds(other.debug.model_ms)} in the model` : "";
+    say(this.#parts["compared-text"], `${other.model} ${same}: ${readingOf(other) ?? "?"}, ${sureness(other)}${time}`);
+    this.#otherBars.show(other.debug?.probabilities ?? null);
   }
 
   async #showSeen(subject, answer) {
     const bitmap = await subject.seen(answer);
+    this.#forgetSeen();
+    if (!bitmap) return;
     this.#parts.seen.getContext("2d").drawImage(bitmap, 0, 0, 28, 28);
     bitmap.close();
   }

@@ -13,6 +13,19 @@ export const pictureSubject = (body) => ({
   seen: async (answer) => bitmapOf(answer.fitted),
 });
 
+/* A picture of a number. The answer gets the `size` of the picture that was sent, in whose pixels its boxes are. */
+export const numberSubject = (body) => ({
+  classify: async (ref) => {
+    const sent = typeof body === "function" ? await body() : body;
+    const answer = await askJson(address("mnist/classify", "fit=number", modelQuery(ref)), { method: "POST", body: sent });
+    const bitmap = await createImageBitmap(sent);
+    answer.size = [bitmap.width, bitmap.height];
+    bitmap.close();
+    return answer;
+  },
+  seen: async () => null,
+});
+
 export const testSubject = (index) => ({
   index,
   classify: (ref, query = "") => askJson(address(`mnist/classify/${index}`, modelQuery(ref), query)),

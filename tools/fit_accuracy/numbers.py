@@ -1,0 +1,90 @@
+"""`python -m tools.fit_accuracy.numbers`: how often the default model reads whole numbers in pictures of the project.
+
+The pictures come from hands that no parameter was fitted with: MNIST's test images, the written strokes of
+`rendered.py`, and Pillow's own font. `--fitting` draws them with the hands of fitting instead: MNIST's training images
+and the fonts of training.
+"""
+
+import argparse
+import io
+from collections.abc import Iterator
+from random import Random
+
+import numpy as np
+from PIL import Image
+
+from api.images.fit import limited_grey
+from api.images.number.lattice import lattice_of
+from api.queue.answers.number_json import MIN_CONFIDENCE, number_json
+from api.queue.answers.reading import digit_probabilities
+from api.queue.answers.roster import roster_of
+from benchmarks.system.engine import engine_alone
+from shared.contract.job import Lattice
+from shared.errors import BadImage
+from shared.images import Images
+from tools.fit_accuracy.hands import fitting_hand, judging_hand
+from tools.fit_accuracy.number_pictures import NUMBER_KINDS, NumberPicture, number_picture, random_number
+
+SEED = 2026
+MAX_PIXELS = 1 << 24
+VALID_STRINGS = 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.fit_accuracy.numbers", description=__doc__)
+    parser.add_argument("--count", type=int, default=600, help="number of pictures (default: 600)")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"random seed (default: {SEED})")
+    parser.add_argument("--fitting", action="store_true", help="draw with the hands that parameters are fitted with")
+    parser.add_argument(
+        "--accept", type=float, default=MIN_CONFIDENCE, help="confidence below which a number is unsure"
+    )
+    options = parser.parse_args()
+    random = Random(options.seed)
+    predict = engine_alone()[0].predict
+    outcomes: dict[str, list[tuple[bool, bool, bool]]] = {"all": []}
+    for picture in _pictures(options.count, random, options.fitting):
+        divided = _divided(picture)
+        outcome = (False, False, False)
+        if divided:
+            answers = predict(divided[1])
+            labels = digit_probabilities(answers.probabilities, answers.scores)
+            found = number_json(divided[0], labels, None, options.accept)
+            roster = roster_of(_valid_strings(picture.text, random))
+            among = number_json(divided[0], labels, roster, 0.0)
+            read = found["text"]
+            outcome = (read == picture.text, read not in (None, picture.text), among["text"] == picture.text)
+        for name in ("all", picture.kind):
+            outcomes.setdefault(name, []).append(outcome)
+    print(f"{'numbers of 2 to 6 digits':28}{'right':>9}{'wrong':>9}{'unsure':>9}{f'among {VALID_STRINGS}':>12}")
+    for name, each in outcomes.items():
+        right, wrong, among_right = np.array(each).mean(0)
+        print(f"{name:28}{right:9.1%}{wrong:9.1%}{1 - right - wrong:9.1%}{among_right:12.1%}")
+
+
+def _pictures(count: int, random: Random, fitting: bool) -> Iterator[NumberPicture]:
+    for index in range(count):
+        hand = (fitting_hand if fitting else judging_hand)(random)
+        yield number_picture(random_number(random), NUMBER_KINDS[index % len(NUMBER_KINDS)], hand, random)
+
+
+def _divided(picture: NumberPicture) -> tuple[Lattice, Images] | None:
+    with Image.open(io.BytesIO(picture.file)) as image:
+        grey = limited_grey(image, picture.file, MAX_PIXELS)
+    try:
+        return lattice_of(grey)
+    except BadImage:
+        return None
+
+
+def _valid_strings(text: str, random: Random) -> list[str]:
+    """Return the number among others, most of them of the same length."""
+    strings = {text}
+    most = min(VALID_STRINGS, 9 * 10 ** (len(text) - 1) // 2)
+    while len(strings) < VALID_STRINGS:
+        same = len(strings) < most
+        strings.add(f"{random.randrange(10 ** len(text)):0{len(text)}}" if same else random_number(random))
+    return sorted(strings)
+
+
+if __name__ == "__main__":
+    main()
