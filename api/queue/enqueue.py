@@ -77,7 +77,7 @@ class Enqueuer:
         commands = [self._command(entry, lane) for entry in entries]
 
         def replied(replies: list[Any] | Exception) -> None:
-            if isinstance(replies, list) and any(isinstance(reply, NoScriptError) for reply in replies):
+            if isinstance(replies, list) and NoScriptError in map(type, replies):
                 self._send_with_script(commands, replies, replied)
             else:
                 done(self._outcomes(entries, lane, replies))

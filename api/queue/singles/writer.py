@@ -184,7 +184,7 @@ class Singles:
             self._writing = False
             return
         try:
-            groups = group_waiting(pending, self._entry_images)
+            groups = [pending] if len(pending) == 1 else group_waiting(pending, self._entry_images)
             entries = [self._make_entry(group) for group in groups]
             self._enqueuer.put(entries, "interactive", lambda outcomes: self._written(entries, groups, outcomes))
         except Exception:  # an unexpected error must not leave requests waiting
