@@ -15,6 +15,7 @@ from api.http.responses import Json
 from api.queue.answers.job_view import index_of_row
 from api.queue.classify_request import ClassifyRequest
 from api.routes.accept_job import accepted
+from api.routes.parse_request import spec_of_version
 from api.state import State, state_of
 from api.uploads.chunk import Chunk
 from shared.contract.dead_letter import DEAD_LETTER_CODEC, DeadLetter
@@ -63,7 +64,15 @@ async def replay_dead_letter(request: Request) -> Response:
     async def chunks() -> AsyncIterator[Chunk]:
         yield Chunk(fields[b"x"], 1)
 
-    asked = ClassifyRequest(model=letter.model, caller=caller, origin=origin_with_id(request.scope), lane="bulk")
+    spec = await spec_of_version(state, letter.model)
+    asked = ClassifyRequest(
+        model=letter.model,
+        spec=spec,
+        top=None if spec.is_mnist_shaped else 0,
+        caller=caller,
+        origin=origin_with_id(request.scope),
+        lane="bulk",
+    )
     job = await state.jobs.submit(chunks(), asked)
     await state.client.xdel(keys.DEAD_LETTERS, letter_id)
     return accepted(job)

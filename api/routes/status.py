@@ -31,6 +31,7 @@ async def get_status(request: Request) -> Response:
             "redis": fleet.redis_fault or None,
             "model": await _default_model(state),
             "models": state.catalog.models,
+            "other_models": _other_models(state),
             "aliases": state.aliases.table,
             "workers": [_worker_json(worker) for worker in fleet.workers],
             "recent": describe_recent(fleet.workers),
@@ -80,6 +81,14 @@ def _worker_json(worker: LiveWorker) -> dict[str, Any]:
     described: dict[str, Any] = msgspec.to_builtins(worker)
     del described["recent"]
     return described
+
+
+def _other_models(state: State) -> dict[str, dict[str, int]]:
+    """Describe the versions that the routes under `/mnist` do not serve, by `name@version`."""
+    return {
+        ref: {"width": spec.shape[1], "height": spec.shape[0], "channels": spec.shape[2], "labels": len(spec.labels)}
+        for ref, spec in state.catalog.other_specs().items()
+    }
 
 
 async def _default_model(state: State) -> dict[str, Any]:

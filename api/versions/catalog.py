@@ -54,6 +54,10 @@ class Catalog:
         """Return the spec of a version that the routes under `/mnist` serve, if `spec` has read it before."""
         return self._mnist_specs.get(ref)
 
+    def other_specs(self) -> dict[str, ModelSpec]:
+        """Return the specs of the versions that the routes under `/mnist` do not serve, if they have been read."""
+        return {ref: spec for ref, spec in sorted(self._specs.items()) if not spec.is_mnist_shaped}
+
     async def watch(self) -> None:
         """Read the registry forever. While it cannot be read, the last reading stays valid."""
         await repeat(self._read, TICK_S, "the registry cannot be read", (ModelError, OSError))

@@ -11,7 +11,7 @@ import httpx
 
 from mnistified.http import calls
 from mnistified.http.exchange import Call, Exchange, Pause, Reply, unreachable
-from mnistified.options import Accept, Fit, query_of, read_options
+from mnistified.options import Accept, Fit, Resize, query_of, read_options
 from mnistified.results import Item, JobHandle, JobState, Result
 from mnistified.uploads.bodies import Pictures, body_of
 from mnistified.uploads.images import Picture, image_file
@@ -33,6 +33,7 @@ class AsyncClient:
     ) -> None:
         self._options = read_options(url, key, timeout_s, retries, headers, trust_env)
         self._http = httpx.AsyncClient(**self._options.httpx_options())
+        self._routes: calls.Routes = {}
 
     @property
     def url(self) -> str:
@@ -47,12 +48,17 @@ class AsyncClient:
         fit: Fit = False,
         among: Iterable[str] | None = None,
         accept: Accept | None = None,
+        resize: Resize | None = None,
+        top: int | None = None,
     ) -> Result:
         """See `Client.classify`."""
-        content = await anyio.to_thread.run_sync(image_file, image, bool(fit))
+        content = await anyio.to_thread.run_sync(image_file, image, bool(fit), model is not None)
         return await self._run(
             calls.classify(
-                content, query_of(model, timeout_s, fit=fit, among=among, accept=accept), self._options.retries
+                content,
+                query_of(model, timeout_s, fit=fit, among=among, accept=accept, resize=resize, top=top),
+                self._options.retries,
+                self._routes,
             )
         )
 
@@ -65,13 +71,16 @@ class AsyncClient:
         fit: Fit = False,
         among: Iterable[str] | None = None,
         accept: Accept | None = None,
+        resize: Resize | None = None,
+        top: int | None = None,
         idempotency_key: str | None = None,
     ) -> "AsyncJob":
         """See `Client.submit`."""
-        body = await anyio.to_thread.run_sync(body_of, images, bool(fit))
+        body = await anyio.to_thread.run_sync(body_of, images, bool(fit), model is not None)
         idempotency_key = idempotency_key or str(uuid.uuid4())
-        query = query_of(model, timeout_s, fit=fit, among=among, accept=accept)
-        return AsyncJob(self, await self._run(calls.submit(body, query, idempotency_key, self._options.retries)))
+        query = query_of(model, timeout_s, fit=fit, among=among, accept=accept, resize=resize, top=top)
+        exchange = calls.submit(body, query, idempotency_key, self._options.retries, self._routes)
+        return AsyncJob(self, await self._run(exchange))
 
     async def job(self, job_id: str) -> "AsyncJob":
         return AsyncJob(self, await self._run(calls.read_job(job_id, 0, self._options.retries)))

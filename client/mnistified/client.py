@@ -10,7 +10,7 @@ import httpx
 
 from mnistified.http import calls
 from mnistified.http.exchange import Body, Call, Exchange, Pause, Reply, unreachable
-from mnistified.options import Accept, Fit, query_of, read_options
+from mnistified.options import Accept, Fit, Resize, query_of, read_options
 from mnistified.results import Item, JobHandle, JobState, Result
 from mnistified.uploads.bodies import Pictures, body_of
 from mnistified.uploads.images import Picture, image_file
@@ -38,6 +38,7 @@ class Client:
     ) -> None:
         self._options = read_options(url, key, timeout_s, retries, headers, trust_env)
         self._http = httpx.Client(**self._options.httpx_options())
+        self._routes: calls.Routes = {}
         self.on_pause: Callable[[Pause], None] | None = None  # called before each pause that an error causes
 
     @property
@@ -58,19 +59,27 @@ class Client:
         fit: Fit = False,
         among: Iterable[str] | None = None,
         accept: Accept | None = None,
+        resize: Resize | None = None,
+        top: int | None = None,
     ) -> Result:
         """Classify an image: uint8[28,28], a Pillow image, a path, the bytes of a file, or an open binary file.
 
         `model` is a name or `name@version`. The service drops the image if it has no answer within `timeout_s`. With
         `fit`, the image may have any size, e.g. uint8[H,W], and the service converts it to the format of MNIST.
         `fit="number"` reads a number of several digits, which `among` limits to valid strings. An answer whose score is
-        below `accept` is unsure; "rule" stands for the threshold of the version. Raises TypeError, ValueError or
-        OSError for an invalid image, before anything is sent.
+        below `accept` is unsure; "rule" stands for the threshold of the version.
+
+        A `model` can take other images: uint8[H,W] or uint8[H,W,3] of its size. `resize` says what happens to another
+        size, and `top` how many of its best labels the result has. Raises TypeError, ValueError or OSError for an
+        invalid image, before anything is sent.
         """
-        content = image_file(image, any_size=bool(fit))
+        content = image_file(image, any_size=bool(fit), any_model=model is not None)
         return self._run(
             calls.classify(
-                content, query_of(model, timeout_s, fit=fit, among=among, accept=accept), self._options.retries
+                content,
+                query_of(model, timeout_s, fit=fit, among=among, accept=accept, resize=resize, top=top),
+                self._options.retries,
+                self._routes,
             )
         )
 
@@ -83,6 +92,8 @@ class Client:
         fit: Fit = False,
         among: Iterable[str] | None = None,
         accept: Accept | None = None,
+        resize: Resize | None = None,
+        top: int | None = None,
         idempotency_key: str | None = None,
     ) -> "Job":
         """Upload images as a job. Blocks until the service has stored all of them.
@@ -90,14 +101,22 @@ class Client:
         `images` are uint8[N,28,28] (or [N,28,28,1], [N,784]), a folder, a zip, tar, `.npy`, IDX or NDJSON file as a
         path or opened, or an iterable of images as in `classify`. Images are streamed, and never all in memory. Sources
         that can be read only once are copied to a temporary file. Images without a result `timeout_s` after the start
-        of the upload expire. With `fit`, images may have any size, e.g. uint8[N,H,W]. `fit`, `among` and `accept` are
-        those of `classify`.
+        of the upload expire. With `fit`, images may have any size, e.g. uint8[N,H,W], and with a `model` the size and
+        the channels that it takes, e.g. uint8[N,H,W,3]. The other options are those of `classify`.
         The same `idempotency_key` with the same images gives the same job; by default, every call creates a new job.
         Raises TypeError, ValueError or OSError for invalid images.
         """
-        body = body_of(images, any_size=bool(fit))
+        body = body_of(images, any_size=bool(fit), any_model=model is not None)
         return self.submit_body(
-            body, model=model, timeout_s=timeout_s, fit=fit, among=among, accept=accept, idempotency_key=idempotency_key
+            body,
+            model=model,
+            timeout_s=timeout_s,
+            fit=fit,
+            among=among,
+            accept=accept,
+            resize=resize,
+            top=top,
+            idempotency_key=idempotency_key,
         )
 
     def submit_body(
@@ -109,12 +128,14 @@ class Client:
         fit: Fit = False,
         among: Iterable[str] | None = None,
         accept: Accept | None = None,
+        resize: Resize | None = None,
+        top: int | None = None,
         idempotency_key: str | None = None,
     ) -> "Job":
         """Upload a prepared body as a job: see `submit`."""
         idempotency_key = idempotency_key or str(uuid.uuid4())
-        query = query_of(model, timeout_s, fit=fit, among=among, accept=accept)
-        return Job(self, self._run(calls.submit(body, query, idempotency_key, self._options.retries)))
+        query = query_of(model, timeout_s, fit=fit, among=among, accept=accept, resize=resize, top=top)
+        return Job(self, self._run(calls.submit(body, query, idempotency_key, self._options.retries, self._routes)))
 
     def job(self, job_id: str) -> "Job":
         """Return an earlier job that the API key has access to."""

@@ -9,16 +9,16 @@ FINAL_COLOUR = "#2a7"
 OTHER_COLOUR = "#aaa"
 
 
-def result(prediction: int | str | None, probabilities: Sequence[float], image: bytes | None, model: str | None) -> str:
-    """Return the image, if there is one, and a bar per digit."""
+def result(label: str | None, rows: Sequence[tuple[str, float]], image: bytes | None, model: str | None) -> str:
+    """Return the image, if there is one, and a bar per row of a label and its probability."""
     picture = ""
     if image is not None:
         source = base64.b64encode(image).decode()
         style = "width:112px;height:112px;image-rendering:pixelated"
         picture = f'<img alt="the image" style="{style}" src="data:image/png;base64,{source}">'
-    rows = "".join(_row(digit, share, digit == prediction) for digit, share in enumerate(probabilities))
-    caption = f"<b>{'unsure' if prediction is None else prediction}</b> {escape(model or '')}"
-    table = f'<table style="font-size:11px;line-height:1">{rows}</table>'
+    bars = "".join(_row(name, share, name == label) for name, share in rows)
+    caption = f"<b>{'unsure' if label is None else escape(label)}</b> {escape(model or '')}"
+    table = f'<table style="font-size:11px;line-height:1">{bars}</table>'
     return f'<div style="display:flex;gap:12px;align-items:center">{picture}{table}<div>{caption}</div></div>'
 
 
@@ -29,7 +29,7 @@ def job(job_id: str, state: str, finished: int, total: int, eta_s: float | None)
     return f'<div><progress max="{max(total, 1)}" value="{finished}"></progress> {text}</div>'
 
 
-def _row(digit: int, share: float, chosen: bool) -> str:
+def _row(label: str, share: float, chosen: bool) -> str:
     colour = FINAL_COLOUR if chosen else OTHER_COLOUR
     bar = f'<div style="height:8px;width:{share * BAR_PX:.0f}px;background:{colour}"></div>'
-    return f"<tr><td>{digit}</td><td>{bar}</td><td>{share:.1%}</td></tr>"
+    return f"<tr><td>{escape(label)}</td><td>{bar}</td><td>{share:.1%}</td></tr>"

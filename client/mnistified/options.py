@@ -11,6 +11,8 @@ import httpx
 from mnistified.http.exchange import Call
 
 Accept = float | Literal["rule"]  # the score from which an answer is accepted, or the threshold of the version
+# The treatment of pictures of another size than that of the version.
+Resize = Literal["exact", "stretch", "crop", "pad", "digit"]
 
 Fit = bool | Literal["digit", "number"]  # the object that a picture of any size shows; True means a digit
 
@@ -96,12 +98,16 @@ def query_of(
     fit: Fit = False,
     among: Iterable[str] | None = None,
     accept: Accept | None = None,
+    resize: Resize | None = None,
+    top: int | None = None,
 ) -> dict[str, str]:
     """Return the query parameters of a classification. Raises TypeError for an `among` that is one string."""
     if isinstance(among, str):
         raise TypeError(f"among is the string {among!r}, expected an iterable of strings")
     query = {
         "model": model,
+        "resize": resize,
+        "top": None if top is None else str(top),
         "timeout_s": None if timeout_s is None else f"{timeout_s:g}",
         "fit": "digit" if fit is True else fit or None,
         "among": None if among is None else ",".join(among),

@@ -10,6 +10,14 @@ from mnistified import html
 FINAL_STATES = ("done", "done_with_errors", "failed", "expired", "cancelled")
 
 
+class Best(NamedTuple):
+    """One of the best labels of an image."""
+
+    prediction: int
+    label: str
+    probability: float
+
+
 class Guess(NamedTuple):
     """A likely label of an unsure image, and its probability. The guess of a number has a `text` instead."""
 
@@ -32,7 +40,10 @@ class Digit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result of an image. `probabilities` has one value per digit. `elapsed_time_ms` is the time in the service.
+    """The result of an image. `probabilities` has one value per label. `elapsed_time_ms` is the time in the service.
+
+    `label` is the name of the prediction, and `confidence` the probability of the best label. `best` has the best
+    labels if the request named a model. Of a model with many labels, it has no `probabilities`.
 
     `state` is `done` or `unsure`. An unsure image has no `prediction` and the best `guesses` instead. `confident` says
     whether the score reaches the threshold; without one, it is None.
@@ -59,12 +70,15 @@ class Result:
     text: str | None = None
     confidence: float | None = None
     digits: tuple[Digit, ...] = ()
+    label: str | None = None
+    best: tuple[Best, ...] = ()
 
     @classmethod
     def read(cls, raw: Mapping[str, Any], image: bytes | None = None) -> "Result":
+        probabilities = tuple(raw.get("debug", {}).get("probabilities") or raw.get("probabilities") or ())
         return cls(
             prediction=raw["prediction"] if "debug" in raw else None,
-            probabilities=tuple(raw["debug"]["probabilities"]) if "debug" in raw else (),
+            probabilities=probabilities,
             model=raw.get("model"),
             id=raw.get("id"),
             elapsed_time_ms=raw.get("elapsed_time_ms"),
@@ -75,12 +89,16 @@ class Result:
             confident=raw.get("confident"),
             guesses=_guesses(raw),
             stage=raw.get("debug", {}).get("stage"),
-            **_number(raw),
+            label=_label(raw),
+            best=_best(raw),
+            **_confidence(raw),
         )
 
     def _repr_html_(self) -> str:
-        answer = self.prediction if self.text is None else self.text
-        return html.result(answer, self.probabilities, self.fitted or self.image, self.model)
+        rows = [(best.label, best.probability) for best in self.best]
+        rows = rows or [(str(digit), share) for digit, share in enumerate(self.probabilities)]
+        answer = self.label if self.text is None else self.text
+        return html.result(answer, rows, self.fitted or self.image, self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +121,8 @@ class Item:
     text: str | None = None
     confidence: float | None = None
     digits: tuple[Digit, ...] = ()
+    label: str | None = None
+    best: tuple[Best, ...] = ()
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> "Item":
@@ -117,7 +137,9 @@ class Item:
             confident=raw.get("confident"),
             guesses=_guesses(raw),
             stage=raw.get("stage"),
-            **_number(raw),
+            label=_label(raw),
+            best=_best(raw),
+            **_confidence(raw),
         )
 
 
@@ -182,10 +204,26 @@ class JobHandle:
         return self.state._repr_html_()
 
 
+def _label(raw: Mapping[str, Any]) -> str | None:
+    """Return the name of the prediction. Requests that name no model have digits."""
+    prediction = raw.get("prediction")
+    label: str | None = raw.get("label", None if prediction is None else str(prediction))
+    return label
+
+
+def _best(raw: Mapping[str, Any]) -> tuple[Best, ...]:
+    return tuple(Best(best["prediction"], best["label"], best["probability"]) for best in raw.get("best", ()))
+
+
 def _guesses(raw: Mapping[str, Any]) -> tuple[Guess, ...]:
     return tuple(
         Guess(guess.get("prediction"), guess["confidence"], guess.get("text")) for guess in raw.get("guesses", ())
     )
+
+
+def _confidence(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a number, or the confidence of a label."""
+    return _number(raw) or {"confidence": raw.get("confidence")}
 
 
 def _number(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -127,9 +127,9 @@ class Block(msgspec.Struct, frozen=True):
     @property
     def fits_format_1(self) -> bool:
         """Return whether format 1 says everything about the results. The previous release reads only that."""
-        more = (self.best, self.scores, self.stages)
-        is_usual = not (self.top or self.rule or self.accept) and all(array is None for array in more)
-        return is_usual and self.label_count in (0, CLASSES)
+        if self.best is not None or self.scores is not None or self.stages is not None:
+            return False
+        return not (self.top or self.rule or self.accept) and self.probabilities.shape[1] in (0, CLASSES)
 
     @property
     def dense(self) -> bool:
@@ -225,9 +225,9 @@ def _packed(header: BlockHeader, *arrays: bytes) -> bytes:
 
 
 def _arrays_of_format_1(block: Block) -> tuple[bytes, bytes]:
-    predictions = np.where(block.predictions == NO_PREDICTION, _NO_PREDICTION_1, block.predictions)
     probabilities = block.probabilities if block.label_count else np.zeros((block.count, CLASSES), np.float32)
-    return _bytes_of(predictions, _UINT8), _bytes_of(probabilities, _FLOAT32)
+    # The low byte of NO_PREDICTION is that of format 1.
+    return block.predictions.astype(_UINT8).tobytes(), _bytes_of(probabilities, _FLOAT32)
 
 
 def decode_block(data: bytes | memoryview) -> Block:
@@ -256,7 +256,7 @@ def decode_block(data: bytes | memoryview) -> Block:
         at = start + 2 * count
     else:
         predictions = np.frombuffer(data, _UINT8, count, start).astype(np.uint16)
-        if header.faults:
+        if header.faults:  # only their images have no prediction
             predictions[predictions == _NO_PREDICTION_1] = NO_PREDICTION
         at = start + count
     best = scores = stages = None

@@ -92,7 +92,7 @@ def test_sources_can_be_patterns_and_stdin(mnistified: Command, folder: Path, te
     assert names == [f"00{index}.png" for index in range(10)]
     result = mnistified("bulk", "-", stdin=npy(test_set.images[:20]))
     assert len(result.stdout.splitlines()) == 21
-    assert result.stdout.startswith(b"index,name,prediction,probability,state,error\n")
+    assert result.stdout.startswith(b"index,name,prediction,probability,state,error,label\n")
 
 
 @pytest.mark.slow

@@ -1,6 +1,9 @@
 """Models that other people made, next to MNIST's: every way in gives the answers of the file's own interpreter."""
 
 import io
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ import tritonclient.http as triton
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
+from mnistified import Client
+from mnistified.errors import Refused
 from tests.support.processes import ROOT, wait_until
 from tests.support.system import RedisServer, System, running
 from tests.support.uploads import image_file, npy, zipped
@@ -182,3 +187,44 @@ def test_drift_counts_the_labels_of_each_version(shapes: System) -> None:
     wait_until(lambda: drift() is not None, "the drift of person@1")
     assert len(drift()["predictions"]["shares"]) == 2
     assert "offset" not in drift()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_client_gives_the_answers_of_the_files_own_interpreter(shapes: System, expected: Any, name: str) -> None:
+    pictures, labels = pictures_of(name, 20), LABELS[name]
+    right = expected(name, pictures)
+    with Client(shapes.url) as client:
+        for picture in (pictures[0], Image.fromarray(pictures[0]), image_file(pictures[0])):
+            result = client.classify(picture, model=name)
+            assert result.probabilities == tuple(right[0].tolist())
+            assert (result.label, result.best[0].label) == (labels[right[0].argmax()], result.label)
+        assert [best.label for best in client.classify(pictures[0], model=name, top=1).best] == [result.label]
+        for images in (pictures, list(pictures), [Image.fromarray(picture) for picture in pictures]):
+            items = list(client.submit(images, model=f"{name}@1").items())
+            assert [item.probabilities for item in items] == [tuple(row) for row in right.tolist()]
+            assert [item.label for item in items] == [labels[row.argmax()] for row in right]
+        large = np.zeros((50, 70, 3), np.uint8)
+        with pytest.raises(Refused, match="got 70×50"):
+            client.classify(large, model=name)
+        assert client.classify(large, model=name, resize="pad").label in labels
+        digit = client.classify(client.test_image(0)[0], model="cnn")
+        assert digit.label == str(digit.prediction)
+
+
+def test_the_command_line_shows_labels(shapes: System, expected: Any, tmp_path: Path) -> None:
+    pictures = pictures_of("cifar", 3)
+    right = [LABELS["cifar"][row.argmax()] for row in expected("cifar", pictures)]
+    for number, picture in enumerate(pictures):
+        (tmp_path / f"{number}.png").write_bytes(image_file(picture))
+
+    def run(*words: str) -> str:
+        command = [sys.executable, "-m", "mnistified", *words, "--url", shapes.url]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    shown = run("classify", "--model", "cifar", "0.png", "1.png")
+    assert [line.split()[1] for line in shown.splitlines()] == right[:2]
+    rows = run("bulk", ".", "--model", "cifar").splitlines()
+    assert rows[0].split(",")[-1] == "label"
+    assert [row.split(",")[-1] for row in rows[1:]] == right
+    lines = run("bulk", ".", "--model", "cifar", "--top", "2", "--json").splitlines()
+    assert [len(json.loads(line)["best"]) for line in lines] == [2, 2, 2]

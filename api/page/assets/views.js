@@ -2,8 +2,8 @@
 
 import { byId } from "./dom.js";
 
-const VIEWS = ["draw", "test-set", "files", "queue", "models"];
-const TITLES = { draw: "Draw a digit", "test-set": "Test set", files: "Files", queue: "Queue", models: "Models" };
+const VIEWS = ["draw", "test-set", "files", "queue", "models", "others"];
+const TITLES = { draw: "Draw a digit", "test-set": "Test set", files: "Files", queue: "Queue", models: "Models", others: "Other models" };
 const shown = new Map();
 
 export const currentView = () => (VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : VIEWS[0]);

@@ -184,6 +184,7 @@ SCHEMAS: dict[str, Schema] = contract_schemas() | {
             "redis": {"type": ["string", "null"]},
             "model": {"type": "object"},
             "models": {"type": "object"},
+            "other_models": {"type": "object"},
             "workers": array(ref("LiveWorker")),
             "recent": {"type": "object"},
             "trainers": array(STRING),

@@ -138,6 +138,8 @@ def _submit(client: Client, arguments: argparse.Namespace, idempotency_key: str 
             fit=arguments.fit or False,
             among=read_among(arguments),
             accept=arguments.accept,
+            resize=arguments.resize,
+            top=arguments.top,
             idempotency_key=idempotency_key,
         )
 
@@ -206,6 +208,8 @@ def _identity(client: Client, arguments: argparse.Namespace, name: str) -> dict[
         "fit": arguments.fit,
         "among": read_among(arguments),
         "accept": arguments.accept,
+        "resize": arguments.resize,
+        "top": arguments.top,
         "format": name,
     }
 

@@ -16,7 +16,7 @@ from mnistified.results import Guess, Item
 from mnistified.uploads.npy import FLOAT32, npy_header
 
 CLASSES = 10
-COLUMNS = ("index", "name", "prediction", "probability", "state", "error")
+COLUMNS = ("index", "name", "prediction", "probability", "state", "error", "label")
 NPY_ROW = struct.Struct(f"<{CLASSES}f")
 NO_ANSWER = (math.nan,) * CLASSES
 PARQUET_ROWS = 50_000  # rows in memory at a time
@@ -47,7 +47,7 @@ def _csv_rows(items: Sequence[Item]) -> bytes:
     for item in items:
         probability = item.confidence if item.probabilities is None else max(item.probabilities)
         answer = item.prediction if item.text is None else item.text
-        writer.writerow((item.index, item.name, answer, probability, item.state, item.error))
+        writer.writerow((item.index, item.name, answer, probability, item.state, item.error, item.label))
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
@@ -64,9 +64,12 @@ def row(item: Item) -> dict[str, Any]:
         "prediction": item.prediction,
         "probabilities": item.probabilities,
         "error": item.error,
+        **({} if item.label is None else {"label": item.label}),
+        **({} if item.confidence is None else {"confidence": item.confidence}),
+        **({"best": [best._asdict() for best in item.best]} if item.best else {}),
         **({} if item.confident is None else {"confident": item.confident}),
         **({"guesses": [_guess(guess) for guess in item.guesses]} if item.guesses else {}),
-        **(_number(item) if item.confidence is not None else {}),
+        **(_number(item) if item.text is not None or item.digits else {}),
         **({} if item.stage is None else {"stage": item.stage}),
     }
 
@@ -84,8 +87,11 @@ def _number(item: Item) -> dict[str, Any]:
 
 
 def _npy_rows(items: Sequence[Item]) -> bytes:
-    """Return probabilities float32[N,10], with NaN for images without an answer."""
-    return b"".join(NPY_ROW.pack(*(item.probabilities or NO_ANSWER)) for item in items)
+    """Return probabilities float32[N,10], with NaN for images without an answer. Raises ValueError for other labels."""
+    rows = [item.probabilities or NO_ANSWER for item in items]
+    if any(len(row) != CLASSES for row in rows) or any(item.best for item in items):
+        raise ValueError(f"npy holds the probabilities of {CLASSES} labels: use csv, ndjson or parquet")
+    return b"".join(NPY_ROW.pack(*row) for row in rows)
 
 
 def _to_parquet(rows: Path, out: Path) -> None:
@@ -97,10 +103,12 @@ def _to_parquet(rows: Path, out: Path) -> None:
             ("index", pa.int64()),
             ("name", pa.string()),
             ("state", pa.string()),
-            ("prediction", pa.int8()),
+            ("prediction", pa.int16()),
             ("probabilities", pa.list_(pa.float32())),
             ("error", pa.string()),
             ("text", pa.string()),
+            ("label", pa.string()),
+            ("confidence", pa.float32()),
         ]
     )
     with rows.open("rb") as file, parquet.ParquetWriter(out, schema) as writer:

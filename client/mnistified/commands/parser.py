@@ -5,12 +5,13 @@ import math
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, entry_points, version
+from typing import get_args
 
 from mnistified.commands import bench, bulk, jobs, service, single
 from mnistified.commands.completion import completion
 from mnistified.commands.exit_codes import MEANINGS
 from mnistified.commands.formats import FORMATS
-from mnistified.options import DEFAULT_URL, Accept
+from mnistified.options import DEFAULT_URL, Accept, Resize
 
 FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # shell functions that complete file names
 FITS = ("digit", "number")
@@ -131,6 +132,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fit", choices=FITS, help=text)
     text = "the score from which an answer is not unsure, from 0 to 1, or `rule` for the threshold of the version"
     parser.add_argument("--accept", type=_accept, metavar="SCORE", help=text)
+    text = "with --model: what happens to pictures of another size (default: as the card of the version says)"
+    parser.add_argument("--resize", choices=get_args(Resize), help=text)
+    parser.add_argument("--top", type=int, metavar="N", help="with --model: number of best labels in the results")
 
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:

@@ -27,8 +27,15 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
         failed = SOME_FAILED
         try:
             image = sys.stdin.buffer.read() if name == STDIO else Path(name).read_bytes()
-            fit = arguments.fit or False
-            result = client.classify(image, model=arguments.model, fit=fit, among=among, accept=arguments.accept)
+            result = client.classify(
+                image,
+                model=arguments.model,
+                fit=arguments.fit or False,
+                among=among,
+                accept=arguments.accept,
+                resize=arguments.resize,
+                top=arguments.top,
+            )
         except OSError as error:
             reason, failed = error.strerror or str(error), USAGE
         except ServiceError as error:
@@ -67,7 +74,8 @@ def _describe(name: str, result: Result, as_json: bool) -> str:
     if result.prediction is None:
         guesses = [f"{guess.text or guess.prediction} ({guess.confidence:.1%})" for guess in result.guesses]
         return f"{name}: unsure" + (f", perhaps {' or '.join(guesses)}" if guesses else "")
-    return f"{name}: {result.prediction} ({max(result.probabilities):.1%})"
+    confidence = max(result.probabilities) if result.confidence is None else result.confidence
+    return f"{name}: {result.label} ({confidence:.1%})"
 
 
 def dataset(client: Client, arguments: argparse.Namespace) -> int:

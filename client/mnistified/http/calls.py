@@ -17,6 +17,9 @@ MAX_WAIT_S = 20.0  # for a job, per request
 ITEMS_PER_PAGE = 2048
 FIRST_POLL_S = 0.02  # between two polls of a job whose next item is not final
 MAX_POLL_S = 1.0
+Routes = dict[str, bool]  # whether the routes under `/mnist` serve a model, by name
+MNIST_INPUT = {"height": 28, "width": 28, "channels": 1}  # the default of a card
+MAX_MNIST_LABELS = 32
 _PLAIN_ID = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 SPARE_S = 30.0  # in addition to the time that the service waits for workers to load an alias's versions
 
@@ -31,20 +34,56 @@ class AliasChange(TypedDict, total=False):
     force: bool
 
 
-def classify(image: bytes, query: Mapping[str, str], retries: int) -> Exchange[Result]:
+def classify(image: bytes, query: Mapping[str, str], retries: int, known: Routes) -> Exchange[Result]:
     """Classify an image file. With `fit=digit`, the result has the fitted image."""
     if query.get("fit") == "digit":
         query = {**query, "show": "fitted"}
     body = Body(lambda: iter([image]), size_bytes=len(image))
-    reply = yield from retrying(Call("POST", "/mnist/classify", query, body=body), retries)
+    path, parameters = yield from route_of(query, "", retries, known)
+    reply = yield from retrying(Call("POST", path, parameters, body=body), retries)
     return Result.read(reply.json(), image)
 
 
-def submit(body: Body, query: Mapping[str, str], idempotency_key: str, retries: int) -> Exchange[JobState]:
+def route_of(query: Mapping[str, str], tail: str, retries: int, known: Routes) -> Exchange[tuple[str, dict[str, str]]]:
+    """Return path and query of a classification: the route for any model if the model takes other images than MNIST's.
+
+    `known` remembers the route of each model.
+    """
+    parameters = dict(query)
+    model = parameters.get("model")
+    if model is not None and not parameters.keys() & {"resize", "top"} and model not in known:
+        known[model] = yield from _is_for_mnist(model, retries)
+    if model is None or known.get(model, False) or parameters.get("fit") == "number":
+        return f"/mnist/classify{tail}", parameters
+    del parameters["model"]
+    if parameters.pop("fit", None):
+        parameters["resize"] = "digit"
+    return f"{_model_path(model)}/classify{tail}", parameters
+
+
+def _is_for_mnist(model: str, retries: int) -> Exchange[bool]:
+    """Return whether the routes under `/mnist` serve a model, as its card says. They refuse an unknown model."""
+    name, _, label = model.partition("@")
+    try:
+        if not label:
+            described = yield from get_json(_model_path(name), retries)
+            label = str(described.get("serves") or "").partition("@")[2]
+        card = yield from get_json(f"{_model_path(name)}/{quote(label, safe='')}", retries)
+    except NotFound:
+        return True
+    given = card.get("input") or {}
+    shape = [given.get(name, usual) for name, usual in MNIST_INPUT.items()]
+    return shape == list(MNIST_INPUT.values()) and len(card.get("labels") or ()) <= MAX_MNIST_LABELS
+
+
+def submit(
+    body: Body, query: Mapping[str, str], idempotency_key: str, retries: int, known: Routes
+) -> Exchange[JobState]:
     """Create a job. Retries use the same idempotency key, so they do not create another job."""
     headers = {"Idempotency-Key": header_id(idempotency_key)}
-    call = Call("POST", "/mnist/classify/bulk", query, headers, body, SUBMIT_TIMEOUT_S)
     try:
+        path, parameters = yield from route_of(query, "/bulk", retries, known)
+        call = Call("POST", path, parameters, headers, body, SUBMIT_TIMEOUT_S)
         reply = yield from retrying(call, retries)
     finally:
         if body.spool is not None:

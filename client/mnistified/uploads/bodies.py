@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any, TypeAlias
@@ -21,9 +22,10 @@ IMAGE_SHAPES = ((SIDE, SIDE), (SIDE, SIDE, 1), (1, SIDE, SIDE))
 Pictures: TypeAlias = Any
 
 
-def body_of(images: Pictures, any_size: bool = False) -> Body:
+def body_of(images: Pictures, any_size: bool = False, any_model: bool = False) -> Body:
     """Return the body for `images`. With `any_size`, arrays may be uint8[N,H,W].
 
+    With `any_model`, arrays may also be uint8[N,H,W,3], and are sent as they are.
     Never holds all images in memory: iterators and pipes are copied to disk first. Raises TypeError or ValueError for
     invalid images, OSError for files that cannot be read.
     """
@@ -34,6 +36,8 @@ def body_of(images: Pictures, any_size: bool = False) -> Body:
     if isinstance(images, PilImage | bytes | bytearray):
         raise TypeError(f"expected several images, got {type(images).__name__}: pass [image] for one")
     array = uint8_view(images) if not _are_paths(images) else None
+    if array is not None and any_model and not any_size:
+        return _array(array, any_model)
     if array is not None and any_size and array.ndim >= 3 and (array.shape or ())[1:] not in ROW_SHAPES:
         return _sequence(list(images), any_size)
     if array is not None:
@@ -41,15 +45,15 @@ def body_of(images: Pictures, any_size: bool = False) -> Body:
     if not isinstance(images, Iterable):
         raise TypeError(f"expected several images, got {type(images).__name__}: pass [image] for one")
     if isinstance(images, Sequence):
-        return _sequence(images, any_size)
-    return _spooled(tar_chunks(_members(images, any_size)), TAR_TYPE)
+        return _sequence(images, any_size, any_model)
+    return _spooled(tar_chunks(_members(images, any_size, any_model)), TAR_TYPE)
 
 
 def _are_paths(images: Any) -> bool:
     return isinstance(images, Sequence) and all(isinstance(image, str | os.PathLike) for image in images)
 
 
-def _sequence(images: Sequence[Picture], any_size: bool) -> Body:
+def _sequence(images: Sequence[Picture], any_size: bool, any_model: bool = False) -> Body:
     """Return paths as the files, arrays as one `.npy` file, and other images as a tar."""
     if not images:
         raise ValueError("expected at least one image, got an empty list")
@@ -58,8 +62,8 @@ def _sequence(images: Sequence[Picture], any_size: bool) -> Body:
     if (stacked := _stacked(images)) is not None:
         return stacked
     if any(hasattr(image, "read") for image in images):
-        return _spooled(tar_chunks(_members(images, any_size)), TAR_TYPE)  # an open file is read once
-    return Body(lambda: merge_chunks(tar_chunks(_members(images, any_size))), TAR_TYPE)
+        return _spooled(tar_chunks(_members(images, any_size, any_model)), TAR_TYPE)  # an open file is read once
+    return Body(lambda: merge_chunks(tar_chunks(_members(images, any_size, any_model))), TAR_TYPE)
 
 
 def _stacked(images: Sequence[Picture]) -> Body | None:
@@ -72,20 +76,23 @@ def _stacked(images: Sequence[Picture]) -> Body | None:
     return _array(uint8_stack(images))
 
 
-def _array(view: memoryview) -> Body:
+def _array(view: memoryview, any_model: bool = False) -> Body:
     shape = view.shape or ()
-    if shape[1:] not in ROW_SHAPES or not shape[0]:
+    if not all(shape) or not (shape[1:] in ROW_SHAPES or (any_model and 2 <= len(shape) <= 4)):
         one = ": pass [image] for one" if shape in IMAGE_SHAPES else ""
         raise ValueError(f"expected images of [N,{SIDE},{SIDE}], got shape {list(shape)}{one}")
     if not view.c_contiguous:
         view = memoryview(view.tobytes()).cast("B", shape)
     flat = view.cast("B")
-    return _rows(shape[0], lambda: (flat[at : at + CHUNK_BYTES].tobytes() for at in range(0, len(flat), CHUNK_BYTES)))
+    axes = shape[1:] if any_model else (SIDE, SIDE)
+    pieces = range(0, len(flat), CHUNK_BYTES)
+    return _rows(shape[0], lambda: (flat[at : at + CHUNK_BYTES].tobytes() for at in pieces), axes)
 
 
-def _rows(count: int, pixels: Callable[[], Iterable[bytes]]) -> Body:
-    header = npy_header((count, SIDE, SIDE), UINT8)
-    return Body(lambda: merge_chunks(itertools.chain([header], pixels())), NPY_TYPE, len(header) + count * SIDE * SIDE)
+def _rows(count: int, pixels: Callable[[], Iterable[bytes]], axes: tuple[int, ...] = (SIDE, SIDE)) -> Body:
+    header = npy_header((count, *axes), UINT8)
+    size_bytes = len(header) + count * math.prod(axes)
+    return Body(lambda: merge_chunks(itertools.chain([header], pixels())), NPY_TYPE, size_bytes)
 
 
 def _opened(file: IO[bytes]) -> Body:
@@ -104,8 +111,8 @@ def _spooled(chunks: Iterable[bytes], content_type: str = "application/octet-str
     return Body(lambda: read_chunks(file, 0), content_type, size_bytes, file)
 
 
-def _members(images: Iterable[Picture], any_size: bool) -> Iterator[tuple[str, bytes]]:
+def _members(images: Iterable[Picture], any_size: bool, any_model: bool = False) -> Iterator[tuple[str, bytes]]:
     """Yield (name, content) of each image. The name is the path, or the number of images without a path."""
     for index, image in enumerate(images):
         name = os.fspath(image) if isinstance(image, str | os.PathLike) else f"{index}"
-        yield name, image_file(image, any_size)
+        yield name, image_file(image, any_size, any_model)

@@ -26,9 +26,10 @@ class PilImage(Protocol):
 Picture: TypeAlias = Any
 
 
-def image_file(image: Picture, any_size: bool = False) -> bytes:
+def image_file(image: Picture, any_size: bool = False, any_model: bool = False) -> bytes:
     """Return `image` as the bytes of an image file. With `any_size`, an array may have any size, and photos are scaled.
 
+    With `any_model`, an array may have any size, too, and the colours of uint8[H,W,3] are kept.
     Raises TypeError or ValueError for an invalid image, OSError for a file that cannot be read.
     """
     if isinstance(image, str | os.PathLike):
@@ -40,17 +41,19 @@ def image_file(image: Picture, any_size: bool = False) -> bytes:
     elif hasattr(image, "read"):
         content = _read(image)
     else:
-        return _png_of(image, any_size)
+        return _png_of(image, any_size or any_model, colour=any_model)
     return sendable(content) if any_size else content
 
 
-def _png_of(image: object, any_size: bool) -> bytes:
+def _png_of(image: object, any_size: bool, colour: bool = False) -> bytes:
     pixels = uint8_view(image)
     if pixels is None:
         expected = f"[{SIDE},{SIDE}], a Pillow image, a path, bytes or an open file"
         raise TypeError(f"expected an array of {expected}, got {type(image).__name__}")
     shape = pixels.shape or ()
     if any_size and len(shape) == 3 and shape[2] == 3:
+        if colour:
+            return write_png(pixels.tobytes(), width=shape[1], height=shape[0], channels=3)
         pixels, shape = grey(pixels), shape[:2]
     height_width = _height_width(shape, any_size)
     if height_width is None:

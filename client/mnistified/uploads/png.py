@@ -1,16 +1,17 @@
-"""Greyscale PNG files with eight bits per pixel, written and read with only zlib."""
+"""PNG files with eight bits per pixel and channel, written with only zlib, and greyscale ones read."""
 
 import struct
 import zlib
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-GREY = 0
+GREY, COLOUR = 0, 2
 
 
-def write_png(pixels: bytes, width: int, height: int) -> bytes:
-    """Return `pixels`, given row by row, as a PNG file."""
-    rows = b"".join(b"\0" + pixels[row * width : (row + 1) * width] for row in range(height))
-    header = struct.pack(">IIBBBBB", width, height, 8, GREY, 0, 0, 0)
+def write_png(pixels: bytes, width: int, height: int, channels: int = 1) -> bytes:
+    """Return `pixels` of one or three channels, given row by row, as a PNG file."""
+    row_bytes = width * channels
+    rows = b"".join(b"\0" + pixels[row * row_bytes : (row + 1) * row_bytes] for row in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, GREY if channels == 1 else COLOUR, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
     return SIGNATURE + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
