@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from shared.config.values import folder_or_url
-from shared.contract.model_spec import Layout, Output, Resize
+from shared.contract.model_spec import Layout, Output, Resize, Values
 from shared.contract.training import NETWORK_NAMES
 from shared.errors import MnistifiedError
 from training.combining.stage_option import parse_stage
@@ -271,7 +271,7 @@ def _add_import_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--values",
-        type=parse_values,
+        type=_values,
         help="numbers that the model takes for pixels: 0..255, 0..1, -1..1, quantized, or mean=M,M,M/std=S,S,S of "
         "pixels from 0 to 1; by default those of the file's quantisation",
     )
@@ -326,8 +326,17 @@ def _add_mnist_dir(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _values(text: str) -> Values:
+    try:
+        return parse_values(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH, such as 96x96, got {text!r}")
     return _at_least(1)(height), _at_least(1)(width)
 
 

@@ -60,3 +60,21 @@ def test_a_command_that_reads_accepts_folders_and_urls(monkeypatch: pytest.Monke
     monkeypatch.setenv("MODELS_DIR", "s3://bucket/models")
     assert make_parser().parse_args(["evaluate"]).models_dir == "s3://bucket/models"
     assert make_parser().parse_args(["evaluate", "--models-dir", "m"]).models_dir == Path("m")
+
+
+@pytest.mark.parametrize(
+    "option", ["--values=0-1", "--values=mean=0,0,0", "--values=mean=a/std=b", "--size=96", "--size=x9"]
+)
+def test_values_and_sizes_of_no_known_form_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["import", "net.onnx", "--name", "own", "--labels", "labels.txt", option])
+    printed = capsys.readouterr().err
+    assert "parse_values" not in printed
+    assert option.partition("=")[0] in printed
+
+
+def test_a_range_of_values_that_begins_with_a_minus_needs_no_equals_sign() -> None:
+    from training.__main__ import _join_values
+
+    argv = ["import", "net.onnx", "--values", "-1..1", "--name", "own"]
+    assert _join_values(argv) == ["import", "net.onnx", "--values=-1..1", "--name", "own"]

@@ -32,7 +32,7 @@ def parse_values(text: str) -> Values:
     fields = dict(part.split("=", 1) for part in text.replace("/", " ").replace(";", " ").split() if "=" in part)
     if set(fields) != {"mean", "std"}:
         raise ValueError(f"expected {', '.join(NAMED_VALUES)}, or mean=…,…/std=…,…, got {text!r}")
-    mean, std = (tuple(float(number) for number in fields[name].split(",")) for name in ("mean", "std"))
+    mean, std = (tuple(float(number) for number in fields[field].split(",")) for field in ("mean", "std"))
     return Normalization(mean, std)
 
 

@@ -36,12 +36,14 @@ class LiteRTRuntime:
         self._model_file = model_file
         self._threads = threads
         self._spec = spec
+        self._layout = spec.input.layout
+        self._one_by_one = spec.input.batch == 1
         self._layers: LiteRTLayers | None = None
         self._interpreters: dict[int, _Allocated] = {}
 
     def run(self, images: Images) -> Probabilities:
         """Run uint8[S,H,W] or uint8[S,H,W,3] -> float32[S,K]. The first run of a size allocates its interpreter."""
-        if self._spec.input.batch == 1 and len(images) > 1:
+        if self._one_by_one and len(images) > 1:
             return np.concatenate([self._run(images[row : row + 1]) for row in range(len(images))])
         return self._run(images)
 
@@ -55,14 +57,13 @@ class LiteRTRuntime:
         size = len(images)
         if size not in self._interpreters:
             self._interpreters[size] = self._allocate(size)
-        allocated = self._interpreters[size]
+        interpreter, input_index, output_index, table, quantization = self._interpreters[size]
         # The view must be gone before invoke(): LiteRT refuses to run while its memory is referenced.
-        view = allocated.interpreter.tensor(allocated.input_index)()
-        write_pixels(view, images, allocated.table, self._spec.input.layout)
+        view = interpreter.tensor(input_index)()
+        write_pixels(view, images, table, self._layout)
         del view
-        allocated.interpreter.invoke()
-        answers = allocated.interpreter.get_tensor(allocated.output_index)
-        return read_probabilities(answers, self._spec.output, allocated.quantization)
+        interpreter.invoke()
+        return read_probabilities(interpreter.get_tensor(output_index), self._spec.output, quantization)
 
     def _allocate(self, size: int) -> _Allocated:
         interpreter = Interpreter(model_content=self._model, num_threads=self._threads)
