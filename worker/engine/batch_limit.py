@@ -1,9 +1,12 @@
 """The current batch size limit.
 
-It starts at the calibrated size and shrinks while the machine is slower than it was during calibration.
+It starts at the calibrated size and shrinks while batches take longer than during calibration: on a slower machine, or
+if more images than usual reach the later stages of a cascade.
 """
 
-SMOOTHING = 0.2  # weight of the newest batch
+# Weight of the newest batch. Batches that became too long are shortened at once, because other images wait for them.
+RISING = 0.6
+FALLING = 0.2
 
 
 class BatchLimit:
@@ -26,4 +29,4 @@ class BatchLimit:
         if images and 2 * images >= self.images:
             newest = model_ms / images
             before = self._ms_per_image or newest
-            self._ms_per_image = before + SMOOTHING * (newest - before)
+            self._ms_per_image = before + (RISING if newest > before else FALLING) * (newest - before)
