@@ -84,7 +84,7 @@ def _fit(versions: Sequence[ModelVersion], stages: Sequence[StageOption], held_o
         stage, option = judged[number - 1], stages[number - 1]
         candidates = thresholds.CANDIDATES if option.accept_from is None else (option.accept_from,)
         rows = thresholds.table(stage, later, candidates)
-        row = thresholds.choose(rows)
+        row = thresholds.choose(rows, len(stage.right))
         _print_table(f"stage {number}, {option.path}", stage, rows, row)
         later = thresholds.pass_on(stage, row.accept_from, later)
         chosen.insert(0, row.accept_from)

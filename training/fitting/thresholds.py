@@ -9,6 +9,7 @@ import numpy.typing as npt
 from shared.data.dataset import Labels
 from shared.images import Probabilities
 
+MAX_LOSS = 0.0005
 CANDIDATES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
 
 
@@ -69,6 +70,10 @@ def table(stage: Stage, later: Outcome, candidates: Sequence[float] = CANDIDATES
     return rows
 
 
-def choose(rows: Sequence[Row]) -> Row:
-    """Return the row with the most right answers, and of several the one that computes least."""
-    return max(rows, key=lambda row: (row.right, -row.compute))
+def choose(rows: Sequence[Row], images: int) -> Row:
+    """Return the row that computes least among those with about as many right answers as the best one.
+
+    A difference of MAX_LOSS of the images is chance: with other held-out images, another row would be the best.
+    """
+    best = max(row.right for row in rows)
+    return min((row for row in rows if row.right >= best - MAX_LOSS * images), key=lambda row: row.compute)

@@ -41,6 +41,7 @@ def test_three_stages_are_chosen_from_the_last_to_the_first() -> None:
     assert outcome.multiply_adds.tolist() == [10, 10, 110, 1110]
 
 
-def test_the_most_right_answers_win_and_of_several_the_least_computing() -> None:
-    rows = [Row(0.5, 0, 97, 1.0), Row(0.8, 0.1, 98, 1.5), Row(0.9, 0.2, 98, 1.9), Row(0.99, 0.4, 97, 3.0)]
-    assert choose(rows).accept_from == 0.8
+def test_the_least_computing_wins_among_rows_that_differ_by_chance() -> None:
+    rows = [Row(0.5, 0, 4_970, 1.0), Row(0.8, 0.1, 4_978, 1.5), Row(0.9, 0.2, 4_980, 1.9), Row(0.99, 0.4, 4_979, 3.0)]
+    assert choose(rows, 5_000).accept_from == 0.8
+    assert choose(rows, 1_000).accept_from == 0.9
