@@ -19,6 +19,7 @@ from training.importing.choices import parse_values
 DEFAULT_WEIGHTS = Path("build/cnn.keras")
 MODULES = {
     "train": "run",
+    "none-head": "fitting.none_head",
     "ensemble": "combining.ensemble",
     "cascade": "combining.cascade",
     "export": "publishing.export",
@@ -67,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary, add_options in (
         ("train", "train a network; save its weights, learning curves and training record", _add_train_options),
+        ("none-head", "give trained weights an output for images of none of the labels", _add_none_head_options),
         ("ensemble", "combine trained networks into one model that averages their answers", _add_ensemble_options),
         (
             "cascade",
@@ -154,6 +156,21 @@ def _add_train_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--progress", choices=("bar", "json"), default="bar", help="json: a line every few seconds")
     command.add_argument("--log", type=Path, help="CSV file for the learning curves; by default <weights>.csv")
     command.add_argument("--limit-images", type=_at_least(10), help="use only the first LIMIT_IMAGES images")
+    command.add_argument("--sample", action="store_true", help="use the drawn sample instead of MNIST")
+    _add_mnist_dir(command)
+
+
+def _add_none_head_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--start", type=Path, required=True, help="weights of a network without this output")
+    command.add_argument(
+        "--pictures",
+        type=Path,
+        action="append",
+        required=True,
+        help="file of `python -m tools.training_pictures`; repeat the option for several files",
+    )
+    command.add_argument("--seed", type=int, default=0, help="random seed; the same seed gives the same weights")
+    command.add_argument("--weights", type=Path, default=Path("build/cnn-none.keras"), help="output file")
     command.add_argument("--sample", action="store_true", help="use the drawn sample instead of MNIST")
     _add_mnist_dir(command)
 
