@@ -178,6 +178,13 @@ def _add_none_head_options(command: argparse.ArgumentParser) -> None:
 def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--member", type=Path, action="append", required=True, help="weights of one network")
     command.add_argument(
+        "--share",
+        type=float,
+        action="append",
+        default=[],
+        help="share of a member in the mean, once for each member; by default equal",
+    )
+    command.add_argument(
         "--views",
         action=argparse.BooleanOptionalAction,
         default=False,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from shared.images import IMAGE_SIDE
+from shared.errors import ModelError
+from shared.images import CLASSES, IMAGE_SIDE
 from training import architecture, weights
 
 
@@ -41,40 +42,73 @@ VIEWS = (View(), View(scale=0.93), View(scale=1.07))  # for --views
 
 
 def run(options: Namespace, command: str) -> None:
-    """Run the command with `options` from `training/__main__.py`. Raises ModelError like `weights.load`."""
+    """Run the command with `options` from `training/__main__.py`.
+
+    Raises ModelError like `weights.load`, and for a wrong number of shares.
+    """
     members = [weights.load(path) for path in options.member]
-    if options.none_odds:
-        for model, _ in members:
+    shares = options.share or [1.0] * len(members)
+    if len(shares) != len(members):
+        raise ModelError(f"there are {len(members)} members and {len(shares)} shares: give one for each member or none")
+    outputs = max(model.output.shape[-1] for model, _ in members)
+    for model, _ in members:
+        if options.none_odds and model.output.shape[-1] == outputs:
             architecture.weigh_none(model, options.none_odds)
     views = VIEWS if options.views else VIEWS[:1]
-    model = build([model for model, _ in members], views)
+    model = build([model for model, _ in members], views, shares)
     views_text = f", {len(views)} views of the image each" if options.views else ""
     record = {
         "command": command,
         "architecture": f"{len(members)} networks{views_text}, averaged",
         "members": [weights.origin(path) for path in options.member],
+        "shares": shares,
         "none_odds": options.none_odds,
     }
     weights.save(model, options.weights, record)
     print(f"Wrote {options.weights}")
 
 
-def build(members: Sequence[keras.Model], views: Sequence[View]) -> keras.Model:
-    """Return a model from raw pixels float32[N,28,28,1] to the mean answer float32[N,10] of all members to all views.
+def build(members: Sequence[keras.Model], views: Sequence[View], shares: Sequence[float] = ()) -> keras.Model:
+    """Return a model from raw pixels float32[N,28,28,1] to the mean answer float32[N,outputs] of all members.
 
-    A member gets all views as one batch, so that the exported file holds its weights only once.
+    A member gets all views as one batch, so that the exported file holds its weights only once. `shares` are the
+    members' shares in the mean, by default equal ones. A member that has no output for none of the labels leaves that
+    to the others.
     """
     inputs = keras.Input((IMAGE_SIDE, IMAGE_SIDE, 1), name="image")
-    batch = keras.layers.Concatenate(axis=0, name="views")([_view(inputs, view, n) for n, view in enumerate(views, 1)])
+    seen = [_view(inputs, view, number) for number, view in enumerate(views, start=1)]
+    batch = keras.layers.Concatenate(axis=0, name="views")(seen) if len(seen) > 1 else seen[0]
     answers = []
     for number, member in enumerate(members, start=1):
         renamed = keras.models.clone_model(member)
         renamed.set_weights(member.get_weights())
         renamed.name = f"member{number}"
         renamed.trainable = False
-        answers.append(keras.ops.reshape(renamed(batch), (len(views), -1, member.output.shape[-1])))
-    joined = answers[0] if len(answers) == 1 else keras.layers.Concatenate(axis=0, name="answers")(answers)
-    return keras.Model(inputs, keras.ops.mean(joined, axis=0), name="ensemble")
+        each = keras.ops.reshape(renamed(batch), (len(views), -1, member.output.shape[-1]))
+        answers.append(keras.ops.mean(each, axis=0))
+    return keras.Model(inputs, _mean(answers, shares or [1.0] * len(members)), name="ensemble")
+
+
+def _mean(answers: Sequence[keras.KerasTensor], shares: Sequence[float]) -> keras.KerasTensor:
+    """Return the weighted mean of answers float32[N,10 or 11]."""
+    outputs = max(answer.shape[-1] for answer in answers)
+    knowing = [(answer, share) for answer, share in zip(answers, shares, strict=True) if answer.shape[-1] == outputs]
+    mean = _weighted(knowing)
+    if len(knowing) == len(answers):
+        return mean
+    none = mean[:, CLASSES:]
+    others = [
+        (keras.ops.concatenate([answer * (1 - none), none], axis=1), share)
+        for answer, share in zip(answers, shares, strict=True)
+        if answer.shape[-1] < outputs
+    ]
+    return _weighted([(mean, sum(share for _, share in knowing)), *others])
+
+
+def _weighted(parts: Sequence[tuple[keras.KerasTensor, float]]) -> keras.KerasTensor:
+    total = sum(share for _, share in parts)
+    scaled = [answer * (share / total) for answer, share in parts]
+    return sum(scaled[1:], scaled[0])
 
 
 def _view(inputs: keras.KerasTensor, view: View, number: int) -> keras.KerasTensor:

@@ -49,6 +49,33 @@ def test_the_answers_of_all_members_to_all_views_are_averaged(trained: Trained, 
     assert np.allclose(build(members, views)(pixels), expected, atol=1e-5)
 
 
+def test_a_member_that_does_not_know_none_of_the_labels_leaves_that_to_the_others(
+    trained: Trained, handful: Split
+) -> None:
+    from training import architecture
+    from training.combining.ensemble import View, build
+
+    knowing = architecture.build("tiny", none_label=True)
+    pixels = handful.images[..., None].astype(np.float32)
+    first, second = np.asarray(knowing(pixels)), np.asarray(trained.model(pixels))
+    answers = np.asarray(build([knowing, trained.model], [View()], [1.0, 0.5])(pixels))
+    assert np.allclose(answers[:, 10], first[:, 10], atol=1e-5)
+    expected = (first[:, :10] + 0.5 * second * (1 - first[:, 10:])) / 1.5
+    assert np.allclose(answers[:, :10], expected, atol=1e-5)
+
+
+def test_the_odds_of_none_of_the_labels_can_be_corrected(handful: Split) -> None:
+    from training import architecture
+
+    model = architecture.build("tiny", none_label=True)
+    pixels = handful.images[..., None].astype(np.float32)
+    before = np.asarray(model(pixels))
+    architecture.weigh_none(model, 0.1)
+    after = np.asarray(model(pixels))
+    odds = [each[:, 10] / (1 - each[:, 10]) for each in (before, after)]
+    assert np.allclose(odds[1], 0.1 * odds[0], rtol=1e-3)
+
+
 def test_an_exported_ensemble_answers_like_in_keras(trained: Trained, handful: Split, tmp_path: Path) -> None:
     from training import weights
     from training.combining import ensemble
