@@ -74,6 +74,14 @@ class Accuracy(TypedDict):
     engine: str
 
 
+class Corrected(TypedDict):
+    """The accuracy on MNIST's test set with its known label errors corrected, without images nobody agrees on."""
+
+    images: int
+    correct: int
+    source: str
+
+
 class Forced(TypedDict):
     """The reason why a version was published that the gate had refused, and the time in ISO 8601."""
 
@@ -112,6 +120,7 @@ class ModelCard(TypedDict, total=False):
     training: dict[str, object]  # as `python -m training` records it
     recall: dict[str, float]
     calibration_error: float
+    corrected: Corrected
     temperature: Annotated[float, msgspec.Meta(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)]  # without one: 1.0
     reference: object  # shares of each histogram in BINS
     floor: object  # minimum accuracy for the gate, from 0 to 1

@@ -132,7 +132,7 @@ def picture(digit: int, hand: Hand, random: Random) -> tuple[bytes, str]:
     """Return (image file, kind of picture)."""
     kind = random.choice(KINDS)
     width, height = random.choice(((320, 240), (480, 640), (640, 480), (900, 1200), (300, 300), (1600, 1200)))
-    ink = _placed(draw_digit(digit, hand, random), width, height, random)
+    ink = placed(draw_digit(digit, hand, random), width, height, random)
     return image_file(ink, kind, random), kind
 
 
@@ -143,7 +143,7 @@ def image_file(ink: Grey, kind: str, random: Random) -> bytes:
     return _jpeg({"photo": _photo, "scan": _scan, "board": _board}[kind](ink, random), random)
 
 
-def _placed(glyph: Image.Image, width: int, height: int, random: Random) -> Grey:
+def placed(glyph: Image.Image, width: int, height: int, random: Random) -> Grey:
     """Place the glyph in a picture of that size, in perspective: float32[H,W], 0 to 1."""
     box = glyph.getbbox()
     assert box is not None
