@@ -26,7 +26,8 @@ def test_every_kind_of_training_picture_is_drawn_repeatably(split: Split) -> Non
     for kind in SHARES:
         first, label = draw(kind, source, np.random.default_rng(5))
         again, _ = draw(kind, source, np.random.default_rng(5))
-        assert (first.shape, first.dtype) == ((28, 28), np.uint8)
+        assert first.shape == (28, 28)
+        assert first.dtype == np.uint8
         assert np.array_equal(first, again)
         assert (label < NONE) == (kind in ("type", "pen", "mnist", "display"))
 

@@ -89,7 +89,8 @@ def half(random: Random, split: Split) -> Images:
         sides = HALVES.get(int(split.labels[row]))
         if sides is None:
             continue
-        image, side = split.images[row].copy(), random.choice(sides)
+        image: Images = split.images[row].copy()
+        side = random.choice(sides)
         lines = np.flatnonzero((image > 40).any(axis=1 if side in "tb" else 0))
         cut = (lines[0] + lines[-1] + 1) // 2
         view = image if side in "tb" else image.T
