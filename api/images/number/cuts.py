@@ -11,11 +11,12 @@ from api.images.fit.normalise import stroke_px
 
 ROWS = 48  # height at which paths are searched
 STEP_COST = 0.03  # cost of a column to the side, in strokes
-MAX_STROKES = 2.6  # that a path may cross
+MAX_STROKES = 3.0  # that a path may cross
 MIN_PART = 0.09  # width of what a cut leaves, as a fraction of the height
 MIN_DISTANCE = 0.12  # between cuts
 MIN_WIDTH = 0.42  # narrower groups are not cut
-CUTS_PER_WIDTH = 2.5  # number of cuts of a group as wide as it is high
+CUTS_PER_WIDTH = 4.5  # number of cuts for each further height of a group's width
+UNCUT_WIDTH = 0.35  # width of a group that would have no cuts
 
 Paths = npt.NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def cuts_of(ink: Ink, digit_px: float) -> list[Cut]:
     middle = ROWS // 2
     total = down[middle] + up[ROWS - 1 - middle] - small[middle] / stroke
     digit = digit_px * scale
-    limit = max(1, round(CUTS_PER_WIDTH * width / digit_px))
+    limit = max(1, round(CUTS_PER_WIDTH * (width / digit_px - UNCUT_WIDTH)))
     own = np.arange(columns)
     found: list[Cut] = []
     for column in np.argsort(total, kind="stable"):
