@@ -74,7 +74,8 @@ class Head:
 class FastHeads:
     """Remembers what heads mean, because clients repeat them. Nothing that a head means can change in a process.
 
-    `known` has heads by their bytes, up to and including the empty line.
+    `known` has heads by their bytes, up to and including the empty line. For another route, such as
+    `/models/{ref}/classify`, `_examine` has to recognize its target, and `Meaning` to say which reply it gets.
     """
 
     def __init__(self, settings: Settings, path: str, places: Places) -> None:
