@@ -72,5 +72,5 @@ def _chunk(pictures: Sequence[Picture]) -> Chunk:
         count=len(pictures),
         names=[picture.name for picture in pictures],
         errors={position: picture.error for position, picture in enumerate(pictures) if picture.pixels is None},
-        lattices=[picture.lattice for picture in pictures if picture.lattice is not None],
+        lattices=tuple(picture.lattice for picture in pictures if picture.lattice is not None),
     )
