@@ -1,4 +1,4 @@
-"""What the routes for any version put on the queue, and what they refuse before that."""
+"""The routes for any version: their entries on the queue, and the requests that they refuse before that."""
 
 from pathlib import Path
 
