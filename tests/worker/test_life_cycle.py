@@ -221,7 +221,7 @@ def test_the_commands_are_listed_with_their_arguments(living: System) -> None:
     assert "unload_model <name@version>" in told
 
 
-@pytest.mark.parametrize("version", [2, 1])
+@pytest.mark.parametrize("version", [3, 1])
 def test_a_job_whose_entry_no_worker_reads_fails_with_the_reason(living: System, version: int) -> None:
     job_id = f"j{version:016}"
     fields = ("model", "cnn@1", "created_ms", 1, "chunk_images", 256, "total", 3, "done", 0, "failed", 0, "expired", 0)
@@ -233,8 +233,8 @@ def test_a_job_whose_entry_no_worker_reads_fails_with_the_reason(living: System,
     assert (state["state"], state["counts"]["failed"]) == ("done_with_errors", 3)
     reasons = {item["error"] for item in living.http.get(f"/results/{job_id}/items").json()["items"]}
     assert reasons == {
-        "no worker has read its entry format 2 for 1 s: the workers read 1"
-        if version == 2
+        "no worker has read its entry format 3 for 1 s: the workers read 1, 2"
+        if version == 3
         else "its entry cannot be read: not an entry: Expected `int`, got `str` - at `$.at`"
     }
     assert int(living.redis.hget(keys.queued("cnn", "bulk"), "images") or 0) == 0
