@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 GZIP_MAGIC = b"\x1f\x8b"
 
 Which = Literal["train", "test"]
-Labels = npt.NDArray[np.unsignedinteger[Any]]  # of each image: uint8[N], 0 to 9 for digits, else uint16[N]
+Labels = npt.NDArray[np.unsignedinteger[Any]]  # uint8[N], 0 to 9 for digits; uint16[N] for others
 
 # Hashes of the uncompressed bytes, which do not depend on how a mirror compresses the files.
 SHA256 = {
