@@ -6,7 +6,7 @@ import numpy as np
 
 from api.images.fit.components import Mask, label
 from api.images.fit.ink import Ink
-from api.images.fit.lines import CROSSING, Line, lines_of
+from api.images.fit.lines import Line, lines_of
 
 FAINT = 0.33  # part of the threshold above which ink may be that of a line
 SMOOTHING_PX = 7  # along a line, against noise
@@ -18,6 +18,7 @@ MAX_CROSSING_INK = 0.55  # part of the square around a crossing
 MIN_BOX_PX = 14
 SIDE_COVER = 0.7  # fraction of its length in which a box's side has ink
 SAME_ENDS = 0.25  # tolerance for the ends of a box's upper and lower side, relative to its height
+MAX_INNER_SIDE = 2.2  # thickness of a line between two boxes, relative to the outer sides; each box may draw its own
 CORNER = 0.08  # part of a side's length in which it reaches its corner
 BEYOND = 0.25  # how far a side is followed beyond its corners, relative to its length
 MIN_CONTENT = 0.3  # height of what is in a box, as a fraction of the box; the middle bar of an 8 is lower
@@ -94,17 +95,19 @@ def _clear_box(mask: Mask, faint: Mask, upper: Line, lower: Line, max_px: int, c
     top, bottom = int(upper.rows[[first, last]].mean()), int(lower.rows[[first, last]].mean()) + 1
     top, bottom = max(0, top), min(len(mask), bottom)
     height = bottom - top
-    thickest = CROSSING * max(upper.typical_px, lower.typical_px) + 0.5
     sides = [
         line
         for line in lines_of(faint[top:bottom, left:right].T, max_px, SIDE_COVER * height)
-        if line.first <= CORNER * height and line.last >= (1 - CORNER) * height and line.typical_px <= thickest
+        if line.first <= CORNER * height and line.last >= (1 - CORNER) * height
     ]
-    ends = sorted((line.rows.mean(), index) for index, line in enumerate(sides))
+    sides.sort(key=lambda line: float(line.rows.mean()))
     tolerance = 4 + SAME_ENDS * height
-    if len(ends) < 2 or ends[0][0] > tolerance or ends[-1][0] < right - left - tolerance:
+    if len(sides) < 2 or sides[0].rows.mean() > tolerance or sides[-1].rows.mean() < right - left - tolerance:
         return
-    if any(_continues(faint, sides[index], left, top, bottom) for _, index in (ends[0], ends[-1])):
+    ends = sides[0], sides[-1]
+    thickest = MAX_INNER_SIDE * max(line.typical_px for line in ends) + 0.5
+    sides = [line for line in sides if line.typical_px <= thickest]  # without a 1 as high as the box
+    if any(_continues(faint, line, left, top, bottom) for line in ends):
         return  # a stroke between the sides of a box
     found = np.zeros_like(cleared)
     upper.clear(found)

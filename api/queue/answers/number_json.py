@@ -6,7 +6,7 @@ from api.queue.answers.reading import Digit, Labels, read_number, steps_of
 from api.queue.answers.roster import Roster, shares_in
 from shared.contract.job import Lattice
 
-MIN_CONFIDENCE = 0.5  # below, a number is unsure
+MIN_CONFIDENCE = 0.8  # below, a number is unsure
 MAX_GUESSES = 3
 MIN_SHARE = 1e-4  # less likely guesses are left out
 OTHER_WEIGHT = 0.02  # weight of everything that the lattice of a picture does not contain

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from api.queue.answers.number_json import MIN_CONFIDENCE
 from tests.support.system import System
 from tests.support.uploads import image_file
 
@@ -41,7 +42,7 @@ def test_a_number_is_read_with_the_box_of_each_digit(system: System) -> None:
         assert 50 <= top <= top + height <= 200
         assert height > 70
     assert 0 < answer["confidence"] <= 1
-    assert answer["confident"] is (answer["confidence"] >= 0.5)
+    assert answer["confident"] is (answer["confidence"] >= MIN_CONFIDENCE)
     assert answer["guesses"][0] == {"text": "2053", "confidence": answer["confidence"]}
     assert answer["model"].startswith("cnn@")
 
@@ -55,9 +56,9 @@ def test_boxes_are_in_pixels_of_the_picture_as_it_was_sent(system: System) -> No
 
 def test_the_most_likely_valid_string_is_answered(system: System) -> None:
     picture = image_file(page("471"))
-    answer = read(system, picture, among="471,477,12,990")
+    answer = read(system, picture, among="471,477,12,990", accept="0.5")
     assert (answer["text"], answer["state"]) == ("471", "done")
-    assert answer["confidence"] > 0.9
+    assert answer["confidence"] > 0.5
     other = read(system, picture, among="20,8888,365")
     assert (other["text"], other["state"], other["confident"]) == (None, "unsure", False)
     assert read(system, picture, among="20,8888,365", accept="0")["state"] == "done"
