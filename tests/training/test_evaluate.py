@@ -93,6 +93,9 @@ def test_the_published_model_is_as_good_as_its_card_says(tmp_path: Path, capsys:
     path.write_text(json.dumps({key: value for key, value in published.items() if key not in measured}))
     assert main(["evaluate", "--model", "cnn@1", "--models-dir", str(tmp_path), "--write"]) == 0
     written = json.loads(path.read_text())
+    corrected = written.pop("corrected")
+    assert corrected["images"] == 9_995
+    assert published["accuracy"]["correct"] - 15 <= corrected["correct"] <= 9_995
     for name, shares in written.pop("reference").items():
         assert shares == pytest.approx(published["reference"][name], abs=1e-3)
         assert sum(shares) == pytest.approx(1, abs=1e-4)
