@@ -11,12 +11,19 @@ import pytest
 from shared.data.dataset import Split
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
+from shared.models.registry import load_version
 from shared.models.temperature import scale
-from tests.support.registries import DEFAULT
+from tests.support.processes import ROOT
 from tests.worker.support.engines_of import engine_of
 from worker.engine import Engine, load_engine, replicate
 
 SAME = 1e-4
+PLAIN = load_version(ROOT / "models", "cnn@3")  # of one network
+
+
+@pytest.fixture(scope="module")
+def model_dir() -> Path:
+    return PLAIN.directory
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +99,12 @@ def test_a_card_with_a_wrong_temperature_is_refused(tmp_path: Path, temperature:
 
 
 def test_an_engine_and_its_replicas_scale_by_the_temperature_of_the_card(test_set: Split) -> None:
-    engine = load_engine("litert", DEFAULT.directory, threads=1, max_batch_images=4)
+    engine = load_engine("litert", PLAIN.directory, threads=1, max_batch_images=4)
     (network,) = engine.networks
-    assert network.temperature == DEFAULT.card["temperature"] != 1
+    assert network.temperature == PLAIN.card["temperature"] != 1
     images = test_set.images[:4]
     scaled = scale(network.runtime.run(images), network.temperature)
-    (replica,) = replicate(engine, DEFAULT.directory, 1)
+    (replica,) = replicate(engine, PLAIN.directory, 1)
     for each in (engine, replica):
         np.testing.assert_allclose(each.predict(images).probabilities, scaled, atol=1e-5)
     np.testing.assert_allclose(engine.look_inside(images[:1])[0].probabilities, scaled[:1], atol=1e-4)
