@@ -29,6 +29,8 @@ from api.uploads.single_body import image_of_body, is_image_file
 from shared.errors import RequestError, WaitTimeout
 from shared.images import images_from_pixels
 
+ADVICE = "if the picture shows a number of several digits, read it with fit=number"
+
 
 class ClassifyImage:
     """The fast path, as a bare ASGI endpoint. The framework's wrapper would double its cost."""
@@ -118,6 +120,8 @@ async def classify_single(
             reply = await _classify(state, asked, pixels, scope, receive, started_s)
             reply |= await state.verbose.read_or_explain(reply["id"], asked.maps)
         reply["elapsed_time_ms"] = elapsed_ms(started_s)
+    if asked.fit == "digit" and reply.get("state") == "unsure":
+        reply["advice"] = ADVICE
     if asked.show:
         reply["fitted"] = png_base64(images_from_pixels(pixels, asked.spec.shape)[0])
     return reply

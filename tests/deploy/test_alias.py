@@ -117,7 +117,7 @@ def test_an_unreachable_address_is_named(capsys: pytest.CaptureFixture[str]) -> 
 def test_another_server_at_the_address_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
     with receiving() as receiver:
         assert alias.main(["--url", receiver.url(""), "show"]) == 3
-    assert "answers 501 without an error document: is it the API?" in capsys.readouterr().err
+    assert "a web page ('Error response') answered, which this service does not send" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

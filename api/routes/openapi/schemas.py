@@ -43,6 +43,7 @@ ACCEPTED: dict[str, Schema] = {
     "state": {"enum": ["done", "unsure"]},
     "confident": {"type": "boolean"},
     "guesses": array(ref("Guess")),
+    "advice": STRING,
 }
 LAYERS = {"layers": nullable(array(ref("Layer")))}
 LAYERS_EXTRA = {"layers_error": STRING, "input": ref("Input")}

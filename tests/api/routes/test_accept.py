@@ -75,3 +75,9 @@ def test_a_key_stands_for_one_threshold(system: System, between: Images) -> None
         for params in ({"accept": "0.5"}, {"accept": "0.6"}, {"accept": "0.5"})
     )
     assert (first.status_code, other.status_code, again.json()["id"]) == (202, 409, first.json()["id"])
+
+
+def test_an_unsure_picture_gets_the_advice_to_try_numbers(system: System, between: Images) -> None:
+    params = {"fit": "digit", "accept": "1"}
+    unsure = system.http.post("/mnist/classify", params=params, content=image_file(between)).json()
+    assert (unsure["state"], "fit=number" in unsure["advice"]) == ("unsure", True)

@@ -18,7 +18,7 @@ from tests.worker.support.engines_of import engine_of
 from worker.engine import Engine, load_engine, replicate
 
 SAME = 1e-4
-PLAIN = load_version(ROOT / "models", "cnn@3")  # of one network
+PLAIN = load_version(ROOT / "models", "cnn@3")  # has one network
 
 
 @pytest.fixture(scope="module")

