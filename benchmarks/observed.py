@@ -13,7 +13,7 @@ from api.http.observing import ObservingMiddleware, RequestLog
 from api.http.request_spans import Spans
 from api.metrics import Metrics
 from shared.contract.entry import Entry, Origin, encode_header
-from shared.images import IMAGE_BYTES
+from shared.shapes import IMAGE_BYTES
 from shared.telemetry.spans import make_provider
 
 REQUESTS = 2_000

@@ -6,7 +6,7 @@ from typing import Literal
 import keras
 import numpy as np
 
-from shared.images import CLASSES, IMAGE_SIDE
+from shared.shapes import CLASSES, IMAGE_SIDE
 
 # float32[3,3], a slight blur of the images that the service classifies. Augmentation resamples the training images,
 # which blurs them: bilinear sampling between two pixels has an average variance of 1/6 along an axis, this kernel 1/4.

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from shared.data.dataset import Split
-from shared.images import CLASSES
+from shared.shapes import CLASSES
 from training import architecture
 from training.data import typeset
 from training.data.pictures import Pictures

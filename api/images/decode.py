@@ -17,7 +17,7 @@ from api.images.magic import has_zero_bytes, hint_for
 from api.images.plain_png import plain_pixels
 from shared.contract.job import Lattice
 from shared.errors import BadImage, RequestError
-from shared.images import IMAGE_SIDE
+from shared.shapes import IMAGE_SIDE
 
 FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP")
 SIZE = (IMAGE_SIDE, IMAGE_SIDE)

@@ -16,7 +16,7 @@ from api.images.plain_png import plain_pixels
 from api.images.shaped import decode_shaped
 from shared.contract.job import Lattice
 from shared.contract.model_spec import Resize
-from shared.images import Shape
+from shared.shapes import Shape
 
 THREADS = 2  # they compete with the event loop for the GIL
 MAX_WAITING = 64  # each file may have MAX_IMAGE_BYTES

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from PIL import _imaging
 
-from shared.images import IMAGE_SIDE
+from shared.shapes import IMAGE_SIDE
 
 # PNG (W3C, third edition): signature; IHDR with its length and checksum; one IDAT; IEND.
 _IHDR = b"IHDR" + IMAGE_SIDE.to_bytes(4) * 2 + bytes((8, 0, 0, 0, 0))  # 8 bits, grey, not interlaced

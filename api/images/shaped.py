@@ -12,7 +12,7 @@ from api.images.levels import levels_of_file
 from api.images.pixel_budget import PixelBudget
 from shared.contract.model_spec import Resize
 from shared.errors import BadImage
-from shared.images import IMAGE_SIDE, MNIST_SHAPE, Shape
+from shared.shapes import IMAGE_SIDE, MNIST_SHAPE, Shape
 
 SMOOTH = Image.Resampling.BILINEAR  # averages over the pixels that become one
 REDUCING_GAP = 3.0  # large pictures are first scaled down by a whole factor, to at least this multiple of the size

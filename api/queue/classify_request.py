@@ -10,7 +10,7 @@ from shared.config.api_keys import ApiKey
 from shared.contract.entry import FORMAT, FORMATS, NO_ORIGIN, Origin
 from shared.contract.lane import Lane
 from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Resize
-from shared.images import MNIST_SHAPE
+from shared.shapes import MNIST_SHAPE
 
 Fit = Literal["", "digit", "number"]  # the object that `?fit=` finds in a picture of any size
 NUMBERS_PER_CHUNK = 8  # pictures; each may have MAX_CANDIDATES images

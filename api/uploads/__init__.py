@@ -20,7 +20,7 @@ from api.uploads.ratio import Unpacked
 from shared.config.settings import Settings
 from shared.contract.entry import images_per_entry
 from shared.errors import BadUpload, UnknownFormat
-from shared.images import MNIST_SHAPE, Shape
+from shared.shapes import MNIST_SHAPE, Shape
 
 ReadArray = Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]]
 ReadRange = Callable[[bytes], AsyncIterator[Chunk]]

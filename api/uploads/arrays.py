@@ -14,7 +14,8 @@ from api.uploads.chunk import Chunk, check_total
 from api.uploads.safe_text import MAX_REASON_CHARS, error_text, safe_text
 from shared.data.idx import MAX_HEADER_BYTES, parse_header
 from shared.errors import BadImage, BadUpload
-from shared.images import MNIST_SHAPE, Shape, axes_of, images_from_pixels
+from shared.images import images_from_pixels
+from shared.shapes import MNIST_SHAPE, Shape, axes_of
 
 NPY_PREFIX_BYTES = {1: 10, 2: 12, 3: 12}  # magic, version, and the header's length in 2 or 4 bytes
 MAX_NPY_HEADER_BYTES = 10_000  # numpy's own limit

@@ -19,7 +19,8 @@ from benchmarks.system.engine import engine_alone
 from benchmarks.system.processes import ROOT
 from shared.config.settings import load_settings
 from shared.data.dataset import Split, find_mnist_dir, load_split
-from shared.images import IMAGE_SIDE, Images, Probabilities
+from shared.images import Images, Probabilities
+from shared.shapes import IMAGE_SIDE
 
 PNGS = 64  # sent in turn; enough that no system profits from repetition
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shared.images import IMAGE_SIDE, Images
+from shared.images import Images
+from shared.shapes import IMAGE_SIDE
 from worker.engine import Engine, load_engine
 
 ROUTE = "/classify"

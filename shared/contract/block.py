@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from shared.contract.model_spec import DEFAULT_TOP, MAX_DENSE_LABELS, MAX_LABELS, MAX_TOP
 from shared.errors import EntryError, EntryFormatError
-from shared.images import CLASSES, Probabilities
+from shared.images import Probabilities
+from shared.shapes import CLASSES
 
 NO_PREDICTION = 65_535
 FORMAT = 2

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.contract.model_spec import MAX_DENSE_LABELS
-from shared.images import CLASSES, IMAGE_BYTES, IMAGE_SIDE, MNIST_SHAPE, Images, Probabilities, axes_of
+from shared.images import Images, Probabilities
+from shared.shapes import CLASSES, IMAGE_BYTES, IMAGE_SIDE, MNIST_SHAPE, axes_of
 
 Counts = npt.NDArray[np.int64]  # int64[bins]
 

@@ -20,7 +20,8 @@ import msgspec
 
 from shared.contract.model_spec import MAX_IMAGE_BYTES, MAX_SIDE, MAX_TOP
 from shared.errors import EntryError, EntryFormatError
-from shared.images import IMAGE_BYTES, MNIST_SHAPE, Images, Shape, images_from_pixels
+from shared.images import Images, images_from_pixels
+from shared.shapes import IMAGE_BYTES, MNIST_SHAPE, Shape
 
 FORMAT = 2  # the format that this release writes
 FORMATS = (1, 2)  # the formats that it reads

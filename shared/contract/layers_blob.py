@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.errors import EntryError
-from shared.images import MNIST_SHAPE, Shape
+from shared.shapes import MNIST_SHAPE, Shape
 
 MAX_VALUES = 2 << 20  # limit for all layers together
 SUMMARY = ("min", "mean", "max", "zeros")

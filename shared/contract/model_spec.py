@@ -14,7 +14,7 @@ import msgspec
 
 from shared.contract.model_card import MAX_TEMPERATURE, MIN_TEMPERATURE, ModelCard
 from shared.errors import ModelError
-from shared.images import IMAGE_SIDE, MNIST_SHAPE, Shape, axes_of
+from shared.shapes import IMAGE_SIDE, MNIST_SHAPE, Shape, axes_of
 
 MAX_IMAGE_BYTES = 1 << 20  # pixels of one image: two entries of the usual size
 MAX_SIDE = 4096

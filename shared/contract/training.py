@@ -9,7 +9,7 @@ import msgspec
 
 from shared.contract.codecs import HashCodec
 
-Network = Literal["cnn", "cnn-small", "cnn-first", "cnn-wide", "cnn-wide5", "cnn-deep", "seed"]
+Network = Literal["cnn", "cnn-small", "cnn-first", "cnn-deep", "cnn-wide", "cnn-wide5", "seed"]
 NETWORK_NAMES: tuple[Network, ...] = get_args(Network)
 TrainingState = Literal["queued", "running", "published", "refused", "failed", "cancelled"]
 Number = int | float

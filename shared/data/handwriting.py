@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image, ImageDraw
 
-from shared.images import IMAGE_SIDE, Images
+from shared.images import Images
+from shared.shapes import IMAGE_SIDE
 
 Point = tuple[float, float]
 Strokes = tuple[tuple[Point, ...], ...]

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.data.handwriting import BOX_HEIGHT, BOX_WIDTH, STROKES, Point, Strokes, write
-from shared.images import CLASSES, Images
+from shared.images import Images
+from shared.shapes import CLASSES
 
 Labels = npt.NDArray[np.uint8]
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from shared.contract.layers_blob import MAX_VALUES
-from shared.images import IMAGE_SIDE
+from shared.shapes import IMAGE_SIDE
 
 # Layers that do not change an image's values.
 NOT_SHOWN = ("Dropout", "Flatten", "Reshape")

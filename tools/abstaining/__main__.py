@@ -16,8 +16,9 @@ from api.images.fit import fit_grey, fit_picture
 from shared.config.settings import load_settings
 from shared.data.dataset import Split, find_mnist_dir, load_split
 from shared.errors import BadImage, DatasetError
-from shared.images import IMAGE_SIDE, Images
+from shared.images import Images
 from shared.models import registry
+from shared.shapes import IMAGE_SIDE
 from tools.abstaining import group_f, others
 from tools.fit_accuracy.rendered import image_file, placed
 from worker.engine import Engine, load_engine

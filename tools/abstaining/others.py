@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from shared.data.dataset import Split
-from shared.images import IMAGE_SIDE, Images
+from shared.images import Images
+from shared.shapes import IMAGE_SIDE
 
 # Open fonts that `tools/training_pictures` does not use. Pillow's own font is the fifth.
 FONTS = ("font_lato", "font_rhd", "font_intuitive", "font_amatic_sc")

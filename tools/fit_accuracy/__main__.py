@@ -17,7 +17,8 @@ from benchmarks.system.engine import engine_alone
 from shared.config.settings import load_settings
 from shared.data.dataset import find_mnist_dir, load_split
 from shared.errors import BadImage
-from shared.images import IMAGE_BYTES, Images, Probabilities, images_from_pixels
+from shared.images import Images, Probabilities, images_from_pixels
+from shared.shapes import IMAGE_BYTES
 from tools.fit_accuracy.mnist_frames import mnist_frames
 from tools.fit_accuracy.rendered import Hand, picture, printed_images
 

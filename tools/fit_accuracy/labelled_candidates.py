@@ -11,7 +11,8 @@ from PIL import Image
 from api.images.fit.grey import grey_of
 from api.images.number.lattice import cut_up, images_of
 from shared.errors import BadImage
-from shared.images import CLASSES, Images
+from shared.images import Images
+from shared.shapes import CLASSES
 from tools.fit_accuracy.number_pictures import NUMBER_KINDS, Hand, NumberPicture, number_picture, random_number
 
 NONE = CLASSES

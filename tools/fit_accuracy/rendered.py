@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from shared.images import CLASSES, IMAGE_SIDE, Images
+from shared.images import Images
+from shared.shapes import CLASSES, IMAGE_SIDE
 
 Grey = npt.NDArray[np.float32]
 Point = tuple[float, float]

@@ -18,7 +18,7 @@ from shared.contract.block import decode_block
 from shared.contract.entry import decode_entry
 from shared.contract.layers_blob import decode_layers
 from shared.errors import BadImage, EntryError, RequestError
-from shared.images import axes_of
+from shared.shapes import axes_of
 from tests.api.images.test_decode import FILES
 from tests.api.uploads.test_uploads import CONTENT_TYPES, UPLOADS
 from tests.shared.contract.test_block import HEADER as BLOCK_HEADER

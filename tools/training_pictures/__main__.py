@@ -16,7 +16,8 @@ from numpy.random import Generator
 from shared.config.settings import load_settings
 from shared.data.dataset import Split, find_mnist_dir, load_split
 from shared.errors import DatasetError
-from shared.images import CLASSES, Images
+from shared.images import Images
+from shared.shapes import CLASSES
 from tools.training_pictures import digits, shapes, sheets, textures
 from tools.training_pictures.fonts import font_files, text_ink
 from tools.training_pictures.ink import Ink

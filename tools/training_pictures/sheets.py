@@ -7,7 +7,8 @@ from PIL import Image, ImageFilter
 from api.images.fit import fit_grey
 from api.images.fit.normalise import normalised
 from shared.errors import BadImage
-from shared.images import IMAGE_SIDE, Images
+from shared.images import Images
+from shared.shapes import IMAGE_SIDE
 from tools.training_pictures.ink import Ink, waves
 from tools.training_pictures.textures import texture
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from shared.images import IMAGE_SIDE, Images
+from shared.images import Images
+from shared.shapes import IMAGE_SIDE
 from tools.training_pictures.ink import waves
 
 Shade = Any  # float64[H,W], 0 to 1

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from shared.errors import ModelError
-from shared.images import CLASSES, IMAGE_SIDE
+from shared.shapes import CLASSES, IMAGE_SIDE
 from training import architecture, weights
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from shared.images import IMAGE_SIDE
+from shared.shapes import IMAGE_SIDE
 
 MAX_ROTATION_RAD = math.radians(15)
 MAX_SCALE = 0.17  # each axis is scaled by 0.83 to 1.17

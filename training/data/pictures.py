@@ -9,7 +9,8 @@ import numpy as np
 
 from shared.data.dataset import Labels
 from shared.errors import DatasetError
-from shared.images import CLASSES, IMAGE_SIDE, Images
+from shared.images import Images
+from shared.shapes import CLASSES, IMAGE_SIDE
 
 NONE = CLASSES  # the label of what is none of the labels
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from shared.images import CLASSES, IMAGE_SIDE, Images
+from shared.images import Images
+from shared.shapes import CLASSES, IMAGE_SIDE
 
 # Open fonts, each a Python package that names its folder in `font_directory`. Pillow's own font is left out:
 # `tools/fit_accuracy` uses it to measure the accuracy on a typeface that was never trained on.

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from shared.contract.model_card import LayerRow, ModelCard, Quality
 from shared.data.dataset import Split
-from shared.images import CLASSES, IMAGE_SIDE, Probabilities
+from shared.images import Probabilities
 from shared.models import registry
+from shared.shapes import CLASSES, IMAGE_SIDE
 from training.qa import statistics
 from training.qa.report import report
 

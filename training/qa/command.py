@@ -6,9 +6,9 @@ from argparse import Namespace
 from shared.contract.model_spec import MNIST_LABELS
 from shared.data import dataset
 from shared.errors import DatasetError, ModelError
-from shared.images import MNIST_SHAPE
 from shared.models import registry
 from shared.models.registry import ModelVersion
+from shared.shapes import MNIST_SHAPE
 from training.data.examples import read_examples
 from training.qa import champion, gate
 from training.qa.bounds import FLOOR, MIN_THROUGHPUT, Bounds, floor_of, for_folder

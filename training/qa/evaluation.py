@@ -8,7 +8,8 @@ import numpy.typing as npt
 from shared.answers import Answers
 from shared.contract.model_spec import MNIST_LABELS
 from shared.data.dataset import Labels, Split
-from shared.images import MNIST_SHAPE, Images, Probabilities
+from shared.images import Images, Probabilities
+from shared.shapes import MNIST_SHAPE
 from training.qa import golden, not_digits, robustness, statistics
 from training.qa.report.report import Mistake, Reading
 from worker.engine import Engine

@@ -10,8 +10,9 @@ import numpy as np
 from shared.contract.model_spec import MNIST_LABELS
 from shared.data.dataset import Labels, Split
 from shared.errors import ModelError
-from shared.images import MNIST_SHAPE, Images
+from shared.images import Images
 from shared.models.registry import ModelVersion
+from shared.shapes import MNIST_SHAPE
 from training.qa import evaluation, golden
 from training.qa.bounds import Bounds
 from training.qa.checks import acceptance, accuracy, comparison, memory, soundness, speed

@@ -11,7 +11,8 @@ import numpy as np
 from shared.data.dataset import Labels
 from shared.data.handwriting import STROKES, write
 from shared.errors import ModelError
-from shared.images import CLASSES, Images, Probabilities
+from shared.images import Images, Probabilities
+from shared.shapes import CLASSES
 
 FILE = "golden.npz"
 PER_LABEL = 3

@@ -5,7 +5,8 @@ import string
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from shared.images import IMAGE_SIDE, Images
+from shared.images import Images
+from shared.shapes import IMAGE_SIDE
 from training.data.typeset import centre_in_box
 
 # People take these letters for digits, too.

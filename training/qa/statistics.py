@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.data.dataset import Labels
-from shared.images import CLASSES, Probabilities
+from shared.images import Probabilities
+from shared.shapes import CLASSES
 
 Z_95 = 1.959963984540054  # 95 % of a normal distribution lies within this many standard deviations
 BINS = 15  # the number in Guo et al.

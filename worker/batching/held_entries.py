@@ -11,10 +11,10 @@ from shared.contract.entry import OVERHEAD_BYTES, PIXELS_FIELD, decode_entry, fa
 from shared.contract.lane import Lane
 from shared.contract.model_ref import ModelRef
 from shared.errors import EntryError, EntryFormatError
-from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
+from shared.shapes import IMAGE_BYTES
 from worker.batching.backlog import Backlog
 from worker.batching.deferred import Deferred, deaths_before, reason_to_fail
 from worker.batching.finish import Finisher

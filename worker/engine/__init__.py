@@ -14,8 +14,9 @@ from shared.config.engine import KERAS_BACKENDS
 from shared.contract.layers_blob import LayerOutput
 from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Stage, spec_of
 from shared.data.sample import draw
-from shared.images import MNIST_SHAPE, Images, Probabilities
+from shared.images import Images, Probabilities
 from shared.models import registry
+from shared.shapes import MNIST_SHAPE
 from worker.engine.calibrate import Calibration, calibrate, calibrate_cascade, still_holds
 from worker.engine.check import check_answers, draw_patterns
 from worker.engine.choose import EngineKind, select_backend

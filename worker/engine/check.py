@@ -7,7 +7,8 @@ import numpy as np
 
 from shared.contract.model_spec import MNIST_SPEC, ModelSpec
 from shared.data.sample import draw
-from shared.images import MNIST_SHAPE, Images, Probabilities
+from shared.images import Images, Probabilities
+from shared.shapes import MNIST_SHAPE
 from worker.engine.pace import FULL_SPEED, Pace
 
 DIGITS = 10

@@ -19,7 +19,7 @@ from mnistified.http.exchange import Body
 from mnistified.uploads.png import write_png
 from shared.config.settings import Settings
 from shared.contract.entry import REQUEST_ID
-from shared.images import IMAGE_BYTES, IMAGE_SIDE
+from shared.shapes import IMAGE_BYTES, IMAGE_SIDE
 from worker.celery_app import make_celery, make_or_exit
 
 QUEUE = "mnistified.classify"

@@ -5,7 +5,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from api.images.fit.ink import Ink, extreme_of
-from shared.images import IMAGE_SIDE
+from shared.shapes import IMAGE_SIDE
 
 BOX_PX = 20
 ENLARGEMENT = 10  # strokes are widened or thinned in a drawing this many times as large

@@ -12,7 +12,7 @@ from shared.contract.block import Block, decode_block
 from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Lattice, Manifest
 from shared.errors import EntryError, EntryFormatError, NotFound
-from shared.images import CLASSES
+from shared.shapes import CLASSES
 
 
 def job_json(job: Job, now_ms: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from api.queue.answers.reading import MIN_PROBABILITY, Labels
 from shared.contract.job import Lattice
-from shared.images import CLASSES
+from shared.shapes import CLASSES
 
 OTHER_SHARE = 0.01  # part of all numbers in pictures that are not in the roster
 

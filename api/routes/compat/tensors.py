@@ -9,7 +9,8 @@ import numpy.typing as npt
 from api.images.levels import faint_images, levels_of_array
 from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Normalization
 from shared.errors import BadImage, BadParameter
-from shared.images import MNIST_SHAPE, Images, Shape, axes_of
+from shared.images import Images
+from shared.shapes import MNIST_SHAPE, Shape, axes_of
 
 SLICE_NUMBERS = 256 * 784  # converted at a time, because the conversion of a number takes 16 bytes
 ROUNDING = 0.51  # how far a number may be beyond the range of pixels, in grey levels

@@ -21,7 +21,8 @@ from api.uploads.chunk import Chunk
 from shared.contract.job import Lattice
 from shared.contract.model_spec import ModelSpec, Resize
 from shared.errors import BadImage, BadParameter
-from shared.images import Shape, images_from_pixels
+from shared.images import images_from_pixels
+from shared.shapes import Shape
 
 DIGITS = tuple("0123456789")
 MAX_STRINGS = 1000  # a roster's

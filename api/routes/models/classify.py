@@ -33,7 +33,7 @@ from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.contract.lane import Lane
 from shared.contract.model_spec import MAX_TOP, Resize
 from shared.errors import BadParameter, BadUpload
-from shared.images import MNIST_SHAPE
+from shared.shapes import MNIST_SHAPE
 
 
 async def classify_image(request: Request) -> Response:

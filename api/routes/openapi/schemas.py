@@ -5,7 +5,7 @@ from typing import Any, get_args
 from api.routes.openapi.contract import contract_schemas
 from shared.contract.block import FinalState
 from shared.contract.job import JobState
-from shared.images import CLASSES
+from shared.shapes import CLASSES
 
 Schema = dict[str, Any]
 NUMBER: Schema = {"type": "number"}

@@ -11,7 +11,7 @@ from api.uploads.chunk import Chunk
 from api.uploads.ratio import Unpacked
 from api.uploads.safe_text import error_text
 from shared.errors import BadUpload
-from shared.images import MNIST_SHAPE, Shape
+from shared.shapes import MNIST_SHAPE, Shape
 
 SUFFIX = ".npy"
 MAX_ARRAYS = 32

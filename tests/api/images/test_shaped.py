@@ -10,7 +10,7 @@ from api.images.pixel_budget import PixelBudget
 from api.images.shaped import decode_shaped
 from shared.contract.model_spec import Resize
 from shared.errors import BadImage
-from shared.images import Shape, axes_of
+from shared.shapes import Shape, axes_of
 from tests.support.uploads import image_file
 
 COLOUR: Shape = (6, 8, 3)

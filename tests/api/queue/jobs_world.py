@@ -17,11 +17,11 @@ from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings, load_settings
 from shared.contract.entry import decode_entry
-from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import AsyncClient, SyncClient
 from shared.redis.clock import RedisClock
 from shared.redis.connection import api_client
+from shared.shapes import IMAGE_BYTES
 from worker.batching.direct_connection import DirectConnection
 from worker.batching.finish import FINISH, Finisher
 from worker.batching.intake import ensure_groups

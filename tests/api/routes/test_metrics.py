@@ -87,7 +87,7 @@ def test_a_cancelled_job_is_counted_once_when_its_images_leave_the_queue(scraped
         states = {
             state: total(after, "mnistified_images_total", state=state, lane="bulk")
             - total(before, "mnistified_images_total", state=state, lane="bulk")
-            for state in ("done", "cancelled", "failed", "expired")
+            for state in ("done", "unsure", "cancelled", "failed", "expired")
         }
         if sum(states.values()) >= sum(counts.values()):
             break

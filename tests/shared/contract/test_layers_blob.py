@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from shared.contract import layers_blob
 from shared.contract.layers_blob import LayerOutput, Layers, decode_layers, encode_layers, layer_output
 from shared.errors import EntryError
-from shared.images import IMAGE_BYTES
+from shared.shapes import IMAGE_BYTES
 from tests.support.thoroughness import examples
 
 bounded = settings(max_examples=examples(200), deadline=None, database=None, derandomize=True)

@@ -17,11 +17,11 @@ from shared.config.api_keys import ApiKey
 from shared.config.settings import load_settings
 from shared.contract.entry import Entry
 from shared.errors import Unavailable, WaitTimeout
-from shared.images import IMAGE_BYTES
 from shared.redis import keys
 from shared.redis.clients import AsyncClient, SyncClient
 from shared.redis.clock import RedisClock
 from shared.redis.connection import api_client
+from shared.shapes import IMAGE_BYTES
 
 Queue = tuple[AsyncClient, Enqueuer, Wakeups, Singles]
 

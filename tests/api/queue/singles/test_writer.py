@@ -7,8 +7,8 @@ from api.queue.classify_request import ClassifyRequest
 from api.queue.singles.waiting import Awaited
 from api.queue.singles.writer import group_waiting
 from shared.errors import DeadlinePassed, QueueFull, Unavailable, WaitTimeout
-from shared.images import IMAGE_BYTES
 from shared.redis import keys
+from shared.shapes import IMAGE_BYTES
 from tests.api.queue.singles.world import World
 
 

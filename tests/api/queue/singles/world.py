@@ -19,8 +19,8 @@ from shared.config.settings import Settings
 from shared.contract.block import Block
 from shared.contract.entry import Entry
 from shared.contract.lane import Lane
-from shared.images import IMAGE_BYTES
 from shared.redis.clock import RedisClock
+from shared.shapes import IMAGE_BYTES
 
 Asked: TypeAlias = "asyncio.Task[tuple[Block, int, str]]"
 
