@@ -29,7 +29,7 @@ ROOMS = {
     " __init__",
     "worker": "flower app tasks control step service versions batching reporting engine celery_app"
     " threads watchdog delivery __init__",
-    "shared": "models data telemetry redis browser_guard callback_url config contract answers images svg errors"
+    "shared": "models data telemetry redis browser_guard callback_url config contract answers images shapes svg errors"
     " __init__",
 }
 MAX_ARROWS = {"api": 40, "worker": 25}

@@ -90,7 +90,9 @@ def test_no_replicated_image_is_lost_when_the_master_is_killed_under_load(group:
         group.wait_for_another_master(than=master)
         wait_for_more_answers(statuses, 10)
         check_all_done(system, job_ids)
-        assert system.workers["worker-1"].status is None, "the worker survived"
+        worker = system.workers["worker-1"]
+        assert worker.status is None, "the worker survived"
+        wait_until(lambda: worker.output.count("Connected to sentinel") == 2, "Celery's own connection is back")
         check_celery_answers(system)
         assert set(statuses) <= {200, 503}
         assert system.finished(submit_jobs(system)[0])["state"] == "done"
@@ -133,7 +135,8 @@ def test_a_master_without_a_replica_accepts_nothing_and_the_workers_wait(group: 
         assert system.http.get("/mnist/classify/3").status_code == 200
         group.servers[replica].stop()
         wait_until(lambda: system.http.get("/mnist/classify/3").status_code == 503, "refused")
-        assert "Not enough good replicas" in system.http.get("/mnist/classify/3").json()["detail"]
+        detail = system.http.get("/mnist/classify/3").json()["detail"]
+        assert "replicas" in detail, "the words of Redis, or ours once its health has been read"
         system.workers["worker-1"].wait_for_line("Frequent restarts detected")  # the connection is Celery's
         with group.client(group.master()) as client:
             client.config_set("min-replicas-to-write", 0)  # as good as the replica's return
