@@ -12,7 +12,7 @@ from worker.engine.pace import FULL_SPEED, Pace
 REPEATS = 5
 SAME_WITHIN = 1.5  # a known time that differs by a larger factor is not reused
 WITHIN_BEST = 0.95
-MAX_WORST_BATCHES = 10  # limit of the time of a batch whose images visit all stages, in batches of the maximum time
+MAX_WORST_BATCHES = 40  # limit of the time of a batch whose images visit all stages, in batches of the maximum time
 STEP_MS = 1.0  # cost of a batch outside the model: take it, scatter its answers, write them
 
 Run = Callable[[Images], Probabilities]
