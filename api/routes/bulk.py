@@ -8,12 +8,13 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from api.queue.classify_request import NUMBERS_PER_CHUNK
+from api.images.decode import ReadPicture
+from api.queue.classify_request import NUMBERS_PER_CHUNK, ClassifyRequest
 from api.routes.accept_job import accept_job
 from api.routes.fit.options import fitted_chunks, reader
 from api.routes.parse_request import parse_bulk
 from api.state import State, state_of
-from api.uploads import Limits, read_upload
+from api.uploads import Limits, ReadArray, ReadRange, read_upload
 from api.uploads.arrays import without_faint_images
 from api.uploads.chunk import Chunk, check_total
 from api.uploads.content_encoding import encoding_of
@@ -29,8 +30,7 @@ async def classify_bulk(request: Request) -> Response:
     limits = Limits.of(state.settings)
     if asked.fit == "number":
         limits = replace(limits, chunk_images=NUMBERS_PER_CHUNK)
-    headers = request.headers
-    check_length(headers.get("content-length", ""), limits.upload_bytes)
+    check_length(request.headers.get("content-length", ""), limits.upload_bytes)
     read = reader(asked.fit, state.settings.max_fit_pixels, state.pixel_budget)
     fit_array = fitted_chunks(asked.fit) if asked.fit else None
     read_array = fit_array or without_faint_images
@@ -39,6 +39,19 @@ async def classify_bulk(request: Request) -> Response:
         chunks = range_chunks(state, *parse_range(body, len(state.test_set.images)), limits)
         return fit_array(chunks) if fit_array else chunks
 
+    return await accept_upload(request, asked, limits, read, read_array, read_range)
+
+
+async def accept_upload(
+    request: Request,
+    asked: ClassifyRequest,
+    limits: Limits,
+    read: ReadPicture,
+    read_array: ReadArray,
+    read_range: ReadRange | None = None,
+) -> Response:
+    """Store the images in the body as a job, and return 202. The last three arguments are those of `read_upload`."""
+    state, headers = state_of(request), request.headers
     with state.bodies.held() as held:
         encoding, content_type = encoding_of(headers.get("content-encoding", "")), headers.get("content-type", "")
         chunks = read_upload(request.stream(), content_type, limits, read, read_array, read_range, encoding, held)

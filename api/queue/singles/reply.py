@@ -26,7 +26,6 @@ def elapsed_ms(started_s: float) -> float:
 def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: float) -> dict[str, Any]:
     """Return the JSON of a single image. Raises DeadlinePassed or InferenceFailed if it has no result."""
     _require_result(block, position)
-    stage = block.stage(position)
     return {
         **answer_json(block, position),
         "elapsed_time_ms": elapsed_time_ms,
@@ -34,12 +33,7 @@ def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: f
         "id": single_id,
         "debug": {
             "probabilities": block.probabilities[position],
-            **({} if stage is None else {"stage": stage}),
-            "batch_images": block.batch_images,
-            "queue_ms": block.queue_ms,
-            "model_ms": block.model_ms,
-            "worker": block.worker,
-            "attempt": block.attempt,
+            **_processing(block, position),
         },
     }
 
@@ -49,21 +43,26 @@ def labelled_reply(
 ) -> dict[str, Any]:
     """Do what `single_reply` does, with the names of the labels and the best of them."""
     _require_result(block, position)
-    stage = block.stage(position)
     return {
         **labelled_answer(block, position, labels),
         "best": best_labels(block, position, labels),
         "elapsed_time_ms": elapsed_time_ms,
         "model": block.model,
         "id": single_id,
-        "debug": {
-            **({} if stage is None else {"stage": stage}),
-            "batch_images": block.batch_images,
-            "queue_ms": block.queue_ms,
-            "model_ms": block.model_ms,
-            "worker": block.worker,
-            "attempt": block.attempt,
-        },
+        "debug": _processing(block, position),
+    }
+
+
+def _processing(block: Block, position: int) -> dict[str, Any]:
+    """Return how an image was processed: the stage of a cascade that decided, its batch, times and worker."""
+    stage = block.stage(position)
+    return {
+        **({} if stage is None else {"stage": stage}),
+        "batch_images": block.batch_images,
+        "queue_ms": block.queue_ms,
+        "model_ms": block.model_ms,
+        "worker": block.worker,
+        "attempt": block.attempt,
     }
 
 

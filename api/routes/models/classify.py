@@ -3,7 +3,7 @@
 import time
 from typing import cast, get_args
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from api.http.access import caller_of
@@ -20,19 +20,17 @@ from api.http.parameters import (
 from api.http.request_origin import origin_with_id
 from api.http.responses import Json
 from api.queue.classify_request import ClassifyRequest
-from api.routes.accept_job import accept_job
-from api.routes.bulk import check_length
+from api.routes.bulk import accept_upload, check_length
 from api.routes.classify import accept_single, classify_single, image_in
 from api.routes.fit.options import shaped_reader
 from api.routes.parse_request import refuse_verbose, spec_of_version
 from api.state import State, state_of
-from api.uploads import Limits, read_upload
+from api.uploads import Limits
 from api.uploads.arrays import as_they_are, without_faint_images
-from api.uploads.content_encoding import encoding_of
 from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.contract.lane import Lane
 from shared.contract.model_spec import MAX_TOP, Resize
-from shared.errors import BadParameter, BadUpload
+from shared.errors import BadParameter
 from shared.shapes import MNIST_SHAPE
 
 
@@ -58,22 +56,16 @@ async def classify_image(request: Request) -> Response:
 
 async def classify_images(request: Request) -> Response:
     """Return 202 with the job's id once all of its images are in Redis."""
-    state, headers = state_of(request), request.headers
+    state = state_of(request)
     refuse_verbose(request.query_params)
     asked = await _parse(state, request, "bulk")
     if asked.show:
         raise BadParameter("show=fitted is for one image; a job's results have no pictures")
     limits = Limits.of(state.settings, asked.spec.shape)
-    check_length(headers.get("content-length", ""), limits.upload_bytes)
+    check_length(request.headers.get("content-length", ""), limits.upload_bytes)
     read = shaped_reader(asked.spec.shape, asked.resize, state.settings.max_fit_pixels, state.pixel_budget)
     read_array = without_faint_images if asked.spec.shape == MNIST_SHAPE else as_they_are
-    with state.bodies.held() as held:
-        encoding, content_type = encoding_of(headers.get("content-encoding", "")), headers.get("content-type", "")
-        chunks = read_upload(request.stream(), content_type, limits, read, read_array, None, encoding, held)
-        try:
-            return await accept_job(state, headers, chunks, asked)
-        except ClientDisconnect:
-            raise BadUpload("the client disconnected before the end of its upload") from None
+    return await accept_upload(request, asked, limits, read, read_array)
 
 
 async def _parse(state: State, request: Request, lane: Lane) -> ClassifyRequest:
