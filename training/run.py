@@ -18,7 +18,7 @@ from training.loop.progress import JsonLines
 
 
 def run(options: Namespace, command: str) -> None:
-    """Train with `options` from `training/__main__.py` and record `command` next to the weights.
+    """Train with the `options` of the command and record `command` next to the weights.
 
     Raises DatasetError if MNIST is missing and `--sample` is not given, and for pictures that cannot be used. Raises
     ModelError for a weights file with an

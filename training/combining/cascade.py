@@ -21,7 +21,7 @@ from worker.engine import load_engine
 
 
 def run(options: Namespace, command: str) -> None:
-    """Build a cascade with `options` from `training/__main__.py`, and print how its thresholds were chosen.
+    """Build a cascade with the `options` of the command, and print how its thresholds were chosen.
 
     Raises ModelError for fewer than two stages, for networks that do not fit together and for weights that cannot be
     loaded; DatasetError if MNIST is missing and `--sample` is not given.

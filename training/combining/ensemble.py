@@ -42,7 +42,7 @@ VIEWS = (View(), View(scale=0.93), View(scale=1.07))  # for --views
 
 
 def run(options: Namespace, command: str) -> None:
-    """Run the command with `options` from `training/__main__.py`.
+    """Run the command with the `options` of the command.
 
     Raises ModelError like `weights.load`, and for a wrong number of shares.
     """

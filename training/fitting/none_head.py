@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def run(options: Namespace, command: str) -> None:
-    """Add the output with `options` from `training/__main__.py`.
+    """Add the output with the `options` of the command.
 
     Raises ModelError like `weights.load`, and DatasetError for missing data.
     """

@@ -37,7 +37,7 @@ class Described:
 
 
 def run(options: Namespace, command: str) -> None:
-    """Import with `options` from `training/__main__.py`. Prints what was assumed, and the limits of the version.
+    """Import with the `options` of the command. Prints what was assumed, and the limits of the version.
 
     Raises ModelError for a file that cannot be served, with the reason and what to do instead.
     """

@@ -16,7 +16,7 @@ from training.publishing.litert import convert
 
 
 def run(options: Namespace, command: str) -> None:
-    """Export with `options` from `training/__main__.py`. Raises ModelError like `weights.load` and `export`."""
+    """Export with the `options` of the command. Raises ModelError like `weights.load` and `export`."""
     model, training = weights.load(options.weights)
     if options.none_odds:
         architecture.weigh_none(model, options.none_odds)

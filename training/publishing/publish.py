@@ -14,7 +14,7 @@ from training.qa.report import report
 
 
 def run(options: Namespace, command: str) -> None:
-    """Publish with `options` from `training/__main__.py`. Raises ModelError like `publish`."""
+    """Publish with the `options` of the command. Raises ModelError like `publish`."""
     if options.force != (options.reason is not None):
         raise ModelError("--force and --reason go together: the reason is recorded on the version's card")
     source = registry.load_version(options.source_dir, options.model)

@@ -16,7 +16,7 @@ from training.qa.report import page, report, table
 
 
 def run(options: Namespace, command: str) -> None:
-    """Judge with `options` from `training/__main__.py`. Progress goes to stderr, the table or report to stdout.
+    """Judge with the `options` of the command. Progress goes to stderr, the table or report to stdout.
 
     Raises ModelError for a version that fails, with the failed checks, and for a missing version or champion. Raises
     DatasetError if MNIST is missing, or for pictures of `--data` that cannot be read.
