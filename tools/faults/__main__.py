@@ -11,8 +11,11 @@ from pathlib import Path
 
 import orjson
 
+from shared.errors import ModelError
+from shared.models.registry import ModelVersion
 from tools.faults.drills.run import DRILLS, Outcome, run_drill
 from tools.faults.load.images import make_pictures
+from tools.faults.load.other_model import read_other
 from tools.faults.report import report, row, to_json_content
 from tools.faults.system.service import SETTINGS
 
@@ -23,11 +26,15 @@ def main() -> None:
     arguments = parse_arguments(sys.argv[1:])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the children end on TERM too
     repetitions = SHORT_REPETITIONS if arguments.short else arguments.repetitions
+    names = arguments.drills
+    if arguments.also is not None and "upgrade" in names:
+        print("without the drill upgrade: the previous release serves only images of MNIST's shape")
+        names = tuple(name for name in names if name != "upgrade")
     print(f"seed {arguments.seed}, {repetitions} repetitions of each drill", flush=True)
     pictures = make_pictures()
     outcomes: list[Outcome] = []
-    for name in arguments.drills:
-        outcomes.append(run_drill(DRILLS[name], pictures, arguments.seed, repetitions))
+    for name in names:
+        outcomes.append(run_drill(DRILLS[name], pictures, arguments.seed, repetitions, arguments.also))
         print(" · ".join((*row(outcomes[-1]), f"{outcomes[-1].seconds:.0f} s")), file=sys.stderr, flush=True)
     print(report(outcomes, arguments.seed, SETTINGS))
     if arguments.out is not None:
@@ -42,8 +49,18 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--repetitions", type=int, default=10, help="of each drill (default: 10)")
     parser.add_argument("--short", action="store_true", help="each drill once")
     parser.add_argument("--drills", type=drills, default=tuple(DRILLS), help=f"some of {','.join(DRILLS)}")
+    parser.add_argument(
+        "--also", type=version, metavar="FOLDER", help="send images for this version, too, such as models/person/1"
+    )
     parser.add_argument("--out", type=Path, help="file for the same as JSON")
     return parser.parse_args(words)
+
+
+def version(text: str) -> ModelVersion:
+    try:
+        return read_other(Path(text))
+    except ModelError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def drills(text: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ class Record:
         self._last_right_s = self._silence_s = 0.0
         self._forgiven_s = 0.0
         self.tally = Tally()
-        self.images = 0  # accepted
+        self.images: Counter[str] = Counter()  # accepted, by model
         self.refused_singles = 0
         self.refused_jobs = 0
 
@@ -67,7 +68,7 @@ class Record:
         """Add an accepted id without answers yet."""
         with self._changed:
             self._open.append(accepted)
-            self.images += len(accepted.numbers)
+            self.images[accepted.model] += len(accepted.numbers)
 
     def settle(self, accepted: Accepted, final_s: float, prints: list[int], tally: Tally) -> None:
         """Add the answers to an id."""
@@ -84,7 +85,7 @@ class Record:
     def answer_single(self, single: Accepted, tally: Tally) -> None:
         """Add a single that was answered at once. If its id is known, it is read again at the end."""
         with self._changed:
-            self.images += 1
+            self.images[single.model] += 1
             self.tally.add(tally)
             if single.id:
                 self._kept.append(single)

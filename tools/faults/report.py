@@ -20,6 +20,7 @@ HEAD = (
     "held images, s",
     "longest silence, s",
     "restarts",
+    "memory, MiB",
 )
 
 
@@ -42,7 +43,7 @@ def row(outcome: Outcome) -> Sequence[str]:
     return (
         outcome.drill,
         str(outcome.repetitions),
-        f"{outcome.images:,}",
+        f"{outcome.images:,}" + (f", {outcome.also_images:,} for {outcome.also}" if outcome.also else ""),
         f"{outcome.refused_singles:,}",
         str(tally.lost),
         str(tally.duplicated),
@@ -52,6 +53,7 @@ def row(outcome: Outcome) -> Sequence[str]:
         spread([times.held_s for times in outcome.times], outcome.repetitions),
         spread([times.silence_s for times in outcome.times], outcome.repetitions),
         ", ".join(f"{count} × {exit}" for exit, count in outcome.exits.items()),
+        ", ".join(f"{kind} {mib}" for kind, mib in outcome.peak_mib.items()),
     )
 
 

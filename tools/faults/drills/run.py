@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from shared.models.registry import ModelVersion
 from tests.support.processes import ROOT
 from tools.faults.account import Tally, compare, fingerprints, lost
 from tools.faults.drills.bad_models import BAD_MODELS
@@ -22,9 +23,10 @@ from tools.faults.drills.upgrade import UPGRADES
 from tools.faults.load.clients import ITEMS_LIMIT, Load
 from tools.faults.load.http import Client
 from tools.faults.load.images import Pictures
+from tools.faults.load.other_model import make_pictures_for, make_registry
 from tools.faults.record import Accepted, Record, Times
 from tools.faults.system.releases import answers_of
-from tools.faults.system.service import Service
+from tools.faults.system.service import SETTINGS, Service
 
 ALL_DRILLS = (*OUTAGES, *REDIS_FAULTS, *BAD_MODELS, *ENGINE_FAULTS, *UPGRADES, *CLOCKS, *ROLLBACKS)
 DRILLS: dict[str, Drill] = {drill.name: drill for drill in ALL_DRILLS}
@@ -43,11 +45,14 @@ class Outcome:
     since: str
     repetitions: int
     images: int = 0
+    also: str = ""  # another model, and how many of the images were for it
+    also_images: int = 0
     refused_singles: int = 0
     refused_jobs: int = 0
     tally: Tally = field(default_factory=Tally)
     times: list[Times] = field(default_factory=list)
     exits: dict[str, int] = field(default_factory=dict)
+    peak_mib: dict[str, int] = field(default_factory=dict)  # most memory of any API and any worker
     seconds: float = 0.0
     survives: bool = False
 
@@ -57,8 +62,13 @@ class Outcome:
         return self.tally.clean and len(self.times) == self.repetitions and not (self.survives and self.exits)
 
 
-def run_drill(drill: Drill, pictures: Pictures, seed: int, repetitions: int) -> Outcome:
-    """Run a drill; each repetition takes seconds. Raises AssertionError if the service is never ready."""
+def run_drill(
+    drill: Drill, pictures: Pictures, seed: int, repetitions: int, also: ModelVersion | None = None
+) -> Outcome:
+    """Run a drill; each repetition takes seconds. The load has images for the model `also`, too.
+
+    Raises AssertionError if the service is never ready.
+    """
     started_s = time.monotonic()
     outcome = Outcome(drill.name, drill.since, repetitions, survives=drill.survives)
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
@@ -68,12 +78,16 @@ def run_drill(drill: Drill, pictures: Pictures, seed: int, repetitions: int) -> 
         if code != ROOT:
             previous = answers_of(code, folder, pictures.images)
             pictures = replace(pictures, oracle=replace(pictures.oracle, previous=previous))
+        settings = dict(drill.settings(folder))
+        if also is not None:
+            models_dir = Path(settings.get("MODELS_DIR", SETTINGS["MODELS_DIR"]))
+            settings["MODELS_DIR"] = str(make_registry(folder, models_dir, also))
         service = Service(
             folder / "redis",
             drill.apis,
             WORKERS,
             drill.faulty,
-            drill.settings(folder),
+            settings,
             code,
             proxied=drill.proxied,
             clocks_s=drill.clocks_s,
@@ -81,14 +95,16 @@ def run_drill(drill: Drill, pictures: Pictures, seed: int, repetitions: int) -> 
         try:
             service.wait_until_ready()
             record = Record()
-            load = Load(service.urls, pictures, record, seed)
+            load = Load(service.urls, pictures, record, seed, make_pictures_for(also) if also else None)
             scene = Scene(service, load, record, pictures, random.Random(f"{seed} {drill.name}"), folder)
             strike_again_and_again(drill, scene, outcome)
             drill.end(scene)
             read_again(scene)
         finally:
             service.close()
-    outcome.images, outcome.tally = record.images, record.tally
+    outcome.images, outcome.tally, outcome.peak_mib = record.images.total(), record.tally, service.peak_mib
+    if also is not None:
+        outcome.also, outcome.also_images = also.ref, record.images[also.ref]
     outcome.refused_singles, outcome.refused_jobs = record.refused_singles, record.refused_jobs
     outcome.exits = dict(Counter(f"{each.name.partition('-')[0]} {each.status}" for each in service.exits))
     for each in service.exits if drill.survives else ():

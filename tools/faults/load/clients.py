@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 
+from shared.contract.entry import images_per_entry
 from tools.faults.account import Tally, complaint_of, fingerprints, judge, judge_forgiven, lost, wrong
 from tools.faults.load.http import Client
-from tools.faults.load.images import HONEST, Pictures
+from tools.faults.load.images import Pictures
 from tools.faults.record import Accepted, Record
 
 CLASSIFY = "/mnist/classify"
@@ -21,12 +22,8 @@ NPY = {"Content-Type": "application/x-npy"}
 JOB_STATES = frozenset({"done", "done_with_errors", "failed", "expired", "cancelled"})
 SINGLES_THREADS = 3
 JOB_THREADS = 2
-JOB_IMAGES = (
-    1,
-    30,
-    300,
-    700,
-)  # a job of one image uses the interactive lane, and more than 256 images are several entries
+BULK_ENTRY_IMAGES = 256
+OTHERS_SHARE = 0.3  # share of requests for another model, if there is one
 MAX_WAITING = 40  # limit of unfinished jobs
 SINGLES_PAUSE_S = 0.004
 JOBS_PAUSE_S = 0.2
@@ -36,11 +33,17 @@ ITEMS_LIMIT = 10_000
 
 
 class Load:
-    """The load between `start` and `stop`. Other threads may call `send_single` and `send_job` with own clients."""
+    """The load between `start` and `stop`. Other threads may call `send_single` and `send_job` with own clients.
 
-    def __init__(self, urls: list[str], pictures: Pictures, record: Record, seed: int) -> None:
+    With `other`, a share of the images are those, for their model.
+    """
+
+    def __init__(
+        self, urls: list[str], pictures: Pictures, record: Record, seed: int, other: Pictures | None = None
+    ) -> None:
         self._urls = urls
         self._pictures = pictures
+        self._other = other
         self._record = record
         self._seed = seed
         self._stopping = threading.Event()
@@ -76,7 +79,7 @@ class Load:
         """POST image `number`, wait for the answer and judge it. Return False if the image was refused."""
         sent_s = time.monotonic()
         try:
-            reply = client.post(path_of(CLASSIFY, model), self._pictures.pngs[number], PNG)
+            reply = client.post(self._path(CLASSIFY, model), self._pictures_for(model).pngs[number], PNG)
         except httpx.TimeoutException:
             self._record.add(lost("a single", 1, "no answer at all"))
             return True
@@ -95,9 +98,9 @@ class Load:
         sent_s = time.monotonic()
         try:
             if len(numbers) == 1:
-                reply = client.post(path_of(CLASSIFY, model), self._pictures.pngs[numbers[0]], ASYNC)
+                reply = client.post(self._path(CLASSIFY, model), self._pictures_for(model).pngs[numbers[0]], ASYNC)
             else:
-                reply = client.post(path_of(f"{CLASSIFY}/bulk", model), self._pictures.npy(numbers), NPY)
+                reply = client.post(self._path(f"{CLASSIFY}/bulk", model), self._pictures_for(model).npy(numbers), NPY)
         except httpx.TimeoutException:
             self._record.add(lost("a job", len(numbers), "no answer at all"))
             return None
@@ -124,12 +127,12 @@ class Load:
         answer = reply.json() if "json" in reply.headers.get("content-type", "") else {}
         if reply.status_code == 200:
             item = {"index": 0, "state": "done", "prediction": answer["prediction"], "error": None}
-            item["probabilities"] = answer["debug"]["probabilities"]
+            item["probabilities"] = answer.get("probabilities", answer["debug"].get("probabilities"))
             single.id = answer["id"]
             single.prints = fingerprints([item])
         else:
             item = {"state": "failed", "error": answer.get("detail", reply.text[:200]), "prediction": None}
-        complaint = complaint_of(single.numbers[0], item, self._pictures.oracle_of(single.model))
+        complaint = complaint_of(single.numbers[0], item, self._pictures_for(single.model).oracle_of(single.model))
         return wrong(f"a single, {reply.status_code}: {complaint}") if complaint else Tally()
 
     def _send_forever(self, number: int, one: Callable[[Client, random.Random], None]) -> None:
@@ -140,14 +143,17 @@ class Load:
         client.close()
 
     def _one_single(self, client: Client, rng: random.Random) -> None:
-        sent = self.send_single(client, rng.randrange(HONEST))
+        pictures = self._choose(rng)
+        sent = self.send_single(client, rng.randrange(pictures.honest), pictures.model)
         self._stopping.wait(SINGLES_PAUSE_S if sent else REFUSED_PAUSE_S)
 
     def _one_job(self, client: Client, rng: random.Random) -> None:
         if len(self._record.waiting()) >= MAX_WAITING:
             self._stopping.wait(JOBS_PAUSE_S)
             return
-        sent = self.send_job(client, rng.choices(range(HONEST), k=rng.choice(JOB_IMAGES)))
+        pictures = self._choose(rng)
+        numbers = rng.choices(range(pictures.honest), k=rng.choice(job_sizes(pictures)))
+        sent = self.send_job(client, numbers, pictures.model)
         self._stopping.wait(JOBS_PAUSE_S if sent else REFUSED_PAUSE_S)
 
     def _read_forever(self) -> None:
@@ -170,13 +176,26 @@ class Load:
             state, items = found
             # The end as the service reports it: this thread may read it later.
             final_s = min(time.monotonic(), accepted.sent_s + state.get("elapsed_s", math.inf))
-            oracle = self._pictures.oracle_of(accepted.model)
+            oracle = self._pictures_for(accepted.model).oracle_of(accepted.model)
             if self._record.is_forgiven(accepted):
                 tally = judge_forgiven(accepted.id, accepted.numbers, items, oracle)
             else:
                 tally = judge(accepted.id, accepted.numbers, state["counts"], items, oracle)
             self._record.settle(accepted, final_s, fingerprints(items), tally)
 
+    def _choose(self, rng: random.Random) -> Pictures:
+        return self._other if self._other is not None and rng.random() < OTHERS_SHARE else self._pictures
 
-def path_of(path: str, model: str) -> str:
-    return f"{path}?model={model}" if model else path
+    def _pictures_for(self, model: str) -> Pictures:
+        return self._other if self._other is not None and model == self._other.model else self._pictures
+
+    def _path(self, path: str, model: str) -> str:
+        if self._other is not None and model == self._other.model:
+            return path.replace("/mnist", f"/models/{model}")
+        return f"{path}?model={model}" if model else path
+
+
+def job_sizes(pictures: Pictures) -> tuple[int, ...]:
+    """Return the numbers of images in jobs: one, which uses the interactive lane, to three entries."""
+    entry = images_per_entry(pictures.images[0].size, BULK_ENTRY_IMAGES)
+    return 1, max(2, entry // 8), entry + entry // 6, 11 * entry // 4

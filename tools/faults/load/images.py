@@ -29,16 +29,26 @@ REASONS: dict[Fault, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """`images` is uint8[N,28,28]. The first HONEST are honest, and `poisoned` has the number of one image per fault."""
+    """The images for one model, uint8[N,H,W] or uint8[N,H,W,3].
+
+    The poisoned ones are the last, and `poisoned` has the number of one image per fault. `model` is empty for the
+    default model.
+    """
 
     images: Images
     pngs: list[bytes]
     poisoned: dict[Fault, int]
     oracle: Oracle
+    model: str = ""
+
+    @property
+    def honest(self) -> int:
+        """Return how many images are not poisoned."""
+        return len(self.images) - len(self.poisoned)
 
     def oracle_of(self, model: str) -> Oracle:
-        """Return the correct answers of the default model, whose name is empty, or of the broken model."""
-        if not model:
+        """Return the correct answers of its own model, or of the broken model."""
+        if model == self.model:
             return self.oracle
         return Oracle(self.oracle.expected, dict.fromkeys(range(len(self.images)), WILL_NOT_LOAD))
 

@@ -22,6 +22,8 @@ def poisoned(image: Images, fault: Fault) -> Images:
 
 
 def faults_in(images: Images) -> dict[int, Fault]:
-    """Return the faults among uint8[N,28,28] by position. Zeros, as in a calibration, are not poisoned."""
+    """Return the faults among uint8[N,28,28] by position. Images in colour are never poisoned, nor are zeros."""
+    if images.ndim != 3:
+        return {}
     marked = np.flatnonzero((images[:, 0, :_CODE_AT] == _MARK).all(axis=1))
     return {int(position): FAULTS[images[position, 0, _CODE_AT]] for position in marked}

@@ -1,6 +1,8 @@
 """The service under a drill: Redis, APIs, workers. Processes that die are restarted at once, as by a supervisor."""
 
+import itertools
 import os
+import re
 import signal
 import sys
 import threading
@@ -33,6 +35,7 @@ SETTINGS = {
 LEASE_S = 1.0
 READY_S = 60.0
 POLL_S = 0.02
+POLLS_PER_MEASUREMENT = 25  # memory is measured every half second
 AT_WORK_S = 20.0
 AT_WORK_POLL_S = 0.001  # a worker holds an entry for about 20 ms
 OTHER_CLOCK = ROOT / "tools" / "faults" / "system" / "other_clock"  # with a module that Python imports at its start
@@ -74,6 +77,7 @@ class Service:
         self.environ = {**SETTINGS, "REDIS_URL": url, **environ}
         self.redis = redis.Redis.from_url(self.environ["REDIS_URL"])
         self.exits: list[Exit] = []
+        self.peak_mib: dict[str, int] = {}  # most memory (RSS) of any API and any worker until now
         self.processes: dict[str, Process] = {}
         self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
         self._code: dict[str, Path] = {}
@@ -184,13 +188,22 @@ class Service:
                 server.stop()
 
     def _keep(self) -> None:
-        while not self._closing.wait(POLL_S):
+        for poll in itertools.count():
+            if self._closing.wait(POLL_S):
+                return
+            if poll % POLLS_PER_MEASUREMENT == 0:
+                self._measure_memory()
             for name in list(self.processes):
                 with self._changing:
                     process = self.processes[name]
                     if process.status is not None:
                         self.exits.append(Exit(name, process.status, process.output))
                         self._start(name)
+
+    def _measure_memory(self) -> None:
+        for name, process in self.processes.items():
+            kind = name.partition("-")[0]
+            self.peak_mib[kind] = max(self.peak_mib.get(kind, 0), peak_mib(process.pid))
 
     def _start(self, name: str) -> None:
         command, environ = self._commands[name]
@@ -210,6 +223,16 @@ class Service:
             return False
         pids = {self.processes[name].pid for name in self.workers}
         return reply.status_code == 200 and {worker["pid"] for worker in reply.json()["workers"]} >= pids
+
+
+def peak_mib(pid: int) -> int:
+    """Return the most memory (RSS) that the process has had, in MiB, or 0 once it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(peak[1]) >> 10 if peak else 0
 
 
 def worker_command(name: str, faulty: bool = False) -> list[str]:
