@@ -141,6 +141,6 @@ class FastPath:
     def _begin_span(self, request: FastRequest) -> None:
         assert self._spans is not None, "the caller has checked it"
         scope = request.scope
-        request.span = self._spans.begin(scope)
+        request.span = self._spans.begin(scope, request.started_s)
         request.origin = scope["origin"]
         scope[TEMPLATE] = self.heads.path

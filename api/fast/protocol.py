@@ -25,6 +25,7 @@ from api.fast.heads import HEAD_END
 from api.fast.path import FAST_PATH, FastPath
 from api.fast.request import FastRequest
 from api.http.connections.limits import LimitedProtocol
+from api.http.observing import STARTED_S
 from shared.errors import RequestError
 
 
@@ -93,6 +94,7 @@ class FastProtocol(LimitedProtocol):
         """Let the application serve a request that is being received."""
         self.cycle = None
         super().begin_request()
+        self.cycle.scope[STARTED_S] = request.started_s
         self.cycle.body += request.body
 
     def respond(self, request: FastRequest, response: bytes) -> None:

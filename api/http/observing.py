@@ -94,7 +94,7 @@ class ObservingMiddleware:
             return
         begin_request(scope)
         started_s = scope.get(STARTED_S) or time.perf_counter()
-        span = scope.get(SPAN) or (self._spans.begin(scope) if self._spans else None)
+        span = scope.get(SPAN) or (self._spans.begin(scope, started_s) if self._spans else None)
         status = NO_STATUS
 
         async def send_with_id(message: Message) -> None:

@@ -6,7 +6,7 @@ from starlette.types import Scope
 
 from api.http.routing import TEMPLATE
 from shared.contract.entry import NO_ORIGIN, Origin
-from shared.telemetry.spans import INSTRUMENTATION, span_context, traceparent_of
+from shared.telemetry.spans import INSTRUMENTATION, span_context, traceparent_of, unix_ns
 
 
 class Spans:
@@ -15,12 +15,17 @@ class Spans:
     def __init__(self, provider: TracerProvider) -> None:
         self._tracer = provider.get_tracer(INSTRUMENTATION)
 
-    def begin(self, scope: Scope) -> "RequestSpan":
-        """Begin the request's span as a child of its trace parent. It is the trace parent of the request's images."""
+    def begin(self, scope: Scope, started_s: float) -> "RequestSpan":
+        """Begin the request's span as a child of its trace parent. It is the trace parent of the request's images.
+
+        `started_s` is when the request's head had arrived, by `time.perf_counter`.
+        """
         request_id, traceparent = scope["origin"]
         parent = set_span_in_context(NonRecordingSpan(span_context(traceparent))) if traceparent else None
         attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
-        span = self._tracer.start_span(scope["method"], parent, SpanKind.SERVER, attributes)
+        span = self._tracer.start_span(
+            scope["method"], parent, SpanKind.SERVER, attributes, start_time=unix_ns(started_s)
+        )
         traceparent = traceparent_of(span.get_span_context())
         scope["origin"] = Origin(request_id, traceparent) if request_id or traceparent else NO_ORIGIN
         return RequestSpan(span, scope)

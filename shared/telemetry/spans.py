@@ -1,6 +1,7 @@
 """OpenTelemetry spans of the API and the workers. Imported only if traces are on (`shared/telemetry/tracing.py`)."""
 
 import os
+import time
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -22,6 +23,15 @@ def make_provider(service: str, instance: str, processor: SpanProcessor) -> Trac
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(processor)
     return provider
+
+
+def unix_ns(moment_s: float) -> int:
+    """Return the unix time, by this machine's clock, of a recent moment of `time.perf_counter`.
+
+    All spans of a machine have its clock. Redis's clock, as a process estimates it, is wrong by up to half the time of
+    the reply to TIME, so a batch could begin before its requests.
+    """
+    return time.time_ns() - int((time.perf_counter() - moment_s) * 1e9)
 
 
 def span_context(traceparent: str) -> SpanContext:

@@ -5,9 +5,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.api.fast.exchange import connect, read_reply, request
 from tests.support.processes import BIN, Process
 from tests.support.receiver import Receiver, receiving
 from tests.support.registries import DEFAULT
@@ -77,6 +79,21 @@ def test_a_requests_span_has_the_given_parent_and_a_link_from_its_batch(traced: 
     assert (attributes(batch)["mnistified.batch.interactive"], attributes(batch)["mnistified.batch.bulk"]) == (1, 0)
     assert request.start_time_unix_nano < batch.start_time_unix_nano < batch.end_time_unix_nano
     assert batch.start_time_unix_nano < request.end_time_unix_nano
+
+
+@pytest.mark.parametrize("size", [28, 40])
+def test_a_span_begins_before_the_body_arrives(traced: System, collector: Receiver, size: int) -> None:
+    """An image of another size than 28 by 28 leaves the fast path after its body has arrived."""
+    raw = request(image_file(np.tile(images(1)[0], (2, 2))[:size, :size]))
+    with connect(traced.port) as connection, connection.makefile("rb") as stream:
+        connection.sendall(raw[:-1])
+        assert traced.http.get("/healthz").status_code == 200  # so the head has been read
+        body_ns = time.time_ns()
+        connection.sendall(raw[-1:])
+        reply = read_reply(stream)
+    assert ("200" in reply.status) == (size == 28), reply
+    _, span = spans_until(collector, "POST /mnist/classify")["POST /mnist/classify"]
+    assert span.start_time_unix_nano < body_ns < span.end_time_unix_nano
 
 
 def test_the_batch_of_a_job_is_linked_to_its_upload(traced: System, collector: Receiver) -> None:

@@ -78,7 +78,10 @@ class Process:
                 self._changed.wait(left_s)
 
     def signal(self, signum: signal.Signals) -> None:
+        """Send a signal. After SIGSTOP, wait until all threads of the process have stopped."""
         self._popen.send_signal(signum)
+        if signum == signal.SIGSTOP:
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def wait(self, timeout_s: float = 30) -> int:
         """Wait until the process has ended and all of its output has been read. Return its exit status."""

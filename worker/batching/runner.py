@@ -38,7 +38,8 @@ class _Run(NamedTuple):
     images: Images
     answers: Answers
     faults: dict[int, str]
-    started_s: float
+    started_s: float  # by Redis's clock
+    begun_s: float  # the same moment by `time.perf_counter`
     model_ms: float
     rule: float  # the version's threshold of scores, 0 without one
 
@@ -80,7 +81,7 @@ class Runner:
         return True
 
     def _run_model(self, batch: list[Slice], engine: Engine | ModelError) -> "_Run":
-        started_s = self.clock.now_s()
+        started_s, begun_s = self.clock.now_s(), time.perf_counter()
         live = [positions_alive(part, started_s * 1e3) for part in batch]
         images = _gather(batch, live)
         start_s = time.perf_counter()
@@ -89,7 +90,7 @@ class Runner:
         if not batch[0].delivery.is_alone:
             self.engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
         rule = 0.0 if isinstance(engine, ModelError) else engine.rule
-        return _Run(live, images, answers, faults, started_s, model_ms, rule)
+        return _Run(live, images, answers, faults, started_s, begun_s, model_ms, rule)
 
     def _predict(
         self, engine: Engine | ModelError, first: Delivery, positions: Sequence[int], images: Images
@@ -138,7 +139,8 @@ class Runner:
             logger.warning("%d entries had been finished by another worker", late)
         self.finished(complete)
         parts = [BatchPart(part.delivery.lane, part.count, _queue_ms(part, run)) for part in batch]
-        self.report(report_of(batch, run.live, run.faults, run.started_s, self.clock.now_s(), run.model_ms, parts))
+        finished_s = run.started_s + time.perf_counter() - run.begun_s  # a new estimate of Redis's clock may be earlier
+        self.report(report_of(batch, run.live, run.faults, run.started_s, finished_s, run.model_ms, parts, run.begun_s))
         images, answers = run.images, run.answers
         if run.faults:
             sound = np.ones(len(images), bool)

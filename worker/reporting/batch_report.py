@@ -28,7 +28,7 @@ class BatchReport(NamedTuple):
 
     `images` is the number of images that ran, `interactive` how many of them are of that lane. `parts` include images
     that had expired or failed before. `request_ids` are those of the first failed images, or of the first images if
-    none failed. `traceparents` are those of the batch's requests.
+    none failed. `traceparents` are those of the batch's requests. `begun_s` is its start by `time.perf_counter`.
     """
 
     model: str
@@ -42,6 +42,7 @@ class BatchReport(NamedTuple):
     reason: str = ""
     request_ids: tuple[str, ...] = ()
     traceparents: tuple[str, ...] = ()
+    begun_s: float = 0.0
 
     @property
     def bulk(self) -> int:
@@ -65,6 +66,7 @@ def report_of(
     finished_s: float,
     model_ms: float,
     parts: Sequence[BatchPart],
+    begun_s: float = 0.0,
 ) -> BatchReport:
     """Return the report of a finished batch. `live` are the positions that ran, `faults` are reasons by row."""
     images = {"interactive": 0, "bulk": 0}
@@ -82,6 +84,7 @@ def report_of(
         reason=next(iter(faults.values()), ""),
         request_ids=_request_ids(batch, live, faults),
         traceparents=_traceparents(batch),
+        begun_s=begun_s,
     )
 
 

@@ -7,7 +7,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
-from shared.telemetry.spans import INSTRUMENTATION, span_context
+from shared.telemetry.spans import INSTRUMENTATION, span_context, unix_ns
 from worker.reporting.batch_report import BatchReport
 
 
@@ -29,14 +29,15 @@ class BatchSpans:
             "mnistified.batch.bulk": report.bulk,
             "mnistified.batch.failed": report.failed,
         }
+        start_ns = unix_ns(report.begun_s)
         span = self._tracer.start_span(
             f"batch {report.model}",
             Context(),
             SpanKind.CONSUMER,
             attributes,
             links,
-            start_time=int(report.started_s * 1e9),
+            start_time=start_ns,
         )
         if report.failed:
             span.set_status(Status(StatusCode.ERROR, report.reason))
-        span.end(int(report.finished_s * 1e9))
+        span.end(start_ns + int(report.took_ms * 1e6))

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_entries_carry_the_requests_own_span_where_it_is_sampled(
     brought: Origin, origin: Origin, provider: TracerProvider
 ) -> None:
     scope: Scope = {"method": "GET", "path": "/", "origin": brought, "request_id": brought.request_id}
-    Spans(provider).begin(scope).end(200)
+    Spans(provider).begin(scope, time.perf_counter()).end(200)
     request_id, traceparent = scope["origin"]
     assert traceparent != TRACEPARENT
     kind = "child" if TRACE_ID in traceparent else "new" if traceparent else ""
@@ -95,5 +96,5 @@ def test_entries_carry_the_requests_own_span_where_it_is_sampled(
 def test_a_request_of_which_nothing_is_kept_makes_no_entry_larger(provider: TracerProvider) -> None:
     unsampled = Origin("", TRACEPARENT[:-1] + "0")
     scope: Scope = {"method": "GET", "path": "/", "origin": unsampled, "request_id": ""}
-    Spans(provider).begin(scope)
+    Spans(provider).begin(scope, time.perf_counter())
     assert scope["origin"] is NO_ORIGIN
