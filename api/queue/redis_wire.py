@@ -51,6 +51,8 @@ class Wire(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self.lost: asyncio.Future[Exception] = self._loop.create_future()
         self._transport.set_protocol(self)
+        if self._transport.is_closing():  # nobody would call `connection_lost`
+            self.connection_lost(None)
 
     def send(self, commands: Sequence[Command], done: OnReplies) -> None:
         """Send commands and call `done` once with the reply to each. The reply to a failed command is a RedisError.

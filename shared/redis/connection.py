@@ -1,15 +1,17 @@
 """Connections of the API and the workers to Redis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import redis
 import redis.asyncio
 import redis.asyncio.sentinel
 import redis.sentinel
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.driver_info import DriverInfo
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from shared.config.sentinels import parse_sentinels
@@ -26,6 +28,24 @@ ASK_SENTINEL = {"socket_connect_timeout": SENTINEL_TIMEOUT_S, "socket_timeout": 
 
 # Made once: redis-py would read its own version from disk for each connection, which takes milliseconds.
 DRIVER_INFO = DriverInfo()
+
+_send = AbstractConnection.send_packed_command
+
+
+async def send_packed_command(
+    connection: AbstractConnection, command: bytes | str | Iterable[bytes], check_health: bool = True
+) -> None:
+    """Send commands. Raises redis-py's errors only.
+
+    If Redis has just reset the connection, uvloop raises a RuntimeError, which redis-py does not recognize.
+    """
+    try:
+        await _send(connection, command, check_health)
+    except RuntimeError as error:
+        raise RedisConnectionError(f"the connection is lost: {error}") from error
+
+
+AbstractConnection.send_packed_command = send_packed_command  # type: ignore[assignment, method-assign]
 
 
 def api_client(settings: Settings) -> AsyncClient:

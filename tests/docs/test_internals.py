@@ -41,6 +41,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from shared.redis.connection import send_packed_command
 from shared.redis.errors import parse_error
 from tests.support.processes import ROOT
 
@@ -157,6 +158,14 @@ def test_redis_sync_connection() -> None:
     assert isinstance(connection.retry, Retry)
     assert "_sock" in names_in(redis.Connection.connect_check_health)
     connection.disconnect()
+
+
+def test_redis_send() -> None:
+    assert redis.asyncio.connection.AbstractConnection.send_packed_command is send_packed_command
+    assert list(inspect.signature(send_packed_command).parameters)[1:] == ["command", "check_health"]
+    for connection in (redis.asyncio.Connection, redis.asyncio.SSLConnection, redis.asyncio.UnixDomainSocketConnection):
+        assert connection.send_packed_command is send_packed_command
+    assert "send_packed_command" in names_in(redis.asyncio.Connection.send_command)
 
 
 async def test_redis_pool() -> None:

@@ -2,8 +2,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 from redis import exceptions
 
 from api.queue import redis_wire as wire_module
@@ -140,3 +142,54 @@ async def test_messages_and_replies_are_distinguished(client: SyncClient, scratc
         wire.close()
         with pytest.raises(exceptions.ConnectionError, match="closed"):
             await wire.call(("PING",))
+
+
+async def close_transport(connection: Any) -> None:
+    """Close a connection as a reset by Redis does, until uvloop refuses to write."""
+    transport = connection._writer.transport
+    transport.abort()
+    while True:
+        try:
+            transport.write(b"")
+        except RuntimeError:
+            return
+        await asyncio.sleep(0)
+
+
+def test_a_connection_that_was_just_reset_is_an_error_of_redis_and_opened_again(scratch_url: str) -> None:
+    async def send() -> None:
+        async with connected(scratch_url) as (api, _):
+            connection: Any = await api.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+            await close_transport(connection)
+            with pytest.raises(exceptions.ConnectionError, match="is lost: unable to perform operation"):
+                await connection.send_command("PING")
+            await api.connection_pool.release(connection)
+            assert await api.ping()
+
+    uvloop.run(send())
+
+
+def test_a_connection_that_was_reset_before_a_wire_has_it_is_opened_again(scratch_url: str) -> None:
+    async def send() -> None:
+        async with connected(scratch_url) as (api, wires):
+            pool: Any = api.connection_pool
+            make_connection = pool.make_connection
+
+            def make_reset_connection() -> Any:
+                connection = make_connection()
+                connect = connection.connect
+
+                async def connect_and_reset() -> None:
+                    await connect()
+                    await close_transport(connection)
+
+                connection.connect = connect_and_reset
+                pool.make_connection = make_connection
+                return connection
+
+            pool.make_connection = make_reset_connection
+            with pytest.raises(exceptions.ConnectionError, match="is lost"):
+                await wires.ask("PING")
+            assert await wires.ask("ECHO", "again") == b"again"
+
+    uvloop.run(send())
