@@ -42,7 +42,7 @@ from api.routes.openapi.page import get_asset, get_openapi, get_page
 from api.routes.results.events import get_events
 from api.routes.results.results import cancel_result, get_items, get_layers, get_result
 from api.routes.status import get_healthz, get_readyz, get_status
-from api.state import make_state
+from api.state import State, make_state
 from shared.config.settings import Settings
 from shared.errors import ContractError, EntryError, RequestError
 from shared.telemetry.tracing import open_tracing
@@ -96,6 +96,13 @@ ROUTES = [
     *v1.ROUTES,
     *v2.ROUTES,
 ]
+EXCEPTION_HANDLERS = {
+    RequestError: on_request_error,
+    RedisError: on_redis_error,
+    EntryError: on_unreadable,
+    ContractError: on_unreadable,
+    Exception: on_unexpected_error,
+}
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -130,46 +137,43 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "work"))
-        await state.aliases.try_to_read()  # before the first request
-        with contextlib.suppress(RedisError, OSError):
-            await state.workers.refresh()  # reads Redis's clock
-        tasks = [
-            asyncio.create_task(forever())
-            for forever in (
-                state.health.watch,
-                state.wakeups.listen,
-                state.wakeups.sweep,
-                state.workers.watch,
-                state.catalog.watch,
-                state.aliases.watch,
-                state.job_sweep.sweep_forever,
-            )
-        ]
-        yield {FAST_PATH: fast_path}
-        await end_tasks(tasks)
-        state.decoder.close()
-        state.bodies.close()
-        state.wires.close()
-        await state.client.aclose()
+        async with running(state):
+            yield {FAST_PATH: fast_path}
         if tracing is not None:
             await asyncio.to_thread(tracing.shutdown)
 
     routes = path_routes(ROUTES, places)
-    app = Starlette(
-        routes=routes,
-        lifespan=lifespan,
-        exception_handlers={
-            RequestError: on_request_error,
-            RedisError: on_redis_error,
-            EntryError: on_unreadable,
-            ContractError: on_unreadable,
-            Exception: on_unexpected_error,
-        },
-    )
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=EXCEPTION_HANDLERS)
     app.router.redirect_slashes = False  # NoRoute does it
     app.router.default = NoRoute(routes)
     app.state.service = state
     shortcut = Shortcut(app, CLASSIFY_PATH, CLASSIFY_IMAGE, classify_places)
     gate = for_browsers(Gate(shortcut, Access(settings.api_keys)), settings)
     return ObservingMiddleware(gate, log, metrics, spans)
+
+
+@contextlib.asynccontextmanager
+async def running(state: State) -> AsyncIterator[None]:
+    """Run the background tasks of a process, and close its connections and threads at the end."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "work"))
+    await state.aliases.try_to_read()  # before the first request
+    with contextlib.suppress(RedisError, OSError):
+        await state.workers.refresh()  # reads Redis's clock
+    tasks = [
+        asyncio.create_task(forever())
+        for forever in (
+            state.health.watch,
+            state.wakeups.listen,
+            state.wakeups.sweep,
+            state.workers.watch,
+            state.catalog.watch,
+            state.aliases.watch,
+            state.job_sweep.sweep_forever,
+        )
+    ]
+    yield
+    await end_tasks(tasks)
+    state.decoder.close()
+    state.bodies.close()
+    state.wires.close()
+    await state.client.aclose()

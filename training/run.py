@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import keras
 
 from shared.data import dataset
+from shared.data.dataset import Split
 from shared.errors import DatasetError
 from training import architecture, train, weights
 from training.data import pictures
@@ -21,8 +22,8 @@ def run(options: Namespace, command: str) -> None:
     """Train with the `options` of the command and record `command` next to the weights.
 
     Raises DatasetError if MNIST is missing and `--sample` is not given, and for pictures that cannot be used. Raises
-    ModelError for a weights file with an
-    unknown suffix, for weights that cannot be loaded, and for the checkpoint of another run.
+    ModelError for a weights file with an unknown suffix, for weights that cannot be loaded, and for the checkpoint of
+    another run.
     """
     weights.check_name(options.weights)
     split = choose_split(options.mnist_dir, options.sample, options.limit_images)
@@ -34,13 +35,7 @@ def run(options: Namespace, command: str) -> None:
     plan = train.Plan(**{field.name: getattr(options, field.name) for field in fields(train.Plan)})
     curves = options.log or weights.curves_path(options.weights)
     curves.parent.mkdir(parents=True, exist_ok=True)
-    identity = asdict(plan) | {
-        "start": None if options.start is None else weights.origin(options.start),
-        "teachers": [weights.origin(path) for path in options.teacher],
-        "dataset": split.name,
-        "images": len(split.images),
-        "pictures": {path.name: each.sha256 for path, each in zip(options.pictures, added, strict=True)},
-    }
+    identity = _identity(options, plan, split, added)
     checkpoint = open_checkpoint(weights.checkpoint_path(options.weights), identity, options.resume)
     started_s = time.monotonic()
     json_lines = options.progress == "json"
@@ -70,3 +65,14 @@ def run(options: Namespace, command: str) -> None:
     weights.save(trained.model, options.weights, record)
     checkpoint.remove()
     print(f"Wrote {options.weights}, {weights.record_path(options.weights).name} and {curves}")
+
+
+def _identity(options: Namespace, plan: train.Plan, split: Split, added: list[pictures.Pictures]) -> dict[str, object]:
+    """Return what the weights depend on. A checkpoint with another identity is refused."""
+    return asdict(plan) | {
+        "start": None if options.start is None else weights.origin(options.start),
+        "teachers": [weights.origin(path) for path in options.teacher],
+        "dataset": split.name,
+        "images": len(split.images),
+        "pictures": {path.name: each.sha256 for path, each in zip(options.pictures, added, strict=True)},
+    }

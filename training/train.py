@@ -84,18 +84,7 @@ def fit(
     if start is not None:
         copy_weights(network, start)
     epochs_done = checkpoint.epochs_done if checkpoint else 0
-    steps_done = epochs_done * steps_per_epoch
-    for teacher in teachers:
-        architecture.set_smoothing(teacher, on=not plan.augment)
-    learner = Learner(network, teachers, plan.distortion if plan.augment else 0.0, plan.seed, steps_done)
-    learner.compile(
-        optimizer=make_optimizer(steps_per_epoch * plan.epochs, plan),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.0 if teachers else plan.label_smoothing),
-        metrics=["accuracy"],
-    )
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.Dropout):  # draws once per step
-            advance(layer.seed_generator, steps_done)
+    learner = _make_learner(network, teachers, plan, steps_per_epoch, epochs_done)
     history = learner.fit(
         Batches(examples, batch_size, plan.seed, epochs_done),
         epochs=MAX_EPOCHS if plan.seconds else plan.epochs,
@@ -109,6 +98,25 @@ def fit(
     without_optimizer = architecture.build(plan.network, plan.none_label)
     without_optimizer.set_weights(network.get_weights())
     return Trained(without_optimizer, history.history)
+
+
+def _make_learner(
+    network: keras.Model, teachers: Sequence[keras.Model], plan: Plan, steps_per_epoch: int, epochs_done: int
+) -> Learner:
+    """Return the compiled learner, whose random generators continue after the steps that are done."""
+    for teacher in teachers:
+        architecture.set_smoothing(teacher, on=not plan.augment)
+    steps_done = epochs_done * steps_per_epoch
+    learner = Learner(network, teachers, plan.distortion if plan.augment else 0.0, plan.seed, steps_done)
+    learner.compile(
+        optimizer=make_optimizer(steps_per_epoch * plan.epochs, plan),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.0 if teachers else plan.label_smoothing),
+        metrics=["accuracy"],
+    )
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Dropout):  # draws once per step
+            advance(layer.seed_generator, steps_done)
+    return learner
 
 
 def _make_deterministic() -> None:

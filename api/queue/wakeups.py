@@ -15,7 +15,7 @@ from api.http.uid import UID_CHARS, new_uid
 from api.periodic import repeat
 from api.queue.redis_wire import open_wire
 from api.queue.singles.waiting import Waiting, fail_all
-from shared.contract.block import decode_block
+from shared.contract.block.codec import decode_block
 from shared.contract.model_ref import ModelRef
 from shared.errors import EntryError, Unavailable
 from shared.redis import keys

@@ -213,17 +213,22 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
         items=header.items,
         format=header.v,
     )
+    _check(entry, header)
+    return entry
+
+
+def _check(entry: Entry, header: EntryHeader) -> None:
+    """Raise EntryError if the header contradicts itself or the pixels."""
     if entry.image_bytes > MAX_IMAGE_BYTES or entry.shape[2] == 2:
         raise EntryError(f"not an entry: images of shape {list(entry.shape)}")
-    if header.n * entry.image_bytes != len(pixels) or not header.n:
-        raise EntryError(f"entry says {header.n} images and carries {len(pixels)} bytes of pixels")
+    if header.n * entry.image_bytes != len(entry.pixels) or not header.n:
+        raise EntryError(f"entry says {header.n} images and carries {len(entry.pixels)} bytes of pixels")
     if entry.deadlines_ms and len(entry.deadlines_ms) != entry.count:
         raise EntryError(f"entry of {entry.count} images has {len(entry.deadlines_ms)} deadlines")
     if entry.items and sum(entry.items) != entry.count:
         raise EntryError(f"entry of {entry.count} images has items of {sum(entry.items)}")
     if entry.verbose and entry.count != 1:
         raise EntryError(f"a verbose entry has one image, this one {entry.count}")
-    return entry
 
 
 def failed_entry(fields: Mapping[bytes, bytes]) -> Entry:

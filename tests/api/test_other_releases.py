@@ -22,7 +22,8 @@ from api.queue.workers import Workers
 from api.versions.promotion import read_changes
 from shared.config.settings import Settings
 from shared.contract.alias import CHANGE_CODEC, Alias, AliasChange
-from shared.contract.block import Block, encode_block
+from shared.contract.block import Block
+from shared.contract.block.codec import encode_block
 from shared.contract.dead_letter import DEAD_LETTER_CODEC, DeadLetter
 from shared.contract.entry import FORMAT, Entry
 from shared.contract.heartbeat import HEARTBEAT_CODEC

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.contract.block import decode_block
+from shared.contract.block.codec import decode_block
 from shared.redis import keys
 from tests.support.registries import copy_version
 from tests.support.system import RedisServer, System, running

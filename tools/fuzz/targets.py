@@ -14,7 +14,7 @@ from api.routes.compat.v1 import parse_predict
 from api.routes.compat.v2_tensors import parse_request
 from api.uploads import Limits, read_upload
 from api.versions.layers import layers_json
-from shared.contract.block import decode_block
+from shared.contract.block.codec import decode_block
 from shared.contract.entry import decode_entry
 from shared.contract.layers_blob import decode_layers
 from shared.errors import BadImage, EntryError, RequestError

@@ -52,10 +52,21 @@ def judge(
             if champion and champion_engine:
                 progress(f"classifying the same images with {champion.ref}")
                 champion_result = _summarize(champion, evaluation.predict_all(champion_engine, inputs), test)
-            checks += _check_answers(inputs, candidate_result, champion_result, limits)
-            if version.spec.acceptance is not None:
-                checks += acceptance.check_all(inputs, candidate_result, version.spec.acceptance.threshold)
+            checks += _check_answers(version, inputs, candidate_result, champion_result, limits)
         checks += _check_engine(version, engine, champion_engine, test, limits, progress)
+    return _report(version, champion, kind, test, start_s, checks, candidate_result, champion_result)
+
+
+def _report(
+    version: ModelVersion,
+    champion: ModelVersion | None,
+    kind: EngineKind,
+    test: Split,
+    start_s: float,
+    checks: list[Check],
+    candidate_result: Evaluation | None,
+    champion_result: Evaluation | None,
+) -> Report:
     gained: list[int] = []
     lost: list[int] = []
     if candidate_result and champion_result:
@@ -119,9 +130,15 @@ def _load(version: ModelVersion, kind: EngineKind) -> Engine:
     return load_engine(kind, version.directory, threads=os.cpu_count() or 1)
 
 
-def _check_answers(inputs: Inputs, candidate: Evaluation, champion: Evaluation | None, limits: Bounds) -> list[Check]:
+def _check_answers(
+    version: ModelVersion, inputs: Inputs, candidate: Evaluation, champion: Evaluation | None, limits: Bounds
+) -> list[Check]:
     checks = accuracy.check_all(inputs, candidate, champion, limits)
-    return checks + comparison.check_all(inputs.test, candidate, champion) if champion else checks
+    if champion:
+        checks += comparison.check_all(inputs.test, candidate, champion)
+    if version.spec.acceptance is not None:
+        checks += acceptance.check_all(inputs, candidate, version.spec.acceptance.threshold)
+    return checks
 
 
 def _check_engine(

@@ -10,7 +10,8 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from shared.config.settings import Settings
-from shared.contract.block import Block, encode_block
+from shared.contract.block import Block
+from shared.contract.block.codec import encode_block
 from shared.contract.lane import Lane
 from shared.redis import keys
 from shared.redis.clock import RedisClock

@@ -8,7 +8,8 @@ from api.queue.answers.answer_json import answer_json, labelled_answer
 from api.queue.answers.number_json import MIN_CONFIDENCE, number_json
 from api.queue.answers.reading import digit_probabilities
 from api.queue.answers.roster import Roster, roster_of
-from shared.contract.block import Block, decode_block
+from shared.contract.block import Block
+from shared.contract.block.codec import decode_block
 from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Lattice, Manifest
 from shared.errors import EntryError, EntryFormatError, NotFound

@@ -13,7 +13,8 @@ from api.queue.wakeups import GONE, LOST, result_call
 from api.routes.parse_request import spec_of_version
 from api.state import State
 from shared.config.api_keys import ApiKey
-from shared.contract.block import decode_block, failed_block
+from shared.contract.block import failed_block
+from shared.contract.block.codec import decode_block
 from shared.contract.codecs import JsonCodec
 from shared.contract.model_ref import ModelRef
 from shared.redis import keys

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.contract.block import decode_block
+from shared.contract.block.codec import decode_block
 from shared.redis import keys
 from tests.api.fast.exchange import Reply, connect, fast_answers, read_reply, request, send
 from tests.api.fast.test_both_paths import PNG

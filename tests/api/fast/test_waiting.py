@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from deploy.local import free_port
-from shared.contract.block import Block, encode_block
+from shared.contract.block import Block
+from shared.contract.block.codec import encode_block
 from shared.contract.entry import Entry, decode_entry
 from shared.contract.heartbeat import HEARTBEAT_CODEC
 from shared.redis import keys

@@ -8,16 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from msgspec import structs
 
-from shared.contract.block import (
-    NO_PREDICTION,
-    Block,
-    FinalState,
-    decode_block,
-    encode_block,
-    failed_block,
-    keep_best,
-    kept_labels,
-)
+from shared.contract.block import NO_PREDICTION, Block, FinalState, failed_block, keep_best, kept_labels
+from shared.contract.block.codec import decode_block, encode_block
 from shared.errors import EntryError
 from tests.support.thoroughness import examples
 

@@ -8,7 +8,7 @@ import pytest
 
 from api.queue.wakeups import GONE, QUEUED, result_call
 from shared.config.settings import Settings
-from shared.contract.block import decode_block
+from shared.contract.block.codec import decode_block
 from shared.contract.entry import Entry, encode_header
 from shared.contract.lane import Lane
 from shared.redis import keys

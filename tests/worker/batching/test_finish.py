@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from shared.config.settings import Settings
-from shared.contract.block import decode_block
+from shared.contract.block.codec import decode_block
 from shared.contract.entry import THRESHOLD_OF_CARD, encode_header
 from shared.contract.job import JOB_CODEC, Counts
 from shared.contract.lane import Lane

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shared.config.settings import Settings
-from shared.contract.block import decode_block
+from shared.contract.block.codec import decode_block
 from shared.contract.entry import Entry, encode_header
 from shared.redis import keys
 from shared.redis.clients import SyncClient

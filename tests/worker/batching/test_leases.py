@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from shared.config.settings import Settings
-from shared.contract.block import decode_block
+from shared.contract.block.codec import decode_block
 from shared.contract.entry import Entry, encode_header
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys

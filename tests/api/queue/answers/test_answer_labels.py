@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from api.queue.answers.answer_json import best_labels, labelled_answer
 from api.queue.answers.job_view import block_item
 from api.queue.singles.reply import labelled_reply
-from shared.contract.block import NO_PREDICTION, Block, decode_block, encode_block, keep_best
+from shared.contract.block import NO_PREDICTION, Block, keep_best
+from shared.contract.block.codec import decode_block, encode_block
 from shared.errors import DeadlinePassed, InferenceFailed
 
 PARTS = ["good", "scratched", "bent"]

@@ -13,7 +13,8 @@ from api.queue.answers.job_view import (
     single_json,
 )
 from api.queue.singles.reply import single_reply
-from shared.contract.block import NO_PREDICTION, Block, FinalState, encode_block
+from shared.contract.block import NO_PREDICTION, Block, FinalState
+from shared.contract.block.codec import encode_block
 from shared.contract.job import JOB_CODEC, CallbackStatus, Counts, Job
 
 RUNNING = Job(id="j1", model="cnn@1", created_ms=1000, chunk_images=4, total=10)
