@@ -16,24 +16,54 @@ LINE_ASPECT = 7.0  # minimal ratio of a line's length to its thickness
 MIN_LINE_LENGTH = 0.55
 MIN_PIECE_AREA = 0.04  # relative to the digit's largest piece
 MAX_PIECE_GAP = 0.3  # relative to the size of the digit's largest piece
+MAX_BREAK = 0.02  # in a stroke where a rule crossed it
+BEYOND = 0.04  # how far an underline continues on both sides of a digit, relative to the digit's width
+# Further ink is another digit if its height and its area are about those of the digit.
+MIN_OTHER_HEIGHT, MAX_OTHER_HEIGHT = 0.5, 2.0
+MIN_OTHER_AREA, MAX_OTHER_AREA = 0.15, 4.0
+ROW_GAP = 0.1  # between digits in a row, as a fraction of their height
 
 Chosen = npt.NDArray[np.bool_]  # bool[C]
 
 
 def digit_of(ink: Ink, threshold: float) -> Ink:
-    """Return the digit's ink from 0 to 1, and 0 elsewhere. Raises BadImage if there is no digit."""
+    """Return the digit's ink from 0 to 1, and 0 elsewhere. Raises BadImage if there is no digit.
+
+    Several digits are put in a row, wherever they are: a model that knows what is no digit does not take a row for one.
+    """
     ink = without_rules(ink, threshold)
     parts = label(ink > threshold / 2)
     sure = (ink > threshold).ravel()
     certain = np.bincount(parts.labels.ravel(), sure, len(parts.area_px) + 1)[1:].astype(np.float64)
-    chosen = _digit(parts, certain, ink.shape)
-    mask = np.concatenate([[False], chosen])[parts.labels]
+    chosen, others = _digit(parts, certain, ink.shape)
+    mask = np.concatenate([[False], chosen | others])[parts.labels]
     level = float(np.median(ink[mask & (ink > threshold)]))
-    soft = np.clip((ink - 0.1 * level) / (0.8 * level), 0, 1)
-    return np.where(mask, soft, 0).astype(np.float32)
+    soft = np.where(mask, np.clip((ink - 0.1 * level) / (0.8 * level), 0, 1), 0).astype(np.float32)
+    return _row(soft, parts, chosen, others) if others.any() else soft
 
 
-def _digit(parts: Components, certain: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Chosen:
+def _row(soft: Ink, parts: Components, chosen: Chosen, others: Chosen) -> Ink:
+    """Return the ink of the digit and of all other parts next to each other, at the same height."""
+    digits = [chosen, *(np.arange(len(others)) == each for each in np.flatnonzero(others))]
+    cut = []
+    for digit in digits:
+        top, bottom, left, right = _bounds(parts, digit)
+        mask = np.concatenate([[False], digit])[parts.labels[top:bottom, left:right]]
+        cut.append(np.where(mask, soft[top:bottom, left:right], 0))
+    height = max(map(len, cut))
+    gap = np.zeros((height, max(1, round(ROW_GAP * height))), np.float32)
+    row = [np.concatenate([np.pad(each, ((0, height - len(each)), (0, 0))), gap], axis=1) for each in cut]
+    return np.concatenate(row, axis=1)
+
+
+def _bounds(parts: Components, digit: Chosen) -> tuple[int, int, int, int]:
+    """Return first row, end of the rows, first column, and end of the columns of the chosen parts."""
+    top, bottom = parts.top[digit].min(), parts.bottom[digit].max() + 1
+    return int(top), int(bottom), int(parts.left[digit].min()), int(parts.right[digit].max()) + 1
+
+
+def _digit(parts: Components, certain: npt.NDArray[np.float64], shape: tuple[int, ...]) -> tuple[Chosen, Chosen]:
+    """Return which parts are the largest digit, and which are others of about its size."""
     height, width = shape
     size = np.maximum(parts.height, parts.width)
     real = (certain > 0) & (size >= max(MIN_SIDE_PX, MIN_SIDE * min(height, width)))
@@ -44,11 +74,51 @@ def _digit(parts: Components, certain: npt.NDArray[np.float64], shape: tuple[int
     if not real.any() or parts.area_px[real].sum() > MAX_INK * height * width:
         raise BadImage(NO_INK)
     main = int(np.argmax(np.where(real, certain, -1)))
-    gap = MAX_PIECE_GAP * size[main]
-    near = (parts.top < parts.bottom[main] + gap) & (parts.bottom > parts.top[main] - gap)
-    near &= (parts.left < parts.right[main] + gap) & (parts.right > parts.left[main] - gap)
-    chosen: Chosen = (real & near & (certain >= MIN_PIECE_AREA * certain[main])) | (np.arange(len(size)) == main)
-    return chosen
+    chosen = _near(parts, np.arange(len(size)) == main, MAX_PIECE_GAP * size[main])
+    chosen &= real & (certain >= MIN_PIECE_AREA * certain[main])
+    chosen = _connected(parts, chosen, real, MAX_BREAK * max(shape))
+    chosen &= ~_underlines(parts, chosen)
+    return chosen, _other_digits(parts, certain, real, chosen)
+
+
+def _near(parts: Components, chosen: Chosen, gap_px: float) -> Chosen:
+    """Return which parts are at most `gap_px` from the box around a chosen one, with the chosen ones."""
+    near = chosen.copy()
+    for each in np.flatnonzero(chosen):
+        close = (parts.top < parts.bottom[each] + gap_px) & (parts.bottom > parts.top[each] - gap_px)
+        near |= close & (parts.left < parts.right[each] + gap_px) & (parts.right > parts.left[each] - gap_px)
+    return near
+
+
+def _connected(parts: Components, chosen: Chosen, real: Chosen, gap_px: float) -> Chosen:
+    """Return the chosen parts and all that continue them: rules that were removed leave gaps in strokes."""
+    while True:
+        further = _near(parts, chosen, gap_px) & real
+        if not (further & ~chosen).any():
+            return chosen
+        chosen = chosen | further
+
+
+def _underlines(parts: Components, chosen: Chosen) -> Chosen:
+    """Return which chosen parts are lines below all others, and longer than they are wide on both sides."""
+    lines: Chosen = chosen & (parts.width > LINE_ASPECT * parts.height)
+    digit = chosen & ~lines
+    if not lines.any() or not digit.any():
+        return chosen & False
+    _, bottom, left, right = _bounds(parts, digit)
+    beyond = BEYOND * (right - left)
+    return lines & (parts.top >= bottom) & (parts.left < left - beyond) & (parts.right >= right + beyond)
+
+
+def _other_digits(parts: Components, certain: npt.NDArray[np.float64], real: Chosen, chosen: Chosen) -> Chosen:
+    """Return which further parts are as large as the chosen digit."""
+    top, bottom, *_ = _bounds(parts, chosen)
+    height = bottom - top
+    area = float(certain[chosen].sum())
+    others: Chosen = real & ~chosen & (parts.height >= MIN_OTHER_HEIGHT * height)
+    others &= parts.height <= MAX_OTHER_HEIGHT * height
+    others &= (certain >= MIN_OTHER_AREA * area) & (certain <= MAX_OTHER_AREA * area)
+    return others
 
 
 def _lines(parts: Components, height: int, width: int) -> Chosen:

@@ -161,3 +161,11 @@ def test_a_rotated_photo_has_upright_boxes(system: System) -> None:
     answer = read(system, file.getvalue(), accept="0")
     assert answer["text"] == "35"
     assert answer["digits"][0]["box"][0] < answer["digits"][1]["box"][0]
+
+
+@pytest.mark.parametrize("size", [(700, 240), (1400, 480)])
+def test_several_digits_are_not_one_and_the_reply_says_what_reads_them(system: System, size: tuple[int, int]) -> None:
+    picture = image_file(page("47").resize(size))
+    answer = system.http.post("/mnist/classify", params={"fit": "digit"}, content=picture).json()
+    assert (answer["prediction"], answer["state"]) == (None, "unsure")
+    assert "fit=number" in answer["advice"]
