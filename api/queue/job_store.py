@@ -6,12 +6,12 @@ import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any
 
 from redis.exceptions import RedisError
 
 from api.http.uid import UID_CHARS, new_uid
 from api.queue.answers.job_view import chunk_items
+from api.queue.answers.replies import Item
 from api.queue.classify_request import NUMBERS_PER_CHUNK, ClassifyRequest
 from api.queue.enqueue import Enqueuer, lost_upload
 from api.queue.idempotency import Claim
@@ -122,11 +122,10 @@ class JobStore:
 
     async def items(
         self, job: Job, offset: int, limit: int, labels: Sequence[str] | None = None
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncIterator[Item]:
         """Yield the items `offset` to `offset + limit` in input order, with names of `labels` if they are given.
 
-        Reads a few chunks at a time.
-        Raises NotFound if the job's time to live ends meanwhile.
+        Reads a few chunks at a time. Raises NotFound if the job's time to live ends meanwhile.
         """
         stop = min(offset + limit, job.total or 0)
         size = job.chunk_images

@@ -6,6 +6,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from api.http.responses import Json
+from api.queue.answers.replies import Accepted
 from api.queue.classify_request import ClassifyRequest
 from api.queue.idempotency import Claim, claim_key
 from api.queue.job_store import new_job_id
@@ -50,7 +51,7 @@ async def _existing_job(state: State, caller: ApiKey, chunks: AsyncIterator[Chun
 
 def accepted(job: Job) -> Response:
     location = f"/results/{job.id}"
-    content = {
+    content: Accepted = {
         "id": job.id,
         "state": job.state,
         "total": job.total,

@@ -137,8 +137,8 @@ async def _classify(
         await fail_single(state, scope, error, asked)
     use_result_id(scope, single_id)
     if asked.top is None:
-        return single_reply(block, position, single_id, elapsed_ms(started_s))
-    return labelled_reply(block, position, single_id, elapsed_ms(started_s), asked.spec.labels)
+        return {**single_reply(block, position, single_id, elapsed_ms(started_s))}
+    return {**labelled_reply(block, position, single_id, elapsed_ms(started_s), asked.spec.labels)}
 
 
 async def fail_single(state: State, scope: Scope, error: RequestError, asked: ClassifyRequest) -> NoReturn:

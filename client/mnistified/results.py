@@ -86,12 +86,8 @@ class Result:
             image=image,
             fitted=base64.b64decode(raw["fitted"]) if "fitted" in raw else None,
             state=raw.get("state", "done"),
-            confident=raw.get("confident"),
-            guesses=_guesses(raw),
             stage=raw.get("debug", {}).get("stage"),
-            label=_label(raw),
-            best=_best(raw),
-            **_confidence(raw),
+            **_answer(raw),
         )
 
     def _repr_html_(self) -> str:
@@ -134,12 +130,8 @@ class Item:
             prediction=raw.get("prediction"),
             probabilities=None if probabilities is None else tuple(probabilities),
             error=raw.get("error"),
-            confident=raw.get("confident"),
-            guesses=_guesses(raw),
             stage=raw.get("stage"),
-            label=_label(raw),
-            best=_best(raw),
-            **_confidence(raw),
+            **_answer(raw),
         )
 
 
@@ -204,39 +196,25 @@ class JobHandle:
         return self.state._repr_html_()
 
 
-def _label(raw: Mapping[str, Any]) -> str | None:
-    """Return the name of the prediction. Requests that name no model have digits."""
+def _answer(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that a single image and an item of a job share.
+
+    Requests that name no model have digits for labels. Only numbers have `text` and `digits`.
+    """
     prediction = raw.get("prediction")
-    label: str | None = raw.get("label", None if prediction is None else str(prediction))
-    return label
+    guesses = raw.get("guesses", ())
+    return {
+        "confident": raw.get("confident"),
+        "guesses": tuple(Guess(guess.get("prediction"), guess["confidence"], guess.get("text")) for guess in guesses),
+        "label": raw.get("label", None if prediction is None else str(prediction)),
+        "best": tuple(Best(best["prediction"], best["label"], best["probability"]) for best in raw.get("best", ())),
+        "confidence": raw.get("confidence"),
+        "text": raw.get("text"),
+        "digits": tuple(_digit(digit) for digit in raw.get("digits", ())),
+    }
 
 
-def _best(raw: Mapping[str, Any]) -> tuple[Best, ...]:
-    return tuple(Best(best["prediction"], best["label"], best["probability"]) for best in raw.get("best", ()))
-
-
-def _guesses(raw: Mapping[str, Any]) -> tuple[Guess, ...]:
-    return tuple(
-        Guess(guess.get("prediction"), guess["confidence"], guess.get("text")) for guess in raw.get("guesses", ())
-    )
-
-
-def _confidence(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a number, or the confidence of a label."""
-    return _number(raw) or {"confidence": raw.get("confidence")}
-
-
-def _number(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a number, {} for an image of one digit."""
-    if "digits" not in raw:
-        return {}
-    digits = tuple(
-        Digit(
-            digit["digit"],
-            tuple(digit["box"]),
-            digit["confidence"],
-            tuple((other["digit"], other["confidence"]) for other in digit["alternatives"]),
-        )
-        for digit in raw["digits"]
-    )
-    return {"text": raw["text"], "confidence": raw["confidence"], "digits": digits}
+def _digit(raw: Mapping[str, Any]) -> Digit:
+    alternatives = tuple((other["digit"], other["confidence"]) for other in raw["alternatives"])
+    left, top, width, height = raw["box"]
+    return Digit(raw["digit"], (left, top, width, height), raw["confidence"], alternatives)

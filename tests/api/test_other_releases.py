@@ -166,7 +166,7 @@ async def test_a_result_that_cannot_be_read_fails_its_own_requests_at_once(
 def test_the_items_of_a_damaged_block_fail_with_the_reason() -> None:
     items = list(chunk_items(JOB, 0, BLOCK[:-1], None))
     assert [(item["index"], item["state"]) for item in items] == [(0, "failed"), (1, "failed")]
-    assert items[0]["error"].startswith("its result cannot be read: not a block")
+    assert str(items[0]["error"]).startswith("its result cannot be read: not a block")
 
 
 def test_the_items_of_a_block_of_another_format_are_left_to_processes_that_read_it() -> None:

@@ -2,9 +2,9 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from api.queue.answers.answer_json import answer_json, labelled_answer
+from api.queue.answers import replies
+from api.queue.answers.answer_json import answer_json, best_labels, labelled_answer
 from api.queue.answers.number_json import MIN_CONFIDENCE, number_json
 from api.queue.answers.reading import digit_probabilities
 from api.queue.answers.roster import Roster, roster_of
@@ -16,7 +16,7 @@ from shared.errors import EntryError, EntryFormatError, NotFound
 from shared.shapes import CLASSES
 
 
-def job_json(job: Job, now_ms: float) -> dict[str, Any]:
+def job_json(job: Job, now_ms: float) -> replies.Job:
     """Return the response of `GET /results/{id}`."""
     progress = job.finished / job.total if job.total else 0.0
     elapsed_s = max(0.0, ((job.finished_ms or now_ms) - job.created_ms) / 1e3)
@@ -41,7 +41,7 @@ def job_json(job: Job, now_ms: float) -> dict[str, Any]:
     }
 
 
-def single_json(single_id: str, model: str, request_id: str, block: Block | None, position: int) -> dict[str, Any]:
+def single_json(single_id: str, model: str, request_id: str, block: Block | None, position: int) -> replies.Job:
     """Return the response of `GET /results/{id}` for a single image whose request timed out."""
     state = "queued" if block is None else block.state(position)
     counts = Counts() if state == "queued" else Counts(**{state: 1})
@@ -61,7 +61,7 @@ def single_json(single_id: str, model: str, request_id: str, block: Block | None
 
 def chunk_items(
     job: Job, chunk: int, block_data: bytes | None, manifest_data: bytes | None, labels: Sequence[str] | None = None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[replies.Item]:
     """Yield the items of a chunk in input order. Items without a result are `queued`, or as their job ended.
 
     Items of a damaged block have failed. Raises EntryFormatError if the block has another format, and NotFound if a
@@ -118,17 +118,20 @@ def index_of_row(chunk: int, chunk_images: int, manifest_data: bytes | None, row
 
 def block_item(
     block: Block, row: int, index: int, name: str | None, labels: Sequence[str] | None = None
-) -> dict[str, Any]:
+) -> replies.Item:
     """Return a row of a block as an item. `probabilities` is float32[K], which the JSON encoder supports."""
     labelled = labels is not None
     if row in block.faults:
         state, reason = block.faults[row]
         return _item(index, name, state, reason, labelled)
-    if labels is not None:
-        item = _item(index, name, "done") | labelled_answer(block, row, labels)
+    item = _item(index, name, "done")
+    if labels is None:
+        item = {**item, **answer_json(block, row), "probabilities": block.probabilities[row]}
     else:
-        item = _item(index, name, "done") | answer_json(block, row)
-        item["probabilities"] = block.probabilities[row]
+        best = best_labels(block, row, labels)
+        item = {**item, **labelled_answer(block, row, labels, best)}
+        if not block.dense:
+            item["best"] = best
     if (stage := block.stage(row)) is not None:
         item["stage"] = stage
     return item
@@ -142,7 +145,7 @@ def _number_item(
     lattice: Lattice,
     roster: Roster | None,
     accept: float | None,
-) -> dict[str, Any]:
+) -> replies.Item:
     """Return the item of a number, whose candidates are the rows from `first` on."""
     rows = slice(first, first + len(lattice.candidates))
     faults = [block.faults[row] for row in range(rows.start, rows.stop) if row in block.faults]
@@ -154,14 +157,25 @@ def _number_item(
     labels = digit_probabilities(block.probabilities[rows], None if block.scores is None else block.scores[rows])
     if accept is None or accept == THRESHOLD_OF_CARD:
         accept = MIN_CONFIDENCE
-    return _item(index, name, "done") | number_json(lattice, labels, roster, accept)
+    return {**_item(index, name, "done"), **number_json(lattice, labels, roster, accept)}
 
 
-def queued_item(labelled: bool = False) -> dict[str, Any]:
+def queued_item(labelled: bool = False) -> replies.Item:
     """Return the item of a single image that has no result yet."""
     return _item(0, None, "queued", labelled=labelled)
 
 
-def _item(index: int, name: str | None, state: str, error: str | None = None, labelled: bool = False) -> dict[str, Any]:
-    item = {"index": index, "name": name, "state": state, "prediction": None, "probabilities": None, "error": error}
-    return item | {"label": None, "confidence": None} if labelled else item
+def _item(
+    index: int, name: str | None, state: replies.ItemState, error: str | None = None, labelled: bool = False
+) -> replies.Item:
+    item: replies.Item = {
+        "index": index,
+        "name": name,
+        "state": state,
+        "prediction": None,
+        "probabilities": None,
+        "error": error,
+    }
+    if labelled:
+        item["label"] = item["confidence"] = None
+    return item

@@ -1,8 +1,7 @@
 """The JSON of a number that was read."""
 
-from typing import Any
-
 from api.queue.answers.reading import Digit, Labels, read_number, steps_of
+from api.queue.answers.replies import NumberAnswer, NumberDigit
 from api.queue.answers.roster import Roster, shares_in
 from shared.contract.job import Lattice
 
@@ -12,7 +11,7 @@ MIN_SHARE = 1e-4  # less likely guesses are left out
 OTHER_WEIGHT = 0.02  # weight of everything that the lattice of a picture does not contain
 
 
-def number_json(lattice: Lattice, labels: Labels, roster: Roster | None, accept: float) -> dict[str, Any]:
+def number_json(lattice: Lattice, labels: Labels, roster: Roster | None, accept: float) -> NumberAnswer:
     """Return the number in a picture, its digits, and the best guesses. Below the confidence `accept`, it is unsure.
 
     `labels` is float64[N,10], the probability of each digit for each candidate of the lattice. With a roster, the
@@ -39,7 +38,7 @@ def number_json(lattice: Lattice, labels: Labels, roster: Roster | None, accept:
     }
 
 
-def _digit_json(digit: Digit) -> dict[str, Any]:
+def _digit_json(digit: Digit) -> NumberDigit:
     return {
         "digit": digit.label,
         "box": digit.candidate.box,

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from api.queue.answers.answer_json import answer_json, best_labels, labelled_answer
+from api.queue.answers.replies import LabelledPrediction, Prediction, Processing
 from api.queue.classify_request import ClassifyRequest
 from shared.contract.block import Block
 from shared.errors import DeadlinePassed, InferenceFailed, RequestError
@@ -23,7 +24,7 @@ def elapsed_ms(started_s: float) -> float:
     return round((time.perf_counter() - started_s) * 1e6) / 1e3  # `round(…, 3)` takes twice as long
 
 
-def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: float) -> dict[str, Any]:
+def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: float) -> Prediction:
     """Return the JSON of a single image. Raises DeadlinePassed or InferenceFailed if it has no result."""
     _require_result(block, position)
     return {
@@ -40,12 +41,13 @@ def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: f
 
 def labelled_reply(
     block: Block, position: int, single_id: str, elapsed_time_ms: float, labels: Sequence[str]
-) -> dict[str, Any]:
+) -> LabelledPrediction:
     """Do what `single_reply` does, with the names of the labels and the best of them."""
     _require_result(block, position)
+    best = best_labels(block, position, labels)
     return {
-        **labelled_answer(block, position, labels),
-        "best": best_labels(block, position, labels),
+        **labelled_answer(block, position, labels, best),
+        "best": best,
         "elapsed_time_ms": elapsed_time_ms,
         "model": block.model,
         "id": single_id,
@@ -53,17 +55,18 @@ def labelled_reply(
     }
 
 
-def _processing(block: Block, position: int) -> dict[str, Any]:
+def _processing(block: Block, position: int) -> Processing:
     """Return how an image was processed: the stage of a cascade that decided, its batch, times and worker."""
-    stage = block.stage(position)
-    return {
-        **({} if stage is None else {"stage": stage}),
+    processing: Processing = {
         "batch_images": block.batch_images,
         "queue_ms": block.queue_ms,
         "model_ms": block.model_ms,
         "worker": block.worker,
         "attempt": block.attempt,
     }
+    if (stage := block.stage(position)) is not None:
+        processing["stage"] = stage
+    return processing
 
 
 def _require_result(block: Block, position: int) -> None:

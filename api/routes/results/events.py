@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from redis.exceptions import RedisError
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from api.http.connections.half_close import HALF_CLOSED
 from api.http.event_streams import EventStreams
 from api.http.responses import to_json
 from api.queue.answers.job_view import job_json
+from api.queue.answers.replies import Job
 from api.routes.results.event_ranges import numbers_of, runs_of, runs_text
 from api.routes.results.timed_out_singles import read_single
 from api.state import State, state_of
@@ -44,7 +44,7 @@ HEARTBEAT = b": still there\n\n"
 class Progress:
     """The JSON of a result, and the numbers of its finished `chunks`, which have `chunk_images` images each."""
 
-    content: dict[str, Any]
+    content: Job
     final: bool
     chunks: frozenset[int]
     chunk_images: int

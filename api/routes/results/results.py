@@ -9,6 +9,7 @@ from api.http.access import caller_of
 from api.http.parameters import accepts_first, integer_parameter, maps_parameter, wait_parameter
 from api.http.responses import JSON_TYPE, NDJSON_TYPE, Json, to_json
 from api.queue.answers.job_view import job_json
+from api.queue.answers.replies import Items
 from api.routes.results.timed_out_singles import labels_of, read_single
 from api.state import State, state_of
 from shared.contract.job import Job
@@ -55,7 +56,8 @@ async def get_items(request: Request) -> Response:
     items = [item async for item in state.jobs.items(job, offset, limit, labels)]
     end = offset + len(items)
     next_page = f"/results/{job.id}/items?offset={end}&limit={limit}" if end < (job.total or 0) else None
-    return Json({"items": items, "next": next_page if items else None})
+    page: Items = {"items": items, "next": next_page if items else None}
+    return Json(page)
 
 
 async def get_layers(request: Request) -> Response:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from api.http.uid import UID_CHARS
+from api.queue.answers import replies
 from api.queue.answers.job_view import block_item, queued_item, single_json
 from api.queue.classify_request import ClassifyRequest
 from api.queue.wakeups import GONE, LOST, result_call
@@ -50,7 +50,7 @@ async def remember_single(state: State, single_id: str, entry_id: str, asked: Cl
     await state.client.set(keys.timed_out_single(single_id), data, ex=keys.OPEN_TTL_S)
 
 
-async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[dict[str, Any], dict[str, Any]] | None:
+async def read_single(state: State, single_id: str, caller: ApiKey) -> tuple[replies.Job, replies.Item] | None:
     """Return state and item of a single image, or None if the id is unknown, a job's, or belongs to another key."""
     match = SINGLE_ID.fullmatch(single_id)
     if match is None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from api.queue.answers.answer_json import best_labels, labelled_answer
+from api.queue.answers.answer_json import best_labels
 from api.queue.answers.job_view import block_item
 from api.queue.singles.reply import labelled_reply
 from shared.contract.block import NO_PREDICTION, Block, keep_best
@@ -25,20 +25,21 @@ def many(top: int) -> Block:
 
 
 def test_all_probabilities_of_few_labels_are_shown() -> None:
-    answer = labelled_answer(FEW, 0, PARTS)
+    answer = block_item(FEW, 0, 5, None, PARTS)
     assert (answer["prediction"], answer["label"], answer["confidence"]) == (2, "bent", 0.7)
+    assert answer["probabilities"] is not None
     assert answer["probabilities"].tolist() == FEW.probabilities[0].tolist()
     assert [each["label"] for each in best_labels(FEW, 0, PARTS)] == ["bent", "scratched", "good"]
 
 
 def test_the_best_of_few_labels_are_shown_if_the_request_wants_that() -> None:
-    answer = labelled_answer(replace(FEW, top=1), 0, PARTS)
+    answer = block_item(replace(FEW, top=1), 0, 5, None, PARTS)
     assert answer["probabilities"] is None
     assert answer["best"] == [{"prediction": 2, "label": "bent", "probability": 0.7}]
 
 
 def test_the_best_of_many_labels_are_shown() -> None:
-    answer = labelled_answer(many(2), 0, WORDS)
+    answer = block_item(many(2), 0, 5, None, WORDS)
     assert (answer["prediction"], answer["label"], answer["confidence"]) == (7, "word 7", 0.5)
     assert answer["probabilities"] is None
     assert [(each["label"], each["probability"]) for each in answer["best"]] == [("word 7", 0.5), ("word 39", 0.3)]

@@ -1,3 +1,4 @@
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from api.queue.answers.job_view import (
     queued_item,
     single_json,
 )
+from api.queue.answers.replies import Item
 from api.queue.singles.reply import single_reply
 from shared.contract.block import NO_PREDICTION, Block, FinalState
 from shared.contract.block.codec import encode_block
@@ -131,16 +133,14 @@ def test_a_single_image_is_a_job_with_one_item(
     }
 
 
-def items(
-    job: Job, chunk: int, block: Block | None, names: list[str] | None = None, **errors: str
-) -> list[dict[str, Any]]:
+def items(job: Job, chunk: int, block: Block | None, names: list[str] | None = None, **errors: str) -> list[Item]:
     """Return the items of a chunk. Errors are given by position: `p1="reason"`."""
     manifest = {"names": names, "errors": [[int(position[1:]), reason] for position, reason in errors.items()]}
     manifest_data = orjson.dumps(manifest) if names or errors else None
     return list(chunk_items(job, chunk, encode_block(block) if block else None, manifest_data))
 
 
-def brief(chunk: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def brief(chunk: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
     return [tuple(item[name] for name in ("index", "name", "state", "prediction", "error")) for item in chunk]
 
 
@@ -188,7 +188,7 @@ def test_there_are_no_items_during_the_upload() -> None:
 
 def test_an_item_has_probabilities_or_a_reason() -> None:
     block = block_of([7, NO_PREDICTION], {1: ("expired", "too late")})
-    item = block_item(block, 0, 5, "seven")
+    item: dict[str, Any] = {**block_item(block, 0, 5, "seven")}
     assert item.pop("probabilities").tolist() == np.eye(10)[7].tolist()
     assert item == {"index": 5, "name": "seven", "state": "done", "prediction": 7, "error": None}
     assert block_item(block, 1, 6, None) == {

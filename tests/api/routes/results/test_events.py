@@ -11,8 +11,10 @@ import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
 from api.http.event_streams import EventStreams
+from api.queue.answers.job_view import job_json
 from api.routes.results import events
 from api.routes.results.events import HEARTBEAT, Progress, follow
+from shared.contract.job import Job
 from shared.errors import NotFound
 from tests.support.system import RedisServer, System, running
 
@@ -148,8 +150,8 @@ def test_an_api_that_stops_ends_its_streams(redis_server: RedisServer) -> None:
 
 
 def progress(finished: int, chunks: set[int], total: int = 40) -> Progress:
-    shown = {"counts": {"done": finished}, "total": total}
-    return Progress(shown, finished == total, frozenset(chunks), chunk_images=10)
+    job = Job(id="a-1", model="cnn@1", created_ms=0, chunk_images=10, done=finished, total=total)
+    return Progress(job_json(job, 0), finished == total, frozenset(chunks), chunk_images=10)
 
 
 def reading(*steps: Progress | Exception) -> Callable[[], Awaitable[Progress]]:
