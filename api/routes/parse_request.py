@@ -113,10 +113,8 @@ async def mnist_spec(state: State, model: str) -> ModelSpec:
         logger.warning("the card of %s: %s", model, error)
         return MNIST_SPEC
     if not spec.is_mnist_shaped:
-        height, width, channels = spec.shape
-        kind = "in colour" if channels > 1 else "in grey"
         raise BadImage(
-            f"{model} takes images of {width}×{height} {kind} and has {len(spec.labels)} labels: "
+            f"{model} takes {spec.images} and has {len(spec.labels)} labels: "
             f"use /models/{model}/classify, or /models/{model}/classify/bulk for many images"
         )
     return spec

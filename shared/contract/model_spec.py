@@ -103,6 +103,12 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         return axes_of(self.shape)
 
     @property
+    def images(self) -> str:
+        """Return which images the model takes, for messages, such as "images of 40×24 in grey"."""
+        height, width, channels = self.shape
+        return f"images of {width}×{height} {'in colour' if channels > 1 else 'in grey'}"
+
+    @property
     def image_bytes(self) -> int:
         """Return the number of bytes of one image on the queue."""
         return math.prod(self.shape)

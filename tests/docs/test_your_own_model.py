@@ -1,5 +1,6 @@
 """The five minutes of docs/your-own-model.md: from a Keras file to an answer, with every command as it is typed."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,17 +32,23 @@ def test_a_keras_file_answers_after_the_documented_commands(empty_system: System
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # by PyTorch
 def test_a_pytorch_model_is_exported_and_imported_as_documented(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Skipped without PyTorch, which nothing else here needs."""
+    """Skipped without PyTorch, which nothing else here needs, and its exporters' packages."""
     torch = pytest.importorskip("torch")
-    pytest.importorskip("onnxruntime")
+    for name in ("onnxruntime", "onnx", "onnxscript"):
+        pytest.importorskip(name)
     from training.__main__ import main
 
     monkeypatch.chdir(tmp_path)
-    (code,) = blocks(DOCUMENT, "py")
-    exec(code, {"model": torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 2))})  # noqa: S102, our own page
     (tmp_path / "parts.txt").write_text("bad\ngood\n")
     command = blocks(DOCUMENT, "sh")[1].replace("\\\n", " ").splitlines()[1].split()
-    assert main(command[3:]) == 0
+    imports = "import torch\n"
+    for number, code in enumerate(blocks(DOCUMENT, "py"), 1):
+        network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 2))
+        exec(imports + code, {"model": network})  # noqa: S102, our own page
+        assert main(command[3:]) == 0
+        card = json.loads((tmp_path / "models" / "parts" / str(number) / "model.json").read_bytes())
+        assert (card["input"]["batch"], card["input"]["layout"], card["output"]) == (0, "NCHW", "logits")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -223,6 +224,9 @@ def test_the_command_line_shows_labels(shapes: System, expected: Any, tmp_path: 
 
     shown = run("classify", "--model", "cifar", "0.png", "1.png")
     assert [line.split()[1] for line in shown.splitlines()] == right[:2]
+    best = run("classify", "--model", "cifar", "--top", "3", "0.png").removeprefix("0.png: ")
+    assert [re.sub(r" \(.*", "", each) for each in best.split(", ")][:1] == right[:1]
+    assert best.count("%)") == 3
     rows = run("bulk", ".", "--model", "cifar").splitlines()
     assert rows[0].split(",")[-1] == "label"
     assert [row.split(",")[-1] for row in rows[1:]] == right

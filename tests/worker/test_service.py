@@ -179,7 +179,7 @@ def test_flower_lists_the_workers_and_all_batches(pair: System, test_set: Split)
         tasks = tasks_in_flower(pair, port)
         assert {task["name"] for task in tasks} == {"mnistified.batch"}
         assert {task["state"] for task in tasks} == {"SUCCESS"}
-        result = r"queue \d+ ms at most, model [\d.]+ ms( on average)?"
+        result = r"\d+ × \d, .*; queue \d+ ms at most, model [\d.]+ ms( on average)?"
         assert all(re.fullmatch(result, task["result"].strip("'")) for task in tasks)
         assert {task["kwargs"] for task in tasks} == {"of-the-job"}
         assert all(task["runtime"] > 0 for task in tasks)

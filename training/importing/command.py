@@ -63,12 +63,28 @@ def run(options: Namespace, command: str) -> None:
         print(f"  {sentence}")
     if described.spec.input.batch == 1:
         print("  the file has a fixed batch of one, so that it runs image by image: slower than in batches")
+    if warning := warn_of_other_images(options.models_dir, ref, described.spec):
+        print(f"  {warning}")
     print(f"Wrote {options.models_dir / ref.name / str(ref.label)}: {ref} with {len(labels)} labels")
 
 
 def next_version(models_dir: Path, name: str) -> int:
     """Return the number after the latest version of `name`."""
     return max(registry.versions(models_dir, name), default=0) + 1
+
+
+def warn_of_other_images(models_dir: Path, ref: ModelRef, spec: ModelSpec) -> str | None:
+    """Return a sentence if the version before takes other images, because clients may name only the model."""
+    earlier = [number for number in registry.versions(models_dir, ref.name) if number < int(ref.label)]
+    if not earlier:
+        return None
+    before = registry.load_version(models_dir, str(ModelRef(ref.name, earlier[-1])))
+    if before.spec.shape == spec.shape:
+        return None
+    return (
+        f"{before.ref} takes {before.spec.images}, and this version {spec.images}: "
+        f"requests for {ref.name} get this version, unless an alias champion names another one"
+    )
 
 
 def describe(path: Path, directory: Path, choices: Choices) -> Described:

@@ -1,10 +1,12 @@
 """A model file that was made elsewhere: its kind, and the shapes and types of its input and output."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -107,7 +109,8 @@ def open_onnx(path: Path) -> ModelFile:
     from worker.engine.onnx import DTYPES, open_session
 
     try:
-        session = open_session(path.read_bytes(), threads=1)
+        with TemporaryDirectory() as folder:  # without the other files that weights may be in
+            session = open_session(Path(shutil.copy(path, folder)), threads=1)
     except Exception as error:  # ONNX Runtime has an exception of its own for every status
         raise ModelError(f"{path} cannot be served: {_onnx_reason(str(error))}") from None
 

@@ -42,6 +42,7 @@ class _Run(NamedTuple):
     begun_s: float  # the same moment by `time.perf_counter`
     model_ms: float
     rule: float  # the version's threshold of scores, 0 without one
+    labels: Sequence[str]  # names of the predictions, empty if the version did not load
 
 
 @dataclass(eq=False)
@@ -89,8 +90,8 @@ class Runner:
         model_ms = (time.perf_counter() - start_s) * 1e3
         if not batch[0].delivery.is_alone:
             self.engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
-        rule = 0.0 if isinstance(engine, ModelError) else engine.rule
-        return _Run(live, images, answers, faults, started_s, begun_s, model_ms, rule)
+        rule, labels = (0.0, ()) if isinstance(engine, ModelError) else (engine.rule, engine.spec.labels)
+        return _Run(live, images, answers, faults, started_s, begun_s, model_ms, rule, labels)
 
     def _predict(
         self, engine: Engine | ModelError, first: Delivery, positions: Sequence[int], images: Images
@@ -126,7 +127,8 @@ class Runner:
         return join(answers), faults
 
     def _finish(self, batch: list[Slice], run: "_Run", read_next: ReadNext) -> None:
-        complete = _scatter(batch, run)
+        predictions = _predictions_of(run.answers.probabilities)
+        complete = _scatter(batch, run, predictions)
         try:
             with self.in_redis.busy():
                 late = self.finisher.finish(complete, read_next)
@@ -140,7 +142,8 @@ class Runner:
         self.finished(complete)
         parts = [BatchPart(part.delivery.lane, part.count, _queue_ms(part, run)) for part in batch]
         finished_s = run.started_s + time.perf_counter() - run.begun_s  # a new estimate of Redis's clock may be earlier
-        self.report(report_of(batch, run.live, run.faults, run.started_s, finished_s, run.model_ms, parts, run.begun_s))
+        report = report_of(batch, run.live, run.faults, run.started_s, finished_s, run.model_ms, parts, run.begun_s)
+        self.report(report._replace(predictions=predictions, labels=run.labels))
         images, answers = run.images, run.answers
         if run.faults:
             sound = np.ones(len(images), bool)
@@ -187,9 +190,8 @@ def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _scatter(batch: list[Slice], run: _Run) -> list[Delivery]:
+def _scatter(batch: list[Slice], run: _Run, predictions: Predictions) -> list[Delivery]:
     """Write each answer to its delivery and position. Returns the deliveries that are complete now."""
-    predictions = _predictions_of(run.answers.probabilities)
     complete = []
     row = 0
     for part, alive in zip(batch, run.live, strict=True):

@@ -67,8 +67,8 @@ class OnnxRuntime:
         return read_probabilities(answers, self._spec.output)
 
 
-def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Load a file or its content, on the GPU if this ONNX Runtime has one. Raises the errors of ONNX Runtime."""
+def open_session(model_file: Path, threads: int) -> onnxruntime.InferenceSession:
+    """Load a file, on the GPU if this ONNX Runtime has one. Raises the errors of ONNX Runtime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -77,7 +77,7 @@ def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSess
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     available = onnxruntime.get_available_providers()
     return onnxruntime.InferenceSession(
-        model if isinstance(model, bytes) else str(model),
+        str(model_file),
         options,
         providers=[name for name in PROVIDERS if name in available],
     )

@@ -5,12 +5,16 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
+
 from shared.contract.lane import Lane
 from shared.telemetry.logs import fields
-from worker.delivery import Slice
+from worker.delivery import Predictions, Slice
 
 MAX_REQUEST_IDS = 8  # shown of a batch
 MAX_LINKS = 128  # to the spans of its requests, the maximum that OpenTelemetry keeps
+
+NO_PREDICTIONS: Predictions = np.zeros(0, np.uint16)
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +33,7 @@ class BatchReport(NamedTuple):
     `images` is the number of images that ran, `interactive` how many of them are of that lane. `parts` include images
     that had expired or failed before. `request_ids` are those of the first failed images, or of the first images if
     none failed. `traceparents` are those of the batch's requests. `begun_s` is its start by `time.perf_counter`.
+    `predictions` are numbers of `labels`, or meaningless if images failed.
     """
 
     model: str
@@ -43,6 +48,8 @@ class BatchReport(NamedTuple):
     request_ids: tuple[str, ...] = ()
     traceparents: tuple[str, ...] = ()
     begun_s: float = 0.0
+    predictions: Predictions = NO_PREDICTIONS
+    labels: Sequence[str] = ()
 
     @property
     def bulk(self) -> int:

@@ -10,10 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from worker.reporting.batch_report import MAX_REQUEST_IDS, BatchReport
 
 TASK_NAME = "mnistified.batch"
 GATHER_S = 0.25  # events are sent together after this time: published one by one they cost more than the batches
+MAX_LABELS = 3  # shown of an entry
+MAX_LABEL_CHARS = 40
 MAX_BATCHES_PER_S = 10  # per version: if there are more, they share an entry
 
 
@@ -93,9 +97,26 @@ def _entry_of(batches: Sequence[BatchReport]) -> FlowerEntry:
         started_s=min(batch.started_s for batch in batches),
         finished_s=max(batch.finished_s for batch in batches),
         runtime_s=sum(batch.took_ms for batch in batches) / 1e3,
-        result=f"queue {queue_ms:.0f} ms at most, model {model_ms:.1f} ms" + (" on average" if count > 1 else ""),
+        result=f"{_best_of(batches)}queue {queue_ms:.0f} ms at most, model {model_ms:.1f} ms"
+        + (" on average" if count > 1 else ""),
         fault=f"{first.failed} of {first.images} images failed: {first.reason}" if first.failed else "",
     )
+
+
+def _best_of(batches: Sequence[BatchReport]) -> str:
+    """Return the most frequent labels, such as "12 × cat, 3 × dog, 1 other; ", or "" if images failed."""
+    labels = batches[0].labels
+    if batches[0].failed or not labels:
+        return ""
+    counts = np.bincount(np.concatenate([batch.predictions for batch in batches]), minlength=len(labels))
+    best = [at for at in np.argsort(-counts, kind="stable")[:MAX_LABELS] if counts[at]]
+    named = [f"{counts[at]:,} × {shortened(labels[at])}" for at in best]
+    others = int(counts.sum() - counts[best].sum())
+    return ", ".join([*named, f"{others:,} other{'s' * (others > 1)}"] if others else named) + "; "
+
+
+def shortened(label: str) -> str:
+    return label if len(label) <= MAX_LABEL_CHARS else f"{label[: MAX_LABEL_CHARS - 1]}…"
 
 
 def _send(dispatcher: Any, entry: FlowerEntry) -> None:

@@ -18,7 +18,7 @@ import orjson
 from api.routes.compat.json_numbers import MAX_DIMENSIONS, read_numbers
 from api.uploads.body import without_mark
 from shared.contract.model_ref import ModelRef
-from shared.contract.model_spec import MNIST_SPEC, ModelSpec
+from shared.contract.model_spec import MAX_TOP, MNIST_SPEC, ModelSpec
 from shared.errors import BadParameter, TooLarge
 from shared.images import Probabilities
 
@@ -134,7 +134,7 @@ def _parse_json(text: bytes, binary_data: memoryview, spec: ModelSpec) -> InferR
         tensor=_input_tensor(content.inputs[0], binary_data),
         id=content.id,
         binary=parameters.binary_data_output if asked.binary_data is None else asked.binary_data,
-        classification=min(asked.classification, len(spec.labels)),
+        classification=min(asked.classification, len(spec.labels), MAX_TOP),
         timeout_us=parameters.timeout,
         priority=parameters.priority,
     )

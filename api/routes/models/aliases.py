@@ -20,6 +20,7 @@ from api.versions.quality import objection, read_quality
 from shared.config.api_keys import ApiKey
 from shared.contract.alias import CHAMPION, LATEST, NAME, Alias, AliasChange
 from shared.contract.model_ref import ModelRef
+from shared.contract.model_spec import ModelSpec, spec_of
 from shared.errors import BadParameter, BadRequest, Conflict, ModelError, NotFound
 
 MAX_BYTES = 4096
@@ -41,7 +42,8 @@ class AliasRequest(Alias, frozen=True, kw_only=True, forbid_unknown_fields=True)
 async def set_alias(request: Request) -> Response:
     """Set the alias once every worker has loaded its versions, and return the change. Blocks for `?wait=` at most.
 
-    Raises NotFound, BadParameter, Conflict if the quality gate objects, or Unavailable if the workers are not ready.
+    Raises NotFound, BadParameter, Conflict if the quality gate objects or the versions take different images, or
+    Unavailable if the workers are not ready.
     """
     caller = caller_of(request)
     require_admin(caller)
@@ -51,9 +53,9 @@ async def set_alias(request: Request) -> Response:
     aliases = state.aliases.of(name)
     if alias not in aliases and len(aliases) >= MAX_ALIASES:
         raise Conflict(f"model {name!r} has {len(aliases)} aliases, the maximum is {MAX_ALIASES}")
-    objections = await asyncio.to_thread(_objections, state, name, alias, asked.alias)
+    objections = await asyncio.to_thread(_objections, state, name, alias, asked.alias, aliases.get(alias))
     if objections and not (asked.force and asked.reason):
-        raise Conflict(f"{'; '.join(objections)}. To overrule the gate, send `force` true and a `reason`")
+        raise Conflict(f"{'; '.join(objections)}. To do it all the same, send `force` true and a `reason`")
     refs = {str(ModelRef(name, version)) for version in asked.alias.versions}
     await prepare(state.client, state.workers, state.clock, refs, wait_s, f"{name}/{alias}")
     return await _switched(state, caller, name, alias, asked.alias, asked.reason, forced=bool(objections))
@@ -109,18 +111,39 @@ def _wait_s(request: Request, state: State) -> float:
     return wait_parameter(request.query_params, state.settings.max_wait_s, state.settings.alias_wait_s)
 
 
-def _objections(state: State, name: str, alias: str, means: Alias) -> list[str]:
-    """Return the quality gate's objections. Blocks. Raises NotFound for a version that is not in the registry."""
-    qualities = {}
+def _objections(state: State, name: str, alias: str, means: Alias, before: Alias | None) -> list[str]:
+    """Return the quality gate's objections, and that of a version that takes other images than the one `before`.
+
+    Blocks. Raises NotFound for a version that is not in the registry, and Conflict for a canary or a shadow that takes
+    other images than the version.
+    """
+    qualities, specs = {}, {}
     for version in sorted(means.versions):
         try:
-            qualities[version] = read_quality(state.catalog.registry, name, version)[1]
+            card, qualities[version] = read_quality(state.catalog.registry, name, version)
+            specs[version] = spec_of(card)
         except ModelError as error:
             raise no_version(state, name, version, error) from None
+    taken = f"{ModelRef(name, means.version)} takes {specs[means.version].images}"
+    for role, other in (("canary", means.canary), ("shadow", means.shadow)):
+        if other is not None and specs[other].shape != specs[means.version].shape:
+            raise Conflict(f"{taken}, so its {role} cannot be {ModelRef(name, other)}, for {specs[other].images}")
     served = [means.version] if alias == CHAMPION else []
     served += [] if means.canary is None else [means.canary]
     found = (objection(str(ModelRef(name, version)), qualities[version]) for version in served)
-    return [reason for reason in found if reason is not None]
+    objections = [reason for reason in found if reason is not None]
+    if before is not None and before.version != means.version:
+        known = _spec_if_there(state, name, before.version)
+        if known is not None and known.shape != specs[means.version].shape:
+            objections.append(f"{taken}, but users of {ModelRef(name, alias)} send {known.images}")
+    return objections
+
+
+def _spec_if_there(state: State, name: str, version: int) -> ModelSpec | None:
+    try:
+        return spec_of(read_quality(state.catalog.registry, name, version)[0])
+    except ModelError:
+        return None
 
 
 async def _switched(

@@ -43,7 +43,7 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
                 raise
             reason = for_the_command_line(error.detail)
         else:
-            print(_describe(name, result, arguments.json), flush=True)
+            print(_describe(name, result, arguments.json, arguments.top), flush=True)
             if arguments.show and result.fitted and not arguments.json:
                 _draw(result.fitted)
             continue
@@ -66,7 +66,7 @@ def read_among(arguments: argparse.Namespace) -> list[str] | None:
     return strings
 
 
-def _describe(name: str, result: Result, as_json: bool) -> str:
+def _describe(name: str, result: Result, as_json: bool, top: int | None) -> str:
     if as_json:
         return json.dumps({"file": name, **result.raw})
     if result.text is not None:
@@ -74,6 +74,8 @@ def _describe(name: str, result: Result, as_json: bool) -> str:
     if result.prediction is None:
         guesses = [f"{guess.text or guess.prediction} ({guess.confidence:.1%})" for guess in result.guesses]
         return f"{name}: unsure" + (f", perhaps {' or '.join(guesses)}" if guesses else "")
+    if top is not None:
+        return f"{name}: {', '.join(f'{best.label} ({best.probability:.1%})' for best in result.best)}"
     confidence = max(result.probabilities) if result.confidence is None else result.confidence
     return f"{name}: {result.label} ({confidence:.1%})"
 

@@ -10,6 +10,7 @@ from shared.answers import Answers
 from shared.contract.block import NO_PREDICTION
 from shared.contract.entry import Entry
 from shared.contract.layers_blob import LayerOutput, decode_layers, layer_output
+from shared.contract.model_spec import MNIST_SPEC
 from shared.errors import ModelError
 from shared.images import Images
 from shared.redis.clock import RedisClock
@@ -32,6 +33,7 @@ class FakeEnginePool:
     poison = 255
     closed = ""
     rule = 0.0
+    spec = MNIST_SPEC
 
     def __init__(self, max_batch_images: int) -> None:
         self._max_batch_images = max_batch_images

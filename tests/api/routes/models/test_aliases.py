@@ -21,6 +21,7 @@ from tests.support.system import RedisServer, System, running
 
 ADMINS, ALICES = "the-key-of-ops", "alices-key"
 CHAMPION = "/models/cnn/aliases/champion"
+PARTS = "/models/parts/aliases"
 
 
 def test_only_the_version_is_required() -> None:
@@ -69,10 +70,15 @@ def test_a_reason_is_one_line_of_bounded_length(reason: str) -> None:
 
 @pytest.fixture(scope="module")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Versions 1 and 2 passed the gate, 3 failed, 4 has no report."""
+    """Versions 1 and 2 passed the gate, 3 failed, 4 has no report. Those of the model `parts` take different images."""
     models_dir = tmp_path_factory.mktemp("models")
     for version, passed in ((1, True), (2, True), (3, False), (4, None)):
         copy_version(models_dir, version, passed)
+    for version in (1, 2):
+        copy_version(models_dir, version, name="parts")
+    card = models_dir / "parts" / "2" / "model.json"
+    given = {"height": 24, "width": 40, "channels": 3, "values": "0..1"}
+    card.write_bytes(orjson.dumps(orjson.loads(card.read_bytes()) | {"input": given, "labels": list("0123456789")}))
     return models_dir
 
 
@@ -99,8 +105,8 @@ def refusal(reply: httpx.Response, status: int) -> str:
     return detail
 
 
-def champion(api: System) -> Alias | None:
-    held = api.redis.hget(keys.ALIASES, "cnn/champion")
+def champion(api: System, model: str = "cnn") -> Alias | None:
+    held = api.redis.hget(keys.ALIASES, f"{model}/champion")
     return None if held is None else ALIAS_CODEC.decode(held)  # type: ignore[arg-type]
 
 
@@ -304,3 +310,31 @@ def test_another_api_process_follows(api: System) -> None:
         assert other.http.post(CHAMPION, json={"version": 1}).status_code == 200
         while api.http.get("/models/cnn").json()["serves"] != "cnn@1":
             pause()
+
+
+def test_a_version_for_other_images_needs_force_because_users_of_the_alias_send_the_old_ones(api: System) -> None:
+    write_heartbeat(api.redis, "w1", "parts@1", "parts@2")
+    assert api.http.post(f"{PARTS}/champion", json={"version": 1}).status_code == 200
+    detail = refusal(api.http.post(f"{PARTS}/champion", json={"version": 2}), 409)
+    takes = "parts@2 takes images of 40×24 in colour, but users of parts@champion send images of 28×28 in grey"
+    assert detail == f"{takes}. To do it all the same, send `force` true and a `reason`"
+    assert champion(api, "parts") == Alias(1)
+    reply = api.http.post(f"{PARTS}/champion", json={"version": 2, "force": True, "reason": "all clients follow"})
+    assert (reply.status_code, reply.json()["forced"]) == (200, True)
+    assert "parts@1 takes images of 28×28 in grey" in refusal(
+        api.http.post(f"{PARTS}/champion", json={"version": 1}), 409
+    )
+    other = api.http.post(f"{PARTS}/thumbnails", json={"version": 2})
+    assert other.status_code == 200, "nobody uses a new alias yet"
+
+
+@pytest.mark.parametrize("role", ["canary", "shadow"])
+def test_canary_and_shadow_take_the_images_of_the_version(api: System, role: str) -> None:
+    asked = {"version": 1, role: 2, "force": True, "reason": "try"} | (
+        {"canary_percent": 5} if role == "canary" else {}
+    )
+    detail = refusal(api.http.post(f"{PARTS}/champion", json=asked), 409)
+    assert detail == (
+        f"parts@1 takes images of 28×28 in grey, so its {role} cannot be parts@2, for images of 40×24 in colour"
+    )
+    assert champion(api, "parts") is None
