@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
+from urllib.parse import urlencode
 
 import httpx
 
@@ -170,6 +171,11 @@ class Client:
     def test_image(self, index: int) -> tuple[bytes, int, str]:
         """Return a test image of the service as (PNG file, label, name of the dataset)."""
         return self._run(calls.get_test_image(index, self._options.retries))
+
+    def path_of(self, query: Mapping[str, str]) -> str:
+        """Return the path of a classification with its query, for programs that send the requests themselves."""
+        path, parameters = self._run(calls.route_of(query, "", self._options.retries, self._routes))
+        return f"{path}?{urlencode(parameters)}" if parameters else path
 
     def close(self) -> None:
         self._http.close()

@@ -232,3 +232,23 @@ def test_the_command_line_shows_labels(shapes: System, expected: Any, tmp_path: 
     assert [row.split(",")[-1] for row in rows[1:]] == right
     lines = run("bulk", ".", "--model", "cifar", "--top", "2", "--json").splitlines()
     assert [len(json.loads(line)["best"]) for line in lines] == [2, 2, 2]
+
+
+def test_the_bench_command_measures_any_model(shapes: System, tmp_path: Path) -> None:
+    pictures = pictures_of("person", 6)
+    (tmp_path / "one.png").write_bytes(image_file(pictures[0]))
+    (tmp_path / "digit.png").write_bytes(shapes.http.get("/mnist/0/image", headers={"Accept": "image/png"}).content)
+    np.save(tmp_path / "all.npy", pictures)
+
+    def bench(*words: str) -> Any:
+        command = [sys.executable, "-m", "mnistified", "bench", *words, "--model", "person", "--url", shapes.url]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    for words in (["one.png"], ["all.npy"], ["digit.png", "--resize", "stretch"]):
+        result = bench(*words, "--seconds", "0.2", "--connections", "2", "--json")
+        assert result.returncode == 0, result.stderr
+        measured = json.loads(result.stdout)
+        assert measured["answers"] > 0
+        assert measured["failed"] == {}
+    refused = bench("--seconds", "0.2")
+    assert (refused.returncode, "name images for person" in refused.stderr) == (2, True)
