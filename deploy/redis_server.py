@@ -22,6 +22,7 @@ from shared.errors import MnistifiedError, SettingError
 MIN_VERSION = (6, 2)  # XAUTOCLAIM
 DATA_DIR = RUN_DIR / "redis"
 URL_FILE = "url"
+AOF_REWRITE_SIZE = "256mb"  # a rewrite of the log during a large job would compress its images on the cores of the models
 PASSWORD_FILE = "password.conf"  # noqa: S105  # a file name
 
 
@@ -57,6 +58,7 @@ def redis_command(executable: Path, port: int, data_dir: Path) -> list[str]:
         *("--dir", str(data_dir)),
         *("--appendonly", "yes"),
         *("--save", ""),
+        *("--auto-aof-rewrite-min-size", AOF_REWRITE_SIZE),
         *("--maxmemory-policy", "noeviction"),
     ]
 

@@ -128,7 +128,8 @@ class _Values:
                 self._levels = levels
         elif levels != BYTE or self._dtype != np.uint8:
             self._check(values, levels, start)
-        return levels.pixels(values).tobytes()
+        pixels = levels.pixels(values)
+        return data if pixels is values else pixels.tobytes()
 
     def _check(self, values: npt.NDArray[Any], levels: Levels, start: int) -> None:
         if not levels.hold(values):

@@ -127,6 +127,7 @@ def test_it_starts_and_logs_every_write_and_evicts_nothing(tmp_path: Path) -> No
         assert client.ping()
         assert client.config_get("appendonly") == {"appendonly": "yes"}
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        assert client.config_get("auto-aof-rewrite-min-size") == {"auto-aof-rewrite-min-size": str(256 << 20)}
 
 
 @pytest.mark.slow
