@@ -22,7 +22,7 @@ from shared.errors import MnistifiedError, SettingError
 MIN_VERSION = (6, 2)  # XAUTOCLAIM
 DATA_DIR = RUN_DIR / "redis"
 URL_FILE = "url"
-AOF_REWRITE_SIZE = "256mb"  # a rewrite of the log during a large job would compress its images on the cores of the models
+AOF_REWRITE_SIZE = "256mb"  # a rewrite of the log compresses the waiting images, on the cores that run the models
 PASSWORD_FILE = "password.conf"  # noqa: S105  # a file name
 
 

@@ -33,8 +33,12 @@ class Pulse:
         """Return a context in which the thread is busy. A class costs a batch less than a generator."""
         return self
 
-    def __enter__(self) -> None:
+    def beat(self) -> None:
+        """Count from now on: the thread is busy, and not stuck."""
         self.since_s = self._clock_s()
+
+    def __enter__(self) -> None:
+        self.beat()
 
     def __exit__(self, *_: object) -> None:
         self.since_s = None

@@ -102,7 +102,7 @@ class Settings:
     )
 
     interactive_entry_images: int = _setting(32, integer(1, 4096), "maximum single images joined into one entry")
-    bulk_entry_images: int = _setting(256, integer(1, 4096), "number of a job's images in one entry")
+    bulk_entry_images: int = _setting(640, integer(1, 4096), "number of a job's images in one entry")
     max_queued_interactive_images: int = _setting(
         20_000, integer(1, 10**9), "queued single images above which requests get 429"
     )

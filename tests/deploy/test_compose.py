@@ -170,7 +170,8 @@ def test_redis_runs_as_it_does_without_containers() -> None:
     assert command[0] == "valkey-server"
     there = dict(zip(command[1::2], command[2::2], strict=True))
     assert there.pop("--maxmemory") == "0", "no limit by default"
-    assert there == {key: options[key] for key in ("--appendonly", "--save", "--auto-aof-rewrite-min-size", "--maxmemory-policy")}
+    same = ("--appendonly", "--save", "--auto-aof-rewrite-min-size", "--maxmemory-policy")
+    assert there == {key: options[key] for key in same}
 
 
 def test_the_data_of_redis_outlives_its_container() -> None:

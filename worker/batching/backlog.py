@@ -12,6 +12,7 @@ from worker.delivery import Delivery, Slice
 # so that other workers get a share, and cancelling a job or stopping this worker does not wait for parked images.
 PARKED_IMAGES: dict[Lane, int] = {"interactive": 16_384, "bulk": 2_048}
 PARKED_BYTES = 16 << 20  # pixels, the same for images of any size
+JOB_RUNS = 5  # runs of the engine in a batch of a job: to take and count them costs as much as for one run
 
 
 class Versions(Protocol):
@@ -76,7 +77,7 @@ class Backlog:
                 if short and not self._is_short(ref):
                     return []
                 if max_images := self._versions.reserve(ref):
-                    batch = self._queues.next_batch(ref, max_images)
+                    batch = self._queues.next_batch(ref, self._batch_images(ref, max_images))
                     break
             if self._queues:
                 if self._runnable():
@@ -85,6 +86,23 @@ class Backlog:
                 self._ready.notify_all()
             self._room.notify_all()
             return batch
+
+    @property
+    def has_singles(self) -> bool:
+        """Return whether interactive images wait. Takes no lock."""
+        return self._queues.has("interactive")
+
+    def take_singles(self) -> list[Slice]:
+        """Return a batch of interactive images only, and reserve its version. It is empty if none can run now.
+
+        Entries that are a batch of their own wait for `take`.
+        """
+        with self._ready:
+            for ref in self._queues.in_order(("interactive",)):
+                if not self._queues.first(ref).is_alone and (max_images := self._versions.reserve(ref)):
+                    self._room.notify_all()
+                    return self._queues.next_batch(ref, max_images, ("interactive",))
+            return []
 
     def loaded(self) -> None:
         """Wake the waiting threads because a version was loaded, or failed to load."""
@@ -126,6 +144,16 @@ class Backlog:
             return False
         return self._queues.images_of("interactive", ref) <= self._versions.short_images(ref)
 
+    def _batch_images(self, ref: str, max_images: int) -> int:
+        """Return the size of the next batch: up to JOB_RUNS runs, if it has images of jobs only.
+
+        It leaves enough for the other engines, so that all of them end at about the same time.
+        """
+        if self._queues.images_of("interactive", ref):
+            return max_images
+        share_images = -(-self._queues.images_of("bulk", ref) // self._at_a_time)
+        return max(max_images, min(JOB_RUNS * max_images, share_images))
+
     def _runnable(self) -> bool:
         return any(self._versions.max_images(ref) for ref in self._queues.in_order())
 
@@ -142,7 +170,11 @@ class Backlog:
                 continue
             if running_images := self._at_a_time * self._versions.max_images(ref):
                 images += count
-                needed = 2 * running_images if lane == "interactive" else max(running_images, self._bulk_entry_images)
+                needed = (
+                    2 * running_images
+                    if lane == "interactive"
+                    else max(JOB_RUNS * running_images, self._bulk_entry_images)
+                )
                 room_images = max(room_images, needed)
             else:
                 parked_images += count

@@ -46,3 +46,22 @@ def next_batch(backlog: Backlog, engines: EnginePool, *, short: bool = False) ->
             engines.take_back(ref, engine)
     finally:
         engines.permits.release()
+
+
+@contextlib.contextmanager
+def next_singles(backlog: Backlog, engines: EnginePool, ref: str, engine: Engine) -> Iterator[HandOver | None]:
+    """Yield a batch of singles and an engine, for a thread between two runs of a batch of `ref` on `engine`.
+
+    It has the permit of that batch. No other batch of a version runs on two engines at a time, so one is idle for
+    another version; for the same version it is `engine`. Yields None if no single can run.
+    """
+    batch = backlog.take_singles()
+    if not batch:
+        yield None
+        return
+    wanted = batch[0].delivery.entry.model
+    lent = engine if wanted == ref else engines.lend(wanted)
+    try:
+        yield batch, lent
+    finally:
+        engines.take_back(wanted, None if lent is engine else lent)

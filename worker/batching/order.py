@@ -1,7 +1,7 @@
 """The order in which batches form: one version per round, interactive images first, bulk images fill up."""
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from shared.contract.lane import LANES, Lane
 from worker.delivery import Delivery, Slice
@@ -36,10 +36,10 @@ class Queues:
         """Return the number of waiting images of each version that has any."""
         return {ref: self._images[lane][ref] for ref in self._waiting[lane]}
 
-    def in_order(self) -> list[str]:
+    def in_order(self, lanes: Sequence[Lane] = LANES) -> list[str]:
         """Return the versions that wait: those with interactive images first, then by their last round."""
         refs: dict[str, None] = {}
-        for lane in LANES:
+        for lane in lanes:
             waiting = list(self._waiting[lane])
             if len(waiting) > 1:
                 waiting.sort(key=lambda ref: self._last_round.get(ref, 0))
@@ -50,8 +50,8 @@ class Queues:
         """Return the delivery with which the next batch of a version that waits begins."""
         return next(self._waiting[lane][ref][0] for lane in LANES if ref in self._waiting[lane])
 
-    def next_batch(self, ref: str, max_images: int) -> list[Slice]:
-        """Take up to `max_images` images of a version that waits: interactive first, bulk fills up.
+    def next_batch(self, ref: str, max_images: int, lanes: Sequence[Lane] = LANES) -> list[Slice]:
+        """Take up to `max_images` images of a version that waits in `lanes`: interactive first, bulk fills up.
 
         Every image is taken once, in order within its entry. A suspect or verbose entry is a batch of its own,
         whole. Entries whose images have another shape, which the version refuses, wait for another batch.
@@ -59,7 +59,7 @@ class Queues:
         self._rounds += 1
         self._last_round[ref] = self._rounds
         first = self.first(ref)
-        batch = self._take_alone(first) if first.is_alone else self._fill(ref, max_images)
+        batch = self._take_alone(first) if first.is_alone else self._fill(ref, max_images, lanes)
         for part in batch:
             self._images[part.delivery.lane][ref] -= part.count
         for lane in LANES:
@@ -72,10 +72,10 @@ class Queues:
         delivery.taken = delivery.count
         return [Slice(delivery, 0, delivery.count)]
 
-    def _fill(self, ref: str, max_images: int) -> list[Slice]:
+    def _fill(self, ref: str, max_images: int, lanes: Sequence[Lane]) -> list[Slice]:
         batch: list[Slice] = []
         room = max_images
-        for lane in LANES:
+        for lane in lanes:
             waiting = self._waiting[lane].get(ref, deque())
             kept: deque[Delivery] = deque()
             while waiting and room:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from shared.redis.clock import RedisClock
 from shared.redis.errors import meaning_of
 from worker.batching.backlog import Backlog
 from worker.batching.finish import Finisher, ReadNext, read_nothing
-from worker.batching.hand_over import next_batch
+from worker.batching.hand_over import next_batch, next_singles
 from worker.batching.isolate import predict_isolating
 from worker.batching.suspects import Suspects
 from worker.delivery import Delivery, Predictions, Slice
@@ -62,6 +62,8 @@ class Runner:
     clock: RedisClock
     in_model: Pulse
     in_redis: Pulse
+    _passed_ms: float = field(init=False, default=0.0)  # time of singles between the runs of other batches, so far
+    _passed_error: Exception | None = field(init=False, default=None)
 
     def run(self) -> None:
         """Run batches until the backlog is closed and empty."""
@@ -85,9 +87,11 @@ class Runner:
         started_s, begun_s = self.clock.now_s(), time.perf_counter()
         live = [positions_alive(part, started_s * 1e3) for part in batch]
         images = _gather(batch, live)
-        start_s = time.perf_counter()
+        start_s, passed_ms = time.perf_counter(), self._passed_ms
         answers, faults = self._predict(engine, batch[0].delivery, live[0], images)
-        model_ms = (time.perf_counter() - start_s) * 1e3
+        model_ms = (time.perf_counter() - start_s) * 1e3 - (self._passed_ms - passed_ms)
+        if self._passed_error is not None:
+            raise self._passed_error
         if not batch[0].delivery.is_alone:
             self.engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
         rule, labels = (0.0, ()) if isinstance(engine, ModelError) else (engine.rule, engine.spec.labels)
@@ -105,8 +109,32 @@ class Runner:
         predict = partial(look_inside, engine, first) if first.entry.verbose else engine.predict
         if first.is_suspect:
             return self._predict_one_by_one(predict, first, positions, images)
+        if first.lane == "bulk" and not first.entry.verbose:
+            predict = partial(engine.predict, pause=partial(self._let_singles_pass, first.entry.model, engine))
         with self.in_model.busy():
             return predict_isolating(predict, images)
+
+    def _let_singles_pass(self, ref: str, engine: Engine) -> None:
+        """Run the singles that wait, between two runs of a job's batch. An error of theirs is raised after the batch.
+
+        They end as if they had been a batch before it, and the job's images are not to blame for their errors.
+        """
+        if self.backlog.has_singles and self._passed_error is None:
+            start_s = time.perf_counter()
+            try:
+                self._run_singles(ref, engine)
+            except Exception as error:
+                self._passed_error = error
+            self._passed_ms += (time.perf_counter() - start_s) * 1e3
+        self.in_model.beat()
+
+    def _run_singles(self, ref: str, engine: Engine) -> None:
+        with next_singles(self.backlog, self.engines, ref, engine) as handed_over:
+            if handed_over is None:
+                return
+            batch, lent = handed_over
+            run = self._run_model(batch, lent)
+        self._finish(batch, run, read_nothing)
 
     def _predict_one_by_one(
         self, predict: Callable[[Images], Answers], suspect: Delivery, positions: Sequence[int], images: Images

@@ -23,7 +23,7 @@ from worker.engine.choose import EngineKind, select_backend
 from worker.engine.pace import FULL_SPEED, Pace
 from worker.engine.stages.acceptance import score
 from worker.engine.stages.cascade import Step, decide, merge_layers, unsure_rows
-from worker.engine.stages.network import Network, Runtime
+from worker.engine.stages.network import Network, Pause, Runtime, no_pause
 
 MAX_BATCH_BYTES = 4 << 20  # pixels of the largest batch: activations take a multiple of them in each engine
 
@@ -69,13 +69,17 @@ class Engine:
         """Return the time of a batch whose images visit all stages."""
         return sum(network.calibration.ms_of(images) for network in self.networks)
 
-    def predict(self, images: Images) -> Answers:
-        """Answer uint8[N,H,W] or uint8[N,H,W,3] in order, for any N. Raises ValueError, and the runtime's errors."""
+    def predict(self, images: Images, pause: Pause = no_pause) -> Answers:
+        """Answer uint8[N,H,W] or uint8[N,H,W,3] in order, for any N. Raises ValueError, and the runtime's errors.
+
+        `pause` is called before each run of a network, of at most `best_batch_images`. It may use this engine, too.
+        """
         if images.dtype != np.uint8 or images.shape[1:] != self._shape:
             raise ValueError(f"expected {self._expected('N')}, got {images.dtype}{list(images.shape)}")
         if len(self.networks) == 1:
-            return self._answers(self.networks[0].predict(images))
-        return self._answers(*decide(self._steps, images))
+            return self._answers(self.networks[0].predict(images, pause))
+        steps = self._steps if pause is no_pause else self._steps_of(partial(Network.predict, pause=pause))
+        return self._answers(*decide(steps, images))
 
     def look_inside(self, images: Images) -> tuple[Answers, list[LayerOutput]]:
         """Answer one image and return the output of each layer too, like `Runtime.look_inside`.

@@ -153,10 +153,13 @@ class EnginePool:
                 return loaded.idle.pop()
             return ModelError(self._failed.get(ref, (f"{ref} is not loaded", 0.0))[0])
 
-    def take_back(self, ref: str, engine: Engine | ModelError) -> None:
-        """End the loan and the reservation. Call it once with what `lend` has returned."""
+    def take_back(self, ref: str, engine: Engine | ModelError | None) -> None:
+        """End the loan and the reservation. Call it once with what `lend` has returned.
+
+        It is None for a batch that has borrowed the engine of another one, which still needs it.
+        """
         with self._lock:
-            if not isinstance(engine, ModelError):
+            if engine is not None and not isinstance(engine, ModelError):
                 self._loaded[ref].idle.append(engine)
             self._reserved[ref] -= 1
             if not self._reserved[ref]:

@@ -9,7 +9,7 @@ from shared.contract.lane import Lane
 from shared.redis.keys import stream
 from tests.worker.support.deliveries_of import delivery
 from tests.worker.support.versions_of import FakeVersions
-from worker.batching.backlog import PARKED_IMAGES, Backlog
+from worker.batching.backlog import JOB_RUNS, PARKED_IMAGES, Backlog
 from worker.delivery import Delivery
 
 
@@ -37,9 +37,44 @@ def test_wait_blocks_until_something_comes() -> None:
 
 def test_a_batch_reserves_its_version_and_is_as_large_as_that_one_may_be() -> None:
     backlog, versions = backlog_of(cnn=64, slow=2)
-    backlog.put([delivery(100), delivery(10, model="slow@1")])
+    backlog.put([delivery(100, "interactive"), delivery(10, "interactive", model="slow@1")])
     assert [taken(backlog) for _ in range(4)] == [64, 2, 36, 2]
     assert versions.reserved == ["cnn@1", "slow@1", "cnn@1", "slow@1"]
+
+
+def test_images_of_jobs_are_a_batch_of_several_runs_unless_singles_wait() -> None:
+    backlog, _ = backlog_of(cnn=10)
+    backlog.put([delivery(300)])
+    assert taken(backlog) == 10 * JOB_RUNS
+    backlog.put([delivery(3, "interactive")])
+    assert [part.count for part in backlog.take()] == [3, 7]
+    assert taken(backlog) == 10 * JOB_RUNS
+
+
+def test_engines_share_the_last_images_of_a_job() -> None:
+    backlog = Backlog(FakeVersions(cnn=10), at_a_time=2, bulk_entry_images=10)
+    backlog.put([delivery(70)])
+    assert [taken(backlog) for _ in range(5)] == [35, 18, 10, 7, 0]
+
+
+def test_singles_are_taken_without_images_of_jobs_while_one_runs() -> None:
+    backlog, versions = backlog_of(cnn=10, other=1)
+    backlog.put([delivery(300)])
+    assert (backlog.has_singles, backlog.take_singles()) == (False, [])
+    backlog.put([delivery(4, "interactive"), delivery(8, "interactive"), delivery(1, "interactive", model="other@1")])
+    assert backlog.has_singles
+    assert [[part.count for part in backlog.take_singles()] for _ in range(3)] == [[4, 6], [1], [2]]
+    assert (backlog.has_singles, backlog.take_singles()) == (False, [])
+    assert versions.reserved == ["cnn@1", "other@1", "cnn@1"]
+
+
+def test_a_suspect_and_a_version_that_is_not_loaded_do_not_pass_a_job() -> None:
+    backlog, versions = backlog_of(cnn=10)
+    suspect = delivery(1, "interactive")
+    suspect.attempt = 2
+    backlog.put([suspect, delivery(1, "interactive", model="new@1")])
+    assert (backlog.take_singles(), versions.reserved) == ([], [])
+    assert backlog.take()[0].delivery is suspect
 
 
 def test_entries_of_a_version_that_is_not_loaded_wait_and_hold_up_no_other() -> None:
@@ -59,7 +94,7 @@ def test_entries_of_a_version_that_is_not_loaded_wait_and_hold_up_no_other() -> 
 
 def test_a_closed_backlog_gives_out_what_it_has_and_then_ends_the_wait() -> None:
     backlog, _ = backlog_of(cnn=64)
-    backlog.put([delivery(100)])
+    backlog.put([delivery(100, "interactive")])
     backlog.close()
     assert not backlog.wait_for_room("bulk", "cnn")
     assert [(backlog.wait(), taken(backlog)) for _ in range(2)] == [(True, 64), (True, 36)]
@@ -87,8 +122,8 @@ def test_a_closed_backlog_waits_for_the_version_of_what_it_has() -> None:
 
 
 def test_room_is_counted_by_lane_and_comes_back_as_images_are_taken() -> None:
-    backlog, versions = backlog_of(cnn=8)
-    backlog.put([delivery(18)])
+    backlog, _ = backlog_of(cnn=1)
+    backlog.put([delivery(15)])
     assert backlog.wait_for_room("interactive", "cnn")
     found_room = threading.Event()
 
@@ -98,9 +133,8 @@ def test_room_is_counted_by_lane_and_comes_back_as_images_are_taken() -> None:
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    backlog.take()
+    assert taken(backlog) == 5
     assert not found_room.is_set(), "10 images still wait, which is an entry"
-    versions.sizes["cnn@1"] = 1
     backlog.take()
     assert found_room.wait(10)
     waiter.join(10)

@@ -1,6 +1,7 @@
 """Answers go back to where their images came from: each to its own delivery and position."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,9 @@ class FakeEnginePool:
     def take_back(self, ref: str, engine: object) -> None:
         self.reserved.remove(ref)
 
-    def predict(self, batch: Images) -> Answers:
+    def predict(self, batch: Images, pause: Callable[[], None] = lambda: None) -> Answers:
+        for _ in range(0, len(batch), self._max_batch_images):
+            pause()
         if (batch[:, 0, 0] == self.poison).any():
             raise ValueError("poison")
         return Answers(np.eye(10, dtype=np.float32)[batch[:, 0, 0] % 10])
@@ -90,6 +93,18 @@ class FakeSuspects:
         self.marks.append(position)
 
 
+def runner_of(
+    backlog: Backlog,
+    engines: Any,
+    finisher: Any,
+    suspects: Any = None,
+    report: Callable[[BatchReport], None] = lambda _: None,
+    answered: Callable[[str, Images, Answers], None] = lambda *_: None,
+) -> Runner:
+    pulse = Watchdog(60).model_pulse("run")
+    return Runner(backlog, engines, finisher, report, lambda _: None, answered, suspects, RedisClock(), pulse, pulse)
+
+
 def run(deliveries: list[Delivery], max_batch_images: int = 64, threads: int = 1) -> list[BatchReport]:
     """Run everything, and return the reports; every delivery is finished once."""
     return run_marked(deliveries, FakeSuspects(), max_batch_images, threads)
@@ -105,20 +120,15 @@ def run_marked(
     finisher = FakeFinisher()
     reports: list[BatchReport] = []
     answered: list[tuple[int, int]] = []
-    pulse = Watchdog(60).model_pulse("run")
-    runner = Runner(
+    runner = runner_of(
         backlog,
         engines,
-        finisher,  # type: ignore[arg-type]
+        finisher,
+        suspects,
         reports.append,
-        lambda _: None,
         lambda ref, images, answers: answered.extend(
             zip(images[:, 0, 0].tolist(), answers.probabilities.argmax(axis=1).tolist(), strict=True)
         ),
-        suspects,  # type: ignore[arg-type]
-        RedisClock(),
-        pulse,
-        pulse,
     )
     runners = [threading.Thread(target=runner.run) for _ in range(threads)]
     for each in runners:
@@ -188,6 +198,7 @@ def test_images_of_a_model_that_will_not_load_fail_with_the_reason() -> None:
 
 def test_a_result_tells_of_its_batches() -> None:
     made = with_first_pixels(list(range(10)))
+    made.lane = "interactive"
     run([made], max_batch_images=4)
     assert made.batch_images == 4
     assert made.model_ms > 0
@@ -265,3 +276,49 @@ def test_a_batch_whose_run_raises_leaves_its_engine_and_its_permit_free() -> Non
     with next_batch(backlog, engines) as handed_over:
         assert handed_over is None
         assert not engines.permits.acquire(blocking=False)
+
+
+class PassedByOne(FakeEnginePool):
+    """Puts `single` into the backlog while a batch of a job runs."""
+
+    def __init__(self, single: Delivery) -> None:
+        super().__init__(max_batch_images=4)
+        self.permits = threading.Semaphore(1)
+        self.backlog = Backlog(self, at_a_time=1, bulk_entry_images=1000)
+        self.single: Delivery | None = single
+
+    def predict(self, batch: Images, pause: Callable[[], None] = lambda: None) -> Answers:
+        if self.single is not None and len(batch) > 1:
+            single, self.single = self.single, None
+            self.backlog.put([single])
+        return super().predict(batch, pause)
+
+
+@pytest.mark.parametrize("model", ["cnn@1", "other@1", "nope@1"])
+def test_a_single_passes_between_two_runs_of_a_job_whatever_its_version(model: str) -> None:
+    single, job = delivery(1, "interactive", model=model), with_first_pixels(list(range(20)))
+    engines, finisher, reports = PassedByOne(single), FakeFinisher(), list[BatchReport]()
+    runner = runner_of(engines.backlog, engines, finisher, report=reports.append)
+    engines.backlog.put([job])
+    engines.backlog.close()
+    runner.run()
+    assert finisher.deliveries == [single, job]
+    assert job.predictions.tolist() == [number % 10 for number in range(20)]
+    assert bool(single.faults) == (model == "nope@1")
+    assert [report.images for report in reports] == [1, 20]
+    assert engines.reserved == []
+    assert engines.permits.acquire(blocking=False)
+
+
+def test_an_error_of_a_single_that_passes_is_raised_and_is_no_fault_of_the_job() -> None:
+    class Broken(FakeFinisher):
+        def finish(self, deliveries: list[Delivery], read_next: ReadNext) -> int:
+            raise RuntimeError("no results can be written")
+
+    job = with_first_pixels(list(range(20)))
+    engines = PassedByOne(delivery(1, "interactive"))
+    engines.backlog.put([job])
+    with pytest.raises(RuntimeError, match="no results"):
+        runner_of(engines.backlog, engines, Broken()).run()
+    assert job.faults == {}
+    assert engines.reserved == []

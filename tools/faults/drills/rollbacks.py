@@ -14,11 +14,11 @@ import httpx
 from shared.redis import keys
 from tools.faults.account import lost, wrong
 from tools.faults.drills.scene import Drill, Scene
-from tools.faults.load.clients import CLASSIFY, NPY
+from tools.faults.load.clients import BULK_ENTRY_IMAGES, CLASSIFY, NPY
 from tools.faults.load.http import Client
 from tools.faults.load.images import HONEST
 
-IMAGES = 700  # three chunks
+IMAGES = 1750  # three chunks
 TIMEOUT_S = 60.0
 POLL_S = 0.005
 MAX_S = 90.0  # an upload may be silent for half a minute
@@ -74,10 +74,10 @@ class Upload:
 
     def _wait_for_chunks(self, number: int) -> None:
         """Wait until Redis has accepted images of the upload, at least `number` chunks."""
-        deadline_s = time.monotonic() + TIMEOUT_S
+        redis, deadline_s = self._scene.service.redis, time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline_s:
             job_id = self.job_id()
-            if job_id and int(self._scene.service.redis.hget(keys.job(job_id), "accepted") or 0) >= 256 * number:
+            if job_id and int(redis.hget(keys.job(job_id), "accepted") or 0) >= BULK_ENTRY_IMAGES * number:
                 return
             time.sleep(POLL_S)
         raise httpx.ConnectError("the upload was refused")

@@ -1,6 +1,6 @@
 """One network of a version, with its measured batch sizes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +10,12 @@ from shared.images import Images, Probabilities
 from shared.models.temperature import scale
 from worker.engine.calibrate import Calibration, cheapest_runs
 from worker.engine.choose import EngineKind
+
+Pause = Callable[[], None]
+
+
+def no_pause() -> None:
+    """Do nothing between two runs of a network."""
 
 
 class Runtime(Protocol):
@@ -43,11 +49,15 @@ class Network:
         self._outputs = outputs
         self._runs_of = cheapest_runs(calibration.ms_of_size)
 
-    def predict(self, images: Images) -> Probabilities:
-        """Return float32[N,outputs] in order, for any N. Raises ValueError, and the runtime's errors."""
+    def predict(self, images: Images, pause: Pause = no_pause) -> Probabilities:
+        """Return float32[N,outputs] in order, for any N, and call `pause` before each run.
+
+        Raises ValueError, and the runtime's errors.
+        """
         parts: list[Probabilities] = []
         start = 0
         for size in self._runs(len(images)):
+            pause()
             parts.append(self._run_padded(images[start : start + size], size))
             start += size
         if len(parts) == 1:
