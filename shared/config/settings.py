@@ -82,8 +82,12 @@ class Settings:
 
     engine: str = _setting("auto", one_of(*ENGINES), "library that runs the model")
     engine_threads: int = _setting(0, integer(0, 256), "single-threaded engines in a worker; 0: one per core")
-    max_batch_images: int = _setting(256, integer(1, 4096), "maximum number of images in a batch")
-    max_batch_ms: float = _setting(20.0, number(1, 60_000, "ms"), "maximum time of a batch, which limits its size")
+    max_batch_images: int = _setting(256, integer(1, 4096), "maximum number of images in one run of an engine")
+    max_batch_ms: float = _setting(
+        20.0,
+        number(1, 60_000, "ms"),
+        "maximum time of one run, which limits its size; a batch of a job has up to five runs",
+    )
     max_loaded_models: int = _setting(8, integer(2, 1000), "maximum number of versions that a worker keeps loaded")
     max_loaded_bytes: int = _setting(
         2 << 30, integer(1 << 20, 1 << 50), "memory of a worker's loaded versions, above which it unloads others"

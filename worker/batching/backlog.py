@@ -79,12 +79,7 @@ class Backlog:
                 if max_images := self._versions.reserve(ref):
                     batch = self._queues.next_batch(ref, self._batch_images(ref, max_images))
                     break
-            if self._queues:
-                if self._runnable():
-                    self._ready.notify()
-            elif self._closed:
-                self._ready.notify_all()
-            self._room.notify_all()
+            self._wake_after_take()
             return batch
 
     @property
@@ -95,13 +90,14 @@ class Backlog:
     def take_singles(self) -> list[Slice]:
         """Return a batch of interactive images only, and reserve its version. It is empty if none can run now.
 
-        Entries that are a batch of their own wait for `take`.
+        Suspects wait for `take`: if they end the worker, that is no fault of the job beside which they would run.
         """
         with self._ready:
             for ref in self._queues.in_order(("interactive",)):
-                if not self._queues.first(ref).is_alone and (max_images := self._versions.reserve(ref)):
-                    self._room.notify_all()
-                    return self._queues.next_batch(ref, max_images, ("interactive",))
+                if not self._queues.first(ref).is_suspect and (max_images := self._versions.reserve(ref)):
+                    batch = self._queues.next_batch(ref, max_images, ("interactive",))
+                    self._wake_after_take()
+                    return batch
             return []
 
     def loaded(self) -> None:
@@ -143,6 +139,15 @@ class Backlog:
         if self._queues.has("bulk") or self._queues.first(ref).is_alone:
             return False
         return self._queues.images_of("interactive", ref) <= self._versions.short_images(ref)
+
+    def _wake_after_take(self) -> None:
+        """Wake a thread for what still waits, or all threads at the end, and those that wait for room."""
+        if self._queues:
+            if self._runnable():
+                self._ready.notify()
+        elif self._closed:
+            self._ready.notify_all()
+        self._room.notify_all()
 
     def _batch_images(self, ref: str, max_images: int) -> int:
         """Return the size of the next batch: up to JOB_RUNS runs, if it has images of jobs only.

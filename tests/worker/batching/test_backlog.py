@@ -68,6 +68,19 @@ def test_singles_are_taken_without_images_of_jobs_while_one_runs() -> None:
     assert versions.reserved == ["cnn@1", "other@1", "cnn@1"]
 
 
+def test_a_thread_that_waits_ends_with_the_last_singles_of_a_closed_backlog() -> None:
+    backlog, versions = backlog_of()
+    backlog.put([delivery(1, "interactive")])
+    backlog.close()
+    found: list[bool] = []
+    waiter = threading.Thread(target=lambda: found.append(backlog.wait()))
+    waiter.start()
+    versions.sizes["cnn@1"] = 8  # nobody is told
+    assert backlog.take_singles()
+    waiter.join(10)
+    assert found == [False]
+
+
 def test_a_suspect_and_a_version_that_is_not_loaded_do_not_pass_a_job() -> None:
     backlog, versions = backlog_of(cnn=10)
     suspect = delivery(1, "interactive")

@@ -189,3 +189,14 @@ def test_the_engines_of_a_gpu_share_a_model_and_answer_at_the_same_time(model_di
         answers = list(threads.map(lambda engine: engine.predict(images), [first, second] * 5))
     for answer in answers:
         np.testing.assert_allclose(answer.probabilities, alone.probabilities, atol=1e-6)
+
+
+def test_an_engine_pauses_before_each_run_and_may_be_used_in_the_pause(litert: Engine, test_set: Split) -> None:
+    size = litert.best_batch_images
+    images, passing = test_set.images[: 3 * size], test_set.images[-1:]
+    expected, alone = litert.predict(images).probabilities, litert.predict(passing).probabilities
+    passed = []
+    answers = litert.predict(images, lambda: passed.append(litert.predict(passing).probabilities)).probabilities
+    assert len(passed) == 3
+    np.testing.assert_allclose(answers, expected, atol=SAME)
+    np.testing.assert_allclose(np.concatenate(passed), np.repeat(alone, 3, axis=0), atol=SAME)
