@@ -90,7 +90,7 @@ class Backlog:
     def take_singles(self) -> list[Slice]:
         """Return a batch of interactive images only, and reserve its version. It is empty if none can run now.
 
-        Suspects wait for `take`: if they end the worker, that is no fault of the job beside which they would run.
+        Suspects wait for `take`: if they end the worker, that is no fault of the job that they would pass.
         """
         with self._ready:
             for ref in self._queues.in_order(("interactive",)):

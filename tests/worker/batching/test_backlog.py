@@ -75,7 +75,7 @@ def test_a_thread_that_waits_ends_with_the_last_singles_of_a_closed_backlog() ->
     found: list[bool] = []
     waiter = threading.Thread(target=lambda: found.append(backlog.wait()))
     waiter.start()
-    versions.sizes["cnn@1"] = 8  # nobody is told
+    versions.sizes["cnn@1"] = 8  # without a notification
     assert backlog.take_singles()
     waiter.join(10)
     assert found == [False]
