@@ -284,7 +284,8 @@ class PassedByOne(FakeEnginePool):
     def __init__(self, single: Delivery) -> None:
         super().__init__(max_batch_images=4)
         self.permits = threading.Semaphore(1)
-        self.backlog = Backlog(self, at_a_time=1, bulk_entry_images=1000)
+        pool: Any = self
+        self.backlog = Backlog(pool, at_a_time=1, bulk_entry_images=1000)
         self.single: Delivery | None = single
 
     def predict(self, batch: Images, pause: Callable[[], None] = lambda: None) -> Answers:
