@@ -23,9 +23,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.load_memory", description=__doc__.partition("\n")[0])
     parser.add_argument("--loads", type=int, default=1000)
     parser.add_argument("--models-dir", type=Path, default=Path("models"))
+    text = "largest batch of the calibration, which takes most of the time (default: 256)"
+    parser.add_argument("--max-batch-images", type=int, default=256, help=text)
     parser.add_argument("versions", nargs="+", metavar="NAME@VERSION")
     options = parser.parse_args()
-    pool = EnginePool(Settings(models_dir=options.models_dir, engine="litert", engine_threads=2))
+    batch = options.max_batch_images
+    settings = Settings(models_dir=options.models_dir, engine="litert", engine_threads=2, max_batch_images=batch)
+    pool = EnginePool(settings)
     warm = peak = 0
     start_s = time.monotonic()
     for number in range(1, options.loads + 1):

@@ -55,6 +55,7 @@ class Levels:
 BINARY = Levels(0, 1)
 SIGNED_16_BITS = Levels(1 << 15, (1 << 16) - 1)  # signed numbers from 0 on, stored as unsigned ones
 BYTE = Levels(0, 255)
+UNIT = (Levels(-1, 1), Levels(-0.5, 0.5))
 
 
 def levels_of_array(values: Numbers) -> Levels:
@@ -65,6 +66,24 @@ def levels_of_array(values: Numbers) -> Levels:
     if values.dtype.kind == "b" or (values.dtype.kind in "iu" and values.min() == 0 and values.max() == 1):
         return BINARY
     return levels_of_file(values)
+
+
+def levels_of_pictures(values: Numbers) -> Levels:
+    """Return the levels of an array of any pictures, which may be nearly black, or have few of the possible levels.
+
+    Bytes are grey levels, and floats range from 0 to 1, 0 to 255, -1 to 1, or -0.5 to 0.5. Raises BadImage for others.
+    """
+    if values.dtype == np.uint8:
+        return BYTE
+    if values.dtype.kind == "b":
+        return BINARY
+    low, high = float(values.min()), float(values.max())
+    if values.dtype.kind == "i" or not low < 0:
+        return levels_of_file(values)
+    for levels in UNIT:
+        if _begin_and_end(low, high, levels):
+            return levels
+    raise BadImage(f"the values range from {low:g} to {high:g}: send pixels from 0 to 255, or floats from 0 to 1")
 
 
 def levels_of_file(values: Numbers) -> Levels:
@@ -105,9 +124,8 @@ def _float_levels(values: Numbers, low: float, high: float) -> Levels | None:
 def _levels_around_zero(values: Numbers, low: float, high: float) -> Levels | None:
     """Recognize the usual normalizations by their limits, and others by a mean of zero."""
     mnist = Levels(-MNIST_MEAN / MNIST_STD, (1 - MNIST_MEAN) / MNIST_STD)
-    for levels in (Levels(-1, 1), Levels(-0.5, 0.5), Levels(-128, 128), mnist):
-        tolerance = EXACT * (levels.white - levels.black)
-        if abs(low - levels.black) <= tolerance and high <= levels.white + tolerance:
+    for levels in (*UNIT, Levels(-128, 128), mnist):
+        if _begin_and_end(low, high, levels):
             return levels
     span = high - low
     if abs(float(values.mean(dtype=np.float64))) > CENTRED * span:
@@ -117,6 +135,12 @@ def _levels_around_zero(values: Numbers, low: float, high: float) -> Levels | No
     if abs(_std(values) - 1) <= UNIT_STD:
         return Levels(low, high)
     return Levels(low, low + 255) if span <= 255 * (1 + EXACT) else None
+
+
+def _begin_and_end(low: float, high: float, levels: Levels) -> bool:
+    """Return whether the numbers begin at black, and end at white or below it."""
+    tolerance = EXACT * (levels.white - levels.black)
+    return abs(low - levels.black) <= tolerance and high <= levels.white + tolerance
 
 
 def _std(values: Numbers) -> float:

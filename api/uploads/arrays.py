@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from api.images.levels import BYTE, Levels, faint_images, levels_of_array
+from api.images.levels import BYTE, Levels, faint_images, levels_of_array, levels_of_pictures
 from api.uploads.body import Body
 from api.uploads.chunk import Chunk, check_total
 from api.uploads.safe_text import MAX_REASON_CHARS, error_text, safe_text
@@ -112,6 +112,7 @@ class _Values:
 
     def __init__(self, dtype: np.dtype[Any], image_shape: Shape = MNIST_SHAPE) -> None:
         self._dtype = dtype
+        self._recognize = levels_of_array if image_shape == MNIST_SHAPE else levels_of_pictures
         self._levels: Levels | None = None
         self.image_bytes = math.prod(image_shape) * dtype.itemsize
 
@@ -121,7 +122,7 @@ class _Values:
         levels = self._levels
         if levels is None:
             try:
-                levels = levels_of_array(values)
+                levels = self._recognize(values)
             except BadImage as error:
                 raise BadUpload(error.detail) from None
             if values.max() > values.min():

@@ -28,7 +28,7 @@ def empty_system(redis_server: RedisServer, tmp_path: Path) -> Iterator[System]:
 def test_a_keras_file_answers_after_the_documented_commands(empty_system: System, tmp_path: Path) -> None:
     (script,) = scripts(DOCUMENT)
     run_script(script, empty_system, tmp_path, timeout_s=120)
-    run_sessions(DOCUMENT, empty_system, tmp_path)
+    run_sessions(DOCUMENT, empty_system, tmp_path, timeout_s=110)
 
 
 @pytest.mark.slow

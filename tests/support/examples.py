@@ -65,7 +65,7 @@ def environ(system: System) -> dict[str, str]:
     }
 
 
-def run_sessions(document: str, system: System, cwd: Path) -> None:
+def run_sessions(document: str, system: System, cwd: Path, timeout_s: float = TIMEOUT_S) -> None:
     """Run the sessions of a document in one shell and one folder. Each command must print the documented output."""
     commands = [each for session in blocks(document, "console") for each in commands_of(on_system(session, system))]
     script = "\n".join(f"{command}\necho '{END}'" for command, _ in commands)
@@ -75,7 +75,7 @@ def run_sessions(document: str, system: System, cwd: Path) -> None:
         env=environ(system),
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
     )
     outputs = ended.stdout.split(f"{END}\n")
     assert len(outputs) == len(commands) + 1, ended.stdout + ended.stderr

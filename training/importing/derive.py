@@ -11,12 +11,14 @@ from shared.contract.model_card import Input
 from shared.contract.model_spec import InputSpec, Layout, Normalization, Output, Values, spec_of
 from shared.errors import ModelError
 from shared.images import Images
+from training.importing import model_file
 from training.importing.choices import Choices
 from training.importing.model_file import ModelFile
 from worker.engine.check import draw_patterns
 from worker.engine.tensors import LEVELS, pixel_table
 
 CHANNELS = (1, 3)
+CHANNELS_LAST = ("keras", "saved model")  # kinds of files whose layout is NHWC if it could be both
 BATCH_SIZES = (2, 5)
 SAME = 1e-4  # relative to the largest answer: in a batch, numbers are added in another order
 SUMS_TO_ONE = 1e-3
@@ -59,7 +61,7 @@ def _shape(file: ModelFile, choices: Choices) -> tuple[int, int, int, Layout]:
     if not last and not first:
         raise ModelError(f"{file.path} takes {file.input}: expected 1 or 3 channels, for grey or colour pictures")
     layout: Layout = choices.layout or ("NHWC" if last else "NCHW")
-    if choices.layout is None and last and first:
+    if choices.layout is None and last and first and model_file.kind_of(file.path) not in CHANNELS_LAST:
         raise ModelError(f"{file.path} takes {file.input}, which can be read two ways: name the --layout, NHWC or NCHW")
     axes = (1, 2, 3) if layout == "NHWC" else (2, 3, 1)
     rows, columns, channels = (sizes[axis] for axis in axes)

@@ -141,6 +141,42 @@ def test_a_range_that_is_not_certain_is_refused_and_named(images: np.ndarray, re
         read_npy(npy(images))
 
 
+SMALL = np.random.default_rng(1).integers(0, 256, (10, 6, 5, 3), np.uint8)
+
+
+def read_small(images: np.ndarray) -> bytes:
+    chunks = npy_chunks(body_of(npy(images), 65536), 4, 100, (6, 5, 3))
+    return b"".join(chunk.pixels for chunk in collect(chunks))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64"])
+def test_pictures_that_are_nearly_black_stay_so_for_other_models_than_those_of_digits(dtype: str) -> None:
+    dark = SMALL % 2
+    assert read_small(dark.astype(dtype)) == dark.tobytes()
+
+
+def test_pictures_for_other_models_are_read_from_the_usual_ranges() -> None:
+    for images in (
+        SMALL,
+        SMALL.astype(np.int32),
+        SMALL.astype(float),
+        SMALL / 255,
+        SMALL / 127.5 - 1,
+        SMALL / 255 - 0.5,
+    ):
+        pixels = np.frombuffer(read_small(images), np.uint8).astype(int)
+        assert np.abs(pixels - SMALL.ravel()).max() <= 1
+    assert read_small(SMALL > 127) == np.where(SMALL > 127, 255, 0).astype(np.uint8).tobytes()
+
+
+def test_pictures_that_were_normalised_for_training_are_refused() -> None:
+    normalised = (SMALL / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    with pytest.raises(BadUpload, match=r"the values range from -2\.1\d* to 2\.5\d*: send pixels from 0 to 255"):
+        read_small(normalised)
+    with pytest.raises(BadUpload, match="not a number"):
+        read_small(np.where(SMALL > 9, np.nan, 0))
+
+
 @WAYS
 def test_images_without_contrast_fail_alone(write: Callable[[Images], bytes], read: Callable[..., list[Chunk]]) -> None:
     images = IMAGES.copy()

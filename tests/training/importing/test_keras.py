@@ -103,3 +103,13 @@ def test_a_fully_convolutional_model_gets_its_size_from_the_command(tmp_path: Pa
     assert import_model(tmp_path / "net.keras", "--values", "0..1", "--size", "12x10", labels=("bad", "good")) == 0
     spec = spec_of(registry.load_version(tmp_path / "models", "own@1").card)
     assert (spec.shape, spec.output, spec.labels) == ((12, 10, 1), "sigmoid", ("bad", "good"))
+
+
+def test_a_keras_model_of_one_row_has_its_channels_last(tmp_path: Path) -> None:
+    import keras
+
+    pixels = keras.Input((1, 9, 1))
+    keras.Model(pixels, keras.layers.Dense(2, "softmax")(keras.layers.Flatten()(pixels))).save(tmp_path / "net.keras")
+    assert import_model(tmp_path / "net.keras", "--values", "0..1", labels=("bad", "good")) == 0
+    spec = spec_of(registry.load_version(tmp_path / "models", "own@1").card)
+    assert (spec.shape, spec.input.layout) == ((1, 9, 1), "NHWC")

@@ -111,10 +111,9 @@ def _confusion(reading: Reading, champion: Reading | None, names: Sequence[str])
     rows = []
     for digit, counts in enumerate(reading.confusion):
         cells = "".join(_cell(count, largest, digit == answer) for answer, count in enumerate(counts))
-        champion_cell = f"<td>{champion.recall[digit]:.2%}</td>" if champion else ""
-        rows.append(
-            f"<tr><th>{escape(names[digit])}</th>{cells}<td>{reading.recall[digit]:.2%}</td>{champion_cell}</tr>"
-        )
+        recalls = [each.recall[digit] for each in (reading, champion) if each]
+        recall_cells = "".join(f"<td>{recall:.2%}</td>" if any(counts) else "<td>no images</td>" for recall in recalls)
+        rows.append(f"<tr><th>{escape(names[digit])}</th>{cells}{recall_cells}</tr>")
     answers = "".join(f"<th>{escape(name)}</th>" for name in names)
     head = f"<tr><th></th>{answers}<th>recall</th>{'<th>champion’s</th>' if champion else ''}</tr>"
     return f'<div class="scroll"><table class="confusion">\n{head}\n' + "\n".join(rows) + "\n</table></div>"

@@ -106,3 +106,8 @@ def test_without_a_champion_the_page_names_none() -> None:
     Elements(html)
     assert "cnn@1" not in html
     assert "champion’s" not in html
+
+
+def test_a_label_without_images_has_no_recall(report: Report) -> None:
+    reading = replace(report.reading, confusion=[[0] * 10, *report.reading.confusion[1:]])
+    assert page.render(replace(report, reading=reading), SPLIT).count("<td>no images</td>") == 2
