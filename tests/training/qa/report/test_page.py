@@ -109,5 +109,6 @@ def test_without_a_champion_the_page_names_none() -> None:
 
 
 def test_a_label_without_images_has_no_recall(report: Report) -> None:
+    assert report.reading is not None
     reading = replace(report.reading, confusion=[[0] * 10, *report.reading.confusion[1:]])
     assert page.render(replace(report, reading=reading), SPLIT).count("<td>no images</td>") == 2
