@@ -75,7 +75,8 @@ def count_of_shape(shape: tuple[int, ...], image_shape: Shape = MNIST_SHAPE) -> 
             raise BadUpload("the array has no images")
         return shape[0]
     expected = ",".join(map(str, axes))
-    raise BadUpload(f"expected an array of uint8[N,{expected}], got shape {list(shape)}")
+    files = "" if image_shape == MNIST_SHAPE else "; other sizes and colours are converted only in image files"
+    raise BadUpload(f"expected an array of uint8[N,{expected}], got shape {list(shape)}{files}")
 
 
 async def npy_header(body: Body) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -107,7 +107,7 @@ class Client:
         The same `idempotency_key` with the same images gives the same job; by default, every call creates a new job.
         Raises TypeError, ValueError or OSError for invalid images.
         """
-        body = body_of(images, any_size=bool(fit), any_model=model is not None)
+        body = body_of(images, bool(fit), model is not None, resized=resize not in (None, "exact"))
         return self.submit_body(
             body,
             model=model,

@@ -22,10 +22,11 @@ IMAGE_SHAPES = ((SIDE, SIDE), (SIDE, SIDE, 1), (1, SIDE, SIDE))
 Pictures: TypeAlias = Any
 
 
-def body_of(images: Pictures, any_size: bool = False, any_model: bool = False) -> Body:
+def body_of(images: Pictures, any_size: bool = False, any_model: bool = False, resized: bool = False) -> Body:
     """Return the body for `images`. With `any_size`, arrays may be uint8[N,H,W].
 
-    With `any_model`, arrays may also be uint8[N,H,W,3], and are sent as they are.
+    With `any_model`, arrays may also be uint8[N,H,W,3], and are sent as they are, or as files if they are `resized`:
+    the service resizes only files.
     Never holds all images in memory: iterators and pipes are copied to disk first. Raises TypeError or ValueError for
     invalid images, OSError for files that cannot be read.
     """
@@ -37,7 +38,8 @@ def body_of(images: Pictures, any_size: bool = False, any_model: bool = False) -
         raise TypeError(f"expected several images, got {type(images).__name__}: pass [image] for one")
     array = uint8_view(images) if not _are_paths(images) else None
     if array is not None and any_model and not any_size:
-        return _array(array, any_model)
+        several = resized and array.ndim >= 3
+        return _sequence(list(images), any_size, any_model) if several else _array(array, any_model)
     if array is not None and any_size and array.ndim >= 3 and (array.shape or ())[1:] not in ROW_SHAPES:
         return _sequence(list(images), any_size)
     if array is not None:

@@ -149,3 +149,13 @@ def test_an_image_with_a_wrong_shape_or_type_is_refused() -> None:
         image_file(np.zeros((28, 27), np.uint8))
     with pytest.raises(TypeError, match="got NoneType"):
         image_file(None)
+
+
+def test_arrays_that_the_service_resizes_are_sent_as_files() -> None:
+    for shape in ((3, 50, 70, 3), (3, 50, 70)):
+        images = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+        with tarfile.open(
+            fileobj=io.BytesIO(b"".join(body_of(images, any_model=True, resized=True).chunks()))
+        ) as files:
+            opened = [np.asarray(Image.open(files.extractfile(member) or io.BytesIO())) for member in files]
+        assert np.array_equal(np.stack(opened), images)
