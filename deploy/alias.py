@@ -65,7 +65,9 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--shadow", type=int, metavar="VERSION", help="version that runs alongside and whose answers are only compared"
     )
-    command.add_argument("--force", action="store_true", help="overrule the quality gate, or change to other images; needs a --reason")
+    command.add_argument(
+        "--force", action="store_true", help="overrule the quality gate, or change to other images; needs a --reason"
+    )
     _add_change_options(command)
     command.set_defaults(run=set_alias)
 
