@@ -210,8 +210,8 @@ def test_the_client_gives_the_answers_of_the_files_own_interpreter(shapes: Syste
         assert client.classify(large, model=name, resize="pad").label in labels
         wide = np.random.default_rng(3).integers(0, 256, (3, 50, 70, 3), np.uint8)
         cut = [client.classify(picture, model=name, resize="crop").probabilities for picture in wide]
-        items = client.submit(wide, model=name, resize="crop").items()
-        assert [item.probabilities for item in items] == cut
+        resized = client.submit(wide, model=name, resize="crop").items()
+        assert [item.probabilities for item in resized] == cut
         with pytest.raises(Refused, match=r"got shape \[3, 50, 70, 3\]; other sizes and colours are converted only in"):
             client.submit(wide, model=name)
         digit = client.classify(client.test_image(0)[0], model="cnn")
