@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+import click
 from celery import Celery, signals
+from celery.app.control import Control
 from redis.connection import parse_url
 
 from shared.config.sentinels import LOGIN, Sentinels, parse_sentinels
@@ -16,6 +18,16 @@ from shared.errors import MnistifiedError, SettingError
 from shared.redis.connection import ASK_SENTINEL
 from shared.redis.reachable import check_redis
 from shared.telemetry.logs import configure_logs
+
+
+class Commands(Control):  # type: ignore[misc]
+    """Sends commands to workers. On the command line, Celery would wait for an unreachable Redis forever."""
+
+    def broadcast(self, *args: Any, **kwargs: Any) -> Any:
+        """Do what Celery's method does. Raises SettingError on the command line if no Redis answers."""
+        if click.get_current_context(silent=True) is not None:
+            check_redis(self.app.settings)
+        return super().broadcast(*args, **kwargs)
 
 
 def make_or_exit(make_app: Callable[[Settings], Celery]) -> Celery:
@@ -32,7 +44,7 @@ def make_celery(name: str, settings: Settings) -> Celery:
     Its workers exit with one sentence if no Redis answers when they start.
     """
     url, tls, sentinel_options = celery_address(settings.redis_url)
-    app = Celery(name, broker=url, backend=url)
+    app = Celery(name, broker=url, backend=url, control=Commands)
     app.conf.update(
         broker_use_ssl=tls,
         redis_backend_use_ssl=tls,

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 
 from redis.exceptions import RedisError
 
 from api.http.uid import UID_CHARS, new_uid
-from api.queue.answers.job_view import chunk_items
+from api.images.bulk_threads import in_bulk_thread
+from api.queue.answers.job_view import chunk_items, manifest_of
 from api.queue.answers.replies import Item
 from api.queue.classify_request import NUMBERS_PER_CHUNK, ClassifyRequest
 from api.queue.enqueue import Enqueuer, lost_upload
@@ -42,6 +43,7 @@ from shared.telemetry.job_log import log_accepted, log_given_up
 JOB_ID = re.compile(rf"j[0-9a-f]{{{UID_CHARS}}}")
 CHUNKS_PER_READ = 16
 FULL_QUEUE_POLL_S = 0.05  # between attempts of an upload while the queue is full; TCP slows its client down
+MAX_TURN_S = 0.02  # after which items let other requests run
 logger = logging.getLogger(__name__)
 
 
@@ -128,6 +130,7 @@ class JobStore:
         Reads a few chunks at a time. Raises NotFound if the job's time to live ends meanwhile.
         """
         stop = min(offset + limit, job.total or 0)
+        wanted = range(offset, stop)
         size = job.chunk_images
         last_chunk = -(-stop // size)
         for first in range(offset // size, last_chunk, CHUNKS_PER_READ):
@@ -139,11 +142,11 @@ class JobStore:
                 exists, blocks, manifests = await pipeline.execute()
             if not exists:
                 raise self._no_result(job.id)
-            for number, block, manifest in zip(numbers, blocks, manifests, strict=True):
-                for item in chunk_items(job, int(number), block, manifest, labels):
-                    if offset <= item["index"] < stop:
-                        yield item
-                await asyncio.sleep(0)  # 4,096 items in a row would delay other requests
+            for number, block, data in zip(numbers, blocks, manifests, strict=True):
+                manifest = manifest_of(data)
+                found = chunk_items(job, int(number), block, manifest, labels, wanted)
+                async for item in _in_thread(found) if manifest.lattices else _in_turns(found):
+                    yield item
 
     async def _read(self, job_id: str) -> Job:
         if not JOB_ID.fullmatch(job_id):
@@ -269,3 +272,20 @@ class JobStore:
             if isinstance(cause, RedisError):
                 raise
             logger.warning("the job %s cannot be cancelled: %s", job_id, error)
+
+
+async def _in_turns(items: Iterator[Item]) -> AsyncIterator[Item]:
+    """Yield items, and let other requests run after each MAX_TURN_S and at the end."""
+    begun_s = time.perf_counter()
+    for item in items:
+        yield item
+        if time.perf_counter() - begun_s > MAX_TURN_S:
+            await asyncio.sleep(0)
+            begun_s = time.perf_counter()
+    await asyncio.sleep(0)
+
+
+async def _in_thread(items: Iterator[Item]) -> AsyncIterator[Item]:
+    """Yield items that are computed in a thread, one after the other."""
+    while (item := await in_bulk_thread(next, items, None)) is not None:
+        yield item

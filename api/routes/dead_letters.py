@@ -12,7 +12,7 @@ from api.http.access import caller_of, require_admin
 from api.http.parameters import integer_parameter
 from api.http.request_origin import origin_with_id
 from api.http.responses import Json
-from api.queue.answers.job_view import index_of_row
+from api.queue.answers.job_view import index_of_row, manifest_of
 from api.queue.classify_request import ClassifyRequest
 from api.routes.accept_job import accepted
 from api.routes.parse_request import spec_of_version
@@ -85,7 +85,7 @@ async def _letter_json(state: State, letter_id: str, letter: DeadLetter) -> dict
         chunk_images = await state.client.hget(keys.job(letter.job), "chunk_images")
         if chunk_images is not None:
             manifest = await state.client.hget(keys.job_manifests(letter.job), str(letter.chunk))
-            index = index_of_row(letter.chunk, int(chunk_images), manifest, letter.position)
+            index = index_of_row(letter.chunk, int(chunk_images), manifest_of(manifest), letter.position)
     return {
         "id": letter_id,
         "model": letter.model,

@@ -27,7 +27,7 @@ from shared.contract.block.codec import encode_block
 from shared.contract.dead_letter import DEAD_LETTER_CODEC, DeadLetter
 from shared.contract.entry import FORMAT, Entry
 from shared.contract.heartbeat import HEARTBEAT_CODEC
-from shared.contract.job import Job
+from shared.contract.job import Job, Manifest
 from shared.errors import EntryFormatError, InferenceFailed, Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient, SyncClient
@@ -164,14 +164,14 @@ async def test_a_result_that_cannot_be_read_fails_its_own_requests_at_once(
 
 
 def test_the_items_of_a_damaged_block_fail_with_the_reason() -> None:
-    items = list(chunk_items(JOB, 0, BLOCK[:-1], None))
+    items = list(chunk_items(JOB, 0, BLOCK[:-1], Manifest()))
     assert [(item["index"], item["state"]) for item in items] == [(0, "failed"), (1, "failed")]
     assert str(items[0]["error"]).startswith("its result cannot be read: not a block")
 
 
 def test_the_items_of_a_block_of_another_format_are_left_to_processes_that_read_it() -> None:
     with pytest.raises(EntryFormatError, match="result format 3"):
-        list(chunk_items(JOB, 0, OTHER_BLOCK, None))
+        list(chunk_items(JOB, 0, OTHER_BLOCK, Manifest()))
 
 
 async def test_items_of_another_format_are_a_503_and_an_unreadable_job_says_why(

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import celery.app.control
 import celery.apps.worker
 import celery.beat
 import celery.events.dispatcher
@@ -44,6 +45,7 @@ from uvicorn.server import ServerState
 from shared.redis.connection import send_packed_command
 from shared.redis.errors import parse_error
 from tests.support.processes import ROOT
+from worker.celery_app import Commands
 
 PAGE = (ROOT / "docs" / "internals.md").read_text()
 ROWS = re.findall(r"^\| (\S+) \|.*\| `([a-z/_.]+)` \|.*\| `(test_\w+)` \|$", PAGE, re.MULTILINE)
@@ -207,6 +209,11 @@ def test_hiredis_wire() -> None:
     reader = hiredis.Reader()
     reader.feed(b">2\r\n$7\r\nmessage\r\n$1\r\na\r\n")
     assert isinstance(reader.gets(), hiredis.PushNotification)
+
+
+def test_celery_commands() -> None:
+    assert "broadcast" in names_in(celery.app.control.Inspect._request) | names_in(celery.app.control.Control.ping)
+    assert isinstance(celery.Celery(control=Commands).control, Commands)
 
 
 def test_celery_boot_steps() -> None:

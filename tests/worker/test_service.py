@@ -210,3 +210,10 @@ def tasks_in_flower(system: System, port: int) -> list[dict[str, Any]]:
             return list(found)
         pause.wait(0.1)
     raise AssertionError(f"Flower saw {images} images of {IMAGES}")
+
+
+def test_a_command_to_workers_says_that_redis_is_unreachable() -> None:
+    command = start_celery("inspect", "ping", environ={"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"})
+    assert command.wait() == 69  # EX_UNAVAILABLE
+    assert "Redis is unreachable" in command.output
+    assert "set REDIS_URL to one that runs" in command.output

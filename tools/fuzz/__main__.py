@@ -14,6 +14,7 @@ from shared.data.dataset import find_mnist_dir, load_split
 from tests.support.processes import ROOT
 from tests.support.system import RedisServer, running
 from tools.fuzz.corpus_costly import costly_cases
+from tools.fuzz.corpus_shaped import make_registry, shaped_cases
 from tools.fuzz.hostile import all_cases, try_all
 from tools.fuzz.targets import SEEDS, TARGETS
 
@@ -42,12 +43,13 @@ def main() -> None:
 
 
 def hostile(only: str) -> int:
-    with tempfile.TemporaryDirectory() as data_dir:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as data_dir:
+        models_dir = make_registry(Path(folder))
         redis_server = RedisServer(Path(data_dir))
         try:
-            with running(redis_server.new_url()) as system:
+            with running(redis_server.new_url(), environ={"MODELS_DIR": str(models_dir)}) as system:
                 test_set = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir, "test"))
-                bodies = itertools.chain(all_cases(), costly_cases())
+                bodies = itertools.chain(all_cases(), costly_cases(), shaped_cases())
                 report = try_all(system, test_set, (case for case in bodies if only in case.group))
         finally:
             redis_server.process.stop()

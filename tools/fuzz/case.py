@@ -1,15 +1,20 @@
 """A hostile request body and the expected answer."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 SINGLE = "/mnist/classify"
 BULK = "/mnist/classify/bulk"
+MODEL = re.compile(r"/models/[^/:]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A body that is refused with 4xx, or a job with failing images. A `harmless` body may also be accepted."""
+    """A body that is refused with 4xx, or a job with failing images. A `harmless` body may also be accepted.
+
+    If `reads_items`, the items of the job are read, too, and count as another input.
+    """
 
     group: str
     name: str
@@ -18,10 +23,11 @@ class Case:
     content_type: str = ""
     harmless: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    reads_items: bool = False
 
     @property
     def route(self) -> str:
-        return self.path.partition("?")[0]
+        return MODEL.sub(r"/models/{ref}", self.path.partition("?")[0])
 
 
 def cases(

@@ -2,9 +2,10 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
@@ -19,6 +20,8 @@ from tools.fuzz.costs import Cost, CostTable, Watch, watching
 
 MAX_GROWTH_BYTES = 128 << 20  # memory (RSS) of the API, which the allocators of its threads keep
 COST_TRIES = 3  # a busy machine makes any answer late now and then
+ITEMS = "/results/{id}/items"
+T = TypeVar("T")
 NEIGHBOURS = 3  # honest images after each group
 
 
@@ -77,22 +80,32 @@ def _try_groups(system: System, test_set: Split, bodies: Iterable[Case], report:
 
 
 def try_one(system: System, case: Case, report: Report, watch: Watch) -> None:
-    """Send a body and check answer and cost. A cost above a limit counts if it is so every time, not by chance."""
+    """Send a body and check answer and cost, and those of reading the items if the case wants it."""
     report.tried[case.group] += 1
+    job_id = measure(case, case.route, lambda: send(system, case, report), report, watch)
+    if case.reads_items and job_id:
+        system.finished(job_id)
+        measure(case, ITEMS, lambda: system.items(job_id), report, watch)
+
+
+def measure(case: Case, route: str, request: Callable[[], T], report: Report, watch: Watch) -> T:
+    """Send a request and check its cost. A cost above a limit counts if it is so every time, not by chance."""
     costs: list[Cost] = []
     while len(costs) < COST_TRIES and not any(cost.passed for cost in costs):
         watch.begin()
-        send(system, case, report)
+        found = request()
         costs.append(watch.cost())
     cost = Cost(min(cost.memory_bytes for cost in costs), min(cost.stall_ms for cost in costs))
-    report.costs.add(case.route, cost, case.name)
+    report.costs.add(route, cost, case.name)
     if not cost.passed:
         cost_text = f"memory rose by {cost.memory_bytes >> 20} MiB, others waited {cost.stall_ms:.0f} ms"
-        report.wrong.append(f"{case.group}: {case.name}: {cost_text}")
+        report.wrong.append(f"{case.group}: {case.name}: {route}: {cost_text}")
         print(report.wrong[-1], flush=True)
+    return found
 
 
-def send(system: System, case: Case, report: Report) -> None:
+def send(system: System, case: Case, report: Report) -> str:
+    """Return the id of the job if the body was accepted as one."""
     headers = [(name.encode(), value.encode()) for name, value in case.headers.items()]
     if case.content_type:
         headers.append((b"Content-Type", case.content_type.encode("latin-1")))
@@ -100,14 +113,16 @@ def send(system: System, case: Case, report: Report) -> None:
         reply = system.http.post(case.path, content=case.body, headers=headers)
     except httpx.HTTPError as error:
         report.wrong.append(f"{case.group}: {case.name}: {error!r}")
-        return
+        return ""
     report.statuses[reply.status_code] += 1
+    job_id: str = reply.json()["id"] if reply.status_code == 202 else ""
     if 400 <= reply.status_code < 500 or (case.harmless and reply.status_code in (200, 202)):
-        return
-    if reply.status_code == 202 and system.finished(reply.json()["id"])["counts"]["failed"]:
-        system.items(reply.json()["id"])
-        return
+        return job_id
+    if job_id and system.finished(job_id)["counts"]["failed"]:
+        system.items(job_id)
+        return job_id
     report.wrong.append(f"{case.group}: {case.name}: {reply.status_code} {reply.text[:200]}")
+    return job_id
 
 
 def check_neighbours(system: System, test_set: Split, report: Report, group: str) -> None:

@@ -14,6 +14,7 @@ from shared.errors import EntryError, EntryFormatError
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
+from shared.redis.script import Script
 from shared.shapes import IMAGE_BYTES
 from worker.batching.backlog import Backlog
 from worker.batching.deferred import Deferred, deaths_before, reason_to_fail
@@ -24,6 +25,24 @@ from worker.delivery import Delivery
 logger = logging.getLogger(__name__)
 
 ASK_AFTER_US = 100_000  # about the time after which the API checks whether the client of a request is still connected
+# Counters that are gone, for example after FLUSHALL, stay gone, and an entry is subtracted once.
+DISCARD = Script(
+    "DISCARD",
+    """
+local stream, queued = unpack(KEYS)
+local group, entry_id, images, bytes, shard = unpack(ARGV)
+if redis.call('XACK', stream, group, entry_id) == 0 then
+  return
+end
+redis.call('XDEL', stream, entry_id)
+for field, count in pairs({images = images, bytes = bytes, [shard] = images}) do
+  local now = redis.call('HGET', queued, field)
+  if now then
+    redis.call('HSET', queued, field, math.max(0, now - count))
+  end
+end
+""",
+)
 RawEntry = tuple[bytes, Mapping[bytes, bytes], int]  # entry id, fields, attempt
 
 
@@ -148,14 +167,16 @@ class HeldEntries:
         """Remove an entry that names no client to notify from the stream and its counts."""
         logger.error("discarding %s of %s: %s", entry_id.decode(), stream, error)
         images = len(fields.get(PIXELS_FIELD, b"")) // IMAGE_BYTES
-        with self.client.pipeline() as pipeline:
-            pipeline.xack(stream, keys.GROUP, entry_id)
-            pipeline.xdel(stream, entry_id)
-            pipeline.hincrby(keys.queued(model, lane), "images", -images)
-            pipeline.hincrby(keys.queued(model, lane), "bytes", -images * IMAGE_BYTES - OVERHEAD_BYTES)
-            if shard := keys.shard_of(stream):
-                pipeline.hincrby(keys.queued(model, lane), shard, -images)
-            pipeline.execute()
+        call = DISCARD(
+            stream=stream,
+            queued=keys.queued(model, lane),
+            group=keys.GROUP,
+            entry_id=entry_id,
+            images=images,
+            bytes=images * IMAGE_BYTES + OVERHEAD_BYTES,
+            shard=keys.shard_of(stream),
+        )
+        self.client.eval(*call)
 
 
 def _key(delivery: Delivery) -> tuple[str, bytes]:

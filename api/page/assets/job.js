@@ -30,10 +30,11 @@ async function followed(id, progress, items) {
     job = data;
     progress(job);
     for (const [start, stop] of job.new_items) {
-      for (let offset = start; offset < stop; offset += PAGE_ITEMS) {
+      for (let offset = start; offset < stop;) {
         const limit = Math.min(PAGE_ITEMS, stop - offset);
         const page = await askJson(`results/${id}/items?offset=${offset}&limit=${limit}`);
         items(page.items);
+        offset += page.items.length || limit; // a page of large items ends early
       }
     }
   }

@@ -13,8 +13,10 @@ from api.routes.classify import disconnected
 from api.state import State
 from api.uploads.chunk import Chunk
 from shared.contract.entry import images_per_entry
-from shared.errors import DeadlinePassed, InferenceFailed, WaitTimeout
+from shared.errors import DeadlinePassed, InferenceFailed, TooLarge, WaitTimeout
 from shared.images import Images, Probabilities
+
+MAX_VALUES = 1 << 20  # probabilities in one response: those of 104,857 images of digits
 
 
 async def predict(state: State, images: Images, asked: ClassifyRequest, receive: Receive) -> Probabilities:
@@ -24,8 +26,14 @@ async def predict(state: State, images: Images, asked: ClassifyRequest, receive:
 
     Images that fit into one entry are sent as single images, more become a job. These protocols have one response for
     all images: if one image fails, InferenceFailed or DeadlinePassed is raised. Also raises QueueFull, Unavailable and
-    WaitTimeout.
+    WaitTimeout, and TooLarge for a response of more than MAX_VALUES probabilities.
     """
+    max_images = max(1, MAX_VALUES // len(asked.spec.labels))
+    if len(images) > max_images:
+        raise TooLarge(
+            f"the response to {len(images)} images would have {len(asked.spec.labels)} probabilities for each: "
+            f"send up to {max_images} images, or use /models/{asked.model}/classify/bulk"
+        )
     state.workers.require(asked.formats)
     if len(images) <= images_per_entry(asked.spec.image_bytes, state.settings.interactive_entry_images):
         return await _as_singles(state, images, asked, receive)

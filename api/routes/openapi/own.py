@@ -184,7 +184,9 @@ OPERATIONS = {
         parameters=[
             Parameter("offset", {"type": "integer", "minimum": 0}, "index of the first item"),
             Parameter(
-                "limit", {"type": "integer", "minimum": 1}, f"maximum number of items, as JSON up to {MAX_ITEMS}"
+                "limit",
+                {"type": "integer", "minimum": 1},
+                f"maximum number of items, as JSON up to {MAX_ITEMS}; a page of large items has fewer",
             ),
         ],
         errors=(NotFound, BadParameter, Unavailable),

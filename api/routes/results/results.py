@@ -1,5 +1,6 @@
 """`/results/{id}`: poll or wait for a result, read its items, cancel it."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 
 from starlette.requests import Request
@@ -9,7 +10,6 @@ from api.http.access import caller_of
 from api.http.parameters import accepts_first, integer_parameter, maps_parameter, wait_parameter
 from api.http.responses import JSON_TYPE, NDJSON_TYPE, Json, to_json
 from api.queue.answers.job_view import job_json
-from api.queue.answers.replies import Items
 from api.routes.results.timed_out_singles import labels_of, read_single
 from api.state import State, state_of
 from shared.contract.job import Job
@@ -17,6 +17,8 @@ from shared.errors import BadParameter
 
 DEFAULT_LIMIT = 1000
 MAX_ITEMS = 10_000  # in one JSON response; NDJSON streams any number
+MAX_PAGE_BYTES = 8 << 20  # after which a page ends: an item with the best 100 labels can have 30 KB …
+MAX_PAGE_S = 5.0  # … and one of a number can take 0.1 s
 ITEMS_PER_WRITE = 256
 
 
@@ -53,11 +55,11 @@ async def get_items(request: Request) -> Response:
         lines = _ndjson(state, job, offset, limit, labels)
         first = await anext(lines, b"")  # raises NotFound before the response begins
         return StreamingResponse(_chained(first, lines), media_type=NDJSON_TYPE)
-    items = [item async for item in state.jobs.items(job, offset, limit, labels)]
-    end = offset + len(items)
-    next_page = f"/results/{job.id}/items?offset={end}&limit={limit}" if end < (job.total or 0) else None
-    page: Items = {"items": items, "next": next_page if items else None}
-    return Json(page)
+    page = await _page(state, job, offset, limit, labels)
+    end = offset + len(page)
+    next_page = f"/results/{job.id}/items?offset={end}&limit={limit}" if page and end < (job.total or 0) else None
+    body = b'{"items":[%b],"next":%b}\n' % (b",".join(page), to_json(next_page))
+    return Response(body, media_type=JSON_TYPE.decode())
 
 
 async def get_layers(request: Request) -> Response:
@@ -79,6 +81,18 @@ async def cancel_result(request: Request) -> Response:
         raise BadParameter(f"{result_id} is a single image that timed out; only jobs can be cancelled")
     job = await state.jobs.cancel(result_id, caller)
     return Json(job_json(job, state.clock.now_ms()))
+
+
+async def _page(state: State, job: Job, offset: int, limit: int, labels: Sequence[str] | None) -> list[bytes]:
+    """Return the items of a page as JSON: fewer than `limit` if they are large or take long."""
+    items: list[bytes] = []
+    end_s, page_bytes = time.monotonic() + MAX_PAGE_S, 0
+    async for item in state.jobs.items(job, offset, limit, labels):
+        items.append(to_json(item))
+        page_bytes += len(items[-1])
+        if page_bytes > MAX_PAGE_BYTES or time.monotonic() > end_s:
+            break
+    return items
 
 
 async def _ndjson(

@@ -14,6 +14,7 @@ from shared.errors import BadUpload, Conflict, NotFound, Unavailable
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from tests.api.queue.jobs_world import CALLER, REQUEST, RESULT_TTL_S, JobsWorld, jobs_world, upload
+from tests.worker.batching.test_leases import Worker
 
 DAY_MS = 86_400_000
 
@@ -103,6 +104,27 @@ async def test_a_job_whose_entries_are_lost_fails_and_keeps_the_results_that_it_
         assert items[3]["error"] == "no image"
         again = await claimed(world)
         assert not again.holder, "the same upload makes a new job"
+
+
+async def test_a_job_of_which_an_entry_cannot_be_read_at_all_fails_once_it_is_discarded(
+    client: SyncClient, scratch_url: str
+) -> None:
+    async with jobs_world(client, scratch_url) as world:
+        job = await world.store.submit(upload(2), REQUEST)
+        stream = keys.stream("cnn", "bulk", 0)
+        (entry_id, fields), _ = client.xrange(stream)
+        client.xdel(stream, entry_id)
+        client.xadd(stream, {"h": b"\xff", "x": fields[b"x"]})
+        worker = Worker(client, "other")
+        worker.pull()
+        worker.pull()
+        worker.finisher.finish(worker.deliveries.held())
+        assert client.xlen(stream) == 0
+        world.make_due(job.id)
+        await world.sweep.sweep()
+        job = await world.store.read(job.id, CALLER)
+        assert (job.state, job.total, job.done, job.failed) == ("failed", 4, 2, 2)
+        assert job.reason == "Redis has lost 2 of the job's 4 images: send the images again"
 
 
 async def test_a_job_that_is_read_is_checked_even_if_redis_lost_the_record_of_open_jobs(

@@ -283,6 +283,18 @@ def test_what_is_no_entry_is_discarded_and_harms_nobody(client: SyncClient) -> N
     assert client.hget(keys.queued("cnn", "interactive"), "images") == b"2"
 
 
+def test_the_counters_of_an_entry_that_is_discarded_are_not_created_again(client: SyncClient) -> None:
+    one = Worker(client, "one")
+    bulk, queued = keys.stream("cnn", "bulk", 3), keys.queued("cnn", "bulk")
+    client.xadd(bulk, {"h": b"{}", "x": images(2).tobytes()})
+    one.pull()
+    assert not client.exists(queued)
+    client.hset(queued, mapping={"images": 5, "bytes": 100, "3": 1})
+    client.xadd(bulk, {"h": b"{}", "x": images(2).tobytes()})
+    one.pull()
+    assert client.hgetall(queued) == {b"images": b"3", b"bytes": b"0", b"3": b"0"}
+
+
 def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: SyncClient) -> None:
     one, two = Worker(client, "one"), Worker(client, "two")
     put(client, "a")

@@ -4,7 +4,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -25,7 +25,7 @@ from tools.faults.load.http import Client
 from tools.faults.load.images import Pictures
 from tools.faults.load.other_model import make_pictures_for, make_registry
 from tools.faults.record import Accepted, Record, Times
-from tools.faults.system.releases import answers_of
+from tools.faults.system.releases import answered_by_both
 from tools.faults.system.service import SETTINGS, Service
 
 ALL_DRILLS = (*OUTAGES, *REDIS_FAULTS, *BAD_MODELS, *ENGINE_FAULTS, *UPGRADES, *CLOCKS, *ROLLBACKS)
@@ -76,8 +76,7 @@ def run_drill(
         (folder / "redis").mkdir()
         code = drill.code(folder)
         if code != ROOT:
-            previous = answers_of(code, folder, pictures.images)
-            pictures = replace(pictures, oracle=replace(pictures.oracle, previous=previous))
+            pictures = answered_by_both(pictures, code, folder)
         settings = dict(drill.settings(folder))
         if also is not None:
             models_dir = Path(settings.get("MODELS_DIR", SETTINGS["MODELS_DIR"]))

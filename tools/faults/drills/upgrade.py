@@ -1,12 +1,12 @@
 """The rolling upgrade: processes of the previous release and of this release share one Redis, in every combination."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from tests.support.processes import ROOT
 from tools.faults.drills.scene import Drill, Scene
-from tools.faults.system.releases import extract_previous
+from tools.faults.system.releases import extract_previous, models_of
 
 NUMBERS = (1, 2)  # two API processes and two workers
 
@@ -46,4 +46,17 @@ def previous_folder(folder: Path) -> Path:
     return previous if previous.is_dir() else extract_previous(folder)
 
 
-UPGRADES = (Drill(name="upgrade", since="the signal", strike=replacer(), apis=2, code=previous_folder),)
+def previous_models(folder: Path) -> Mapping[str, str]:
+    return {"MODELS_DIR": str(models_of(previous_folder(folder)))}
+
+
+UPGRADES = (
+    Drill(
+        name="upgrade",
+        since="the signal",
+        strike=replacer(),
+        apis=2,
+        code=previous_folder,
+        settings=previous_models,
+    ),
+)

@@ -5,13 +5,16 @@ import os
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from shared.images import Images, Probabilities
+from shared.models.registry import load_version
 from tests.support.processes import ROOT
-from tests.support.registries import DEFAULT
+from tools.faults.load.images import Pictures
+from worker.engine import load_engine
 
 PREVIOUS_RELEASE = "be0f7b4"
 PREVIOUS_VARIABLE = "PREVIOUS_RELEASE"
@@ -28,12 +31,25 @@ np.save(sys.argv[2], getattr(answers, "probabilities", answers))  # older releas
 """
 
 
-def answers_of(code: Path, folder: Path, images: Images) -> Probabilities:
-    """Return the answers of the engine in the folder `code`, float32[N,10]. `folder` is for files."""
+def models_of(code: Path) -> Path:
+    """Return the registry in a folder of code. Both releases serve that of the previous one, which both can load."""
+    return code / "models"
+
+
+def answered_by_both(pictures: Pictures, code: Path, folder: Path) -> Pictures:
+    """Return the pictures with the answers of this release and of the one in `code`. `folder` is for files."""
+    directory = load_version(models_of(code), "cnn").directory
+    expected = load_engine("litert", directory, threads=1).predict(pictures.images).probabilities
+    previous = answers_of(code, directory, folder, pictures.images)
+    return replace(pictures, oracle=replace(pictures.oracle, expected=expected, previous=previous))
+
+
+def answers_of(code: Path, directory: Path, folder: Path, images: Images) -> Probabilities:
+    """Return the answers of the engine in the folder `code` with the version in `directory`, float32[N,10]."""
     np.save(folder / "images.npy", images)
     command = [sys.executable, "-c", ANSWER, str(folder / "images.npy"), str(folder / "answers.npy")]
     environ = {**os.environ, "PYTHONPATH": str(code)}
-    subprocess.run([*command, str(DEFAULT.directory)], cwd=code, env=environ, check=True)
+    subprocess.run([*command, str(directory)], cwd=code, env=environ, check=True)
     answers: Probabilities = np.load(folder / "answers.npy")
     return answers
 

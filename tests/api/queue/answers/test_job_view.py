@@ -10,6 +10,7 @@ from api.queue.answers.job_view import (
     block_item,
     chunk_items,
     job_json,
+    manifest_of,
     queued_item,
     single_json,
 )
@@ -137,7 +138,7 @@ def items(job: Job, chunk: int, block: Block | None, names: list[str] | None = N
     """Return the items of a chunk. Errors are given by position: `p1="reason"`."""
     manifest = {"names": names, "errors": [[int(position[1:]), reason] for position, reason in errors.items()]}
     manifest_data = orjson.dumps(manifest) if names or errors else None
-    return list(chunk_items(job, chunk, encode_block(block) if block else None, manifest_data))
+    return list(chunk_items(job, chunk, encode_block(block) if block else None, manifest_of(manifest_data)))
 
 
 def brief(chunk: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
@@ -244,3 +245,13 @@ def test_a_single_image_that_timed_out_may_be_unsure() -> None:
 def test_a_job_whose_answers_are_partly_unsure_is_done() -> None:
     job = counted(10, 9, done=10, unsure=4)
     assert (job.state, job.counts, job.finished) == ("done", Counts(done=6, unsure=4), 10)
+
+
+def test_only_the_wanted_items_of_a_chunk_are_made() -> None:
+    job = counted(10, 2000, done=9, failed=1)
+    manifest, block = manifest_of(orjson.dumps({"errors": [[1, "broken"]]})), encode_block(block_of([7, 3, 5]))
+    every = list(chunk_items(job, 1, block, manifest))
+    assert [item["index"] for item in every] == [4, 5, 6, 7]
+    for wanted in (range(6, 7), range(5, 99), range(4)):
+        some = list(chunk_items(job, 1, block, manifest, wanted=wanted))
+        assert brief(some) == brief([item for item in every if item["index"] in wanted])

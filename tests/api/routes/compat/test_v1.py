@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from api.routes.compat import predict
 from shared.data.dataset import Split
 from tests.support.system import System
 
@@ -106,3 +107,12 @@ def test_errors_have_the_wording_of_the_original(
     reply = system.http.get(path) if data is None else system.http.post(path, content=data)
     assert reply.status_code == status
     assert message in reply.json()["error"]
+
+
+def test_a_response_of_too_many_probabilities_is_refused(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "MAX_VALUES", 29)
+    images = np.arange(3 * 784).reshape(3, 784) % 256
+    reply = system.http.post("/v1/models/cnn:predict", json={"instances": images.tolist()})
+    assert reply.status_code == 413
+    assert "send up to 2 images, or use /models/cnn@" in reply.json()["error"]
+    assert system.http.post("/v1/models/cnn:predict", json={"instances": images[:2].tolist()}).status_code == 200
