@@ -3,13 +3,17 @@
 import json
 import shutil
 import subprocess
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from api.queue.classify_request import ClassifyRequest
 from api.routes.compat import predict
+from api.state import State
+from shared.config.api_keys import ApiKey
 from shared.data.dataset import Split
+from shared.errors import TooLarge
 from tests.support.system import System
 
 COUNT = 100
@@ -109,10 +113,9 @@ def test_errors_have_the_wording_of_the_original(
     assert message in reply.json()["error"]
 
 
-def test_a_response_of_too_many_probabilities_is_refused(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_response_of_too_many_probabilities_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict, "MAX_VALUES", 29)
-    images = np.arange(3 * 784).reshape(3, 784) % 256
-    reply = system.http.post("/v1/models/cnn:predict", json={"instances": images.tolist()})
-    assert reply.status_code == 413
-    assert "send up to 2 images, or use /models/cnn@" in reply.json()["error"]
-    assert system.http.post("/v1/models/cnn:predict", json={"instances": images[:2].tolist()}).status_code == 200
+    asked = ClassifyRequest(model="cnn@1", caller=ApiKey("", ""))
+    images = np.zeros((3, 28, 28), np.uint8)
+    with pytest.raises(TooLarge, match="send up to 2 images, or use /models/cnn@1/classify/bulk"):
+        await predict.predict(cast(State, None), images, asked, cast(Any, None))
