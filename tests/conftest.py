@@ -17,25 +17,28 @@ from shared.config.settings import load_settings
 from shared.data.dataset import Split, find_mnist_dir, load_split
 from shared.redis.clients import SyncClient
 from tests.support.leftovers import MARK, find_leftovers
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, forking
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
 
 # These tests load TensorFlow, which takes seconds and hundreds of megabytes in each process that does.
 TENSORFLOW_TESTS = ("tests/training/", "tests/worker/engine/", "tests/api/versions/test_layers.py")
+BROWSER_TESTS = "tests/browser/"  # share a browser
 LEFTOVER_GRACE_S = 10
 
 
-class TensorFlowInOneProcess(LoadFileScheduling):  # type: ignore[misc]
-    """Runs each file of tests in one process, and every file that loads TensorFlow in the same one."""
+class FilesTogether(LoadFileScheduling):  # type: ignore[misc]
+    """Runs each file of tests in one process. All files that load TensorFlow share one, and so do those of the page."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "tensorflow" if nodeid.startswith(TENSORFLOW_TESTS) else str(super()._split_scope(nodeid))
+        if nodeid.startswith(TENSORFLOW_TESTS):
+            return "tensorflow"
+        return BROWSER_TESTS if nodeid.startswith(BROWSER_TESTS) else str(super()._split_scope(nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> TensorFlowInOneProcess:
-    return TensorFlowInOneProcess(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FilesTogether:
+    return FilesTogether(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,6 +88,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def _interruptible() -> None:
     """A shell's background job ignores INT, and so would every process that these tests start and interrupt."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forking(_interruptible: None) -> Iterator[None]:
+    """Fork APIs and workers instead of starting an interpreter for each."""
+    with forking():
+        yield
 
 
 @pytest.fixture(scope="session")

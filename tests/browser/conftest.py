@@ -1,6 +1,7 @@
-"""One Chromium per module, one page per test. Requests to other hosts and console messages fail the test."""
+"""One Chromium for all these tests, one page per test. Requests to other hosts and console messages fail the test."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,20 +12,35 @@ from tests.browser.chromium import find_chromium, launched
 from tests.support.system import System
 
 OpenPage = Callable[..., Page]
+BROWSER_TESTS = "tests/browser/"
+REBOUND = "rebound.test"  # resolves to this machine
 OWN_SCHEMES = {"data", "blob"}
 REFUSED = "Failed to load resource"  # a browser's message for each status of 400 or above
 
 expect.set_options(timeout=15_000)  # milliseconds; a busy machine needs more than the default of 5,000
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser per module: while Playwright runs, tests of other modules could not run an event loop."""
+_started = ExitStack()  # holds the browser
+_browsers: list[Browser] = []
+
+
+@pytest.fixture
+def browser() -> Browser:
+    """Return the browser, which is started for the first test that needs it."""
     executable = find_chromium()
     if executable is None:
         pytest.skip("no Chromium: `apt-get install chromium`, or set CHROMIUM")
-    with launched(executable) as chromium:
-        yield chromium
+    if not _browsers:
+        _browsers.append(_started.enter_context(launched(executable, f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1")))
+    return _browsers[0]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Close the browser after the last test here: while Playwright runs, other tests could not run an event loop."""
+    if nextitem is None or not nextitem.nodeid.startswith(BROWSER_TESTS):
+        _started.close()
+        _browsers.clear()
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.chromium import find_chromium, launched
+from tests.browser.conftest import REBOUND
 from tests.support.system import RedisServer, System
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-REBOUND = "rebound.example"
 PAGE = b"""<!doctype html><title>Another website</title>
 <form method="post" enctype="text/plain"><input name='{"version": 1, "reason": "' value='"}'></form><a>link</a>"""
 # Returns the statuses that the service's metrics counted, since the page itself cannot read the responses.
@@ -44,18 +43,9 @@ def website() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def rebinding_browser() -> Iterator[Browser]:
-    executable = find_chromium()
-    if executable is None:
-        pytest.skip("no Chromium: `apt-get install chromium`, or set CHROMIUM")
-    with launched(executable, f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1") as chromium:
-        yield chromium
-
-
 @pytest.fixture
-def foreign(rebinding_browser: Browser, website: str) -> Iterator[Page]:
-    context = rebinding_browser.new_context()
+def foreign(browser: Browser, website: str) -> Iterator[Page]:
+    context = browser.new_context()
     page = context.new_page()
     page.goto(website)
     yield page
@@ -135,9 +125,9 @@ def test_its_links_lead_to_the_page(foreign: Page, system: System) -> None:
     assert foreign.evaluate("() => fetch('status').then((reply) => reply.status)") == 200
 
 
-def test_a_name_that_resolves_to_this_machine_opens_nothing(rebinding_browser: Browser, system: System) -> None:
+def test_a_name_that_resolves_to_this_machine_opens_nothing(browser: Browser, system: System) -> None:
     """DNS rebinding: for the browser, the page and the service have the same origin."""
-    page = rebinding_browser.new_page()
+    page = browser.new_page()
     reply = page.goto(f"http://{REBOUND}:{urlsplit(system.url).port}/")
     assert reply is not None
     assert reply.status == 403
@@ -146,11 +136,9 @@ def test_a_name_that_resolves_to_this_machine_opens_nothing(rebinding_browser: B
     page.close()
 
 
-def test_an_allowed_website_can_use_the_service(
-    rebinding_browser: Browser, website: str, redis_server: RedisServer
-) -> None:
+def test_an_allowed_website_can_use_the_service(browser: Browser, website: str, redis_server: RedisServer) -> None:
     system = System(redis_server.new_url(), {"CORS_ORIGINS": website})
-    page = rebinding_browser.new_page()
+    page = browser.new_page()
     page.goto(website)
     ask = """async (url) => {
         const headers = {"Idempotency-Key": "one", "Content-Type": "application/json"};

@@ -1,11 +1,10 @@
 """The command line as a separate process."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.processes import ROOT, Process
+from tests.support.processes import ROOT, Process, run
 
 
 class Command:
@@ -17,14 +16,7 @@ class Command:
         self.words = [sys.executable, "-m", "mnistified"]
 
     def __call__(self, *words: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [*self.words, *(str(word) for word in words)],
-            cwd=self.cwd,
-            env={**os.environ, **self.environ},
-            input=stdin,
-            capture_output=True,
-            timeout=50,
-        )
+        return run([*self.words, *(str(word) for word in words)], self.environ, self.cwd, stdin)
 
     def start(self, *words: object) -> Process:
         return Process([*self.words, *(str(word) for word in words)], self.environ, self.cwd)

@@ -6,10 +6,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
-ROOT = Path(__file__).parents[2]
+from tests.support.processes.starter import Forked, Starter
+
+ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 
 
@@ -26,18 +31,63 @@ def wait_until(condition: Callable[[], object], expected: str, timeout_s: float 
         pause()
 
 
+_starter: Starter | None = None
+
+
+@contextmanager
+def forking() -> Iterator[None]:
+    """Let a starter fork our programs, when this process starts them."""
+    global _starter
+    _starter = Starter(ROOT)
+    yield
+    _starter.close()
+    _starter = None
+
+
+def run(
+    command: Sequence[str], environ: Mapping[str, str], cwd: Path, stdin: bytes = b"", timeout_s: float = 50
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end, and return its status and output."""
+    environ = {**os.environ, **environ}
+    if _starter is None or not _starter.can_start(command):
+        return subprocess.run(command, cwd=cwd, env=environ, input=stdin, capture_output=True, timeout=timeout_s)
+    (out, stdout), (err, stderr) = os.pipe(), os.pipe()
+    with open(out, "rb") as output, open(err, "rb") as errors, TemporaryFile() as given, ThreadPoolExecutor() as pool:
+        given.write(stdin)
+        given.seek(0)
+        forked = _starter.start_with(command, environ, cwd, given.fileno(), stdout, stderr)
+        os.close(stdout)
+        os.close(stderr)
+        reads = [pool.submit(output.read), pool.submit(errors.read)]
+        try:
+            status = forked.wait(timeout_s)
+        finally:
+            forked.kill()
+        return subprocess.CompletedProcess(command, status, *(read.result() for read in reads))
+
+
+def thread_states(pid: int) -> list[str]:
+    """Return a letter for each thread of a process: T is stopped. Returns nothing if the process has ended."""
+    states = []
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        with suppress(OSError):
+            states.append((thread / "stat").read_text().rpartition(") ")[2][0])
+    return states
+
+
 class Process:
     """A child process whose output is kept line by line, so that a test can wait for a line."""
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], cwd: Path = ROOT) -> None:
-        self._popen = subprocess.Popen(
-            command,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
-            cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        environ = {**os.environ, "PYTHONUNBUFFERED": "1", **environ}
+        self._popen: subprocess.Popen[str] | Forked
+        if _starter is not None and _starter.can_start(command):
+            self._popen = _starter.start(command, environ, cwd)
+        else:
+            output = subprocess.PIPE
+            self._popen = subprocess.Popen(
+                command, env=environ, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, text=True
+            )
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
@@ -81,7 +131,7 @@ class Process:
         """Send a signal. After SIGSTOP, wait until all threads of the process have stopped."""
         self._popen.send_signal(signum)
         if signum == signal.SIGSTOP:
-            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
+            wait_until(lambda: set(thread_states(self.pid)) <= {"T"}, f"process {self.pid} has stopped")
 
     def wait(self, timeout_s: float = 30) -> int:
         """Wait until the process has ended and all of its output has been read. Return its exit status."""
@@ -98,6 +148,11 @@ class Process:
         except subprocess.TimeoutExpired:
             self._popen.kill()
             raise
+
+    def kill(self, timeout_s: float = 30) -> None:
+        """Kill the process, if it runs, and wait."""
+        self._popen.kill()
+        self.wait(timeout_s)
 
     def _read(self) -> None:
         assert self._popen.stdout is not None
