@@ -86,12 +86,12 @@ def test_the_published_files_have_the_hashes_on_the_card() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("mnist")
 def test_the_published_model_is_as_good_as_its_card_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(MODELS / "cnn/1", tmp_path / "cnn/1")
-    path = tmp_path / "cnn/1/model.json"
+    shutil.copytree(MODELS / "cnn-small/1", tmp_path / "cnn-small/1")
+    path = tmp_path / "cnn-small/1/model.json"
     published = json.loads(path.read_text())
     measured = ("accuracy", "recall", "calibration_error", "temperature", "reference")
     path.write_text(json.dumps({key: value for key, value in published.items() if key not in measured}))
-    assert main(["evaluate", "--model", "cnn@1", "--models-dir", str(tmp_path), "--write"]) == 0
+    assert main(["evaluate", "--model", "cnn-small@1", "--models-dir", str(tmp_path), "--write"]) == 0
     written = json.loads(path.read_text())
     corrected = written.pop("corrected")
     assert corrected["images"] == 9_995

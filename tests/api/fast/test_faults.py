@@ -95,5 +95,5 @@ def test_a_killed_api_loses_no_accepted_image(frail: System) -> None:
     assert not any(block.faults for block in blocks)
     frail.api.stop()
     frail.api = frail.start_api()
-    frail.wait_until_ready()
+    wait_until(lambda: frail.http.get("/readyz").status_code == 200, "the API knows the worker")
     assert send(frail.port, request(PNG)).status == "HTTP/1.1 200 OK"

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from shared.contract.lane import LANES
 from tests.api.http.test_access import key_of
 from tests.support.processes import pause
 from tests.support.registries import DEFAULT
@@ -15,6 +16,7 @@ from tests.support.system import RedisServer, System, running
 
 pytestmark = pytest.mark.slow
 
+BATCHED = "mnistified_batch_images_sum"
 KEY = "the-key-of-prometheus-itself"
 
 
@@ -54,7 +56,7 @@ def test_requests_images_and_parts_agree_with_what_was_asked(scraped: System) ->
     def grown(name: str, **labels: str) -> float:
         return total(after, name, **labels) - total(before, name, **labels)
 
-    after, worker_after = samples(f"{scraped.url}/metrics"), samples(worker_url(scraped))
+    after = samples(f"{scraped.url}/metrics")
     route = "/mnist/classify/{index}"
     assert grown("mnistified_requests_total", route=route, status="200") == 5
     assert grown("mnistified_requests_total", route=route, status="422") == 1
@@ -64,17 +66,24 @@ def test_requests_images_and_parts_agree_with_what_was_asked(scraped: System) ->
         assert grown("mnistified_answer_part_seconds_count", part=part) == 5
     assert grown("mnistified_accepted_images_total", lane="interactive") == 5
     assert grown("mnistified_accepted_images_total", lane="bulk") == 100
-    for lane, images in {"interactive": 5, "bulk": 100}.items():
-        for name, labels in {
-            "mnistified_images_total": {"state": "done"},
-            "mnistified_queue_seconds_count": {},
-        }.items():
-            before_it = total(worker_before, name, lane=lane, **labels)
-            assert total(worker_after, name, lane=lane, **labels) - before_it == images
-    name = "mnistified_batch_images_sum"
-    while total(worker_after, name) - total(worker_before, name) < 105:  # counted a moment after the answers
-        worker_after = samples(worker_url(scraped))
-    assert total(worker_after, name) - total(worker_before, name) == 105
+
+    def counted_by_the_worker() -> dict[str, float]:
+        now = samples(worker_url(scraped))
+        counted = {"batches": total(now, BATCHED) - total(worker_before, BATCHED)}
+        for lane in LANES:
+            for name, labels in {"images_total": {"state": "done"}, "queue_seconds_count": {}}.items():
+                of_lane = [total(each, f"mnistified_{name}", lane=lane, **labels) for each in (now, worker_before)]
+                counted[f"{name} {lane}"] = of_lane[0] - of_lane[1]
+        return counted
+
+    while sum((counted := counted_by_the_worker()).values()) < 3 * 105:  # a moment after the answers
+        pause()
+    assert counted.pop("batches") == 105
+    assert counted == {
+        f"{name} {lane}": images
+        for name in ("images_total", "queue_seconds_count")
+        for lane, images in {"interactive": 5, "bulk": 100}.items()
+    }
 
 
 @pytest.mark.usefixtures("mnist")
@@ -91,6 +100,7 @@ def test_a_cancelled_job_is_counted_once_when_its_images_leave_the_queue(scraped
         }
         if sum(states.values()) >= sum(counts.values()):
             break
+        pause()
     assert states == counts
 
 

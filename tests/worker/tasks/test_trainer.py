@@ -107,6 +107,7 @@ def test_a_training_of_a_few_images_shows_its_progress_and_is_refused_by_the_gat
     assert [each["links"]["self"] for each in listed] == [path]
 
 
+@pytest.mark.long
 def test_a_running_training_is_cancelled_with_its_process(lab: System) -> None:
     trainer = lab.start_trainer()
     path = ask(lab, LONG)

@@ -16,6 +16,7 @@ from api.routes.results import events
 from api.routes.results.events import HEARTBEAT, Progress, follow
 from shared.contract.job import Job
 from shared.errors import NotFound
+from tests.support.processes import pause
 from tests.support.system import RedisServer, System, running
 
 Event = tuple[str, str, dict[str, Any]]  # name, id, data
@@ -133,7 +134,7 @@ def test_an_event_stream_beyond_the_limit_is_refused_until_another_ends(idle: Sy
         assert int(refused.headers["retry-after"]) >= 1
     idle.http.delete(f"/results/{job_id}")
     while (reply := idle.http.get(path)).status_code == 429:  # until the API has noticed
-        pass
+        pause()
     assert reply.status_code == 200
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from shared.answers import Answers
 from shared.images import Images, Probabilities
-from tests.support.registries import DEFAULT
+from shared.models.registry import load_version
+from tests.support.processes import ROOT
 from tests.training.qa.answers import GOLDEN_LABELS, LABELS, answer
 from tests.training.qa.reports import make_version
 from tests.worker.support.engines_of import engine_of
@@ -72,12 +73,12 @@ class Inconsistent:
 
 
 @pytest.mark.slow
-def test_batches_single_images_keras_and_the_other_engine_are_compared(model_dir: Path, tmp_path: Path) -> None:
+def test_batches_single_images_keras_and_the_other_engine_are_compared(tmp_path: Path) -> None:
     from worker.engine import load_engine
 
-    version = DEFAULT
+    version = load_version(ROOT / "models", "cnn-small@2")
     images = np.random.default_rng(1).integers(0, 256, (300, 28, 28)).astype(np.uint8)
-    checks = soundness.check_consistency(load_engine("litert", model_dir, 1), version, images)
+    checks = soundness.check_consistency(load_engine("litert", version.directory, 1), version, images)
     assert [(check.name, check.passed) for check in checks] == [
         ("batched = single", True),
         ("batched = Keras", True),
