@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Collection, Sequence
 from itertools import islice
-from typing import NamedTuple
+
+import msgspec
 
 import numpy as np
 
@@ -19,7 +20,7 @@ NO_PREDICTIONS: Predictions = np.zeros(0, np.uint16)
 logger = logging.getLogger(__name__)
 
 
-class BatchPart(NamedTuple):
+class BatchPart(msgspec.Struct, frozen=True):
     """The images of a batch from one entry. `queue_ms` is from their acceptance to the start of the batch."""
 
     lane: Lane
@@ -27,7 +28,7 @@ class BatchPart(NamedTuple):
     queue_ms: float
 
 
-class BatchReport(NamedTuple):
+class BatchReport(msgspec.Struct, frozen=True):
     """The report of one batch. `started_s` and `finished_s` are unix times by Redis's clock.
 
     `images` is the number of images that ran, `interactive` how many of them are of that lane. `parts` include images
@@ -99,7 +100,7 @@ def log_batch(report: BatchReport, slow_ms: float) -> None:
     """Log a batch: as a warning if images failed or it took longer than `slow_ms`, else at debug level."""
     if report.failed:
         level, what = logging.WARNING, "images failed"
-    elif report.took_ms > slow_ms:
+    elif (report.finished_s - report.started_s) * 1e3 > slow_ms:
         level, what = logging.WARNING, "slow batch"
     else:
         level, what = logging.DEBUG, "batch"
