@@ -92,8 +92,10 @@ class Delivery(msgspec.Struct, eq=False):
         kept = kept_labels(labels, self.entry.top)
         if not self.label_count:
             self.label_count = labels
-            if len(answers.probabilities) == count:
-                self._take(predictions, answers, kept)
+            if len(answers.probabilities) == count:  # no copies
+                self.predictions, self.probabilities, self.scores, self.stages = predictions, *answers
+                if labels > MAX_DENSE_LABELS:
+                    self.best, self.probabilities = keep_best(answers.probabilities, kept)
                 return
             self.predictions = self.predictions.copy()
             self.probabilities = np.zeros((count, kept), np.float32)
@@ -109,12 +111,6 @@ class Delivery(msgspec.Struct, eq=False):
             self.scores[positions] = answers.scores
         if self.stages is not None and answers.stages is not None:
             self.stages[positions] = answers.stages
-
-    def _take(self, predictions: Predictions, answers: Answers, kept: int) -> None:
-        """Keep the arrays of a batch that has answered all images, instead of copies."""
-        self.predictions, self.probabilities, self.scores, self.stages = predictions, *answers
-        if answers.probabilities.shape[1] > MAX_DENSE_LABELS:
-            self.best, self.probabilities = keep_best(answers.probabilities, kept)
 
     @property
     def unsure_count(self) -> int:

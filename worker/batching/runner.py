@@ -85,7 +85,7 @@ class Runner:
         first, images = deliveries[0].entry, 0
         for delivery in deliveries:
             entry = delivery.entry
-            if delivery.is_alone or entry.model != first.model or entry.shape != first.shape:
+            if delivery.attempt > 1 or entry.verbose or entry.model != first.model or entry.shape != first.shape:
                 return False
             images += delivery.count
         if (engine := self.engines.lend_idle(first.model, images)) is None:
@@ -246,7 +246,7 @@ def _scatter(batch: list[Slice], run: _Run, predictions: Predictions) -> tuple[l
         delivery, rows = part.delivery, slice(row, row + len(alive))
         with delivery.answering:
             delivery.rule = run.rule
-            _answer(part, alive, predictions[rows], run.answers.rows(rows))
+            _answer(part, alive, predictions[rows], run.answers if len(batch) == 1 else run.answers.rows(rows))
             for fault_row, reason in run.faults.items():
                 if rows.start <= fault_row < rows.stop:
                     _fail(delivery, alive[fault_row - row], reason)

@@ -129,8 +129,11 @@ def _request_ids(batch: Sequence[Slice], live: Sequence[Sequence[int]], faults: 
         row = rows.stop
         positions = [alive[faulty - rows.start] for faulty in faults if faulty in rows] if faults else alive
         entry = part.delivery.entry
-        for position in positions[: MAX_REQUEST_IDS - len(ids) if entry.chunk is None else 1]:
-            ids[entry.request_id(position)] = None
+        positions = positions[: MAX_REQUEST_IDS - len(ids) if entry.chunk is None else 1]
+        if entry.chunk is None and not entry.origins:
+            ids |= dict.fromkeys([f"{entry.uid}-{position}" for position in positions])
+        else:
+            ids |= dict.fromkeys(map(entry.request_id, positions))
         if len(ids) >= MAX_REQUEST_IDS:
             break
     return tuple(ids)
