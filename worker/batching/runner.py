@@ -8,6 +8,7 @@ from functools import partial
 
 import msgspec
 import numpy as np
+from msgspec import structs
 from redis.exceptions import ResponseError
 
 from shared.answers import Answers, join, no_answers

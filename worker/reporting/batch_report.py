@@ -5,7 +5,6 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 
 import msgspec
-
 import numpy as np
 
 from shared.contract.lane import Lane
