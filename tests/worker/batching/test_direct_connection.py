@@ -126,6 +126,6 @@ def test_a_connection_that_answers_too_late_is_replaced(server: BadRedis) -> Non
     client.connection_pool.connection_kwargs["socket_timeout"] = 0.1
     connection = DirectConnection(client, ADD)
     before = connection.call(NAME)
-    server.admin.execute_command("CLIENT", "PAUSE", "300", "ALL")
+    server.admin.client_pause(300)
     assert connection.call(NAME) != before
     connection.close()
