@@ -32,11 +32,15 @@ class Pulse:
         """Count from now on: the thread is busy, and not stuck."""
         self.since_s = self._clock_s()
 
+    def rest(self) -> None:
+        """The thread waits for something else until the next `beat`."""
+        self.since_s = None
+
     def __enter__(self) -> None:
         self.beat()
 
     def __exit__(self, *_: object) -> None:
-        self.since_s = None
+        self.rest()
 
 
 class Watchdog:

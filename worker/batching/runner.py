@@ -141,6 +141,7 @@ class Runner:
         """
         if self.backlog.has_singles and self._passed_error is None:
             start_s = time.perf_counter()
+            self.in_model.rest()  # their results may have to wait for Redis
             try:
                 self._run_singles(ref, engine)
             except Exception as error:
