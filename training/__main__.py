@@ -39,6 +39,11 @@ COMMANDS = {
         "combine trained networks into one model that averages their answers",
         weights.add_ensemble_options,
     ),
+    "number": Command(
+        "loop.numbers.command",
+        "train the network that reads numbers, and make a version of it",
+        weights.add_number_options,
+    ),
     "cascade": Command(
         "combining.cascade",
         "build a version whose networks pass on what they are not sure of",

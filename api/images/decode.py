@@ -15,7 +15,7 @@ from api.images.levels import MIN_CONTRAST, levels_of_file, no_contrast, require
 from api.images.limits import check_structure
 from api.images.magic import has_zero_bytes, hint_for
 from api.images.plain_png import plain_pixels
-from shared.contract.job import Lattice
+from shared.contract.job import NumberLine
 from shared.errors import BadImage, RequestError
 from shared.shapes import IMAGE_SIDE
 
@@ -37,13 +37,13 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # warnings about metadata th
 class Picture:
     """One image file of an upload: its 784 pixels, or the reason why it could not be decoded.
 
-    A picture of a number has a `lattice`, and the pixels of its candidates.
+    A picture of a number has the line of the `number`, and the pixels of its windows.
     """
 
     name: str
     pixels: bytes | None
     error: str = ""
-    lattice: Lattice | None = None
+    number: NumberLine | None = None
 
 
 T = TypeVar("T")

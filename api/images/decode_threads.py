@@ -14,7 +14,7 @@ from api.images.number import number_picture
 from api.images.pixel_budget import PixelBudget
 from api.images.plain_png import plain_pixels
 from api.images.shaped import decode_shaped
-from shared.contract.job import Lattice
+from shared.contract.job import NumberLine
 from shared.contract.model_spec import Resize
 from shared.shapes import Shape
 
@@ -60,7 +60,7 @@ class Decoder:
         self._decoded(time.perf_counter() - started_s)
         return pixels
 
-    async def divide(self, data: bytes) -> tuple[Lattice, bytes]:
+    async def divide(self, data: bytes) -> tuple[NumberLine, bytes]:
         """Do what `number_picture` does. Raises QueueFull if too many files wait for a thread."""
         started_s = time.perf_counter()
         found = await self._in_thread(lambda data: number_picture(data, self._max_fit_pixels, self._budget), data)

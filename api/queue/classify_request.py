@@ -13,7 +13,7 @@ from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Resize
 from shared.shapes import MNIST_SHAPE
 
 Fit = Literal["", "digit", "number"]  # the object that `?fit=` finds in a picture of any size
-NUMBERS_PER_CHUNK = 8  # pictures; each may have MAX_CANDIDATES images
+NUMBERS_PER_CHUNK = 2  # pictures; each has two views of up to MAX_WINDOWS images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

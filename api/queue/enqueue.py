@@ -169,7 +169,7 @@ class Enqueuer:
             header=encode_header(entry, self.entry_format),
             pixels=entry.pixels,
             chunk="" if entry.chunk is None else entry.chunk,
-            manifest=MANIFEST_CODEC.encode(manifest) if manifest.names or manifest.errors or manifest.lattices else b"",
+            manifest=MANIFEST_CODEC.encode(manifest) if manifest.names or manifest.errors or manifest.numbers else b"",
             unreadable_images=len(manifest.errors),
             accepted_before=accepted,
             items=len(entry.items) or entry.count,

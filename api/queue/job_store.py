@@ -145,7 +145,7 @@ class JobStore:
             for number, block, data in zip(numbers, blocks, manifests, strict=True):
                 manifest = manifest_of(data)
                 found = chunk_items(job, int(number), block, manifest, labels, wanted)
-                async for item in _in_thread(found) if manifest.lattices else _in_turns(found):
+                async for item in _in_thread(found) if manifest.numbers else _in_turns(found):
                     yield item
 
     async def _read(self, job_id: str) -> Job:
@@ -228,11 +228,11 @@ class JobStore:
             origins={0: request.origin},
             shape=request.spec.shape,
             top=request.top or 0,
-            accept=None if request.fit == "number" else request.accept,  # candidates may be no digits, numbers have to
-            items=tuple(len(lattice.candidates) for lattice in chunk.lattices),
+            accept=None if request.fit == "number" else request.accept,  # windows may have no digit, numbers have to
+            items=tuple(line.windows for line in chunk.numbers),
             format=request.entry_format,
         )
-        manifest = Manifest(chunk.names, list(chunk.errors.items()), chunk.lattices)
+        manifest = Manifest(chunk.names, list(chunk.errors.items()), chunk.numbers)
         deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
         while True:
             try:

@@ -79,11 +79,11 @@ async def number_response(
     found: Mapping[str, Any] = MappingProxyType({}),
 ) -> Response:
     """Return the response for the number in an image file. `found` says where the file was found, for the reply."""
-    lattice, pixels = await state.decoder.divide(body)
+    line, pixels = await state.decoder.divide(body)
     if prefers_async(headers):
-        return await accept_job(state, headers, number_chunks(lattice, pixels), asked)
+        return await accept_job(state, headers, number_chunks(line, pixels), asked)
     await state.singles.require_room()
-    reply = await classify_number(state, asked, lattice, pixels, scope, lambda: disconnected(receive), started_s)
+    reply = await classify_number(state, asked, line, pixels, scope, lambda: disconnected(receive), started_s)
     return Json({**reply, **found})
 
 

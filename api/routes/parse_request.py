@@ -16,11 +16,12 @@ from api.http.parameters import (
 )
 from api.http.request_origin import origin_with_id
 from api.queue.classify_request import ClassifyRequest, Fit
-from api.routes.fit.options import among_parameter, fit_parameter, require_digits, show_parameter
+from api.routes.fit.options import among_parameter, fit_parameter, require_number_reader, show_parameter
 from api.state import State
 from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.contract.model_spec import MAX_DENSE_LABELS, MAX_TOP, MNIST_SPEC, ModelSpec
 from shared.errors import BadImage, BadParameter, ModelError, Unavailable
+from shared.shapes import NUMBER_MODEL
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +38,12 @@ async def parse_single(state: State, scope: Scope, headers: Headers, as_job: boo
     fit, show = fit_parameter(query), show_parameter(query)
     if show and as_job:
         raise BadParameter("show=fitted is not possible with Prefer: respond-async")
-    model, maps = state.resolve(query.get("model")), verbose_parameter(query)
-    spec = await mnist_spec(state, model)
+    maps = verbose_parameter(query)
     if fit == "number":
         if maps is not None:
             raise BadParameter("verbose=1 shows the layers for one digit, so it is not possible with fit=number")
-        require_digits(spec, model)
         origin = origin_with_id(scope)
+    model, spec = await _version(state, query, fit)
     return ClassifyRequest(
         model=model,
         spec=spec,
@@ -66,10 +66,8 @@ async def parse_bulk(state: State, request: Request) -> ClassifyRequest:
     refuse_verbose(query)
     if show_parameter(query):
         raise BadParameter("show=fitted is for one image; a job's results have no pictures")
-    model, fit = state.resolve(query.get("model")), fit_parameter(query)
-    spec = await mnist_spec(state, model)
-    if fit == "number":
-        require_digits(spec, model)
+    fit = fit_parameter(query)
+    model, spec = await _version(state, query, fit)
     return ClassifyRequest(
         model=model,
         spec=spec,
@@ -83,6 +81,17 @@ async def parse_bulk(state: State, request: Request) -> ClassifyRequest:
         accept=_accept(query, fit),
         callback_url=callback_parameter(query, state.settings),
     )
+
+
+async def _version(state: State, query: QueryParams, fit: Fit) -> tuple[str, ModelSpec]:
+    """Return the `name@version` that the query asks for, and its spec. Numbers have a model of their own."""
+    if fit != "number":
+        model = state.resolve(query.get("model"))
+        return model, await mnist_spec(state, model)
+    model = state.resolve(query.get("model", NUMBER_MODEL))
+    spec = await spec_of_version(state, model)
+    require_number_reader(spec, model)
+    return model, spec
 
 
 def refuse_verbose(query: QueryParams) -> None:

@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 
 from api.images.decode import Picture
 from api.uploads.safe_text import MAX_REASON_CHARS, safe_text
-from shared.contract.job import Lattice
+from shared.contract.job import NumberLine
 from shared.errors import BadUpload, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """`count` images in input order. `pixels` has 784 bytes for each image whose position is not in `errors`.
+    """`count` images in input order. `pixels` has those of each image whose position is not in `errors`.
 
-    Pictures of numbers have `lattices`, and in `pixels` 784 bytes for each candidate.
+    Pictures of numbers have `numbers`, and in `pixels` all of their windows.
     """
 
     pixels: bytes
     count: int
     names: Sequence[str] | None = None
     errors: dict[int, str] = field(default_factory=dict)
-    lattices: Sequence[Lattice] = ()
+    numbers: Sequence[NumberLine] = ()
 
 
 async def chunk_pictures(pictures: AsyncIterator[Picture], chunk_images: int, max_images: int) -> AsyncIterator[Chunk]:
@@ -32,7 +32,7 @@ async def chunk_pictures(pictures: AsyncIterator[Picture], chunk_images: int, ma
         total += 1
         check_total(total, max_images)
         name, error = safe_text(picture.name), safe_text(picture.error, MAX_REASON_CHARS)
-        gathered.append(Picture(name, picture.pixels, error, picture.lattice))
+        gathered.append(Picture(name, picture.pixels, error, picture.number))
         if len(gathered) == chunk_images:
             yield _chunk(gathered)
             gathered = []
@@ -72,5 +72,5 @@ def _chunk(pictures: Sequence[Picture]) -> Chunk:
         count=len(pictures),
         names=[picture.name for picture in pictures],
         errors={position: picture.error for position, picture in enumerate(pictures) if picture.pixels is None},
-        lattices=tuple(picture.lattice for picture in pictures if picture.lattice is not None),
+        numbers=tuple(picture.number for picture in pictures if picture.number is not None),
     )

@@ -8,7 +8,6 @@ import msgspec
 from shared.contract.codecs import HashCodec, JsonCodec
 from shared.contract.lane import Lane
 
-MAX_CANDIDATES = 64  # one picture's
 JobState = Literal["queued", "running", "done", "done_with_errors", "failed", "expired", "cancelled"]
 CallbackState = Literal["waiting", "delivered", "failed"]
 
@@ -112,37 +111,37 @@ class CallbackBody(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
 
 
-class Candidate(msgspec.Struct, frozen=True, array_like=True):
-    """Ink between two nodes, which may be one digit. `box` is (left, top, width, height) in pixels of the picture.
+class Piece(msgspec.Struct, frozen=True, array_like=True):
+    """Ink of a number that lies between two cuts. `box` is (left, top, width, height) in pixels of the picture.
 
-    `prior` is the logarithm of how likely its shape is, before the model has seen it.
+    `middle` is where it lies among the windows of the first view: 0 is the middle of the first one, 1 of the second.
     """
 
-    first: int
-    last: int
     box: tuple[int, int, int, int]
-    prior: float
+    middle: float
 
 
-class Lattice(msgspec.Struct, frozen=True, array_like=True):
-    """The ways to divide the ink of a number into digits, as candidates between nodes from left to right.
+class NumberLine(msgspec.Struct, frozen=True, array_like=True):
+    """The line of a number in a picture: how many windows each view of it has, and its pieces from left to right."""
 
-    `nodes` counts the pieces of ink. `skips` has (node, cost) for small pieces that may be specks."""
+    views: tuple[int, ...]
+    pieces: tuple[Piece, ...]
 
-    nodes: int
-    candidates: tuple[Candidate, ...]
-    skips: tuple[tuple[int, float], ...] = ()
+    @property
+    def windows(self) -> int:
+        """Return the number of windows of all views, which follow each other."""
+        return sum(self.views)
 
 
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     """The names of the images of a chunk, and the reason for each image that could not be read.
 
-    The readable pictures of numbers have `lattices`: their candidates follow each other as images of the chunk.
+    The readable pictures of numbers have `numbers`: their windows follow each other as images of the chunk.
     """
 
     names: Sequence[str] | None = None
     errors: list[tuple[int, str]] = []
-    lattices: Sequence[Lattice] = ()
+    numbers: Sequence[NumberLine] = ()
 
 
 JOB_CODEC = HashCodec(Job, "a job")

@@ -1,6 +1,6 @@
 """Pictures of numbers that the project draws itself: spaced, touching, in boxes, on lines, slanted, photographed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Literal, NamedTuple, TypeVar
 
@@ -15,6 +15,7 @@ Owners = npt.NDArray[np.uint8]
 NumberKind = Literal["spaced", "touching", "boxed", "lined", "slanted", "photographed"]
 NUMBER_KINDS: tuple[NumberKind, ...] = ("spaced", "touching", "boxed", "lined", "slanted", "photographed")
 # Draws one digit (0 to 9) as ink: uint8[H,W] without margins, 255 for ink. All digits of a number come from one hand.
+# A hand may draw other signs too, for numbers from 10 on.
 Hand = Callable[[int], npt.NDArray[np.uint8]]
 
 MIN_DIGITS, MAX_DIGITS = 2, 6
@@ -41,7 +42,7 @@ class NumberPicture(NamedTuple):
     owners: Owners | None
 
 
-class _Page(NamedTuple):
+class Page(NamedTuple):
     """Ink float32[H,W] from 0 to 1, and the owner of each pixel: 0, or the position of its digit from 1."""
 
     ink: Grey
@@ -50,13 +51,16 @@ class _Page(NamedTuple):
 
 def number_picture(text: str, kind: NumberKind, hand: Hand, random: Random) -> NumberPicture:
     """Draw the number `text`."""
-    page = _boxed(text, hand, random) if kind == "boxed" else _written(text, hand, kind, random)
-    if kind == "slanted":
-        page = _slanted(page, random)
-    page = _placed(page, kind == "lined", random)
+    page = placed(page_of([int(digit) for digit in text], kind, hand, random), kind == "lined", random)
     paper = "photo" if kind == "photographed" else random.choice(PAPERS)
     owners = None if paper == "photo" else page.owners
     return NumberPicture(text, kind, image_file(page.ink, paper, random), owners)
+
+
+def page_of(signs: Sequence[int], kind: NumberKind, hand: Hand, random: Random) -> Page:
+    """Return the signs of a hand in a row, without any paper."""
+    page = _boxed(signs, hand, random) if kind == "boxed" else _written(signs, hand, kind, random)
+    return _slanted(page, random) if kind == "slanted" else page
 
 
 def _glyph(digit: int, hand: Hand, random: Random) -> Grey:
@@ -68,11 +72,11 @@ def _glyph(digit: int, hand: Hand, random: Random) -> Grey:
     return drawn
 
 
-def _empty(height: int, width: int) -> _Page:
-    return _Page(np.zeros((height, width), np.float32), np.zeros((height, width), np.uint8))
+def _empty(height: int, width: int) -> Page:
+    return Page(np.zeros((height, width), np.float32), np.zeros((height, width), np.uint8))
 
 
-def _write(page: _Page, glyph: Grey, top: int, left: int, owner: int) -> None:
+def _write(page: Page, glyph: Grey, top: int, left: int, owner: int) -> None:
     area = (slice(top, top + glyph.shape[0]), slice(left, left + glyph.shape[1]))
     ink = page.ink[area]
     glyph = glyph[: ink.shape[0], : ink.shape[1]]
@@ -80,13 +84,13 @@ def _write(page: _Page, glyph: Grey, top: int, left: int, owner: int) -> None:
     page.owners[area][glyph > 0.5] = owner
 
 
-def _written(text: str, hand: Hand, kind: NumberKind, random: Random) -> _Page:
+def _written(signs: Sequence[int], hand: Hand, kind: NumberKind, random: Random) -> Page:
     """Write the digits next to each other. Their gaps are measured where they come closest."""
     spacing = random.uniform(0.1, 0.45) * DIGIT_PX
-    touch = random.randrange(len(text) - 1)
-    page = _empty(3 * DIGIT_PX, (len(text) + 1) * 2 * DIGIT_PX)
-    for index, digit in enumerate(text):
-        glyph = _glyph(int(digit), hand, random)
+    touch = random.randrange(max(1, len(signs) - 1))
+    page = _empty(3 * DIGIT_PX, (len(signs) + 1) * 2 * DIGIT_PX)
+    for index, sign in enumerate(signs):
+        glyph = _glyph(sign, hand, random)
         top = 2 * DIGIT_PX - len(glyph) + round(random.uniform(-0.05, 0.05) * DIGIT_PX)
         left = 20
         if index:
@@ -115,18 +119,18 @@ def _contact(page: Grey, glyph: Grey, top: int, left: int) -> float:
     return float(((part > 0.5) & (glyph > 0.5)).any(1).mean())
 
 
-def _boxed(text: str, hand: Hand, random: Random) -> _Page:
+def _boxed(signs: Sequence[int], hand: Hand, random: Random) -> Page:
     """Draw a form with one cell per digit, next to each other or apart."""
     width, height = round(random.uniform(1.05, 1.4) * DIGIT_PX), round(random.uniform(1.25, 1.6) * DIGIT_PX)
     step = width + (0 if random.random() < 0.5 else round(random.uniform(0.08, 0.3) * DIGIT_PX))
     line_px = max(2, round(random.uniform(0.012, 0.03) * DIGIT_PX))
-    image = Image.new("L", (step * len(text) + 2 * line_px, height + 2 * line_px))
-    for index in range(len(text)):
+    image = Image.new("L", (step * len(signs) + 2 * line_px, height + 2 * line_px))
+    for index in range(len(signs)):
         box = (index * step + line_px // 2, line_px // 2, index * step + width + line_px // 2, height)
         ImageDraw.Draw(image).rectangle(box, outline=round(255 * random.uniform(0.6, 1.0)), width=line_px)
-    page = _Page(np.asarray(image, np.float32) / np.float32(255), np.zeros((image.height, image.width), np.uint8))
-    for index, digit in enumerate(text):
-        glyph = _glyph(int(digit), hand, random)
+    page = Page(np.asarray(image, np.float32) / np.float32(255), np.zeros((image.height, image.width), np.uint8))
+    for index, sign in enumerate(signs):
+        glyph = _glyph(sign, hand, random)
         glyph = glyph[:, : width - 4]
         free_x, free_y = width - glyph.shape[1], height - glyph.shape[0]
         left = index * step + round(free_x * random.uniform(0.3, 0.7))
@@ -135,11 +139,11 @@ def _boxed(text: str, hand: Hand, random: Random) -> _Page:
     return page
 
 
-def _slanted(page: _Page, random: Random) -> _Page:
+def _slanted(page: Page, random: Random) -> Page:
     """Lean the digits, and let the line rise or fall."""
     slant, angle = random.uniform(0.15, 0.4) * random.choice((1, 1, 1, -1)), random.uniform(-7, 7)
     ink = _leant(page.ink, slant, angle, Image.Resampling.BILINEAR)
-    return _cropped(_Page(ink, _leant(page.owners, slant, angle, Image.Resampling.NEAREST)))
+    return _cropped(Page(ink, _leant(page.owners, slant, angle, Image.Resampling.NEAREST)))
 
 
 def _leant(values: npt.NDArray[Pixel], slant: float, angle: float, way: Image.Resampling) -> npt.NDArray[Pixel]:
@@ -149,7 +153,7 @@ def _leant(values: npt.NDArray[Pixel], slant: float, angle: float, way: Image.Re
     return np.array(sheared.rotate(angle, way, expand=True), values.dtype)
 
 
-def _placed(page: _Page, lined: bool, random: Random) -> _Page:
+def placed(page: Page, lined: bool, random: Random) -> Page:
     """Place the number in a picture, on lined or squared paper if `lined`."""
     width, height = random.choice(SIZES)
     shape = page.ink.shape
@@ -161,7 +165,7 @@ def _placed(page: _Page, lined: bool, random: Random) -> _Page:
     left = round((width - size[0]) * random.uniform(0.25, 0.75))
     top = round((height - size[1]) * random.uniform(0.25, 0.75))
     paper = _ruled(width, height, top + size[1], DIGIT_PX * scale, random) if lined else Image.new("F", (width, height))
-    placed = _Page(np.array(paper, np.float32), np.zeros((height, width), np.uint8))
+    placed = Page(np.array(paper, np.float32), np.zeros((height, width), np.uint8))
     area = (slice(top, top + size[1]), slice(left, left + size[0]))
     placed.ink[area] = np.clip(np.maximum(placed.ink[area], ink), 0, 1)
     placed.owners[area] = owners
@@ -186,7 +190,7 @@ def _ruled(width: int, height: int, baseline: int, digit_px: float, random: Rand
     return page
 
 
-def _cropped(page: _Page) -> _Page:
+def _cropped(page: Page) -> Page:
     rows, columns = np.flatnonzero((page.ink > 0.1).any(1)), np.flatnonzero((page.ink > 0.1).any(0))
     area = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    return _Page(page.ink[area], page.owners[area])
+    return Page(page.ink[area], page.owners[area])

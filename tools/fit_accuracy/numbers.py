@@ -1,4 +1,4 @@
-"""`python -m tools.fit_accuracy.numbers`: how often the default model reads whole numbers in pictures of the project.
+"""`python -m tools.fit_accuracy.numbers`: how often whole numbers are read in pictures that the project draws.
 
 The pictures come from hands that no parameter was fitted with: MNIST's test images, the written strokes of
 `rendered.py`, and Pillow's own font. `--fitting` draws them with the hands of fitting instead: MNIST's training images
@@ -8,22 +8,25 @@ and the fonts of training.
 import argparse
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import numpy as np
 from PIL import Image
 
 from api.images.fit import limited_grey
-from api.images.number.lattice import lattice_of
-from api.queue.answers.number_json import MIN_CONFIDENCE, number_json
-from api.queue.answers.reading import digit_probabilities
+from api.images.number import number_grey
+from api.queue.answers.number_json import number_json
+from api.queue.answers.reading import window_outputs
 from api.queue.answers.roster import roster_of
-from benchmarks.system.engine import engine_alone
-from shared.contract.job import Lattice
+from shared.contract.job import NumberLine
 from shared.errors import BadImage
 from shared.images import Images
+from shared.models import registry
+from shared.shapes import NUMBER_MODEL
 from tools.fit_accuracy.hands import fitting_hand, judging_hand
 from tools.fit_accuracy.number_pictures import NUMBER_KINDS, NumberPicture, number_picture, random_number
+from worker.engine import load_engine
 
 SEED = 2026
 MAX_PIXELS = 1 << 24
@@ -35,22 +38,25 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=600, help="number of pictures (default: 600)")
     parser.add_argument("--seed", type=int, default=SEED, help=f"random seed (default: {SEED})")
     parser.add_argument("--fitting", action="store_true", help="draw with the hands that parameters are fitted with")
-    parser.add_argument(
-        "--accept", type=float, default=MIN_CONFIDENCE, help="confidence below which a number is unsure"
-    )
+    parser.add_argument("--model", default=NUMBER_MODEL, help="version (default: the latest of the model `number`)")
+    parser.add_argument("--models-dir", type=Path, default=Path("models"), help="registry folder")
+    parser.add_argument("--accept", type=float, help="confidence below which a number is unsure, instead of the rule's")
     options = parser.parse_args()
     random = Random(options.seed)
-    predict = engine_alone()[0].predict
+    version = registry.load_version(options.models_dir, options.model)
+    engine = load_engine("litert", version.directory, threads=1)
+    rule = options.accept or version.card["acceptance"]["threshold"]
     outcomes: dict[str, list[tuple[bool, bool, bool]]] = {"all": []}
     for picture in _pictures(options.count, random, options.fitting):
         divided = _divided(picture)
         outcome = (False, False, False)
         if divided:
-            answers = predict(divided[1])
-            labels = digit_probabilities(answers.probabilities, answers.scores)
-            found = number_json(divided[0], labels, None, options.accept)
+            answers = engine.predict(divided[1])
+            assert answers.scores is not None
+            views = window_outputs(divided[0], answers.probabilities, answers.scores)
+            found = number_json(divided[0], views, None, rule, rule)
             roster = roster_of(_valid_strings(picture.text, random))
-            among = number_json(divided[0], labels, roster, 0.0)
+            among = number_json(divided[0], views, roster, rule, 0.0)
             read = found["text"]
             outcome = (read == picture.text, read not in (None, picture.text), among["text"] == picture.text)
         for name in ("all", picture.kind):
@@ -67,11 +73,11 @@ def _pictures(count: int, random: Random, fitting: bool) -> Iterator[NumberPictu
         yield number_picture(random_number(random), NUMBER_KINDS[index % len(NUMBER_KINDS)], hand, random)
 
 
-def _divided(picture: NumberPicture) -> tuple[Lattice, Images] | None:
+def _divided(picture: NumberPicture) -> tuple[NumberLine, Images] | None:
     with Image.open(io.BytesIO(picture.file)) as image:
         grey = limited_grey(image, picture.file, MAX_PIXELS)
     try:
-        return lattice_of(grey)
+        return number_grey(grey)
     except BadImage:
         return None
 

@@ -89,8 +89,8 @@ NO_DIGIT = {0: "tblr", 2: "blr", 3: "bl", 4: "tl", 5: "tblr", 6: "lr", 7: "l", 8
 MNIST_SCALE = 4
 
 
-def written(digit: int, rng: Generator) -> Ink:
-    """Return the ink of a digit that is drawn with a pen in one of several ways."""
+def written(digit: int, rng: Generator, pen: float | None = None) -> Ink:
+    """Return the ink of a digit that is drawn in one of several ways, with a pen of any width unless one is given."""
     texts = HAND[digit][int(rng.integers(len(HAND[digit])))].split(" / ")
     shake = float(rng.uniform(0.004, 0.028))
     moved: dict[str, Points] = {}
@@ -105,10 +105,11 @@ def written(digit: int, rng: Generator) -> Ink:
             points.append(moved[point])
         stroke = np.array(points)
         strokes.append(stroke if corners and rng.random() < 0.7 else smooth(stroke))
-    return stroke_ink(strokes, _pen(rng), float(rng.uniform(-0.15, 0.35)), float(rng.uniform(0.4, 0.95)))
+    return stroke_ink(strokes, pen or pen_width(rng), float(rng.uniform(-0.15, 0.35)), float(rng.uniform(0.4, 0.95)))
 
 
-def _pen(rng: Generator) -> float:
+def pen_width(rng: Generator) -> float:
+    """Return the width of a pen, as a fraction of the height of its digits."""
     return float(rng.choice((0.015, 0.03, 0.05, 0.08, 0.12, 0.16)) * rng.uniform(0.8, 1.2))
 
 

@@ -7,6 +7,7 @@ from shared.contract.training import NETWORK_NAMES
 from training.options.arguments import (
     DEFAULT_WEIGHTS,
     add_mnist_dir,
+    add_models_dir,
     add_none_odds,
     add_sample,
     add_seed,
@@ -120,3 +121,25 @@ def add_ensemble_options(command: ArgumentParser) -> None:
     )
     add_none_odds(command)
     command.add_argument("--weights", type=Path, default=Path("build/cnn-accurate.keras"), help="output file")
+
+
+def add_number_options(command: ArgumentParser) -> None:
+    command.add_argument("--weights", type=Path, default=Path("build/number.keras"), help="output file")
+    command.add_argument("--start", type=Path, help="continue with these weights")
+    command.add_argument(
+        "--strips",
+        type=Path,
+        action="append",
+        default=[],
+        help="file of `python -m tools.training_pictures.strips`; may be given several times",
+    )
+    command.add_argument("--held-out", type=Path, required=True, help="file of strips that no training uses")
+    command.add_argument("--seconds", type=float, default=0.0, help="train for so long; 0 only makes the version")
+    command.add_argument("--learning-rate", type=float, default=2e-3, help="maximum learning rate")
+    add_seed(command)
+    command.add_argument("--version", type=at_least(1), help="make this version of the model `number`")
+    command.add_argument(
+        "--threshold", type=share, default=0.8, help="confidence from which the version accepts a number"
+    )
+    command.add_argument("--force", action="store_true", help="replace an existing version")
+    add_models_dir(command)

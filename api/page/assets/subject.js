@@ -17,7 +17,7 @@ export const pictureSubject = (body) => ({
 export const numberSubject = (body) => ({
   classify: async (ref) => {
     const sent = typeof body === "function" ? await body() : body;
-    const answer = await askJson(address("mnist/classify", "fit=number", modelQuery(ref)), { method: "POST", body: sent });
+    const answer = await askJson(address("mnist/classify", "fit=number", ""), { method: "POST", body: sent });
     const bitmap = await createImageBitmap(sent);
     answer.size = [bitmap.width, bitmap.height];
     bitmap.close();

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from api.queue.answers import replies
 from api.queue.answers.answer_json import answer_json, best_labels, labelled_answer
-from api.queue.answers.number_json import MIN_CONFIDENCE, number_json
-from api.queue.answers.reading import digit_probabilities
+from api.queue.answers.number_json import number_json
+from api.queue.answers.reading import window_outputs
 from api.queue.answers.roster import Roster, roster_of
 from shared.contract.block import Block
 from shared.contract.block.codec import decode_block
 from shared.contract.entry import THRESHOLD_OF_CARD
-from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Lattice, Manifest
+from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Manifest, NumberLine
 from shared.errors import EntryError, EntryFormatError, NotFound
-from shared.shapes import CLASSES
+from shared.shapes import WINDOW_LABELS
 
 EVERY_ITEM = range(sys.maxsize)
 
@@ -94,17 +94,17 @@ def chunk_items(
         reason = f"its result cannot be read: {error}"
     unfinished = job.state not in ("done", "done_with_errors")
     complete = not count or block_data is not None or unfinished or len(unreadable) == count
-    rows = sum(len(each.candidates) for each in manifest.lattices) or count - len(unreadable)
+    rows = sum(line.windows for line in manifest.numbers) or count - len(unreadable)
     if not complete or (count and block is not None and block.count != rows):
         raise NotFound(f"the results of {job.id!r} are gone")
     labelled = labels is not None
     unanswered = job.state if job.state in ("cancelled", "expired", "failed") else "queued"
-    lattices, roster = iter(manifest.lattices), roster_of(job.among.split(",")) if job.among else None
+    lines, roster = iter(manifest.numbers), roster_of(job.among.split(",")) if job.among else None
     next_row = 0
     for position in range(count):
         index, row = start + position, next_row
-        lattice = None if position in unreadable else next(lattices, None)
-        next_row += len(lattice.candidates) if lattice else position not in unreadable
+        line = None if position in unreadable else next(lines, None)
+        next_row += line.windows if line else position not in unreadable
         if index not in wanted:
             continue
         name = names[position] if names else None
@@ -114,8 +114,8 @@ def chunk_items(
             yield _item(index, name, "failed", reason, labelled)
         elif block is None:
             yield _item(index, name, unanswered, job.reason, labelled)
-        elif lattice:
-            yield _number_item(block, row, index, name, lattice, roster, job.accept)
+        elif line:
+            yield _number_item(block, row, index, name, line, roster, job.accept)
         else:
             yield block_item(block, row, index, name, labels)
 
@@ -124,8 +124,8 @@ def index_of_row(chunk: int, chunk_images: int, manifest: Manifest, row: int) ->
     """Return the index of the item of a row. Unreadable images have no row in the chunk, and numbers have several."""
     unreadable = {position for position, _ in manifest.errors}
     readable = (position for position in itertools.count() if position not in unreadable)
-    if manifest.lattices:
-        ends = itertools.accumulate(len(lattice.candidates) for lattice in manifest.lattices)
+    if manifest.numbers:
+        ends = itertools.accumulate(line.windows for line in manifest.numbers)
         row = sum(end <= row for end in ends)
     return chunk * chunk_images + next(itertools.islice(readable, row, None))
 
@@ -156,22 +156,22 @@ def _number_item(
     first: int,
     index: int,
     name: str | None,
-    lattice: Lattice,
+    line: NumberLine,
     roster: Roster | None,
     accept: float | None,
 ) -> replies.Item:
-    """Return the item of a number, whose candidates are the rows from `first` on."""
-    rows = slice(first, first + len(lattice.candidates))
+    """Return the item of a number, whose windows are the rows from `first` on."""
+    rows = slice(first, first + line.windows)
     faults = [block.faults[row] for row in range(rows.start, rows.stop) if row in block.faults]
     if faults:
         state, reason = max(faults)  # "failed" before "expired"
         return _item(index, name, state, error=reason)
-    if block.label_count != CLASSES or block.best is not None:
-        return _item(index, name, "failed", error=f"{block.model} has {block.label_count} labels, a number needs ten")
-    labels = digit_probabilities(block.probabilities[rows], None if block.scores is None else block.scores[rows])
+    if block.label_count != len(WINDOW_LABELS) or block.scores is None:
+        return _item(index, name, "failed", error=f"{block.model} reads no numbers")
+    views = window_outputs(line, block.probabilities[rows], block.scores[rows])
     if accept is None or accept == THRESHOLD_OF_CARD:
-        accept = MIN_CONFIDENCE
-    return {**_item(index, name, "done"), **number_json(lattice, labels, roster, accept)}
+        accept = block.rule
+    return {**_item(index, name, "done"), **number_json(line, views, roster, block.rule, accept)}
 
 
 def queued_item(labelled: bool = False) -> replies.Item:

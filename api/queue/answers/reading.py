@@ -1,130 +1,125 @@
-"""Reads a number from its lattice and the model's answers for the candidates."""
+"""Reads a number from the model's answers for the windows of its line.
+
+In each window the model sees a digit in the middle, another sign, or neither. The signs of the windows from left to
+right are what the line reads, so the probabilities of all texts add up to one.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from shared.contract.job import Candidate, Lattice
+from shared.contract.job import NumberLine
+from shared.shapes import GAP, OTHER
 
-MIN_PROBABILITY = 1e-4  # a less likely label is ignored, and a roster's strings have at least this one
-MAX_READINGS = 24  # kept at each node
+MIN_PROBABILITY = 1e-6  # each output's; a window never excludes anything
+MIN_TRIED = 1e-3  # less likely signs are not tried
+MAX_TEXTS = 32  # kept after each window
+MAX_GUESSES = 3
 MAX_ALTERNATIVES = 3
+OTHER_SIGN = "?"  # in a text, for a sign that is no digit
 
-Labels = npt.NDArray[np.float64]  # float64[N,10], the probability of each digit; the rest is "no digit"
+Outputs = npt.NDArray[np.float64]  # float64[T,12], the probability of each output in each window
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """One digit of a reading. `alternatives` are other labels, most likely first."""
+    """One digit of a reading, and its box. `alternatives` are other labels, most likely first."""
 
-    candidate: Candidate
     label: int
+    box: Box
     confidence: float
     alternatives: Sequence[tuple[int, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """`text` is the most likely number, "" if there is none, and `confidence` its probability among all readings."""
-
-    text: str
-    confidence: float
-    digits: Sequence[Digit]
-    others: Sequence[tuple[str, float]] = ()
-
-
-@dataclass(slots=True)
-class _Partial:
-    """The paths to one node that read the same text. `steps` are those of the best path, as (candidate, label)."""
-
-    log_weight: float
-    log_best: float
-    steps: tuple[tuple[int, int], ...] = field(default=())
-
-
-def digit_probabilities(probabilities: npt.NDArray[np.float32], scores: npt.NDArray[np.float32] | None) -> Labels:
-    """Return the probability of each digit, less that of "none of the labels" if the model knows it (`scores`)."""
+def window_outputs(
+    line: NumberLine, probabilities: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]
+) -> list[Outputs]:
+    """Return all outputs for the windows of each view, from the probabilities of the labels and the scores."""
     labels = probabilities.astype(np.float64)
-    if scores is None:
-        return labels
-    return labels * np.asarray(scores / np.maximum(labels.max(1), 1e-9), np.float64)[:, None]
+    labels *= np.asarray(scores / np.maximum(labels.max(1), 1e-9), np.float64)[:, None]
+    others = np.maximum(0, 1 - labels.sum(1))
+    outputs: Outputs = np.maximum(np.column_stack([labels, others]), MIN_PROBABILITY)
+    return np.split(outputs, np.cumsum(line.views)[:-1])
 
 
-def read_number(lattice: Lattice, labels: Labels, other_weight: float) -> Reading:
-    """Return the most likely number. `other_weight` is the weight of all that the lattice does not contain."""
-    nodes: list[dict[str, _Partial]] = [{} for _ in range(lattice.nodes + 1)]
-    nodes[0][""] = _Partial(0.0, 0.0)
-    costs = dict(lattice.skips)
-    starting: Mapping[int, list[int]] = _by_first(lattice)
-    for node in range(lattice.nodes):
-        partials = sorted(nodes[node].items(), key=lambda each: -each[1].log_weight)[:MAX_READINGS]
-        if node in costs:
-            for text, partial in partials:
-                _add(nodes[node + 1], text, partial, -costs[node], partial.steps)
-        for index in starting.get(node, ()):
-            candidate = lattice.candidates[index]
-            for label in np.flatnonzero(labels[index] >= MIN_PROBABILITY):
-                gain = candidate.prior + math.log(labels[index, label])
-                for text, partial in partials:
-                    steps = (*partial.steps, (index, int(label)))
-                    _add(nodes[candidate.last], f"{text}{label}", partial, gain, steps)
-    ends = sorted(((text, each) for text, each in nodes[-1].items() if text), key=lambda each: -each[1].log_weight)
-    if not ends:
-        return Reading("", 0.0, ())
-    total = sum(math.exp(each.log_weight) for _, each in ends) + other_weight
-    shares = [(text, math.exp(each.log_weight) / total) for text, each in ends]
-    digits = [_digit(lattice.candidates[index], labels[index], label) for index, label in ends[0][1].steps]
-    return Reading(*shares[0], digits, shares[1:MAX_ALTERNATIVES])
+def most_likely(views: Sequence[Outputs]) -> list[tuple[str, float]]:
+    """Return the most likely texts and their mean probabilities in the views, the best first."""
+    shares: dict[str, float] = {}
+    for outputs in views:
+        for text, share in _texts(outputs):
+            shares[text] = shares.get(text, 0.0) + share / len(views)
+    return sorted(shares.items(), key=lambda each: -each[1])
 
 
-def steps_of(text: str, lattice: Lattice, labels: Labels) -> list[Digit]:
-    """Return the digits of the best path that reads `text`, [] if no path has as many candidates."""
-    best: list[dict[int, tuple[float, tuple[int, ...]]]] = [{} for _ in range(lattice.nodes + 1)]
-    best[0][0] = (0.0, ())
-    costs, starting = dict(lattice.skips), _by_first(lattice)
-    for node in range(lattice.nodes):
-        for count, (log_weight, path) in best[node].items():
-            if node in costs:
-                _keep(best[node + 1], count, log_weight - costs[node], path)
-            if count == len(text):
+def _texts(outputs: Outputs) -> list[tuple[str, float]]:
+    """Return the most likely texts of one view and their probabilities."""
+    texts = {"": 0.0}  # and the logarithm of the probability of all ways to read them
+    for window in np.log(outputs):
+        read = {text: weight + window[GAP] for text, weight in texts.items()}
+        for output in np.flatnonzero(window > math.log(MIN_TRIED)):
+            if output == GAP:
                 continue
-            for index in starting.get(node, ()):
-                candidate = lattice.candidates[index]
-                gain = candidate.prior + math.log(max(labels[index, int(text[count])], MIN_PROBABILITY))
-                _keep(best[candidate.last], count + 1, log_weight + gain, (*path, index))
-    path = best[-1].get(len(text), (0.0, ()))[1]
-    return [_digit(lattice.candidates[index], labels[index], int(text[at])) for at, index in enumerate(path)]
+            sign = OTHER_SIGN if output == OTHER else str(output)
+            for text, weight in texts.items():
+                longer = weight + window[output]
+                read[text + sign] = float(np.logaddexp(read.get(text + sign, -math.inf), longer))
+        best = sorted(read, key=lambda text: -read[text])[:MAX_TEXTS]
+        texts = {text: read[text] for text in best}
+    return [(text, math.exp(weight)) for text, weight in texts.items()]
 
 
-def _keep(node: dict[int, tuple[float, tuple[int, ...]]], count: int, log_weight: float, path: tuple[int, ...]) -> None:
-    if count not in node or log_weight > node[count][0]:
-        node[count] = (log_weight, path)
+def digits_of(text: str, line: NumberLine, outputs: Outputs) -> list[Digit]:
+    """Return the digits of a text, each with the ink around its window. `[]` if there are fewer windows.
+
+    `outputs` are those of the first view.
+    """
+    places = _places(text, np.log(outputs))
+    if not places:
+        return []
+    middles = np.array([piece.middle for piece in line.pieces])
+    ends = [-math.inf, *((one + other) / 2 for one, other in pairwise(places)), math.inf]
+    digits = []
+    for label, place, first, end in zip(text, places, ends, ends[1:], strict=False):
+        inside = np.flatnonzero((middles > first) & (middles <= end))
+        pieces = inside if len(inside) else [int(np.abs(middles - place).argmin())]
+        windows = slice(max(0, math.ceil(first)) if first > 0 else 0, math.floor(min(end, len(outputs) - 1)) + 1)
+        shares = outputs[windows, :GAP].sum(0)
+        digits.append(_digit(int(label), _joined([line.pieces[each].box for each in pieces]), shares / shares.sum()))
+    return digits
 
 
-def _by_first(lattice: Lattice) -> dict[int, list[int]]:
-    starting: dict[int, list[int]] = {}
-    for index, candidate in enumerate(lattice.candidates):
-        starting.setdefault(candidate.first, []).append(index)
-    return starting
+def _places(text: str, logarithms: Outputs) -> list[int]:
+    """Return the window of each digit in the most likely way to read a text."""
+    windows, count = len(logarithms), len(text)
+    if not 0 < count <= windows:
+        return []
+    labels = [int(digit) for digit in text]
+    best = np.full((windows + 1, count + 1), -np.inf)
+    best[0, 0] = 0
+    for window in range(windows):
+        best[window + 1] = best[window] + logarithms[window, GAP]
+        further = best[window, :-1] + logarithms[window, labels]
+        best[window + 1, 1:] = np.maximum(best[window + 1, 1:], further)
+    places = []
+    for window in range(windows, 0, -1):
+        if count and best[window - 1, count] + logarithms[window - 1, GAP] < best[window, count]:
+            count -= 1
+            places.append(window - 1)
+    return places[::-1]
 
 
-def _add(
-    node: dict[str, _Partial], text: str, before: _Partial, gain: float, steps: tuple[tuple[int, int], ...]
-) -> None:
-    log_weight, log_best = before.log_weight + gain, before.log_best + gain
-    partial = node.get(text)
-    if partial is None:
-        node[text] = _Partial(log_weight, log_best, steps)
-        return
-    partial.log_weight = float(np.logaddexp(partial.log_weight, log_weight))
-    if log_best > partial.log_best:
-        partial.log_best, partial.steps = log_best, steps
+def _joined(boxes: Sequence[Box]) -> Box:
+    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    right, bottom = max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)
+    return left, top, right - left, bottom - top
 
 
-def _digit(candidate: Candidate, labels: npt.NDArray[np.float64], label: int) -> Digit:
-    order = [int(each) for each in np.argsort(-labels) if each != label][:MAX_ALTERNATIVES]
-    others = [(each, float(labels[each])) for each in order if labels[each] >= MIN_PROBABILITY]
-    return Digit(candidate, label, float(labels[label]), others)
+def _digit(label: int, box: Box, shares: npt.NDArray[np.float64]) -> Digit:
+    order = [int(each) for each in np.argsort(-shares) if each != label][:MAX_ALTERNATIVES]
+    others = [(each, float(shares[each])) for each in order if shares[each] >= MIN_TRIED]
+    return Digit(label, box, float(shares[label]), others)

@@ -11,21 +11,21 @@ from api.queue.classify_request import ClassifyRequest
 from api.queue.singles.reply import elapsed_ms
 from api.state import State
 from api.uploads.chunk import Chunk
-from shared.contract.job import Job, Lattice
+from shared.contract.job import Job, NumberLine
 from shared.errors import DeadlinePassed, InferenceFailed, Unavailable, WaitTimeout
 
 Disconnected = Callable[[], Coroutine[Any, Any, None]]
 
 
-async def number_chunks(lattice: Lattice, pixels: bytes) -> AsyncIterator[Chunk]:
+async def number_chunks(line: NumberLine, pixels: bytes) -> AsyncIterator[Chunk]:
     """Yield the chunk of one picture."""
-    yield Chunk(pixels, 1, lattices=(lattice,))
+    yield Chunk(pixels, 1, numbers=(line,))
 
 
 async def classify_number(
     state: State,
     asked: ClassifyRequest,
-    lattice: Lattice,
+    line: NumberLine,
     pixels: bytes,
     scope: Scope,
     disconnected: Disconnected,
@@ -37,7 +37,7 @@ async def classify_number(
     """
     state.workers.require(asked.formats)
     with state.singles.requests:
-        job = await state.jobs.submit(number_chunks(lattice, pixels), asked)
+        job = await state.jobs.submit(number_chunks(line, pixels), asked)
         use_result_id(scope, job.id)
         wait_s = asked.wait_s if asked.timeout_s is None else min(asked.wait_s, asked.timeout_s + 1)
         job = await _finished(state, job, asked, wait_s, disconnected)

@@ -10,21 +10,19 @@ from starlette.datastructures import QueryParams
 from api.images.bulk_threads import in_bulk_thread
 from api.images.decode import Picture, ReadPicture, read_picture
 from api.images.fit import fit_picture, fit_pixels
-from api.images.number import number_picture
-from api.images.number.lattice import lattice_of
+from api.images.number import number_grey, number_picture
 from api.images.pixel_budget import PixelBudget
 from api.images.shaped import decode_shaped
 from api.queue.answers.roster import Roster, roster_of
 from api.queue.classify_request import Fit
 from api.uploads import ReadArray
 from api.uploads.chunk import Chunk
-from shared.contract.job import Lattice
+from shared.contract.job import NumberLine
 from shared.contract.model_spec import ModelSpec, Resize
 from shared.errors import BadImage, BadParameter
 from shared.images import images_from_pixels
-from shared.shapes import Shape
+from shared.shapes import NUMBER_MODEL, WINDOW_LABELS, WINDOW_SHAPE, Shape
 
-DIGITS = tuple("0123456789")
 MAX_STRINGS = 1000  # a roster's
 MAX_DIGITS = 16  # a string's
 MAX_SHOWN_CHARS = 40
@@ -59,10 +57,10 @@ def among_parameter(query: QueryParams) -> Roster | None:
     return roster_of(strings)
 
 
-def require_digits(spec: ModelSpec, model: str) -> None:
-    """Raise BadParameter unless a version has the labels 0 to 9, as numbers need."""
-    if spec.labels != DIGITS:
-        raise BadParameter(f"fit=number needs a version with the labels 0 to 9, and {model} has others")
+def require_number_reader(spec: ModelSpec, model: str) -> None:
+    """Raise BadParameter unless a version reads numbers: single digits are not found in them."""
+    if spec.shape != WINDOW_SHAPE or spec.labels != WINDOW_LABELS or not spec.acceptance:
+        raise BadParameter(f"fit=number needs a version that reads numbers, such as {NUMBER_MODEL}, and not {model}")
 
 
 def show_parameter(query: QueryParams) -> bool:
@@ -88,8 +86,8 @@ def reader(fit: Fit, max_pixels: int, budget: PixelBudget) -> ReadPicture:
     def read_fitted(name: str, data: bytes) -> Picture:
         try:
             if fit == "number":
-                lattice, pixels = number_picture(data, max_pixels, budget)
-                return Picture(name, pixels, lattice=lattice)
+                line, pixels = number_picture(data, max_pixels, budget)
+                return Picture(name, pixels, number=line)
             return Picture(name, fit_picture(data, max_pixels, budget))
         except BadImage as error:
             return Picture(name, None, error.detail)
@@ -135,13 +133,13 @@ def _fitted(chunk: Chunk) -> Chunk:
 def _divided(chunk: Chunk) -> Chunk:
     """Divide the number in each image. An image without one fails alone."""
     divided: list[bytes] = []
-    lattices: list[Lattice] = []
+    lines: list[NumberLine] = []
     errors: dict[int, str] = {}
     for position, image in enumerate(images_from_pixels(chunk.pixels)):
         try:
-            lattice, images = lattice_of(image.astype(np.float32))
-            divided.append(images.tobytes())
-            lattices.append(lattice)
+            line, windows = number_grey(image.astype(np.float32))
+            divided.append(windows.tobytes())
+            lines.append(line)
         except BadImage as error:
             errors[position] = error.detail
-    return Chunk(b"".join(divided), chunk.count, errors=errors, lattices=lattices)
+    return Chunk(b"".join(divided), chunk.count, errors=errors, numbers=lines)

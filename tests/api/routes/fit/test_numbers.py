@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from api.queue.answers.number_json import MIN_CONFIDENCE
+from shared.models import registry
+from tests.support.processes import ROOT
 from tests.support.system import System
 from tests.support.uploads import image_file
 
+RULE = registry.load_version(ROOT / "models", "number").card["acceptance"]["threshold"]
 NUMBER = {"fit": "number"}
 ANY = NUMBER | {"accept": "0"}
 PAPER = image_file(Image.new("L", (300, 200), 240))
@@ -42,9 +44,9 @@ def test_a_number_is_read_with_the_box_of_each_digit(system: System) -> None:
         assert 50 <= top <= top + height <= 200
         assert height > 70
     assert 0 < answer["confidence"] <= 1
-    assert answer["confident"] is (answer["confidence"] >= MIN_CONFIDENCE)
+    assert answer["confident"] is (answer["confidence"] >= RULE)
     assert answer["guesses"][0] == {"text": "2053", "confidence": answer["confidence"]}
-    assert answer["model"].startswith("cnn@")
+    assert answer["model"].startswith("number@")
 
 
 def test_boxes_are_in_pixels_of_the_picture_as_it_was_sent(system: System) -> None:
