@@ -6,7 +6,7 @@ MNIST's images have 28×28 pixels, white strokes on black.
 import numpy as np
 import numpy.typing as npt
 
-from shared.shapes import MNIST_SHAPE, Shape, axes_of
+from shared.shapes import MNIST_SHAPE, Shape
 
 Images = npt.NDArray[np.uint8]  # uint8[N,height,width] or uint8[N,height,width,3]
 Probabilities = npt.NDArray[np.float32]  # float32[N,K], of K labels; MNIST has CLASSES
@@ -14,4 +14,6 @@ Probabilities = npt.NDArray[np.float32]  # float32[N,K], of K labels; MNIST has 
 
 def images_from_pixels(pixels: bytes | bytearray | memoryview, shape: Shape = MNIST_SHAPE) -> Images:
     """View row-major pixels as images without a copy. Raises ValueError unless they are whole images."""
-    return np.frombuffer(pixels, np.uint8).reshape(-1, *axes_of(shape))
+    height, width, channels = shape
+    values = np.frombuffer(pixels, np.uint8)
+    return values.reshape(-1, height, width) if channels == 1 else values.reshape(-1, height, width, channels)

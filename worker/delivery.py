@@ -3,8 +3,9 @@
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import lru_cache
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -13,14 +14,27 @@ from shared.contract.block import NO_PREDICTION, FinalState, keep_best, kept_lab
 from shared.contract.entry import THRESHOLD_OF_CARD, Entry
 from shared.contract.lane import Lane
 from shared.contract.model_spec import MAX_DENSE_LABELS
-from shared.images import Images, Probabilities
+from shared.images import Probabilities
 
 Predictions = npt.NDArray[np.uint16]
 
 
-@dataclass(slots=True, eq=False)
-class Delivery:
-    """An entry as it was delivered to this worker, with the answers that it has so far."""
+@lru_cache
+def _unanswered(count: int) -> tuple[Predictions, Probabilities]:
+    """Return the predictions and probabilities of images without an answer. Entries share them, so do not write."""
+    predictions = np.full(count, NO_PREDICTION, np.uint16)
+    predictions.setflags(write=False)
+    return predictions, np.zeros((count, 0), np.float32)
+
+
+NO_PREDICTIONS, NO_PROBABILITIES = _unanswered(0)
+
+
+class Delivery(msgspec.Struct, eq=False):
+    """An entry as it was delivered to this worker, with the answers that it has so far.
+
+    It is a msgspec structure because each batch makes some, and a dataclass takes five times as long.
+    """
 
     entry: Entry
     stream: str
@@ -29,19 +43,18 @@ class Delivery:
     attempt: int = 1
     taken: int = 0  # images handed to batches
     answered: int = 0  # images with an answer
-    faults: dict[int, tuple[FinalState, str]] = field(default_factory=dict)
-    set_aside: list[int] = field(default_factory=list)  # positions that become dead letters
+    faults: dict[int, tuple[FinalState, str]] = {}
+    set_aside: list[int] = []  # positions that become dead letters
     layers: bytes = b""  # the blob, of a verbose entry
     queue_ms: float = 0.0
     model_ms: float = 0.0
     surplus_bytes: int = 0  # that an unreadable entry had on its stream, beyond the pixels of its images
     batch_images: int = 0
-    answering: threading.Lock = field(default_factory=threading.Lock)  # several threads may run slices of it
-    count: int = field(init=False)  # images of the entry, computed once
-    images: Images = field(init=False)  # a view
-    predictions: Predictions = field(init=False)
+    answering: threading.Lock = msgspec.field(default_factory=threading.Lock)  # several threads may run slices of it
+    count: int = 0  # images of the entry, computed once
     label_count: int = 0  # K, known once an image is answered
-    probabilities: Probabilities = field(init=False)  # float32[n,K], or float32[n,top] of the best labels
+    predictions: Predictions = NO_PREDICTIONS  # uint16[n], read-only until an image is answered
+    probabilities: Probabilities = NO_PROBABILITIES  # float32[n,K], or float32[n,top] of the best labels
     best: Predictions | None = None  # uint16[n,top], the labels of the probabilities, unless all are kept
     scores: Scores | None = None  # float32[n], of a version with an acceptance rule
     stages: Stages | None = None  # uint8[n], of a cascade
@@ -49,10 +62,7 @@ class Delivery:
 
     def __post_init__(self) -> None:
         self.count = self.entry.count
-        self.images = self.entry.images
-        self.predictions = np.empty(self.count, np.uint16)
-        self.predictions.fill(NO_PREDICTION)
-        self.probabilities = np.zeros((self.count, 0), np.float32)
+        self.predictions, self.probabilities = _unanswered(self.count)
 
     @property
     def is_suspect(self) -> bool:
@@ -74,17 +84,20 @@ class Delivery:
 
         A version without an acceptance rule gets scores if the request brings a threshold of its own.
         """
-        if answers.scores is None and self.accept and answers.probabilities.shape[1]:
-            answers = answers._replace(scores=np.maximum.reduce(answers.probabilities, axis=1))
         count, labels = self.count, answers.probabilities.shape[1]
         if not labels:
             return
+        if answers.scores is None and self.entry.accept and self.accept:
+            answers = answers._replace(scores=np.maximum.reduce(answers.probabilities, axis=1))
         kept = kept_labels(labels, self.entry.top)
         if not self.label_count:
             self.label_count = labels
-            if len(answers.probabilities) == count:
-                self._take(predictions, answers, kept)
+            if len(answers.probabilities) == count:  # no copies
+                self.predictions, self.probabilities, self.scores, self.stages = predictions, *answers
+                if labels > MAX_DENSE_LABELS:
+                    self.best, self.probabilities = keep_best(answers.probabilities, kept)
                 return
+            self.predictions = self.predictions.copy()
             self.probabilities = np.zeros((count, kept), np.float32)
             self.best = np.zeros((count, kept), np.uint16) if labels > MAX_DENSE_LABELS else None
             self.scores = None if answers.scores is None else np.zeros(count, np.float32)
@@ -98,12 +111,6 @@ class Delivery:
             self.scores[positions] = answers.scores
         if self.stages is not None and answers.stages is not None:
             self.stages[positions] = answers.stages
-
-    def _take(self, predictions: Predictions, answers: Answers, kept: int) -> None:
-        """Keep the arrays of a batch that has answered all images, instead of copies."""
-        self.predictions, self.probabilities, self.scores, self.stages = predictions, *answers
-        if answers.probabilities.shape[1] > MAX_DENSE_LABELS:
-            self.best, self.probabilities = keep_best(answers.probabilities, kept)
 
     @property
     def unsure_count(self) -> int:
@@ -126,13 +133,8 @@ class Delivery:
             first += images
         return counts
 
-    @property
-    def complete(self) -> bool:
-        return self.answered == self.count
 
-
-@dataclass(slots=True, eq=False)
-class Slice:
+class Slice(msgspec.Struct, eq=False):
     """Images `start` to `stop` of one delivery."""
 
     delivery: Delivery
@@ -142,8 +144,3 @@ class Slice:
     @property
     def count(self) -> int:
         return self.stop - self.start
-
-    @property
-    def images(self) -> Images:
-        """uint8[count,28,28], a view."""
-        return self.delivery.images[self.start : self.stop]

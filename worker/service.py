@@ -26,7 +26,7 @@ from shared.telemetry.tracing import open_tracing
 from worker.batching.backlog import Backlog
 from worker.batching.deferred import Deferred
 from worker.batching.direct_connection import DirectConnection
-from worker.batching.finish import FINISH, Finisher
+from worker.batching.finish import FINISH, FINISH_SINGLES, Finisher
 from worker.batching.held_entries import HeldEntries
 from worker.batching.intake import BLOCK_MS, Intake, ensure_groups
 from worker.batching.leases import Leases, take_duties
@@ -164,7 +164,7 @@ class BatchingService(Collector):
             self._spans = BatchSpans(self._tracing)
 
     def _connection(self) -> DirectConnection:
-        return DirectConnection(self._client, FINISH)
+        return DirectConnection(self._client, FINISH, FINISH_SINGLES)
 
     def _finisher(self, connection: DirectConnection) -> Finisher:
         return Finisher(connection, self._name, self._metrics, self._clock, self._settings)

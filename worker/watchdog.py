@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Self
 
 logger = logging.getLogger(__name__)
 
@@ -22,26 +21,26 @@ MIN_REDIS_STALL_S = 15.0  # longer than a pull blocks and a socket times out
 
 
 class Pulse:
-    """The time since which one thread is busy. That thread writes it, and the watchdog reads it."""
+    """The time since which one thread is busy: in a `with` of the pulse. The watchdog reads it."""
 
     def __init__(self, name: str, clock_s: Callable[[], float]) -> None:
         self.name = name
         self._clock_s = clock_s
         self.since_s: float | None = None
 
-    def busy(self) -> Self:
-        """Return a context in which the thread is busy. A class costs a batch less than a generator."""
-        return self
-
     def beat(self) -> None:
         """Count from now on: the thread is busy, and not stuck."""
         self.since_s = self._clock_s()
+
+    def rest(self) -> None:
+        """The thread waits for something else until the next `beat`."""
+        self.since_s = None
 
     def __enter__(self) -> None:
         self.beat()
 
     def __exit__(self, *_: object) -> None:
-        self.since_s = None
+        self.rest()
 
 
 class Watchdog:

@@ -124,7 +124,8 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        return len(self.pixels) // self.image_bytes
+        height, width, channels = self.shape
+        return len(self.pixels) // (height * width * channels)
 
     @property
     def fits_format_1(self) -> bool:
@@ -219,9 +220,10 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry:
 
 def _check(entry: Entry, header: EntryHeader) -> None:
     """Raise EntryError if the header contradicts itself or the pixels."""
-    if entry.image_bytes > MAX_IMAGE_BYTES or entry.shape[2] == 2:
+    image_bytes = entry.image_bytes
+    if image_bytes > MAX_IMAGE_BYTES or entry.shape[2] == 2:
         raise EntryError(f"not an entry: images of shape {list(entry.shape)}")
-    if header.n * entry.image_bytes != len(entry.pixels) or not header.n:
+    if header.n * image_bytes != len(entry.pixels) or not header.n:
         raise EntryError(f"entry says {header.n} images and carries {len(entry.pixels)} bytes of pixels")
     if entry.deadlines_ms and len(entry.deadlines_ms) != entry.count:
         raise EntryError(f"entry of {entry.count} images has {len(entry.deadlines_ms)} deadlines")

@@ -18,7 +18,6 @@ from tests.support.processes import ROOT
 from tests.support.system import RedisServer, System, running
 from tests.support.uploads import image_file, npy, zipped
 from tests.training.importing.made import make_pictures, write_labels, write_onnx
-from training.__main__ import main
 
 pytestmark = pytest.mark.slow
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -189,15 +188,3 @@ def test_odd_labels_survive_csv_and_ndjson(made: Made, tmp_path: Path) -> None:
     assert [json.loads(line)["label"] for line in lines] == named
     assert made.system.http.get("/metrics").status_code == 200
     assert made.system.http.get("/status").json()["drift"]
-
-
-def test_models_in_python_are_imported_with_a_word_about_other_images(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    labels = str(write_labels(tmp_path / "labels.txt", "a", "b", "c"))
-    for side, warned in ((6, False), (6, False), (8, True)):
-        file = write_onnx(tmp_path / "net.onnx", ("n", side, 5, 3))
-        command = ["import", str(file), "--name", "own", "--labels", labels, "--values", "0..1"]
-        assert main([*command, "--models-dir", str(tmp_path)]) == 0
-        expected = "own@2 takes images of 5×6 in colour, and this version images of 5×8 in colour: requests for own get"
-        assert (expected in capsys.readouterr().out) == warned

@@ -20,13 +20,13 @@ def test_a_thread_is_stuck_once_it_has_run_one_batch_for_too_long() -> None:
     clock = Clock()
     watchdog = Watchdog(2.0, clock)
     pulse = watchdog.model_pulse("run-0")
-    with pulse.busy():
+    with pulse:
         clock.now_s += 2.0
         assert watchdog.stuck() == ""
         clock.now_s += 0.1
         assert watchdog.stuck() == "run-0 has run one batch for 2.1 s"
     assert watchdog.stuck() == ""
-    with pulse.busy():
+    with pulse:
         assert watchdog.stuck() == "", "every batch has its own time"
 
 
@@ -34,7 +34,7 @@ def test_a_thread_that_waits_for_redis_is_stuck_only_while_redis_answers_others(
     clock = Clock()
     watchdog = Watchdog(2.0, clock)
     watchdog.redis_answered()
-    with watchdog.redis_pulse("pull-bulk").busy():
+    with watchdog.redis_pulse("pull-bulk"):
         clock.now_s += 2 * MIN_REDIS_STALL_S
         assert watchdog.stuck() == "", "Redis is away for everyone"
         watchdog.redis_answered()
@@ -44,7 +44,7 @@ def test_a_thread_that_waits_for_redis_is_stuck_only_while_redis_answers_others(
 def test_a_thread_is_not_stuck_while_redis_fails_again_and_again() -> None:
     clock = Clock()
     watchdog = Watchdog(2.0, clock)
-    with watchdog.redis_pulse("pull-bulk").busy():
+    with watchdog.redis_pulse("pull-bulk"):
         for _ in range(10):
             watchdog.redis_answered()
             clock.now_s += MIN_REDIS_STALL_S / 2
@@ -64,7 +64,7 @@ from worker.watchdog import Watchdog
 watchdog = Watchdog(0.5)
 pulse = watchdog.model_pulse("run-0")
 threading.Thread(target=watchdog.run, args=(threading.Event(),), daemon=True).start()
-with pulse.busy():
+with pulse:
     {hang}
 print("survived")
 """

@@ -22,10 +22,6 @@ class Versions(Protocol):
         """Return the current batch size limit of a version. It is 0 while the version is not loaded."""
         ...
 
-    def short_images(self, ref: str) -> int:
-        """Return the largest number of images that an engine runs in a short time. It is 0 if one image takes long."""
-        ...
-
     def reserve(self, ref: str) -> int:
         """Return `max_images` and keep the version loaded until the batch that is formed now has run."""
         ...
@@ -43,16 +39,24 @@ class Backlog:
         self._at_a_time = at_a_time
         self._bulk_entry_images = bulk_entry_images
         self._queues = Queues()
-        lock = threading.Lock()
-        self._ready = threading.Condition(lock)
-        self._room = threading.Condition(lock)
+        self._lock = threading.Lock()
+        self._ready = threading.Condition(self._lock)
+        self._room = threading.Condition(self._lock)
         self._closed = False
 
+    def __bool__(self) -> bool:
+        """Return whether any image waits."""
+        return bool(self._queues)
+
     def put(self, deliveries: list[Delivery]) -> bool:
-        """Add deliveries, and call `wake` unless this thread takes them. Returns whether all versions are loaded."""
+        """Add deliveries and wake a thread that runs batches. Returns whether all versions are loaded.
+
+        That thread wakes the next one if there is more than one batch.
+        """
         with self._ready:
             for delivery in deliveries:
                 self._queues.add(delivery)
+            self._ready.notify()
             return all(self._versions.max_images(ref) for ref in {delivery.entry.model for delivery in deliveries})
 
     def wait(self) -> bool:
@@ -61,21 +65,11 @@ class Backlog:
             self._ready.wait_for(lambda: self._runnable() or (self._closed and not self._queues))
             return bool(self._queues)
 
-    def wake(self) -> None:
-        """Wake a thread that runs batches. It wakes the next one if there is more than one batch."""
-        with self._ready:
-            self._ready.notify()
-
-    def take(self, *, short: bool = False) -> list[Slice]:
-        """Return the next batch and reserve its version. The batch is empty if nothing can run now.
-
-        With `short`, it is also empty if the next batch would take long, or if images of a job wait.
-        """
+    def take(self) -> list[Slice]:
+        """Return the next batch and reserve its version. The batch is empty if nothing can run now."""
         with self._ready:
             batch: list[Slice] = []
             for ref in self._queues.in_order():
-                if short and not self._is_short(ref):
-                    return []
                 if max_images := self._versions.reserve(ref):
                     batch = self._queues.next_batch(ref, self._batch_images(ref, max_images))
                     break
@@ -125,7 +119,7 @@ class Backlog:
 
     def has_room(self, lane: Lane, model: str) -> bool:
         """Return whether more images of a model are needed to keep every engine busy until the next pull."""
-        with self._room:
+        with self._lock:
             return self._has_room(lane, model)
 
     def close(self) -> None:
@@ -134,11 +128,6 @@ class Backlog:
             self._closed = True
             self._ready.notify_all()
             self._room.notify_all()
-
-    def _is_short(self, ref: str) -> bool:
-        if self._queues.has("bulk") or self._queues.first(ref).is_alone:
-            return False
-        return self._queues.images_of("interactive", ref) <= self._versions.short_images(ref)
 
     def _wake_after_take(self) -> None:
         """Wake a thread for what still waits, or all threads at the end, and those that wait for room."""

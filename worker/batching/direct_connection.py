@@ -4,6 +4,9 @@ redis-py opens the connection (password, TLS, Sentinel) and decides which errors
 more than a small batch: arguments, retry wrappers, locks, one command at a time.
 """
 
+import socket
+import ssl
+import struct
 from collections import deque
 from typing import Any, Final
 
@@ -80,7 +83,7 @@ class DirectConnection:
                 unsent, self._unsent = self._unsent, []
                 self._sock.sendall(unsent[0] if len(unsent) == 1 else b"".join(unsent))
             reply = self._next_reply()
-        except TimeoutError as error:
+        except (TimeoutError, BlockingIOError) as error:
             raise RedisTimeoutError(f"Redis did not reply within {SOCKET_TIMEOUT_S:g} s") from error
         except (OSError, hiredis.ProtocolError) as error:
             raise RedisConnectionError(f"the connection to Redis is lost: {error}") from error
@@ -93,6 +96,8 @@ class DirectConnection:
     def _open(self) -> None:
         self._connection.connect()
         self._sock = self._connection._sock
+        if not isinstance(self._sock, ssl.SSLSocket):
+            _let_kernel_time_out(self._sock)
         self._reader = new_reader(notEnoughData=INCOMPLETE)
         for load in self._loads:
             self._sock.sendall(load)
@@ -110,3 +115,15 @@ class DirectConnection:
                 self._reader.feed(self._buffer, 0, received_bytes)  # type: ignore[arg-type]
             elif not isinstance(reply, hiredis.PushNotification):
                 return reply
+
+
+def _let_kernel_time_out(sock: socket.socket) -> None:
+    """Keep the time-out of a socket, without the poll() that Python makes before each call for its own time-outs.
+
+    A call that takes too long raises BlockingIOError then.
+    """
+    timeout_s = sock.gettimeout() or 0.0
+    timeval = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1e6))
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        sock.setsockopt(socket.SOL_SOCKET, option, timeval)
+    sock.settimeout(None)

@@ -25,14 +25,16 @@ from worker.reporting.metrics import Metrics
 
 MAX_LAYERS = 32  # blobs kept, for clients that wait for them: those of a large model have megabytes
 FINISH = Script.read(Path(__file__).with_suffix(".lua"))
+FINISH_SINGLES = Script.read(Path(__file__).with_name("finish_singles.lua"))
 NO_FAULTS: Counter[str] = Counter()
 ReadNext = Callable[[], None]
-# The names of FINISH that differ between the entries of a stream.
+# The names of each script that differ between the entries of a stream.
 NAMES = (
     *("client", "target", "blocks", "manifests", "suspect", "layers", "entry_id", "images", "bytes", "block", "ttl_s"),
     *("channel", "uid", "chunk", "done_images", "failed_images", "expired_images", "unsure_images"),
     "layers_blob",
 )
+SINGLES_NAMES = ("result", "client", "entry_id", "images", "bytes", "block", "channel", "uid")
 
 
 def read_nothing() -> None:
@@ -51,7 +53,7 @@ def log_end(
 class Finisher:
     """Writes results. Blocks while Redis is unreachable, because `connection` retries: writing twice is harmless.
 
-    `connection` has loaded FINISH.
+    `connection` has loaded FINISH and FINISH_SINGLES.
     """
 
     def __init__(
@@ -62,7 +64,8 @@ class Finisher:
         self._metrics = metrics
         self._worker_name = worker_name
         self._settings = settings
-        self._prepared: dict[str, Callable[..., Command]] = {}  # by stream
+        self._prepared: dict[str, Callable[..., Command]] = {}  # FINISH by stream
+        self._prepared_singles: dict[str, Callable[..., Command]] = {}  # FINISH_SINGLES by stream
 
     def finish(self, deliveries: list[Delivery], read_next: ReadNext = read_nothing) -> int:
         """Write complete deliveries. Returns how many of them another worker had already finished.
@@ -83,6 +86,8 @@ class Finisher:
 
     def _command(self, delivery: Delivery) -> Command:
         entry = delivery.entry
+        if entry.chunk is None and not (delivery.attempt > 1 or delivery.layers or delivery.set_aside):
+            return self._singles_command(delivery)
         faults = delivery.item_faults if delivery.faults else NO_FAULTS
         single = entry.chunk is None
         settings = self._settings
@@ -110,6 +115,29 @@ class Finisher:
             delivery.unsure_count,
             delivery.layers,
             *(self._letters(delivery) if delivery.set_aside else ()),
+        )
+
+    def _singles_command(self, delivery: Delivery) -> Command:
+        entry, stream = delivery.entry, delivery.stream
+        prepared = self._prepared_singles.get(stream)
+        if prepared is None:
+            prepared = self._prepared_singles[stream] = FINISH_SINGLES.prepare(
+                *SINGLES_NAMES,
+                stream=stream,
+                queued=keys.queued(keys.model_of(stream), delivery.lane),
+                group=keys.GROUP,
+                ttl_s=self._settings.single_result_ttl_s,
+                open_ttl_s=keys.OPEN_TTL_S,
+            )
+        return prepared(
+            keys.result(entry.uid),
+            keys.client(entry.client) if entry.client else "",
+            delivery.entry_id,
+            delivery.count,
+            entry.queued_bytes + delivery.surplus_bytes,
+            encode_block(self._block(delivery), entry.format),
+            entry.reply,
+            entry.uid,
         )
 
     def _letters(self, delivery: Delivery) -> list[bytes]:

@@ -23,18 +23,14 @@ HandOver = tuple[list[Slice], Engine | ModelError]  # the error is that of a ver
 
 
 @contextlib.contextmanager
-def next_batch(backlog: Backlog, engines: EnginePool, *, short: bool = False) -> Iterator[HandOver | None]:
+def next_batch(backlog: Backlog, engines: EnginePool) -> Iterator[HandOver | None]:
     """Yield the next batch and an engine of its version. Both, and the permit, are released in every case.
 
     Blocks until an engine is free: images that arrive until then still join the batch. Yields None if there is no
-    batch, because another thread took it first. With `short`, it never blocks, and also yields None if no engine is
-    free now or if the batch would take long.
+    batch, because another thread took it first.
     """
-    if not engines.permits.acquire(blocking=not short):
-        yield None
-        return
-    try:
-        batch = backlog.take(short=short)
+    with engines.permits:
+        batch = backlog.take()
         if not batch:
             yield None
             return
@@ -44,8 +40,6 @@ def next_batch(backlog: Backlog, engines: EnginePool, *, short: bool = False) ->
             yield batch, engine
         finally:
             engines.take_back(ref, engine)
-    finally:
-        engines.permits.release()
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from worker.delivery import Delivery
 logger = logging.getLogger(__name__)
 
 ASK_AFTER_US = 100_000  # about the time after which the API checks whether the client of a request is still connected
+PLAIN_FIELDS = 2  # number of fields, if an entry was never deferred
 # Counters that are gone, for example after FLUSHALL, stay gone, and an entry is subtracted once.
 DISCARD = Script(
     "DISCARD",
@@ -69,50 +70,76 @@ class HeldEntries:
             return list(self._held.values())
 
     def deliver(self, stream: str, lane: Lane, entries: Iterable[RawEntry]) -> None:
-        """Put new entries into the backlog, unless cancelled or dead letters, and call `Backlog.wake` afterwards.
+        """Hold new entries and put them into the backlog. Blocks while Redis is unreachable."""
+        self.wait_for_batch(self.hold(stream, lane, entries))
 
-        Blocks while Redis is unreachable.
+    def hold(self, stream: str, lane: Lane, entries: Iterable[RawEntry]) -> list[Delivery]:
+        """Return the entries that are new and need a model. The worker renews their leases until they are finished.
+
+        Entries that are cancelled, dead letters, or cannot be read are finished at once. Blocks while Redis is
+        unreachable.
         """
-        delivered = []
+        new = []
         for entry_id, fields, attempt in entries:
-            attempt += deaths_before(fields)
-            try:
-                delivery = Delivery(decode_entry(fields), stream, lane, entry_id, attempt)
-            except EntryFormatError as error:
-                if reason := reason_to_fail(fields):
-                    self._fail(stream, lane, entry_id, fields, reason)
-                else:
-                    self.deferred.defer(stream, entry_id, error.format, attempt - 1)
-                continue
-            except EntryError as error:
-                self._fail(stream, lane, entry_id, fields, f"its entry cannot be read: {error}")
-                continue
-            if not self._is_held(delivery):
-                delivered.append(delivery)
-        self._drop_unwanted(delivered)
-        wanted = []
-        for delivery in delivered:
-            if delivery.is_suspect:
-                self.suspects.judge(delivery)
-            if self._is_over(delivery) or len(delivery.faults) == delivery.count:
-                self._finish(delivery)
-            else:
-                wanted.append(delivery)
+            delivery = self._read(stream, lane, entry_id, fields, attempt)
+            if delivery is not None and (stream, entry_id) not in self._held:
+                new.append(delivery)
+        old_us = self.clock.now_us() - ASK_AFTER_US
+        for delivery in new:
+            if delivery.entry.chunk is not None or delivery.entry.accepted_us < old_us or delivery.attempt > 1:
+                new = self._wanted(new, old_us)
+                break
         with self._lock:
-            new = [delivery for delivery in wanted if _key(delivery) not in self._held]
-            self._held.update((_key(delivery), delivery) for delivery in new)
-        if not self.backlog.put(new):
+            new = [delivery for delivery in new if (delivery.stream, delivery.entry_id) not in self._held]
+            for delivery in new:
+                self._held[delivery.stream, delivery.entry_id] = delivery
+        return new
+
+    def wait_for_batch(self, deliveries: list[Delivery]) -> None:
+        """Put deliveries that are held into the backlog."""
+        if not self.backlog.put(deliveries):
             self.load()
 
     def finished(self, deliveries: Iterable[Delivery]) -> None:
         """Forget deliveries whose results are written."""
         with self._lock:
             for delivery in deliveries:
-                self._held.pop(_key(delivery), None)
+                self._held.pop((delivery.stream, delivery.entry_id), None)
 
-    def _is_held(self, delivery: Delivery) -> bool:
-        with self._lock:
-            return _key(delivery) in self._held
+    def _read(
+        self, stream: str, lane: Lane, entry_id: bytes, fields: Mapping[bytes, bytes], attempt: int
+    ) -> Delivery | None:
+        """Return an entry as a delivery. One that this worker cannot read is deferred or failed, and not returned."""
+        try:
+            if len(fields) > PLAIN_FIELDS:
+                attempt += deaths_before(fields)
+            return Delivery(decode_entry(fields), stream, lane, entry_id, attempt)
+        except EntryFormatError as error:
+            if reason := reason_to_fail(fields):
+                self._fail(stream, lane, entry_id, fields, reason)
+            else:
+                self.deferred.defer(stream, entry_id, error.format, attempt - 1)
+        except EntryError as error:
+            self._fail(stream, lane, entry_id, fields, f"its entry cannot be read: {error}")
+        return None
+
+    def _wanted(self, deliveries: list[Delivery], old_us: int) -> list[Delivery]:
+        """Return the deliveries that need a model, and finish the others.
+
+        Singles that were accepted before `old_us` may have lost their clients.
+        """
+        self._drop_unwanted(
+            [each for each in deliveries if each.entry.chunk is None and each.entry.accepted_us < old_us]
+        )
+        wanted = []
+        for delivery in deliveries:
+            if delivery.is_suspect:
+                self.suspects.judge(delivery)
+            if self._is_over(delivery) or len(delivery.faults) == delivery.count:
+                self._finish(delivery)
+            else:
+                wanted.append(delivery)
+        return wanted
 
     def _is_over(self, delivery: Delivery) -> bool:
         """Return whether the chunk's job is cancelled, expired or gone, so that nobody needs its results."""
@@ -122,14 +149,8 @@ class HeldEntries:
         model, finished_ms = self.client.hmget(job, "model", "finished_ms")
         return model is None or finished_ms is not None
 
-    def _drop_unwanted(self, deliveries: list[Delivery]) -> None:
-        """Mark the singles whose clients disconnected. Only entries older than ASK_AFTER_US can have some."""
-        now_us = self.clock.now_us()
-        old = [
-            delivery
-            for delivery in deliveries
-            if delivery.entry.chunk is None and now_us - delivery.entry.accepted_us > ASK_AFTER_US
-        ]
+    def _drop_unwanted(self, old: list[Delivery]) -> None:
+        """Mark the singles whose clients have disconnected."""
         if not old:
             return
         with self.client.pipeline(transaction=False) as pipeline:
@@ -177,7 +198,3 @@ class HeldEntries:
             shard=keys.shard_of(stream),
         )
         self.client.eval(*call)
-
-
-def _key(delivery: Delivery) -> tuple[str, bytes]:
-    return delivery.stream, delivery.entry_id

@@ -82,22 +82,20 @@ class Intake:
         """Read the lane's streams once. Blocks for up to `block_ms`, and while Redis is unreachable."""
         if not self._reading:
             self._add_read()
-        with self.pulse.busy():
+        with self.pulse:
             reply = self.connection.receive()
         self._reading = False
         if isinstance(reply, RedisError):
             raise reply
         if not reply:
             return
-        pulled = 0
         for stream, entries in reply.items() if isinstance(reply, dict) else reply:  # by version of Redis's protocol
-            pulled += len(entries)
             raw = [(entry_id, dict(zip(fields[::2], fields[1::2], strict=True)), 1) for entry_id, fields in entries]
-            self.deliveries.deliver(stream.decode(), self.lane, raw)
-        # After a full pull, more entries are waiting: this thread reads them, and others run the model.
-        is_full = pulled >= ENTRIES_PER_PULL[self.lane]
-        if self.runner is None or is_full or not self.runner.run_short(self._read_ahead):
-            self.backlog.wake()
+            deliveries = self.deliveries.hold(stream.decode(), self.lane, raw)
+            # After a full pull, more entries are waiting: this thread reads them, and others run the model.
+            is_full = len(entries) >= ENTRIES_PER_PULL[self.lane]
+            if self.runner is None or is_full or not self.runner.run_at_once(deliveries, self._read_ahead):
+                self.deliveries.wait_for_batch(deliveries)
 
     def _read_ahead(self) -> None:
         """Let the next read travel with the results of a batch, if there is room for more entries."""

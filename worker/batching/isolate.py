@@ -24,7 +24,7 @@ def predict_isolating(predict: Callable[[Images], Answers], images: Images) -> t
             return no_answers(len(images)), dict.fromkeys(range(len(images)), reason)
         return _predict_halves(predict, images)
     numbers = np.isfinite(answers.probabilities)
-    if numbers.all():
+    if np.logical_and.reduce(numbers, axis=None):
         return answers, {}
     finite = np.asarray(numbers.all(axis=1))
     bad = np.flatnonzero(~finite)

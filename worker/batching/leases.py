@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
@@ -14,11 +13,24 @@ from worker.batching.held_entries import HeldEntries, RawEntry
 
 logger = logging.getLogger(__name__)
 
-RENEW = Script.read(Path(__file__).with_name("renew.lua"))
 TAKEOVERS_PER_TICK = 8  # per stream; the rest is left to the next tick or to another worker
 SCANS_PER_TICK = 64  # per stream; one scan reads ten times TAKEOVERS_PER_TICK entries that somebody holds
 SCAN_START = "0-0"  # where a scan begins, and what it returns at the end
 STALE_CONSUMER_LEASES = 10  # a consumer that is silent for this many leases and owns nothing is deleted
+# An entry that was taken over stays with its new owner. The ids of the entries follow the arguments.
+RENEW = Script(
+    "RENEW",
+    """
+local stream = unpack(KEYS)
+local group, consumer = unpack(ARGV, 1, 2)
+for index = 3, #ARGV do
+  local pending = redis.call('XPENDING', stream, group, ARGV[index], ARGV[index], 1)
+  if pending[1] and pending[1][2] == consumer then
+    redis.call('XCLAIM', stream, group, consumer, 0, ARGV[index], 'JUSTID')
+  end
+end
+""",
+)
 # In one script, because deleting a consumer that has just received entries would lose them.
 FORGET_CONSUMERS = Script(
     "FORGET_CONSUMERS",
@@ -85,7 +97,6 @@ class Leases:
                 self.takeovers += len(lapsed)
                 logger.warning("took over %d entries of %s whose lease lapsed", len(lapsed), stream)
                 self.deliveries.deliver(stream, lane, lapsed)
-                self.deliveries.backlog.wake()
 
     def _claim(self, stream: str) -> list[RawEntry]:
         """Claim some lapsed entries of a stream, beginning where the last scan ended."""

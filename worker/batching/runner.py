@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
+import msgspec
 import numpy as np
+from msgspec import structs
 from redis.exceptions import ResponseError
 
 from shared.answers import Answers, join, no_answers
@@ -31,7 +32,7 @@ from worker.watchdog import Pulse
 logger = logging.getLogger(__name__)
 
 
-class _Run(NamedTuple):
+class _Run(msgspec.Struct, frozen=True):
     """The result of a batch. `images` and `answers` have a row for each position in `live`, slice by slice."""
 
     live: list[Sequence[int]]
@@ -68,18 +69,37 @@ class Runner:
     def run(self) -> None:
         """Run batches until the backlog is closed and empty."""
         while self.backlog.wait():
-            self._run_next(short=False)
+            with next_batch(self.backlog, self.engines) as handed_over:
+                if handed_over is None:
+                    continue
+                batch, engine = handed_over
+                run = self._run_model(batch, engine)
+            self._finish(batch, run, read_nothing)
 
-    def run_short(self, read_next: ReadNext) -> bool:
-        """Run the next batch if it is short and an engine is free. Returns whether it has run one."""
-        return self._run_next(short=True, read_next=read_next)
+    def run_at_once(self, deliveries: list[Delivery], read_next: ReadNext) -> bool:
+        """Run new deliveries as one short batch, without the backlog. Returns whether it has run them.
 
-    def _run_next(self, *, short: bool, read_next: ReadNext = read_nothing) -> bool:
-        with next_batch(self.backlog, self.engines, short=short) as handed_over:
-            if handed_over is None:
+        That needs an engine that is free now, and no other image may wait for one.
+        """
+        if not deliveries or self.backlog:
+            return False
+        first, images = deliveries[0].entry, 0
+        for delivery in deliveries:
+            entry = delivery.entry
+            if delivery.attempt > 1 or entry.verbose or entry.model != first.model or entry.shape != first.shape:
                 return False
-            batch, engine = handed_over
+            images += delivery.count
+        if (engine := self.engines.lend_idle(first.model, images)) is None:
+            return False
+        try:
+            batch = []
+            for delivery in deliveries:
+                delivery.taken = delivery.count
+                batch.append(Slice(delivery, 0, delivery.count))
             run = self._run_model(batch, engine)
+        finally:
+            self.engines.take_back(first.model, engine)
+            self.engines.permits.release()
         self._finish(batch, run, read_next)
         return True
 
@@ -111,7 +131,7 @@ class Runner:
             return self._predict_one_by_one(predict, first, positions, images)
         if first.lane == "bulk" and not first.entry.verbose:
             predict = partial(engine.predict, pause=partial(self._let_singles_pass, first.entry.model, engine))
-        with self.in_model.busy():
+        with self.in_model:
             return predict_isolating(predict, images)
 
     def _let_singles_pass(self, ref: str, engine: Engine) -> None:
@@ -121,6 +141,7 @@ class Runner:
         """
         if self.backlog.has_singles and self._passed_error is None:
             start_s = time.perf_counter()
+            self.in_model.rest()  # their results may have to wait for Redis
             try:
                 self._run_singles(ref, engine)
             except Exception as error:
@@ -145,7 +166,7 @@ class Runner:
         survived: int | None = None
         for row, position in enumerate(positions):
             self.suspects.mark(suspect, survived, position)
-            with self.in_model.busy():
+            with self.in_model:
                 answer, fault = predict_isolating(predict, images[row : row + 1])
             answers.append(answer)
             if fault:
@@ -156,9 +177,9 @@ class Runner:
 
     def _finish(self, batch: list[Slice], run: "_Run", read_next: ReadNext) -> None:
         predictions = _predictions_of(run.answers.probabilities)
-        complete = _scatter(batch, run, predictions)
+        complete, parts = _scatter(batch, run, predictions)
         try:
-            with self.in_redis.busy():
+            with self.in_redis:
                 late = self.finisher.finish(complete, read_next)
         except ResponseError as error:
             if meaning_of(error) == "refuse":
@@ -168,10 +189,9 @@ class Runner:
         if late:
             logger.warning("%d entries had been finished by another worker", late)
         self.finished(complete)
-        parts = [BatchPart(part.delivery.lane, part.count, _queue_ms(part, run)) for part in batch]
         finished_s = run.started_s + time.perf_counter() - run.begun_s  # a new estimate of Redis's clock may be earlier
         report = report_of(batch, run.live, run.faults, run.started_s, finished_s, run.model_ms, parts, run.begun_s)
-        self.report(report._replace(predictions=predictions, labels=run.labels))
+        self.report(structs.replace(report, predictions=predictions, labels=run.labels))
         images, answers = run.images, run.answers
         if run.faults:
             sound = np.ones(len(images), bool)
@@ -210,64 +230,66 @@ def look_inside(engine: Engine, delivery: Delivery, images: Images) -> Answers:
 
 
 def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
-    """Return uint8[N,28,28] of the images in `live`. A single whole slice is not copied."""
-    parts = [
-        part.images if len(alive) == part.count else part.delivery.images[alive]
-        for part, alive in zip(batch, live, strict=True)
-    ]
+    """Return uint8[N,28,28] of the images in `live`. A single entry or slice that is whole is not copied."""
+    parts = []
+    for part, alive in zip(batch, live, strict=True):
+        images = part.delivery.entry.images
+        if len(alive) < len(images):
+            images = images[part.start : part.stop] if len(alive) == part.count else images[alive]
+        parts.append(images)
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _scatter(batch: list[Slice], run: _Run, predictions: Predictions) -> list[Delivery]:
-    """Write each answer to its delivery and position. Returns the deliveries that are complete now."""
-    complete = []
+def _scatter(batch: list[Slice], run: _Run, predictions: Predictions) -> tuple[list[Delivery], list[BatchPart]]:
+    """Write each answer to its delivery and position. Returns the deliveries that are complete now, and all parts."""
+    complete, parts = [], []
     row = 0
     for part, alive in zip(batch, run.live, strict=True):
-        rows = slice(row, row + len(alive))
-        with part.delivery.answering:
-            part.delivery.rule = run.rule
-            _answer(part, alive, predictions[rows], run.answers.rows(rows))
-            for fault_row in (faulty for faulty in run.faults if rows.start <= faulty < rows.stop):
-                _fail(part.delivery, alive[fault_row - row], run.faults[fault_row])
-            _account(part, run)
-            if part.delivery.complete:
-                complete.append(part.delivery)
+        delivery, rows = part.delivery, slice(row, row + len(alive))
+        with delivery.answering:
+            delivery.rule = run.rule
+            _answer(part, alive, predictions[rows], run.answers if len(batch) == 1 else run.answers.rows(rows))
+            for fault_row, reason in run.faults.items():
+                if rows.start <= fault_row < rows.stop:
+                    _fail(delivery, alive[fault_row - row], reason)
+            queue_ms = max(0.0, run.started_s * 1e3 - delivery.entry.accepted_us / 1e3)
+            _account(delivery, part.stop - part.start, queue_ms, run)
+            if delivery.answered == delivery.count:
+                complete.append(delivery)
+        parts.append(BatchPart(delivery.lane, part.stop - part.start, queue_ms))
         row = rows.stop
-    return complete
+    return complete, parts
 
 
 def _predictions_of(probabilities: Probabilities) -> Predictions:
     """Return uint16[N] of float32[N,K]. K is 0 if no image has an answer."""
     if not probabilities.shape[1]:
         return np.full(len(probabilities), NO_PREDICTION, np.uint16)
-    predictions: Predictions = probabilities.argmax(axis=1).astype(np.uint16)
+    predictions: Predictions = probabilities.argmax(1).astype(np.uint16)
     return predictions
 
 
 def _answer(part: Slice, alive: Sequence[int], predictions: Predictions, answers: Answers) -> None:
     """Write the answers of a slice. Images that are not in `alive` and have no fault have expired."""
     delivery = part.delivery
-    positions = slice(part.start, part.stop) if len(alive) == part.count else alive
-    delivery.answer(positions, predictions, answers)
-    if len(alive) < part.count:
+    if len(alive) == part.stop - part.start:
+        delivery.answer(slice(part.start, part.stop), predictions, answers)
+    else:
+        delivery.answer(alive, predictions, answers)
         for position in set(range(part.start, part.stop)) - set(alive):
             delivery.faults.setdefault(position, ("expired", "its deadline passed in the queue"))
 
 
 def _fail(delivery: Delivery, position: int, reason: str) -> None:
-    delivery.predictions[position] = NO_PREDICTION
+    if delivery.label_count:
+        delivery.predictions[position] = NO_PREDICTION
     delivery.faults[position] = ("failed", reason)
 
 
-def _account(part: Slice, run: _Run) -> None:
+def _account(delivery: Delivery, images: int, queue_ms: float, run: _Run) -> None:
     """Add a batch to its entry: an entry in several batches has the sum of their times, and the largest size."""
-    delivery = part.delivery
     if not delivery.answered:
-        delivery.queue_ms = _queue_ms(part, run)
+        delivery.queue_ms = queue_ms
     delivery.model_ms += run.model_ms
     delivery.batch_images = max(delivery.batch_images, len(run.images))
-    delivery.answered += part.count
-
-
-def _queue_ms(part: Slice, run: _Run) -> float:
-    return max(0.0, run.started_s * 1e3 - part.delivery.entry.accepted_us / 1e3)
+    delivery.answered += images

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from shared.config.settings import Settings, engine_threads
 from shared.contract.heartbeat import VersionState
@@ -51,6 +52,32 @@ class LoadedVersion:
     short_images: int  # the largest batch that runs within SHORT_MS
 
 
+class Permits:
+    """A semaphore. The one of `threading` takes as long as a small batch needs for its answers."""
+
+    def __init__(self, permits: int) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(permits):
+            self._free.put(None)
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        """Take a permit. Returns False if none is free and `blocking` is not set."""
+        try:
+            self._free.get(blocking)
+        except Empty:
+            return False
+        return True
+
+    def release(self) -> None:
+        self._free.put(None)
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
 class EnginePool:
     """The engines of every loaded version.
 
@@ -68,7 +95,7 @@ class EnginePool:
         # On a CPU, other threads use the core while one writes results. A GPU would be idle in that time.
         self.threads = self.at_a_time if self.kind == "litert" else self.at_a_time + 1
         self._devices = self.at_a_time if self.kind == "litert" else 1
-        self.permits = threading.Semaphore(self.at_a_time)
+        self.permits = Permits(self.at_a_time)
         self.batches = 0  # run so far
         self._lock = threading.Lock()
         self._loaded: dict[str, LoadedVersion] = {}
@@ -120,12 +147,6 @@ class EnginePool:
         with self._lock:
             return self._max_images(ref)
 
-    def short_images(self, ref: str) -> int:
-        """Return the number of images that an engine of this version runs in SHORT_MS. It is 0 until it is loaded."""
-        with self._lock:
-            loaded = self._loaded.get(ref)
-        return loaded.short_images if loaded else 0
-
     def reserve(self, ref: str) -> int:
         """Return `max_images`. Unless it is 0, the version stays loaded until `engine` has been entered and left."""
         with self._lock:
@@ -152,6 +173,22 @@ class EnginePool:
             if loaded := self._loaded.get(ref):
                 return loaded.idle.pop()
             return ModelError(self._failed.get(ref, (f"{ref} is not loaded", 0.0))[0])
+
+    def lend_idle(self, ref: str, images: int) -> Engine | None:
+        """Return an engine if one is free now and runs that many images in SHORT_MS. It comes with a permit.
+
+        End the loan with `take_back`, and then release the permit.
+        """
+        if not self.permits.acquire(blocking=False):
+            return None
+        with self._lock:
+            loaded = self._loaded.get(ref)
+            if loaded is not None and images <= loaded.short_images and images <= loaded.limit.images:
+                self._reserved[ref] += 1
+                loaded.used_s = self._clock_s()
+                return loaded.idle.pop()
+        self.permits.release()
+        return None
 
     def take_back(self, ref: str, engine: Engine | ModelError | None) -> None:
         """End the loan and the reservation. Call it once with what `lend` has returned.

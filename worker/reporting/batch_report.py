@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Collection, Sequence
 from itertools import islice
-from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from shared.contract.lane import Lane
@@ -19,7 +19,7 @@ NO_PREDICTIONS: Predictions = np.zeros(0, np.uint16)
 logger = logging.getLogger(__name__)
 
 
-class BatchPart(NamedTuple):
+class BatchPart(msgspec.Struct, frozen=True):
     """The images of a batch from one entry. `queue_ms` is from their acceptance to the start of the batch."""
 
     lane: Lane
@@ -27,7 +27,7 @@ class BatchPart(NamedTuple):
     queue_ms: float
 
 
-class BatchReport(NamedTuple):
+class BatchReport(msgspec.Struct, frozen=True):
     """The report of one batch. `started_s` and `finished_s` are unix times by Redis's clock.
 
     `images` is the number of images that ran, `interactive` how many of them are of that lane. `parts` include images
@@ -99,7 +99,7 @@ def log_batch(report: BatchReport, slow_ms: float) -> None:
     """Log a batch: as a warning if images failed or it took longer than `slow_ms`, else at debug level."""
     if report.failed:
         level, what = logging.WARNING, "images failed"
-    elif report.took_ms > slow_ms:
+    elif (report.finished_s - report.started_s) * 1e3 > slow_ms:
         level, what = logging.WARNING, "slow batch"
     else:
         level, what = logging.DEBUG, "batch"
@@ -128,8 +128,11 @@ def _request_ids(batch: Sequence[Slice], live: Sequence[Sequence[int]], faults: 
         row = rows.stop
         positions = [alive[faulty - rows.start] for faulty in faults if faulty in rows] if faults else alive
         entry = part.delivery.entry
-        for position in positions[: MAX_REQUEST_IDS - len(ids) if entry.chunk is None else 1]:
-            ids[entry.request_id(position)] = None
+        positions = positions[: MAX_REQUEST_IDS - len(ids) if entry.chunk is None else 1]
+        if entry.chunk is None and not entry.origins:
+            ids |= dict.fromkeys([f"{entry.uid}-{position}" for position in positions])
+        else:
+            ids |= dict.fromkeys(map(entry.request_id, positions))
         if len(ids) >= MAX_REQUEST_IDS:
             break
     return tuple(ids)

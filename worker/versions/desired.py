@@ -99,7 +99,7 @@ class Listener:
         with self.connect() as client, client.pubsub() as pubsub:
             pubsub.subscribe(keys.ALIASES_CHANNEL)
             while not self.stopping.is_set():
-                with self.pulse.busy():
+                with self.pulse:
                     desired = read_desired(client, self.clock)
                 if desired != self.desired:
                     self.desired = desired

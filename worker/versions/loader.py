@@ -197,14 +197,14 @@ def beside(engines: EnginePool, pulse: Pulse) -> Pace:
     @contextlib.contextmanager
     def step() -> Iterator[None]:
         batches, start_s = engines.batches, time.perf_counter()
-        with pulse.busy():
+        with pulse:
             yield
         if engines.batches != batches:
             time.sleep(PAUSE_STEPS * (time.perf_counter() - start_s))
 
     @contextlib.contextmanager
     def timed() -> Iterator[None]:
-        with engines.permits, pulse.busy():
+        with engines.permits, pulse:
             yield
 
     if engines.kind == "litert":

@@ -107,7 +107,7 @@ class Shadows:
     def _run_some(self, copy: _Copy, start: int) -> int:
         """Run and count images from `start`, for at most LONGEST_RUN_MS. Returns how many."""
         try:
-            with self.engines.engine(copy.shadow) as engine, self.pulse.busy():
+            with self.engines.engine(copy.shadow) as engine, self.pulse:
                 stop = min(start + _max_images(engine), len(copy.images))
                 answers, faults = predict_isolating(engine.predict, copy.images[start:stop])
         except ModelError:

@@ -12,6 +12,7 @@ Every release keeps the length of the header and its field `v`. A new format get
 """
 
 import contextlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -75,8 +76,9 @@ def encode_block(block: Block, entry_format: int = FORMAT) -> bytes:
 
     For an entry of format 1, scores and stages are left out, because the API that wrote it does not know them.
     """
+    count, labels = len(block.predictions), block.label_count
     fields = (
-        block.count,
+        count,
         block.model,
         block.worker,
         block.attempt,
@@ -84,43 +86,38 @@ def encode_block(block: Block, entry_format: int = FORMAT) -> bytes:
         round(block.queue_ms, 3),
         round(block.model_ms, 3),
         block.client,
-        tuple([(position, state, reason) for position, (state, reason) in block.faults.items()]),
+        tuple([(position, *fault) for position, fault in block.faults.items()]) if block.faults else (),
     )
-    if block.fits_format_1 or (entry_format == 1 and block.label_count == CLASSES):
-        return _packed(BlockHeader(*fields), *_arrays_of_format_1(block))
+    if block.fits_format_1 or (entry_format == 1 and labels == CLASSES):
+        # The low byte of NO_PREDICTION is that of format 1.
+        predictions = block.predictions.astype(_UINT8)
+        probabilities = block.probabilities if labels else np.zeros((count, CLASSES), np.float32)
+        return _packed(BlockHeader(*fields), [predictions, np.ascontiguousarray(probabilities, _FLOAT32)])
     header = BlockHeader(
         *fields,
         FORMAT,
-        block.label_count,
+        labels,
         block.top if block.best is None else block.best.shape[1],
         block.rule or msgspec.UNSET,
         block.accept or msgspec.UNSET,
         block.scores is not None,
         block.stages is not None,
     )
-    return _packed(
-        header,
-        _bytes_of(block.predictions, _UINT16),
-        _bytes_of(block.best, _UINT16),
-        _bytes_of(block.probabilities, _FLOAT32),
-        _bytes_of(block.scores, _FLOAT32),
-        _bytes_of(block.stages, _UINT8),
-    )
+    arrays = [np.ascontiguousarray(block.predictions, _UINT16)]
+    if block.best is not None:
+        arrays.append(np.ascontiguousarray(block.best, _UINT16))
+    arrays.append(np.ascontiguousarray(block.probabilities, _FLOAT32))
+    if block.scores is not None:
+        arrays.append(np.ascontiguousarray(block.scores, _FLOAT32))
+    if block.stages is not None:
+        arrays.append(np.ascontiguousarray(block.stages, _UINT8))
+    return _packed(header, arrays)
 
 
-def _bytes_of(array: npt.NDArray[Any] | None, dtype: np.dtype[Any]) -> bytes:
-    return b"" if array is None else array.astype(dtype, copy=False).tobytes()
-
-
-def _packed(header: BlockHeader, *arrays: bytes) -> bytes:
+def _packed(header: BlockHeader, arrays: Sequence[Any]) -> bytes:
+    """Return the bytes of a block. The arrays are contiguous."""
     encoded = _encoder.encode(header)
     return b"".join((len(encoded).to_bytes(4, "little"), encoded, *arrays))
-
-
-def _arrays_of_format_1(block: Block) -> tuple[bytes, bytes]:
-    probabilities = block.probabilities if block.label_count else np.zeros((block.count, CLASSES), np.float32)
-    # The low byte of NO_PREDICTION is that of format 1.
-    return block.predictions.astype(_UINT8).tobytes(), _bytes_of(probabilities, _FLOAT32)
 
 
 def decode_block(data: bytes | memoryview) -> Block:

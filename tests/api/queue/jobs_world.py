@@ -23,7 +23,7 @@ from shared.redis.clock import RedisClock
 from shared.redis.connection import api_client
 from shared.shapes import IMAGE_BYTES
 from worker.batching.direct_connection import DirectConnection
-from worker.batching.finish import FINISH, Finisher
+from worker.batching.finish import FINISH, FINISH_SINGLES, Finisher
 from worker.batching.intake import ensure_groups
 from worker.delivery import Delivery
 from worker.reporting.metrics import Metrics as WorkerMetrics
@@ -43,7 +43,9 @@ class JobsWorld:
         enqueuer = Enqueuer(api, cast(Wires, None), Metrics(), settings)
         self.store = JobStore(api, enqueuer, Wakeups(api), RedisClock(), settings)
         self.sweep = JobSweep(api, RedisClock(), settings)
-        self.finisher = Finisher(DirectConnection(redis, FINISH), "me", WorkerMetrics(), RedisClock(), settings)
+        self.finisher = Finisher(
+            DirectConnection(redis, FINISH, FINISH_SINGLES), "me", WorkerMetrics(), RedisClock(), settings
+        )
         ensure_groups(redis, ["cnn"])
 
     def work(self) -> None:

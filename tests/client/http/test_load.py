@@ -49,7 +49,7 @@ def test_answers_refusals_and_failures_are_counted_separately() -> None:
     assert set(load.refused) == {"429", "503"}
     assert set(load.failed) == {"500"}
     assert len(load.refused_s) == load.refused.total()
-    assert load.seconds == pytest.approx(SECONDS, rel=0.5)
+    assert SECONDS <= load.seconds < 30
 
 
 def test_the_images_are_sent_in_turn_with_the_key() -> None:

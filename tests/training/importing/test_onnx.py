@@ -191,3 +191,12 @@ def test_without_onnx_runtime_the_extra_is_named(
     (tmp_path / "net.onnx").write_bytes(b"")
     assert import_model(tmp_path / "net.onnx") == 1
     assert "pip install 'mnistified[onnx]'" in capsys.readouterr().err
+
+
+def test_a_version_that_takes_other_images_than_the_one_before_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for side, reported in ((6, False), (6, False), (8, True)):
+        assert import_model(write_onnx(tmp_path / "net.onnx", ("n", side, 5, 3)), "--values", "0..1") == 0
+        expected = "own@2 takes images of 5×6 in colour, and this version images of 5×8 in colour: requests for own get"
+        assert (expected in capsys.readouterr().out) == reported

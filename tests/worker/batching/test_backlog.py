@@ -29,7 +29,6 @@ def test_wait_blocks_until_something_comes() -> None:
     waiter.start()
     assert backlog.idle
     assert backlog.put([delivery(1)]), "its version is loaded"
-    backlog.wake()
     waiter.join(10)
     assert found == [True]
     assert not backlog.idle

@@ -119,3 +119,13 @@ def test_a_restart_is_outlived_and_a_refused_login_is_raised(server: BadRedis, c
             connection.call(("PING",))
     finally:
         server.admin.config_set("requirepass", "")
+
+
+def test_a_connection_that_answers_too_late_is_replaced(server: BadRedis) -> None:
+    client = worker_client(load_settings({"REDIS_URL": server.url}), patient=True)
+    client.connection_pool.connection_kwargs["socket_timeout"] = 0.1
+    connection = DirectConnection(client, ADD)
+    before = connection.call(NAME)
+    server.admin.client_pause(300)
+    assert connection.call(NAME) != before
+    connection.close()

@@ -18,7 +18,7 @@ from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
 from tests.worker.support.deliveries_of import delivery
 from worker.batching.direct_connection import DirectConnection
-from worker.batching.finish import FINISH, MAX_LAYERS, Finisher
+from worker.batching.finish import FINISH, FINISH_SINGLES, MAX_LAYERS, Finisher
 from worker.batching.intake import ensure_groups
 from worker.delivery import Delivery
 from worker.reporting.metrics import Metrics
@@ -28,7 +28,7 @@ from worker.reporting.metrics import Metrics
 def finisher(client: SyncClient) -> Finisher:
     ensure_groups(client, ["cnn"])
     settings = Settings(result_ttl_s=1000, single_result_ttl_s=100)
-    return Finisher(DirectConnection(client, FINISH), "me", Metrics(), RedisClock(), settings)
+    return Finisher(DirectConnection(client, FINISH, FINISH_SINGLES), "me", Metrics(), RedisClock(), settings)
 
 
 def delivered(client: SyncClient, made: Delivery) -> Delivery:
@@ -38,7 +38,7 @@ def delivered(client: SyncClient, made: Delivery) -> Delivery:
     made.entry_id = entry_id
     count_queued(client, made)
     client.xreadgroup(keys.GROUP, "me", {made.stream: ">"})
-    made.predictions[:] = np.arange(made.entry.count) % 10
+    made.predictions = np.arange(made.entry.count).astype(np.uint16) % 10
     return made
 
 
@@ -93,6 +93,35 @@ def test_counters_that_are_newer_than_the_entry_stay_at_zero(client: SyncClient,
     client.hset(keys.queued("cnn", "interactive"), mapping={"images": 1, "bytes": 784})
     finisher.finish([made])
     assert queued(client, "interactive") == (0, 0)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("more", [{}, {"reply": "channel"}, {"client": "team", "reply": "channel"}])
+def test_both_scripts_leave_the_same_keys(
+    client: SyncClient, finisher: Finisher, more: dict[str, str], gone: bool
+) -> None:
+    """A second attempt is finished by the general script."""
+    left = []
+    for attempt in (1, 2):
+        client.flushdb()
+        ensure_groups(client, ["cnn"])
+        made = delivery(3, "interactive")
+        made.entry = structs.replace(made.entry, **more)
+        made = delivered(client, made)
+        client.hset(keys.client("team"), mapping={"images": 2})
+        if gone:
+            client.delete(keys.queued("cnn", "interactive"), keys.client("team"))
+        made.attempt = attempt
+        assert finisher.finish([made]) == 0
+        assert finisher.finish([made]) == 1, "another worker has finished it"
+        result = client.get(keys.result(made.entry.uid))
+        assert isinstance(result, bytes)
+        counts = [client.hgetall(key) for key in (keys.queued("cnn", "interactive"), keys.client("team"))]
+        names = sorted(client.keys("*"))
+        lives = [client.ttl(name) > 0 for name in names]
+        stream = client.xlen(made.stream), client.xpending(made.stream, keys.GROUP)["pending"]
+        left.append((names, lives, counts, stream, result.replace(b'"attempt":2', b'"attempt":1')))
+    assert left[0] == left[1]
 
 
 def test_the_reply_names_its_entry(client: SyncClient, finisher: Finisher) -> None:

@@ -17,7 +17,7 @@ from worker.batching import leases as leases_module
 from worker.batching.backlog import Backlog
 from worker.batching.deferred import Deferred
 from worker.batching.direct_connection import DirectConnection
-from worker.batching.finish import FINISH, Finisher
+from worker.batching.finish import FINISH, FINISH_SINGLES, Finisher
 from worker.batching.held_entries import HeldEntries
 from worker.batching.intake import Intake, ensure_groups
 from worker.batching.leases import TAKEOVERS_PER_TICK, Leases, take_duties
@@ -38,7 +38,7 @@ class Worker:
         self.name = name
         self.backlog = Backlog(FakeVersions(cnn=500), at_a_time=1, bulk_entry_images=1000)
         settings = Settings(result_ttl_s=1000, single_result_ttl_s=1000)
-        connection = DirectConnection(client, FINISH)
+        connection = DirectConnection(client, FINISH, FINISH_SINGLES)
         self.finisher = Finisher(connection, name, Metrics(), RedisClock(), settings)
         self.suspects = Suspects(client, name, max_attempts)
         deferred = Deferred(client, settings)

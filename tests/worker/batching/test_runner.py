@@ -101,8 +101,11 @@ def runner_of(
     report: Callable[[BatchReport], None] = lambda _: None,
     answered: Callable[[str, Images, Answers], None] = lambda *_: None,
 ) -> Runner:
-    pulse = Watchdog(60).model_pulse("run")
-    return Runner(backlog, engines, finisher, report, lambda _: None, answered, suspects, RedisClock(), pulse, pulse)
+    watchdog = Watchdog(60)
+    in_model, in_redis = watchdog.model_pulse("run"), watchdog.redis_pulse("run")
+    return Runner(
+        backlog, engines, finisher, report, lambda _: None, answered, suspects, RedisClock(), in_model, in_redis
+    )
 
 
 def run(deliveries: list[Delivery], max_batch_images: int = 64, threads: int = 1) -> list[BatchReport]:
@@ -298,7 +301,14 @@ class PassedByOne(FakeEnginePool):
 @pytest.mark.parametrize("model", ["cnn@1", "other@1", "nope@1"])
 def test_a_single_passes_between_two_runs_of_a_job_whatever_its_version(model: str) -> None:
     single, job = delivery(1, "interactive", model=model), with_first_pixels(list(range(20)))
-    engines, finisher, reports = PassedByOne(single), FakeFinisher(), list[BatchReport]()
+    busy: list[bool] = []
+
+    class Finisher(FakeFinisher):
+        def finish(self, deliveries: list[Delivery], read_next: ReadNext) -> int:
+            busy.append(runner.in_model.since_s is not None)
+            return super().finish(deliveries, read_next)
+
+    engines, finisher, reports = PassedByOne(single), Finisher(), list[BatchReport]()
     runner = runner_of(engines.backlog, engines, finisher, report=reports.append)
     engines.backlog.put([job])
     engines.backlog.close()
@@ -307,6 +317,7 @@ def test_a_single_passes_between_two_runs_of_a_job_whatever_its_version(model: s
     assert job.predictions.tolist() == [number % 10 for number in range(20)]
     assert bool(single.faults) == (model == "nope@1")
     assert [report.images for report in reports] == [1, 20]
+    assert busy == [False, False], "the watchdog would end the worker while results wait for Redis"
     assert engines.reserved == []
     assert engines.permits.acquire(blocking=False)
 

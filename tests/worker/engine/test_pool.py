@@ -32,3 +32,22 @@ def test_litert_gets_an_engine_per_thread_and_keras_two_batches_at_a_time(
     with made.engine("cnn@1") as engine:
         assert engine is made.loaded["cnn@1"].first
     assert (made.at_a_time, asked, made.threads) == (at_a_time, [threads_each], runners)
+
+
+def test_an_idle_engine_is_lent_for_a_short_batch_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime: Any = type("Runtime", (), {"kind": "litert"})()
+    calibrated = {1: 0.5, 2: 1.0, 4: 2 * pool.SHORT_MS}
+    monkeypatch.setattr(pool, "load_engine", lambda *_: engine_of(runtime, calibrated))
+    made = pool.EnginePool(Settings(engine="litert", engine_threads=1, models_dir=ROOT / "models"))
+    assert made.lend_idle("cnn@1", 1) is None, "it is not loaded"
+    made.load("cnn@1")
+    assert made.lend_idle("cnn@1", 3) is None, "it would take long"
+    engine = made.lend_idle("cnn@1", 2)
+    assert engine is made.loaded["cnn@1"].first
+    assert made.lend_idle("cnn@1", 1) is None, "its only engine is in use"
+    assert not made.unload("cnn@1"), "it is in use"
+    made.take_back("cnn@1", engine)
+    made.permits.release()
+    assert made.permits.acquire(blocking=False), "every loan that was refused has given back its permit"
+    assert not made.permits.acquire(blocking=False)
+    assert made.unload("cnn@1")

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from worker.reporting.batch_report import BatchPart, BatchReport
 from worker.reporting.flower_events import GATHER_S, BatchEvents, entries_of
@@ -46,13 +47,13 @@ def test_a_failed_batch_keeps_its_entry() -> None:
 
 def test_an_entry_shows_the_most_frequent_labels() -> None:
     labels = ("cat", 'a "dog", or so', "b" * 60, "no bird", "fish")
-    one = batch(0, images=4)._replace(predictions=np.array([1, 0, 1, 2], np.uint16), labels=labels)
-    two = batch(1, images=3)._replace(predictions=np.array([3, 1, 4], np.uint16), labels=labels)
+    one = structs.replace(batch(0, images=4), predictions=np.array([1, 0, 1, 2], np.uint16), labels=labels)
+    two = structs.replace(batch(1, images=3), predictions=np.array([3, 1, 4], np.uint16), labels=labels)
     (entry,) = entries_of([one])
     assert entry.result.split("; ")[0] == f'2 × a "dog", or so, 1 × cat, 1 × {"b" * 39}…'
     (entry,) = entries_of([one, two] * 5)
     assert entry.result.split("; ")[0] == f'15 × a "dog", or so, 5 × cat, 5 × {"b" * 39}…, 10 others'
-    (failed,) = entries_of([one._replace(failed=1, reason="no")])
+    (failed,) = entries_of([structs.replace(one, failed=1, reason="no")])
     assert "cat" not in failed.result
 
 
