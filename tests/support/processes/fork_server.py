@@ -27,7 +27,7 @@ PACKAGES = (
         "celery.concurrency.thread",
     ),
     *("celery.contrib.rdb", "celery.events.state", "kombu.transport.redis", "redis.asyncio.sentinel", "hiredis"),
-    *("ai_edge_litert.interpreter", "numpy.random", "PIL.ImageDraw", "PIL.ImageOps", "msgspec", "orjson", "psutil"),
+    *("ai_edge_litert.interpreter", "numpy.random", "PIL.ImageDraw", "PIL.ImageOps", "msgspec", "orjson"),
     *("structlog", "prometheus_client.exposition", "http.server", "ssl", "asyncio", "yaml", "httpx", "tarfile"),
     *("starlette.applications", "starlette.middleware.cors", "python_multipart", "httptools", "anyio"),
     *("uvicorn.lifespan.on", "uvicorn.loops.auto", "uvicorn.protocols.http.httptools_impl"),
