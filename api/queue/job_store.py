@@ -43,7 +43,7 @@ from shared.telemetry.job_log import log_accepted, log_given_up
 JOB_ID = re.compile(rf"j[0-9a-f]{{{UID_CHARS}}}")
 CHUNKS_PER_READ = 16
 FULL_QUEUE_POLL_S = 0.05  # between attempts of an upload while the queue is full; TCP slows its client down
-MAX_TURN_S = 0.02  # after which items let other requests run
+MAX_TURN_S = 0.01  # after which items let other requests run
 logger = logging.getLogger(__name__)
 
 

@@ -44,7 +44,7 @@ def main() -> None:
 
 def hostile(only: str) -> int:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as data_dir:
-        models_dir = make_registry(Path(folder))
+        models_dir = make_registry(Path(folder), only)
         redis_server = RedisServer(Path(data_dir))
         try:
             with running(redis_server.new_url(), environ={"MODELS_DIR": str(models_dir)}) as system:

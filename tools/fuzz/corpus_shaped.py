@@ -15,6 +15,7 @@ from tools.fuzz.case import BULK, SINGLE, Case
 from tools.fuzz.corpus_costly import large_pictures, picture, rows, v2_binary
 from training.__main__ import main
 
+PHOTOS, LABELS = "costly: photos", "costly: labels"  # the groups that need models of their own
 PHOTO_SIDE = 590  # the largest that one image may have in colour
 MANY_LABELS, LABEL_CHARS = 10_000, 200
 PHOTO, NAMES = "/models/photo/classify", "/models/names/classify"
@@ -23,8 +24,13 @@ NUMBER, NUMBERS = f"{SINGLE}?fit=number", f"{BULK}?fit=number"
 STRINGS, DIGITS = 1000, 16  # the most that ?among= may have
 
 
-def make_registry(folder: Path) -> Path:
-    """Return a registry with MNIST's models, `photo` with the largest images, and `names` with the most labels."""
+def make_registry(folder: Path, only: str) -> Path:
+    """Return a registry with MNIST's models, `photo` with the largest images, and `names` with the most labels.
+
+    Making these takes half a minute, so they are left out if no group with `only` in its name needs them.
+    """
+    if not (only in PHOTOS or only in LABELS):
+        return ROOT / "models"
     models = folder / "models"
     models.mkdir()
     (models / "cnn").symlink_to(ROOT / "models" / "cnn")
@@ -49,7 +55,7 @@ def _import(models: Path, name: str, shape: Shape, labels: Sequence[str]) -> Non
 
 
 def photos() -> Iterator[Case]:
-    group = "costly: photos"
+    group = PHOTOS
     for how in ("stretch", "crop", "pad"):
         for name, body in large_pictures():
             yield Case(group, f"{how}: {name}", body, f"{PHOTO}?resize={how}", harmless=True)
@@ -62,7 +68,7 @@ def photos() -> Iterator[Case]:
 
 
 def many_labels() -> Iterator[Case]:
-    group = "costly: labels"
+    group = LABELS
     yield Case(group, "the best 100", image_file(noise(1)[0]), f"{NAMES}?top=100", harmless=True)
     array = npy(noise(10_000))
     yield Case(group, "10,000 images, the best 100", array, f"{NAMES}/bulk?top=100", harmless=True, reads_items=True)
