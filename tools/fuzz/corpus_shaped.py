@@ -25,7 +25,7 @@ STRINGS, DIGITS = 1000, 16  # the most that ?among= may have
 
 
 def make_registry(folder: Path, only: str) -> Path:
-    """Return a registry with MNIST's models, `photo` with the largest images, and `names` with the most labels.
+    """Return a registry with our own models, `photo` with the largest images, and `names` with the most labels.
 
     Making these takes half a minute, so they are left out if no group with `only` in its name needs them.
     """
@@ -33,7 +33,8 @@ def make_registry(folder: Path, only: str) -> Path:
         return ROOT / "models"
     models = folder / "models"
     models.mkdir()
-    (models / "cnn").symlink_to(ROOT / "models" / "cnn")
+    for model in (ROOT / "models").iterdir():
+        (models / model.name).symlink_to(model)
     _import(models, "photo", (PHOTO_SIDE, PHOTO_SIDE, 3), ("a", "b", "c"))
     _import(models, "names", (28, 28, 1), [f"{number:0{LABEL_CHARS}}" for number in range(MANY_LABELS)])
     return models
