@@ -1,7 +1,7 @@
 """Find words and sentence shapes that readers stumble over: `python -m tools.english [PATH ...]`.
 
 The command prints each finding with its line, then the number of findings in each folder.
-It reads docstrings, comments and messages of Python, comments of Lua, and the whole text of other files.
+In Python it reads docstrings, comments, messages and the names of tests, in Lua comments, and otherwise the whole text.
 In Markdown it also expects one sentence per line and short table cells.
 """
 
@@ -129,6 +129,8 @@ def strings(source: str, messages: bool) -> Iterator[Finding]:
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) and isinstance(node.body[0], ast.Expr)
     }
     for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            yield from words(node.name.replace("_", " "), node.lineno)  # the sentence that the test proves
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
         if id(node) in docstrings:

@@ -70,7 +70,7 @@ def test_axe_finds_no_violation_and_nothing_is_wider_than_the_window(
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], state.__name__
 
 
-def test_whoever_wants_no_motion_gets_none(open_page: OpenPage, system: System) -> None:
+def test_a_person_who_prefers_no_motion_gets_none(open_page: OpenPage, system: System) -> None:
     page = open_page(system, reduced_motion="reduce")
     seconds = page.locator(".fill").first.evaluate("(fill) => getComputedStyle(fill).transitionDuration")
     assert seconds == "0s"

@@ -113,7 +113,7 @@ def test_everything_copied_is_in_the_repository_and_in_the_build_context() -> No
     assert {path.partition("/")[0] for path in copied} == let_in
 
 
-def test_the_build_context_is_empty_but_for_what_is_let_in() -> None:
+def test_the_build_context_has_only_the_files_that_are_listed() -> None:
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert rules[0] == "*"
 

@@ -84,7 +84,7 @@ def test_output_goes_to_the_log_with_the_name_of_its_program_unless_it_is_json(s
     assert Path("log").read_text().replace("worker-2 | worker-2\n", "") == 'api | one\napi | two\n{"a":1}\n'
 
 
-def test_a_program_that_exits_is_started_again_and_the_person_is_told(supervisor: Supervisor, said: list[str]) -> None:
+def test_a_program_that_exits_is_started_again_and_the_exit_is_printed(supervisor: Supervisor, said: list[str]) -> None:
     supervisor.start("worker", "worker-1", f"sh -c '{COUNTING.format(exits=1)}'")
     supervisor.wait_until(lambda: Path("starts").exists() and Path("starts").read_text().count("started") == 2)
     assert said == ["worker-1 exited with status 3, and starts again"]

@@ -24,6 +24,7 @@ def test_what_people_read_is_in_plain_english() -> None:
         ("a.py", "LIMIT = 3  # of a job", "comment opens with 'of'"),
         ("a.py", 'print("the client is told")', "'told'"),
         ("a.py", "# One is\n# beside the other", "'beside'"),
+        ("a.py", "def test_a_client_is_told_the_reason(): ...", "'told'"),
         ("a.lua", "local x = 1 -- begins anew", "'anew'"),
         ("a.js", "/* all but for one */", "'but for'"),
         ("a.js", 'say("try whatever you like")', "'whatever'"),

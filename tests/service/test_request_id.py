@@ -31,7 +31,7 @@ def test_every_reply_has_an_id(system: System, path: str) -> None:
 
 
 @pytest.mark.usefixtures("mnist")
-def test_a_job_has_the_id_of_its_request_and_is_told_with_it_from_beginning_to_end(system: System) -> None:
+def test_a_job_has_the_id_of_its_request_from_beginning_to_end(system: System) -> None:
     job_id = system.submit(json={"start": 0, "stop": 300}, headers={"X-Request-ID": "my-job"})
     assert system.finished(job_id)["request_id"] == "my-job"
     accepted = json.loads(system.api.wait_for_line(f'"job":"{job_id}"'))
@@ -46,7 +46,7 @@ def test_a_job_of_a_request_without_an_id_has_the_one_that_its_reply_had(system:
     assert system.finished(reply.json()["id"])["request_id"] == reply.headers["x-request-id"]
 
 
-def test_through_another_protocols_door_it_is_the_same(system: System) -> None:
+def test_a_compatibility_api_returns_the_same_request_id(system: System) -> None:
     asked = {"instances": images(2).tolist()}
     reply = system.http.post("/v1/models/cnn:predict", json=asked, headers={"X-Request-ID": "tf"})
     assert (reply.status_code, reply.headers["x-request-id"]) == (200, "tf")

@@ -72,7 +72,7 @@ def ends(
 
 
 @pytest.mark.parametrize("network", SPECIAL)
-def test_the_first_and_last_address_of_every_special_network_are_refused_whatever_python_knows(
+def test_the_first_and_last_address_of_every_special_network_are_refused_in_every_python(
     network: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for kind in (ipaddress.IPv4Address, ipaddress.IPv6Address):  # as the oldest patch level might answer
@@ -133,7 +133,7 @@ def test_a_url_that_can_be_called_has_no_fault(url: str) -> None:
     ],
 )
 @pytest.mark.parametrize("allow_private", [False, True])
-def test_the_fault_of_a_url_is_told_without_repeating_it(url: str, fault: str, allow_private: bool) -> None:
+def test_the_fault_of_a_url_is_named_without_repeating_the_url(url: str, fault: str, allow_private: bool) -> None:
     told = callback_fault(url, allow_private=allow_private)
     assert told is not None
     assert fault in told

@@ -24,7 +24,7 @@ def test_a_vulnerability_is_named_with_what_mends_it_and_counts() -> None:
     ]
 
 
-def test_without_vulnerabilities_what_was_checked_is_told() -> None:
+def test_without_vulnerabilities_the_checked_packages_are_counted() -> None:
     assert audit(reporting([FINE, SKIPPED], 0), 20) == (
         0,
         ["audit: 1 of 2 dependencies checked, 0 known vulnerabilities"],

@@ -68,7 +68,7 @@ def want(system: System, *refs: str) -> None:
     system.redis.publish(keys.ALIASES_CHANNEL, "cnn/champion")
 
 
-def test_a_wanted_version_is_loaded_while_requests_go_on_and_goes_when_nobody_needs_it(living: System) -> None:
+def test_a_desired_version_is_loaded_while_requests_continue_and_unloaded_when_nobody_needs_it(living: System) -> None:
     codes: list[int] = []
     with repeating(lambda _: codes.append(living.http.get("/mnist/classify/5").status_code)):
         want(living, "cnn@2")
@@ -96,7 +96,7 @@ def test_a_version_that_an_alias_names_stays_and_one_that_no_alias_names_goes(li
     assert loaded(living) >= {"cnn@1", "aged@3"}
 
 
-def test_a_wanted_version_that_will_not_load_is_told_with_its_reason(living: System) -> None:
+def test_a_desired_version_that_does_not_load_is_reported_with_its_reason(living: System) -> None:
     want(living, "broken@1")
     while "broken@1" not in (failed := worker_state(living)["failed_models"]):
         pause()

@@ -105,7 +105,7 @@ def test_a_worker_that_slept_over_its_lease_overwrites_nothing(pair: System, tes
     assert pair.finished(job_id)["counts"]["done"] == IMAGES
 
 
-def test_a_wait_that_runs_out_is_a_504_and_the_work_goes_on(redis_server: RedisServer, test_set: Split) -> None:
+def test_a_wait_that_runs_out_is_a_504_and_the_work_continues(redis_server: RedisServer, test_set: Split) -> None:
     with running(redis_server.new_url(), environ={"WORKER_TTL_S": "30"}, api_in_thread=True) as system:
         system.workers["worker-1"].signal(signal.SIGSTOP)
         try:

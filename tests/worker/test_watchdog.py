@@ -86,7 +86,7 @@ def test_a_process_whose_model_hangs_ends(hang: str, status: int) -> None:
     assert "survived" not in told.stdout
 
 
-def test_a_watchdog_that_is_told_to_stop_lets_the_process_be() -> None:
+def test_a_stopped_watchdog_does_not_end_the_process() -> None:
     script = (
         HANG.format(hang="pass")
         .replace("(threading.Event(),)", "(stop,)")

@@ -18,7 +18,7 @@ def test_a_slot_beyond_the_limit_is_refused_until_one_is_free() -> None:
     assert (requests.in_progress, requests.full) == (0, False)
 
 
-async def test_a_late_refusal_tells_the_state_before_its_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_late_refusal_names_the_state_before_its_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "DELAY_S", (0.0, 0.0))
     requests = Capacity(1, "waiting", "{} in progress")
     with requests:

@@ -131,7 +131,7 @@ def test_a_body_is_sent_whole_and_with_its_length() -> None:
     ]
 
 
-def test_a_problem_can_be_sent_where_there_is_no_route() -> None:
+def test_a_problem_can_be_sent_without_a_route() -> None:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:

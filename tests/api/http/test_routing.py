@@ -99,7 +99,7 @@ def test_the_response_is_unchanged() -> None:
     assert body["body"] == b"fine"
 
 
-def test_a_refusal_is_counted_by_its_reason_also_at_another_protocols_door() -> None:
+def test_a_refusal_by_a_compatibility_api_is_counted_by_its_reason() -> None:
     metrics = Metrics()
     ask(metrics, "POST", "/full")
     ask(metrics, "GET", "/v2/away")

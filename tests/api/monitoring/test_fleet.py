@@ -68,7 +68,7 @@ def test_without_workers_there_is_a_zero_to_alarm_on() -> None:
     assert values(fleet(), "mnistified_fleet_workers") == {("beating",): 0, ("late",): 0}
 
 
-def test_drift_has_a_distance_only_where_there_is_something_to_compare_with() -> None:
+def test_drift_has_a_distance_only_if_there_is_something_to_compare_with() -> None:
     drift = {
         "cnn@1": {
             "images": 9,

@@ -59,7 +59,7 @@ IN_RANGE = {
 
 
 @pytest.mark.parametrize("name", IN_RANGE)
-def test_an_image_is_answered_whatever_its_numbers_mean(system: System, test_set: Split, name: str) -> None:
+def test_images_with_any_meaning_of_their_numbers_are_answered(system: System, test_set: Split, name: str) -> None:
     for index in (2, 7, 42):
         file = image_file(IN_RANGE[name](test_set.images[index]), "TIFF")
         assert system.http.post("/mnist/classify", content=file).json()["prediction"] == test_set.labels[index]

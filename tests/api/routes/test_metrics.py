@@ -200,7 +200,7 @@ def test_refusals_at_the_gate_are_counted_and_tell_no_path(guarded: System) -> N
     assert not any("secret" in str(labels) for _, labels in told)
 
 
-def test_status_tells_limits_and_refusals(scraped: System) -> None:
+def test_status_has_limits_and_refusals(scraped: System) -> None:
     told: dict[str, Any] = scraped.http.get("/status").json()
     assert told["limits"]["bulk"] == {"images": 500_000, "bytes": 1 << 30}
     assert set(told["refusals"].values()) == {0}

@@ -81,7 +81,7 @@ def test_a_key_may_not_have_more_images_queued_than_its_limit(guarded: System) -
 
 
 @pytest.mark.slow
-def test_a_key_may_not_send_more_images_a_second_than_its_rate(guarded: System) -> None:
+def test_a_key_cannot_exceed_its_rate_of_images(guarded: System) -> None:
     assert submit(guarded, "bob", 200).status_code == 202, "a burst passes, and is paid for after it"
     refused = submit(guarded, "bob", 1)
     assert refused.status_code == 429

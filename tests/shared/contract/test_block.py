@@ -155,7 +155,7 @@ def test_faults_are_by_position() -> None:
 
 
 @pytest.mark.parametrize("missing", HEADER_1)
-def test_a_header_that_lacks_something_is_refused_and_what_it_lacks_is_told(missing: str) -> None:
+def test_a_header_that_lacks_a_field_is_refused_by_the_fields_name(missing: str) -> None:
     with pytest.raises(EntryError, match=f"not a block: Object missing required field `{missing}`"):
         decode_block(packed({name: value for name, value in HEADER.items() if name != missing}))
 
@@ -175,7 +175,7 @@ def test_another_count_than_there_are_results_is_refused(count: Any) -> None:
 
 
 @pytest.mark.parametrize(("count", "results"), [(True, bytes(14)), (1.0, bytes(14)), (-1, b""), (None, b"")])
-def test_a_count_that_is_no_number_is_refused_whatever_follows(count: Any, results: bytes) -> None:
+def test_a_count_that_is_no_number_is_refused_with_any_results(count: Any, results: bytes) -> None:
     with pytest.raises(EntryError, match="not a block"):
         decode_block(packed(HEADER | {"n": count}, results))
 

@@ -115,7 +115,7 @@ def test_the_first_chunk_is_a_chunk() -> None:
 
 
 @pytest.mark.parametrize("missing", HEADER)
-def test_a_header_that_lacks_something_is_refused_and_what_it_lacks_is_told(missing: str) -> None:
+def test_a_header_that_lacks_a_field_is_refused_by_the_fields_name(missing: str) -> None:
     with pytest.raises(EntryError, match=f"not an entry: Object missing required field `{missing}`"):
         decode_entry(fields_of({name: value for name, value in HEADER.items() if name != missing}))
 
@@ -198,7 +198,7 @@ def test_lists_in_lists_are_refused_however_deep(name: str) -> None:
         decode_entry({b"h": header, b"x": PIXELS})
 
 
-def test_another_format_is_refused_and_told() -> None:
+def test_another_format_is_refused_and_named() -> None:
     with pytest.raises(EntryError, match="entry format 3, this release reads 1, 2"):
         decode_entry(fields_of(HEADER | {"v": 3}))
 
@@ -206,7 +206,7 @@ def test_another_format_is_refused_and_told() -> None:
 @pytest.mark.parametrize(
     ("count", "size"), [(1, 1568), (3, 1568), (2, 1567), (2, 1569), (2, 0), (0, 0), (0, 100), (2**64 - 1, 1568)]
 )
-def test_another_count_than_the_pixels_have_is_refused_and_both_are_told(count: int, size: int) -> None:
+def test_another_count_than_the_pixels_have_is_refused_and_both_are_named(count: int, size: int) -> None:
     with pytest.raises(EntryError, match=f"entry says {count} images and carries {size} bytes of pixels"):
         decode_entry(fields_of(HEADER | {"n": count}, (PIXELS + b"more")[:size]))
 

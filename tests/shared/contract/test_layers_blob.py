@@ -114,7 +114,7 @@ def test_another_header_is_refused(header: Any) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 3, 10, 500, -1])
-def test_a_blob_that_is_cut_short_or_goes_on_is_refused(cut: int) -> None:
+def test_a_blob_that_is_too_short_or_too_long_is_refused(cut: int) -> None:
     whole = packed_layers(HEADER)
     for data in (whole[:cut], whole + b"more"):
         with pytest.raises(EntryError, match="not a layers blob"):

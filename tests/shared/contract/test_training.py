@@ -14,7 +14,7 @@ def test_what_is_left_out_keeps_its_default() -> None:
     assert parse_parameters("cnn", msgspec.json.encode(given)) == wanted
 
 
-def test_the_network_is_the_models_own_where_there_is_one_and_what_is_asked_for_comes_first() -> None:
+def test_the_network_is_the_requested_one_or_else_the_models_own() -> None:
     assert parse_parameters("cnn-small", b"{}").network == "cnn-small"
     assert parse_parameters("zip-codes", b"{}").network == "cnn"
     assert parse_parameters("cnn-small", b'{"network": "seed"}').network == "seed"

@@ -25,7 +25,7 @@ def test_a_chart_has_its_title_its_lines_and_their_names() -> None:
     assert second.split()[1].split(",")[1] == "146.0", "and 0 at the bottom"
 
 
-def test_a_line_breaks_where_nothing_was_measured() -> None:
+def test_a_line_has_a_gap_if_nothing_was_measured() -> None:
     assert len(lines(drawn(Chart("Gone?", "none", {"up": [(0.0, 1.0), (1.0, 1.0), (8.0, 1.0), (9.0, 1.0)]})))) == 2
 
 
@@ -36,7 +36,7 @@ def test_of_many_lines_the_largest_are_drawn() -> None:
     assert "line 0" not in texts(root)
 
 
-def test_short_times_are_told_in_milliseconds() -> None:
+def test_short_times_are_in_milliseconds() -> None:
     assert "20 ms" in texts(drawn(Chart("How long?", "s", {"p50": [(0.0, 0.02)]})))
     assert "2 s" in texts(drawn(Chart("How long?", "s", {"p50": [(0.0, 2.0)]})))
 

@@ -44,7 +44,7 @@ def test_what_is_asked_for_is_documented_and_so_is_there(expr: str) -> None:
 
 
 @pytest.mark.parametrize("expr", [expr for expr in EXPRESSIONS if "mnistified_fleet_" in expr])
-def test_what_every_process_tells_alike_is_never_added_up(expr: str) -> None:
+def test_figures_that_every_process_reports_alike_are_never_added_up(expr: str) -> None:
     assert len(FLEET.findall(expr)) == len(FLEET_READ_RIGHTLY.findall(expr))
 
 

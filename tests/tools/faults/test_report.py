@@ -38,11 +38,11 @@ def test_images_for_another_model_are_counted_apart() -> None:
     assert "| 1,234, 321 for person@1 |" in report([mixed], 1, SETTINGS)
 
 
-def test_what_is_behind_a_count_is_told() -> None:
+def test_the_images_behind_a_count_are_listed() -> None:
     assert "kill-worker: j1: 2 lost" in report([outcome(lost=2)], 1, SETTINGS)
 
 
-def test_a_repetition_without_recovery_is_told_and_is_not_clean() -> None:
+def test_a_repetition_without_recovery_is_listed_and_is_not_clean() -> None:
     assert outcome().clean
     assert not outcome(times=2).clean
     assert not outcome(lost=1).clean

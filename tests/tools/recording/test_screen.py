@@ -19,7 +19,7 @@ def test_a_progress_bar_writes_over_itself_and_is_wiped_out() -> None:
     assert texts(events) == [[(1, "10 %"), (2, "100 %"), (3, "done")]]
 
 
-def test_a_long_line_goes_on_in_the_next_row() -> None:
+def test_a_long_line_continues_in_the_next_row() -> None:
     assert texts([Event(1, "abcdef\r\ng")], columns=4) == [[(1, "abcd")], [(1, "ef")], [(1, "g")]]
 
 

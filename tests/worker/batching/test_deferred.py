@@ -69,7 +69,7 @@ def queued(client: SyncClient, lane: Lane = "interactive") -> Any:
 @pytest.mark.parametrize(
     "changes", [{}, {"n": "two"}, {"from": "elsewhere"}, {"v": 0}, {"uid": None}, {"deadlines": {"all": 5}}]
 )
-def test_an_entry_of_another_format_is_deferred_whatever_else_it_says(
+def test_an_entry_of_another_format_is_deferred_with_any_other_fields(
     client: SyncClient, changes: dict[str, Any]
 ) -> None:
     one = Worker(client, "one")
@@ -186,7 +186,7 @@ def test_a_chunk_that_no_live_worker_reads_fails_and_its_job_ends(client: SyncCl
     assert queued(client, "bulk") == {b"images": b"0", b"bytes": b"0", b"5": b"0"}
 
 
-def test_what_was_given_up_is_run_if_the_next_worker_reads_it(client: SyncClient) -> None:
+def test_an_entry_that_should_fail_is_run_if_the_next_worker_reads_its_format(client: SyncClient) -> None:
     one = Worker(client, "one")
     entry = Entry("a", "cnn@1", images(2).tobytes(), 0)
     client.xadd(STREAM, {"h": encode_header(entry), "x": bytes(entry.pixels), "r": b"nobody reads it"})

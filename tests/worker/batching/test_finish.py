@@ -212,7 +212,7 @@ def test_a_cancelled_job_takes_no_more_results(client: SyncClient, finisher: Fin
     assert client.xlen(keys.stream("cnn", "bulk")) == 0
 
 
-def test_an_image_that_is_set_aside_becomes_a_dead_letter_once(client: SyncClient, finisher: Finisher) -> None:
+def test_an_image_becomes_a_dead_letter_once(client: SyncClient, finisher: Finisher) -> None:
     made = delivered(client, delivery(3, "interactive"))
     made.attempt = 4
     made.faults = {1: ("failed", "it kills")}
@@ -255,7 +255,7 @@ def verbose_delivery(client: SyncClient, uid: str, blob: bytes) -> Delivery:
     return delivered(client, made)
 
 
-def test_layers_are_written_with_the_result_by_whoever_is_first(client: SyncClient, finisher: Finisher) -> None:
+def test_layers_are_written_with_the_first_result(client: SyncClient, finisher: Finisher) -> None:
     made = verbose_delivery(client, "first", b"what it saw")
     assert finisher.finish([made]) == 0
     made.layers = b"what another saw"

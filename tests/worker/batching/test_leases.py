@@ -174,7 +174,7 @@ def taken_over(client: SyncClient, owner: Worker, name: str) -> Worker:
     return after
 
 
-def test_an_image_that_killed_three_workers_is_set_aside_and_its_neighbours_are_not(client: SyncClient) -> None:
+def test_an_image_that_killed_three_workers_becomes_a_dead_letter_and_its_neighbours_do_not(client: SyncClient) -> None:
     worker = Worker(client, "worker-1")
     put(client, "a", count=3)
     worker.pull()  # dies of it, in company: nobody knows of which image
@@ -248,7 +248,7 @@ def test_images_whose_clients_went_away_are_not_run(client: SyncClient) -> None:
     assert client.hget(keys.queued("cnn", "interactive"), "images") == b"2"
 
 
-def test_a_pull_brings_an_entry_of_each_shard_in_turn(client: SyncClient) -> None:
+def test_a_read_returns_an_entry_of_each_shard(client: SyncClient) -> None:
     """A small job behind a large one, on another shard, does not wait for all of it."""
     one = Worker(client, "one")
     for uid, shard, entries in (("large", 0, 20), ("small", 5, 1)):
@@ -313,7 +313,7 @@ def wait_until_idle(client: SyncClient) -> None:
         client.ping()
 
 
-def test_however_many_workers_there_are_one_looks_after_a_models_streams_at_a_time(client: SyncClient) -> None:
+def test_one_worker_at_a_time_takes_over_the_entries_of_a_model(client: SyncClient) -> None:
     assert take_duties(client, ["cnn", "seed"], 60_000) == ["cnn", "seed"]
     assert take_duties(client, ["cnn", "seed", "new"], 60_000) == ["new"]
 

@@ -169,7 +169,7 @@ def test_entries_cut_over_the_batches_of_several_threads_are_complete_once() -> 
         assert each.predictions.tolist() == [number % 10 for number in range(200)]
 
 
-def test_an_image_that_raises_fails_alone_whatever_shares_its_batch() -> None:
+def test_an_image_that_raises_an_error_fails_alone_in_any_batch() -> None:
     made = [with_first_pixels([4, 255, 1]), with_first_pixels([9, 9])]
     reports = run(made)
     assert made[0].predictions.tolist() == [4, NO_PREDICTION, 1]
@@ -199,7 +199,7 @@ def test_images_of_a_model_that_will_not_load_fail_with_the_reason() -> None:
     assert {reason for _, reason in made.faults.values()} == {"no model 'nope'"}
 
 
-def test_a_result_tells_of_its_batches() -> None:
+def test_a_result_describes_its_batches() -> None:
     made = with_first_pixels(list(range(10)))
     made.lane = "interactive"
     run([made], max_batch_images=4)
@@ -223,7 +223,7 @@ def test_a_suspect_is_run_alone_and_image_by_image_each_of_them_marked() -> None
     assert beside.predictions.tolist() == [2, 2]
 
 
-def test_a_verbose_image_keeps_its_layers_beside_its_answer() -> None:
+def test_a_verbose_image_has_its_layers_next_to_its_answer() -> None:
     made, plain = with_first_pixels([7], verbose=True), with_first_pixels([4, 2])
     reports = run([plain, made])
     assert [report.images for report in reports] == [2, 1]

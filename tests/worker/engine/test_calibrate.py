@@ -42,7 +42,7 @@ def test_the_smallest_size_near_the_best_that_keeps_the_limit(
     assert choose_size(ms_of_size, max_batch_ms) == chosen
 
 
-def test_a_count_between_two_sizes_runs_as_whatever_takes_the_least_time() -> None:
+def test_a_count_between_two_sizes_runs_in_the_shortest_time() -> None:
     runs = cheapest_runs({1: 1.0, 32: 10.0, 64: 19.0})
     assert runs[33] == [32, 1]
     assert runs[50] == [64], "32 and 18 ones would take longer than the padding"
@@ -80,7 +80,7 @@ def test_calibration_stops_at_the_limit_and_keeps_no_larger_size() -> None:
     assert calibration.images_per_s == pytest.approx(1000, rel=0.01)
 
 
-def test_beside_engines_that_serve_no_long_run_is_measured_and_each_step_is_kept_apart() -> None:
+def test_next_to_engines_that_serve_no_long_run_is_measured_and_steps_are_separate() -> None:
     timed = Timed()
     around: list[str] = []
 

@@ -24,7 +24,7 @@ def report(*batch: Slice, faults: dict[int, str] | None = None) -> BatchReport:
     return report_of(batch, [range(part.start, part.stop) for part in batch], faults or {}, 0.0, 0.5, 1.0, [])
 
 
-def test_a_batch_is_told_by_its_model_its_images_and_their_lanes() -> None:
+def test_a_batch_is_reported_with_its_model_its_images_and_their_lanes() -> None:
     summary = report(part("a", 2, "interactive"), part("j", 23, "bulk"), part("b", 39, "interactive"))
     assert summary.title == "cnn@1 n=64 interactive 41 / bulk 23"
     assert (summary.images, summary.failed, summary.reason) == (64, 0, "")
@@ -37,7 +37,7 @@ def test_images_that_had_expired_were_not_run_and_do_not_count() -> None:
     assert summary.request_ids == ("a-0", "a-2")
 
 
-def test_its_requests_are_told_by_what_they_brought_else_by_their_results_and_jobs_once() -> None:
+def test_its_requests_are_reported_once_by_their_own_ids_or_those_of_their_results_and_jobs() -> None:
     singles = part("a", 3, "interactive", {1: Origin("brought")}, start=1)
     summary = report(singles, part("j", 50, "bulk", {0: Origin("of-the-job")}, start=20))
     assert summary.request_ids == ("brought", "a-2", "of-the-job")
@@ -45,7 +45,7 @@ def test_its_requests_are_told_by_what_they_brought_else_by_their_results_and_jo
     assert report(again, again).request_ids == ("of-the-job",)
 
 
-def test_where_images_failed_only_theirs_are_told() -> None:
+def test_if_images_failed_only_their_ids_are_reported() -> None:
     batch = part("a", 3, "interactive"), part("j", 5, "bulk"), part("b", 2, "interactive")
     summary = report(*batch, faults={1: "why", 6: "why", 9: "why"})
     assert (summary.failed, summary.reason) == (3, "why")

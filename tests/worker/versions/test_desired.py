@@ -89,7 +89,7 @@ def test_a_listener_survives_its_connections(client: SyncClient, scratch_url: st
         assert heard.get(timeout=LONG_S).requested == {"cnn@3"}
 
 
-def test_what_is_wished_wakes_nobody_twice(client: SyncClient, scratch_url: str) -> None:
+def test_desired_versions_wake_nobody_twice(client: SyncClient, scratch_url: str) -> None:
     with listening(client, scratch_url) as heard:
         client.zadd(keys.DESIRED, {"cnn@3": 1e12})
         heard.get(timeout=LONG_S)

@@ -97,7 +97,7 @@ def models_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_wanted_version_is_loaded_with_an_engine_for_each_turn(models_dir: Path) -> None:
+def test_a_desired_version_is_loaded_with_an_engine_for_each_permit(models_dir: Path) -> None:
     with working(models_dir) as worker:
         worker.desire("cnn@2")
         worker.wait_for("cnn@2")
@@ -109,7 +109,7 @@ def test_a_wanted_version_is_loaded_with_an_engine_for_each_turn(models_dir: Pat
         assert set(state.models) == {"cnn@1", "cnn@2"}
 
 
-def test_a_like_version_is_not_measured_anew_and_another_one_is(models_dir: Path) -> None:
+def test_a_version_with_the_same_layers_is_not_measured_again_and_another_one_is(models_dir: Path) -> None:
     publish(models_dir, "cnn@3", layers=[{"class": "Dense", "output_shape": [10], "parameters": 7}])
     with working(models_dir) as worker:
         known = worker.engines.loaded["cnn@1"].first.calibration
@@ -184,7 +184,7 @@ def test_the_latest_version_stays_however_long_it_idles(models_dir: Path) -> Non
         assert set(worker.engines.loaded) == {"cnn@1", "cnn@2", "other@1"}
 
 
-def test_beyond_the_most_loaded_versions_the_least_recently_used_goes(models_dir: Path) -> None:
+def test_beyond_max_loaded_models_the_least_recently_used_version_is_unloaded(models_dir: Path) -> None:
     publish(models_dir, "big@1", "big@2", "big@3")
     with working(models_dir, max_loaded_models=3) as worker:
         for now_s, ref in enumerate(("big@1", "big@2", "big@1")):
@@ -210,7 +210,7 @@ VERSION_BYTES = 2 * (PUBLISHED / "model.keras").stat().st_size
 
 
 @pytest.mark.usefixtures("_constant_memory")
-def test_beyond_the_memory_for_loaded_versions_the_least_recently_used_goes(models_dir: Path) -> None:
+def test_beyond_max_loaded_bytes_the_least_recently_used_version_is_unloaded(models_dir: Path) -> None:
     publish(models_dir, "big@1", "big@2")
     with working(models_dir, max_loaded_bytes=3 * VERSION_BYTES) as worker:
         for now_s, ref in enumerate(("big@1", "cnn@2", "big@2")):
@@ -258,7 +258,7 @@ def test_a_version_that_runs_a_batch_is_not_unloaded(models_dir: Path) -> None:
         assert "default" in worker.loader.unload("cnn@1")
 
 
-def test_a_version_that_will_not_load_is_told_and_what_waits_for_it_is_run_to_fail(models_dir: Path) -> None:
+def test_a_version_that_does_not_load_is_reported_and_entries_that_wait_for_it_fail(models_dir: Path) -> None:
     publish_broken(models_dir, "broken@1")
     with working(models_dir) as worker:
         worker.backlog.put([delivery(2, model="broken@1")])
@@ -270,7 +270,7 @@ def test_a_version_that_will_not_load_is_told_and_what_waits_for_it_is_run_to_fa
             raise AssertionError("there is no engine to run")
 
 
-def test_a_version_that_would_not_load_is_tried_again_when_it_is_wanted_anew(models_dir: Path) -> None:
+def test_a_version_that_did_not_load_is_tried_again_when_it_is_desired_again(models_dir: Path) -> None:
     with working(models_dir) as worker:
         worker.desire("later@1")
         worker.wait_for("later@1")

@@ -16,7 +16,7 @@ REGISTRY = Path("/srv/models")
 MODELS = {"cnn": [1, 2, 10], "small": [3]}
 
 
-def test_the_default_is_the_champion_and_the_latest_where_there_is_none() -> None:
+def test_the_default_is_the_champion_or_else_the_latest() -> None:
     assert default_version("cnn", MODELS, REGISTRY, DesiredVersions()) == "cnn@10"
     assert default_version("cnn", MODELS, REGISTRY, CHAMPION) == "cnn@1"
     assert default_version("cnn@2", MODELS, REGISTRY, CHAMPION) == "cnn@2", (
@@ -30,7 +30,7 @@ def test_the_default_is_the_champion_and_the_latest_where_there_is_none() -> Non
 
 
 @pytest.mark.parametrize("ref", ["big", "cnn@3", "cnn@x", "cnn@01", "@1", ""])
-def test_what_is_not_in_the_registry_is_told_with_what_is(ref: str) -> None:
+def test_a_version_that_is_not_in_the_registry_is_named_with_the_existing_ones(ref: str) -> None:
     with pytest.raises(ModelError, match=r"available: (cnn, small|1, 2, 10)"):
         default_version(ref, MODELS, REGISTRY, CHAMPION)
 
@@ -67,14 +67,14 @@ def test_the_least_recently_used_goes_first_and_what_is_named_or_latest_last() -
     assert residency.may_go_for("new@1", used) == ["small@1", "big@1", "cnn@1", "big@2"]
 
 
-def test_what_is_wanted_goes_only_for_what_entries_wait_for_and_the_default_never() -> None:
+def test_a_desired_version_is_unloaded_only_for_a_version_that_entries_wait_for_and_the_default_never() -> None:
     desired = DesiredVersions(requested=frozenset({"cnn@2", "cnn@3"}))
     used = ["cnn@1", "cnn@2"]
     assert Residency("cnn@1", desired).may_go_for("cnn@3", used) == []
     assert Residency("cnn@1", desired, waiting=["big@1"]).may_go_for("big@1", used) == ["cnn@2"]
 
 
-def test_what_is_wanted_and_finds_no_room_is_told() -> None:
+def test_a_desired_version_without_room_is_reported() -> None:
     residency = Residency("cnn@1", DesiredVersions(requested=frozenset({"cnn@2", "cnn@3"})))
     assert residency.crowded_out(["cnn@1", "cnn@2"], most=2) == ["cnn@3"]
     assert residency.next_to_load(["cnn@1", "cnn@2"], ["cnn@1", "cnn@2"], most=2) is None

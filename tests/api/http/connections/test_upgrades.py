@@ -83,7 +83,7 @@ def test_every_method_gets_the_status_that_it_gets_without_an_upgrade(system: Sy
     assert statuses[0] == statuses[1]
 
 
-def test_a_connection_goes_on_after_requests_with_an_upgrade(system: System) -> None:
+def test_a_connection_continues_after_requests_with_an_upgrade(system: System) -> None:
     """A large upload, then two requests in one packet."""
     upload = b"POST /mnist/classify/bulk HTTP/1.1\r\n" + OFFER + b"Content-Length: %d\r\n\r\n" % len(LARGE) + LARGE
     get = b"GET /mnist/label/7 HTTP/1.1\r\n" + OFFER + b"\r\n"

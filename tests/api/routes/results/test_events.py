@@ -66,7 +66,7 @@ def test_a_jobs_events_tell_each_item_once_and_end_with_the_final_state(system: 
     }
 
 
-def test_a_stream_goes_on_after_the_event_that_was_had_last(system: System) -> None:
+def test_a_stream_continues_after_the_last_event_that_the_client_got(system: System) -> None:
     job_id = system.submit(json={"start": 0, "stop": 200})
     system.finished(job_id)
     (whole,) = all_events(system, f"/results/{job_id}")

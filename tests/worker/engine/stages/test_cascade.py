@@ -29,7 +29,7 @@ def images(*first_pixels: int) -> Images:
     return batch
 
 
-def test_images_go_on_until_a_stage_is_sure_and_keep_their_places() -> None:
+def test_images_are_passed_on_until_a_stage_is_sure_and_keep_their_places() -> None:
     stages = [Stage(0, 10), Stage(1, 20), Stage(2, 0)]
     outputs, numbers = decide(
         [Step(stage.predict, at) for stage, at in zip(stages, (0.8, 0.8, 0.0), strict=True)], images(25, 5, 15, 7, 30)

@@ -42,7 +42,7 @@ def test_python_m_training_accepts_the_commands() -> None:
     assert (publish.models_dir, publish.force) == (Path("/models"), False)
 
 
-def test_progress_is_told_apart_from_other_lines() -> None:
+def test_progress_is_distinguished_from_other_lines() -> None:
     progress = Progress(3, 9, 1, 5, 0.5, 0.9, None, 12.5)
     assert stages.progress_of(msgspec.json.encode(progress).decode()) == progress
     for line in ("Wrote build/cnn.keras", "{not json", '{"other": 1}', "[1]", ""):
