@@ -59,11 +59,11 @@ def test_a_cancelled_job_is_final_at_once(idle: System, queued_job: str) -> None
 
 
 def test_an_upload_that_breaks_off_is_logged_with_the_reason(idle: System, queued_job: str) -> None:
-    body = idx(noise(300))[:-1]
+    body = idx(noise(700))[:-1]
     reply = idle.http.post("/mnist/classify/bulk", content=body, headers={"Content-Type": "application/x-idx"})
     assert reply.status_code == 400
     line = json.loads(idle.api.wait_for_line('"upload given up"'))
-    assert (line["level"], line["images"], line["request_id"]) == ("info", 256, reply.headers["x-request-id"])
+    assert (line["level"], line["images"], line["request_id"]) == ("info", 640, reply.headers["x-request-id"])
     assert "BadUpload" in line["reason"]
 
 
