@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from api.fast.heads import FastHeads
+from api.fast.heads import MNIST_ROUTE, VERSION_ROUTE, FastHeads
 from api.fast.path import FAST_PATH, FastPath
 from api.fast.protocol import FastProtocol
 from api.http.access import Access, Gate
@@ -49,10 +49,9 @@ from shared.telemetry.tracing import open_tracing
 
 CANCEL_AGAIN_S = 0.5
 THREADS = 8  # read the registry, and pack and unpack; Python's default number grows with the cores
-CLASSIFY_PATH = "/mnist/classify"
 CLASSIFY_IMAGE = ClassifyImage()
 ROUTES = [
-    Route(CLASSIFY_PATH, CLASSIFY_IMAGE, methods=["POST"]),
+    Route(MNIST_ROUTE, CLASSIFY_IMAGE, methods=["POST"]),
     Route("/mnist/classify/bulk", classify_bulk, methods=["POST"]),
     Route("/mnist/classify/{index}", classify_test_image),
     Route("/mnist/labels", get_labels),
@@ -71,7 +70,7 @@ ROUTES = [
     Route("/dead-letters/{id}/replay", replay_dead_letter, methods=["POST"]),
     Route("/models", get_models),
     Route("/models/{name}", get_model),
-    Route("/models/{ref}/classify", classify_image, methods=["POST"]),
+    Route(VERSION_ROUTE, classify_image, methods=["POST"]),
     Route("/models/{ref}/classify/bulk", classify_images, methods=["POST"]),
     Route("/models/{name}/aliases", get_aliases),
     Route("/models/{name}/aliases/{alias}", set_alias, methods=["POST"]),
@@ -131,9 +130,8 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
 
         spans = Spans(tracing)
     places = parameter_places()
-    classify_places = places[f"POST {CLASSIFY_PATH}"] or {}
     log = RequestLog(settings.log_slow_ms)
-    fast_path = FastPath(state, FastHeads(settings, CLASSIFY_PATH, classify_places), log, spans)
+    fast_path = FastPath(state, FastHeads(settings, places), log, spans)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -147,7 +145,7 @@ def make_app(settings: Settings, event_streams: EventStreams, metrics: Metrics) 
     app.router.redirect_slashes = False  # NoRoute does it
     app.router.default = NoRoute(routes)
     app.state.service = state
-    shortcut = Shortcut(app, CLASSIFY_PATH, CLASSIFY_IMAGE, classify_places)
+    shortcut = Shortcut(app, MNIST_ROUTE, CLASSIFY_IMAGE, places[f"POST {MNIST_ROUTE}"] or {})
     gate = for_browsers(Gate(shortcut, Access(settings.api_keys)), settings)
     return ObservingMiddleware(gate, log, metrics, spans)
 

@@ -4,7 +4,7 @@ The fast path appends its measurements to a list, and the histograms take many o
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 import numpy as np
@@ -34,12 +34,13 @@ class Metrics:
         self._parts = {part: Histogram(SECONDS) for part in PARTS}
         self._answers = Histogram(SECONDS)
         self._decoded_s: list[float] = []
-        self._answered: list[float] = []  # three numbers per image
+        self._answered_s: list[float] = []
+        self._answered_ms: list[tuple[int, float, float]] = []  # per batch: images, queue and model
 
-    def count_request(self, method: str, route: str, status: int, reason: Reason | None = None) -> None:
-        """Count a request. `route` is a path template, `reason` the reason of a 429 or 503."""
+    def count_request(self, method: str, route: str, status: int, reason: Reason | None = None, times: int = 1) -> None:
+        """Count a request, or several. `route` is a path template, `reason` the reason of a 429 or 503."""
         key = (method if method in METHODS else OTHER, route, status)
-        self.requests[key] = self.requests.get(key, 0) + 1
+        self.requests[key] = self.requests.get(key, 0) + times
         if reason is not None:
             self.refusals[reason] += 1
 
@@ -54,10 +55,11 @@ class Metrics:
         if len(self._decoded_s) >= BUFFER_RESULTS:
             self._fold()
 
-    def answered(self, seconds: float, queue_ms: float, model_ms: float) -> None:
-        """Record the time from the pixels of a single image to its result."""
-        self._answered += (seconds, queue_ms, model_ms)
-        if len(self._answered) >= 3 * BUFFER_RESULTS:
+    def answered(self, seconds: Sequence[float], queue_ms: float, model_ms: float) -> None:
+        """Record the times from the pixels of single images, which were in one batch, to their results."""
+        self._answered_s += seconds
+        self._answered_ms.append((len(seconds), queue_ms, model_ms))
+        if len(self._answered_s) >= BUFFER_RESULTS:
             self._fold()
 
     def families(self) -> Iterable[Metric]:
@@ -109,10 +111,11 @@ class Metrics:
 
     def _fold(self) -> None:
         decoded_s, self._decoded_s = self._decoded_s, []
-        answered, self._answered = self._answered, []
+        seconds, self._answered_s = np.array(self._answered_s), []
+        images, queue_ms, model_ms = np.array(self._answered_ms).reshape(-1, 3).T
+        self._answered_ms = []
         self._parts["decode"].add_many(np.array(decoded_s))
-        seconds, queue_ms, model_ms = np.array(answered).reshape(-1, 3).T
-        queue_s, model_s = queue_ms / 1e3, model_ms / 1e3
+        queue_s, model_s = np.repeat((queue_ms, model_ms), images.astype(int), axis=1) / 1e3
         self._answers.add_many(seconds)
         self._parts["queue"].add_many(queue_s)
         self._parts["model"].add_many(model_s)

@@ -1,5 +1,6 @@
 """Recognizes the heads of requests that the fast path may serve."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +10,17 @@ from starlette.datastructures import Headers, QueryParams
 
 from api.http.access import Access
 from api.http.browsers import guard_of
-from api.http.parameters import Places, check_query, preferred_wait_s, prefers_async, timeout_parameter
+from api.http.parameters import (
+    accept_parameter,
+    check_query,
+    preferred_wait_s,
+    prefers_async,
+    timeout_parameter,
+    top_parameter,
+)
 from api.http.request_origin import ORIGIN_HEADERS, origin_of_headers
-from api.queue.classify_request import ClassifyRequest
+from api.http.routing import PlacesByOperation
+from api.queue.classify_request import ClassifyRequest, accept_of_version
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
 from shared.contract.entry import NO_ORIGIN, Origin
@@ -25,7 +34,10 @@ HEAD_END = b"\r\n\r\n"
 MAX_KNOWN_HEADS = 256
 MAX_KNOWN_LENGTHS = 1024  # heads that differ in the length of their body count separately
 MAX_KNOWN_HEAD_BYTES = 4 << 10
-PARAMETERS = frozenset({"model", "timeout_s"})
+MNIST_ROUTE = "/mnist/classify"
+VERSION_ROUTE = "/models/{ref}/classify"
+REF_IN_PATH = re.compile(rb"/models/([A-Za-z0-9._@-]+)/classify")  # names without percent-encoding
+PARAMETERS = {MNIST_ROUTE: {"model", "timeout_s", "accept"}, VERSION_ROUTE: {"timeout_s", "accept", "top"}}
 # Browsers send Origin and Sec-Fetch-* with the requests of pages, whose answers may need the headers of CORS.
 OTHER_HEADERS = frozenset(
     {
@@ -39,23 +51,28 @@ OTHER_HEADERS = frozenset(
 class Meaning:
     """The part of a request that its head determines, except its ids. `requests` are by version."""
 
+    route: str
     caller: ApiKey
     wait_s: float
     model_query: str | None
     timeout_s: float | None
+    accept: float | None = None
+    top: int | None = None
     requests: dict[str, ClassifyRequest] = field(default_factory=dict)
 
     def request_for(self, model: str, spec: ModelSpec = MNIST_SPEC) -> ClassifyRequest:
-        """Return the request for a version."""
+        """Return the request for a version that the routes under `/mnist` serve."""
         request = self.requests.get(model)
         if request is None:
             request = self.requests[model] = ClassifyRequest(
                 model=model,
                 spec=spec,
+                top=self.top,
                 model_query=self.model_query or "",
                 caller=self.caller,
                 wait_s=self.wait_s,
                 timeout_s=self.timeout_s,
+                accept=self.accept if self.route == MNIST_ROUTE else accept_of_version(spec, self.accept),
             )
         return request
 
@@ -74,17 +91,14 @@ class Head:
 class FastHeads:
     """Remembers what heads mean, because clients repeat them. Nothing that a head means can change in a process.
 
-    `known` has heads by their bytes, up to and including the empty line. For another route, such as
-    `/models/{ref}/classify`, `_examine` has to recognize its target, and `Meaning` to say which reply it gets.
+    `known` has heads by their bytes, up to and including the empty line.
     """
 
-    def __init__(self, settings: Settings, path: str, places: Places) -> None:
-        """`places` are the parameters of the route at `path`."""
-        self.path = path
+    def __init__(self, settings: Settings, places: PlacesByOperation) -> None:
+        """`places` are the parameters of the routes."""
         self.known: dict[bytes, Head] = {}
         self._meanings: dict[tuple[bytes | RawHeader, ...], Meaning] = {}
-        self._raw_path = path.encode()
-        self._places = places
+        self._places = {route: places[f"POST {route}"] or {} for route in PARAMETERS}
         self._access = Access(settings.api_keys)
         self._guard = guard_of(settings)
         self._max_wait_s = settings.sync_wait_s
@@ -129,21 +143,26 @@ class FastHeads:
 
     def _examine(self, url: bytes, headers: Sequence[RawHeader]) -> Meaning | None:
         target = httptools.parse_url(url)
-        if target.path != self._raw_path or target.schema is not None:
+        ref = REF_IN_PATH.fullmatch(target.path)
+        route = MNIST_ROUTE if ref is None else VERSION_ROUTE
+        if (ref is None and target.path != MNIST_ROUTE.encode()) or target.schema is not None:
             return None
         if not OTHER_HEADERS.isdisjoint(name for name, _ in headers) or self._guard.refusal("POST", headers):
             return None
         fields = Headers(raw=list(headers))
         query = QueryParams(target.query or b"")
-        if prefers_async(fields) or not query.keys() <= PARAMETERS:
+        if prefers_async(fields) or not query.keys() <= PARAMETERS[route]:
             return None
         try:
-            check_query(query, self._places)
+            check_query(query, self._places[route])
             return Meaning(
+                route,
                 self._access.caller(headers),
                 preferred_wait_s(fields, self._max_wait_s),
-                query.get("model"),
+                query.get("model") if ref is None else ref[1].decode(),
                 timeout_parameter(query, self._max_timeout_s),
+                accept_parameter(query),
+                None if ref is None else top_parameter(query),
             )
         except RequestError:  # the general path refuses the request
             return None

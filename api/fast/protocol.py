@@ -104,7 +104,10 @@ class FastProtocol(LimitedProtocol):
         self.transport.write_response(response)  # type: ignore[attr-defined]
         if not request.keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        if self.pipeline or self.flow.read_paused:
+            self.on_response_complete()
+        else:  # it would only count
+            self.server_state.total_requests += 1
 
     def start_application(self, request: FastRequest) -> None:
         """Let the application respond to a request that was queued. Its scope is complete."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import httptools
 
@@ -20,30 +21,26 @@ class FastRequest(Waiting):
     """A request, from its head to its answer.
 
     It also stands in for uvicorn's object for a request and its response, `RequestResponseCycle`: `scope` and the
-    attributes in the second line of `__slots__` are those that uvicorn and `LimitedProtocol` use.
+    second group of attributes are those that uvicorn and `LimitedProtocol` use.
     """
 
-    __slots__ = (
-        *("_scope", "head", "protocol", "queued_s", "span", "started_s"),
-        *("body", "disconnected", "keep_alive", "response_complete", "response_started"),
-    )
+    queued_s: float
+    span: "RequestSpan | None" = None
+    _scope: dict[str, Any] | None = None
 
+    disconnected = False
+    keep_alive = True
+    response_started = False
+    response_complete = False
     message_event = asyncio.Event()  # nobody waits for it
     waiting_for_100_continue = False
 
     def __init__(self, protocol: "FastProtocol", head: Head, body: bytes = b"") -> None:
-        self.started_s = self.queued_s = time.perf_counter()
+        self.started_s = time.perf_counter()
         self.protocol = protocol
         self.head = head
         self.body = body
         self.origin = head.origin
-        self.id = self.entry_id = ""
-        self.deadline_ms = 0
-        self.keep_alive = True
-        self.left = self.ended = False
-        self.disconnected = self.response_started = self.response_complete = False
-        self.span: RequestSpan | None = None
-        self._scope: dict[str, Any] | None = None
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -57,8 +54,9 @@ class FastRequest(Waiting):
             self._scope |= {"origin": self.origin, "request_id": self.origin.request_id}
         return self._scope
 
-    def answer(self, block: Block, position: int) -> None:
-        self.protocol.fast_path.answer(self, block, position)
+    @classmethod
+    def answer_all(cls, block: Block, images: Sequence[tuple[int, Self]]) -> None:
+        images[0][1].protocol.fast_path.answer_all(block, images)
 
     def fail(self, error: RequestError) -> None:
         self.protocol.fast_path.hand_over(self, error)

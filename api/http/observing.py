@@ -54,11 +54,12 @@ class RequestLog:
         self._slow_ms = slow_ms
         self._limiter = LogLimiter(MAX_LINES_PER_S)
         self._logs_all = logger.isEnabledFor(logging.DEBUG)
+        self.above_ms = -1.0 if self._logs_all else slow_ms  # `wants` is true above this time
 
     def wants(self, status: int, took_ms: float) -> bool:
         """Return whether `write` may log a request. `took_ms` ends with the response's head: the rest depends on the
         client."""
-        return status >= 500 or took_ms > self._slow_ms or self._logs_all
+        return status >= 500 or took_ms > self.above_ms
 
     def write(self, scope: Scope, status: int, took_ms: float) -> None:
         """Log a request for which `wants` is true."""

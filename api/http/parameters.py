@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, QueryParams
 from shared.callback_url import callback_fault
 from shared.config.settings import Settings
 from shared.contract.entry import THRESHOLD_OF_CARD
+from shared.contract.model_spec import MAX_TOP
 from shared.errors import BadParameter, NotFound
 
 Place = Literal["query", "header", "refused"]  # refused: in the query, but the route has an error for it
@@ -122,6 +123,11 @@ def accept_parameter(query: QueryParams) -> float | None:
         shown = reprlib.repr(text)
         raise BadParameter(f"accept {shown} is not a number from 0 to 1; `rule` stands for the version's own threshold")
     return threshold
+
+
+def top_parameter(query: QueryParams) -> int:
+    """Parse `?top=`, the number of best labels, 0 for the usual number. Raises BadParameter."""
+    return integer_parameter(query, "top", 0, 1, MAX_TOP)
 
 
 def verbose_parameter(query: QueryParams) -> Maps | None:

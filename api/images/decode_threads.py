@@ -9,10 +9,8 @@ from typing import TypeVar
 from api.http.capacity import Capacity
 from api.images.decode import decode_image, is_fast
 from api.images.fit import fit_picture, fit_pixels
-from api.images.levels import has_contrast
 from api.images.number import number_picture
 from api.images.pixel_budget import PixelBudget
-from api.images.plain_png import plain_pixels
 from api.images.shaped import decode_shaped
 from shared.contract.job import NumberLine
 from shared.contract.model_spec import Resize
@@ -41,15 +39,6 @@ class Decoder:
         """Do what `decode_image` does. Raises QueueFull if too many files wait for a thread."""
         started_s = time.perf_counter()
         pixels = decode_image(data) if is_fast(data) else await self._in_thread(decode_image, data)
-        self._decoded(time.perf_counter() - started_s)
-        return pixels
-
-    def decode_plain(self, data: bytes) -> bytes | None:
-        """Return the 784 pixels of a plain PNG, or None for all files that need more, or are refused, by `decode`."""
-        started_s = time.perf_counter()
-        pixels = plain_pixels(data)
-        if pixels is None or not has_contrast(pixels):
-            return None
         self._decoded(time.perf_counter() - started_s)
         return pixels
 

@@ -7,13 +7,18 @@ from typing import Literal
 from api.http.parameters import Maps
 from api.queue.answers.roster import Roster
 from shared.config.api_keys import ApiKey
-from shared.contract.entry import FORMAT, FORMATS, NO_ORIGIN, Origin
+from shared.contract.entry import FORMAT, FORMATS, NO_ORIGIN, THRESHOLD_OF_CARD, Origin
 from shared.contract.lane import Lane
 from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Resize
 from shared.shapes import MNIST_SHAPE
 
 Fit = Literal["", "digit", "number"]  # the object that `?fit=` finds in a picture of any size
 NUMBERS_PER_CHUNK = 2  # pictures; each has two views of up to MAX_WINDOWS images
+
+
+def accept_of_version(spec: ModelSpec, accept: float | None) -> float | None:
+    """Return the threshold of a request to the routes of versions: by default that of the version, if it has one."""
+    return THRESHOLD_OF_CARD if spec.acceptance and accept is None else accept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

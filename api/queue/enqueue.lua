@@ -8,11 +8,11 @@
 -- Nothing is stored then. XADD is the first write: a Redis that is out of memory refuses it, and nothing after it is
 -- written.
 local stream, queued, client, job, manifests = unpack(KEYS)
-local images, bytes, shard, max_images, max_bytes, header, pixels, ttl_s, chunk, manifest, unreadable_images,
-  accepted_before, max_client_images, client_images_per_s, items = unpack(ARGV)
-local BURST_MS = 1000
+local shard, max_images, max_bytes, ttl_s, chunk, manifest, unreadable_images, accepted_before, max_client_images,
+  client_images_per_s, items, images, bytes, header, pixels = unpack(ARGV)
+local BURST_MS, FRESH_S = 1000, 60
 
-images, bytes = tonumber(images), tonumber(bytes)
+images, bytes, ttl_s = tonumber(images), tonumber(bytes), tonumber(ttl_s)
 max_client_images, client_images_per_s = tonumber(max_client_images), tonumber(client_images_per_s)
 
 if job ~= '' then
@@ -50,13 +50,16 @@ if images > 0 then
     end
   end
   entry_id = redis.call('XADD', stream, '*', 'h', header, 'x', pixels)
-  queued_images = redis.call('HINCRBY', queued, 'images', images)
-  redis.call('HINCRBY', queued, 'bytes', bytes)
+  queued_images = queued_images + images
+  redis.call('HSET', queued, 'images', queued_images, 'bytes', queued_bytes + bytes)
   if shard ~= '' then
     redis.call('HINCRBY', queued, shard, images)
   end
-  redis.call('EXPIRE', stream, ttl_s)
-  redis.call('EXPIRE', queued, ttl_s)
+  for _, key in ipairs({stream, queued}) do
+    if redis.call('TTL', key) < ttl_s - FRESH_S then -- reading it costs less than setting it
+      redis.call('EXPIRE', key, ttl_s)
+    end
+  end
   if client ~= '' then
     redis.call('HINCRBY', client, 'images', images)
     redis.call('HSET', client, 'arrival_ms', string.format('%.0f', arrival_ms), 'shard', shard)

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from shared.contract.model_ref import ModelRef
 from shared.errors import QueueFull, Reason, RequestError, Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
-from shared.redis.script import Call, Command, Script
+from shared.redis.resp import packer
+from shared.redis.script import Call, Script
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ class Enqueuer:
         self._wires = wires
         self._limits = lane_limits(settings)
         self._api_keys: Mapping[str, ApiKey] = {key.name: key for key in settings.api_keys}
-        self._prepared: dict[tuple[str, str, Lane], Callable[..., Command]] = {}
+        self._packers: dict[tuple[str, str, Lane], Callable[..., bytes]] = {}
         self.entry_format = FORMAT  # 1 while a live worker reads no newer one
         self.images_per_s = 0.0  # throughput or capacity of all workers, for Retry-After
 
@@ -75,26 +77,33 @@ class Enqueuer:
         An entry that Redis did not accept does not affect the other entries.
         """
         commands = [self._command(entry, lane) for entry in entries]
+        self._wires.send(commands, partial(self._replied, entries, lane, commands, done))
 
-        def replied(replies: list[Any] | Exception) -> None:
-            if isinstance(replies, list) and NoScriptError in map(type, replies):
-                self._send_with_script(commands, replies, replied)
-            else:
-                done(self._outcomes(entries, lane, replies))
+    def _replied(
+        self,
+        entries: Sequence[Entry],
+        lane: Lane,
+        commands: list[bytes],
+        done: OnOutcomes,
+        replies: list[Any] | Exception,
+    ) -> None:
+        if isinstance(replies, list) and NoScriptError in map(type, replies):
+            self._send_with_script(commands, replies, lambda found: done(self._outcomes(entries, lane, found)))
+        else:
+            done(self._outcomes(entries, lane, replies))
 
-        self._wires.send(commands, replied)
-
-    def _send_with_script(self, commands: list[Command], replies: list[Any], done: OnReplies) -> None:
-        """Send the commands again that a Redis which has just started has not executed. It keeps the script then."""
+    def _send_with_script(self, commands: list[bytes], replies: list[Any], done: OnReplies) -> None:
+        """Load the script into a Redis which has just started, and send the commands again that it has not executed."""
         again = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
 
         def replied(found: list[Any] | Exception) -> None:
-            found = found if isinstance(found, list) else [found] * len(again)
+            found = found[1:] if isinstance(found, list) else [found] * len(again)
             for index, reply in zip(again, found, strict=True):
                 replies[index] = reply
             done(replies)
 
-        self._wires.send([("EVAL", ENQUEUE.source, *commands[index][2:]) for index in again], replied)
+        load = ("SCRIPT", "LOAD", ENQUEUE.source)
+        self._wires.send([load, *(commands[index] for index in again)], replied)
 
     def _outcomes(self, entries: Sequence[Entry], lane: Lane, replies: list[Any] | Exception) -> list[Outcome]:
         try:
@@ -149,14 +158,15 @@ class Enqueuer:
         waiting = await self._client.hmget(keys.queued(ModelRef.parse(model).name, lane), range(keys.SHARDS))
         return min(range(keys.SHARDS), key=lambda shard: int(waiting[shard] or 0))
 
-    def _command(self, entry: Entry, lane: Lane) -> Command:
+    def _command(self, entry: Entry, lane: Lane) -> bytes:
         """Return the EVALSHA of an entry of singles. Few values differ between the entries of a version and a key."""
         key = (entry.model, entry.client, lane)
-        prepared = self._prepared.get(key)
-        if prepared is None:
+        pack = self._packers.get(key)
+        if pack is None:
             fixed = self._fixed(entry, lane, 0) | NO_JOB
-            prepared = self._prepared[key] = ENQUEUE.prepare("images", "bytes", "header", "pixels", **fixed)
-        return prepared(entry.count, entry.queued_bytes, encode_header(entry, self.entry_format), entry.pixels)
+            pack = self._packers[key] = packer(ENQUEUE, "images", "bytes", "header", "pixels", **fixed)
+        header = encode_header(entry, self.entry_format)
+        return pack(b"%d" % entry.count, b"%d" % entry.queued_bytes, header, entry.pixels)
 
     def _call(self, entry: Entry, lane: Lane, shard: int, manifest: Manifest, accepted: int) -> Call:
         """Return the arguments of EVAL for a chunk of a job."""

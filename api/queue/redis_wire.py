@@ -8,10 +8,10 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import hiredis
+import msgspec
 from redis import exceptions
 
 from shared.redis.clients import AsyncClient
@@ -19,19 +19,18 @@ from shared.redis.connection import SOCKET_TIMEOUT_S
 from shared.redis.errors import meaning_of
 from shared.redis.resp import new_reader, pack
 
-Command = Sequence[Any]
+Command = Sequence[Any]  # bytes are a command that is packed already
 OnMessage = Callable[[bytes, bytes], None]  # channel, data
 OnReplies = Callable[[list[Any] | Exception], None]
 
 
-@dataclass(slots=True, eq=False)
-class _Calls:
+class _Calls(msgspec.Struct, eq=False):  # costs less than a dataclass
     """Commands that were sent together. `done` is called with the list of their replies, or with an error."""
 
     commands: int
     done: OnReplies
     due_s: float
-    replies: list[Any] = field(default_factory=list)
+    replies: list[Any] = msgspec.field(default_factory=list)
 
 
 def ignore_message(channel: bytes, data: bytes) -> None:
@@ -67,7 +66,8 @@ class Wire(asyncio.Protocol):
         self._waiting.append(calls)
         if self._timer is None:
             self._timer = self._loop.call_at(calls.due_s, self._check_timeout)
-        self._transport.write(b"".join([pack(tuple(command)) for command in commands]))
+        packed = [command if type(command) is bytes else pack(tuple(command)) for command in commands]
+        self._transport.write(packed[0] if len(packed) == 1 else b"".join(packed))
 
     async def call(self, *commands: Command) -> list[Any]:
         """Do what `send` does, and return the replies or raise the error."""

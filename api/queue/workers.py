@@ -53,7 +53,7 @@ class Workers:
         self._clock = clock
         self._enqueuer = enqueuer
         self._ttl_s = ttl_s
-        self._formats: set[int] = set()  # the formats of entries that live workers read
+        self.formats: set[int] = set()  # formats that live workers read; another object only if they change
         self._some_read_only_1 = False
         self._ignored: set[str] = set()  # workers whose last heartbeat could not be read
         self._before: list[LiveWorker] = []  # the last reading of `watch`, at `_before_s`
@@ -62,10 +62,10 @@ class Workers:
 
     def require(self, formats: Sequence[int] = FORMATS) -> None:
         """Raise Unavailable if no worker is alive, or none reads one of `formats`, those of the entry to be written."""
-        if not self._formats:
+        if not self.formats:
             raise Unavailable(f"no worker has sent a heartbeat in the last {self._ttl_s} s", "workers")
-        if self._formats.isdisjoint(formats):
-            reads, written = (", ".join(map(str, sorted(some))) for some in (self._formats, formats))
+        if self.formats.isdisjoint(formats):
+            reads, written = (", ".join(map(str, sorted(some))) for some in (self.formats, formats))
             raise Unavailable(f"no worker reads entry format {written}: the live workers read {reads}", "workers")
 
     async def refresh(self) -> list[LiveWorker]:
@@ -84,7 +84,7 @@ class Workers:
         now_s = self._clock.now_s()
         alive = await self._client.zrangebyscore(keys.WORKERS, now_s - self._ttl_s, "+inf", withscores=True)
         if not alive:
-            self._formats, self._some_read_only_1 = set(), False
+            self.formats, self._some_read_only_1 = set(), False
             return []
         alive.sort()
         heartbeats = await self._client.mget([keys.worker(name.decode()) for name, _ in alive])
@@ -105,7 +105,9 @@ class Workers:
             silent_s = now_s - written_s
             late = silent_s > LATE_SHARE * self._ttl_s
             workers.append(msgspec.structs.replace(worker, silent_s=round(max(0.0, silent_s), 3), late=late))
-        self._formats, self._ignored, self._some_read_only_1 = formats, ignored, some_read_only_1
+        if formats != self.formats:
+            self.formats = formats
+        self._ignored, self._some_read_only_1 = ignored, some_read_only_1
         return workers
 
     async def watch(self) -> None:

@@ -17,7 +17,7 @@ from api.http.request_origin import use_result_id
 from api.http.responses import JSON_TYPE, Json, json_body, redis_unavailable, send_body, send_problem
 from api.images.tiles import png_base64, png_of
 from api.queue.classify_request import ClassifyRequest
-from api.queue.singles.reply import FAILURE, elapsed_ms, labelled_reply, single_reply
+from api.queue.singles.reply import FAILURE, elapsed_ms, reply_to
 from api.routes.accept_job import accept_job
 from api.routes.fit.numbers import classify_number, number_chunks
 from api.routes.parse_request import parse_single
@@ -136,9 +136,7 @@ async def _classify(
     except WaitTimeout as error:
         await fail_single(state, scope, error, asked)
     use_result_id(scope, single_id)
-    if asked.top is None:
-        return {**single_reply(block, position, single_id, elapsed_ms(started_s))}
-    return {**labelled_reply(block, position, single_id, elapsed_ms(started_s), asked.spec.labels)}
+    return {**reply_to(asked, block, position, single_id, elapsed_ms(started_s))}
 
 
 async def fail_single(state: State, scope: Scope, error: RequestError, asked: ClassifyRequest) -> NoReturn:

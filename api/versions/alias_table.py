@@ -67,14 +67,14 @@ class Aliases:
         self._client = client
         self._changed = changed
         self._reading = asyncio.Lock()  # keeps an older reading from replacing a newer one
-        self._table: Table | None = None
+        self.known: Table | None = None  # None before the first reading
 
     @property
     def table(self) -> Table:
         """The table. Raises Unavailable before the first reading, because no version may be guessed."""
-        if self._table is None:
+        if self.known is None:
             raise Unavailable("the aliases have not been read yet: Redis is unreachable", "redis")
-        return self._table
+        return self.known
 
     def of(self, model: str) -> Mapping[str, Alias]:
         """Return the aliases of a model. Raises Unavailable."""
@@ -83,7 +83,7 @@ class Aliases:
     async def read(self) -> None:
         """Read the table from Redis. Raises RedisError."""
         async with self._reading:
-            self._table = decode_table(await self._client.hgetall(keys.ALIASES))
+            self.known = decode_table(await self._client.hgetall(keys.ALIASES))
 
     async def try_to_read(self) -> None:
         try:

@@ -63,7 +63,9 @@ class Catalog:
         await repeat(self._read, TICK_S, "the registry cannot be read", (ModelError, OSError))
 
     async def _read(self) -> None:
-        self.models = await asyncio.to_thread(self._read_now)
+        models = await asyncio.to_thread(self._read_now)
+        if models != self.models:  # the fast path compares it by identity
+            self.models = models
 
     def _read_now(self) -> Mapping[str, Sequence[int]]:
         models = list_models(self.registry)

@@ -33,7 +33,7 @@ class RedisClock:
         return int(self.now_s() * 1e3)
 
     def now_us(self) -> int:
-        return int(self.now_s() * 1e6)
+        return int((time.monotonic() + self._last.offset_s) * 1e6)
 
     def measured(self, reply: tuple[int, int], sent_s: float) -> None:
         """Take the reply to TIME, which was sent at `sent_s` of `time.monotonic` and has arrived now."""

@@ -56,7 +56,7 @@ def test_every_reason_is_there_before_its_first_refusal() -> None:
 def test_no_answer_is_lost_on_its_way_into_the_histograms(count: int) -> None:
     metrics = Metrics()
     for _ in range(count):
-        metrics.answered(0.004, 1.0, 2.0)
+        metrics.answered([0.004], 1.0, 2.0)
         metrics.decoded(0.00002)
     assert value(metrics, "mnistified_answer_seconds_count") == count
     for part, seconds in {"decode": 0.00002, "queue": 0.001, "model": 0.002, "reply": 0.001}.items():
@@ -66,14 +66,24 @@ def test_no_answer_is_lost_on_its_way_into_the_histograms(count: int) -> None:
 
 def test_a_clock_that_differs_makes_no_negative_time() -> None:
     metrics = Metrics()
-    metrics.answered(0.001, 5.0, 2.0)
+    metrics.answered([0.001], 5.0, 2.0)
     assert value(metrics, "mnistified_answer_part_seconds_sum", part="reply") == 0
+
+
+def test_the_images_of_a_batch_share_its_times_and_each_has_its_own_wait() -> None:
+    metrics = Metrics()
+    metrics.answered([0.010, 0.020], 1.0, 2.0)
+    metrics.answered([0.100], 30.0, 40.0)
+    sums = {
+        part: value(metrics, "mnistified_answer_part_seconds_sum", part=part) for part in ("queue", "model", "reply")
+    }
+    assert sums == pytest.approx({"queue": 0.032, "model": 0.044, "reply": 0.007 + 0.017 + 0.030})
 
 
 def test_buckets_are_cumulated() -> None:
     metrics = Metrics()
     for seconds in np.linspace(0.0004, 0.9, 100):
-        metrics.answered(float(seconds), 0.0, 0.0)
+        metrics.answered([float(seconds)], 0.0, 0.0)
     counts = [one.value for one in family(metrics, "mnistified_answer_seconds").samples if one.name.endswith("_bucket")]
     assert counts == sorted(counts)
     assert counts[-1] == 100

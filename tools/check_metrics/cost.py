@@ -43,7 +43,7 @@ def decode() -> None:
 
 def answer() -> None:
     started_s = time.perf_counter()
-    metrics.answered(time.perf_counter() - started_s, 0.3, 0.2)
+    metrics.answered([time.perf_counter() - started_s], 0.3, 0.2)
 
 
 def request() -> None:

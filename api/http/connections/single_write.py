@@ -50,6 +50,10 @@ class JoiningTransport:
         self._sent_ahead += 1
         return True
 
+    def is_closing(self) -> bool:
+        closing: bool = self._transport.is_closing()
+        return closing
+
     def close(self) -> None:
         self._flush()
         self._transport.close()

@@ -16,10 +16,11 @@ def answer_json(block: Block, position: int) -> Answer:
     If the request lets answers be unsure, `state` says whether this one is. An unsure answer has no prediction, and the
     best `guesses` instead.
     """
-    answer: Answer = {"prediction": int(block.predictions[position])}
+    answer: Answer = {"prediction": block.predicted[position]}
     if block.scores is None:
         return answer
-    answer["confident"] = block.confident(position)
+    confidences = block.confidences
+    answer["confident"] = None if confidences is None else confidences[position]
     if block.accept:
         unsure = block.state(position) == "unsure"
         answer["state"] = "unsure" if unsure else "done"

@@ -20,13 +20,28 @@ class Failure(NamedTuple):
     asked: ClassifyRequest
 
 
-def elapsed_ms(started_s: float) -> float:
-    return round((time.perf_counter() - started_s) * 1e6) / 1e3  # `round(…, 3)` takes twice as long
+def elapsed_ms(started_s: float, now_s: float | None = None) -> float:
+    """Return the time since `started_s`, by `time.perf_counter`."""
+    now_s = time.perf_counter() if now_s is None else now_s
+    return round((now_s - started_s) * 1e6) / 1e3  # `round(…, 3)` takes twice as long
+
+
+def reply_to(
+    request: ClassifyRequest, block: Block, position: int, single_id: str, elapsed_time_ms: float
+) -> Prediction | LabelledPrediction:
+    """Return the JSON of a single image, with labels if the request wants them.
+
+    Raises DeadlinePassed or InferenceFailed if it has no result.
+    """
+    if request.top is None:
+        return single_reply(block, position, single_id, elapsed_time_ms)
+    return labelled_reply(block, position, single_id, elapsed_time_ms, request.spec.labels)
 
 
 def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: float) -> Prediction:
     """Return the JSON of a single image. Raises DeadlinePassed or InferenceFailed if it has no result."""
-    _require_result(block, position)
+    if position in block.faults:
+        raise error_of(block, position)
     return {
         **answer_json(block, position),
         "elapsed_time_ms": elapsed_time_ms,
@@ -43,7 +58,8 @@ def labelled_reply(
     block: Block, position: int, single_id: str, elapsed_time_ms: float, labels: Sequence[str]
 ) -> LabelledPrediction:
     """Do what `single_reply` does, with the names of the labels and the best of them."""
-    _require_result(block, position)
+    if position in block.faults:
+        raise error_of(block, position)
     best = best_labels(block, position, labels)
     return {
         **labelled_answer(block, position, labels, best),
@@ -69,7 +85,7 @@ def _processing(block: Block, position: int) -> Processing:
     return processing
 
 
-def _require_result(block: Block, position: int) -> None:
-    if position in block.faults:
-        state, reason = block.faults[position]
-        raise DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)
+def error_of(block: Block, position: int) -> RequestError:
+    """Return the error of an image that has no result."""
+    state, reason = block.faults[position]
+    return DeadlinePassed(reason) if state == "expired" else InferenceFailed(reason)

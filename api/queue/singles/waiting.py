@@ -2,37 +2,38 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 from api.queue.classify_request import ClassifyRequest
 from shared.contract.block import Block
+from shared.contract.entry import Origin
 from shared.errors import DeadlinePassed, RequestError, Unavailable, WaitTimeout
 
 
 class Waiting(ABC):
     """A single image that waits for its answer: in a task (`Awaited`), or without one (`api/fast/`).
 
-    `deadline_ms` is unix time by Redis's clock, or 0. `due_s` is the time of the event loop until which the client
+    `deadline_ms` is unix time by Redis's clock, or 0. `due_s` is the time of `time.perf_counter` until which the client
     waits. `id` is set once the image is part of an entry, and `entry_id` once that entry is on its stream. `left` says
-    that the client has disconnected, and `ended` that nobody waits any more: `answer` and `fail` set it, and must not
-    be called then.
+    that the client has disconnected, and `ended` that nobody waits any more: `answer_all` and `fail` set it, and
+    must not be called then.
     """
 
-    __slots__ = ("deadline_ms", "due_s", "ended", "entry_id", "id", "left", "origin", "pixels", "request")
+    pixels: bytes
+    request: ClassifyRequest
+    origin: Origin
+    due_s: float
+    deadline_ms = 0
+    id = ""
+    entry_id = ""
+    left = False
+    ended = False
 
-    def __init__(self, pixels: bytes, request: ClassifyRequest) -> None:
-        self.pixels = pixels
-        self.request = request
-        self.origin = request.origin
-        self.deadline_ms = 0
-        self.due_s = 0.0
-        self.id = ""
-        self.entry_id = ""
-        self.left = self.ended = False
-
+    @classmethod
     @abstractmethod
-    def answer(self, block: Block, position: int) -> None:
-        """End the wait with the block that has the result at `position`."""
+    def answer_all(cls, block: Block, images: Sequence[tuple[int, Self]]) -> None:
+        """End the wait of images of this class with the block that has their results at these positions."""
 
     @abstractmethod
     def fail(self, error: RequestError) -> None:
@@ -50,6 +51,16 @@ class Waiting(ABC):
             self.fail(Unavailable(f"the queue accepted nothing within {wait_s:g} s", "redis"))
 
 
+def answer_all(images: Iterable[Waiting], block: Block) -> None:
+    """End the wait of all images for which somebody still waits. They are in the order of the block's results."""
+    waiting: dict[type[Waiting], list[tuple[int, Any]]] = {}
+    for position, image in enumerate(images):
+        if not image.ended:
+            waiting.setdefault(type(image), []).append((position, image))
+    for kind, of_kind in waiting.items():
+        kind.answer_all(block, of_kind)
+
+
 def fail_all(images: Iterable[Waiting], error: RequestError) -> None:
     """End the wait of all images for which somebody still waits."""
     for image in images:
@@ -60,16 +71,18 @@ def fail_all(images: Iterable[Waiting], error: RequestError) -> None:
 class Awaited(Waiting):
     """An image for which a task waits. `outcome` is the block and the position of the image in it."""
 
-    __slots__ = ("outcome",)
-
     def __init__(self, pixels: bytes, request: ClassifyRequest) -> None:
-        super().__init__(pixels, request)
+        self.pixels = pixels
+        self.request = request
+        self.origin = request.origin
         self.outcome: asyncio.Future[tuple[Block, int]] = asyncio.get_running_loop().create_future()
 
-    def answer(self, block: Block, position: int) -> None:
-        self.ended = True
-        if not self.outcome.done():  # the task may have been cancelled
-            self.outcome.set_result((block, position))
+    @classmethod
+    def answer_all(cls, block: Block, images: Sequence[tuple[int, Self]]) -> None:
+        for position, image in images:
+            image.ended = True
+            if not image.outcome.done():  # the task may have been cancelled
+                image.outcome.set_result((block, position))
 
     def fail(self, error: RequestError) -> None:
         self.ended = True

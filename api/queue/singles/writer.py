@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 from api.http.capacity import Capacity
@@ -36,7 +37,7 @@ def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Wa
     groups: dict[tuple[str, str, int, int | None, float | None], list[Waiting]] = {}
     for number, one in enumerate(waiting):
         request = one.request
-        separate = number if request.verbose else -1
+        separate = -1 if request.maps is None else number
         key = (request.model, request.caller.name, separate, request.top, request.accept)
         groups.setdefault(key, []).append(one)
     return [part for group in groups.values() for part in _parts(group, entry_images)]
@@ -75,7 +76,7 @@ class Singles:
         self._writing = False
         self._context = contextvars.Context()  # without a request id, because a write serves many requests
         self._sweep_timer: asyncio.TimerHandle | None = None
-        self._sweep_s = math.inf  # when the timer runs, by the time of the event loop
+        self._sweep_s = math.inf  # when the timer runs, by `time.perf_counter`
 
     async def require_room(self) -> None:
         """Raise QueueFull after a delay if the maximum number of requests wait. Call it before a request's work."""
@@ -93,7 +94,7 @@ class Singles:
         started_s = time.perf_counter()
         loop = asyncio.get_running_loop()
         waiting = Awaited(pixels, request)
-        self.add(waiting)
+        self.add(waiting, started_s)
         watch: asyncio.Task[None] | None = None
 
         def start_watch() -> None:
@@ -114,39 +115,37 @@ class Singles:
             timer.cancel()
             if watch is not None:
                 watch.cancel()
-        self._metrics.answered(time.perf_counter() - started_s, block.queue_ms, block.model_ms)
+        self._metrics.answered((time.perf_counter() - started_s,), block.queue_ms, block.model_ms)
         return block, position, waiting.id
 
-    def add(self, waiting: Waiting) -> None:
-        """Put an image on the list for the next write, and watch how long it waits."""
+    def add(self, waiting: Waiting, now_s: float) -> None:
+        """Put an image on the list for the next write, and watch how long it waits from `now_s` on."""
         request, wait_s = waiting.request, waiting.request.wait_s
         if request.timeout_s is not None:
             waiting.deadline_ms = self._clock.now_ms() + round(request.timeout_s * 1e3)
             wait_s = min(wait_s, request.timeout_s)
-        loop = asyncio.get_running_loop()
-        now_s = loop.time()
         waiting.due_s = now_s + wait_s
         self._pending.append(waiting)
         if not self._writing:
             self._writing = True
-            loop.call_soon(self._write_pending, context=self._context)
+            asyncio.get_running_loop().call_soon(self._begin_write, context=self._context)
         if waiting.due_s < self._sweep_s:
-            self._sweep_at(min(waiting.due_s, now_s + SWEEP_S))
+            self._sweep_in(min(wait_s, SWEEP_S), now_s)
 
     async def _watch(self, waiting: Waiting, disconnected: Callable[[], Awaitable[None]]) -> None:
         await disconnected()
         waiting.left = True
 
-    def _sweep_at(self, at_s: float) -> None:
+    def _sweep_in(self, delay_s: float, now_s: float) -> None:
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
-        self._sweep_s = at_s
-        self._sweep_timer = asyncio.get_running_loop().call_at(at_s, self._sweep, context=self._context)
+        self._sweep_s = now_s + delay_s
+        self._sweep_timer = asyncio.get_running_loop().call_later(delay_s, self._sweep, context=self._context)
 
     def _sweep(self) -> None:
         """End the wait of images that are due or whose client has left."""
         self._sweep_timer, self._sweep_s = None, math.inf
-        now_s = asyncio.get_running_loop().time()
+        now_s = time.perf_counter()
         due_s = []
         for waiting in (*self._pending, *self._wakeups.expected()):
             if waiting.ended:
@@ -158,7 +157,7 @@ class Singles:
             else:
                 due_s.append(waiting.due_s)
         if due_s:
-            self._sweep_at(min(*due_s, now_s + SWEEP_S))
+            self._sweep_in(min(min(due_s) - now_s, SWEEP_S), now_s)
 
     def _drop(self, waiting: Waiting) -> None:
         """End the wait of a client that has left, and mark its image as dropped for the workers."""
@@ -168,12 +167,16 @@ class Singles:
             self._wires.send((("SADD", dropped, position), ("EXPIRE", dropped, self._result_ttl_s)), log_failed_drop)
         waiting.fail(Unavailable("the client disconnected", "client_left"))
 
+    def _begin_write(self) -> None:
+        """Write the images of the list, or first receive more of them if requests are being answered."""
+        if self.requests.in_progress > len(self._pending):
+            asyncio.get_running_loop().call_soon(self._write_pending)
+        else:
+            self._write_pending()
+
     def _write_pending(self) -> None:
         """Write the images of the list, and those that arrive meanwhile afterwards."""
-        if not self._pending:
-            self._writing = False
-            return
-        pending = []
+        pending: list[Waiting] = []
         for waiting in self._pending:
             if waiting.left and not waiting.ended:
                 self._drop(waiting)
@@ -186,7 +189,7 @@ class Singles:
         try:
             groups = [pending] if len(pending) == 1 else group_waiting(pending, self._entry_images)
             entries = [self._make_entry(group) for group in groups]
-            self._enqueuer.put(entries, "interactive", lambda outcomes: self._written(entries, groups, outcomes))
+            self._enqueuer.put(entries, "interactive", partial(self._written, entries, groups))
         except Exception:  # an unexpected error must not leave requests waiting
             logger.exception("entries could not be written")
             self._writing = False
@@ -207,24 +210,25 @@ class Singles:
     def _make_entry(self, group: list[Waiting]) -> Entry:
         """Return the entry of a group, and register its images."""
         uid = new_uid()
+        pixels: list[bytes] = []
+        deadlines_ms: list[int] = []
         origins: dict[int, Origin] = {}
         for position, waiting in enumerate(group):
             waiting.id = f"{uid}-{position}"
+            pixels.append(waiting.pixels)
+            waiting.pixels = b""  # the entry has them, and the wait may be long
+            deadlines_ms.append(waiting.deadline_ms)
             if waiting.origin is not NO_ORIGIN:
                 origins[position] = waiting.origin
         self._wakeups.expect(uid, group)
-        deadlines_ms = tuple([waiting.deadline_ms for waiting in group])
         request = group[0].request
-        pixels = b"".join([waiting.pixels for waiting in group])
-        for waiting in group:
-            waiting.pixels = b""  # the entry has them, and the wait may be long
         return Entry(
             uid,
             request.model,
-            pixels,
+            b"".join(pixels),
             self._clock.now_us(),
             self._wakeups.channel,
-            deadlines_ms=deadlines_ms if any(deadlines_ms) else (),
+            deadlines_ms=tuple(deadlines_ms) if any(deadlines_ms) else (),
             client=request.caller.name,
             verbose=request.verbose,
             origins=origins,

@@ -11,25 +11,25 @@ from api.http.bodies import read_body
 from api.http.parameters import (
     accept_parameter,
     callback_parameter,
-    integer_parameter,
     preferred_wait_s,
     prefers_async,
     timeout_parameter,
+    top_parameter,
     verbose_parameter,
 )
 from api.http.request_origin import origin_with_id
 from api.http.responses import Json
-from api.queue.classify_request import ClassifyRequest
+from api.queue.classify_request import ClassifyRequest, accept_of_version
+from api.queue.singles.reply import FAILURE
 from api.routes.bulk import accept_upload, check_length
-from api.routes.classify import accept_single, classify_single, image_in
+from api.routes.classify import accept_single, classify_single, fail_single, image_in
 from api.routes.fit.options import shaped_reader
 from api.routes.parse_request import refuse_verbose, spec_of_version
 from api.state import State, state_of
 from api.uploads import Limits
 from api.uploads.arrays import as_they_are, without_faint_images
-from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.contract.lane import Lane
-from shared.contract.model_spec import MAX_TOP, Resize
+from shared.contract.model_spec import Resize
 from shared.errors import BadParameter
 from shared.shapes import MNIST_SHAPE
 
@@ -38,6 +38,8 @@ async def classify_image(request: Request) -> Response:
     """Classify the image in the body. With `Prefer: respond-async`, return 202 with the id of a job of one image."""
     started_s = time.perf_counter()
     state, headers = state_of(request), request.headers
+    if (failure := request.scope.get(FAILURE)) is not None:  # the fast path has waited for the answer
+        await fail_single(state, request.scope, *failure)
     as_job = prefers_async(headers)
     if not as_job:
         await state.singles.require_room()
@@ -72,14 +74,14 @@ async def _parse(state: State, request: Request, lane: Lane) -> ClassifyRequest:
     """Read everything but the images. Raises NotFound, BadParameter or Unavailable."""
     query, model_query = request.query_params, request.path_params["ref"]
     model = state.resolve(model_query)
-    spec, accept = await spec_of_version(state, model), accept_parameter(query)
+    spec = await spec_of_version(state, model)
     single = lane == "interactive"
     return ClassifyRequest(
         model=model,
         spec=spec,
         resize=_resize_parameter(query.get("resize"), spec.input.resize, spec.shape[2]),
-        top=integer_parameter(query, "top", 0, 1, MAX_TOP),
-        accept=THRESHOLD_OF_CARD if spec.acceptance and accept is None else accept,
+        top=top_parameter(query),
+        accept=accept_of_version(spec, accept_parameter(query)),
         model_query=model_query,
         caller=caller_of(request.scope),
         origin=request.scope["origin"]

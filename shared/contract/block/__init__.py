@@ -1,5 +1,6 @@
 """The block: the packed results of one entry, as the worker writes them and the API reads them (`codec.py`)."""
 
+import functools
 from collections.abc import Mapping
 from typing import Literal
 
@@ -16,7 +17,7 @@ NO_PREDICTION = 65_535
 FinalState = Literal["done", "unsure", "failed", "expired", "cancelled"]
 
 
-class Block(msgspec.Struct, frozen=True):
+class Block(msgspec.Struct, frozen=True, dict=True):
     """Results in the order of the entry's images.
 
     `faults` has `(state, reason)` for each position without a prediction. `queue_ms` is the time from acceptance to the
@@ -50,19 +51,29 @@ class Block(msgspec.Struct, frozen=True):
     def count(self) -> int:
         return len(self.predictions)
 
+    # Lists are made once for all images, because reading a number out of an array takes longer than out of a list.
+
+    @functools.cached_property
+    def predicted(self) -> list[int]:
+        """Return the predictions."""
+        predicted: list[int] = self.predictions.tolist()
+        return predicted
+
+    @functools.cached_property
+    def confidences(self) -> list[bool] | None:
+        """Return for each answer whether its score reaches the threshold, or None without one."""
+        threshold = self.accept or self.rule
+        if not threshold or self.scores is None:
+            return None
+        confidences: list[bool] = (self.scores >= np.float32(threshold)).tolist()
+        return confidences
+
     def state(self, position: int) -> FinalState:
         """Return the final state of an image."""
         if position in self.faults:
             return self.faults[position][0]
-        is_unsure = self.accept and self.scores is not None and self.scores[position] < np.float32(self.accept)
+        is_unsure = self.accept and self.confidences is not None and not self.confidences[position]
         return "unsure" if is_unsure else "done"
-
-    def confident(self, position: int) -> bool | None:
-        """Return whether the score of an answer reaches the threshold, or None without one."""
-        threshold = self.accept or self.rule
-        if not threshold or self.scores is None:
-            return None
-        return bool(self.scores[position] >= np.float32(threshold))
 
     @property
     def label_count(self) -> int:

@@ -41,6 +41,12 @@ FAST = {
     "a kept connection": request(PNG, "Connection: keep-alive"),
     "a header that is no ASCII": request(PNG, "X: \xff\xe9"),
     "an upgrade, which is ignored": request(PNG, "Connection: Upgrade", "Upgrade: h2c"),
+    "a threshold": request(PNG, target=f"{CLASSIFY}?accept=0.999999"),
+    "the version's threshold": request(PNG, target=f"{CLASSIFY}?model=cnn&accept=rule"),
+    "a version with a rule": request(PNG, target=f"{CLASSIFY}?model=cnn"),
+    "the route of a version": request(PNG, target="/models/cnn-small@2/classify"),
+    "the route of a model": request(PNG, "X-Request-ID: mine", target="/models/cnn/classify"),
+    "the route of a version, with options": request(PNG, target="/models/cnn/classify?top=3&accept=1&timeout_s=20"),
     "a fragment": request(PNG, target=f"{CLASSIFY}?model=cnn-small@2#part"),
 }
 GENERAL = {
@@ -51,6 +57,11 @@ GENERAL = {
     "an empty parameter": request(PNG, target=f"{CLASSIFY}?model="),
     "a deadline that is none": request(PNG, target=f"{CLASSIFY}?timeout_s=nan"),
     "not verbose": request(PNG, target=f"{CLASSIFY}?model=cnn-small@2&verbose=0"),
+    "the route of an unknown version": request(PNG, target="/models/cnn@99/classify"),
+    "the route of a version, encoded": request(PNG, target="/models/cnn-small%402/classify"),
+    "the route of a version, resizing": request(PNG, target="/models/cnn-small@2/classify?resize=pad"),
+    "the route of a version, no labels": request(PNG, target="/models/cnn-small@2/classify?top=0"),
+    "a threshold that is none": request(PNG, target=f"{CLASSIFY}?accept=high"),
     "a fitted image": request(PNG, target=f"{CLASSIFY}?fit=digit"),
     "an absolute target": request(PNG, target=f"http://localhost{CLASSIFY}"),
     "a slash at the end": request(PNG, target=f"{CLASSIFY}/"),
@@ -101,10 +112,12 @@ def test_every_other_request_takes_the_general_path(system: System, name: str) -
 
 targets = st.builds(
     lambda path, *parameters: path + ("?" + "&".join(filter(None, parameters)) if any(parameters) else ""),
-    st.sampled_from([CLASSIFY] * 5 + [f"{CLASSIFY}/", "/mnist/classify/3", "/v1/models"]),
+    st.sampled_from(
+        [CLASSIFY] * 5 + ["/models/cnn-small/classify"] * 2 + [f"{CLASSIFY}/", "/mnist/classify/3", "/v1/models"]
+    ),
     st.sampled_from(["", "", "model=cnn-small", "model=cnn-small@2", "model=@", "model=x@y", "model"]),
     st.sampled_from(["", "", "timeout_s=30", "timeout_s=-1", "timeout_s=1e9", "timeout_s=%31%30"]),
-    st.sampled_from(["", "", "", "verbose=0", "fit=digit", "x=1"]),
+    st.sampled_from(["", "", "", "verbose=0", "fit=digit", "x=1", "accept=0.5", "accept=rule", "top=2", "top=99"]),
 )
 header_lines = st.sampled_from(
     [

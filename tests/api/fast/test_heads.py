@@ -1,22 +1,25 @@
 """Heads are remembered within bounds."""
 
+import msgspec
 import pytest
 
 from api.fast import heads
-from api.fast.heads import FastHeads
+from api.fast.heads import MNIST_ROUTE, VERSION_ROUTE, FastHeads
 from api.http.access import ANYONE
 from api.http.parameters import Places
 from shared.config.settings import Settings
 from shared.contract.entry import NO_ORIGIN, Origin
+from shared.contract.model_spec import MNIST_SPEC, Acceptance
 
-PATH = "/mnist/classify"
-PLACES: Places = {"model": "query", "timeout_s": "query", "verbose": "query"}
+PATH = MNIST_ROUTE
+PLACES: Places = dict.fromkeys(("model", "timeout_s", "verbose", "accept", "top", "resize"), "query")
 HOST = (b"host", b"localhost")
 LENGTH = (b"content-length", b"300")
+RULED = msgspec.structs.replace(MNIST_SPEC, acceptance=Acceptance(threshold=0.9))
 
 
 def fast_heads(**settings: object) -> FastHeads:
-    return FastHeads(Settings(**settings), PATH, PLACES)  # type: ignore[arg-type]
+    return FastHeads(Settings(**settings), {f"POST {route}": PLACES for route in (MNIST_ROUTE, VERSION_ROUTE)})  # type: ignore[arg-type]
 
 
 def test_a_head_means_the_same_when_it_is_repeated_with_another_length_and_id() -> None:
@@ -32,6 +35,32 @@ def test_a_head_means_the_same_when_it_is_repeated_with_another_length_and_id() 
     )
     assert again is not None
     assert (again.meaning is meaning, again.origin, again.length) == (True, Origin("mine"), 4096)
+
+
+def test_the_route_of_a_version_has_its_reference_in_the_path() -> None:
+    head = fast_heads().read(b"/models/cnn@champion/classify?top=3&accept=rule", [HOST, LENGTH])
+    assert head is not None
+    meaning = head.meaning
+    assert (meaning.route, meaning.model_query, meaning.top, meaning.accept) == (VERSION_ROUTE, "cnn@champion", 3, -1.0)
+    plain = fast_heads().read(b"/models/cnn/classify", [HOST, LENGTH])
+    assert plain is not None
+    assert (plain.meaning.top, plain.meaning.accept) == (0, None)
+    assert plain.meaning.request_for("cnn@4", RULED).accept == -1.0, "the version's own rule"
+    mnist = fast_heads().read(MNIST_ROUTE.encode(), [HOST, LENGTH])
+    assert mnist is not None
+    assert (mnist.meaning.top, mnist.meaning.request_for("cnn@4", RULED).accept) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/models/cnn/classify?model=cnn", "/models/cnn/classify?resize=exact", "/models/cnn/classify?top=0"),
+        *("/models/cnn%404/classify", "/models//classify", "/models/a/b/classify", "/models/cnn/classify/bulk"),
+        *("/models/cnn/classify/", "/mnist/classify?top=3", "/mnist/classify?accept=2"),
+    ],
+)
+def test_other_targets_take_the_general_path(target: str) -> None:
+    assert fast_heads().read(target.encode(), [HOST, LENGTH]) is None
 
 
 @pytest.mark.parametrize("length", [b"0", b"4097", b"99999999999999999999", b"", b"-1", b"\xb2"])

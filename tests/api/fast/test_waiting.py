@@ -136,10 +136,11 @@ def test_a_deadline_ends_the_wait_and_a_late_answer_reaches_nobody(fleet: Fleet)
         assert (answer["prediction"], answer["id"]) == (2, f"{second.uid}-0")
 
 
-def test_both_paths_time_out_alike(fleet: Fleet) -> None:
-    deadline = on_both_paths(fleet, request(PNG, target=f"{CLASSIFY}?timeout_s=0.05"))
+@pytest.mark.parametrize("path", [CLASSIFY, "/models/cnn-small@2/classify"])
+def test_both_paths_time_out_alike(fleet: Fleet, path: str) -> None:
+    deadline = on_both_paths(fleet, request(PNG, target=f"{path}?timeout_s=0.05"))
     assert orjson.loads(deadline.body)["title"] == "Deadline passed"
-    late = on_both_paths(fleet, request(PNG, "X-Request-ID: mine", "Prefer: wait=0"))
+    late = on_both_paths(fleet, request(PNG, "X-Request-ID: mine", "Prefer: wait=0", target=path))
     problem = orjson.loads(late.body)
     assert problem["detail"] == "no answer within 0 s; the image is still being processed"
     assert late.header("location") == f"/results/{problem['id']}"

@@ -88,6 +88,19 @@ async def test_a_redis_that_does_not_know_the_script_gets_it(client: SyncClient,
     assert client.xlen(keys.stream("cnn", "interactive")) == 4
 
 
+async def test_every_entry_lets_its_lane_live_on(client: SyncClient, scratch_url: str) -> None:
+    lane = keys.stream("cnn", "interactive"), keys.queued("cnn", "interactive")
+    async with queue(scratch_url) as (_, enqueuer, _, _):
+        for _ in range(2):
+            outcomes: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+            enqueuer.put([entry_of("cnn@1")], "interactive", outcomes.set_result)
+            await outcomes
+            for key in lane:
+                assert keys.OPEN_TTL_S - 60 <= client.ttl(key) <= keys.OPEN_TTL_S
+                client.expire(key, keys.OPEN_TTL_S - 100)
+    assert client.hgetall(lane[1]) == {b"images": b"2", b"bytes": b"%d" % (2 * entry_of("cnn@1").queued_bytes)}
+
+
 async def test_singles_whose_entry_is_lost_end_at_the_next_tick(client: SyncClient, scratch_url: str) -> None:
     async with queue(scratch_url) as (_, _, wakeups, singles):
         asked: list[Awaitable[object]] = []

@@ -11,7 +11,7 @@ from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, OnOutcomes, Outcome
 from api.queue.redis_wire import OnReplies, Wires
-from api.queue.singles.waiting import Waiting
+from api.queue.singles.waiting import Waiting, answer_all
 from api.queue.singles.writer import Singles
 from api.queue.wakeups import Wakeups
 from shared.config.api_keys import ApiKey
@@ -47,9 +47,7 @@ class FakeWakeups:
         """Answer an entry like a worker. The answer to each image is its first pixel."""
         digits = np.frombuffer(entry.pixels, np.uint8)[::IMAGE_BYTES].astype(np.uint16)
         block = Block(digits, np.zeros((len(digits), 10), np.float32), entry.model, "w", 1, len(digits), 0, 0)
-        for position, image in enumerate(self.entries.pop(entry.uid)):
-            if not image.ended:
-                image.answer(block, position)
+        answer_all(self.entries.pop(entry.uid), block)
 
 
 class FakeEnqueuer:
