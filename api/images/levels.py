@@ -153,7 +153,7 @@ def _std(values: Numbers) -> float:
 
 def has_contrast(pixels: bytes) -> bool:
     """Return whether the pixels differ enough. The model would answer other images with confidence, too."""
-    if 0 in pixels and pixels.translate(None, _FAINT):  # nearly all images of digits
+    if 0 in pixels and (255 in pixels or pixels.translate(None, _FAINT)):  # nearly all images of digits
         return True
     return max(pixels) - min(pixels) >= MIN_CONTRAST
 

@@ -230,7 +230,7 @@ class Singles:
             self._wakeups.channel,
             deadlines_ms=tuple(deadlines_ms) if any(deadlines_ms) else (),
             client=request.caller.name,
-            verbose=request.verbose,
+            verbose=request.maps is not None,
             origins=origins,
             shape=request.spec.shape,
             top=request.top or 0,
