@@ -106,8 +106,8 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture(scope="session")
 def system(redis_server: RedisServer) -> Iterator[System]:
-    """One API and one worker, shared by all tests that break nothing."""
-    with running(redis_server.new_url()) as running_system:
+    """One API and one worker, shared by all tests that break nothing. The worker's batches have the usual size."""
+    with running(redis_server.new_url(), environ={"MAX_BATCH_IMAGES": "256"}) as running_system:
         yield running_system
 
 

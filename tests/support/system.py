@@ -55,6 +55,7 @@ class System:
             "API_PORT": str(self.port),
             "MODELS_DIR": str(ROOT / "models"),
             "ENGINE_THREADS": "1",
+            "MAX_BATCH_IMAGES": "32",  # the calibration of larger batches takes a third of a worker's start
             **(environ or {}),
         }
         self.workers: dict[str, Process] = {}

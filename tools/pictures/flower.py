@@ -22,6 +22,7 @@ from tests.support.uploads import noise, npy
 PICTURE = ROOT / "docs" / "pictures" / "flower.png"
 SIZE: ViewportSize = {"width": 1500, "height": 640}
 JOB_IMAGES = 60_000
+BATCHES = {"MAX_BATCH_IMAGES": "256"}  # as in production: test systems have smaller ones
 SHOWN_FROM = 0.3  # share of the job
 
 
@@ -31,7 +32,7 @@ def main() -> None:
         sys.exit("no Chromium: `apt-get install chromium`, or set CHROMIUM")
     with tempfile.TemporaryDirectory() as name:
         redis = RedisServer(Path(name))
-        with running(redis.new_url(), workers=2) as system, launched(executable) as browser:
+        with running(redis.new_url(), 2, BATCHES) as system, launched(executable) as browser:
             port = free_port()
             command = parse_procfile((ROOT / "Procfile").read_text())["flower"]
             environ = {**system.environ, "FLOWER_PORT": str(port), "PATH": f"{BIN}:{os.environ['PATH']}"}

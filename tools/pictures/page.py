@@ -37,7 +37,7 @@ def main() -> None:
         folder = Path(name)
         (folder / "redis").mkdir()
         redis = RedisServer(folder / "redis")
-        environ = environ_without_mnist(folder / "code") | {"BULK_ENTRY_IMAGES": "16"}
+        environ = environ_without_mnist(folder / "code") | {"BULK_ENTRY_IMAGES": "16", "MAX_BATCH_IMAGES": "256"}
         with running(redis.new_url(), workers=2, environ=environ) as system, launched(executable) as browser:
             assert system.http.get("/status").json()["dataset"]["name"] == "sample", "no picture of MNIST's images"
             take(browser, system)
