@@ -1,15 +1,13 @@
 """A request body as a stream: limited in size, with lookahead, and unpacked if it is gzipped."""
 
-import zlib
 from collections.abc import AsyncIterator
 
-from api.uploads.content_encoding import Encoding, window_bits
+from api.uploads.content_encoding import Encoding, Inflater
 from api.uploads.ratio import Unpacked
-from shared.errors import BadUpload, TooLarge
+from shared.errors import TooLarge
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # written by Windows programs before UTF-8
 GZIP_MAGIC = b"\x1f\x8b"
-UNPACK_BYTES = 1 << 18  # unpacked at a time, independent of the ratio
 
 
 def without_mark(text: bytes) -> bytes:
@@ -71,29 +69,13 @@ async def unpacked(body: Body, bound: Unpacked) -> Body:
 
 
 async def inflated(body: Body, bound: Unpacked, encoding: Encoding) -> Body:
-    """Return the body unpacked, and within `bound`."""
-    bits = window_bits(encoding, await body.peek(2))
-    return Body(_inflate(body, bound, encoding, bits), bound.limit_bytes)
+    """Return the body unpacked, and within `bound`. All gzip members are read."""
+    return Body(_inflate(body, bound, Inflater(encoding, await body.peek(2))), bound.limit_bytes)
 
 
-async def _inflate(body: Body, bound: Unpacked, encoding: Encoding, bits: int) -> AsyncIterator[bytes]:
-    """Unpack all members of the data. Raises BadUpload if it is damaged or truncated."""
-    unpacker = zlib.decompressobj(bits)
+async def _inflate(body: Body, bound: Unpacked, inflater: Inflater) -> AsyncIterator[bytes]:
     async for piece in body.pieces():
-        packed = piece
-        while packed:
-            if unpacker.eof:
-                packed = packed.lstrip(b"\0")  # padding, which gzip allows between and after members
-                if not packed:
-                    break
-                unpacker = zlib.decompressobj(bits)
-            try:
-                data = unpacker.decompress(packed, UNPACK_BYTES)
-            except zlib.error as error:
-                raise BadUpload(f"damaged {encoding} data: {error}") from None
-            packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
-            if data:
-                bound.add(len(data), body.seen_bytes)
-                yield data
-    if not unpacker.eof:
-        raise BadUpload(f"the {encoding} data ends too early")
+        for data in inflater.feed(piece):
+            bound.add(len(data), body.seen_bytes)
+            yield data
+    inflater.finish()

@@ -1,13 +1,18 @@
 """Request bodies that are compressed as a whole, as their `Content-Encoding` says."""
 
 import zlib
+from collections.abc import Iterator
 from typing import Literal
 
+from api.http.bodies import Held
 from shared.errors import BadUpload, TooLarge, UnknownEncoding
 
 Encoding = Literal["", "gzip", "deflate"]
 
 GZIP_WINDOW, ZLIB_WINDOW, RAW_WINDOW = 31, 15, -15  # zlib's wbits
+UNPACK_BYTES = 1 << 18  # unpacked at a time, independent of the ratio
+PACKED_BYTES = 1 << 12  # packed bytes given to zlib at a time, if the whole body is in memory
+MAX_MEMBERS = 1000  # each costs some microseconds, and may have only 20 bytes
 _BY_NAME: dict[str, Encoding] = {"": "", "identity": "", "gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 
 
@@ -29,20 +34,58 @@ def window_bits(encoding: Encoding, head: bytes) -> int:
     return ZLIB_WINDOW if is_zlib else RAW_WINDOW
 
 
-def unpack(body: bytes, encoding: Encoding, limit_bytes: int) -> bytes:
-    """Return the unpacked body. Raises TooLarge above `limit_bytes`, and BadUpload for damaged data."""
-    pieces: list[bytes] = []
-    room, rest = limit_bytes + 1, body
-    while rest:
-        unpacker = zlib.decompressobj(window_bits(encoding, rest))
-        try:
-            pieces.append(unpacker.decompress(rest, room))
-        except zlib.error as error:
-            raise BadUpload(f"the body is not {encoding}, as its Content-Encoding says: {error}") from None
-        room -= len(pieces[-1])
-        if room <= 0:
-            raise TooLarge(f"the unpacked body has more than {limit_bytes} bytes")
-        if not unpacker.eof:
-            raise BadUpload(f"the {encoding} data of the body ends too early")
-        rest = unpacker.unused_data.lstrip(b"\0")  # gzip allows several members, and padding
-    return b"".join(pieces)
+class Inflater:
+    """Unpacks a stream of gzip or deflate data. `head` are its first two bytes."""
+
+    def __init__(self, encoding: Encoding, head: bytes) -> None:
+        self._encoding = encoding
+        self._window_bits = window_bits(encoding, head)
+        self._unpacker = zlib.decompressobj(self._window_bits)
+        self.members = 1
+
+    def feed(self, packed: bytes) -> Iterator[bytes]:
+        """Yield what a piece of the stream unpacks to, at most UNPACK_BYTES at a time. Raises BadUpload.
+
+        zlib copies the rest of the piece for each gzip member, so a piece should not be large.
+        """
+        data = b""
+        while packed or len(data) == UNPACK_BYTES:
+            if self._unpacker.eof:
+                packed = packed.lstrip(b"\0")  # padding, which gzip allows between and after members
+                if not packed:
+                    return
+                self._unpacker = zlib.decompressobj(self._window_bits)
+                self.members += 1
+            try:
+                data = self._unpacker.decompress(packed, UNPACK_BYTES)
+            except zlib.error as error:
+                raise BadUpload(f"damaged {self._encoding} data, or data of another format: {error}") from None
+            packed = self._unpacker.unused_data if self._unpacker.eof else self._unpacker.unconsumed_tail
+            if data:
+                yield data
+
+    def finish(self) -> None:
+        """Raise BadUpload if the stream has ended too early."""
+        if not self._unpacker.eof:
+            raise BadUpload(f"the {self._encoding} data ends too early")
+
+
+def unpack(body: bytes, encoding: Encoding, limit_bytes: int, held: Held | None = None, advice: str = "") -> bytes:
+    """Return the unpacked body, and count its size in `held`.
+
+    Raises TooLarge with `advice` above `limit_bytes`, BadUpload for damaged data or too many gzip members, and
+    QueueFull if all requests together hold too much.
+    """
+    inflater = Inflater(encoding, body[:2])
+    unpacked = bytearray()
+    for start in range(0, len(body), PACKED_BYTES):
+        for piece in inflater.feed(body[start : start + PACKED_BYTES]):
+            unpacked += piece
+            if held is not None:
+                held.add(len(piece))
+            if len(unpacked) > limit_bytes:
+                raise TooLarge(f"the unpacked body has more than {limit_bytes} bytes{advice and f': {advice}'}")
+        if inflater.members > MAX_MEMBERS:
+            raise BadUpload(f"the body has more than {MAX_MEMBERS} gzip members: compress it as one")
+    inflater.finish()
+    return bytes(unpacked)

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from api.images.bulk_threads import in_bulk_thread
 from api.uploads.archives.zips import OpenZip
 from api.uploads.arrays import count_of_shape, npy_chunks, npy_header
-from api.uploads.body import UNPACK_BYTES, Body
+from api.uploads.body import Body
 from api.uploads.chunk import Chunk
+from api.uploads.content_encoding import UNPACK_BYTES
 from api.uploads.ratio import Unpacked
 from api.uploads.safe_text import error_text
 from shared.errors import BadUpload

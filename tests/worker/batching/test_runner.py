@@ -299,7 +299,7 @@ class PassedByOne(FakeEnginePool):
 
 
 @pytest.mark.parametrize("model", ["cnn@1", "other@1", "nope@1"])
-def test_a_single_passes_between_two_runs_of_a_job_whatever_its_version(model: str) -> None:
+def test_a_single_of_any_version_passes_between_two_runs_of_a_job(model: str) -> None:
     single, job = delivery(1, "interactive", model=model), with_first_pixels(list(range(20)))
     busy: list[bool] = []
 

@@ -65,7 +65,7 @@ def test_a_line_that_rises_or_falls_is_levelled(turn: float) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_digits_have_one_height_whatever_the_size_of_the_picture(size: int) -> None:
+def test_digits_have_one_height_in_pictures_of_any_size(size: int) -> None:
     image = Image.fromarray(page("2047", 12)[0].astype(np.uint8)).resize((500 * size, 160 * size))
     rows = np.flatnonzero(strip(np.asarray(image, np.float32)).pixels.max(1) > 128)
     assert abs(np.ptp(rows) + 1 - DIGIT_PX) <= 2
