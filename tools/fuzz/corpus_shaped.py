@@ -102,14 +102,14 @@ def numbers() -> Iterator[Case]:
     for name, body in (*pictures, *large_pictures()):
         yield Case(group, name, body, NUMBER, harmless=True)
         yield Case(group, f"among {STRINGS}: {name}", body, NUMBER + among, harmless=True)
-    archive = zipped((f"{n}.png", pictures[n % len(pictures)][1]) for n in range(100))
-    for path, name in ((NUMBERS, "100 numbers"), (NUMBERS + among, f"100 numbers among {STRINGS}")):
+    archive = zipped((f"{n}.png", pictures[n % len(pictures)][1]) for n in range(20))
+    for path, name in ((NUMBERS, "20 numbers"), (NUMBERS + among, f"20 numbers among {STRINGS}")):
         yield Case(group, name, archive, path, harmless=True, reads_items=True)
 
 
 def thresholds() -> Iterator[Case]:
-    body = npy(noise(20_000))
-    yield Case("costly: accept", "20,000 unsure", body, f"{BULK}?accept=1", harmless=True, reads_items=True)
+    body = npy(noise(3_000))
+    yield Case("costly: accept", "3,000 unsure", body, f"{BULK}?accept=1", harmless=True, reads_items=True)
 
 
 def shaped_cases() -> Iterator[Case]:
