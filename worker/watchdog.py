@@ -37,7 +37,7 @@ class Pulse:
         self.since_s = None
 
     def __enter__(self) -> None:
-        self.beat()
+        self.since_s = self._clock_s()
 
     def __exit__(self, *_: object) -> None:
         self.rest()

@@ -10,19 +10,16 @@ FALLING = 0.2
 
 
 class BatchLimit:
-    """The limit of one version. Threads that run models share it: each update is one assignment."""
+    """The limit of one version. Threads that run models share it, and the engine pool locks each update.
+
+    `images` is the number of images that keep a batch within its time limit, at most the calibrated number.
+    """
 
     def __init__(self, calibrated_images: int, max_batch_ms: float) -> None:
+        self.images = calibrated_images
         self._calibrated_images = calibrated_images
         self._max_batch_ms = max_batch_ms
         self._ms_per_image = 0.0
-
-    @property
-    def images(self) -> int:
-        """Return the number of images that keep a batch within its time limit, at most the calibrated number."""
-        if not self._ms_per_image:
-            return self._calibrated_images
-        return max(1, min(self._calibrated_images, int(self._max_batch_ms / self._ms_per_image)))
 
     def observe(self, images: int, model_ms: float) -> None:
         """Update the limit. Only batches of at least half the limit count: small ones say nothing about large ones."""
@@ -30,3 +27,6 @@ class BatchLimit:
             newest = model_ms / images
             before = self._ms_per_image or newest
             self._ms_per_image = before + (RISING if newest > before else FALLING) * (newest - before)
+            if self._ms_per_image:
+                fitting_images = int(self._max_batch_ms / self._ms_per_image)
+                self.images = max(1, min(self._calibrated_images, fitting_images))

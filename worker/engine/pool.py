@@ -9,7 +9,6 @@ import logging
 import operator
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +100,7 @@ class EnginePool:
         self._loaded: dict[str, LoadedVersion] = {}
         self._failed: dict[str, tuple[str, float]] = {}
         self._measured_bytes: dict[str, int] = {}  # also of versions that were unloaded
-        self._reserved: Counter[str] = Counter()
+        self._reserved: dict[str, int] = {}  # batches that hold each version, if any
 
     @property
     def loaded(self) -> Mapping[str, LoadedVersion]:
@@ -151,7 +150,7 @@ class EnginePool:
         """Return `max_images`. Unless it is 0, the version stays loaded until `engine` has been entered and left."""
         with self._lock:
             if images := self._max_images(ref):
-                self._reserved[ref] += 1
+                self._reserved[ref] = self._reserved.get(ref, 0) + 1
             if loaded := self._loaded.get(ref):
                 loaded.used_s = self._clock_s()
             return images
@@ -184,7 +183,7 @@ class EnginePool:
         with self._lock:
             loaded = self._loaded.get(ref)
             if loaded is not None and images <= loaded.short_images and images <= loaded.limit.images:
-                self._reserved[ref] += 1
+                self._reserved[ref] = self._reserved.get(ref, 0) + 1
                 loaded.used_s = self._clock_s()
                 return loaded.idle.pop()
         self.permits.release()
@@ -233,9 +232,9 @@ class EnginePool:
     def unload(self, ref: str) -> bool:
         """Free a version. Returns False if it is not loaded, or reserved for a batch."""
         with self._lock:
-            if self._reserved[ref] or ref not in self._loaded:
+            if ref in self._reserved or ref not in self._loaded:
                 return False
-            del self._loaded[ref], self._reserved[ref]
+            del self._loaded[ref]
         logger.info("%s: unloaded", ref)
         return True
 
@@ -244,13 +243,13 @@ class EnginePool:
         now_s = self._clock_s()
         with self._lock:
             for ref, (_, failed_s) in list(self._failed.items()):
-                if now_s - failed_s >= older_than_s and not self._reserved[ref]:
+                if now_s - failed_s >= older_than_s and ref not in self._reserved:
                     del self._failed[ref]
 
     def forget_failure(self, ref: str) -> None:
         """Forget the failure of a version, so that it is tried again when it is requested."""
         with self._lock:
-            if not self._reserved[ref]:
+            if ref not in self._reserved:
                 self._failed.pop(ref, None)
 
     def _max_images(self, ref: str) -> int:

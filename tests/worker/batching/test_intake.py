@@ -33,7 +33,7 @@ from worker.reporting.metrics import Metrics
 from worker.watchdog import Watchdog
 
 SHORT_IMAGES = 4
-MAX_CALLS_OF_ONE_ENTRY, MAX_CALLS_PER_ENTRY = 100, 40
+MAX_CALLS_OF_ONE_ENTRY, MAX_CALLS_PER_ENTRY = 100, 38
 STREAM = keys.stream("cnn", "interactive")
 
 
