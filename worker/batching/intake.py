@@ -19,6 +19,7 @@ from worker.batching.backlog import Backlog
 from worker.batching.direct_connection import DirectConnection
 from worker.batching.held_entries import HeldEntries
 from worker.batching.runner import Runner
+from worker.delivery import Delivery
 from worker.watchdog import Pulse
 
 logger = logging.getLogger(__name__)
@@ -89,13 +90,20 @@ class Intake:
             raise reply
         if not reply:
             return
-        for stream, entries in reply.items() if isinstance(reply, dict) else reply:  # by version of Redis's protocol
-            raw = [(entry_id, dict(zip(fields[::2], fields[1::2], strict=True)), 1) for entry_id, fields in entries]
-            deliveries = self.deliveries.hold(stream.decode(), self.lane, raw)
-            # After a full pull, more entries are waiting: this thread reads them, and others run the model.
-            is_full = len(entries) >= ENTRIES_PER_PULL[self.lane]
-            if self.runner is None or is_full or not self.runner.run_at_once(deliveries, self._read_ahead):
-                self.deliveries.wait_for_batch(deliveries)
+        pulled = 0
+        deliveries: list[Delivery] = []
+        try:
+            for stream, entries in reply.items() if isinstance(reply, dict) else reply:  # by version of the protocol
+                pulled += len(entries)
+                raw = [(entry_id, dict(zip(fields[::2], fields[1::2], strict=True)), 1) for entry_id, fields in entries]
+                deliveries += self.deliveries.hold(stream.decode(), self.lane, raw)
+        except ResponseError:
+            self.deliveries.wait_for_batch(deliveries)  # those of the streams before: nobody else would run them
+            raise
+        # After a full pull, more entries are waiting: this thread reads them, and others run the model.
+        is_full = pulled >= ENTRIES_PER_PULL[self.lane]
+        if self.runner is None or is_full or not self.runner.run_at_once(deliveries, self._read_ahead):
+            self.deliveries.wait_for_batch(deliveries)
 
     def _read_ahead(self) -> None:
         """Let the next read travel with the results of a batch, if there is room for more entries."""

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from redis.exceptions import ResponseError
 
 from shared.config.settings import Settings
 from shared.contract.block.codec import decode_block
@@ -257,6 +258,18 @@ def test_a_read_returns_an_entry_of_each_shard(client: SyncClient) -> None:
             put(client, uid, chunk=chunk, shard=shard)
     one.pull()
     assert sorted(uid for uid, _ in one.held) == ["large", "small"]
+
+
+def test_an_error_with_an_entry_of_one_shard_leaves_the_entries_of_others_in_the_backlog(client: SyncClient) -> None:
+    one = Worker(client, "one")
+    client.hset(keys.job("a"), "model", "cnn@1")
+    client.set(keys.job("b"), "no hash")
+    put(client, "a", chunk=0, shard=0)
+    put(client, "b", chunk=0, shard=5)
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        one.pull()
+    assert [uid for uid, _ in one.held] == ["a"]
+    assert [part.delivery.entry.uid for part in one.backlog.take()] == ["a"]
 
 
 @pytest.mark.parametrize("job", [{}, {"model": "cnn@1", "cancelled": 2, "finished_ms": 1}])
