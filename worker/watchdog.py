@@ -40,7 +40,7 @@ class Pulse:
         self.since_s = self._clock_s()
 
     def __exit__(self, *_: object) -> None:
-        self.rest()
+        self.since_s = None
 
 
 class Watchdog:
