@@ -79,16 +79,16 @@ def test_test_images_are_fitted_too(system: System, test_set: Split) -> None:
 
 
 @pytest.mark.usefixtures("mnist")
-@pytest.mark.parametrize("upload_format", ["npy", "idx"])
+@pytest.mark.parametrize(("upload_format", "count"), [("npy", 700), ("idx", 200)])  # more than a chunk, and less
 def test_black_on_white_arrays_are_brought_to_what_the_model_knows(
-    system: System, test_set: Split, upload_format: str
+    system: System, test_set: Split, upload_format: str, count: int
 ) -> None:
-    images = 255 - test_set.images[:700]  # more than a chunk
+    images = 255 - test_set.images[:count]
     images[7] = 240
     job_id = system.submit(params=FIT, content=npy(images) if upload_format == "npy" else idx(images))
     counts = system.finished(job_id)["counts"]
-    assert (counts["failed"], counts["done"] + counts["unsure"]) == (1, 699)
-    assert counts["unsure"] < 21, "the version's rule holds for pictures that are fitted"
+    assert (counts["failed"], counts["done"] + counts["unsure"]) == (1, count - 1)
+    assert counts["unsure"] < 0.03 * count, "the version's rule holds for pictures that are fitted"
     items = system.items(job_id)
     assert "no digit found" in items[7]["error"]
     right = [item["prediction"] == label for item, label in zip(items, test_set.labels, strict=False)]
