@@ -50,6 +50,13 @@ def test_there_is_no_such_view_without_such_a_version(page: Page) -> None:
     expect(page.locator("#others-tab")).to_be_hidden()
 
 
+def test_its_tab_makes_no_page_wider_than_a_phone(others: Page) -> None:
+    others.set_viewport_size({"width": 375, "height": 812})
+    expect(others.locator("#others-tab")).to_be_attached()
+    expect(others.locator("#others-tab")).not_to_have_attribute("hidden", "")
+    assert others.evaluate("document.documentElement.scrollWidth") <= 375
+
+
 def test_pictures_show_their_best_labels(others: Page, tmp_path: Path) -> None:
     asked = []
 

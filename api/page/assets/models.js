@@ -25,9 +25,11 @@ export const modelQuery = (ref) => (ref && ref !== known.standard ? `model=${enc
 
 export function showModels(status) {
   if (!status) return;
-  const others = status.other_models ?? {};
+  const unusual = status.other_models ?? {};
+  // `number` reads numbers for `fit=number`, and nobody chooses it.
+  const others = Object.fromEntries(Object.entries(unusual).filter(([ref]) => !ref.startsWith("number@")));
   const all = Object.entries(status.models).flatMap(([name, versions]) => versions.map((version) => `${name}@${version}`));
-  const refs = all.filter((ref) => !(ref in others));
+  const refs = all.filter((ref) => !(ref in unusual));
   const standard = `${status.model.name}@${status.model.version}`;
   const same = refs.join() === known.refs.join() && Object.keys(others).join() === Object.keys(known.others).join();
   if (standard === known.standard && same) return;
