@@ -98,7 +98,7 @@ class Intake:
                 raw = [(entry_id, dict(zip(fields[::2], fields[1::2], strict=True)), 1) for entry_id, fields in entries]
                 deliveries += self.deliveries.hold(stream.decode(), self.lane, raw)
         except ResponseError:
-            self.deliveries.wait_for_batch(deliveries)  # those of the streams before: nobody else would run them
+            self.deliveries.wait_for_batch(deliveries)  # entries of earlier streams: nobody else would run them
             raise
         # After a full pull, more entries are waiting: this thread reads them, and others run the model.
         is_full = pulled >= ENTRIES_PER_PULL[self.lane]
