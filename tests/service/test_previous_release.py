@@ -77,7 +77,7 @@ def test_its_jobs_end_when_this_release_finishes_their_entries(client: SyncClien
     worker.pull()
     held = worker.deliveries.held()
     for delivery in held:
-        delivery.predictions[:] = 7
+        delivery.predictions = np.full(delivery.count, 7, np.uint16)
     assert worker.finisher.finish(held) == 0
     for lane in LANES:
         assert client.hmget(keys.queued("cnn", lane), "images", "bytes") == [b"0", b"0"]
