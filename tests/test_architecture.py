@@ -29,8 +29,8 @@ ROOMS = {
     " __init__",
     "worker": "flower app tasks control step service versions batching reporting engine celery_app"
     " threads watchdog delivery __init__",
-    "shared": "models data telemetry redis browser_guard callback_url config contract answers images shapes svg errors"
-    " __init__",
+    "shared": "models numbers data telemetry redis browser_guard callback_url config contract answers images shapes svg"
+    " errors __init__",
 }
 MAX_ARROWS = {"api": 40, "worker": 25}
 MAX_ENTRIES = 15

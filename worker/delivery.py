@@ -59,6 +59,7 @@ class Delivery(msgspec.Struct, eq=False):
     scores: Scores | None = None  # float32[n], of a version with an acceptance rule
     stages: Stages | None = None  # uint8[n], of a cascade
     rule: float = 0.0  # the version's own threshold of scores, 0 without a rule
+    unsure_numbers: Sequence[int] = ()  # positions among the items of an entry of numbers
 
     def __post_init__(self) -> None:
         self.count = self.entry.count
@@ -113,8 +114,15 @@ class Delivery(msgspec.Struct, eq=False):
             self.stages[positions] = answers.stages
 
     @property
-    def unsure_count(self) -> int:
-        """Return the number of images whose answers are not accepted."""
+    def unsure_items(self) -> int:
+        """Return the number of items whose answers are not accepted: an item is an image, or a number."""
+        return len(self.unsure_numbers) if self.entry.items else self.unsure_images
+
+    @property
+    def unsure_images(self) -> int:
+        """Return the number of images whose answers are not accepted, of an unsure number all its images."""
+        if self.entry.items:
+            return sum(self.entry.items[number] for number in self.unsure_numbers)
         if not self.accept or self.scores is None:
             return 0
         below = np.flatnonzero(self.scores < np.float32(self.accept)).tolist()

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from api.http.parameters import Maps
-from api.queue.answers.roster import Roster
 from shared.config.api_keys import ApiKey
 from shared.contract.entry import FORMAT, FORMATS, NO_ORIGIN, THRESHOLD_OF_CARD, Origin
 from shared.contract.lane import Lane
 from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Resize
+from shared.numbers.roster import Roster
 from shared.shapes import MNIST_SHAPE
 
 Fit = Literal["", "digit", "number"]  # the object that `?fit=` finds in a picture of any size

@@ -17,12 +17,12 @@ from PIL import Image
 from api.images.fit import limited_grey
 from api.images.number import number_grey
 from api.queue.answers.number_json import number_json
-from api.queue.answers.reading import window_outputs
-from api.queue.answers.roster import roster_of
 from shared.contract.job import NumberLine
 from shared.errors import BadImage
 from shared.images import Images
 from shared.models import registry
+from shared.numbers.reading import window_outputs
+from shared.numbers.roster import roster_of
 from shared.shapes import NUMBER_MODEL
 from tools.fit_accuracy.hands import fitting_hand, judging_hand
 from tools.fit_accuracy.number_pictures import NUMBER_KINDS, NumberPicture, number_picture, random_number

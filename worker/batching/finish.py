@@ -3,6 +3,7 @@
 One script runs per entry, and the commands of a batch travel in one write.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +13,22 @@ from redis.exceptions import RedisError
 from shared.config.settings import Settings
 from shared.contract.block import Block
 from shared.contract.block.codec import encode_block
+from shared.contract.job import JOB_CODEC, MANIFEST_CODEC
 from shared.contract.lane import Lane
+from shared.errors import ContractError
+from shared.numbers.guesses import unsure_numbers
 from shared.redis import keys
 from shared.redis.clock import RedisClock
 from shared.redis.resp import pack
 from shared.redis.script import Command, Script
+from shared.shapes import WINDOW_LABELS
 from shared.telemetry.job_log import log_finished
 from worker.batching.direct_connection import DirectConnection
 from worker.batching.suspects import dead_letter
 from worker.delivery import Delivery
 from worker.reporting.metrics import Metrics
+
+logger = logging.getLogger(__name__)
 
 MAX_LAYERS = 32  # blobs kept, for clients that wait for them: those of a large model have megabytes
 FINISH = Script.read(Path(__file__).with_suffix(".lua"))
@@ -73,6 +80,9 @@ class Finisher:
         `read_next` may add a command to the connection, which travels in the same write. Raises RedisError.
         """
         for delivery in deliveries:
+            if delivery.entry.items:
+                delivery.unsure_numbers = self._unsure_numbers(delivery)
+        for delivery in deliveries:
             self._connection.add(pack(self._command(delivery)))
         read_next()
         replies = [self._connection.receive() for _ in deliveries]
@@ -83,6 +93,29 @@ class Finisher:
                 log_end(delivery, self._clock.now_ms(), *(int(number or 0) for number in reply))
             self._metrics.count_finished(delivery, reply.decode() if isinstance(reply, bytes) else "written")
         return replies.count(b"late")
+
+    def _unsure_numbers(self, delivery: Delivery) -> list[int]:
+        """Return the positions of the unsure numbers among the items of an entry, `[]` if its job is gone.
+
+        The job says what its numbers may be, and the manifest of the chunk which windows are one view of a number.
+        """
+        entry, scores = delivery.entry, delivery.scores
+        if entry.chunk is None or scores is None or delivery.label_count != len(WINDOW_LABELS):
+            return []
+        fields = self._connection.call(("HGETALL", keys.job(entry.uid)))
+        manifest = self._connection.call(("HGET", keys.job_manifests(entry.uid), entry.chunk))
+        if not fields or not manifest:
+            return []
+        if not isinstance(fields, dict):  # by version of the protocol
+            fields = dict(zip(fields[::2], fields[1::2], strict=True))
+        try:
+            job, lines = JOB_CODEC.decode(entry.uid, fields), MANIFEST_CODEC.decode(manifest).numbers
+            if tuple(line.windows for line in lines) != entry.items:
+                raise ContractError("its manifest has other windows")
+        except ContractError as error:
+            logger.error("the unsure numbers of %s cannot be counted: %s", entry.uid, error)
+            return []
+        return unsure_numbers(job, lines, delivery.probabilities, scores, delivery.rule, delivery.faults)
 
     def _command(self, delivery: Delivery) -> Command:
         entry = delivery.entry
@@ -112,7 +145,7 @@ class Finisher:
             (len(entry.items) or delivery.count) - faults.total(),
             faults["failed"],
             faults["expired"],
-            delivery.unsure_count,
+            delivery.unsure_items,
             delivery.layers,
             *(self._letters(delivery) if delivery.set_aside else ()),
         )

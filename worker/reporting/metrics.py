@@ -61,7 +61,7 @@ class Metrics:
         ref, lane, images = delivery.entry.model, delivery.lane, delivery.count
         with self._lock:
             if outcome == "written":
-                unsure = delivery.unsure_count if delivery.scores is not None else 0
+                unsure = delivery.unsure_images if delivery.scores is not None else 0
                 self._final[ref, lane, "done"] += images - len(delivery.faults) - unsure
                 if unsure:
                     self._final[ref, lane, "unsure"] += unsure

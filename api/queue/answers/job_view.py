@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from api.queue.answers import replies
 from api.queue.answers.answer_json import answer_json, best_labels, labelled_answer
 from api.queue.answers.number_json import number_json
-from api.queue.answers.reading import window_outputs
-from api.queue.answers.roster import Roster, roster_of
 from shared.contract.block import Block
 from shared.contract.block.codec import decode_block
-from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Manifest, NumberLine
 from shared.errors import EntryError, EntryFormatError, NotFound
+from shared.numbers.guesses import threshold_of
+from shared.numbers.reading import window_outputs
+from shared.numbers.roster import Roster, roster_of
 from shared.shapes import WINDOW_LABELS
 
 EVERY_ITEM = range(sys.maxsize)
@@ -169,9 +169,8 @@ def _number_item(
     if block.label_count != len(WINDOW_LABELS) or block.scores is None:
         return _item(index, name, "failed", error=f"{block.model} reads no numbers")
     views = window_outputs(line, block.probabilities[rows], block.scores[rows])
-    if accept is None or accept == THRESHOLD_OF_CARD:
-        accept = block.rule
-    return {**_item(index, name, "done"), **number_json(line, views, roster, block.rule, accept)}
+    threshold = threshold_of(accept, block.rule)
+    return {**_item(index, name, "done"), **number_json(line, views, roster, block.rule, threshold)}
 
 
 def queued_item(labelled: bool = False) -> replies.Item:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from api.queue.answers.reading import MAX_GUESSES, Digit, Outputs, digits_of, most_likely
 from api.queue.answers.replies import NumberAnswer, NumberDigit
-from api.queue.answers.roster import Roster, shares_in
 from shared.contract.job import NumberLine
+from shared.numbers.guesses import best_guesses, is_sure
+from shared.numbers.reading import Digit, Outputs, digits_of
+from shared.numbers.roster import Roster
 
 MIN_SHARE = 1e-4  # less likely guesses are left out
 
@@ -18,14 +19,9 @@ def number_json(
     `views` are float64[T,12], the answers for the windows of each view of the line. `rule` is the version's threshold.
     With a roster, the number is one of its strings.
     """
-    texts = most_likely(views)
-    guesses = [(text, share) for text, share in texts if text.isdecimal()][:MAX_GUESSES] or [("", 0.0)]
-    if roster:
-        shares = shares_in(roster, views)
-        order = [int(each) for each in (-shares).argsort(kind="stable")[:MAX_GUESSES]]
-        guesses = [(roster.strings[each], float(shares[each])) for each in order]
+    guesses = best_guesses(views, roster)
     text, confidence = guesses[0]
-    sure = confidence >= accept and bool(text)
+    sure = is_sure(guesses[0], accept)
     return {
         "text": text if sure else None,
         "confidence": round(confidence, 4),

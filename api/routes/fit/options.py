@@ -13,7 +13,6 @@ from api.images.fit import fit_picture, fit_pixels
 from api.images.number import number_grey, number_picture
 from api.images.pixel_budget import PixelBudget
 from api.images.shaped import decode_shaped
-from api.queue.answers.roster import Roster, roster_of
 from api.queue.classify_request import Fit
 from api.uploads import ReadArray
 from api.uploads.chunk import Chunk
@@ -21,6 +20,7 @@ from shared.contract.job import NumberLine
 from shared.contract.model_spec import ModelSpec, Resize
 from shared.errors import BadImage, BadParameter
 from shared.images import images_from_pixels
+from shared.numbers.roster import Roster, roster_of
 from shared.shapes import NUMBER_MODEL, WINDOW_LABELS, WINDOW_SHAPE, Shape
 
 MAX_STRINGS = 1000  # a roster's

@@ -11,11 +11,12 @@ from msgspec import structs
 from shared.config.settings import Settings
 from shared.contract.block.codec import decode_block
 from shared.contract.entry import THRESHOLD_OF_CARD, encode_header
-from shared.contract.job import JOB_CODEC, Counts
+from shared.contract.job import JOB_CODEC, MANIFEST_CODEC, Counts, Manifest, NumberLine, Piece
 from shared.contract.lane import Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
+from shared.shapes import WINDOW_LABELS
 from tests.worker.support.deliveries_of import delivery
 from worker.batching.direct_connection import DirectConnection
 from worker.batching.finish import FINISH, FINISH_SINGLES, MAX_LAYERS, Finisher
@@ -185,6 +186,52 @@ def test_unsure_images_of_a_job_are_counted_among_the_answered_ones(client: Sync
     fields = client.hgetall(job) | {b"chunk_images": b"4"}
     read = JOB_CODEC.decode("j1", fields)
     assert (read.counts, read.finished) == (Counts(done=1, unsure=2, failed=1), 4)
+
+
+@pytest.mark.parametrize(
+    ("rule_of_job", "done", "unsure"),
+    [
+        ({}, b"3", b"1"),
+        ({"accept": "0.999"}, b"3", b"3"),
+        ({"accept": "0"}, b"3", None),
+        ({"among": "4,7"}, b"3", b"1"),
+    ],
+)
+def test_unsure_numbers_are_counted_by_the_rule_of_their_job(
+    client: SyncClient, finisher: Finisher, rule_of_job: dict[str, str], done: bytes, unsure: bytes | None
+) -> None:
+    job = begin_job(client, total=4)
+    client.hset(job, mapping={"chunk_images": 4, **rule_of_job})
+    made = numbers([0.95, 0.4, 0.9, 0.9])
+    made.faults = {7: ("failed", "why")}
+    manifest = Manifest(numbers=[NumberLine((1, 1), (Piece((0, 0, 9, 9), 0.0),))] * 4)
+    client.hset(keys.job_manifests(made.entry.uid), "0", MANIFEST_CODEC.encode(manifest))
+    finisher.finish([delivered(client, made)])
+    assert client.hmget(job, "done", "unsure", "failed") == [done, unsure, b"1"]
+    assert made.unsure_images == 2 * int(unsure or 0)
+
+
+@pytest.mark.parametrize("manifest", [None, b"[", MANIFEST_CODEC.encode(Manifest())])
+def test_numbers_without_a_readable_manifest_are_finished(
+    client: SyncClient, finisher: Finisher, manifest: bytes | None
+) -> None:
+    job = begin_job(client, total=1)
+    client.hset(job, "chunk_images", 1)
+    made = numbers([0.4])
+    if manifest:
+        client.hset(keys.job_manifests(made.entry.uid), "0", manifest)
+    finisher.finish([delivered(client, made)])
+    assert client.hmget(job, "done", "unsure") == [b"1", None]
+
+
+def numbers(scores: list[float]) -> Delivery:
+    """Numbers of one digit, 4, with two views of one window each, where the probability of the digit is the score."""
+    made = delivery(2 * len(scores), chunk=0)
+    made.entry = structs.replace(made.entry, items=(2,) * len(scores))
+    made.rule, made.label_count, made.scores = 0.75, len(WINDOW_LABELS), np.array(scores, np.float32).repeat(2)
+    made.probabilities = np.zeros((made.count, len(WINDOW_LABELS)), np.float32)
+    made.probabilities[:, 4] = 1
+    return made
 
 
 def test_a_job_whose_upload_still_runs_is_not_over(client: SyncClient, finisher: Finisher) -> None:

@@ -1,6 +1,7 @@
 """`?fit=number` over HTTP: one number, jobs of numbers, and valid strings."""
 
 import io
+from collections import Counter
 from random import Random
 from typing import Any
 
@@ -138,6 +139,28 @@ def test_each_picture_of_a_job_is_one_item(system: System) -> None:
     assert sum(text == right for text, right in zip(read, texts, strict=True)) >= 17
     page_of = system.http.get(f"/results/{job_id}/items", params={"offset": 7, "limit": 3}).json()["items"]
     assert page_of == items[7:10]
+
+
+def scribble() -> Image.Image:
+    image = Image.new("L", (700, 240), 250)
+    random = Random(3)
+    draw = ImageDraw.Draw(image)
+    draw.line([(random.randrange(80, 620), random.randrange(40, 200)) for _ in range(40)], 20, 9)
+    return image
+
+
+@pytest.mark.parametrize("params", [{}, {"accept": "0.9"}, {"accept": "0"}, {"accept": "1"}, {"among": "2053,88,7"}])
+def test_the_counts_of_a_job_are_the_states_of_its_numbers(system: System, params: dict[str, str]) -> None:
+    pictures = [page("2053"), scribble(), page("88"), scribble().rotate(90), page("471")]
+    files = [("images", (f"{index}.png", image_file(picture))) for index, picture in enumerate(pictures)]
+    files.append(("images", ("paper.png", PAPER)))
+    job_id = system.submit(params=NUMBER | params, files=files)
+    job = system.finished(job_id)
+    states = Counter(item["state"] for item in system.items(job_id))
+    assert {state: count for state, count in job["counts"].items() if count} == states
+    assert (job["total"], job["progress"], states["failed"]) == (6, 1, 1)
+    if params in ({}, {"among": "2053,88,7"}):
+        assert states["unsure"] >= 1 <= states["done"]
 
 
 def test_the_valid_strings_of_a_job_are_those_of_each_picture(system: System) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from api.queue.answers.number_json import number_json
-from api.queue.answers.reading import MIN_PROBABILITY, OTHER_SIGN, Outputs, digits_of, most_likely, window_outputs
-from api.queue.answers.roster import roster_of, shares_in, text_probabilities
 from shared.contract.job import NumberLine, Piece
+from shared.numbers.reading import MIN_PROBABILITY, OTHER_SIGN, Outputs, digits_of, most_likely, window_outputs
+from shared.numbers.roster import roster_of, shares_in, text_probabilities
 from shared.shapes import GAP, OTHER, WINDOW_OUTPUTS
 
 LINE = NumberLine((4,), (Piece((10, 5, 20, 30), 0.8), Piece((32, 7, 4, 28), 2.2), Piece((36, 7, 5, 28), 3.0)))

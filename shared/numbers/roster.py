@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from api.queue.answers.reading import Outputs
+from shared.numbers.reading import Outputs
 from shared.shapes import CLASSES, GAP
 
 OTHER_SHARE = 0.01  # part of all numbers in pictures that are not in the roster
