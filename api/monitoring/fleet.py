@@ -14,9 +14,7 @@ from redis.exceptions import NoPermissionError
 from api.monitoring.drift import read_drift
 from api.monitoring.queue_depths import LaneDepth, is_stalled, read_queues
 from api.monitoring.shadows import read_shadows
-from api.queue.enqueue import lane_limits
 from api.state import State
-from shared.config.settings import Settings
 from shared.contract.heartbeat import LiveWorker
 from shared.contract.lane import Lane
 from shared.redis import keys
@@ -66,9 +64,9 @@ async def read_fleet(state: State) -> Fleet:
     )
 
 
-def fleet_families(fleet: Fleet, settings: Settings) -> Iterable[Metric]:
-    """Yield the metrics for Prometheus."""
-    yield from _queue_families(fleet.queues, lane_limits(settings))
+def fleet_families(fleet: Fleet, limits: Mapping[Lane, Mapping[str, int]]) -> Iterable[Metric]:
+    """Yield the metrics for Prometheus. `limits` are those of `api.queue.enqueue.lane_limits`."""
+    yield from _queue_families(fleet.queues, limits)
     yield from _worker_families(fleet)
     yield from _drift_families(fleet.drift)
     yield gauge(

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from api.http.responses import Json
 from api.monitoring.fleet import Fleet, fleet_families, read_fleet
+from api.queue.enqueue import lane_limits
 from api.state import State, state_of
 from shared.config.settings import Settings
 from shared.contract.heartbeat import LiveWorker
@@ -46,7 +47,7 @@ def families(state: State, fleet: Fleet | None) -> Iterable[Metric]:
     yield from state.metrics.families()
     yield from process_families()
     if fleet is not None:
-        yield from fleet_families(fleet, state.settings)
+        yield from fleet_families(fleet, lane_limits(state.settings))
 
 
 def present_families(redis_up: bool, waiting: int, settings: Settings) -> Iterable[Metric]:

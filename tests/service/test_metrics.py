@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 
 from api.metrics import Metrics as ApiMetrics
 from api.monitoring.fleet import Fleet, fleet_families
+from api.queue.enqueue import lane_limits
 from api.routes.metrics import present_families
 from shared.config.settings import Settings
 from shared.errors import Reason
@@ -32,7 +33,7 @@ FAMILIES: list[Metric] = [
     *present_families(True, 0, Settings()),
     *ApiMetrics().families(),
     *WorkerMetrics().families(0, NOTHING_LOADED),
-    *fleet_families(NO_FLEET, Settings()),
+    *fleet_families(NO_FLEET, lane_limits(Settings())),
 ]
 DOCUMENT = (ROOT / "docs" / "metrics.md").read_text()
 

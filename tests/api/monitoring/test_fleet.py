@@ -6,6 +6,7 @@ import pytest
 
 from api.monitoring.fleet import Fleet, fleet_families
 from api.monitoring.queue_depths import LaneDepth
+from api.queue.enqueue import lane_limits
 from api.queue.workers import lost_workers
 from api.routes.metrics import targets
 from shared.config.settings import Settings
@@ -36,7 +37,7 @@ def values(exported: Fleet, name: str) -> dict[tuple[str, ...], float]:
     """Return the values by their label values, in the order of the label names."""
     return {
         tuple(value for _, value in sorted(sample.labels.items())): sample.value
-        for family in Families(fleet_families(exported, SETTINGS)).collect()
+        for family in Families(fleet_families(exported, lane_limits(SETTINGS))).collect()
         for sample in family.samples
         if sample.name == name
     }
