@@ -73,6 +73,6 @@ def names(families: Iterable[Metric]) -> set[str]:
 
 
 def test_only_metrics_that_are_equal_in_every_process_are_called_fleet() -> None:
-    fleet = names(fleet_families(NO_FLEET, Settings()))
+    fleet = names(fleet_families(NO_FLEET, lane_limits(Settings())))
     assert all(name.startswith("mnistified_fleet_") for name in fleet)
     assert not any(name.startswith("mnistified_fleet_") for name in names(FAMILIES) - fleet)
