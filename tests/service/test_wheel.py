@@ -24,7 +24,7 @@ NOT_COPIED = {
     ROOT / "models": {"cnn-accurate", "seed"},
     ROOT / "models" / "cnn": {"3", "4"},
 }
-SERVED = ("cnn", "cnn-small")  # folders in models/
+SERVED = ("cnn", "cnn-small", "number")  # folders in models/
 FOR_OPERATORS = ("compose", "grafana", "kubernetes", "nginx", "prometheus")  # folders in deploy/ that are in no package
 CELERY = "#!{python}\nfrom celery.__main__ import main\nmain()\n"
 

@@ -65,7 +65,8 @@ class Loader:
 
     def ask(self, ref: str) -> str:
         """Load a version soon, and keep it while it is used. Returns its `name@version`. Raises ModelError."""
-        ref = find_version(ref, self.models, self.engines.registry)
+        registry = self.engines.registry
+        ref = find_version(ref, list_models(registry), registry)  # `models` may lack a version that was just published
         self.engines.forget_failure(ref)
         if ref not in self.engines.loaded:
             self._asked[ref] = None

@@ -55,7 +55,7 @@ class JobsWorld:
             for _, entries in self.redis.execute_command(*command):
                 for entry_id, fields in entries:
                     delivery = Delivery(decode_entry(fields), stream, "bulk", entry_id)
-                    delivery.predictions[:] = np.arange(delivery.entry.count)
+                    delivery.predictions = np.arange(delivery.entry.count, dtype=np.uint16)
                     self.finisher.finish([delivery])
 
     def make_due(self, job_id: str) -> None:
