@@ -19,8 +19,9 @@ def split() -> Split:
 
 
 def test_every_kind_of_training_picture_is_drawn_repeatably(split: Split) -> None:
-    from tools.training_pictures.__main__ import NONE, SHARES, Source, draw
+    from tools.training_pictures.__main__ import NONE, SHARES, draw
     from tools.training_pictures.fonts import font_files
+    from tools.training_pictures.source import Source
 
     source = Source(split, *font_files(None, held_out=False))
     for kind in SHARES:

@@ -4,28 +4,19 @@ The file has `images` uint8[N,28,28] and `labels` uint8[N], where 10 stands for 
 from fonts and MNIST images that no training uses: thresholds are chosen with them.
 """
 
-import argparse
-import os
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
 
-from shared.config.settings import load_settings
-from shared.data.dataset import Split, find_mnist_dir, load_split
-from shared.errors import DatasetError
 from shared.images import Images
 from shared.shapes import CLASSES
 from tools.training_pictures import digits, shapes, sheets, textures
-from tools.training_pictures.fonts import font_files, text_ink
+from tools.training_pictures.fonts import text_ink
 from tools.training_pictures.ink import Ink
-from training.data.splits import hold_out
+from tools.training_pictures.source import LETTERS, SYMBOLS, Source, draw_in_processes, drawing_parser
 
 NONE = CLASSES
-LETTERS = "ACEFHJKLMNPRTUVWXYacdefhjkmnprtuvwxy"  # without those that people take for digits
-SYMBOLS = "+*#?&%@=~$€<>^{}\"';:§÷×±≠≈¶©®µ¿¡!()[]«»…–_"
 CHUNK = 500
 # Kind of picture -> share of all. The first four are digits.
 SHARES = {
@@ -35,57 +26,21 @@ SHARES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The material of the pictures: MNIST training images, and font files of type and handwriting."""
-
-    mnist: Split
-    type_files: list[Path]
-    hand_files: list[Path]
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.training_pictures", description=__doc__)
-    parser.add_argument("out", type=Path, help="file to write (.npz)")
-    parser.add_argument("--count", type=int, default=100_000, help="number of pictures (default: 100000)")
-    parser.add_argument("--seed", type=int, default=1, help="random seed (default: 1)")
-    parser.add_argument("--held-out", action="store_true", help="draw from material that no training uses")
-    parser.add_argument("--fonts", type=Path, help="folder with the packages of @fontsource")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="processes (default: all cores)")
-    options = parser.parse_args()
+    options = drawing_parser("python -m tools.training_pictures", __doc__, "pictures", 100_000).parse_args()
     chunks = range(0, options.count, CHUNK)
-    with ProcessPoolExecutor(options.processes, initializer=_begin, initargs=(options.fonts, options.held_out)) as pool:
-        parts = list(
-            pool.map(_draw_chunk, ((options.seed, start, min(CHUNK, options.count - start)) for start in chunks))
-        )
+    tasks = [(options.seed, start, min(CHUNK, options.count - start)) for start in chunks]
+    parts = draw_in_processes(_draw_chunk, tasks, options)
     images, labels, kinds = (np.concatenate(each) for each in zip(*parts, strict=True))
     np.savez_compressed(options.out, images=images, labels=labels, kinds=kinds)
     print(f"Wrote {options.out}: {len(labels)} pictures, {int((labels != NONE).sum())} of them digits")
 
 
-_source: Source
-
-
-def _begin(fonts: Path | None, held_out: bool) -> None:
-    global _source
-    _source = open_source(fonts, held_out)
-
-
-def open_source(fonts: Path | None, held_out: bool) -> Source:
-    """Return the material for training, or the one that is held out. Raises DatasetError without MNIST."""
-    folder = find_mnist_dir(load_settings(os.environ).mnist_dir, "train")
-    if folder is None:
-        raise DatasetError("MNIST is missing: download it with `make data`")
-    split = load_split("train", folder)
-    rows = hold_out(len(split.images))[int(held_out)]
-    return Source(Split(split.name, split.images[rows], split.labels[rows]), *font_files(fonts, held_out))
-
-
-def _draw_chunk(task: tuple[int, int, int]) -> tuple[Images, np.ndarray, np.ndarray]:
+def _draw_chunk(source: Source, task: tuple[int, int, int]) -> tuple[Images, np.ndarray, np.ndarray]:
     seed, start, count = task
     rng = np.random.default_rng((seed, start))
     kinds = rng.choice(len(SHARES), count, p=np.array(list(SHARES.values())) / sum(SHARES.values()))
-    drawn = [draw(list(SHARES)[kind], _source, rng) for kind in kinds]
+    drawn = [draw(list(SHARES)[kind], source, rng) for kind in kinds]
     return (
         np.stack([image for image, _ in drawn]),
         np.array([label for _, label in drawn], np.uint8),

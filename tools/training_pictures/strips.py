@@ -5,11 +5,7 @@ uint8[N,12], the digits of each strip from left to right, with OTHER for a sign 
 `--held-out` draws from fonts and MNIST images that no training uses.
 """
 
-import argparse
 import io
-import os
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -26,9 +22,9 @@ from shared.shapes import CLASSES
 from tools.fit_accuracy.number_pictures import NumberKind, Page, page_of, placed
 from tools.fit_accuracy.rendered import image_file
 from tools.training_pictures import digits, shapes
-from tools.training_pictures.__main__ import LETTERS, SYMBOLS, Source, open_source
 from tools.training_pictures.fonts import text_ink
 from tools.training_pictures.ink import Ink
+from tools.training_pictures.source import LETTERS, SYMBOLS, Source, draw_in_processes, drawing_parser
 
 OTHER, END = CLASSES, 255
 MAX_SIGNS = 12
@@ -43,17 +39,9 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.training_pictures.strips", description=__doc__)
-    parser.add_argument("out", type=Path, help="file to write (.npz)")
-    parser.add_argument("--count", type=int, default=20_000, help="number of strips (default: 20000)")
-    parser.add_argument("--seed", type=int, default=1, help="random seed (default: 1)")
-    parser.add_argument("--held-out", action="store_true", help="draw from material that no training uses")
-    parser.add_argument("--fonts", type=Path, help="folder with the packages of @fontsource")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="processes (default: all cores)")
-    options = parser.parse_args()
+    options = drawing_parser("python -m tools.training_pictures.strips", __doc__, "strips", 20_000).parse_args()
     tasks = [(options.seed, start) for start in range(0, options.count, CHUNK)]
-    with ProcessPoolExecutor(options.processes, initializer=_begin, initargs=(options.fonts, options.held_out)) as pool:
-        drawn = [each for chunk in pool.map(_draw_chunk, tasks) for each in chunk]
+    drawn = [each for chunk in draw_in_processes(_draw_chunk, tasks, options) for each in chunk]
     signs = np.full((len(drawn), MAX_SIGNS), END, np.uint8)
     for row, (_, own) in zip(signs, drawn, strict=True):
         row[: len(own)] = own
@@ -63,17 +51,9 @@ def main() -> None:
     print(f"Wrote {options.out}: {len(drawn)} strips with {int((signs != END).sum())} signs")
 
 
-_source: Source
-
-
-def _begin(fonts: Path | None, held_out: bool) -> None:
-    global _source
-    _source = open_source(fonts, held_out)
-
-
-def _draw_chunk(task: tuple[int, int]) -> list[tuple[Pixels, list[int]]]:
+def _draw_chunk(source: Source, task: tuple[int, int]) -> list[tuple[Pixels, list[int]]]:
     rng = np.random.default_rng((*task, 28))
-    return [drawn_strip(_source, rng) for _ in range(CHUNK)]
+    return [drawn_strip(source, rng) for _ in range(CHUNK)]
 
 
 def drawn_strip(source: Source, rng: Generator) -> tuple[Pixels, list[int]]:
