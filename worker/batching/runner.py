@@ -8,7 +8,6 @@ from functools import partial
 
 import msgspec
 import numpy as np
-from msgspec import structs
 from redis.exceptions import ResponseError
 
 from shared.answers import Answers, join, no_answers
@@ -190,8 +189,8 @@ class Runner:
             logger.warning("%d entries had been finished by another worker", late)
         self.finished(complete)
         finished_s = run.started_s + time.perf_counter() - run.begun_s  # a new estimate of Redis's clock may be earlier
-        report = report_of(batch, run.live, run.faults, run.started_s, finished_s, run.model_ms, parts, run.begun_s)
-        self.report(structs.replace(report, predictions=predictions, labels=run.labels))
+        times = (run.started_s, finished_s, run.model_ms)
+        self.report(report_of(batch, run.live, run.faults, *times, parts, run.begun_s, predictions, run.labels))
         images, answers = run.images, run.answers
         if run.faults:
             sound = np.ones(len(images), bool)

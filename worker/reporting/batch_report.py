@@ -74,6 +74,8 @@ def report_of(
     model_ms: float,
     parts: Sequence[BatchPart],
     begun_s: float = 0.0,
+    predictions: Predictions = NO_PREDICTIONS,
+    labels: Sequence[str] = (),
 ) -> BatchReport:
     """Return the report of a finished batch. `live` are the positions that ran, `faults` are reasons by row."""
     images = {"interactive": 0, "bulk": 0}
@@ -92,6 +94,8 @@ def report_of(
         request_ids=_request_ids(batch, live, faults),
         traceparents=_traceparents(batch),
         begun_s=begun_s,
+        predictions=predictions,
+        labels=labels,
     )
 
 
