@@ -194,11 +194,11 @@ def celery(system: System, *arguments: str) -> tuple[int, str]:
 
 def test_operators_load_look_and_unload_by_celery(living: System, models_dir: Path) -> None:
     publish(models_dir, "asked@1")
-    status, told = celery(living, "control", "load_model", "--", "asked@1")
-    assert (status, "asked@1 is loaded in a moment" in told) == (0, True), told
+    status, output = celery(living, "control", "load_model", "--", "asked@1")
+    assert (status, "asked@1 is loaded in a moment" in output) == (0, True), output
     wait_until_loaded(living, "asked@1")
-    status, told = celery(living, "inspect", "--json", "models")
-    ((_, state),) = json.loads(told.splitlines()[-1]).items()
+    status, output = celery(living, "inspect", "--json", "models")
+    ((_, state),) = json.loads(output.splitlines()[-1]).items()
     assert status == 0
     assert set(state["models"]) >= {"cnn@1", "asked@1"}
     assert state["models"]["asked@1"]["idle_s"] >= 0

@@ -29,7 +29,7 @@ Chosen = npt.NDArray[np.bool_]  # bool[C]
 def digit_of(ink: Ink, threshold: float) -> Ink:
     """Return the digit's ink from 0 to 1, and 0 elsewhere. Raises BadImage if there is no digit.
 
-    Several digits are put in a row, wherever they are: a model that knows what is no digit does not take a row for one.
+    Several digits are moved into one row, wherever they are, because a model that knows non-digits rejects a row.
     """
     ink = without_rules(ink, threshold)
     parts = label(ink > threshold / 2)
