@@ -33,7 +33,7 @@ NO_PREDICTIONS, NO_PROBABILITIES = _unanswered(0)
 class Delivery(msgspec.Struct, eq=False):
     """An entry as it was delivered to this worker, with the answers that it has so far.
 
-    It is a msgspec structure because each batch makes some, and a dataclass takes five times as long.
+    It is a msgspec structure because each batch makes some, and making a dataclass takes five times as long.
     """
 
     entry: Entry
@@ -44,14 +44,14 @@ class Delivery(msgspec.Struct, eq=False):
     taken: int = 0  # images handed to batches
     answered: int = 0  # images with an answer
     faults: dict[int, tuple[FinalState, str]] = {}
-    set_aside: list[int] = []  # positions that become dead letters
+    dead_positions: list[int] = []  # positions of the images that become dead letters
     layers: bytes = b""  # the blob, of a verbose entry
     queue_ms: float = 0.0
     model_ms: float = 0.0
-    surplus_bytes: int = 0  # that an unreadable entry had on its stream, beyond the pixels of its images
+    surplus_bytes: int = 0  # bytes of an unreadable entry on its stream, in addition to the pixels of its images
     batch_images: int = 0
-    answering: threading.Lock = msgspec.field(default_factory=threading.Lock)  # several threads may run slices of it
-    count: int = 0  # images of the entry, computed once
+    answering: threading.Lock = msgspec.field(default_factory=threading.Lock)  # several threads may run its slices
+    count: int = 0  # number of images of the entry
     label_count: int = 0  # K, known once an image is answered
     predictions: Predictions = NO_PREDICTIONS  # uint16[n], read-only until an image is answered
     probabilities: Probabilities = NO_PROBABILITIES  # float32[n,K], or float32[n,top] of the best labels
@@ -120,7 +120,7 @@ class Delivery(msgspec.Struct, eq=False):
 
     @property
     def unsure_images(self) -> int:
-        """Return the number of images whose answers are not accepted, of an unsure number all its images."""
+        """Return the number of images whose answers are not accepted. All images of an unsure number count."""
         if self.entry.items:
             return sum(self.entry.items[number] for number in self.unsure_numbers)
         if not self.accept or self.scores is None:

@@ -98,7 +98,7 @@ class BatchingService(Collector):
         self._shadows = self._make_shadows()
         self._suspects = Suspects(self._client, self._consumer, settings.max_attempts)
         deferred = Deferred(self._client, settings)
-        self._deliveries = HeldEntries(
+        self._held_entries = HeldEntries(
             self._client,
             self._backlog,
             self._finisher(self._connection()),
@@ -109,7 +109,7 @@ class BatchingService(Collector):
         )
         self._deferred = Deferred(self._keeper_client, settings)
         self._leases = Leases(
-            self._keeper_client, self._consumer, lambda: self._duties, self._deliveries, settings.lease_ms
+            self._keeper_client, self._consumer, lambda: self._duties, self._held_entries, settings.lease_ms
         )
         self._heartbeat = HeartbeatWriter(
             self._keeper_client,
@@ -201,7 +201,7 @@ class BatchingService(Collector):
             self._engines,
             self._finisher(connection),
             self._report,
-            self._deliveries.finished,
+            self._held_entries.finished,
             self._answered,
             self._suspects,
             self._clock,
@@ -236,7 +236,7 @@ class BatchingService(Collector):
                     model,
                     self._consumer,
                     self._backlog,
-                    self._deliveries,
+                    self._held_entries,
                     self._stopping,
                     self._watchdog.redis_pulse(name),
                     self._runner(name, connection) if lane == "interactive" else None,

@@ -58,7 +58,7 @@ def test_its_entries_are_read(client: SyncClient) -> None:
     restore(client, "queued")
     worker = Worker(client, "new")
     worker.pull()
-    by_uid = {delivery.entry.uid: delivery for delivery in worker.deliveries.held()}
+    by_uid = {delivery.entry.uid: delivery for delivery in worker.held_entries.all()}
     singles = [single_id.partition("-")[0] for single_id in single_ids()]
     numbers = {singles[0]: [0], singles[1]: [1], NAMED: [2, 3], CALLED_BACK: [4]}
     assert by_uid.keys() == numbers.keys()
@@ -75,7 +75,7 @@ def test_its_jobs_end_when_this_release_finishes_their_entries(client: SyncClien
     restore(client, "queued")
     worker = Worker(client, "new")
     worker.pull()
-    held = worker.deliveries.held()
+    held = worker.held_entries.all()
     for delivery in held:
         delivery.predictions = np.full(delivery.count, 7, np.uint16)
     assert worker.finisher.finish(held) == 0

@@ -12,7 +12,7 @@ from worker.delivery import Delivery, Slice
 # so that other workers get a share, and cancelling a job or stopping this worker does not wait for parked images.
 PARKED_IMAGES: dict[Lane, int] = {"interactive": 16_384, "bulk": 2_048}
 PARKED_BYTES = 16 << 20  # pixels, the same for images of any size
-JOB_RUNS = 5  # runs of the engine in a batch of a job: to take and count them costs as much as for one run
+JOB_RUNS = 5  # runs of the engine in a batch of a job: taking and counting such a batch costs as much as one run's
 
 
 class Versions(Protocol):
@@ -51,7 +51,7 @@ class Backlog:
     def put(self, deliveries: list[Delivery]) -> bool:
         """Add deliveries and wake a thread that runs batches. Returns whether all versions are loaded.
 
-        That thread wakes the next one if there is more than one batch.
+        The woken thread wakes the next one if there is more than one batch.
         """
         with self._ready:
             for delivery in deliveries:
@@ -84,7 +84,8 @@ class Backlog:
     def take_singles(self) -> list[Slice]:
         """Return a batch of interactive images only, and reserve its version. It is empty if none can run now.
 
-        Suspects wait for `take`: if they end the worker, that is no fault of the job that they would pass.
+        Suspects wait for `take`: a suspect may end the worker, and the job whose batch it interrupts must not be
+        blamed.
         """
         with self._ready:
             for ref in self._queues.in_order(("interactive",)):
@@ -130,7 +131,7 @@ class Backlog:
             self._room.notify_all()
 
     def _wake_after_take(self) -> None:
-        """Wake a thread for what still waits, or all threads at the end, and those that wait for room."""
+        """Wake a thread for the images that still wait, or all threads at the end, and those that wait for room."""
         if self._queues:
             if self._runnable():
                 self._ready.notify()
@@ -141,7 +142,7 @@ class Backlog:
     def _batch_images(self, ref: str, max_images: int) -> int:
         """Return the size of the next batch: up to JOB_RUNS runs, if it has images of jobs only.
 
-        It leaves enough for the other engines, so that all of them end at about the same time.
+        The batch leaves enough images for the other engines, so that all engines end at about the same time.
         """
         if self._queues.images_of("interactive", ref):
             return max_images
@@ -152,7 +153,7 @@ class Backlog:
         return any(self._versions.max_images(ref) for ref in self._queues.in_order())
 
     def _has_room(self, lane: Lane, model: str) -> bool:
-        """Return whether to pull more. Enough so that no engine waits for a pull; the rest is for other workers.
+        """Return whether to pull more: enough that no engine waits for a pull. Other workers get the rest.
 
         Images of a version that is being loaded count separately, because they keep no engine busy.
         """

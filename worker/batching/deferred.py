@@ -1,9 +1,9 @@
 """Entries of a format that this worker does not read, as during a rolling upgrade. They are left for other workers.
 
-A worker that meets such an entry moves it from its stream to a stream of its format, `keys.deferred`. The entry is
-neither delivered nor leased there, so that nobody counts attempts or runs in a circle, and it still counts in its lane.
-A worker that reads the format returns it to its stream. If no live worker does for FORMAT_WAIT_S, any worker returns it
-with a reason, with which the worker that reads it next fails its images.
+A worker that receives such an entry moves it from its stream to a stream of its format, `keys.deferred`. The entry is
+neither delivered nor leased there, so it has no attempts, and it still counts in its lane. A worker that reads the
+format returns the entry to its stream. If no live worker reads the format for FORMAT_WAIT_S, any worker returns the
+entry with a reason. The worker that reads the entry next fails its images with this reason.
 """
 
 import logging
@@ -21,7 +21,8 @@ from shared.redis.script import Script
 logger = logging.getLogger(__name__)
 
 MAX_RETURNED = 32  # entries per script, which copies their pixels
-# XACK is the fence, and a write that a Redis that is out of memory accepts, so that the writes after it are accepted.
+# Only the worker whose XACK removes the entry moves it. XACK is the first write: a Redis that is out of memory accepts
+# it, and then accepts the other writes of the script.
 DEFER = Script(
     "DEFER",
     """
@@ -48,7 +49,7 @@ return 1
 """,
 )
 # Returns entries to their streams: all if `wait_ms` is 0, else those that have waited for so long, with the reason.
-# Each stream's last new id is kept, so that nobody takes the entry for lost (`api/queue/job_sweep.py`).
+# Each stream's last new id is kept, so that `api/queue/job_sweep.py` does not count the entry as lost.
 RETURN = Script(
     "RETURN",
     """

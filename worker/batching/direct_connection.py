@@ -1,7 +1,7 @@
 """A worker's connection for the commands of each batch, without redis-py's command path.
 
-redis-py opens the connection (password, TLS, Sentinel) and decides which errors pass. Its command path costs a worker
-more than a small batch: arguments, retry wrappers, locks, one command at a time.
+redis-py opens the connection (password, TLS, Sentinel) and decides which errors are temporary. redis-py's own command
+path costs a worker more CPU time than a small batch: arguments, retry wrappers, locks, one command at a time.
 """
 
 import socket
@@ -28,10 +28,10 @@ INCOMPLETE: Final = object()  # hiredis's answer before a whole reply has arrive
 class DirectConnection:
     """Pipelined commands over one connection, for one thread.
 
-    Replies are received in the order of the commands. After a lost connection, and after an error that passes,
-    unanswered commands are sent again on a new connection, so each must be harmless if it is executed twice.
-    `scripts` are loaded whenever a connection is opened. Its settings are those of `client`: if that is patient,
-    `receive` blocks until Redis is back.
+    Replies are received in the order of the commands. After a lost connection, and after a temporary error,
+    unanswered commands are sent again on a new connection, so each command must be harmless if it is executed twice.
+    `scripts` are loaded whenever a connection is opened. The connection has the settings of `client`: if the client is
+    patient, `receive` blocks until Redis is back.
     """
 
     def __init__(self, client: SyncClient, *scripts: Script) -> None:
@@ -51,7 +51,7 @@ class DirectConnection:
     def receive(self) -> Any:
         """Return the reply to the oldest unanswered command: a RedisError if this command failed.
 
-        Raises RedisError if Redis refuses us, and if it is away for longer than the client retries.
+        Raises RedisError if Redis refuses the connection, or is unreachable for longer than the client retries.
         """
         try:
             reply = self._try_to_receive()
@@ -118,7 +118,7 @@ class DirectConnection:
 
 
 def _let_kernel_time_out(sock: socket.socket) -> None:
-    """Keep the time-out of a socket, without the poll() that Python makes before each call for its own time-outs.
+    """Keep the timeout of a socket, without the poll() that Python makes before each call for its own timeouts.
 
     A call that takes too long raises BlockingIOError then.
     """

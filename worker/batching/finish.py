@@ -97,7 +97,7 @@ class Finisher:
     def _unsure_numbers(self, delivery: Delivery) -> list[int]:
         """Return the positions of the unsure numbers among the items of an entry, `[]` if its job is gone.
 
-        The job says what its numbers may be, and the manifest of the chunk which windows are one view of a number.
+        The job says what its numbers may be. The chunk's manifest says which windows belong to each view of a number.
         """
         entry, scores = delivery.entry, delivery.scores
         if entry.chunk is None or scores is None or delivery.label_count != len(WINDOW_LABELS):
@@ -119,7 +119,7 @@ class Finisher:
 
     def _command(self, delivery: Delivery) -> Command:
         entry = delivery.entry
-        if entry.chunk is None and not (delivery.attempt > 1 or delivery.layers or delivery.set_aside):
+        if entry.chunk is None and not (delivery.attempt > 1 or delivery.layers or delivery.dead_positions):
             return self._singles_command(delivery)
         faults = delivery.item_faults if delivery.faults else NO_FAULTS
         single = entry.chunk is None
@@ -147,7 +147,7 @@ class Finisher:
             faults["expired"],
             delivery.unsure_items,
             delivery.layers,
-            *(self._letters(delivery) if delivery.set_aside else ()),
+            *(self._letters(delivery) if delivery.dead_positions else ()),
         )
 
     def _singles_command(self, delivery: Delivery) -> Command:
@@ -177,7 +177,8 @@ class Finisher:
         """Return header and pixels of each image that becomes a dead letter, one after the other."""
         now_ms = self._clock.now_ms()
         letters = [
-            dead_letter(delivery, position, delivery.faults[position][1], now_ms) for position in delivery.set_aside
+            dead_letter(delivery, position, delivery.faults[position][1], now_ms)
+            for position in delivery.dead_positions
         ]
         return [part for letter in letters for part in letter]
 

@@ -46,16 +46,16 @@ def next_batch(backlog: Backlog, engines: EnginePool) -> Iterator[HandOver | Non
 def next_singles(backlog: Backlog, engines: EnginePool, ref: str, engine: Engine) -> Iterator[HandOver | None]:
     """Yield a batch of singles and an engine, for a thread between two runs of a batch of `ref` on `engine`.
 
-    It has the permit of that batch. No other batch of a version runs on two engines at a time, so one is idle for
-    another version; for the same version it is `engine`. Yields None if no single can run.
+    The thread has the permit of that batch. Each running batch uses one engine, so another version has an idle one.
+    Singles of the same version run on `engine`. Yields None if no single can run.
     """
     batch = backlog.take_singles()
     if not batch:
         yield None
         return
-    wanted = batch[0].delivery.entry.model
-    lent = engine if wanted == ref else engines.lend(wanted)
+    singles_ref = batch[0].delivery.entry.model
+    lent = engine if singles_ref == ref else engines.lend(singles_ref)
     try:
         yield batch, lent
     finally:
-        engines.take_back(wanted, None if lent is engine else lent)
+        engines.take_back(singles_ref, None if lent is engine else lent)

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 ASK_AFTER_US = 100_000  # about the time after which the API checks whether the client of a request is still connected
 PLAIN_FIELDS = 2  # number of fields, if an entry was never deferred
-# Counters that are gone, for example after FLUSHALL, stay gone, and an entry is subtracted once.
+# Counters that are gone, for example after FLUSHALL, are not created again. Only the first XACK subtracts.
 DISCARD = Script(
     "DISCARD",
     """
@@ -65,13 +65,13 @@ class HeldEntries:
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _finishing: threading.Lock = field(init=False, default_factory=threading.Lock)  # one thread uses the finisher
 
-    def held(self) -> list[Delivery]:
+    def all(self) -> list[Delivery]:
         with self._lock:
             return list(self._held.values())
 
     def deliver(self, stream: str, lane: Lane, entries: Iterable[RawEntry]) -> None:
         """Hold new entries and put them into the backlog. Blocks while Redis is unreachable."""
-        self.wait_for_batch(self.hold(stream, lane, entries))
+        self.queue(self.hold(stream, lane, entries))
 
     def hold(self, stream: str, lane: Lane, entries: Iterable[RawEntry]) -> list[Delivery]:
         """Return the entries that are new and need a model. The worker renews their leases until they are finished.
@@ -95,8 +95,8 @@ class HeldEntries:
                 self._held[delivery.stream, delivery.entry_id] = delivery
         return new
 
-    def wait_for_batch(self, deliveries: list[Delivery]) -> None:
-        """Put deliveries that are held into the backlog."""
+    def queue(self, deliveries: list[Delivery]) -> None:
+        """Put held deliveries into the backlog. If a version is not loaded, it is loaded."""
         if not self.backlog.put(deliveries):
             self.load()
 
@@ -109,7 +109,7 @@ class HeldEntries:
     def _read(
         self, stream: str, lane: Lane, entry_id: bytes, fields: Mapping[bytes, bytes], attempt: int
     ) -> Delivery | None:
-        """Return an entry as a delivery. One that this worker cannot read is deferred or failed, and not returned."""
+        """Return an entry as a delivery. Defer or fail an entry that this worker cannot read, and return None."""
         try:
             if len(fields) > PLAIN_FIELDS:
                 attempt += deaths_before(fields)
@@ -162,7 +162,7 @@ class HeldEntries:
                 delivery.faults[position] = ("cancelled", "its client went away")
 
     def _fail(self, stream: str, lane: Lane, entry_id: bytes, fields: Mapping[bytes, bytes], reason: str) -> None:
-        """Fail all images of an entry that cannot be read. If it does not say who waits for them, discard it."""
+        """Fail all images of an entry that cannot be read. Discard an entry that does not say who waits for them."""
         logger.error("failing %s of %s: %s", entry_id.decode(), stream, reason)
         model = keys.model_of(stream)
         try:

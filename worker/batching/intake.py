@@ -57,7 +57,7 @@ class Intake:
     model: str
     consumer: str
     backlog: Backlog
-    deliveries: HeldEntries
+    held_entries: HeldEntries
     stopping: threading.Event
     pulse: Pulse
     runner: Runner | None = None
@@ -96,14 +96,14 @@ class Intake:
             for stream, entries in reply.items() if isinstance(reply, dict) else reply:  # by version of the protocol
                 pulled += len(entries)
                 raw = [(entry_id, dict(zip(fields[::2], fields[1::2], strict=True)), 1) for entry_id, fields in entries]
-                deliveries += self.deliveries.hold(stream.decode(), self.lane, raw)
+                deliveries += self.held_entries.hold(stream.decode(), self.lane, raw)
         except ResponseError:
-            self.deliveries.wait_for_batch(deliveries)  # entries of earlier streams: nobody else would run them
+            self.held_entries.queue(deliveries)  # entries of the streams before the error: nobody else would run them
             raise
         # After a full pull, more entries are waiting: this thread reads them, and others run the model.
         is_full = pulled >= ENTRIES_PER_PULL[self.lane]
         if self.runner is None or is_full or not self.runner.run_at_once(deliveries, self._read_ahead):
-            self.deliveries.wait_for_batch(deliveries)
+            self.held_entries.queue(deliveries)
 
     def _read_ahead(self) -> None:
         """Let the next read travel with the results of a batch, if there is room for more entries."""
@@ -115,7 +115,7 @@ class Intake:
         self._reading = True
 
     def _repair(self, error: ResponseError) -> None:
-        """Create the streams again if they are gone. Wait after any other error, for example of a key in our way."""
+        """Create the streams again if they are gone. Wait after any other error, for example a key of another type."""
         try:
             if "NOGROUP" not in str(error):
                 raise error

@@ -11,8 +11,8 @@ from shared.images import Images
 def predict_isolating(predict: Callable[[Images], Answers], images: Images) -> tuple[Answers, dict[int, str]]:
     """Return the answers, and the reason for each position without an answer, whose row is zeros.
 
-    A batch that raises is run again in halves until the image that raises is alone. A row that is not finite is a fault
-    of its image.
+    A batch that raises is run again in halves until the image that raises is alone. A row with a value that is not
+    finite is a fault of its image.
     """
     try:
         answers = predict(images)

@@ -14,8 +14,8 @@ from worker.batching.held_entries import HeldEntries, RawEntry
 logger = logging.getLogger(__name__)
 
 TAKEOVERS_PER_TICK = 8  # per stream; the rest is left to the next tick or to another worker
-SCANS_PER_TICK = 64  # per stream; one scan reads ten times TAKEOVERS_PER_TICK entries that somebody holds
-SCAN_START = "0-0"  # where a scan begins, and what it returns at the end
+SCANS_PER_TICK = 64  # per stream; one scan reads ten times TAKEOVERS_PER_TICK pending entries
+SCAN_START = "0-0"  # the cursor at the start of a scan, which XAUTOCLAIM returns at the end, too
 STALE_CONSUMER_LEASES = 10  # a consumer that is silent for this many leases and owns nothing is deleted
 # An entry that was taken over stays with its new owner. The ids of the entries follow the arguments.
 RENEW = Script(
@@ -31,7 +31,7 @@ for index = 3, #ARGV do
 end
 """,
 )
-# In one script, because deleting a consumer that has just received entries would lose them.
+# One script, because deleting a consumer that has just received entries would lose the entries.
 FORGET_CONSUMERS = Script(
     "FORGET_CONSUMERS",
     """
@@ -51,7 +51,7 @@ end
 
 
 def take_duties(client: SyncClient, models: Sequence[str], duty_ms: int) -> list[str]:
-    """Return the models whose expired leases this worker should reclaim now. One worker per model does in `duty_ms`.
+    """Return the models whose expired leases this worker should reclaim now: a model has one such worker per `duty_ms`.
 
     If each of hundreds of workers checked every stream, Redis would spend more time on checks than on their work.
     Raises redis' errors.
@@ -75,7 +75,7 @@ class Leases:
     client: SyncClient
     consumer: str
     models: Callable[[], Sequence[str]]
-    deliveries: HeldEntries
+    held_entries: HeldEntries
     lease_ms: int
     takeovers: int = 0
     _cursors: dict[str, str] = field(init=False, default_factory=dict)  # where the scan of a stream continues
@@ -83,7 +83,7 @@ class Leases:
     def renew(self) -> None:
         """Renew the leases of all held entries. Call it several times per lease."""
         held: dict[str, list[bytes]] = {}
-        for delivery in self.deliveries.held():
+        for delivery in self.held_entries.all():
             held.setdefault(delivery.stream, []).append(delivery.entry_id)
         for stream, entry_ids in held.items():
             call = RENEW(stream=stream, group=keys.GROUP, consumer=self.consumer, more_args=entry_ids)
@@ -96,7 +96,7 @@ class Leases:
             if lapsed:
                 self.takeovers += len(lapsed)
                 logger.warning("took over %d entries of %s whose lease lapsed", len(lapsed), stream)
-                self.deliveries.deliver(stream, lane, lapsed)
+                self.held_entries.deliver(stream, lane, lapsed)
 
     def _claim(self, stream: str) -> list[RawEntry]:
         """Claim some lapsed entries of a stream, beginning where the last scan ended."""

@@ -38,8 +38,8 @@ class _Run(msgspec.Struct, frozen=True):
     images: Images
     answers: Answers
     faults: dict[int, str]
-    started_s: float  # by Redis's clock
-    begun_s: float  # the same moment by `time.perf_counter`
+    started_s: float  # unix time by Redis's clock
+    started_perf_s: float  # the same moment by `time.perf_counter`
     model_ms: float
     rule: float  # the version's threshold of scores, 0 without one
     labels: Sequence[str]  # names of the predictions, empty if the version did not load
@@ -62,7 +62,7 @@ class Runner:
     clock: RedisClock
     in_model: Pulse
     in_redis: Pulse
-    _passed_ms: float = field(init=False, default=0.0)  # time of singles between the runs of other batches, so far
+    _passed_ms: float = field(init=False, default=0.0)  # total time of singles between two runs of other batches
     _passed_error: Exception | None = field(init=False, default=None)
 
     def run(self) -> None:
@@ -78,7 +78,7 @@ class Runner:
     def run_at_once(self, deliveries: list[Delivery], read_next: ReadNext) -> bool:
         """Run new deliveries as one short batch, without the backlog. Returns whether it has run them.
 
-        That needs an engine that is free now, and no other image may wait for one.
+        Runs them only if an engine is free now and no other image waits for an engine.
         """
         if not deliveries or self.backlog:
             return False
@@ -103,25 +103,26 @@ class Runner:
         return True
 
     def _run_model(self, batch: list[Slice], engine: Engine | ModelError) -> "_Run":
-        started_s, begun_s = self.clock.now_s(), time.perf_counter()
+        started_s, started_perf_s = self.clock.now_s(), time.perf_counter()
         live = [positions_alive(part, started_s * 1e3) for part in batch]
         images = _gather(batch, live)
-        start_s, passed_ms = time.perf_counter(), self._passed_ms
+        model_started_s, passed_ms = time.perf_counter(), self._passed_ms
         answers, faults = self._predict(engine, batch[0].delivery, live[0], images)
-        model_ms = (time.perf_counter() - start_s) * 1e3 - (self._passed_ms - passed_ms)
+        model_ms = (time.perf_counter() - model_started_s) * 1e3 - (self._passed_ms - passed_ms)
         if self._passed_error is not None:
             raise self._passed_error
         if not batch[0].delivery.is_alone:
             self.engines.observe(batch[0].delivery.entry.model, len(images), model_ms)
         rule, labels = (0.0, ()) if isinstance(engine, ModelError) else (engine.rule, engine.spec.labels)
-        return _Run(live, images, answers, faults, started_s, begun_s, model_ms, rule, labels)
+        return _Run(live, images, answers, faults, started_s, started_perf_s, model_ms, rule, labels)
 
     def _predict(
         self, engine: Engine | ModelError, first: Delivery, positions: Sequence[int], images: Images
     ) -> tuple[Answers, dict[int, str]]:
         """Return what `predict_isolating` returns. If the version did not load, all images fail with the reason.
 
-        `first` is the batch's first delivery. `positions` are those of its images: of all images, if it is a suspect.
+        `first` is the batch's first delivery, and `positions` are the positions of its images. A suspect is the only
+        delivery of its batch.
         """
         if isinstance(engine, ModelError):
             return no_answers(len(images)), dict.fromkeys(range(len(images)), str(engine))
@@ -134,18 +135,19 @@ class Runner:
             return predict_isolating(predict, images)
 
     def _let_singles_pass(self, ref: str, engine: Engine) -> None:
-        """Run the singles that wait, between two runs of a job's batch. An error of theirs is raised after the batch.
+        """Run the singles that wait, between two runs of a job's batch.
 
-        They end as if they had been a batch before it, and the job's images are not to blame for their errors.
+        Their results are written before those of the job's batch. If they raise an error, it is raised after the job's
+        batch has run, because the job's images are not to blame for it.
         """
         if self.backlog.has_singles and self._passed_error is None:
-            start_s = time.perf_counter()
+            singles_started_s = time.perf_counter()
             self.in_model.rest()  # their results may have to wait for Redis
             try:
                 self._run_singles(ref, engine)
             except Exception as error:
                 self._passed_error = error
-            self._passed_ms += (time.perf_counter() - start_s) * 1e3
+            self._passed_ms += (time.perf_counter() - singles_started_s) * 1e3
         self.in_model.beat()
 
     def _run_singles(self, ref: str, engine: Engine) -> None:
@@ -188,9 +190,11 @@ class Runner:
         if late:
             logger.warning("%d entries had been finished by another worker", late)
         self.finished(complete)
-        finished_s = run.started_s + time.perf_counter() - run.begun_s  # a new estimate of Redis's clock may be earlier
+        finished_s = (
+            run.started_s + time.perf_counter() - run.started_perf_s
+        )  # a new estimate of Redis's clock may be earlier
         times = (run.started_s, finished_s, run.model_ms)
-        self.report(report_of(batch, run.live, run.faults, *times, parts, run.begun_s, predictions, run.labels))
+        self.report(report_of(batch, run.live, run.faults, *times, parts, run.started_perf_s, predictions, run.labels))
         images, answers = run.images, run.answers
         if run.faults:
             sound = np.ones(len(images), bool)
@@ -229,7 +233,7 @@ def look_inside(engine: Engine, delivery: Delivery, images: Images) -> Answers:
 
 
 def _gather(batch: list[Slice], live: list[Sequence[int]]) -> Images:
-    """Return uint8[N,28,28] of the images in `live`. A single entry or slice that is whole is not copied."""
+    """Return the images in `live`, in the version's shape. A single entry or slice that is whole is not copied."""
     parts = []
     for part, alive in zip(batch, live, strict=True):
         images = part.delivery.entry.images

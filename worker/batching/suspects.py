@@ -35,8 +35,8 @@ end
 return redis.call('HGETALL', suspect)
 """,
 )
-# A worker that was only slow finds its mark gone, and takes the blame off the image that it has survived.
-# HDEL is the first write, because a Redis that is out of memory accepts it, and then accepts the writes after it.
+# A worker that was only slow finds its mark gone, and removes the blame from the image that it has survived.
+# HDEL is the first write: a Redis that is out of memory accepts it, and then accepts the other writes of the script.
 MARK = Script(
     "MARK",
     """
@@ -55,7 +55,7 @@ redis.call('EXPIRE', suspect, ttl_s)
 )
 
 
-def set_aside(delivery: Delivery, deaths: dict[int, int], max_attempts: int) -> list[int]:
+def dead_positions(delivery: Delivery, deaths: dict[int, int], max_attempts: int) -> list[int]:
     """Return the positions that become dead letters. The first death counts for all images of the entry."""
     if delivery.attempt > GIVE_UP_FACTOR * max_attempts:
         return [position for position in range(delivery.count) if position not in delivery.faults]
@@ -95,14 +95,14 @@ class Suspects:
         """Fail the images of a delivery that become dead letters."""
         reply = self._client.eval(*BLAME(suspect=self._key(delivery), ttl_s=TTL_S))
         deaths = {int(position): int(count) for position, count in zip(reply[::2], reply[1::2], strict=True)}
-        for position in set_aside(delivery, deaths, self._max_attempts):
+        for position in dead_positions(delivery, deaths, self._max_attempts):
             reason = f"moved to the dead letters after {deaths.get(position, 0) + 1} attempts that no worker survived"
             if delivery.attempt > GIVE_UP_FACTOR * self._max_attempts:
                 reason = f"moved to the dead letters: no worker survived {delivery.attempt} deliveries of its entry"
             about = fields(request_id=delivery.entry.request_id(position))
             logger.error("image %d of entry %s: %s", position, delivery.entry.uid, reason, extra=about)
             delivery.faults[position] = ("failed", reason)
-            delivery.set_aside.append(position)
+            delivery.dead_positions.append(position)
 
     def mark(self, delivery: Delivery, survived: int | None, position: int | None) -> None:
         """Store which image runs. Call it before each image, and with `position` None after the last one.

@@ -32,7 +32,7 @@ class BatchReport(msgspec.Struct, frozen=True):
 
     `images` is the number of images that ran, `interactive` how many of them are of that lane. `parts` include images
     that had expired or failed before. `request_ids` are those of the first failed images, or of the first images if
-    none failed. `traceparents` are those of the batch's requests. `begun_s` is its start by `time.perf_counter`.
+    none failed. `traceparents` are those of the batch's requests. `started_perf_s` is its start by `time.perf_counter`.
     `predictions` are numbers of `labels`, or meaningless if images failed.
     """
 
@@ -47,7 +47,7 @@ class BatchReport(msgspec.Struct, frozen=True):
     reason: str = ""
     request_ids: tuple[str, ...] = ()
     traceparents: tuple[str, ...] = ()
-    begun_s: float = 0.0
+    started_perf_s: float = 0.0
     predictions: Predictions = NO_PREDICTIONS
     labels: Sequence[str] = ()
 
@@ -73,7 +73,7 @@ def report_of(
     finished_s: float,
     model_ms: float,
     parts: Sequence[BatchPart],
-    begun_s: float = 0.0,
+    started_perf_s: float = 0.0,
     predictions: Predictions = NO_PREDICTIONS,
     labels: Sequence[str] = (),
 ) -> BatchReport:
@@ -93,7 +93,7 @@ def report_of(
         reason=next(iter(faults.values()), ""),
         request_ids=_request_ids(batch, live, faults),
         traceparents=_traceparents(batch),
-        begun_s=begun_s,
+        started_perf_s=started_perf_s,
         predictions=predictions,
         labels=labels,
     )

@@ -29,7 +29,7 @@ class BatchSpans:
             "mnistified.batch.bulk": report.bulk,
             "mnistified.batch.failed": report.failed,
         }
-        start_ns = unix_ns(report.begun_s)
+        start_ns = unix_ns(report.started_perf_s)
         span = self._tracer.start_span(
             f"batch {report.model}",
             Context(),

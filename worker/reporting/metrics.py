@@ -69,7 +69,7 @@ class Metrics:
                     self._final[ref, lane, state] += 1
             else:
                 self._final[ref, lane, outcome] += images
-            self._dead_letters += len(delivery.set_aside)
+            self._dead_letters += len(delivery.dead_positions)
 
     def totals(self) -> Totals:
         with self._lock:

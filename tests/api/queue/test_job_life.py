@@ -118,7 +118,7 @@ async def test_a_job_of_which_an_entry_cannot_be_read_at_all_fails_once_it_is_di
         worker = Worker(client, "other")
         worker.pull()
         worker.pull()
-        worker.finisher.finish(worker.deliveries.held())
+        worker.finisher.finish(worker.held_entries.all())
         assert client.xlen(stream) == 0
         world.make_due(job.id)
         await world.sweep.sweep()

@@ -136,7 +136,7 @@ def test_deferring_counts_as_no_attempt_but_the_deaths_before_it_do(client: Sync
     assert worker.held == [("a", 1)]
     after = taken_over(client, worker, "after")
     assert after.held == [("a", 2)]
-    entry_id = after.deliveries.held()[0].entry_id
+    entry_id = after.held_entries.all()[0].entry_id
     Deferred(client, SETTINGS).defer(STREAM, entry_id, 1, deaths=1)
     Deferred(client, SETTINGS).return_to_streams()
     last = Worker(client, "last")

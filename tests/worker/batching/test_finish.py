@@ -264,7 +264,7 @@ def test_an_image_becomes_a_dead_letter_once(client: SyncClient, finisher: Finis
     made = delivered(client, delivery(3, "interactive"))
     made.attempt = 4
     made.faults = {1: ("failed", "it kills")}
-    made.set_aside = [1]
+    made.dead_positions = [1]
     client.hset(keys.suspect(made.stream, made.entry_id.decode()), "running", 1)
     assert finisher.finish([made]) == 0
     assert finisher.finish([made]) == 1

@@ -121,7 +121,7 @@ def puller(client: SyncClient) -> Puller:
 def test_a_lone_image_is_answered_by_the_thread_that_reads_it(puller: Puller) -> None:
     puller.put("a", 1)
     puller.intake.pull()
-    assert (puller.answers("a"), puller.held.held(), puller.backlog.idle) == ([0], [], True)
+    assert (puller.answers("a"), puller.held.all(), puller.backlog.idle) == ([0], [], True)
     assert puller.pool.permits.acquire(blocking=False)
 
 
@@ -180,7 +180,7 @@ def test_other_threads_are_woken_for_all_other_batches(
     woken.join(10)
     assert not woken.is_alive()
     assert (puller.reports, puller.answers("a")) == ([], None)
-    assert "a" in [each.entry.uid for each in puller.held.held()]
+    assert "a" in [each.entry.uid for each in puller.held.all()]
 
 
 def test_after_a_full_pull_other_threads_run_the_model_because_more_entries_wait(puller: Puller) -> None:
@@ -195,7 +195,7 @@ def test_several_entries_of_one_pull_are_one_batch(puller: Puller) -> None:
     puller.put("a", 1)
     puller.put("b", 2)
     puller.intake.pull()
-    assert (puller.answers("a"), puller.answers("b"), puller.held.held()) == ([0], [0, 1], [])
+    assert (puller.answers("a"), puller.answers("b"), puller.held.all()) == ([0], [0, 1], [])
     assert [report.images for report in puller.reports] == [3]
 
 
@@ -249,7 +249,7 @@ def test_a_stop_receives_what_the_last_read_brings_and_reads_no_more(puller: Pul
     puller.intake.pull_forever()
     assert puller.answers("c") is None
     pending = puller.client.xpending(STREAM, keys.GROUP)["pending"]
-    assert (pending, puller.held.held()) == (0, []), "what was delivered is answered"
+    assert (pending, puller.held.all()) == (0, []), "what was delivered is answered"
 
 
 def test_streams_that_are_gone_are_created_again(puller: Puller) -> None:

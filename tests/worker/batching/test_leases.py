@@ -43,14 +43,14 @@ class Worker:
         self.finisher = Finisher(connection, name, Metrics(), RedisClock(), settings)
         self.suspects = Suspects(client, name, max_attempts)
         deferred = Deferred(client, settings)
-        self.deliveries = HeldEntries(
+        self.held_entries = HeldEntries(
             client, self.backlog, self.finisher, self.suspects, deferred, RedisClock(), lambda: None
         )
-        self.leases = Leases(client, name, lambda: ["cnn"], self.deliveries, LEASE_MS)
+        self.leases = Leases(client, name, lambda: ["cnn"], self.held_entries, LEASE_MS)
         stopping = threading.Event()
         self.intakes = [
             Intake(
-                *(client, connection, lane, "cnn", name, self.backlog, self.deliveries, stopping),
+                *(client, connection, lane, "cnn", name, self.backlog, self.held_entries, stopping),
                 Watchdog(1).redis_pulse(lane),
                 block_ms=1,
             )
@@ -68,7 +68,7 @@ class Worker:
     @property
     def held(self) -> list[tuple[str, int]]:
         """Uid and attempt of what this worker holds."""
-        return [(delivery.entry.uid, delivery.attempt) for delivery in self.deliveries.held()]
+        return [(delivery.entry.uid, delivery.attempt) for delivery in self.held_entries.all()]
 
 
 def put(client: SyncClient, uid: str, chunk: int | None = None, count: int = 2, shard: int = 0) -> None:
@@ -181,13 +181,13 @@ def test_an_image_that_killed_three_workers_becomes_a_dead_letter_and_its_neighb
     worker.pull()  # dies of it, in company: nobody knows of which image
     for number in (2, 3):
         worker = taken_over(client, worker, f"worker-{number}")
-        (delivery,) = worker.deliveries.held()
+        (delivery,) = worker.held_entries.all()
         assert (delivery.is_suspect, delivery.faults) == (True, {})
         worker.suspects.mark(delivery, None, 0)
         worker.suspects.mark(delivery, 0, 1)  # dies of it, alone
     worker = taken_over(client, worker, "worker-4")
-    (delivery,) = worker.deliveries.held()
-    assert delivery.set_aside == [1]
+    (delivery,) = worker.held_entries.all()
+    assert delivery.dead_positions == [1]
     assert delivery.faults == {1: ("failed", "moved to the dead letters after 3 attempts that no worker survived")}
 
 
@@ -196,14 +196,14 @@ def test_a_worker_that_was_only_slow_takes_the_blame_off_the_image_that_it_survi
     put(client, "a", count=2)
     slow.pull()
     slow = taken_over(client, slow, "worker-2")
-    (delivery,) = slow.deliveries.held()
+    (delivery,) = slow.held_entries.all()
     slow.suspects.mark(delivery, None, 0)
     for number in range(3, 9):  # each of them takes the entry from one that still runs it
         after = taken_over(client, slow, f"worker-{number}")
         slow.suspects.mark(delivery, 0, 1)
         slow.suspects.mark(delivery, 1, None)
         slow = after
-        (delivery,) = slow.deliveries.held()
+        (delivery,) = slow.held_entries.all()
         slow.suspects.mark(delivery, None, 0)
     assert delivery.faults == {}
 
@@ -216,7 +216,7 @@ def test_an_entry_is_nobodys_fault_when_no_image_was_under_way(client: SyncClien
     for number in range(1, 8):
         worker = taken_over(client, worker, f"worker-{number}")
     assert worker.held == [("a", 8)]
-    (delivery,) = worker.deliveries.held()
+    (delivery,) = worker.held_entries.all()
     assert delivery.faults == {}
 
 
@@ -243,7 +243,7 @@ def test_images_whose_clients_went_away_are_not_run(client: SyncClient) -> None:
     client.sadd(keys.dropped("a"), 1)
     client.sadd(keys.dropped("b"), 0, 1)
     one.pull()
-    (delivery,) = one.deliveries.held()
+    (delivery,) = one.held_entries.all()
     assert delivery.entry.uid == "a"
     assert delivery.faults == {1: ("cancelled", "its client went away")}
     assert client.hget(keys.queued("cnn", "interactive"), "images") == b"2"
@@ -314,7 +314,7 @@ def test_a_stale_consumer_is_forgotten_but_not_one_that_owns_something(client: S
     one.pull()
     two.pull()
     client.xgroup_createconsumer(STREAM, keys.GROUP, "three")
-    watcher = Leases(client, "watcher", lambda: ["cnn"], two.deliveries, lease_ms=0)
+    watcher = Leases(client, "watcher", lambda: ["cnn"], two.held_entries, lease_ms=0)
     wait_until_idle(client)
     watcher.forget_stale_consumers()
     assert {consumer["name"] for consumer in client.xinfo_consumers(STREAM, keys.GROUP)} == {b"one"}

@@ -211,14 +211,14 @@ def test_a_result_describes_its_batches() -> None:
 def test_a_suspect_is_run_alone_and_image_by_image_each_of_them_marked() -> None:
     made = with_first_pixels([4, 255, 1, 9])
     made.attempt = 2
-    made.faults = {3: ("failed", "set aside")}
+    made.faults = {3: ("failed", "moved to the dead letters")}
     suspects = FakeSuspects()
     beside = with_first_pixels([2, 2])
     reports = run_marked([made, beside], suspects)
     assert suspects.marks == [0, 1, 2, None]
     assert [report.images for report in reports] == [3, 2]
     assert made.predictions.tolist() == [4, NO_PREDICTION, 1, NO_PREDICTION]
-    assert made.faults[3] == ("failed", "set aside")
+    assert made.faults[3] == ("failed", "moved to the dead letters")
     assert "poison" in made.faults[1][1]
     assert beside.predictions.tolist() == [2, 2]
 
