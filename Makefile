@@ -7,7 +7,8 @@ PY := $(VENV)/bin/python
 WORKERS ?= 1
 TRAINER ?= 0
 SECONDS ?= 60
-TESTS_AT_ONCE ?= 2
+# With two cores. The slow tests wait for processes: a third process of tests keeps both cores busy meanwhile.
+TESTS_AT_ONCE ?= $(if $(filter fast-tests test-lowest,$@),2,3)
 PYTEST = $(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
 # Collecting these takes seconds, and none of their tests is fast.
 NOT_COLLECTED := --ignore=tests/browser --ignore=tests/api/routes/openapi/test_schemathesis.py -p no:schemathesis

@@ -6,6 +6,7 @@ import gc
 import inspect
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -21,19 +22,23 @@ from tests.support.processes import ROOT, forking
 from tests.support.registries import DEFAULT
 from tests.support.system import RedisServer, System, running
 
-# These tests load TensorFlow, which takes seconds and hundreds of megabytes in each process that does.
-TENSORFLOW_TESTS = ("tests/training/", "tests/worker/engine/", "tests/api/versions/test_layers.py")
+# These tests load TensorFlow, which takes seconds and hundreds of megabytes in each process that does. There are two
+# groups, because one would take longer than all other tests in the other processes.
+TRAINING_TESTS = "tests/training/"
+TENSORFLOW_TESTS = (TRAINING_TESTS, "tests/worker/engine/", "tests/api/versions/test_layers.py")
 BROWSER_TESTS = "tests/browser/"  # share a browser
 LEFTOVER_GRACE_S = 10
+SLOW_TEST_RAN = pytest.StashKey[bool]()
 
 
 class FilesTogether(LoadFileScheduling):  # type: ignore[misc]
-    """Runs each file of tests in one process. All files that load TensorFlow share one, and so do those of the page."""
+    """Runs each file of tests in one process. The files that load TensorFlow share two, those of the page one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(TENSORFLOW_TESTS):
-            return "tensorflow"
-        return BROWSER_TESTS if nodeid.startswith(BROWSER_TESTS) else str(super()._split_scope(nodeid))
+        for group in (TRAINING_TESTS, TENSORFLOW_TESTS, BROWSER_TESTS):
+            if nodeid.startswith(group):
+                return str(group)
+        return str(super()._split_scope(nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -72,6 +77,23 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put slow tests first: a slow file that starts last would keep one process busy while the others are idle."""
     items.sort(key=lambda item: (item.get_closest_marker("slow") is None, not item.nodeid.startswith(TENSORFLOW_TESTS)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse files of tests that load TensorFlow: every process of the run would load it."""
+    if "tensorflow" in sys.modules:
+        raise pytest.UsageError("a test's file imports TensorFlow: import it in the functions that need it")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a fast test that loads TensorFlow."""
+    result = yield
+    if item.get_closest_marker("slow"):
+        item.config.stash[SLOW_TEST_RAN] = True
+    elif SLOW_TEST_RAN not in item.config.stash and "tensorflow" in sys.modules:
+        pytest.fail("loads TensorFlow, which takes seconds: mark it slow")
+    return result
 
 
 @pytest.hookimpl(tryfirst=True)

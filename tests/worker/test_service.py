@@ -175,9 +175,10 @@ def test_flower_lists_the_workers_and_all_batches(pair: System, test_set: Split)
     try:
         for worker in pair.workers.values():
             worker.wait_for_line("Events of group {task} enabled")
+        before = images_of_workers(pair)
         headers = {"X-Request-ID": "of-the-job"}
         check_complete(pair, pair.submit(content=idx(tiled(test_set, IMAGES)), headers=headers), test_set)
-        tasks = tasks_in_flower(pair, port)
+        tasks = tasks_in_flower(pair, port, before)
         assert {task["name"] for task in tasks} == {"mnistified.batch"}
         assert {task["state"] for task in tasks} == {"SUCCESS"}
         result = r"\d+ × \d, .*; queue \d+ ms at most, model [\d.]+ ms( on average)?"
@@ -185,7 +186,6 @@ def test_flower_lists_the_workers_and_all_batches(pair: System, test_set: Split)
         assert {task["kwargs"] for task in tasks} == {"of-the-job"}
         assert all(task["runtime"] > 0 for task in tasks)
         assert {task["worker"].partition("@")[0] for task in tasks} == {"worker-1", "worker-2"}
-        assert sum(map(images_of, tasks)) == IMAGES
     finally:
         flower.stop()
 
@@ -201,16 +201,20 @@ def images_of(task: dict[str, Any]) -> int:
     return images
 
 
-def tasks_in_flower(system: System, port: int) -> list[dict[str, Any]]:
-    """Flower's tasks, once every batch has ended for it too."""
+def tasks_in_flower(system: System, port: int, before: dict[str, int]) -> list[dict[str, Any]]:
+    """Return Flower's tasks, once they have all images that the workers have run since `before`.
+
+    These are more than the job's images if a busy machine delays a worker beyond its lease: its images run twice.
+    """
     pause = threading.Event()
     for _ in range(200):
         found = system.http.get(f"http://127.0.0.1:{port}/api/tasks", params={"limit": 10_000}).json().values()
         images = sum(images_of(task) for task in found if task["state"] == "SUCCESS")
-        if images >= IMAGES:
+        ran = sum(images_of_workers(system).values()) - sum(before.values())
+        if images == ran >= IMAGES:
             return list(found)
         pause.wait(0.1)
-    raise AssertionError(f"Flower saw {images} images of {IMAGES}")
+    raise AssertionError(f"Flower saw {images} images of {ran}")
 
 
 def test_a_command_to_workers_says_that_redis_is_unreachable() -> None:

@@ -13,12 +13,11 @@ from shared.answers import Answers, Stages
 from shared.config.engine import KERAS_BACKENDS
 from shared.contract.layers_blob import LayerOutput
 from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Stage, spec_of
-from shared.data.sample import draw
 from shared.images import Images, Probabilities
 from shared.models import registry
 from shared.shapes import MNIST_SHAPE
 from worker.engine.calibrate import Calibration, calibrate, calibrate_cascade, still_holds
-from worker.engine.check import check_answers, draw_patterns
+from worker.engine.check import check_answers, draw_digits, draw_patterns
 from worker.engine.choose import EngineKind, select_backend
 from worker.engine.pace import FULL_SPEED, Pace
 from worker.engine.stages.acceptance import score
@@ -190,7 +189,7 @@ def _load_runtime(kind: EngineKind, model_file: Path, threads: int, spec: ModelS
 
 def _realistic_images(spec: ModelSpec) -> Images:
     """Return images on which a batch takes about as long as in service: drawn digits, or patterns of another shape."""
-    return draw("test")[0] if spec.shape == MNIST_SHAPE else draw_patterns(spec.shape)
+    return draw_digits() if spec.shape == MNIST_SHAPE else draw_patterns(spec.shape)
 
 
 def _reached(networks: Sequence[Network], stages: Sequence[Stage], images: Images, pace: Pace) -> list[float]:

@@ -37,6 +37,9 @@ def test_the_same_pixels_are_drawn_every_time() -> None:
     sample.draw.cache_clear()
     again = sample.draw("test")[0]
     assert np.array_equal(first, again)
+    images, labels = sample.draw("test", 7)
+    assert np.array_equal(images, first[:7])
+    assert labels.tolist() == sample.draw("test")[1][:7].tolist()
 
 
 def test_no_two_images_of_both_splits_are_alike() -> None:

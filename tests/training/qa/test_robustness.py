@@ -4,7 +4,7 @@ import pytest
 from shared.data import sample
 from training.qa import robustness
 
-IMAGES = sample.draw("test")[0][:20]
+IMAGES = sample.draw("test", 20)[0]
 SETS = robustness.make_sets(IMAGES)
 
 
@@ -15,7 +15,7 @@ def test_the_sets_are_reproducible_and_do_not_change_the_images() -> None:
         assert (images.shape, images.dtype.name) == ((20, 28, 28), "uint8"), name
         assert np.array_equal(images, again[name]), name
         assert not np.array_equal(images, IMAGES), name
-    assert np.array_equal(IMAGES, sample.draw("test")[0][:20])
+    assert np.array_equal(IMAGES, sample.draw("test", 20)[0])
 
 
 def test_noise_has_the_stated_standard_deviation() -> None:

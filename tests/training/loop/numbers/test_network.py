@@ -4,14 +4,12 @@ import itertools
 from argparse import Namespace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
 from api.images.number.strip import STEP_PX, Strip, windows_of
 from shared.models.registry import load_version
 from shared.shapes import GAP, OTHER, WINDOW_LABELS, WINDOW_OUTPUTS, WINDOW_SHAPE
-from training.loop.numbers import command, network
 from training.loop.numbers.strips import END, batches, distorted, read
 from worker.engine import load_engine
 
@@ -36,7 +34,10 @@ def written(path: Path, count: int, seed: int = 1) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_all_ways_to_read_the_signs() -> None:
+    from training.loop.numbers import network
+
     logits = np.random.default_rng(3).normal(0, 1, (2, 4, WINDOW_OUTPUTS)).astype(np.float32)
     shares = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
     signs = np.array([[7, 7, OTHER, -1, -1], [-1] * 5], np.int32)
@@ -50,7 +51,12 @@ def test_the_loss_is_that_of_all_ways_to_read_the_signs() -> None:
         assert float(network.loss(signs, logits)[row]) == pytest.approx(-np.log(total), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_window_gets_the_same_answer_in_a_strip_and_alone() -> None:
+    import keras
+
+    from training.loop.numbers import network
+
     keras.utils.set_random_seed(1)
     strips = network.strip_network()
     pixels = np.random.default_rng(2).integers(0, 256, (28, 40 + 5 * STEP_PX)).astype(np.uint8)
@@ -82,6 +88,8 @@ def test_a_distorted_strip_keeps_half_a_window_of_margin() -> None:
 
 @pytest.mark.slow
 def test_a_trained_version_answers_its_windows(tmp_path: Path) -> None:
+    from training.loop.numbers import command
+
     options = Namespace(
         strips=[written(tmp_path / "a.npz", 400)],
         held_out=written(tmp_path / "h.npz", 100, 5),
