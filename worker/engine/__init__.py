@@ -16,7 +16,7 @@ from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Stage, spec_of
 from shared.images import Images, Probabilities
 from shared.models import registry
 from shared.shapes import MNIST_SHAPE
-from worker.engine.calibrate import Calibration, calibrate, calibrate_cascade, still_holds
+from worker.engine.calibrate import Calibration, add_sizes_between, calibrate, calibrate_cascade, still_holds
 from worker.engine.check import check_answers, draw_digits, draw_patterns
 from worker.engine.choose import EngineKind, select_backend
 from worker.engine.pace import FULL_SPEED, Pace
@@ -24,6 +24,8 @@ from worker.engine.stages.acceptance import score
 from worker.engine.stages.cascade import Step, decide, merge_layers, unsure_rows
 from worker.engine.stages.network import Network, Pause, Runtime, no_pause
 
+SMALL_FILE_BYTES = 512 << 10  # each batch size of a network on a CPU has memory of its own
+SMALL_IMAGE_BYTES = 1 << 10
 MAX_BATCH_BYTES = 4 << 20  # pixels of the largest batch: activations take a multiple of them in each engine
 
 
@@ -145,6 +147,8 @@ def load_engine(
             calibration = known[number]
         else:
             calibration = calibrate(runtime.run, images, max_images, max_batch_ms, pace)
+            if runtime.kind == "litert" and _is_small(model_dir / stage.file, spec):
+                calibration = add_sizes_between(runtime.run, images, calibration, pace)
         check_answers(runtime.run, calibration.ms_of_size, spec, pace)
         networks.append(Network(runtime, calibration, spec.outputs, stage.temperature))
     calibrations = [network.calibration for network in networks]
@@ -185,6 +189,11 @@ def _load_runtime(kind: EngineKind, model_file: Path, threads: int, spec: ModelS
     from worker.engine.litert import LiteRTRuntime
 
     return LiteRTRuntime(model_file, threads, spec)
+
+
+def _is_small(file: Path, spec: ModelSpec) -> bool:
+    """Return whether more batch sizes are worth their memory. Other runtimes would compile the network for each."""
+    return file.stat().st_size <= SMALL_FILE_BYTES and spec.image_bytes <= SMALL_IMAGE_BYTES and spec.input.batch != 1
 
 
 def _realistic_images(spec: ModelSpec) -> Images:

@@ -13,6 +13,9 @@ REPEATS = 5
 SAME_WITHIN = 1.5  # a known time that differs by a larger factor is not reused
 WITHIN_BEST = 0.95
 MAX_WORST_BATCHES = 40  # limit of the time of a batch whose images visit all stages, in batches of the maximum time
+BETWEEN_BITS = 3  # significant bits of the sizes between powers of two: 5, 6, 7, 10, 12, 14, 20, …
+MAX_BETWEEN = 32  # beyond it, a second run costs little, and the memory of a size much
+RUN_MS = 0.03  # cost of a run outside the network: images are copied, and its memory has left the CPU's caches
 STEP_MS = 1.0  # cost of a batch outside the model: take it, scatter its answers, write them
 
 Run = Callable[[Images], Probabilities]
@@ -61,6 +64,19 @@ def calibrate(
     return Calibration({size: ms for size, ms in ms_of_size.items() if size <= best}, best)
 
 
+def add_sizes_between(run: Run, samples: Images, powers: Calibration, pace: Pace = FULL_SPEED) -> Calibration:
+    """Warm and time sizes between powers of two, too, so that fewer batches are padded or run in parts.
+
+    Under load, a batch has the images of one entry or two, which is any number.
+    """
+    last = min(powers.best_size, MAX_BETWEEN)
+    sizes = [size for size in range(1, last) if size % (1 << max(0, size.bit_length() - BETWEEN_BITS)) == 0]
+    ms_of_size = powers.ms_of_size | {
+        size: _fastest_ms(run, samples, size, pace) for size in sizes if size not in powers.ms_of_size
+    }
+    return Calibration(dict(sorted(ms_of_size.items())), powers.best_size)
+
+
 def calibrate_cascade(stages: Sequence[Calibration], reached: Sequence[float], max_batch_ms: float) -> Calibration:
     """Return the batch sizes of a cascade from those of its stages, or those of its only stage.
 
@@ -105,7 +121,7 @@ def cheapest_runs(ms_of_size: dict[int, float]) -> list[list[int]]:
     costs_ms = [0.0]
     runs: list[list[int]] = [[]]
     for count in range(1, max(ms_of_size) + 1):
-        cost_ms, size = min((ms + costs_ms[max(count - size, 0)], size) for size, ms in ms_of_size.items())
+        cost_ms, size = min((ms + RUN_MS + costs_ms[max(count - size, 0)], size) for size, ms in ms_of_size.items())
         costs_ms.append(cost_ms)
         runs.append(sorted([size, *runs[max(count - size, 0)]], reverse=True))
     return runs

@@ -12,6 +12,7 @@ from worker.engine.calibrate import (
     MAX_WORST_BATCHES,
     REPEATS,
     Calibration,
+    add_sizes_between,
     calibrate,
     calibrate_cascade,
     cheapest_runs,
@@ -97,6 +98,20 @@ def test_next_to_engines_that_serve_no_long_run_is_measured_and_steps_are_separa
     assert calibrate(timed.run, SAMPLES, 1024, 20.0, pace).best_size == 2
     assert max(timed.sizes) == 4
     assert around == ["step of 1", *["timed of 1"] * REPEATS] * 3, "of sizes 1, 2 and 4"
+
+
+def test_sizes_between_powers_of_two_spare_padding_and_parts() -> None:
+    timed = Timed()
+    calibration = add_sizes_between(timed.run, SAMPLES, Calibration({1: 1.0, 2: 2.0, 4: 4.0, 8: 8.0, 16: 16.0}, 16))
+    assert list(calibration.ms_of_size) == [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16]
+    assert calibration.best_size == 16
+    assert set(timed.sizes) == {3, 5, 6, 7, 10, 12, 14}, "the powers are measured already"
+    large = add_sizes_between(timed.run, SAMPLES, Calibration({32: 1.0, 64: 2.0}, 64))
+    assert [size for size in large.ms_of_size if size > 24] == [28, 32, 64]
+
+
+def test_a_count_near_a_size_is_padded_rather_than_run_in_parts() -> None:
+    assert cheapest_runs({1: 0.05, 8: 0.4, 10: 0.47})[9] == [10], "8 and 1 would take 0.45 ms, and a second run"
 
 
 @pytest.mark.parametrize(("ms_per_image", "holds"), [(1.0, True), (1.4, True), (1.6, False), (0.5, False)])

@@ -43,6 +43,13 @@ def test_padding_never_leaks_into_a_neighbours_answer(litert: Engine, test_set: 
         np.testing.assert_allclose(litert.predict(test_set.images[:count]).probabilities, whole[:count], atol=SAME)
 
 
+def test_only_a_small_network_has_batch_sizes_between_powers_of_two(litert: Engine) -> None:
+    """Each size takes memory of its own."""
+    assert 3 in litert.calibration.ms_of_size
+    large = load_engine("litert", ROOT / "models" / "seed" / "1", threads=1, max_batch_images=4)
+    assert set(large.calibration.ms_of_size) <= {1, 2, 4}
+
+
 def test_answers_are_probabilities_in_the_order_of_the_images(litert: Engine, test_set: Split) -> None:
     answers = litert.predict(test_set.images[:200]).probabilities
     assert answers.dtype == np.float32
