@@ -1,5 +1,7 @@
 """Recognizes files by their first bytes, to say what to do with those that are not images of a supported format."""
 
+import re
+
 # PNG, JPEG, GIF, WebP, BMP, TIFF
 IMAGE_HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DAMAGED_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*", b"MM*")
@@ -12,6 +14,9 @@ _MANY_IMAGES = {
     b"\0\0\x08": "an IDX file",
 }
 _OTHER_FILES = {b"%PDF": "a PDF", b"<svg": "an SVG", b"<?xml": "XML or SVG", b"<!DOCTYPE": "HTML", b"<html": "HTML"}
+_RAW_BYTES = (784, 4 * 784, 8 * 784)  # of 28×28 pixels as uint8, float32 or float64
+_FILE_NAME = re.compile(r"[^\s;:{}<>]{1,200}\.(png|jpe?g|jfif|gif|tiff?|bmp|webp|npy|npz|zip|tar|gz)", re.IGNORECASE)
+MAX_TEXT_BYTES = 256
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"avif", b"avis")
 
 
@@ -32,7 +37,19 @@ def hint_for(data: bytes) -> str:
     for head, name in _OTHER_FILES.items():
         if begin.lower().startswith(head.lower()):
             return f"; it is {name}: save it as PNG or JPEG"
-    return ""
+    if len(data) in _RAW_BYTES:
+        return f"; {len(data)} bytes may be raw pixels: send them as an .npy array to /mnist/classify/bulk"
+    return _hint_for_text(data[:MAX_TEXT_BYTES])
+
+
+def _hint_for_text(begin: bytes) -> str:
+    """Return the hint for a file that begins so, or nothing if it is no ASCII text."""
+    if not begin or not begin.isascii() or not begin.decode("ascii").isprintable():
+        return ""
+    name = begin.decode("ascii").strip()
+    if _FILE_NAME.fullmatch(name):
+        return f"; it is the name of a file, not its content, which curl sends with --data-binary @{name}"
+    return "; it is text"
 
 
 def has_zero_bytes(data: bytes) -> bool:

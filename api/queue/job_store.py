@@ -180,7 +180,9 @@ class JobStore:
         return job
 
     def _no_result(self, job_id: str) -> NotFound:
-        return NotFound(f"no result {job_id!r}; results are kept for {self._settings.result_ttl_s} s")
+        is_single = "-" in job_id
+        kept_s = self._settings.single_result_ttl_s if is_single else self._settings.result_ttl_s
+        return NotFound(f"no result {job_id!r}; results are kept for {kept_s} s")
 
     async def _begin(self, job_id: str, request: ClassifyRequest, claim: Claim | None) -> int:
         """Create the job and return the shard for its entries."""

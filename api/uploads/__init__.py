@@ -13,7 +13,7 @@ from api.uploads.arrays import idx_chunks, npy_chunks, without_faint_images
 from api.uploads.body import Body, inflated, unpacked, without_mark
 from api.uploads.chunk import Chunk, chunk_pictures
 from api.uploads.content_encoding import Encoding
-from api.uploads.formats import MAX_RANGE_BYTES, NDJSON, SNIFF_BYTES, Format, format_of_json, format_of_upload
+from api.uploads.formats import EXPECTED, MAX_RANGE_BYTES, NDJSON, SNIFF_BYTES, Format, format_of_json, format_of_upload
 from api.uploads.multipart import multipart_pictures
 from api.uploads.ndjson import ndjson_pictures
 from api.uploads.ratio import Unpacked
@@ -71,7 +71,7 @@ async def read_upload(
     body = await unpacked(body, Unpacked(limits.upload_bytes, limits.unpack_ratio))
     head = await body.peek(SNIFF_BYTES)
     if not head:
-        raise BadUpload("the body is empty")
+        raise BadUpload(f"the body is empty: {EXPECTED}")
     upload_format = format_of_upload(content_type, head)
     if upload_format == "json":
         head = await body.peek(MAX_RANGE_BYTES + 1)

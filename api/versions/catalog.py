@@ -10,7 +10,7 @@ from shared.contract.model_card import ModelCard
 from shared.contract.model_ref import ModelRef
 from shared.contract.model_spec import ModelSpec, spec_of
 from shared.errors import ModelError
-from shared.models.registry import Registry, list_models, read_card
+from shared.models.registry import Registry, list_again, list_models, read_card
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Catalog:
             self.models = models
 
     def _read_now(self) -> Mapping[str, Sequence[int]]:
-        models = list_models(self.registry)
+        models = list_again(self.registry, self.models)
         self._read_new_cards(models)
         return models
 

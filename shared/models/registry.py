@@ -4,6 +4,7 @@ It is a folder, or a URL (`shared/models/mirror.py`). The functions block on the
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -65,6 +66,17 @@ def list_models(registry: Registry) -> dict[str, list[int]]:
         return {}
     known = {name: versions(registry, name) for name in sorted(path.name for path in registry.iterdir())}
     return {name: numbers for name, numbers in known.items() if numbers}
+
+
+def list_again(registry: Registry, known: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+    """Return the versions of each name. `known` are those of the last reading.
+
+    Raises ModelError if all of them are gone at once: the registry is then not empty, but not mounted.
+    """
+    models = list_models(registry)
+    if known and not models:
+        raise ModelError(f"{registry} has no versions any more: mount or restore it, the versions known so far stay")
+    return models
 
 
 def model_names(registry: Registry) -> list[str]:

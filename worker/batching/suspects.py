@@ -15,7 +15,6 @@ from worker.delivery import Delivery
 
 logger = logging.getLogger(__name__)
 
-TTL_S = 86_400
 GIVE_UP_FACTOR = 10  # after this many times MAX_ATTEMPTS, all images of an entry become dead letters
 # A worker that was running an image when it lost the entry seems to have died of that image.
 # Returns the deaths of all images.
@@ -93,7 +92,7 @@ class Suspects:
 
     def judge(self, delivery: Delivery) -> None:
         """Fail the images of a delivery that become dead letters."""
-        reply = self._client.eval(*BLAME(suspect=self._key(delivery), ttl_s=TTL_S))
+        reply = self._client.eval(*BLAME(suspect=self._key(delivery), ttl_s=keys.OPEN_TTL_S))
         deaths = {int(position): int(count) for position, count in zip(reply[::2], reply[1::2], strict=True)}
         for position in dead_positions(delivery, deaths, self._max_attempts):
             reason = f"moved to the dead letters after {deaths.get(position, 0) + 1} attempts that no worker survived"
@@ -114,7 +113,7 @@ class Suspects:
             mark=self._mark,
             survived="" if survived is None else survived,
             running="" if position is None else position,
-            ttl_s=TTL_S,
+            ttl_s=keys.OPEN_TTL_S,
         )
         self._client.eval(*call)
 

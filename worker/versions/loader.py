@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from shared.config.settings import Settings
 from shared.contract.heartbeat import LoaderState
 from shared.errors import ModelError
-from shared.models.registry import list_models
+from shared.models.registry import list_again, list_models
 from worker.batching.backlog import Backlog
 from worker.engine.pace import Pace
 from worker.engine.pool import EnginePool
@@ -106,7 +106,7 @@ class Loader:
         names = set(self.models)
         try:
             registry = self.engines.registry
-            self.models = list_models(registry)
+            self.models = list_again(registry, self.models)
             self._default = default_version(self.settings.default_model, self.models, registry, self.desired())
         except (ModelError, OSError) as error:
             logger.warning("the default stays %s: %s", self._default, error)

@@ -109,6 +109,9 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     ),
     "SVG": (b"\n<svg xmlns=''>\0", "", "it is an SVG"),
     "a zip": (b"PK\x03\x04" + bytes(99), "", "send many images to /mnist/classify/bulk"),
+    "a name of a file": (b"my/7.png", CURL, "the name of a file, .* which curl sends with --data-binary @my/7.png"),
+    "text": (b"hello", CURL, "it is text"),
+    "raw pixels": (bytes(784), "", "784 bytes may be raw pixels: send them as an .npy array"),
     "an array": (b"\x93NUMPY\1\0" + bytes(99), "", "an .npy array: send many images to /mnist/classify/bulk"),
 }
 

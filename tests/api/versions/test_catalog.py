@@ -38,7 +38,7 @@ async def test_it_is_read_repeatedly_and_kept_while_reading_fails(
     seen: list[dict[str, list[int]]] = []
     read = threading.Event()
 
-    def list_models(registry: Path) -> dict[str, list[int]]:
+    def list_again(registry: Path, known_models: object) -> dict[str, list[int]]:
         seen.append(dict(known.models))  # type: ignore[arg-type]
         if len(seen) == 1:
             raise OSError("the disk is away")
@@ -46,7 +46,7 @@ async def test_it_is_read_repeatedly_and_kept_while_reading_fails(
             read.set()
         return {"cnn": [1, 2]}
 
-    monkeypatch.setattr(catalog, "list_models", list_models)
+    monkeypatch.setattr(catalog, "list_again", list_again)
     monkeypatch.setattr(catalog, "TICK_S", 0.0)
     watching = asyncio.create_task(known.watch())
     assert await asyncio.to_thread(read.wait, 10)

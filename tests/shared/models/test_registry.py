@@ -4,7 +4,16 @@ import pytest
 
 from shared.errors import ModelError
 from shared.models import registry
-from shared.models.registry import ModelVersion, list_models, load_version, model_names, read_card, read_file, versions
+from shared.models.registry import (
+    ModelVersion,
+    list_again,
+    list_models,
+    load_version,
+    model_names,
+    read_card,
+    read_file,
+    versions,
+)
 
 
 def publish(models_dir: Path, name: str, version: str, card: str = "{}") -> Path:
@@ -102,6 +111,20 @@ def test_a_malformed_card_is_refused_with_its_path(models_dir: Path, card: str) 
 def test_every_model_is_listed_with_its_versions(models_dir: Path) -> None:
     assert list_models(models_dir) == {"a-2": [1], "cnn": [2, 9, 10]}
     assert list_models(models_dir / "no") == {}
+
+
+@pytest.mark.parametrize("mount_point", ["missing", "empty"])
+def test_a_registry_that_loses_all_versions_at_once_counts_as_unreadable(tmp_path: Path, mount_point: str) -> None:
+    folder = tmp_path / "models"
+    assert list_again(folder, {}) == {}
+    publish(folder, "cnn", "1")
+    publish(folder, "cnn", "2")
+    assert list_again(folder, {"cnn": [1], "gone": [1]}) == {"cnn": [1, 2]}
+    folder.rename(tmp_path / "away")
+    if mount_point == "empty":
+        folder.mkdir()
+    with pytest.raises(ModelError, match="models has no versions any more: mount or restore it"):
+        list_again(folder, {"cnn": [1, 2]})
 
 
 def test_a_file_next_to_a_card_is_read_if_it_exists(models_dir: Path) -> None:

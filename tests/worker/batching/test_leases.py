@@ -185,6 +185,8 @@ def test_an_image_that_killed_three_workers_becomes_a_dead_letter_and_its_neighb
         assert (delivery.is_suspect, delivery.faults) == (True, {})
         worker.suspects.mark(delivery, None, 0)
         worker.suspects.mark(delivery, 0, 1)  # dies of it, alone
+        suspect = keys.suspect(delivery.stream, delivery.entry_id.decode())
+        assert client.ttl(suspect) > keys.MAX_OPEN_S, "it is remembered for as long as the entry may wait"
     worker = taken_over(client, worker, "worker-4")
     (delivery,) = worker.held_entries.all()
     assert delivery.dead_positions == [1]

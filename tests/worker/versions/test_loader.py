@@ -184,6 +184,18 @@ def test_the_latest_version_stays_however_long_it_idles(models_dir: Path) -> Non
         assert set(worker.engines.loaded) == {"cnn@1", "cnn@2", "other@1"}
 
 
+def test_no_version_is_unloaded_because_the_registry_is_not_mounted(models_dir: Path) -> None:
+    with working(models_dir) as worker:
+        worker.desire("cnn@2")
+        worker.wait_for("cnn@2")
+        models_dir.rename(models_dir.with_name("away"))
+        worker.now_s = 1e6
+        worker.desire("other@1")  # its failure says that the registry has been read since
+        worker.wait_for("other@1")
+        assert set(worker.engines.loaded) == {"cnn@1", "cnn@2"}
+        assert worker.loader.models == {"cnn": [1, 2]}
+
+
 def test_beyond_max_loaded_models_the_least_recently_used_version_is_unloaded(models_dir: Path) -> None:
     publish(models_dir, "big@1", "big@2", "big@3")
     with working(models_dir, max_loaded_models=3) as worker:

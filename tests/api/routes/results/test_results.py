@@ -124,6 +124,12 @@ def test_an_unknown_id_is_a_404(system: System, result_id: str) -> None:
     assert system.http.delete(f"/results/{result_id}").status_code == 404
 
 
+def test_a_404_says_how_long_results_of_this_kind_are_kept(system: System) -> None:
+    kept = {"j0123456789abcdef": "86400 s", "0123456789abcdef-0": "300 s"}
+    for result_id, kept_s in kept.items():
+        assert system.http.get(f"/results/{result_id}").json()["detail"].endswith(f"results are kept for {kept_s}")
+
+
 MALFORMED_WAITS = ("?wait=soon", "?wait=-1", "?wait=nan")
 MALFORMED_PAGES = ("/items?offset=-1", "/items?limit=0", "/items?limit=10001", "/items?limit=many")
 
