@@ -23,7 +23,7 @@ def test_every_kind_of_training_picture_is_drawn_repeatably(split: Split) -> Non
     from tools.training_pictures.fonts import font_files
     from tools.training_pictures.source import Source
 
-    source = Source(split, *font_files(None, held_out=False))
+    source = Source(split, *font_files(None, held_out=False), held_out=False)
     for kind in SHARES:
         first, label = draw(kind, source, np.random.default_rng(5))
         again, _ = draw(kind, source, np.random.default_rng(5))
@@ -31,6 +31,52 @@ def test_every_kind_of_training_picture_is_drawn_repeatably(split: Split) -> Non
         assert first.dtype == np.uint8
         assert np.array_equal(first, again)
         assert (label < NONE) == (kind in ("type", "pen", "mnist", "display"))
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_every_kind_of_row_becomes_strips_with_its_signs(split: Split, held_out: bool) -> None:
+    from tools.training_pictures import rows, strips
+    from tools.training_pictures.digits import written
+    from tools.training_pictures.fonts import font_files
+    from tools.training_pictures.source import Source
+
+    rng = np.random.default_rng(1)
+    for kind in strips.KINDS:
+        lines = [rows.line_of_row([written(each, rng) for each in (4, 0, 8)], kind, rng) for _ in range(4)]
+        whole = [line for line in lines if line is not None]
+        assert whole
+        assert all(line.soft.shape == line.groups.shape for line in whole)
+    source = Source(split, *font_files(None, held_out=held_out), held_out=held_out)
+    views, signs = strips.drawn_number(source, np.random.default_rng(3))
+    again, _ = strips.drawn_number(source, np.random.default_rng(3))
+    assert [each.shape[0] for each in views] == [28, 28]
+    assert views[0].shape[1] > views[1].shape[1]
+    assert all(np.array_equal(one, other) for one, other in zip(views, again, strict=True))
+    assert 0 < len(signs) <= strips.MAX_SIGNS
+
+
+def test_a_row_of_which_a_sign_was_not_found_is_left_out() -> None:
+    from api.images.number.line import line_in
+    from tools.training_pictures.rows import Row, is_whole
+
+    ink = np.zeros((60, 120), np.float32)
+    owners = np.zeros(ink.shape, np.uint8)
+    for owner, left in ((1, 20), (2, 60)):
+        ink[20:50, left : left + 10] = 1
+        owners[20:50, left : left + 10] = owner
+    assert is_whole(line_in(ink, 0.4), Row(ink, owners, 30), 2)
+    lost, rule = ink.copy(), ink.copy()
+    lost[20:50, 60:70] = 0
+    rule[18:52, 85:87] = 1
+    assert not is_whole(line_in(lost, 0.4), Row(ink, owners, 30), 2)
+    assert not is_whole(line_in(rule, 0.4), Row(rule, owners, 30), 2)
+
+
+def test_pens_for_choosing_thresholds_are_not_trained_on() -> None:
+    from tools.training_pictures.digits import HAND, HELD_OUT_HAND
+
+    assert list(HELD_OUT_HAND) == list(HAND)
+    assert not any(set(HAND[digit]) & set(HELD_OUT_HAND[digit]) for digit in HAND)
 
 
 def test_fonts_for_choosing_thresholds_are_not_trained_on() -> None:

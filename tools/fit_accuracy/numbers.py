@@ -7,30 +7,39 @@ and the fonts of training.
 
 import argparse
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from api.images.fit import limited_grey
 from api.images.number import number_grey
-from api.queue.answers.number_json import number_json
 from shared.contract.job import NumberLine
 from shared.errors import BadImage
 from shared.images import Images
 from shared.models import registry
+from shared.numbers.guesses import best_guesses
 from shared.numbers.reading import window_outputs
 from shared.numbers.roster import roster_of
 from shared.shapes import NUMBER_MODEL
 from tools.fit_accuracy.hands import fitting_hand, judging_hand
 from tools.fit_accuracy.number_pictures import NUMBER_KINDS, NumberPicture, number_picture, random_number
-from worker.engine import load_engine
+from worker.engine import Engine, load_engine
 
 SEED = 2026
 MAX_PIXELS = 1 << 24
 VALID_STRINGS = 200
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)  # shown for comparison
+
+
+class Outcome(NamedTuple):
+    """The best guess for a number: its confidence, and whether it is right, alone and among valid strings."""
+
+    right: bool
+    confidence: float
+    among_right: bool
 
 
 def main() -> None:
@@ -46,25 +55,37 @@ def main() -> None:
     version = registry.load_version(options.models_dir, options.model)
     engine = load_engine("litert", version.directory, threads=1)
     rule = options.accept or version.card["acceptance"]["threshold"]
-    outcomes: dict[str, list[tuple[bool, bool, bool]]] = {"all": []}
+    outcomes: dict[str, list[Outcome]] = {}
     for picture in _pictures(options.count, random, options.fitting):
-        divided = _divided(picture)
-        outcome = (False, False, False)
-        if divided:
-            answers = engine.predict(divided[1])
-            assert answers.scores is not None
-            views = window_outputs(divided[0], answers.probabilities, answers.scores)
-            found = number_json(divided[0], views, None, rule, rule)
-            roster = roster_of(_valid_strings(picture.text, random))
-            among = number_json(divided[0], views, roster, rule, 0.0)
-            read = found["text"]
-            outcome = (read == picture.text, read not in (None, picture.text), among["text"] == picture.text)
-        for name in ("all", picture.kind):
+        outcome = _outcome(picture, engine, random)
+        for name in ("all", picture.kind, f"{len(picture.text)} digits"):
             outcomes.setdefault(name, []).append(outcome)
     print(f"{'numbers of 2 to 6 digits':28}{'right':>9}{'wrong':>9}{'unsure':>9}{f'among {VALID_STRINGS}':>12}")
-    for name, each in outcomes.items():
-        right, wrong, among_right = np.array(each).mean(0)
-        print(f"{name:28}{right:9.1%}{wrong:9.1%}{1 - right - wrong:9.1%}{among_right:12.1%}")
+    for name in ("all", *NUMBER_KINDS, *sorted(name for name in outcomes if name.endswith("digits"))):
+        if name in outcomes:
+            _print(name, outcomes[name], rule)
+    for threshold in THRESHOLDS:
+        _print(f"all, with a threshold of {threshold}", outcomes["all"], threshold)
+
+
+def _outcome(picture: NumberPicture, engine: Engine, random: Random) -> Outcome:
+    valid = roster_of(_valid_strings(picture.text, random))
+    divided = _divided(picture)
+    if divided is None:
+        return Outcome(False, 0.0, False)
+    line, windows = divided
+    answers = engine.predict(windows)
+    assert answers.scores is not None
+    views = window_outputs(line, answers.probabilities, answers.scores)
+    text, confidence = best_guesses(views, None)[0]
+    return Outcome(text == picture.text, confidence if text else 0.0, best_guesses(views, valid)[0][0] == picture.text)
+
+
+def _print(name: str, outcomes: Sequence[Outcome], threshold: float) -> None:
+    accepted = [each for each in outcomes if each.confidence >= threshold]
+    right, unsure = sum(each.right for each in accepted) / len(outcomes), 1 - len(accepted) / len(outcomes)
+    among = sum(each.among_right for each in outcomes) / len(outcomes)
+    print(f"{name:28}{right:9.1%}{1 - right - unsure:9.1%}{unsure:9.1%}{among:12.1%}")
 
 
 def _pictures(count: int, random: Random, fitting: bool) -> Iterator[NumberPicture]:

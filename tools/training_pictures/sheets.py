@@ -57,7 +57,7 @@ def on_sheet(ink: Ink, rng: Generator) -> Images | None:
     left = int(rng.integers(4, width - small.shape[1] - 3))
     page[top : top + small.shape[0], left : left + small.shape[1]] = small
     _decorate(page, (top, left, *small.shape), rng)
-    fitted = _fitted(_photographed(page, rng))
+    fitted = _fitted(photographed(page, rng))
     return fitted if fitted is not None and likeness(fitted, normalised(ink)) >= MIN_LIKENESS else None
 
 
@@ -68,7 +68,7 @@ def scene(rng: Generator) -> Images | None:
     if rng.random() < 0.4:  # paper with lines, creases and a thumb, but nothing written
         page = np.zeros((side, side), np.float32)
         _decorate(page, (side // 3, side // 3, side // 3, side // 3), rng)
-        grey = _photographed(np.maximum(page, 0.6 * (texture(rng, side) > 150) * (rng.random() < 0.3)), rng)
+        grey = photographed(np.maximum(page, 0.6 * (texture(rng, side) > 150) * (rng.random() < 0.3)), rng)
     return _fitted(grey)
 
 
@@ -127,7 +127,7 @@ def _decorate(page: Ink, box: tuple[int, int, int, int], rng: Generator) -> None
         page[row : row + 2 * thick, column : column + 2 * thick] = 1
 
 
-def _photographed(ink: Ink, rng: Generator) -> np.ndarray:
+def photographed(ink: Ink, rng: Generator) -> np.ndarray:
     """Return float32[H,W] from 0 to 255: ink on paper with uneven light, blur and noise, or chalk on a board."""
     light = 1 - rng.uniform(0, 0.45) * waves(ink.shape, rng.uniform(1, 3), rng)
     if rng.random() < 0.15:

@@ -29,6 +29,7 @@ class Source:
     mnist: Split
     type_files: list[Path]
     hand_files: list[Path]
+    held_out: bool
 
 
 def open_source(fonts: Path | None, held_out: bool) -> Source:
@@ -38,7 +39,7 @@ def open_source(fonts: Path | None, held_out: bool) -> Source:
         raise DatasetError("MNIST is missing: download it with `make data`")
     split = load_split("train", folder)
     rows = hold_out(len(split.images))[int(held_out)]
-    return Source(Split(split.name, split.images[rows], split.labels[rows]), *font_files(fonts, held_out))
+    return Source(Split(split.name, split.images[rows], split.labels[rows]), *font_files(fonts, held_out), held_out)
 
 
 def drawing_parser(prog: str, description: str | None, drawn: str, count: int) -> argparse.ArgumentParser:

@@ -139,7 +139,13 @@ def add_number_options(command: ArgumentParser) -> None:
     add_seed(command)
     command.add_argument("--version", type=at_least(1), help="make this version of the model `number`")
     command.add_argument(
-        "--threshold", type=share, default=0.8, help="confidence from which the version accepts a number"
+        "--max-wrong",
+        type=share,
+        default=0.01,
+        help="share of the held-out numbers that the version may read wrongly; its threshold follows from it",
+    )
+    command.add_argument(
+        "--min-right", type=share, default=0.85, help="share of the held-out numbers that it has to read"
     )
     command.add_argument("--force", action="store_true", help="replace an existing version")
     add_models_dir(command)

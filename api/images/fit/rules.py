@@ -19,6 +19,7 @@ MIN_BOX_PX = 14
 SIDE_COVER = 0.7  # fraction of its length in which a box's side has ink
 SAME_ENDS = 0.25  # tolerance for the ends of a box's upper and lower side, relative to its height
 MAX_INNER_SIDE = 2.2  # thickness of a line between two boxes, relative to the outer sides; each box may draw its own
+TILT = 0.12  # how much more than both outer sides a line between two boxes may lean, relative to its length
 CORNER = 0.08  # part of a side's length in which it reaches its corner
 BEYOND = 0.25  # how far a side is followed beyond its corners, relative to its length
 MIN_CONTENT = 0.3  # height of what is in a box, as a fraction of the box; the middle bar of an 8 is lower
@@ -75,22 +76,35 @@ def _clear_boxes(mask: Mask, faint: Mask, lines: list[Line], max_px: int, cleare
     """Mark all boxes that hold something."""
     ordered = sorted(lines, key=lambda line: float(line.rows.mean()))
     for upper, lower in combinations(ordered, 2):
-        if _are_parallel(upper, lower):
-            _clear_box(mask, faint, upper, lower, max_px, cleared)
+        ends = _common_ends(upper, lower, mask.shape[1])
+        if ends:
+            _clear_box(mask, faint, upper, lower, ends, max_px, cleared)
 
 
-def _are_parallel(upper: Line, lower: Line) -> bool:
-    """Return whether two lines may be the upper and lower sides of one box."""
+def _common_ends(upper: Line, lower: Line, width: int) -> tuple[int, int] | None:
+    """Return the first and last column of a box if two lines may be its upper and lower sides.
+
+    One of them may be a rule of the paper that the box stands on or hangs from.
+    """
     first, last = min(upper.first, lower.first), max(upper.last, lower.last)
-    height = float(lower.rows[(first + last) // 2] - upper.rows[(first + last) // 2])
     apart = max(abs(upper.first - lower.first), abs(upper.last - lower.last))
     covered = min(upper.covered, lower.covered)
-    return height >= MIN_BOX_PX and apart <= SAME_ENDS * height and covered >= SIDE_COVER * (last - first)
+    middle = (first + last) // 2
+    height = float(lower.rows[middle] - upper.rows[middle])
+    rules = [line.covered >= MIN_RULE_LENGTH * width for line in (upper, lower)]
+    if apart > SAME_ENDS * height and any(rules) and not all(rules):
+        side = lower if rules[0] else upper
+        first, last = side.first, side.last
+    elif apart > SAME_ENDS * height:
+        return None
+    return (first, last) if height >= MIN_BOX_PX and covered >= SIDE_COVER * (last - first) else None
 
 
-def _clear_box(mask: Mask, faint: Mask, upper: Line, lower: Line, max_px: int, cleared: Mask) -> None:
+def _clear_box(
+    mask: Mask, faint: Mask, upper: Line, lower: Line, across: tuple[int, int], max_px: int, cleared: Mask
+) -> None:
     """Mark a box, or a row of boxes, if the two lines are its upper and lower sides and it holds something."""
-    first, last = min(upper.first, lower.first), max(upper.last, lower.last)
+    first, last = across
     left, right = max(0, first - 3), min(mask.shape[1], last + 4)
     top, bottom = int(upper.rows[[first, last]].mean()), int(lower.rows[[first, last]].mean()) + 1
     top, bottom = max(0, top), min(len(mask), bottom)
@@ -106,7 +120,10 @@ def _clear_box(mask: Mask, faint: Mask, upper: Line, lower: Line, max_px: int, c
         return
     ends = sides[0], sides[-1]
     thickest = MAX_INNER_SIDE * max(line.typical_px for line in ends) + 0.5
-    sides = [line for line in sides if line.typical_px <= thickest]  # without a 1 as high as the box
+    tilts = [_tilt(line) for line in ends]
+    least, most = min(tilts) - TILT * height, max(tilts) + TILT * height
+    # Without a 1 as high as the box, and the stem of a 7.
+    sides = [line for line in sides if line.typical_px <= thickest and least <= _tilt(line) <= most]
     if any(_continues(faint, line, left, top, bottom) for line in ends):
         return  # a stroke between the sides of a box
     found = np.zeros_like(cleared)
@@ -117,6 +134,11 @@ def _clear_box(mask: Mask, faint: Mask, upper: Line, lower: Line, max_px: int, c
     inside = label((mask & ~found)[top:bottom, left:right])
     if len(inside.area_px) and inside.height.max() > MIN_CONTENT * height:
         cleared |= found
+
+
+def _tilt(side: Line) -> float:
+    """Return how far a side leans over its whole length, in pixels."""
+    return float(side.rows[-1] - side.rows[0])
 
 
 def _continues(faint: Mask, side: Line, left: int, top: int, bottom: int) -> bool:

@@ -47,8 +47,12 @@ class InkLine:
 
 
 def line_of(ink: Ink, threshold: float) -> InkLine:
-    """Return the largest line of ink. Raises BadImage if there is none."""
-    ink = without_rules(ink, threshold)
+    """Return the largest line of ink, without rules and boxes. Raises BadImage if there is none."""
+    return line_in(without_rules(ink, threshold), threshold)
+
+
+def line_in(ink: Ink, threshold: float) -> InkLine:
+    """Return the largest line of ink that has no rules and boxes. Raises BadImage if there is none."""
     parts = label(ink > threshold / 2)
     chosen, digit_px = _line(parts, ink, threshold)
     top, left = int(parts.top[chosen].min()), int(parts.left[chosen].min())
@@ -141,7 +145,7 @@ def _sheared(values: npt.NDArray[Number], shifts: Indices) -> npt.NDArray[Number
 
 def _grouped(labels: Indices, digit_px: float) -> Indices:
     """Join parts above each other, and number the groups from left to right."""
-    names = np.unique(labels)[1:]
+    names = np.unique(labels[labels > 0])
     rows, columns = np.nonzero(labels)
     order = np.searchsorted(names, labels[rows, columns])
     count = len(names)

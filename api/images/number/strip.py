@@ -15,6 +15,7 @@ from shared.shapes import MAX_WINDOWS, WINDOW_SHAPE
 
 HEIGHT_PX, WINDOW_PX, _ = WINDOW_SHAPE
 STEP_PX = 4  # between windows
+FURTHER_WINDOWS = 1  # behind the last ink: the network may name a digit just after its middle
 DIGIT_PX = 20  # height of a digit in a strip
 # Columns are this much wider than rows are high, so that a narrow 1 has a window of its own. One strip for each: two
 # different views of a line are less likely to be read wrongly in the same way.
@@ -55,9 +56,9 @@ def strip_of(line: InkLine, widening: float = WIDENINGS[0]) -> Strip:
     ink = np.where(mask, line.soft, 0)[:, kept]
     level = _levelled(ink, middle + slope * (kept - inked.mean()), round(height * HEIGHT_PX / DIGIT_PX))
     drawn, squeeze = _drawn(level, height, widening)
-    windows = max(1, -(-drawn.shape[1] // STEP_PX))
+    windows = max(1, -(-drawn.shape[1] // STEP_PX)) + FURTHER_WINDOWS
     canvas = np.zeros((HEIGHT_PX, WINDOW_PX + STEP_PX * (windows - 1)), np.float32)
-    left = (canvas.shape[1] - drawn.shape[1]) // 2
+    left = (canvas.shape[1] - STEP_PX * FURTHER_WINDOWS - drawn.shape[1]) // 2
     canvas[:, left : left + drawn.shape[1]] = drawn
     place = left + (np.arange(len(kept)) + 0.5) * squeeze
     middles = np.interp(np.arange(mask.shape[1]), kept, (place - WINDOW_PX / 2) / STEP_PX)
@@ -113,8 +114,8 @@ def _drawn(level: Ink, height: float, widening: float) -> tuple[Ink, float]:
     """Return the ink in HEIGHT_PX rows, with strokes of at least the usual width, and its columns per column."""
     width = level.shape[1]
     columns = max(1, round(width * widening * DIGIT_PX / height))
-    longest = STEP_PX * MAX_WINDOWS
-    if columns > longest / MIN_SQUEEZE:
+    longest = STEP_PX * (MAX_WINDOWS - FURTHER_WINDOWS)
+    if columns > STEP_PX * MAX_WINDOWS / MIN_SQUEEZE:
         raise BadImage(f"no number found: the line is {width / height:.0f} times as long as its digits are high")
     columns = min(columns, longest)
     fine = _resized(level, (max(1, round(width * ENLARGEMENT * DIGIT_PX / height)), HEIGHT_PX * ENLARGEMENT))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from shared.contract.model_card import ModelCard
 from shared.contract.model_ref import ModelRef
@@ -14,13 +13,11 @@ from shared.errors import ModelError
 from shared.models import registry
 from shared.shapes import NUMBER_MODEL, WINDOW_LABELS, WINDOW_SHAPE
 from training import weights
-from training.loop.numbers import network
-from training.loop.numbers.strips import Strips, batches, read
+from training.loop.numbers import confidence, network
+from training.loop.numbers.strips import Strips, read
 from training.loop.numbers.train import fit, right_of
 from training.publishing import card, staging
 from training.publishing.litert import convert
-
-TEMPERATURES = np.geomspace(0.6, 2.4, 11)  # tried
 
 
 def run(options: Namespace, command: str) -> None:
@@ -44,7 +41,19 @@ def run(options: Namespace, command: str) -> None:
 def write_version(
     model: keras.Model, held_out: Strips, options: Namespace, record: dict[str, Any]
 ) -> registry.ModelVersion:
-    """Write `number@version`. Its temperature is fitted to the held-out strips."""
+    """Write `number@version`. Its temperature and its threshold are fitted to the held-out strips.
+
+    Raises ModelError for a network that reads less than `--min-right` of them.
+    """
+    temperature = confidence.temperature_of(model, held_out)
+    readings = confidence.readings_of(model, held_out, temperature)
+    threshold = confidence.threshold_of(readings, options.max_wrong)
+    read_as = confidence.described(readings, threshold)
+    if read_as["right"] < options.min_right * read_as["numbers"]:
+        raise ModelError(
+            f"no version is written: {read_as['right']} of {read_as['numbers']} held-out numbers are read, with"
+            f" {read_as['wrong']} wrong ones: train longer, or lower --min-right ({options.min_right:.0%})"
+        )
     windows = network.window_network(model)
     height, width, channels = WINDOW_SHAPE
     with staging.staged(options.models_dir, NUMBER_MODEL, options.version, replace=options.force) as directory:
@@ -56,26 +65,16 @@ def write_version(
             "architecture": f"{network.DESCRIPTION}, for each window of a line of digits",
             "input": {"height": height, "width": width, "channels": channels, "values": "0..255"},
             "labels": list(WINDOW_LABELS),
-            "acceptance": {"threshold": options.threshold, "none_label": True},
-            "temperature": temperature_of(model, held_out),
+            "acceptance": {"threshold": threshold, "none_label": True},
+            "temperature": temperature,
             **card.describe_network(windows),
             "layer_outputs": None,
             "accuracy": None,
             "files": card.hash_files(directory.iterdir()),
-            "training": record | {"held_out_strips_right": round(right_of(model, held_out), 4)},
+            "training": record | {"held_out_numbers": read_as},
         }
         card.write(directory, described)
     return registry.load_version(options.models_dir, str(ModelRef(NUMBER_MODEL, options.version)))
-
-
-def temperature_of(model: keras.Model, strips: Strips) -> float:
-    """Return the temperature under which the signs of the strips are most likely."""
-    answers = [(np.asarray(model(pixels, training=False)), signs) for pixels, signs in batches(strips, None)]
-    costs = []
-    for each in TEMPERATURES.astype(np.float32):
-        losses = [np.asarray(network.loss(signs, logits / each)) for logits, signs in answers]
-        costs.append(float(np.concatenate(losses).mean()))
-    return round(float(TEMPERATURES[int(np.argmin(costs))]), 4)
 
 
 def _record(options: Namespace, command: str) -> dict[str, Any]:

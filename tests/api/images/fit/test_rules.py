@@ -38,6 +38,11 @@ ZERO = ("oval", (120, 50, 170, 120), 8)
         pytest.param([("box", (105, 35, 185, 135), 3)], id="box"),
         pytest.param([("box", (x, 30, x + 70, 140), 2) for x in (40, 110, 180)], id="row of boxes"),
         pytest.param([("box", (x, 30, x + 60, 140), 2) for x in (30, 115, 200)], id="boxes apart"),
+        pytest.param(
+            [("box", (x, 30, x + 70, 140), 2) for x in (40, 110, 180)]
+            + [("line", (0, y, 300, y), 2) for y in (15, 140)],
+            id="row of boxes that stands on a rule",
+        ),
     ],
 )
 def test_rules_go_and_the_digit_stays(rules: list[tuple[str, tuple[int, ...], int]]) -> None:

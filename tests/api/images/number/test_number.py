@@ -85,6 +85,20 @@ def test_a_long_number_is_squeezed_into_the_windows_and_a_longer_one_refused() -
         number_grey(np.pad(np.tile(digit, (1, 60)), 10, constant_values=255))
 
 
+def test_the_last_digit_has_a_window_behind_its_ink() -> None:
+    line, windows = number_grey(page("47")[0])
+    last = windows[line.views[0] - 1]
+    assert windows[0][:, WINDOW_SHAPE[1] // 2 :].max() == 255
+    assert last[:, WINDOW_SHAPE[1] // 2 :].max() == 0
+
+
+def test_a_bar_that_fills_its_box_is_a_line() -> None:
+    grey = np.full((100, 160), 255, np.float32)
+    grey[30:70, 70:80] = 0
+    line, windows = number_grey(grey)
+    assert (line.windows, len(line.pieces)) == (len(windows), 1)
+
+
 def test_a_picture_without_ink_has_no_number() -> None:
     with pytest.raises(BadImage, match="no digit found"):
         number_grey(np.full((100, 200), 200, np.float32))

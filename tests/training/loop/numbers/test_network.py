@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from api.images.number.strip import STEP_PX, Strip, windows_of
+from shared.errors import ModelError
 from shared.models.registry import load_version
 from shared.shapes import GAP, OTHER, WINDOW_LABELS, WINDOW_OUTPUTS, WINDOW_SHAPE
-from training.loop.numbers.strips import END, batches, distorted, read
+from training.loop.numbers.strips import END, Strips, batches, distorted, read
 from worker.engine import load_engine
 
 
@@ -77,6 +78,41 @@ def test_batches_have_all_strips_with_their_signs(tmp_path: Path) -> None:
         assert np.corrcoef(wide, (signs >= 0).sum(1))[0, 1] > 0.8 or len(pixels) < 5
 
 
+@pytest.mark.slow
+def test_a_line_is_read_from_all_its_views() -> None:
+    from training.loop.numbers import confidence
+
+    class Answers:
+        """Answers a 1 or a 7 for the first window of a strip, according to its first pixel, and then gaps."""
+
+        def __call__(self, pixels: np.ndarray, *, training: bool) -> np.ndarray:
+            logits = np.zeros((len(pixels), (pixels.shape[2] - 40) // STEP_PX + 1, WINDOW_OUTPUTS), np.float32)
+            logits[:, :, GAP] = 12
+            for row, strip in zip(logits, pixels, strict=True):
+                row[0, GAP], row[0, 1], row[0, 7] = 0, 12, 2 * strip[0, 0, 0]
+            return logits
+
+    strips = [np.full((28, 60), level, np.uint8) for level in (7, 0, 6, 4)]
+    signs = np.array([[1, -1]] * 2 + [[7, -1]] * 2, np.int32)
+    found = confidence.readings_of(Answers(), Strips(strips, signs, views=2), 1.0)  # type: ignore[arg-type]
+    assert found.right.tolist() == [True, False]
+    assert found.confidences == pytest.approx([(1 + 1 / (1 + np.e**2)) / 2, (1 + 1 / 2) / 2], abs=0.01)
+
+
+@pytest.mark.slow
+def test_the_threshold_is_the_lowest_that_accepts_few_wrong_numbers() -> None:
+    from training.loop.numbers import confidence
+    from training.loop.numbers.confidence import Readings
+
+    readings = Readings(np.array([0.99, 0.7, 0.8, 0.9, 0.6]), np.array([True, False, True, True, False]))
+    assert confidence.threshold_of(readings, 0.0) == 0.701
+    assert confidence.threshold_of(readings, 0.2) == 0.601
+    assert confidence.threshold_of(readings, 0.4) == 0.001
+    assert confidence.described(readings, 0.701) == {"numbers": 5, "right": 3, "wrong": 0, "unsure": 2}
+    with pytest.raises(ModelError, match="with any threshold"):
+        confidence.threshold_of(Readings(np.array([1.0]), np.array([False])), 0.0)
+
+
 def test_a_distorted_strip_keeps_half_a_window_of_margin() -> None:
     (strip, *_), _ = drawn(1)
     for seed in range(20):
@@ -99,7 +135,8 @@ def test_a_trained_version_answers_its_windows(tmp_path: Path) -> None:
         seed=1,
         weights=tmp_path / "number.keras",
         version=1,
-        threshold=0.7,
+        max_wrong=1.0,
+        min_right=0.0,
         models_dir=tmp_path / "models",
         force=False,
     )
@@ -107,7 +144,10 @@ def test_a_trained_version_answers_its_windows(tmp_path: Path) -> None:
     version = load_version(tmp_path / "models", "number@1")
     engine = load_engine("litert", version.directory, threads=1)
     assert (engine.spec.shape, engine.spec.labels) == (WINDOW_SHAPE, WINDOW_LABELS)
-    assert isinstance(right := version.card["training"]["held_out_strips_right"], float)
-    assert 0 <= right <= 1
+    read_as = version.card["training"]["held_out_numbers"]
+    assert read_as["numbers"] == 100 == read_as["right"] + read_as["wrong"] + read_as["unsure"]
+    options.min_right, options.version = 1.0, 2
+    with pytest.raises(ModelError, match="of 100 held-out numbers are read"):
+        command.run(options, "python -m training number")
     answers = engine.predict(windows_of(Strip(drawn(1)[0][0], 1, np.zeros(0))))
     assert answers.scores is not None
