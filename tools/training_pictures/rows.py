@@ -4,7 +4,7 @@ The layouts of `tools/fit_accuracy/number_pictures.py`, which judges, are others
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ DRAWN_THRESHOLD = 0.4  # above which the ink of a drawing is certain
 MARGIN_PX = 16  # around a drawing
 
 Owners = npt.NDArray[np.uint8]
+Pixel = TypeVar("Pixel", np.float32, np.uint8)
 
 
 class Row(NamedTuple):
@@ -158,7 +159,7 @@ def _leaning(row: Row, rng: Generator) -> Row:
     return _cropped(Row(ink, _leant(row.owners, lean, turn, Image.Resampling.NEAREST), row.digit_px))
 
 
-def _leant(values: npt.NDArray, lean: float, turn: float, way: Image.Resampling) -> npt.NDArray:
+def _leant(values: npt.NDArray[Pixel], lean: float, turn: float, way: Image.Resampling) -> npt.NDArray[Pixel]:
     side = len(values) // 2 + 1
     image = Image.fromarray(np.pad(values, ((0, 0), (side, side))))
     sheared = image.transform(image.size, Image.Transform.AFFINE, (1, lean, -lean * len(values) / 2, 0, 1, 0), way)

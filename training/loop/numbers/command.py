@@ -48,7 +48,7 @@ def write_version(
     temperature = confidence.temperature_of(model, held_out)
     readings = confidence.readings_of(model, held_out, temperature)
     threshold = confidence.threshold_of(readings, options.max_wrong)
-    read_as = confidence.described(readings, threshold)
+    read_as = confidence.counts_of(readings, threshold)
     if read_as["right"] < options.min_right * read_as["numbers"]:
         raise ModelError(
             f"no version is written: {read_as['right']} of {read_as['numbers']} held-out numbers are read, with"

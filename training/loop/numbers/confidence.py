@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from shared.contract.model_card import ModelCard
 from shared.errors import ModelError
 from shared.numbers.guesses import best_guesses
 from shared.numbers.reading import MIN_PROBABILITY, Outputs
@@ -66,8 +65,8 @@ def threshold_of(readings: Readings, max_wrong: float) -> float:
     return threshold
 
 
-def described(readings: Readings, threshold: float) -> ModelCard:
-    """Return the part of a card that says how the held-out numbers were read."""
+def counts_of(readings: Readings, threshold: float) -> dict[str, int]:
+    """Return how many numbers were read, and how many of them right, wrongly, or not surely."""
     accepted = readings.confidences >= threshold
     right, wrong = int((accepted & readings.right).sum()), int((accepted & ~readings.right).sum())
     return {"numbers": len(accepted), "right": right, "wrong": wrong, "unsure": int((~accepted).sum())}

@@ -76,7 +76,7 @@ def same_width(
     if rng:
         rng.shuffle(chosen)
     for width, rows in chosen:
-        yield np.stack([_padded(strips[row], width) for row in rows])[..., None], rows
+        yield np.stack([_padded(strips[int(row)], width) for row in rows])[..., None], rows
 
 
 def distorted(pixels: Pixels, rng: np.random.Generator) -> Pixels:

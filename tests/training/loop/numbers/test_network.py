@@ -94,7 +94,7 @@ def test_a_line_is_read_from_all_its_views() -> None:
 
     strips = [np.full((28, 60), level, np.uint8) for level in (7, 0, 6, 4)]
     signs = np.array([[1, -1]] * 2 + [[7, -1]] * 2, np.int32)
-    found = confidence.readings_of(Answers(), Strips(strips, signs, views=2), 1.0)  # type: ignore[arg-type]
+    found = confidence.readings_of(Answers(), Strips(strips, signs, views=2), 1.0)
     assert found.right.tolist() == [True, False]
     assert found.confidences == pytest.approx([(1 + 1 / (1 + np.e**2)) / 2, (1 + 1 / 2) / 2], abs=0.01)
 
@@ -108,7 +108,7 @@ def test_the_threshold_is_the_lowest_that_accepts_few_wrong_numbers() -> None:
     assert confidence.threshold_of(readings, 0.0) == 0.701
     assert confidence.threshold_of(readings, 0.2) == 0.601
     assert confidence.threshold_of(readings, 0.4) == 0.001
-    assert confidence.described(readings, 0.701) == {"numbers": 5, "right": 3, "wrong": 0, "unsure": 2}
+    assert confidence.counts_of(readings, 0.701) == {"numbers": 5, "right": 3, "wrong": 0, "unsure": 2}
     with pytest.raises(ModelError, match="with any threshold"):
         confidence.threshold_of(Readings(np.array([1.0]), np.array([False])), 0.0)
 
@@ -144,9 +144,9 @@ def test_a_trained_version_answers_its_windows(tmp_path: Path) -> None:
     version = load_version(tmp_path / "models", "number@1")
     engine = load_engine("litert", version.directory, threads=1)
     assert (engine.spec.shape, engine.spec.labels) == (WINDOW_SHAPE, WINDOW_LABELS)
-    read_as = version.card["training"]["held_out_numbers"]
+    assert isinstance(read_as := version.card["training"]["held_out_numbers"], dict)
     assert read_as["numbers"] == 100 == read_as["right"] + read_as["wrong"] + read_as["unsure"]
-    options.min_right, options.version = 1.0, 2
+    options.min_right, options.version, options.seconds, options.start = 1.0, 2, 0, options.weights
     with pytest.raises(ModelError, match="of 100 held-out numbers are read"):
         command.run(options, "python -m training number")
     answers = engine.predict(windows_of(Strip(drawn(1)[0][0], 1, np.zeros(0))))
