@@ -9,7 +9,7 @@ MnistifiedError
 ├── ContractError     another value in Redis does not have its specified structure
 └── RequestError      a client's request cannot be served; carries the HTTP status
     ├── BadRequest          400  malformed HTTP
-    ├── BadImage            400  not an image, or not 28×28
+    ├── BadImage            400  not an image, or not one that the version takes
     ├── BadUpload           400  a damaged or truncated bulk body
     ├── Unauthorized        401  no key, or an unknown one
     ├── Forbidden           403  the key lacks the permission
@@ -18,7 +18,7 @@ MnistifiedError
     │   └── StillUploading  409  the first upload with this key is not complete: worth a retry
     ├── MethodNotAllowed    405  the path has other methods
     ├── SlowClient          408  the head took too long, or the body paused for too long
-    ├── TooLarge            413  more bytes, images or pixels than allowed
+    ├── TooLarge            413  more bytes or images than allowed
     ├── UnknownFormat       415  a body in an unknown format
     │   └── UnknownEncoding 415  a body with an unknown `Content-Encoding`
     ├── BadParameter        422  a malformed parameter

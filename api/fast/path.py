@@ -40,7 +40,7 @@ class FastPath:
         self._log = log
         self._spans = spans
         self._waiting = state.singles.requests
-        self._asked: dict[Meaning, ClassifyRequest] = {}  # valid for the next three
+        self._asked: dict[Meaning, ClassifyRequest] = {}  # valid while the next three fields are unchanged
         self._models: object = None
         self._aliases: object = None
         self._formats: object = None
@@ -59,7 +59,7 @@ class FastPath:
         asked = self._asked_by(request.head.meaning)
         if asked is None:
             return False
-        request.pixels, request.request = pixels, asked
+        request.pixels, request.asked = pixels, asked
         if self._spans is not None:
             self._begin_span(request)
         state = self._state
@@ -109,7 +109,7 @@ class FastPath:
             now_s = time.perf_counter()
             took_ms = elapsed_ms(request.started_s, now_s)
             try:
-                body = json_body(reply_to(request.request, block, position, request.id, took_ms))
+                body = json_body(reply_to(request.asked, block, position, request.id, took_ms))
             except RequestError as error:
                 self.hand_over(request, error)
                 continue
@@ -141,7 +141,7 @@ class FastPath:
         scope[STARTED_S] = request.started_s
         if request.span is not None:
             scope[SPAN] = request.span
-        scope[FAILURE] = Failure(error, replace(request.request, origin=request.origin))
+        scope[FAILURE] = Failure(error, replace(request.asked, origin=request.origin))
         request.protocol.start_application(request)
 
     def _start_of_head(self, default_headers: DefaultHeaders) -> str:

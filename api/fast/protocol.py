@@ -44,7 +44,7 @@ class FastProtocol(LimitedProtocol):
     def data_received(self, data: bytes) -> None:
         """Queue the image of a request whose head is known and whose body is complete. Let the parser read all others.
 
-        The parser is between two requests then, and reads the same head always in the same way.
+        Skipping the parser is safe between requests: equal heads mean the same.
         """
         if self.part or not self._is_idle():
             super().data_received(data)

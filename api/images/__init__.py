@@ -1,1 +1,1 @@
-"""Decodes image files into `uint8[28,28]`."""
+"""Decodes image files into the shape of a version's images."""

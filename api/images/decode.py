@@ -11,9 +11,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from api.images.bulk_threads import in_bulk_thread
+from api.images.file_structure import check_structure
 from api.images.levels import MIN_CONTRAST, levels_of_file, no_contrast, require_contrast
-from api.images.limits import check_structure
 from api.images.magic import has_zero_bytes, hint_for
+from api.images.pixel_budget import MAX_FILE_PIXELS
 from api.images.plain_png import plain_pixels
 from shared.contract.job import NumberLine
 from shared.errors import BadImage, RequestError
@@ -29,6 +30,7 @@ NEEDS_CONVERSION = {"transparency", "exif", "Raw profile type exif", "xmp", "XML
 FAST_BYTES = 4 << 10  # an MNIST image has about 300. Pillow parses tags, chunks and markers in Python, which is slow
 COMPRESSED_CHUNKS = (b"iCCP", b"iTXt", b"zTXt")  # PNG chunks that can unpack to a thousand times their size
 
+Image.MAX_IMAGE_PIXELS = MAX_FILE_PIXELS // 2  # Pillow refuses files of twice as many pixels
 PngImagePlugin.MAX_TEXT_MEMORY = 4 << 20  # limit of a PNG's unpacked texts in bytes; Pillow's default is 64 MiB
 warnings.filterwarnings("ignore", module=r"PIL\.")  # warnings about metadata that Pillow repairs or skips
 
@@ -82,8 +84,8 @@ def process_image(data: bytes, use: Callable[[Image.Image], T]) -> T:
     except UnidentifiedImageError:
         names = ", ".join(FORMATS)
         raise BadImage(f"the body ({len(data)} bytes) is not an image in any of {names}{hint_for(data)}") from None
-    except Image.DecompressionBombError as error:
-        raise BadImage(f"expected a 28×28 image, or a photo of fewer pixels with ?fit=digit: {error}") from None
+    except Image.DecompressionBombError:
+        raise BadImage(f"the image has more than {MAX_FILE_PIXELS} pixels: scale it down") from None
     except Exception as error:  # Pillow's readers share no error for damaged data
         reason = str(error) or type(error).__name__
         raise BadImage(f"a damaged or truncated image: {reason}{hint_for(data)}") from None

@@ -9,7 +9,7 @@ from PIL import ExifTags, Image, ImageOps
 from api.images.decode import decode_image, process_image
 from api.images.fit import fit_picture
 from api.images.levels import levels_of_file
-from api.images.pixel_budget import PixelBudget
+from api.images.pixel_budget import PixelBudget, require_pixels
 from shared.contract.model_spec import Resize
 from shared.errors import BadImage
 from shared.shapes import IMAGE_SIDE, MNIST_SHAPE, Shape
@@ -73,10 +73,8 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 @contextlib.contextmanager
 def _room(image: Image.Image, max_pixels: int, budget: PixelBudget) -> Iterator[None]:
     """Hold the pixels of a picture that is about to be unpacked. Raises BadImage if they are too many."""
-    pixels = image.width * image.height
-    if pixels > max_pixels:
-        raise BadImage(f"{image.width}×{image.height} are more than {max_pixels} pixels: scale the picture down")
-    with budget.take(pixels):
+    require_pixels(image.size, max_pixels)
+    with budget.take(image.width * image.height):
         try:
             yield
         finally:

@@ -63,7 +63,7 @@ class JobStore:
         self._wakeups = wakeups
         self._settings = settings
 
-    async def submit(self, chunks: AsyncIterator[Chunk], request: ClassifyRequest, claim: Claim | None = None) -> Job:
+    async def submit(self, chunks: AsyncIterator[Chunk], asked: ClassifyRequest, claim: Claim | None = None) -> Job:
         """Store an upload as a job. QueueFull, Unavailable and the errors of `chunks` cancel it and are raised.
 
         Raises Unavailable, too, if Redis has lost a part of the upload, and StillUploading if it has lost the claim and
@@ -73,19 +73,19 @@ class JobStore:
         started_s = time.monotonic()
         total = number = 0
         try:
-            shard = await self._begin(job_id, request, claim)
+            shard = await self._begin(job_id, asked, claim)
             async with kept_open(self._client, job_id, claim), aclosing(read_ahead(chunks)) as ahead:
                 async for chunk in ahead:
-                    await self._put(job_id, request, shard, number, total, chunk)
+                    await self._put(job_id, asked, shard, number, total, chunk)
                     number += 1
                     total += chunk.count
             ended = await self._complete(job_id, total, claim)
         except BaseException as error:
-            log_given_up(job_id, request.origin.request_id, total, repr(error))
+            log_given_up(job_id, asked.origin.request_id, total, repr(error))
             await asyncio.shield(self._abandon(job_id, claim, error))
             raise
         took_s = time.monotonic() - started_s
-        log_accepted(job_id, request.origin.request_id, request.model, total, took_s, request.caller.name)
+        log_accepted(job_id, asked.origin.request_id, asked.model, total, took_s, asked.caller.name)
         try:
             return await self._read_and_log(job_id, ended)
         except NotFound:  # Redis has lost it since
@@ -184,36 +184,36 @@ class JobStore:
         kept_s = self._settings.single_result_ttl_s if is_single else self._settings.result_ttl_s
         return NotFound(f"no result {job_id!r}; results are kept for {kept_s} s")
 
-    async def _begin(self, job_id: str, request: ClassifyRequest, claim: Claim | None) -> int:
+    async def _begin(self, job_id: str, asked: ClassifyRequest, claim: Claim | None) -> int:
         """Create the job and return the shard for its entries."""
         now_ms = self._clock.now_ms()
         job = Job(
             id=job_id,
-            model=request.model,
-            lane=request.lane,
-            client=request.caller.name,
-            request_id=request.origin.request_id,
+            model=asked.model,
+            lane=asked.lane,
+            client=asked.caller.name,
+            request_id=asked.origin.request_id,
             created_ms=now_ms,
             chunk_images=NUMBERS_PER_CHUNK
-            if request.fit == "number"
-            else images_per_entry(request.spec.image_bytes, self._settings.bulk_entry_images),
-            top=request.top,
-            among=",".join(request.roster.strings) if request.roster else None,
-            accept=request.accept if request.fit == "number" else None,
+            if asked.fit == "number"
+            else images_per_entry(asked.spec.image_bytes, self._settings.bulk_entry_images),
+            top=asked.top,
+            among=",".join(asked.roster.strings) if asked.roster else None,
+            accept=asked.accept if asked.fit == "number" else None,
             accepted=0,
             claim=claim.redis_key if claim else None,
-            deadline_ms=None if request.timeout_s is None else now_ms + round(request.timeout_s * 1e3),
-            callback_url=request.callback_url,
+            deadline_ms=None if asked.timeout_s is None else now_ms + round(asked.timeout_s * 1e3),
+            callback_url=asked.callback_url,
         )
         async with self._client.pipeline() as pipeline:
             pipeline.hset(keys.job(job_id), mapping=JOB_CODEC.encode(job))
             pipeline.expire(keys.job(job_id), keys.OPEN_TTL_S)
             pipeline.eval(*renewal(job_id, claim))
             await pipeline.execute()
-        return await self._enqueuer.choose_shard(request.model, request.lane, request.caller.name)
+        return await self._enqueuer.choose_shard(asked.model, asked.lane, asked.caller.name)
 
     async def _put(
-        self, job_id: str, request: ClassifyRequest, shard: int, number: int, accepted: int, chunk: Chunk
+        self, job_id: str, asked: ClassifyRequest, shard: int, number: int, accepted: int, chunk: Chunk
     ) -> None:
         """Write a chunk. Raises QueueFull at once for the first chunk, and after `upload_stall_s` for later chunks.
 
@@ -221,24 +221,24 @@ class JobStore:
         """
         entry = Entry(
             job_id,
-            request.model,
+            asked.model,
             chunk.pixels,
             self._clock.now_us(),
             chunk=number,
-            client=request.caller.name,
-            verbose=request.verbose,
-            origins={0: request.origin},
-            shape=request.spec.shape,
-            top=request.top or 0,
-            accept=None if request.fit == "number" else request.accept,  # windows may have no digit, numbers have to
+            client=asked.caller.name,
+            verbose=asked.verbose,
+            origins={0: asked.origin},
+            shape=asked.spec.shape,
+            top=asked.top or 0,
+            accept=None if asked.fit == "number" else asked.accept,  # it is for the number, not for its windows
             items=tuple(line.windows for line in chunk.numbers),
-            format=request.entry_format,
+            format=asked.entry_format,
         )
         manifest = Manifest(chunk.names, list(chunk.errors.items()), chunk.numbers)
         deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
         while True:
             try:
-                await self._enqueuer.put_chunk(entry, request.lane, shard, manifest, accepted)
+                await self._enqueuer.put_chunk(entry, asked.lane, shard, manifest, accepted)
                 return
             except QueueFull:
                 if time.monotonic() >= deadline_s:
@@ -278,12 +278,12 @@ class JobStore:
 
 async def _in_turns(items: Iterator[Item]) -> AsyncIterator[Item]:
     """Yield items, and let other requests run after each MAX_TURN_S and at the end."""
-    begun_s = time.perf_counter()
+    resumed_s = time.perf_counter()
     for item in items:
         yield item
-        if time.perf_counter() - begun_s > MAX_TURN_S:
+        if time.perf_counter() - resumed_s > MAX_TURN_S:
             await asyncio.sleep(0)
-            begun_s = time.perf_counter()
+            resumed_s = time.perf_counter()
     await asyncio.sleep(0)
 
 

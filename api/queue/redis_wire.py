@@ -1,4 +1,4 @@
-"""The Redis connection of the fast path, with pipelined commands and published messages.
+"""The Redis connection for single images, with pipelined commands and published messages.
 
 redis-py opens the connection (password, TLS, Sentinel, RESP3). Then its transport gets another protocol, because a
 command through redis-py's client costs the event loop four times as much, and so does a message.

@@ -11,11 +11,10 @@ from starlette.responses import Response
 from api.images.decode import ReadPicture
 from api.queue.classify_request import NUMBERS_PER_CHUNK, ClassifyRequest
 from api.routes.accept_job import accept_job
-from api.routes.fit.options import fitted_chunks, reader
+from api.routes.fit.readers import array_reader, reader
 from api.routes.parse_request import parse_bulk
 from api.state import State, state_of
 from api.uploads import Limits, ReadArray, ReadRange, read_upload
-from api.uploads.arrays import without_faint_images
 from api.uploads.chunk import Chunk, check_total
 from api.uploads.content_encoding import encoding_of
 from shared.errors import BadParameter, BadUpload, NotFound, TooLarge
@@ -32,12 +31,11 @@ async def classify_bulk(request: Request) -> Response:
         limits = replace(limits, chunk_images=NUMBERS_PER_CHUNK)
     check_length(request.headers.get("content-length", ""), limits.upload_bytes)
     read = reader(asked.fit, state.settings.max_fit_pixels, state.pixel_budget)
-    fit_array = fitted_chunks(asked.fit) if asked.fit else None
-    read_array = fit_array or without_faint_images
+    read_array = array_reader(asked.fit)
 
     def read_range(body: bytes) -> AsyncIterator[Chunk]:
         chunks = range_chunks(state, *parse_range(body, len(state.test_set.images)), limits)
-        return fit_array(chunks) if fit_array else chunks
+        return read_array(chunks) if asked.fit else chunks
 
     return await accept_upload(request, asked, limits, read, read_array, read_range)
 

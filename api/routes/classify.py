@@ -33,7 +33,7 @@ ADVICE = "if the picture shows a number of several digits, read it with fit=numb
 
 
 class ClassifyImage:
-    """The fast path, as a bare ASGI endpoint. The framework's wrapper would double its cost."""
+    """`POST /mnist/classify`, as a bare ASGI endpoint: the framework's wrapper would double its cost."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started_s = time.perf_counter()
@@ -167,7 +167,7 @@ async def disconnected(receive: Receive) -> None:
 async def image_in(state: State, headers: Headers, body: bytes) -> bytes:
     """Return the image file in the body, which may also be a form, JSON or compressed. Raises RequestError."""
     encoding = encoding_of(headers.get("content-encoding", ""))
-    if not encoding and is_image_file(body):  # the fast path
+    if not encoding and is_image_file(body):  # nothing to unpack or to parse
         return body
     content_type, limit_bytes = headers.get("content-type", ""), state.settings.max_image_bytes
     return await state.bodies.parse(lambda body: image_of_body(body, content_type, encoding, limit_bytes), body)

@@ -16,7 +16,7 @@ from api.http.parameters import (
 )
 from api.http.request_origin import origin_with_id
 from api.queue.classify_request import ClassifyRequest, Fit
-from api.routes.fit.options import among_parameter, fit_parameter, require_number_reader, show_parameter
+from api.routes.fit.parameters import among_parameter, fit_parameter, require_number_reader, show_parameter
 from api.state import State
 from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.contract.model_spec import MAX_DENSE_LABELS, MAX_TOP, MNIST_SPEC, ModelSpec
@@ -30,7 +30,7 @@ async def parse_single(state: State, scope: Scope, headers: Headers, as_job: boo
     """Read a request of MNIST's routes for one image. Raises NotFound, BadImage or BadParameter."""
     caller, wait_s = caller_of(scope), preferred_wait_s(headers, state.settings.sync_wait_s)
     origin = origin_with_id(scope) if as_job else scope["origin"]
-    if not scope["query_string"]:  # the fast path
+    if not scope["query_string"]:  # everything has its default
         model = state.resolve(None)
         spec = await mnist_spec(state, model)
         return ClassifyRequest(model=model, spec=spec, caller=caller, origin=origin, wait_s=wait_s)

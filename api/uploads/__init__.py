@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import assert_never
 
 from api.http.bodies import Held
 from api.images.decode import Picture, ReadPicture, read_picture
@@ -13,7 +14,15 @@ from api.uploads.arrays import idx_chunks, npy_chunks, without_faint_images
 from api.uploads.body import Body, inflated, unpacked, without_mark
 from api.uploads.chunk import Chunk, chunk_pictures
 from api.uploads.content_encoding import Encoding
-from api.uploads.formats import EXPECTED, MAX_RANGE_BYTES, NDJSON, SNIFF_BYTES, Format, format_of_json, format_of_upload
+from api.uploads.formats import (
+    EXPECTED,
+    MAX_RANGE_BYTES,
+    NDJSON,
+    SNIFF_BYTES,
+    StreamedFormat,
+    format_of_json,
+    format_of_upload,
+)
 from api.uploads.multipart import multipart_pictures
 from api.uploads.ndjson import ndjson_pictures
 from api.uploads.ratio import Unpacked
@@ -106,10 +115,13 @@ def _zip_chunks(
 
 
 def _pictures(
-    upload_format: Format, body: Body, content_type: str, limits: Limits, read: ReadPicture, held: Held | None
+    upload_format: StreamedFormat, body: Body, content_type: str, limits: Limits, read: ReadPicture, held: Held | None
 ) -> AsyncIterator[Picture]:
-    if upload_format == "tar":
-        return tar_pictures(body, limits.image_bytes, limits.job_images, read)
-    if upload_format == "multipart":
-        return multipart_pictures(body, content_type, limits.image_bytes, read, held)
-    return ndjson_pictures(body, limits.image_bytes, read, held)
+    match upload_format:
+        case "tar":
+            return tar_pictures(body, limits.image_bytes, limits.job_images, read)
+        case "multipart":
+            return multipart_pictures(body, content_type, limits.image_bytes, read, held)
+        case "ndjson":
+            return ndjson_pictures(body, limits.image_bytes, read, held)
+    assert_never(upload_format)

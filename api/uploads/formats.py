@@ -8,7 +8,8 @@ from api.images.magic import IMAGE_HEADS, hint_for
 from api.uploads.body import without_mark
 from shared.errors import UnknownFormat
 
-Format = Literal["multipart", "zip", "tar", "npy", "idx", "ndjson", "json", "range"]
+StreamedFormat = Literal["multipart", "tar", "ndjson"]  # image files that are read while they arrive
+Format = StreamedFormat | Literal["zip", "npy", "idx", "json", "range"]
 
 TAR_MAGIC_OFFSET = 257
 SNIFF_BYTES = 512
@@ -70,7 +71,7 @@ def format_of_upload(content_type: str, head: bytes) -> Format:
     return upload_format
 
 
-def format_of_json(content_type: str, head: bytes, whole: bool) -> Format:
+def format_of_json(content_type: str, head: bytes, whole: bool) -> Literal["ndjson", "range"]:
     """Return `ndjson` or `range`. `head` is the first MAX_RANGE_BYTES and one more, or the `whole` body.
 
     Raises UnknownFormat for a JSON document that is neither.

@@ -30,6 +30,7 @@ from shared.errors import SettingError
 RUN_DIR = Path(".run")
 MNIST_MIRRORS = "https://storage.googleapis.com/cvdf-datasets/mnist https://ossci-datasets.s3.amazonaws.com/mnist"
 REDIS_URL_FILE = RUN_DIR / "redis-url"
+LARGEST_MAX_FIT_PIXELS = 1 << 27
 
 
 def _setting(default: Any, parse: Parse, doc: str, *, secret: bool = False) -> Any:
@@ -127,7 +128,9 @@ class Settings:
         16 << 20, integer(1, 1 << 30), "maximum size of an image file, or of a body that holds one"
     )
     max_fit_pixels: int = _setting(
-        1 << 24, integer(1, 1 << 27), "maximum pixels of an image for `?fit=digit`; 8 times as many for a baseline JPEG"
+        1 << 24,
+        integer(1, LARGEST_MAX_FIT_PIXELS),
+        "maximum pixels of an image for `?fit=digit`; 8 times as many for a baseline JPEG",
     )
     max_upload_bytes: int = _setting(1 << 30, integer(1, 1 << 40), "maximum size of a bulk body, packed and unpacked")
     max_job_images: int = _setting(1_000_000, integer(1, 10**9), "maximum number of images in a job")

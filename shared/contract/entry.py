@@ -95,7 +95,7 @@ class Entry(msgspec.Struct, frozen=True):
     `client` is the name of the API key of the request, empty without API keys. `origins` is by position. A chunk of a
     job has at most one origin, at 0, for all of its images. `top` is the number of best labels that the request wants,
     0 for the usual number. `accept` is the threshold from which an answer is accepted: THRESHOLD_OF_CARD for the
-    version's own, 0 for every answer, and None if the request knows nothing of it. `items` is for a chunk of numbers:
+    version's own, 0 for every answer, and None if the request has no threshold. `items` is for a chunk of numbers:
     the number of images of each item. An item has one state. `format` is the one that the entry was read from, or
     should be written in if it says everything about the entry.
     """

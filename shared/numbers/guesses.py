@@ -1,4 +1,4 @@
-"""The best guesses for a number, and whether the best one is sure: workers count by the rule that the API reads by."""
+"""The best guesses for a number, and whether the best one is sure: workers and the API use the same rule."""
 
 from collections.abc import Collection, Sequence
 

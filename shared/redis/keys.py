@@ -73,7 +73,7 @@ def deferred(entry_format: int) -> str:
 
 
 def moved(stream_key: str) -> str:
-    """String: exists if entries of the stream were deferred lately: one that has left the stream may not be lost."""
+    """String: exists if entries of the stream were deferred lately. An entry that has left it is perhaps not lost."""
     return f"{PREFIX}moved:{stream_key.removeprefix(PREFIX)}"
 
 

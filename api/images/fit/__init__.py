@@ -7,17 +7,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from api.images.decode import process_image
+from api.images.file_structure import is_sequential_jpeg
 from api.images.fit.digit import digit_of
 from api.images.fit.grey import grey_of, reduce_jpeg
 from api.images.fit.ink import Grey, ink_of
 from api.images.fit.normalise import normalised
-from api.images.limits import is_sequential_jpeg
-from api.images.pixel_budget import PixelBudget
-from shared.errors import BadImage
+from api.images.pixel_budget import JPEG_FACTOR, WEBP_FACTOR, PixelBudget, require_pixels
 from shared.images import images_from_pixels
-
-# A baseline JPEG is unpacked to as little as a 64th of its pixels, row by row. WebP's decoder holds three whole copies.
-JPEG_FACTOR, WEBP_FACTOR = 8, 0.5
 
 
 def fit_grey(grey: Grey) -> npt.NDArray[np.uint8]:
@@ -46,12 +42,8 @@ def limited_grey(image: Image.Image, data: bytes, max_pixels: int, budget: Pixel
     Blocks while `budget` has no room. Raises BadImage for too many pixels, and QueueFull.
     """
     factor, pixels = _factor(image.format, data), image.width * image.height
-    if pixels > (limit := int(max_pixels * factor)):
-        side = int((limit / pixels) ** 0.5 * max(image.size))
-        raise BadImage(
-            f"{image.width}×{image.height} are more than {limit} pixels, the limit of ?fit for this file: "
-            f"scale the picture down to {side} pixels on its longer side, or save it as a baseline JPEG"
-        )
+    other_way = "" if factor == JPEG_FACTOR else ", or save it as a baseline JPEG"
+    require_pixels(image.size, int(max_pixels * factor), other_way)
     reduce_jpeg(image)
     pixels = image.width * image.height if factor == JPEG_FACTOR else pixels
     room = budget.take(pixels) if budget else contextlib.nullcontext()

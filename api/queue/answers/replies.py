@@ -78,7 +78,7 @@ class Reply(TypedDict):
     id: str
 
 
-class Summary(TypedDict):
+class LayerSummary(TypedDict):
     """The summary of the values of a layer."""
 
     min: float | None
@@ -109,7 +109,7 @@ Layer = TypedDict(
         "name": str,
         "class": str,
         "shape": Sequence[int],
-        "summary": Summary,
+        "summary": LayerSummary,
         "values": NotRequired[Annotated[Sequence[Any], msgspec.Meta(description="nested according to `shape`")]],
         "png": NotRequired[Png],
         "tiles": NotRequired[Tiles],

@@ -27,15 +27,15 @@ def elapsed_ms(started_s: float, now_s: float | None = None) -> float:
 
 
 def reply_to(
-    request: ClassifyRequest, block: Block, position: int, single_id: str, elapsed_time_ms: float
+    asked: ClassifyRequest, block: Block, position: int, single_id: str, elapsed_time_ms: float
 ) -> Prediction | LabelledPrediction:
-    """Return the JSON of a single image, with labels if the request wants them.
+    """Return the JSON of a single image, with labels if the request asks for `top`.
 
     Raises DeadlinePassed or InferenceFailed if it has no result.
     """
-    if request.top is None:
+    if asked.top is None:
         return single_reply(block, position, single_id, elapsed_time_ms)
-    return labelled_reply(block, position, single_id, elapsed_time_ms, request.spec.labels)
+    return labelled_reply(block, position, single_id, elapsed_time_ms, asked.spec.labels)
 
 
 def single_reply(block: Block, position: int, single_id: str, elapsed_time_ms: float) -> Prediction:

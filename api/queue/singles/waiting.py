@@ -21,7 +21,7 @@ class Waiting(ABC):
     """
 
     pixels: bytes
-    request: ClassifyRequest
+    asked: ClassifyRequest
     origin: Origin
     due_s: float
     deadline_ms = 0
@@ -41,7 +41,7 @@ class Waiting(ABC):
 
     def time_out(self) -> None:
         """End the wait with the error that fits."""
-        wait_s, timeout_s = self.request.wait_s, self.request.timeout_s
+        wait_s, timeout_s = self.asked.wait_s, self.asked.timeout_s
         if timeout_s is not None and timeout_s <= wait_s:
             self.fail(DeadlinePassed(f"no answer within {timeout_s:g} s; the image is dropped"))
         elif self.id:
@@ -71,10 +71,10 @@ def fail_all(images: Iterable[Waiting], error: RequestError) -> None:
 class Awaited(Waiting):
     """An image for which a task waits. `outcome` is the block and the position of the image in it."""
 
-    def __init__(self, pixels: bytes, request: ClassifyRequest) -> None:
+    def __init__(self, pixels: bytes, asked: ClassifyRequest) -> None:
         self.pixels = pixels
-        self.request = request
-        self.origin = request.origin
+        self.asked = asked
+        self.origin = asked.origin
         self.outcome: asyncio.Future[tuple[Block, int]] = asyncio.get_running_loop().create_future()
 
     @classmethod

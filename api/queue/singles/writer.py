@@ -36,15 +36,15 @@ def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Wa
     """
     groups: dict[tuple[str, str, int, int | None, float | None], list[Waiting]] = {}
     for number, one in enumerate(waiting):
-        request = one.request
-        separate = -1 if request.maps is None else number
-        key = (request.model, request.caller.name, separate, request.top, request.accept)
+        asked = one.asked
+        separate = -1 if asked.maps is None else number
+        key = (asked.model, asked.caller.name, separate, asked.top, asked.accept)
         groups.setdefault(key, []).append(one)
     return [part for group in groups.values() for part in _parts(group, entry_images)]
 
 
 def _parts(group: list[Waiting], entry_images: int) -> Iterable[list[Waiting]]:
-    size = images_per_entry(group[0].request.spec.image_bytes, entry_images)
+    size = images_per_entry(group[0].asked.spec.image_bytes, entry_images)
     return (group[start : start + size] for start in range(0, len(group), size))
 
 
@@ -84,16 +84,16 @@ class Singles:
             await self.requests.refuse_late(self._enqueuer.drain_s(self.requests.in_progress))
 
     async def classify(
-        self, pixels: bytes, request: ClassifyRequest, disconnected: Callable[[], Awaitable[None]]
+        self, pixels: bytes, asked: ClassifyRequest, disconnected: Callable[[], Awaitable[None]]
     ) -> tuple[Block, int, str]:
         """Return the block with the answer, the position of the image in it, and the id of the image.
 
         `disconnected` returns when the client has disconnected. Raises QueueFull, Unavailable, DeadlinePassed after
-        `request.timeout_s`, and WaitTimeout after `request.wait_s`, in which case the work continues.
+        `asked.timeout_s`, and WaitTimeout after `asked.wait_s`, in which case the work continues.
         """
         started_s = time.perf_counter()
         loop = asyncio.get_running_loop()
-        waiting = Awaited(pixels, request)
+        waiting = Awaited(pixels, asked)
         self.add(waiting, started_s)
         watch: asyncio.Task[None] | None = None
 
@@ -120,10 +120,10 @@ class Singles:
 
     def add(self, waiting: Waiting, now_s: float) -> None:
         """Put an image on the list for the next write, and watch how long it waits from `now_s` on."""
-        request, wait_s = waiting.request, waiting.request.wait_s
-        if request.timeout_s is not None:
-            waiting.deadline_ms = self._clock.now_ms() + round(request.timeout_s * 1e3)
-            wait_s = min(wait_s, request.timeout_s)
+        asked, wait_s = waiting.asked, waiting.asked.wait_s
+        if asked.timeout_s is not None:
+            waiting.deadline_ms = self._clock.now_ms() + round(asked.timeout_s * 1e3)
+            wait_s = min(wait_s, asked.timeout_s)
         waiting.due_s = now_s + wait_s
         self._pending.append(waiting)
         if not self._writing:
@@ -221,21 +221,21 @@ class Singles:
             if waiting.origin is not NO_ORIGIN:
                 origins[position] = waiting.origin
         self._wakeups.expect(uid, group)
-        request = group[0].request
+        asked = group[0].asked
         return Entry(
             uid,
-            request.model,
+            asked.model,
             b"".join(pixels),
             self._clock.now_us(),
             self._wakeups.channel,
             deadlines_ms=tuple(deadlines_ms) if any(deadlines_ms) else (),
-            client=request.caller.name,
-            verbose=request.maps is not None,
+            client=asked.caller.name,
+            verbose=asked.maps is not None,
             origins=origins,
-            shape=request.spec.shape,
-            top=request.top or 0,
-            accept=request.accept,
-            format=request.entry_format,
+            shape=asked.spec.shape,
+            top=asked.top or 0,
+            accept=asked.accept,
+            format=asked.entry_format,
         )
 
 

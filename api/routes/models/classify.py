@@ -23,7 +23,7 @@ from api.queue.classify_request import ClassifyRequest, accept_of_version
 from api.queue.singles.reply import FAILURE
 from api.routes.bulk import accept_upload, check_length
 from api.routes.classify import accept_single, classify_single, fail_single, image_in
-from api.routes.fit.options import shaped_reader
+from api.routes.fit.readers import shaped_reader
 from api.routes.parse_request import refuse_verbose, spec_of_version
 from api.state import State, state_of
 from api.uploads import Limits

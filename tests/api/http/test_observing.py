@@ -142,7 +142,8 @@ def test_a_failed_request_is_logged_with_its_reason_and_key_name_but_without_its
 def test_a_slow_request_is_logged_unless_it_waits_or_uploads(logged: Logged) -> None:
     slow = ObservingMiddleware(RespondingApp(), RequestLog(-1), Metrics())
     ask(slow, "/results/j1", query=b"wait=30")
-    ask(slow, "/mnist/classify/bulk")
+    for route in ("/mnist", "/models/cnn", "/models/cnn@3"):
+        ask(slow, f"{route}/classify/bulk")
     assert logged == []
     ask(slow, "/results/j1")
     assert [message for message, _ in logged] == ["slow request"]

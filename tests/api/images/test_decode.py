@@ -284,7 +284,7 @@ def test_a_huge_picture_is_refused_by_its_header_alone(side: int) -> None:
         b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + part(b"IDAT", zlib.compress(bytes(10**7))) + part(b"IEND", b"")
     )
     start_s = time.process_time()
-    with pytest.raises(BadImage, match="expected a 28×28 image"):
+    with pytest.raises(BadImage, match=r"expected a 28×28 image|more than 1073741824 pixels"):
         decode_image(bomb)
     assert time.process_time() - start_s < 1
 

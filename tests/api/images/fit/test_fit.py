@@ -1,7 +1,9 @@
 """Properties of the fitting. `python -m tools.fit_accuracy` measures its accuracy; the last, slow test guards it."""
 
+import struct
 import subprocess
 import sys
+import zlib
 from random import Random
 from typing import Any
 
@@ -10,7 +12,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
+from api.images.decode import decode_image
 from api.images.fit import fit_grey, fit_picture
+from shared.config.settings import LARGEST_MAX_FIT_PIXELS
 from shared.data.dataset import Split
 from shared.errors import BadImage
 from shared.images import images_from_pixels
@@ -130,6 +134,32 @@ def test_more_pixels_than_the_bound_are_refused_before_they_are_unpacked() -> No
     data = image_file(Image.new("1", (300, 200)))[:60]
     with pytest.raises(BadImage, match=r"300×200 are more than 50000 pixels"):
         fit_picture(data, 50_000)
+
+
+def claiming(size: tuple[int, int], file_format: str) -> bytes:
+    """Return the head of a file that claims to have this size."""
+    data, (width, height) = bytearray(image_file(Image.new("L", (16, 16)), file_format)), size
+    if file_format == "PNG":
+        data[16:24] = struct.pack(">II", width, height)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    else:
+        frame = data.index(b"\xff\xc0") + 5
+        data[frame : frame + 4] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+def test_the_only_limit_on_pixels_is_that_of_the_setting() -> None:
+    too_many = "13500×13500 are more than 16777216 pixels: scale the picture down to 4096 pixels"
+    with pytest.raises(BadImage, match=too_many):
+        fit_picture(claiming((13_500, 13_500), "PNG"), MAX_PIXELS)
+    with pytest.raises(BadImage, match="a damaged or truncated image"):
+        fit_picture(claiming((32_000, 32_000), "JPEG")[:-8], LARGEST_MAX_FIT_PIXELS)
+
+
+def test_more_pixels_than_any_setting_allows_are_refused_with_advice_that_helps() -> None:
+    for read in (decode_image, lambda data: fit_picture(data, LARGEST_MAX_FIT_PIXELS)):
+        with pytest.raises(BadImage, match=r"^the image has more than 1073741824 pixels: scale it down$"):
+            read(claiming((40_000, 40_000), "PNG"))
 
 
 def photo(size: tuple[int, int], orientation: int = 1, **options: Any) -> bytes:

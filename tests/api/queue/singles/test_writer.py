@@ -29,7 +29,7 @@ async def test_groups_have_one_model_a_limited_length_and_the_order_of_arrival(m
         Awaited(bytes([number]), ClassifyRequest(model=model, caller=ANYONE)) for number, model in enumerate(models)
     ]
     grouped = group_waiting(waiting, 3)
-    assert [" ".join(f"{one.request.model}{one.pixels[0]}" for one in group) for group in grouped] == groups
+    assert [" ".join(f"{one.asked.model}{one.pixels[0]}" for one in group) for group in grouped] == groups
 
 
 async def test_a_verbose_image_has_its_own_entry_which_is_verbose() -> None:

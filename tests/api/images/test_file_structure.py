@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from api.images.decode import decode_image
-from api.images.limits import check_structure, is_sequential_jpeg
+from api.images.file_structure import check_structure, is_sequential_jpeg
 from shared.errors import BadImage
 from tests.api.images.test_decode import DIGIT, FILES
 from tests.support.uploads import image_file
