@@ -109,7 +109,7 @@ def start_programs(
     for kind, command in commands.items():
         for name in [f"worker-{number}" for number in range(1, workers + 1)] if kind == "worker" else [kind]:
             supervisor.start(kind, name, command)
-    started = ["API", counted(workers, "worker"), "callbacks", "Flower"]
+    started = ["API", counted(workers, "worker"), "tasks", "Flower"]
     say("  Starting " + ", ".join(started + [name for kind, name in OPTIONAL.items() if kind in commands]))
     supervisor.wait_until(lambda: _answers(f"{api_url(settings)}/readyz"))
 
