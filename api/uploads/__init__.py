@@ -95,7 +95,7 @@ async def read_upload(
         if read_range is None:
             raise UnknownFormat(f"a JSON document is no list of images here: {NDJSON}")
         chunks = read_range(without_mark(head))
-    elif upload_format in ("npy", "idx"):
+    elif upload_format == "npy" or upload_format == "idx":  # mypy narrows the type by it, not by `in`
         array_chunks = npy_chunks if upload_format == "npy" else idx_chunks
         chunks = read_array(array_chunks(body, limits.chunk_images, limits.job_images, limits.shape))
     else:
