@@ -1,4 +1,4 @@
-/* The tiles of picture files: a thumbnail with the digit that was read. */
+/* The tiles of picture files: a thumbnail with the digit or number that was read. */
 
 import { percent } from "./numbers.js";
 import { thumbnail } from "./picture.js";
@@ -47,15 +47,15 @@ export class FileTiles {
       context.fillStyle = colour("line");
       context.fillRect(x, y, side, side);
     }
-    const read = this.#readings.prediction(index);
+    const read = this.#readings.text(index);
     const failed = this.#readings.error(index) !== undefined;
-    if (read !== null || failed) badge(context, failed ? "–" : String(read), failed, x, y, side);
+    if (read !== null || failed) badge(context, failed ? "–" : read, failed, x, y, side);
   }
 
   describe(index) {
     if (index === undefined) return "";
     const { name } = this.#files[index];
-    const read = this.#readings.prediction(index);
+    const read = this.#readings.text(index);
     if (read !== null) return `${name}: ${read}, ${percent(this.#readings.share(index), 0)} sure`;
     return `${name}: ${this.#readings.error(index) ?? "not read yet"}`;
   }
@@ -63,13 +63,14 @@ export class FileTiles {
 
 function badge(context, text, failed, x, y, side) {
   const size = Math.max(9, Math.round(side * 0.28));
+  context.font = `700 ${Math.round(size * 0.78)}px system-ui, sans-serif`;
+  const width = Math.min(side, Math.max(size, context.measureText(text).width + size / 3));
   context.fillStyle = colour(failed ? "wrong" : "accent");
   context.beginPath();
-  context.roundRect(x + side - size, y + side - size, size, size, size / 4);
+  context.roundRect(x + side - width, y + side - size, width, size, size / 4);
   context.fill();
   context.fillStyle = colour("on-accent");
-  context.font = `700 ${Math.round(size * 0.78)}px system-ui, sans-serif`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  context.fillText(text, x + side - size / 2, y + side - size / 2 + size * 0.05);
+  context.fillText(text, x + side - width / 2, y + side - size / 2 + size * 0.05, width);
 }

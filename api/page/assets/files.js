@@ -8,8 +8,8 @@ import { cancel, follow, submit } from "./job.js";
 import { modelQuery, offerModels } from "./models.js";
 import { count, seconds, whole } from "./numbers.js";
 import { isPicture, sendable } from "./picture.js";
-import { NO_DIGIT, Readings } from "./readings.js";
-import { pictureSubject } from "./subject.js";
+import { NO_DIGIT, NO_NUMBER, Readings } from "./readings.js";
+import { numberSubject, pictureSubject } from "./subject.js";
 import { showRefusal } from "./trouble.js";
 import { Wall } from "./wall.js";
 
@@ -17,6 +17,7 @@ let files = [];
 let readings = null;
 let wall = null;
 let running = false;
+let kind = "digit"; // what each of the files shows
 const tiles = new FileTiles();
 
 export function startFiles() {
@@ -26,7 +27,7 @@ export function startFiles() {
     title: files[index].name,
     truth: readings.error(index) ?? count(Math.ceil(files[index].size / 1024), "kB", "kB"),
     right: null,
-    subject: pictureSubject(() => sendable(files[index])),
+    subject: (kind === "number" ? numberSubject : pictureSubject)(() => sendable(files[index])),
     picture: tiles.url(index),
   });
   wall = new Wall(byId("files-wall"), {
@@ -35,6 +36,9 @@ export function startFiles() {
     describe: (index) => tiles.describe(index),
     open: (index) => details.open(shown(index)),
     walked: (index) => details.walk(() => shown(index)),
+  });
+  byId("files-kind").addEventListener("change", ({ target }) => {
+    byId("files-model").disabled = target.value === "number"; // numbers have a model of their own
   });
   const take = (chosen) => readAll(chosen).catch(refused);
   for (const id of ["choose-files", "choose-folder"]) {
@@ -60,6 +64,7 @@ async function readAll(chosen) {
   running = true;
   try {
     files = pictures;
+    kind = byId("files-kind").value;
     readings = new Readings(files.length);
     tiles.use(files, readings);
     byId("drop").classList.add("small");
@@ -81,7 +86,8 @@ async function upload(skipped) {
     body.append("file", await sendable(file).catch(() => file), file.name); // a file that cannot be opened fails alone
   }
   tally(`Sending ${count(files.length, "picture")} …`);
-  const id = await submit(["fit=digit", modelQuery(byId("files-model").value)].filter(Boolean).join("&"), { body });
+  const query = kind === "number" ? "fit=number" : ["fit=digit", modelQuery(byId("files-model").value)].filter(Boolean).join("&");
+  const id = await submit(query, { body });
   byId("files-cancel").hidden = false;
   byId("files-cancel").onclick = () => cancel(id).catch(showRefusal);
   byId("files-progress").hidden = false;
@@ -93,10 +99,10 @@ async function upload(skipped) {
     items: (items) => wall.touch(readings.take(items)),
   });
   const parts = [`${count(readings.read, "picture")} read by ${job.model} in ${seconds(job.elapsed_s)}`];
-  const undrawn = readings.errors.filter((error) => error.startsWith(NO_DIGIT)).length;
+  const undrawn = readings.errors.filter((error) => error.startsWith(NO_DIGIT) || error.startsWith(NO_NUMBER)).length;
   const failed = files.length - readings.read - undrawn - readings.unsure;
   if (readings.unsure) parts.push(`${whole(readings.unsure)} unsure`);
-  if (undrawn) parts.push(`${whole(undrawn)} without a digit`);
+  if (undrawn) parts.push(`${whole(undrawn)} without a ${kind}`);
   if (failed) parts.push(job.state === "cancelled" ? `${whole(failed)} not read` : `${whole(failed)} could not be read: select one to see why`);
   if (skipped) parts.push(`${count(skipped, "other file")} skipped`);
   byId("files-tally").replaceChildren(element("strong", {}, parts[0]), parts.slice(1).map((part) => ` · ${part}`).join(""));

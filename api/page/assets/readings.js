@@ -3,6 +3,7 @@
 import { guessed } from "./answers.js";
 
 export const NO_DIGIT = "no digit found"; // how the message of the service begins
+export const NO_NUMBER = "no number found";
 const UNREAD = -1;
 const FAILED = -2; // includes expired, cancelled and unsure images
 
@@ -10,6 +11,7 @@ export class Readings {
   #predictions;
   #shares;
   #labels;
+  #texts = new Map(); // of numbers
   #errors = new Map();
   read = 0;
   unsure = 0;
@@ -24,14 +26,16 @@ export class Readings {
 
   /* Stores a job's items and returns their indices. */
   take(items) {
-    for (const { index, prediction, probabilities, error, state, guesses } of items) {
+    for (const { index, prediction, probabilities, text, confidence, error, state, guesses } of items) {
       if (state === "queued") continue;
+      const read = text ?? prediction;
       this.#predictions[index] = prediction ?? FAILED;
-      this.#shares[index] = probabilities?.[prediction] ?? 0;
+      this.#shares[index] = probabilities?.[prediction] ?? confidence ?? 0;
+      if (text !== undefined && text !== null) this.#texts.set(index, text);
       const unsure = state === "unsure";
       if (unsure) this.unsure += 1;
-      if (error || prediction === null) this.#errors.set(index, unsure ? `unsure, perhaps ${guessed(guesses)}` : (error ?? state));
-      this.read += prediction === null ? 0 : 1;
+      if (error || read === null) this.#errors.set(index, unsure ? `unsure, perhaps ${guessed(guesses)}` : (error ?? state));
+      this.read += read === null ? 0 : 1;
       if (this.isMistake(index)) this.mistakes += 1;
     }
     return items.map(({ index }) => index);
@@ -42,11 +46,16 @@ export class Readings {
     return this.#predictions[index] >= 0 ? this.#predictions[index] : null;
   }
 
+  /* Returns the digit or the number as a text, or null. */
+  text(index) {
+    return this.#texts.get(index) ?? (this.#predictions[index] >= 0 ? String(this.#predictions[index]) : null);
+  }
+
   share(index) {
     return this.#shares[index];
   }
 
-  /* Returns why an image has no digit, or undefined if it has one or is pending. */
+  /* Returns why nothing was read in an image, or undefined if something was or it is pending. */
   error(index) {
     return this.#errors.get(index);
   }
