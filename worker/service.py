@@ -38,6 +38,7 @@ from worker.reporting.drift import Drift
 from worker.reporting.heartbeat import HeartbeatWriter
 from worker.reporting.metrics import Metrics
 from worker.reporting.metrics_port import serve_metrics
+from worker.reporting.postponed import Postponed
 from worker.reporting.tallies import Tallies
 from worker.threads import start_thread
 from worker.versions.desired import DesiredVersions, Listener, read_desired
@@ -67,6 +68,7 @@ class BatchingService(Collector):
         self._watchdog = Watchdog(settings.engine_stall_s)
         self._consumer = f"{worker_name}:{os.getpid()}:{time.time_ns()}"
         self._metrics = Metrics()
+        self._reports = Postponed()
         self._clock = RedisClock()
         self._drift_tallies = Tallies(DRIFT_WINDOWS_KEPT * keys.DRIFT_WINDOW_S)
         self._drift = Drift(self._drift_tallies, self._clock.now_s)
@@ -127,6 +129,7 @@ class BatchingService(Collector):
         start_thread("load", self.loader.run)
         start_thread("listen", self._listener.listen)
         start_thread("shadow", self._shadows.run)
+        start_thread("report", lambda: self._reports.call_until(self._ended))
         start_thread("watchdog", lambda: self._watchdog.run(self._ended))
         gc.collect()
         gc.freeze()  # collections need not examine what Celery and the engines have created
@@ -152,6 +155,7 @@ class BatchingService(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics. The thread of a scrape calls this."""
+        self._reports.call_all()
         yield from self._metrics.families(self._leases.takeovers, self.loader.state())
         yield from process_families()
 
@@ -207,6 +211,7 @@ class BatchingService(Collector):
             self._clock,
             self._watchdog.model_pulse(name),
             self._watchdog.redis_pulse(name),
+            self._reports.add,
         )
 
     def _report(self, report: BatchReport) -> None:
@@ -264,6 +269,7 @@ class BatchingService(Collector):
 
     def _keep_once(self) -> None:
         self._leases.renew()
+        self._reports.call_all()
         self._heartbeat.write(self.loader.state(), self._leases.takeovers)
         if not self._stopping.is_set():
             self._read_new_models()

@@ -45,11 +45,16 @@ class _Run(msgspec.Struct, frozen=True):
     labels: Sequence[str]  # names of the predictions, empty if the version did not load
 
 
+def call_now(call: Callable[[], None]) -> None:
+    call()
+
+
 @dataclass(eq=False)
 class Runner:
     """Runs batches in one thread. No error of a batch ends the thread.
 
-    `answered` is called after the results of a batch are written, with its version, images and answers, without faults.
+    After the results of a batch are written, `later` calls `report` and `answered`, perhaps a moment later. `answered`
+    gets the version, images and answers, without faults.
     """
 
     backlog: Backlog
@@ -62,6 +67,7 @@ class Runner:
     clock: RedisClock
     in_model: Pulse
     in_redis: Pulse
+    later: Callable[[Callable[[], None]], None] = call_now
     _passed_ms: float = field(init=False, default=0.0)  # total time of singles between two runs of other batches
     _passed_error: Exception | None = field(init=False, default=None)
 
@@ -190,9 +196,13 @@ class Runner:
         if late:
             logger.warning("%d entries had been finished by another worker", late)
         self.finished(complete)
-        finished_s = (
-            run.started_s + time.perf_counter() - run.started_perf_s
-        )  # a new estimate of Redis's clock may be earlier
+        # Not by Redis's clock: a new estimate of it may be earlier than the start.
+        finished_s = run.started_s + time.perf_counter() - run.started_perf_s
+        self.later(partial(self._report, batch, run, predictions, parts, finished_s))
+
+    def _report(
+        self, batch: list[Slice], run: "_Run", predictions: Predictions, parts: list[BatchPart], finished_s: float
+    ) -> None:
         times = (run.started_s, finished_s, run.model_ms)
         self.report(report_of(batch, run.live, run.faults, *times, parts, run.started_perf_s, predictions, run.labels))
         images, answers = run.images, run.answers
