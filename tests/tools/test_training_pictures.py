@@ -108,6 +108,17 @@ def test_every_kind_of_judged_picture_is_drawn(split: Split) -> None:
         assert 0 <= digit <= 9
 
 
+def test_the_curve_counts_what_each_threshold_loses_and_what_it_accepts_wrongly() -> None:
+    from shared.answers import Answers
+    from tools.abstaining.curve import rows
+
+    split = Split("drawn", np.zeros((4, 28, 28), np.uint8), np.array([0, 1, 0, 1], np.uint8))
+    answers = Answers(np.array([[0.9, 0.1]] * 4, np.float32), np.array([0.9, 0.8, 0.4, 0.2], np.float32))
+    assert rows(answers, split, [0.3, 0.85]) == [(0.3, 0.25, 1, 0), (0.85, 0.75, 0, 0)]
+    with pytest.raises(ValueError, match="without scores"):
+        rows(Answers(answers.probabilities), split, [0.5])
+
+
 def test_a_file_that_holds_no_pictures_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pictures.npz"
     with pytest.raises(DatasetError, match="is no file of"):

@@ -114,6 +114,33 @@ def several(random: Random, split: Split) -> Glyph:
     return row
 
 
+def stacked(random: Random, split: Split) -> Glyph:
+    """Return two MNIST test digits that are above each other or diagonal, with a gap of up to a digit's height."""
+    first, second = (_cut_out(random, split, random.uniform(0.75, 1.25)) for _ in range(2))
+    angle = random.uniform(math.radians(25), math.radians(155))
+    gap = random.choice((0, 4, 15, 40, 80))
+    reach_x = (first.width + second.width) / 2 / max(abs(math.cos(angle)), 1e-6)
+    reach_y = (first.height + second.height) / 2 / math.sin(angle)
+    reach = min(reach_x, reach_y) + gap
+    middle = (SIDE_PX, SIDE_PX)
+    canvas = Image.new("L", (2 * SIDE_PX, 2 * SIDE_PX))
+    for digit, side in ((first, -1), (second, 1)):
+        page = Image.new("L", canvas.size)
+        x = middle[0] + side * reach / 2 * math.cos(angle)
+        y = middle[1] + side * reach / 2 * math.sin(angle)
+        page.paste(digit, (round(x - digit.width / 2), round(y - digit.height / 2)))
+        canvas = ImageChops.lighter(canvas, page)
+    return canvas
+
+
+def _cut_out(random: Random, split: Split, scale: float) -> Glyph:
+    """Return an MNIST test digit without its margin, about 200 pixels high."""
+    digit = Image.fromarray(split.images[random.randrange(len(split.labels))])
+    digit = digit.crop(digit.getbbox())
+    size = (round(10 * digit.width * scale), round(10 * digit.height * scale))
+    return digit.resize(size, Image.Resampling.BICUBIC)
+
+
 def ring(random: Random, split: Split) -> Glyph:
     """Return the stain of a cup: one or two arcs of a circle, with drops."""
     canvas = Image.new("L", (SIDE_PX, SIDE_PX))
@@ -170,4 +197,5 @@ KINDS: dict[str, Callable[[Random, Split], Glyph | Images]] = {
     "scribbles": scribble,
     "halves": half,
     "several": several,
+    "several, stacked": stacked,
 }

@@ -15,12 +15,15 @@ import numpy as np
 from api.images.fit import fit_grey, fit_picture
 from benchmarks.system.engine import engine_alone
 from shared.config.settings import load_settings
-from shared.data.dataset import find_mnist_dir, load_split
+from shared.data.dataset import Split, find_mnist_dir, load_split
 from shared.errors import BadImage
 from shared.images import Images, Probabilities, images_from_pixels
+from shared.models.registry import load_version
 from shared.shapes import IMAGE_BYTES
+from tools.abstaining.curve import print_curve
 from tools.fit_accuracy.mnist_frames import mnist_frames
 from tools.fit_accuracy.rendered import Hand, picture, printed_images
+from worker.engine import load_engine
 
 SEED = 2026
 TYPE_PART = 0.2  # part of the rendered set
@@ -33,8 +36,14 @@ def main() -> None:
     parser.add_argument("--rendered", type=int, default=1000, help="pictures of the project's own (default: 1000)")
     parser.add_argument("--frames", type=int, default=10_000, help="MNIST test images in frames (default: 10000)")
     parser.add_argument("--keep", type=Path, help="folder for the rendered pictures that the model got wrong")
+    parser.add_argument("--model", help="version (default: the one that answers requests without `?model=`)")
+    parser.add_argument("--models-dir", type=Path, default=Path("models"), help="registry folder for --model")
     arguments = parser.parse_args()
-    engine, _ = engine_alone()
+    engine = (
+        load_engine("litert", load_version(arguments.models_dir, arguments.model).directory, threads=1)
+        if arguments.model
+        else engine_alone()[0]
+    )
 
     def predict(images: Images) -> Probabilities:
         return engine.predict(images).probabilities
@@ -44,7 +53,10 @@ def main() -> None:
         split = load_split("test", mnist_dir)
         images, labels = split.images[: arguments.frames], split.labels[: arguments.frames]
         fitted = fit_all((lambda frame=frame: fit_grey(frame).tobytes()) for frame in mnist_frames(images, SEED))  # type: ignore[misc]
-        tell({"MNIST in frames of 640×480": list(predict(fitted).argmax(1) == labels)})
+        answers = engine.predict(fitted)
+        tell({"MNIST in frames of 640×480": list(answers.probabilities.argmax(1) == labels)})
+        if answers.scores is not None:
+            print_curve(answers, Split(split.name, images, labels), engine.rule)
         tell({"the same images as they are": list(predict(images).argmax(1) == labels)})
     images, labels = printed_images()
     tell({"type drawn in 28×28, not fitted": list(predict(images).argmax(1) == labels)})

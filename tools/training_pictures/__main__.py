@@ -23,23 +23,27 @@ SHARES = {
     "type": 0.13, "pen": 0.13, "mnist": 0.10, "display": 0.05,
     "letter": 0.17, "word": 0.03, "symbol": 0.05, "scribble": 0.08, "half": 0.07, "several": 0.08,
     "ring": 0.025, "coin": 0.015, "spot": 0.02, "lines": 0.02, "texture": 0.04, "blank": 0.015, "scene": 0.025,
+    "stacked": 0.05,
 }  # fmt: skip
 
 
 def main() -> None:
-    options = drawing_parser("python -m tools.training_pictures", __doc__, "pictures", 100_000).parse_args()
+    parser = drawing_parser("python -m tools.training_pictures", __doc__, "pictures", 100_000)
+    parser.add_argument("--kinds", nargs="+", choices=list(SHARES), default=list(SHARES), help="draw only these kinds")
+    options = parser.parse_args()
     chunks = range(0, options.count, CHUNK)
-    tasks = [(options.seed, start, min(CHUNK, options.count - start)) for start in chunks]
+    tasks = [(options.seed, start, min(CHUNK, options.count - start), options.kinds) for start in chunks]
     parts = draw_in_processes(_draw_chunk, tasks, options)
     images, labels, kinds = (np.concatenate(each) for each in zip(*parts, strict=True))
     np.savez_compressed(options.out, images=images, labels=labels, kinds=kinds)
     print(f"Wrote {options.out}: {len(labels)} pictures, {int((labels != NONE).sum())} of them digits")
 
 
-def _draw_chunk(source: Source, task: tuple[int, int, int]) -> tuple[Images, np.ndarray, np.ndarray]:
-    seed, start, count = task
+def _draw_chunk(source: Source, task: tuple[int, int, int, list[str]]) -> tuple[Images, np.ndarray, np.ndarray]:
+    seed, start, count, wanted = task
     rng = np.random.default_rng((seed, start))
-    kinds = rng.choice(len(SHARES), count, p=np.array(list(SHARES.values())) / sum(SHARES.values()))
+    shares = np.array([share if kind in wanted else 0.0 for kind, share in SHARES.items()])
+    kinds = rng.choice(len(SHARES), count, p=shares / shares.sum())
     drawn = [draw(list(SHARES)[kind], source, rng) for kind in kinds]
     return (
         np.stack([image for image, _ in drawn]),
@@ -103,6 +107,8 @@ def _other_ink(kind: str, source: Source, rng: Generator) -> Ink:
         return text_ink("".join(rng.choice(list(LETTERS), length)), _font(source, 0.5, rng), rng)
     if kind == "several":
         return _several(source, rng)
+    if kind == "stacked":
+        return digits.pile_of(_digit_ink(source, rng), _digit_ink(source, rng), rng)
     drawers = {
         "scribble": shapes.scribble,
         "ring": shapes.ring,
@@ -122,6 +128,13 @@ def _several(source: Source, rng: Generator) -> Ink:
         return digits.row_of([digits.written(int(each), rng) for each in rng.integers(0, CLASSES, count)], rng)
     rows = rng.integers(0, len(source.mnist.labels), count)
     return digits.row_of([digits.enlarged(source.mnist.images[row]) for row in rows], rng)
+
+
+def _digit_ink(source: Source, rng: Generator) -> Ink:
+    """Return the ink of a digit from MNIST or by pen."""
+    if rng.random() < 0.3:
+        return digits.written(int(rng.integers(CLASSES)), rng)
+    return digits.enlarged(source.mnist.images[int(rng.integers(len(source.mnist.labels)))])
 
 
 def _font(source: Source, handwriting: float, rng: Generator) -> Path:

@@ -1,5 +1,7 @@
 """Finds the digit among the ink: excludes specks, lines, frames, and what the edge of the picture cuts off."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,14 +16,21 @@ MIN_SIDE = 0.03  # height or width of a digit
 MAX_INK = 0.6  # fraction of the picture that may be ink
 LINE_ASPECT = 7.0  # minimal ratio of a line's length to its thickness
 MIN_LINE_LENGTH = 0.55
+MIN_BORDER_INK = 0.7  # part of the box around a border
 MIN_PIECE_AREA = 0.04  # relative to the digit's largest piece
 MAX_PIECE_GAP = 0.3  # relative to the size of the digit's largest piece
 MAX_BREAK = 0.02  # in a stroke where a rule crossed it
+# A piece that is about as high as the largest one, and that a gap separates from it, is another digit.
+MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA = 0.5, 0.25  # relative to those of the largest piece
+MIN_GAP, MIN_GAP_PX = 0.03, 3.0  # between two digits, relative to the size of the largest piece; and in pixels
+MAX_PART_GAP = 0.12  # between the bars of a display's digit, and to smaller pieces, relative to the largest piece
+BAR_ASPECT = 2.6  # minimal ratio of a bar's sides
 BEYOND = 0.04  # how far an underline continues on both sides of a digit, relative to the digit's width
 # Further ink is another digit if its height and its area are about those of the digit.
 MIN_OTHER_HEIGHT, MAX_OTHER_HEIGHT = 0.5, 2.0
 MIN_OTHER_AREA, MAX_OTHER_AREA = 0.15, 4.0
 ROW_GAP = 0.1  # between digits in a row, as a fraction of their height
+ROW_ASPECT = 2.0  # minimal ratio of the row's width to its height: narrow digits are repeated
 
 Chosen = npt.NDArray[np.bool_]  # bool[C]
 
@@ -29,13 +38,14 @@ Chosen = npt.NDArray[np.bool_]  # bool[C]
 def digit_of(ink: Ink, threshold: float) -> Ink:
     """Return the digit's ink from 0 to 1, and 0 elsewhere. Raises BadImage if there is no digit.
 
-    Several digits are moved into one row, wherever they are, because a model that knows non-digits rejects a row.
+    Several digits are moved into one wide row, wherever they are, because a model that knows non-digits rejects a row.
     """
-    ink = without_rules(ink, threshold)
+    drawn, ink = ink, without_rules(ink, threshold)
+    break_px = 0.0 if ink is drawn else MAX_BREAK * max(ink.shape)
     parts = label(ink > threshold / 2)
     sure = (ink > threshold).ravel()
     certain = np.bincount(parts.labels.ravel(), sure, len(parts.area_px) + 1)[1:].astype(np.float64)
-    chosen, others = _digit(parts, certain, ink.shape)
+    chosen, others = _digit(parts, certain, ink.shape, break_px)
     mask = np.concatenate([[False], chosen | others])[parts.labels]
     level = float(np.median(ink[mask & (ink > threshold)]))
     soft = np.where(mask, np.clip((ink - 0.1 * level) / (0.8 * level), 0, 1), 0).astype(np.float32)
@@ -52,8 +62,10 @@ def _row(soft: Ink, parts: Components, chosen: Chosen, others: Chosen) -> Ink:
         cut.append(np.where(mask, soft[top:bottom, left:right], 0))
     height = max(map(len, cut))
     gap = np.zeros((height, max(1, round(ROW_GAP * height))), np.float32)
-    row = [np.concatenate([np.pad(each, ((0, height - len(each)), (0, 0))), gap], axis=1) for each in cut]
-    return np.concatenate(row, axis=1)
+    row = np.concatenate(
+        [part for each in cut for part in (np.pad(each, ((0, height - len(each)), (0, 0))), gap)], axis=1
+    )
+    return np.tile(row, (1, math.ceil(ROW_ASPECT * height / row.shape[1])))
 
 
 def _bounds(parts: Components, digit: Chosen) -> tuple[int, int, int, int]:
@@ -62,12 +74,17 @@ def _bounds(parts: Components, digit: Chosen) -> tuple[int, int, int, int]:
     return int(top), int(bottom), int(parts.left[digit].min()), int(parts.right[digit].max()) + 1
 
 
-def _digit(parts: Components, certain: npt.NDArray[np.float64], shape: tuple[int, ...]) -> tuple[Chosen, Chosen]:
-    """Return which parts are the largest digit, and which are others of about its size."""
+def _digit(
+    parts: Components, certain: npt.NDArray[np.float64], shape: tuple[int, ...], break_px: float
+) -> tuple[Chosen, Chosen]:
+    """Return which parts are the largest digit, and which are others of about its size.
+
+    Rules that were removed have left breaks of up to `break_px` in the strokes.
+    """
     height, width = shape
     size = np.maximum(parts.height, parts.width)
     real = (certain > 0) & (size >= max(MIN_SIDE_PX, MIN_SIDE * min(height, width)))
-    real &= ~(_lines(parts, height, width) | _frames(parts))
+    real &= ~(_lines(parts, height, width) | _frames(parts) | _borders(parts, height, width))
     inside = real & ~_cut_off(parts, height, width)
     if inside.any() and certain[inside].max() >= 0.1 * certain[real].max():
         real = inside
@@ -78,7 +95,8 @@ def _digit(parts: Components, certain: npt.NDArray[np.float64], shape: tuple[int
     chosen &= real & (certain >= MIN_PIECE_AREA * certain[main])
     chosen = _connected(parts, chosen, real, MAX_BREAK * max(shape))
     chosen &= ~_underlines(parts, chosen)
-    return chosen, _other_digits(parts, certain, real, chosen)
+    apart = _apart(parts, certain, chosen, break_px)
+    return chosen & ~apart, apart | _other_digits(parts, certain, real, chosen)
 
 
 def _near(parts: Components, chosen: Chosen, gap_px: float) -> Chosen:
@@ -110,6 +128,35 @@ def _underlines(parts: Components, chosen: Chosen) -> Chosen:
     return lines & (parts.top >= bottom) & (parts.left < left - beyond) & (parts.right >= right + beyond)
 
 
+def _apart(parts: Components, certain: npt.NDArray[np.float64], chosen: Chosen, break_px: float) -> Chosen:
+    """Return which chosen parts are digits of their own, above, below, or next to the largest one."""
+    main = int(np.argmax(np.where(chosen, certain, -1)))
+    size = np.maximum(parts.height, parts.width)
+    similar = chosen & (parts.height >= MIN_DIGIT_HEIGHT * parts.height[main])
+    similar &= certain >= MIN_DIGIT_AREA * certain[main]
+    bars = size > BAR_ASPECT * np.minimum(parts.height, parts.width)
+    gap_px = max(break_px, MIN_GAP * size[main], MIN_GAP_PX)
+    wide_px = max(gap_px, MAX_PART_GAP * size[main])
+    own = np.arange(len(size)) == main
+    while True:
+        further = _near(parts, own, gap_px) | (~similar & _near(parts, own, wide_px))
+        further |= bars & _near(parts, own & bars, wide_px)
+        further |= (bars | bars[own].any()) & _near(parts, own, wide_px) & _beside(parts, own)
+        further &= chosen
+        if not (further & ~own).any():
+            apart: Chosen = similar & ~own
+            return apart
+        own = own | further
+
+
+def _beside(parts: Components, digit: Chosen) -> Chosen:
+    """Return which parts share at least half of their rows with the digit, like the stroke of a 4."""
+    top, bottom, *_ = _bounds(parts, digit)
+    shared = np.minimum(parts.bottom + 1, bottom) - np.maximum(parts.top, top)
+    beside: Chosen = shared >= 0.5 * np.minimum(parts.height, bottom - top)
+    return beside
+
+
 def _other_digits(parts: Components, certain: npt.NDArray[np.float64], real: Chosen, chosen: Chosen) -> Chosen:
     """Return which further parts are as large as the chosen digit."""
     top, bottom, *_ = _bounds(parts, chosen)
@@ -134,6 +181,17 @@ def _cut_off(parts: Components, height: int, width: int) -> Chosen:
     first = (parts.top == 0) | (parts.left == 0)
     cut: Chosen = first | (parts.bottom == height - 1) | (parts.right == width - 1)
     return cut
+
+
+def _borders(parts: Components, height: int, width: int) -> Chosen:
+    """Return which parts fill a border of the picture from corner to corner, such as a table, or one end of a gradient.
+
+    They touch three edges. A digit that was cut out closely touches all four.
+    """
+    touching = (parts.top == 0).astype(np.int64) + (parts.bottom == height - 1)
+    touching += (parts.left == 0).astype(np.int64) + (parts.right == width - 1)
+    borders: Chosen = (touching == 3) & (parts.area_px > MIN_BORDER_INK * parts.height * parts.width)
+    return borders
 
 
 def _frames(parts: Components) -> Chosen:

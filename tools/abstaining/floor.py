@@ -1,0 +1,54 @@
+"""`python -m tools.abstaining.floor`: the fewest wrong answers that published networks leave among the accepted ones.
+
+All networks answer all images of MNIST's test set, also those of later stages. The score of an image is the largest
+mean probability of a label, so all images are lost to doubt between two digits, and none to the output for none of the
+labels. A version made of these networks cannot be expected to do better.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+
+from shared.answers import Answers
+from shared.config.settings import load_settings
+from shared.data.dataset import find_mnist_dir, load_split
+from shared.errors import DatasetError
+from shared.images import Images, Probabilities
+from shared.models import registry
+from tools.abstaining.curve import rows
+from worker.engine import load_engine
+
+LOST = (0.003, 0.004, 0.005, 0.0075, 0.01)  # shares of the images
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.abstaining.floor", description=__doc__)
+    parser.add_argument("models", nargs="+", metavar="NAME@VERSION", help="versions whose networks answer together")
+    parser.add_argument("--models-dir", type=Path, default=Path("models"), help="registry folder")
+    options = parser.parse_args()
+    mnist_dir = find_mnist_dir(load_settings(os.environ).mnist_dir, "test")
+    if mnist_dir is None:
+        raise DatasetError("MNIST is missing: download it with `make data`")
+    test = load_split("test", mnist_dir)
+    directories = [registry.load_version(options.models_dir, model).directory for model in options.models]
+    networks = [answers for directory in directories for answers in _answers_of(directory, test.images)]
+    mean = np.mean(networks, axis=0)
+    print(f"{len(networks)} networks: {(mean.argmax(1) == test.labels).sum()} right")
+    scores = mean.max(1)
+    for lost in LOST:
+        threshold = float(np.sort(scores)[int(lost * len(scores))])
+        ((_, share, wrong, mislabelled),) = rows(Answers(mean, scores), test, [threshold])
+        print(f"{share:.2%} lost: {wrong} accepted and wrong, {mislabelled} of them known label errors")
+
+
+def _answers_of(directory: Path, images: Images) -> list[Probabilities]:
+    """Return the answers float32[N,K] of each network of a version, relative to its labels."""
+    engine = load_engine("litert", directory, threads=1)
+    labels = [network.predict(images)[:, : len(engine.spec.labels)] for network in engine.networks]
+    return [each / np.maximum(each.sum(1, keepdims=True), np.finfo(np.float32).tiny) for each in labels]
+
+
+if __name__ == "__main__":
+    main()
