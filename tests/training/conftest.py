@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,15 +44,32 @@ def trained(handful: dataset.Split, plan: Plan) -> Trained:
 
 
 @pytest.fixture(scope="session")
-def repeated(handful: dataset.Split, plan: Plan) -> tuple[Trained, list[str]]:
-    """The same run again, with its lines of progress. Its clock advances by a second per reading."""
+def repeated(
+    handful: dataset.Split, plan: Plan, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Trained, list[str], Path]:
+    """The same run again, with its lines of progress, and its checkpoint as a power cut in the fourth epoch leaves it.
+
+    The clock of the progress advances by a second per reading.
+    """
+    import keras
+
+    from training.loop.checkpoint import open_checkpoint
     from training.loop.progress import JsonLines
     from training.train import fit
 
+    running, cut = tmp_path_factory.mktemp("running") / "checkpoint", tmp_path_factory.mktemp("cut") / "checkpoint"
+
+    class PowerCut(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+            if epoch == 3:
+                shutil.copytree(running, cut)
+
     lines: list[str] = []
     now_s = iter(range(10_000))
-    callback = JsonLines(lines.append, lambda: float(next(now_s)))
-    return fit(handful, plan, extra_callbacks=[callback], verbose=False), lines
+    progress = JsonLines(lines.append, lambda: float(next(now_s)))
+    checkpoint = open_checkpoint(running, {}, resume=False)
+    again = fit(handful, plan, checkpoint=checkpoint, extra_callbacks=[progress, PowerCut()], verbose=False)
+    return again, lines, cut
 
 
 @pytest.fixture(scope="session")

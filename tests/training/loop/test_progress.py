@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_each_epoch_ends_with_a_line_and_the_remaining_time_falls_to_0(
-    repeated: tuple[Trained, list[str]], plan: Plan
+    repeated: tuple[Trained, list[str], Path], plan: Plan
 ) -> None:
     from training.loop.progress import LINE_INTERVAL_S
 

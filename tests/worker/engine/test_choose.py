@@ -68,20 +68,11 @@ def test_choosing_litert_imports_neither_jax_nor_tensorflow() -> None:
     assert imported_by("choose_kind('auto'); sees_gpu('jax')", CUDA_VISIBLE_DEVICES="") == []
 
 
-@pytest.mark.slow
-def test_selecting_jax_leaves_the_memory_of_the_gpu_to_others() -> None:
-    assert imported_by("select_backend('jax'); import keras; print(os.environ['XLA_PYTHON_CLIENT_PREALLOCATE'])") == [
-        "false",
-        "jax",
-        "keras",
-    ]
-
-
 def imported_by(code: str, **environ: str) -> list[str]:
     """Return what `code` prints, and which of the libraries a new interpreter has imported then."""
     script = f"""
 import os, sys
-from worker.engine.choose import choose_kind, sees_gpu, select_backend
+from worker.engine.choose import choose_kind, sees_gpu
 {code}
 print(*sorted({{"jax", "keras", "tensorflow"}} & set(sys.modules)))
 """

@@ -9,6 +9,7 @@ import pytest
 from tests.support.processes import ROOT
 
 SCRIPT = """
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +26,7 @@ assert "jax" not in sys.modules and "keras" not in sys.modules
 engine = load_engine("jax", SMALL, threads=1, max_batch_images=4)
 assert "tensorflow" not in sys.modules
 assert engine.kind == "jax"
+assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false", "the memory of the GPU is left to others"
 
 expected = litert.predict(images).probabilities
 runtime = engine.networks[0].runtime
