@@ -16,6 +16,8 @@ from shared.contract.job import NumberLine
 from shared.shapes import GAP, OTHER
 
 MIN_PROBABILITY = 1e-6  # each output's; a window never excludes anything
+SMALLEST = 1e-30
+FURTHER_VIEW = 0.5
 MIN_TRIED = 1e-3  # less likely signs are not tried
 MAX_TEXTS = 32  # kept after each window
 MAX_GUESSES = 3
@@ -48,12 +50,24 @@ def window_outputs(
 
 
 def most_likely(views: Sequence[Outputs]) -> list[tuple[str, float]]:
-    """Return the most likely texts and their mean probabilities in the views, the best first."""
-    shares: dict[str, float] = {}
-    for outputs in views:
-        for text, share in _texts(outputs):
-            shares[text] = shares.get(text, 0.0) + share / len(views)
-    return sorted(shares.items(), key=lambda each: -each[1])
+    """Return the most likely texts and their probabilities in all views together, the best first."""
+    found = [dict(_texts(outputs)) for outputs in views]
+    texts = sorted({text for each in found for text in each})
+    shares = combined(np.array([[each.get(text, MIN_PROBABILITY) for text in texts] for each in found]))
+    return sorted(zip(texts, shares.tolist(), strict=True), key=lambda each: -each[1])
+
+
+def combined(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the probabilities float64[N] of texts from those in each view, float64[V,N].
+
+    Views that agree make each other surer, but they show the same ink: a further view counts FURTHER_VIEW of a witness.
+    """
+    witnesses = 1 + (len(shares) - 1) * FURTHER_VIEW
+    others = 1 - shares.sum(1, keepdims=True)
+    logarithms = np.log(np.maximum(np.hstack([shares, others]), SMALLEST)).mean(0) * witnesses
+    weights = np.exp(logarithms - logarithms.max())
+    together: npt.NDArray[np.float64] = (weights / weights.sum())[:-1]
+    return together
 
 
 def _texts(outputs: Outputs) -> list[tuple[str, float]]:

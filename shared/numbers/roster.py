@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from shared.numbers.reading import Outputs
+from shared.numbers.reading import Outputs, combined
 from shared.shapes import CLASSES, GAP
 
 OTHER_SHARE = 0.01  # part of all numbers in pictures that are not in the roster
@@ -36,7 +36,7 @@ def shares_in(roster: Roster, views: Sequence[Outputs]) -> npt.NDArray[np.float6
     `views` are float64[T,12]. The model takes all digits for equally likely, so that long numbers are rarer for it
     than in a roster: Bayes' theorem exchanges its expectation for that of the roster.
     """
-    texts = np.mean([text_probabilities(roster, outputs) for outputs in views], axis=0)
+    texts = combined(np.array([text_probabilities(roster, outputs) for outputs in views]))
     inside = texts * (1 - OTHER_SHARE) / len(roster.strings) * float(CLASSES) ** roster.lengths
     shares: npt.NDArray[np.float64] = inside / (inside.sum() + OTHER_SHARE * max(1 - float(texts.sum()), 1e-12))
     return shares

@@ -42,10 +42,16 @@ def test_the_probabilities_of_all_texts_add_up_to_one() -> None:
     assert sum(share for _, share in most_likely([outputs])) == pytest.approx(1, abs=0.01)
 
 
-def test_the_views_of_a_line_are_averaged() -> None:
-    texts = most_likely([answers({3: 0.9, 8: 0.09}), answers({}, {3: 0.3, 8: 0.69})])
-    assert [text for text, _ in texts[:2]] == ["3", "8"]
-    assert dict(texts)["3"] == pytest.approx(0.6, abs=1e-3)
+def test_views_that_agree_make_a_text_surer_and_others_make_it_unsure() -> None:
+    agreeing = dict(most_likely([answers({3: 0.9, 8: 0.09}), answers({}, {3: 0.9, 8: 0.09})]))
+    assert agreeing["3"] == pytest.approx(0.9**1.5 / (0.9**1.5 + 0.09**1.5 + 0.01**1.5), abs=1e-3)
+    differing = most_likely([answers({3: 0.9, 8: 0.09}), answers({}, {3: 0.09, 8: 0.9})])
+    assert [round(share, 2) for text, share in differing if text in ("3", "8")] == [0.5, 0.5]
+
+
+def test_the_probabilities_in_both_views_together_add_up_to_one() -> None:
+    views = [answers({4: 0.5, 9: 0.4}, {0: 0.4}), answers({}, {9: 0.7, 4: 0.2}, {7: 0.6})]
+    assert sum(share for _, share in most_likely(views)) == pytest.approx(1, abs=0.01)
 
 
 def test_equal_digits_next_to_each_other_are_two() -> None:

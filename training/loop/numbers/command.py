@@ -45,8 +45,9 @@ def write_version(
 
     Raises ModelError for a network that reads less than `--min-right` of them.
     """
-    temperature = confidence.temperature_of(model, held_out)
-    readings = confidence.readings_of(model, held_out, temperature)
+    lines = confidence.lines_of(model, held_out)
+    temperature = confidence.temperature_of(lines)
+    readings = confidence.readings_of(lines, temperature)
     threshold = confidence.threshold_of(readings, options.max_wrong)
     read_as = confidence.counts_of(readings, threshold)
     if read_as["right"] < options.min_right * read_as["numbers"]:

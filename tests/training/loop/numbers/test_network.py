@@ -94,9 +94,21 @@ def test_a_line_is_read_from_all_its_views() -> None:
 
     strips = [np.full((28, 60), level, np.uint8) for level in (7, 0, 6, 4)]
     signs = np.array([[1, -1]] * 2 + [[7, -1]] * 2, np.int32)
-    found = confidence.readings_of(Answers(), Strips(strips, signs, views=2), 1.0)
+    found = confidence.readings_of(confidence.lines_of(Answers(), Strips(strips, signs, views=2)), 1.0)
     assert found.right.tolist() == [True, False]
-    assert found.confidences == pytest.approx([(1 + 1 / (1 + np.e**2)) / 2, (1 + 1 / 2) / 2], abs=0.01)
+    assert 0.5 < found.confidences[1] < found.confidences[0] < 1
+
+
+@pytest.mark.slow
+def test_the_temperature_makes_the_answers_as_sure_as_they_are_right() -> None:
+    from training.loop.numbers import confidence
+
+    sure = np.zeros((1, WINDOW_OUTPUTS), np.float32)
+    sure[0, 7] = 6
+    right, wrong = np.array([7], np.int32), np.array([3], np.int32)
+    often_right = confidence.Lines([[sure]] * 100, [right] * 99 + [wrong])
+    often_wrong = confidence.Lines([[sure]] * 100, [right] * 60 + [wrong] * 40)
+    assert confidence.temperature_of(often_right) < 1.3 < confidence.temperature_of(often_wrong)
 
 
 @pytest.mark.slow
