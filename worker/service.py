@@ -93,7 +93,16 @@ class BatchingService(Collector):
         registry = self._engines.registry
         self._engines.load(default_version(settings.default_model, list_models(registry), registry, desired))
         self._client = worker_client(settings, patient=True)
+        self._build(desired)
+        self._heartbeat.write(self.loader.state(), 0)
+        self._read_new_models()
+        self._start_threads()
+        gc.collect()
+        gc.freeze()  # collections need not examine what Celery and the engines have created
 
+    def _build(self, desired: DesiredVersions) -> None:
+        """Build the parts of the worker. Each part may use only parts that are built before it."""
+        settings = self._settings
         self._backlog = Backlog(self._engines, self._engines.at_a_time, settings.bulk_entry_images)
         self._listener = self._make_listener(desired)
         self.loader = self._make_loader()
@@ -121,8 +130,8 @@ class BatchingService(Collector):
             serve_metrics(self, settings),
             self._clock,
         )
-        self._heartbeat.write(self.loader.state(), 0)
-        self._read_new_models()
+
+    def _start_threads(self) -> None:
         names = [f"run-{number}" for number in range(self._engines.threads)]
         self._runners = [start_thread(name, self._runner(name, self._connection()).run) for name in names]
         self._keeper = start_thread("keep", self._keep)
@@ -131,8 +140,6 @@ class BatchingService(Collector):
         start_thread("shadow", self._shadows.run)
         start_thread("report", lambda: self._reports.call_until(self._ended))
         start_thread("watchdog", lambda: self._watchdog.run(self._ended))
-        gc.collect()
-        gc.freeze()  # collections need not examine what Celery and the engines have created
 
     def stop(self) -> None:
         """Stop pulling, finish the held entries, and leave. Blocks for at most WARM_STOP_S and one pull."""

@@ -38,7 +38,7 @@ MNIST_ROUTE = "/mnist/classify"
 VERSION_ROUTE = "/models/{ref}/classify"
 REF_IN_PATH = re.compile(rb"/models/([A-Za-z0-9._@-]+)/classify")  # names without percent-encoding
 PARAMETERS = {MNIST_ROUTE: {"model", "timeout_s", "accept"}, VERSION_ROUTE: {"timeout_s", "accept", "top"}}
-# Browsers send Origin and Sec-Fetch-* with the requests of pages, whose answers may need the headers of CORS.
+# Browsers send Origin and Sec-Fetch-* with requests of pages. The responses to such requests may need CORS headers.
 OTHER_HEADERS = frozenset(
     {
         *(b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"),
@@ -49,7 +49,7 @@ OTHER_HEADERS = frozenset(
 
 @dataclass(slots=True, eq=False)
 class Meaning:
-    """The part of a request that its head determines, except its ids. `requests` are by version."""
+    """The part of a request that its head determines, except its ids. `requests` has a request for each version."""
 
     route: str
     caller: ApiKey
@@ -79,7 +79,7 @@ class Meaning:
 
 @dataclass(slots=True, eq=False)
 class Head:
-    """A head that the fast path serves. `length` is that of the body in bytes."""
+    """A head that the fast path serves. `length` is the length of the body in bytes."""
 
     url: bytes
     headers: list[RawHeader]
@@ -89,9 +89,9 @@ class Head:
 
 
 class FastHeads:
-    """Remembers what heads mean, because clients repeat them. Nothing that a head means can change in a process.
+    """Remembers the meaning of heads, because clients repeat them. The meaning of a head never changes in a process.
 
-    `known` has heads by their bytes, up to and including the empty line.
+    `known` maps the bytes of a head, up to and including the empty line, to the head.
     """
 
     def __init__(self, settings: Settings, places: PlacesByOperation) -> None:
@@ -113,7 +113,7 @@ class FastHeads:
         length = b""
         origin = NO_ORIGIN
         parts: list[bytes | RawHeader] = [url]
-        for header in headers:  # the length and the ids differ between the requests of a client, and the rest does not
+        for header in headers:  # only the length and the ids differ between two requests of a client
             if header[0] == b"content-length":
                 length = header[1]
             elif header[0] in ORIGIN_HEADERS:
@@ -134,7 +134,7 @@ class FastHeads:
         return Head(url, headers, int(length), meaning, origin)
 
     def remember(self, request: bytes, head: Head) -> None:
-        """Remember the bytes of a head. `request` are bytes that were read together, of which `head` is the first."""
+        """Remember the bytes of a head. `request` has the bytes that were read together, and begins with the head."""
         end = request.find(HEAD_END) + len(HEAD_END)
         whole = request.startswith(b"POST ") and len(request) == end + head.length
         if whole and head.origin is NO_ORIGIN and end <= MAX_KNOWN_HEAD_BYTES:
@@ -169,6 +169,6 @@ class FastHeads:
 
 
 def make_room(known: dict[Any, Any], max_items: int) -> None:
-    """Forget everything if no more may be remembered, so that clients cannot fill the memory."""
+    """Clear `known` if it is full, so that clients cannot fill the memory."""
     if len(known) >= max_items:
         known.clear()

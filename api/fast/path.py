@@ -72,7 +72,7 @@ class FastPath:
     def _asked_by(self, meaning: Meaning) -> ClassifyRequest | None:
         """Return what requests with this meaning ask for, or None if they need the general path.
 
-        It is remembered until models, aliases or the live workers change, unless it depends on chance.
+        The result is remembered until models, aliases or the live workers change, unless it depends on chance.
         """
         state = self._state
         models, aliases, formats = state.catalog.models, state.aliases.known, state.workers.formats
@@ -100,7 +100,7 @@ class FastPath:
     def answer_all(self, block: Block, images: Sequence[tuple[int, FastRequest]]) -> None:
         """Answer requests with their results in a block, or hand them over with the reasons why they have none.
 
-        They are of one route, because an entry has one kind of reply.
+        All requests of an entry have the same route, because an entry has one kind of reply.
         """
         metrics, log_above_ms = self._state.metrics, self._log.above_ms
         head_start = self._start_of_head(images[0][1].protocol.server_state.default_headers)

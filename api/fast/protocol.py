@@ -106,7 +106,7 @@ class FastProtocol(LimitedProtocol):
             self.transport.close()
         if self.pipeline or self.flow.read_paused:
             self.on_response_complete()
-        else:  # it would only count
+        else:  # the only other effect of `on_response_complete` is this counter
             self.server_state.total_requests += 1
 
     def start_application(self, request: FastRequest) -> None:

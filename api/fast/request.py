@@ -44,7 +44,7 @@ class FastRequest(Waiting):
 
     @property
     def scope(self) -> dict[str, Any]:
-        """The scope of the request as the application gets it from uvicorn, and its middleware completes it."""
+        """The scope of the request, with what uvicorn and the outer middleware would have put into it."""
         if self._scope is None:
             target = httptools.parse_url(self.head.url)
             path = target.path.decode("ascii")

@@ -14,7 +14,7 @@ _MANY_IMAGES = {
     b"\0\0\x08": "an IDX file",
 }
 _OTHER_FILES = {b"%PDF": "a PDF", b"<svg": "an SVG", b"<?xml": "XML or SVG", b"<!DOCTYPE": "HTML", b"<html": "HTML"}
-_RAW_BYTES = (784, 4 * 784, 8 * 784)  # of 28×28 pixels as uint8, float32 or float64
+_RAW_BYTES = (784, 4 * 784, 8 * 784)  # 28×28 pixels as uint8, float32 or float64
 _FILE_NAME = re.compile(r"[^\s;:{}<>]{1,200}\.(png|jpe?g|jfif|gif|tiff?|bmp|webp|npy|npz|zip|tar|gz)", re.IGNORECASE)
 MAX_TEXT_BYTES = 256
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"avif", b"avis")

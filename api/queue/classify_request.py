@@ -25,8 +25,9 @@ def accept_of_version(spec: ModelSpec, accept: float | None) -> float | None:
 class ClassifyRequest:
     """Everything that a classification request asks for, except its images.
 
-    `model` is `name@version`, and `spec` what its card says about images and labels. `resize` is what happens to
-    pictures of another size. `model_query` is the text of `?model=`, which can mean another version later.
+    `model` is `name@version`, and `spec` is what its card says about images and labels. `fit` is for the routes under
+    `/mnist`, and `resize` for the routes of versions: both say what happens to pictures of another size, and both can
+    be `digit`. `model_query` is the text of `?model=`, which can mean another version later.
     Images without an answer expire after `timeout_s`. A request with `maps` is verbose and has one image.
     Answers whose score is below `accept` are unsure; see `Entry.accept`. The `roster` has the valid strings of numbers,
     from `?among=`. The `origin` of a job always has a request id. `top` is the number of best labels that the results

@@ -93,7 +93,7 @@ class Enqueuer:
             done(self._outcomes(entries, lane, replies))
 
     def _send_with_script(self, commands: list[bytes], replies: list[Any], done: OnReplies) -> None:
-        """Load the script into a Redis which has just started, and send the commands again that it has not executed."""
+        """Load the script into a Redis that has just started, and send the commands again that were not executed."""
         again = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
 
         def replied(found: list[Any] | Exception) -> None:

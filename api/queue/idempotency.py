@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: an upload that is sent again, e.g. because its reply was lost, gets the same job.
+"""`Idempotency-Key`: an upload that is sent again, for example because its response was lost, gets the same job.
 
 The comparison uses the images and their names instead of the bytes of the body, because a client that sends the same
-files again may pack them differently, e.g. with another multipart boundary.
+files again may pack them differently, for example with another multipart boundary.
 """
 
 import hashlib

@@ -18,14 +18,14 @@ from shared.redis.script import Call, Script
 from shared.telemetry.job_log import log_finished
 
 END_JOB = Script.read(Path(__file__).with_name("end_job.lua"))
-# Replies of end_job.lua: this call made the job final; there is no such job; images are lost; another has the claim.
+# Replies of end_job.lua: this call made the job final; no such job; images are lost; another upload has the claim.
 ENDED, GONE, LOST, TAKEN = 2, -1, -2, -3
 CHECK_INTERVAL_MS = 10_000  # between two checks of an open job by `api/queue/job_sweep.py`
 ABANDONED_TTL_S = 60
-RENEWAL_INTERVAL_S = 5.0  # several times in UPLOAD_SILENCE_S and in the time to live of a claim
-UPLOAD_SILENCE_S = 30  # an upload that was not renewed for so long has stopped
+RENEWAL_INTERVAL_S = 5.0  # fits several times into UPLOAD_SILENCE_S and into the time to live of a claim
+UPLOAD_SILENCE_S = 30  # time without a renewal after which an upload has stopped
 
-# Show that an upload is alive, and keep the claim of its Idempotency-Key, unless another upload has it by now.
+# Shows that an upload is alive, and keeps the claim of its Idempotency-Key, unless another upload has taken it.
 # `claim` may be ''. EXPIRE is the first write, because a Redis that is out of memory accepts it.
 RENEW_UPLOAD = Script(
     "RENEW_UPLOAD",

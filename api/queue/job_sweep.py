@@ -17,8 +17,8 @@ from shared.redis.script import Script
 INTERVAL_S = 0.25
 JOBS_PER_SWEEP = 100
 
-# Both are by Redis's clock. A job that is to be checked is due again after `interval_ms`, for any API process.
-# Returns the ids of jobs whose deadline has passed, and of jobs to check.
+# Returns the ids of jobs whose deadline has passed, and of jobs to check, both by Redis's clock. A job to check is due
+# again after `interval_ms`, for any API process.
 DUE_JOBS = Script(
     "DUE_JOBS",
     """
@@ -34,7 +34,7 @@ end
 return {expired, unchecked}
 """,
 )
-# In one script, because a worker may return an entry to the stream between two commands.
+# One script, because a worker may return an entry to the stream between two commands.
 STREAM_STATE = Script(
     "STREAM_STATE",
     """
@@ -51,8 +51,8 @@ logger = logging.getLogger(__name__)
 class StreamState:
     """The entries that may belong to a job. An entry leaves the stream of its job once its results are written.
 
-    `oldest` is the id of the oldest entry on the stream. Entries that a worker of another release has `deferred` are
-    not there, and come back with a new id, of which `returned` is the last one.
+    `oldest` is the id of the oldest entry on the stream. `deferred` is the number of formats whose entries were
+    deferred: such entries return with a new id, and `returned` is the last of these ids.
     """
 
     oldest: bytes | None
@@ -68,7 +68,7 @@ class StreamState:
 
 
 def failure_of(job: Job, stream: StreamState, now_ms: float) -> tuple[Action, str] | None:
-    """Return how and why a job that is due for a check has to end, or None if it only waits. Its upload is silent."""
+    """Return how and why a job must end whose upload is silent, or None if the job only waits."""
     if job.total is None:
         return "fail_upload", (
             "its upload stopped, or Redis has lost the end of it: send the images again. "

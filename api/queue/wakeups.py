@@ -68,7 +68,7 @@ class Wakeups:
         return [image for expected in self._singles.values() for image in expected.images]
 
     def written(self, uid: str, model: str, entry_id: str) -> None:
-        """Note where the entry is, so that its loss is noticed. Its answer may have arrived already."""
+        """Remember where the entry is, to detect its loss. Its answer may have arrived already."""
         if (expected := self._singles.get(uid)) is not None:
             expected.model, expected.entry_id = model, entry_id
 

@@ -32,7 +32,7 @@ def drain_rate(workers: Sequence[LiveWorker]) -> float:
 def lost_workers(before: Sequence[LiveWorker], now: Sequence[LiveWorker], since_s: float, ttl_s: float) -> int:
     """Return how many workers died since `before` was read `since_s` ago: they are silent or have restarted.
 
-    Returns 0 if the last reading is too old to judge, e.g. because Redis was unreachable.
+    Returns 0 if the last reading is too old to judge, for example because Redis was unreachable.
     """
     if since_s > ttl_s / 2:
         return 0
@@ -61,7 +61,7 @@ class Workers:
         self.lost = 0  # workers that died while `watch` ran
 
     def require(self, formats: Sequence[int] = FORMATS) -> None:
-        """Raise Unavailable if no worker is alive, or none reads one of `formats`, those of the entry to be written."""
+        """Raise Unavailable if no worker is alive, or none reads one of the possible `formats` of the entry."""
         if not self.formats:
             raise Unavailable(f"no worker has sent a heartbeat in the last {self._ttl_s} s", "workers")
         if self.formats.isdisjoint(formats):

@@ -49,7 +49,7 @@ class Alias(msgspec.Struct, frozen=True):
 
 
 class AliasChange(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
-    """One change: who changed what `alias` of `model` means, `from` one meaning `to` another.
+    """One change of the `alias` of `model`. `by` is the API key, `from` the old meaning and `to` the new meaning.
 
     `to` is null if the alias was deleted, and `by` is null without API keys. `at_ms` is unix time. `forced` is set if
     the quality gate was overruled.

@@ -1,4 +1,4 @@
-"""The dead letter: an image that was moved aside because workers died while they ran it.
+"""The dead letter: an image that was moved to the dead-letter stream because workers died while they ran it.
 
 On its stream, `keys.DEAD_LETTERS`, it has the fields of an entry: `h`, a JSON header, and `x`, the pixels.
 """

@@ -1,9 +1,9 @@
-"""The entry: what a stream carries, the images of one or many requests for one model version.
+"""The entry of a stream: the images of one or many requests for one model version.
 
 On the stream an entry is two fields: `h`, a JSON header, and `x`, the pixels of the images one after the other. An
-entry of singles has a reply channel. An entry with a `chunk` is that part of the job `uid`. A verbose entry has one
-image, and the outputs of the model's layers are kept along with its result. Images whose request has an id or a trace
-have an origin.
+entry of singles has a reply channel. `chunk` is the number of the chunk of the job `uid` that the entry is. A verbose
+entry has one image, and the outputs of the model's layers are kept along with its result. Images whose request has an
+id or a trace have an origin.
 
 Every release keeps the fields of `Envelope`, so that the images of an entry can fail with a reason even if nobody reads
 its format. A new format gets a new number. Format 2 adds `shape`, `top`, `accept` and `items`. A worker answers an
@@ -24,11 +24,11 @@ from shared.images import Images, images_from_pixels
 from shared.shapes import IMAGE_BYTES, MNIST_SHAPE, Shape
 
 FORMAT = 2  # the format that this release writes
-FORMATS = (1, 2)  # the formats that it reads
+FORMATS = (1, 2)  # the formats that this release reads
 MAX_FORMAT = 1_000_000
 MAX_ENTRY_IMAGES = 4096
 ENTRY_BYTES = 512 << 10  # pixels of an entry, unless one image has more
-THRESHOLD_OF_CARD = -1.0  # value of `accept`
+THRESHOLD_OF_CARD = -1.0  # value of `accept`: the threshold of the version
 OVERHEAD_BYTES = 256  # size of an entry on its stream without pixels: the header, and what Redis adds
 HEADER_FIELD = b"h"
 PIXELS_FIELD = b"x"
@@ -96,8 +96,8 @@ class Entry(msgspec.Struct, frozen=True):
     job has at most one origin, at 0, for all of its images. `top` is the number of best labels that the request wants,
     0 for the usual number. `accept` is the threshold from which an answer is accepted: THRESHOLD_OF_CARD for the
     version's own, 0 for every answer, and None if the request has no threshold. `items` is for a chunk of numbers:
-    the number of images of each item. An item has one state. `format` is the one that the entry was read from, or
-    should be written in if it says everything about the entry.
+    the number of images of each item. An item has one state. `format` is the format in which the entry was written, or
+    the oldest format in which it may be written.
     """
 
     uid: str
@@ -134,7 +134,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def queued_bytes(self) -> int:
-        """Return the bytes that the entry counts for in the limit of its lane."""
+        """Return the bytes by which the entry counts in the limit of its lane."""
         return len(self.pixels) + OVERHEAD_BYTES
 
     @property
@@ -261,7 +261,7 @@ def images_per_entry(image_bytes: int, max_images: int) -> int:
 
 
 def _unreadable(fields: Mapping[bytes, bytes], why: str) -> EntryError:
-    """Return the error of an entry that cannot be read, after a look at its format alone."""
+    """Return the error of an entry that cannot be read: EntryFormatError if the reason is its format."""
     found = _format_of(fields)
     if found is not None and found not in FORMATS:
         return EntryFormatError("entry", found, FORMATS)
@@ -269,7 +269,7 @@ def _unreadable(fields: Mapping[bytes, bytes], why: str) -> EntryError:
 
 
 def _format_of(fields: Mapping[bytes, bytes]) -> int | None:
-    """Return the format that an entry says, or None if even that cannot be read."""
+    """Return the format of an entry, or None if not even the format can be read."""
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _format_decoder.decode(fields.get(HEADER_FIELD, b"")).v
     return None

@@ -1,4 +1,4 @@
-"""The heartbeat: what a worker reports about itself every few seconds, as JSON under `keys.worker`."""
+"""The heartbeat: the report of a worker about itself every few seconds, as JSON under `keys.worker`."""
 
 import msgspec
 
@@ -68,7 +68,7 @@ class Heartbeat(LoaderState, frozen=True, kw_only=True):
     pid: int
     started_s: float = 0.0
     recent_images_per_s: float
-    recent: Recent | None = None  # an older worker reports none
+    recent: Recent | None = None  # None in the heartbeat of an older release
     batches: int
     images: int
     failed: int

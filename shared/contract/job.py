@@ -23,7 +23,7 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class CallbackStatus(msgspec.Struct, frozen=True):
-    """The progress of a callback. `attempts` are those that were begun."""
+    """The progress of a callback. `attempts` counts the attempts that were begun."""
 
     url: str
     state: CallbackState
@@ -37,10 +37,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     None unless the job was cancelled, and `reason` unless the job failed as a whole, because Redis has lost images.
     `done` counts the answered images, which include the `unsure` ones: the previous release knows only `done`.
     `accepted` counts the images that Redis has stored, and `last_entry` is the id of the last entry, on stream `shard`.
-    `claim` is the Redis key of the claim of its Idempotency-Key. Jobs of an older API have none of these. `top` is the
-    number of best labels that its items have, 0 for the usual number, and None for items without names of labels.
-    Of a job of numbers, `among` has the valid strings, separated by commas, and `accept` the confidence from which a
-    number is accepted.
+    `claim` is the Redis key of the claim of its Idempotency-Key. Jobs of an older API lack these three fields. `top` is
+    the number of best labels that its items have, 0 for the usual number, and None for items without names of labels.
+    For a job of numbers, `among` has the valid strings, separated by commas, and `accept` is the confidence from which
+    a number is accepted.
     """
 
     id: str
@@ -114,7 +114,7 @@ class CallbackBody(msgspec.Struct, frozen=True, omit_defaults=True):
 class Piece(msgspec.Struct, frozen=True, array_like=True):
     """Ink of a number that lies between two cuts. `box` is (left, top, width, height) in pixels of the picture.
 
-    `middle` is where it lies among the windows of the first view: 0 is the middle of the first one, 1 of the second.
+    `middle` is its place among the windows of the first view: 0 is the middle of the first window, 1 of the second.
     """
 
     box: tuple[int, int, int, int]

@@ -23,8 +23,8 @@ _MAX_FLOAT16 = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerOutput:
-    """The output of one layer, without a batch axis. `summary` is by SUMMARY: `zeros` is a share, and None is a number
-    that is not finite.
+    """The output of one layer, without a batch axis. `summary` has a number for each name in SUMMARY. `zeros` is a
+    share, and None stands for a number that is not finite.
     """
 
     name: str

@@ -18,9 +18,9 @@ LayerOutputRow = TypedDict("LayerOutputRow", {"name": str, "class": str, "shape"
 
 
 class StageRow(TypedDict, total=False):
-    """A network of a cascade. `shared/contract/model_spec.py` checks what an engine needs of it.
+    """A network of a cascade. `shared/contract/model_spec.py` checks the fields that an engine needs.
 
-    `layer_outputs` are those of a later stage; the card itself has those of the first one.
+    Later stages have `layer_outputs`; those of the first stage are a field of the card itself.
     """
 
     file: str
@@ -34,9 +34,9 @@ class StageRow(TypedDict, total=False):
 
 
 class AcceptanceRow(TypedDict, total=False):
-    """The acceptance rule. `shared/contract/model_spec.py` checks what an engine needs of it.
+    """The acceptance rule. `shared/contract/model_spec.py` checks the fields that an engine needs.
 
-    `held_out` and `test` say how many images of these sets the rule loses, and how many accepted answers are wrong.
+    `held_out` and `test` say how many images of these sets are not accepted, and how many accepted answers are wrong.
     """
 
     threshold: float
@@ -46,7 +46,7 @@ class AcceptanceRow(TypedDict, total=False):
 
 
 class Input(TypedDict, total=False):
-    """The images that the model takes. `shared/contract/model_spec.py` checks the fields that decide about that.
+    """The images that the model takes. `shared/contract/model_spec.py` checks the fields.
 
     Cards of MNIST models have `shape`, `dtype` and `range`, which no code reads.
     """
@@ -75,7 +75,7 @@ class Accuracy(TypedDict):
 
 
 class Corrected(TypedDict):
-    """The accuracy on MNIST's test set with its known label errors corrected, without images nobody agrees on."""
+    """The accuracy on MNIST's test set with its known label errors corrected, without images of disputed labels."""
 
     images: int
     correct: int

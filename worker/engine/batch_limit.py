@@ -22,7 +22,7 @@ class BatchLimit:
         self._ms_per_image = 0.0
 
     def observe(self, images: int, model_ms: float) -> None:
-        """Update the limit. Only batches of at least half the limit count: small ones say nothing about large ones."""
+        """Update the limit. Only batches of at least half the limit count: small ones do not predict large ones."""
         if images and 2 * images >= self.images:
             newest = model_ms / images
             before = self._ms_per_image or newest

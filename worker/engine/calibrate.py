@@ -12,11 +12,11 @@ from worker.engine.pace import FULL_SPEED, Pace
 REPEATS = 5
 SAME_WITHIN = 1.5  # a known time that differs by a larger factor is not reused
 WITHIN_BEST = 0.95
-MAX_WORST_BATCHES = 40  # limit of the time of a batch whose images visit all stages, in batches of the maximum time
+MAX_WORST_BATCHES = 40  # time limit of a batch whose images visit all stages, as a multiple of the maximum batch time
 BETWEEN_BITS = 3  # significant bits of the sizes between powers of two: 5, 6, 7, 10, 12, 14, 20, …
-MAX_BETWEEN = 32  # beyond it, a second run costs little, and the memory of a size much
-RUN_MS = 0.03  # cost of a run outside the network: images are copied, and its memory has left the CPU's caches
-STEP_MS = 1.0  # cost of a batch outside the model: take it, scatter its answers, write them
+MAX_BETWEEN = 32  # above it, a second run costs little compared with the memory of one more size
+RUN_MS = 0.03  # cost of a run outside the network: copied images, and memory that is no longer in the CPU's caches
+STEP_MS = 1.0  # cost of a batch outside the model: taking it, distributing its answers, writing them
 
 Run = Callable[[Images], Probabilities]
 
@@ -34,7 +34,7 @@ class Calibration:
         return self.best_size / self.ms_of_size[self.best_size] * 1e3
 
     def ms_of(self, images: float) -> float:
-        """Return the time of any number of images, in batches. Between two whole numbers it is proportional."""
+        """Return the time of any number of images, in batches. For a fraction, the time is interpolated."""
         whole = math.floor(images)
         below_ms = self._ms_of(whole)
         return below_ms if whole == images else below_ms + (images - whole) * (self._ms_of(whole + 1) - below_ms)

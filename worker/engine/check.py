@@ -11,14 +11,14 @@ from shared.shapes import MNIST_SHAPE
 from worker.engine.pace import FULL_SPEED, Pace
 
 DRAWN_DIGITS = 40
-DIGITS = 10  # that are checked
+DIGITS = 10  # number of digits that are checked
 PATTERNS = 16
 QUANTISED_STEP = 1 / 256  # a quantised file rounds each probability to a multiple of this
 TOLERANCE = 0.02  # allowed difference of a probability: half precision on a GPU adds up differently in batches
 
 
 class EngineFault(Exception):
-    """A loaded model whose answers cannot be trusted. The message says which."""
+    """A loaded model whose answers cannot be trusted. The message says which answers."""
 
 
 def check_answers(
@@ -51,7 +51,7 @@ def check_answers(
 
 
 def sum_tolerance(labels: int) -> float:
-    """Return how far the sum of probabilities may be from 1: each of a quantised file is off by half a step."""
+    """Return how far the sum of probabilities may be from 1: a quantised file rounds each of them by half a step."""
     return TOLERANCE + QUANTISED_STEP * labels / 2
 
 

@@ -77,6 +77,6 @@ class LiteRTRuntime:
 
 
 def quantization_of(tensor: dict[str, Any]) -> Quantization | None:
-    """Return the quantisation in an interpreter's details of a tensor, or None if its numbers stand for themselves."""
+    """Return the quantisation in an interpreter's details of a tensor, or None if the tensor is not quantised."""
     scale, zero = tensor["quantization"]
     return Quantization(scale, zero) if scale and np.dtype(tensor["dtype"]).kind in "iu" else None

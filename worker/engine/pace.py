@@ -11,7 +11,7 @@ Around = Callable[[], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`step` wraps each part of a load, `timed` each run that `clock_s` times, of sizes within `longest_ms`."""
+    """`step` wraps each part of a load, and `timed` each run that `clock_s` times. Runs take up to `longest_ms`."""
 
     step: Around = nullcontext
     timed: Around = nullcontext

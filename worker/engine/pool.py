@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 GPU_BATCHES = 2  # at a time: one computes, the other is gathered
 SUFFIXES = (".tflite", ".onnx", ".keras")  # files that engines load
-SHORT_MS = 3.0  # a thread that reads entries runs no longer batch itself: other entries wait in that time
+SHORT_MS = 3.0  # longest batch that a thread runs which reads entries: other entries wait in that time
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class LoadedVersion:
 
 
 class Permits:
-    """A semaphore. The one of `threading` takes as long as a small batch needs for its answers."""
+    """A semaphore. `threading.Semaphore` takes as long as a small batch needs for its answers."""
 
     def __init__(self, permits: int) -> None:
         self._free: SimpleQueue[None] = SimpleQueue()
@@ -95,11 +95,11 @@ class EnginePool:
         self.threads = self.at_a_time if self.kind == "litert" else self.at_a_time + 1
         self._devices = self.at_a_time if self.kind == "litert" else 1
         self.permits = Permits(self.at_a_time)
-        self.batches = 0  # run so far
+        self.batches = 0  # number of batches that have run
         self._lock = threading.Lock()
         self._loaded: dict[str, LoadedVersion] = {}
         self._failed: dict[str, tuple[str, float]] = {}
-        self._measured_bytes: dict[str, int] = {}  # also of versions that were unloaded
+        self._measured_bytes: dict[str, int] = {}  # by version, also for versions that were unloaded
         self._reserved: dict[str, int] = {}  # batches that hold each version, if any
 
     @property
@@ -213,7 +213,7 @@ class EnginePool:
         return sum(loaded.memory_bytes for loaded in self.loaded.values())
 
     def needed_bytes(self, ref: str) -> int:
-        """Return the memory of a version: as measured before, or the least that it can be. Raises ModelError."""
+        """Return the memory of a version: as measured before, or otherwise the minimum. Raises ModelError."""
         return self._measured_bytes.get(ref) or self._least_bytes(load_version(self.registry, ref))
 
     def load(self, ref: str, pace: Pace = FULL_SPEED) -> None:

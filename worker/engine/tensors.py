@@ -25,7 +25,7 @@ class Quantization(NamedTuple):
 
 
 def pixel_table(spec: InputSpec, dtype: npt.DTypeLike, quantization: Quantization | None = None) -> Table | None:
-    """Return the number that the file takes for each value of a pixel, or None if it takes the pixels as they are.
+    """Return the input number for each value of a pixel, or None if the file takes the pixels as they are.
 
     The table has one row for all channels, or one for each of them. `quantized` spreads the pixels over all integers of
     the type. Raises ValueError for values that an input of integers without quantisation cannot take.

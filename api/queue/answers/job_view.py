@@ -85,17 +85,8 @@ def chunk_items(
     count = max(0, min(job.chunk_images, (job.total or 0) - start))
     unreadable = dict(manifest.errors)
     names = manifest.names
-    block, reason = None, ""
-    try:
-        block = decode_block(block_data) if block_data else None
-    except EntryFormatError:
-        raise
-    except EntryError as error:
-        reason = f"its result cannot be read: {error}"
-    unfinished = job.state not in ("done", "done_with_errors")
-    complete = not count or block_data is not None or unfinished or len(unreadable) == count
-    rows = sum(line.windows for line in manifest.numbers) or count - len(unreadable)
-    if not complete or (count and block is not None and block.count != rows):
+    block, reason = _block_or_reason(block_data)
+    if count and not (reason or _is_complete(job, count, manifest, block)):
         raise NotFound(f"the results of {job.id!r} are gone")
     labelled = labels is not None
     unanswered = job.state if job.state in ("cancelled", "expired", "failed") else "queued"
@@ -118,6 +109,23 @@ def chunk_items(
             yield _number_item(block, row, index, name, line, roster, job.accept)
         else:
             yield block_item(block, row, index, name, labels)
+
+
+def _block_or_reason(data: bytes | None) -> tuple[Block | None, str]:
+    """Return the block of a chunk, or the reason why it cannot be read. Raises EntryFormatError."""
+    try:
+        return (decode_block(data) if data else None), ""
+    except EntryFormatError:
+        raise
+    except EntryError as error:
+        return None, f"its result cannot be read: {error}"
+
+
+def _is_complete(job: Job, count: int, manifest: Manifest, block: Block | None) -> bool:
+    """Return whether a chunk of `count` items has the results that it must have. A chunk that still waits has none."""
+    if block is None:
+        return job.state not in ("done", "done_with_errors") or len(manifest.errors) == count
+    return block.count == (sum(line.windows for line in manifest.numbers) or count - len(manifest.errors))
 
 
 def index_of_row(chunk: int, chunk_images: int, manifest: Manifest, row: int) -> int:

@@ -16,8 +16,8 @@ class Waiting(ABC):
 
     `deadline_ms` is unix time by Redis's clock, or 0. `due_s` is the time of `time.perf_counter` until which the client
     waits. `id` is set once the image is part of an entry, and `entry_id` once that entry is on its stream. `left` says
-    that the client has disconnected, and `ended` that nobody waits any more: `answer_all` and `fail` set it, and
-    must not be called then.
+    that the client has disconnected. `ended` says that nobody waits any more. `answer_all` and `fail` set `ended`, and
+    must not be called after that.
     """
 
     pixels: bytes

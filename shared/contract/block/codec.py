@@ -5,8 +5,8 @@ without one), then the probabilities, all little-endian. Up to MAX_DENSE_LABELS 
 more labels only the best are kept: uint16[n,top] labels, the best first, and float32[n,top]. If the header says so,
 float32[n] scores and uint8[n] stages follow. Images without a prediction have zeros.
 
-Format 1 has uint8[n] predictions (255 for none) and float32[n,10]. It is written where it says everything, because the
-previous release reads no other, and for entries of format 1.
+Format 1 has uint8[n] predictions (255 for none) and float32[n,10]. Format 1 is written for entries of format 1, and
+for all results that it can express, because the previous release reads no other format.
 
 Every release keeps the length of the header and its field `v`. A new format gets a new number.
 """
@@ -89,7 +89,7 @@ def encode_block(block: Block, entry_format: int = FORMAT) -> bytes:
         tuple([(position, *fault) for position, fault in block.faults.items()]) if block.faults else (),
     )
     if block.fits_format_1 or (entry_format == 1 and labels == CLASSES):
-        # The low byte of NO_PREDICTION is that of format 1.
+        # The low byte of NO_PREDICTION is 255, which means the same in format 1.
         predictions = block.predictions.astype(_UINT8)
         probabilities = block.probabilities if labels else np.zeros((count, CLASSES), np.float32)
         return _packed(BlockHeader(*fields), [predictions, np.ascontiguousarray(probabilities, _FLOAT32)])

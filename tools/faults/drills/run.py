@@ -77,16 +77,12 @@ def run_drill(
         code = drill.code(folder)
         if code != ROOT:
             pictures = answered_by_both(pictures, code, folder)
-        settings = dict(drill.settings(folder))
-        if also is not None:
-            models_dir = Path(settings.get("MODELS_DIR", SETTINGS["MODELS_DIR"]))
-            settings["MODELS_DIR"] = str(make_registry(folder, models_dir, also))
         service = Service(
             folder / "redis",
             drill.apis,
             WORKERS,
             drill.faulty,
-            settings,
+            settings_of(drill, folder, also),
             code,
             proxied=drill.proxied,
             clocks_s=drill.clocks_s,
@@ -101,15 +97,29 @@ def run_drill(
             read_again(scene)
         finally:
             service.close()
+    add_results(outcome, record, service, also)
+    outcome.seconds = time.monotonic() - started_s
+    return outcome
+
+
+def settings_of(drill: Drill, folder: Path, also: ModelVersion | None) -> dict[str, str]:
+    """Return the settings of a drill, with a registry in `folder` that also has the version `also`."""
+    settings = dict(drill.settings(folder))
+    if also is not None:
+        models_dir = Path(settings.get("MODELS_DIR", SETTINGS["MODELS_DIR"]))
+        settings["MODELS_DIR"] = str(make_registry(folder, models_dir, also))
+    return settings
+
+
+def add_results(outcome: Outcome, record: Record, service: Service, also: ModelVersion | None) -> None:
+    """Add what was recorded to the outcome of a drill. If the service must survive, each exit is noted as a fault."""
     outcome.images, outcome.tally, outcome.peak_mib = record.images.total(), record.tally, service.peak_mib
     if also is not None:
         outcome.also, outcome.also_images = also.ref, record.images[also.ref]
     outcome.refused_singles, outcome.refused_jobs = record.refused_singles, record.refused_jobs
     outcome.exits = dict(Counter(f"{each.name.partition('-')[0]} {each.status}" for each in service.exits))
-    for each in service.exits if drill.survives else ():
+    for each in service.exits if outcome.survives else ():
         outcome.tally.note(f"{each.name} exited with {each.status}: {each.output[-1500:]}")
-    outcome.seconds = time.monotonic() - started_s
-    return outcome
 
 
 def strike_again_and_again(drill: Drill, scene: Scene, outcome: Outcome) -> None:

@@ -1,4 +1,4 @@
-"""The acceptance rule of a version: how sure it is that an image shows one of its labels at all."""
+"""The acceptance rule of a version: the score says how sure it is that an image shows one of its labels at all."""
 
 import numpy as np
 
