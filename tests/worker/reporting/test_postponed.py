@@ -15,7 +15,7 @@ def test_calls_wait_until_there_are_enough_and_are_made_in_order() -> None:
     assert made == list(range(TOGETHER))
 
 
-def test_whoever_reads_what_they_count_makes_those_that_wait() -> None:
+def test_a_reader_of_the_counts_makes_the_calls_that_wait() -> None:
     postponed, made = Postponed(), list[int]()
     postponed.add(partial(made.append, 1))
     postponed.call_all()
