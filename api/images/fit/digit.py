@@ -23,7 +23,7 @@ MAX_BREAK = 0.02  # in a stroke where a rule crossed it
 # A piece that is about as high as the largest one, and that a gap separates from it, is another digit.
 MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA = 0.5, 0.25  # relative to those of the largest piece
 MIN_GAP, MIN_GAP_PX = 0.03, 3.0  # between two digits, relative to the size of the largest piece; and in pixels
-MAX_PART_GAP = 0.12  # between the bars of a display's digit, and to smaller pieces, relative to the largest piece
+MAX_PART_GAP = 0.25  # to bars, as on a display or in a 4, and to smaller pieces, relative to the largest piece
 BAR_ASPECT = 2.6  # minimal ratio of a bar's sides
 BEYOND = 0.04  # how far an underline continues on both sides of a digit, relative to the digit's width
 # Further ink is another digit if its height and its area are about those of the digit.
@@ -140,21 +140,12 @@ def _apart(parts: Components, certain: npt.NDArray[np.float64], chosen: Chosen, 
     own = np.arange(len(size)) == main
     while True:
         further = _near(parts, own, gap_px) | (~similar & _near(parts, own, wide_px))
-        further |= bars & _near(parts, own & bars, wide_px)
-        further |= (bars | bars[own].any()) & _near(parts, own, wide_px) & _beside(parts, own)
+        further |= (bars | bars[own].any()) & _near(parts, own, wide_px)
         further &= chosen
         if not (further & ~own).any():
             apart: Chosen = similar & ~own
             return apart
         own = own | further
-
-
-def _beside(parts: Components, digit: Chosen) -> Chosen:
-    """Return which parts share at least half of their rows with the digit, like the stroke of a 4."""
-    top, bottom, *_ = _bounds(parts, digit)
-    shared = np.minimum(parts.bottom + 1, bottom) - np.maximum(parts.top, top)
-    beside: Chosen = shared >= 0.5 * np.minimum(parts.height, bottom - top)
-    return beside
 
 
 def _other_digits(parts: Components, certain: npt.NDArray[np.float64], real: Chosen, chosen: Chosen) -> Chosen:

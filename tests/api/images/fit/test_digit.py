@@ -72,7 +72,7 @@ def test_separate_strokes_of_one_digit_stay_together(kind: str) -> None:
         "bar of a 5": [([(0, 0), (90, 0)], (200, 100)), ([(0, 0), (60, 10), (70, 60), (40, 90), (0, 80)], (205, 118))],
         "stroke of a 4": [([(20, 0), (0, 80), (60, 80)], (200, 100)), ([(0, 0), (0, 150)], (275, 90))],
         "stroke of a 7": [(SEVEN, (200, 100)), ([(0, 0), (30, 0)], (190, 180))],
-        "display": [([(0, 0), (0, 70)], (260, 100)), ([(0, 0), (0, 70)], (260, 177)), ([(0, 0), (50, 0)], (202, 92))],
+        "display": [([(0, 0), (0, 70)], (260, 100)), ([(0, 0), (0, 70)], (260, 184)), ([(0, 0), (50, 0)], (202, 92))],
     }
     height, width = size(fitted(*strokes[kind], pen=7))
     assert height == 20
@@ -99,6 +99,22 @@ def test_a_gradient_or_an_edge_along_a_side_of_the_picture_is_no_digit(turns: in
 def test_a_one_that_was_cut_out_closely_is_a_digit() -> None:
     page = Image.new("L", (60, 200), 245)
     ImageDraw.Draw(page).line((8, 199, 50, 0), 20, 14)
+    assert size(fit_grey(np.asarray(page, np.float32)))[0] == 20
+
+
+def test_many_circles_are_no_zero() -> None:
+    page = Image.new("L", (512, 384), 245)
+    draw = ImageDraw.Draw(page)
+    for inset in range(0, 63, 9):
+        draw.ellipse((120 + inset, 110 + inset, 380 - inset, 270 - inset), outline=30, width=4)
+    with pytest.raises(BadImage, match="no strokes"):
+        fit_grey(np.asarray(page, np.float32))
+
+
+@pytest.mark.parametrize("pen", [10, 24, 40])
+def test_a_zero_of_any_pen_has_strokes(pen: int) -> None:
+    page = Image.new("L", (512, 384), 245)
+    ImageDraw.Draw(page).ellipse((180, 90, 180 + 170, 290), outline=30, width=pen)
     assert size(fit_grey(np.asarray(page, np.float32)))[0] == 20
 
 
