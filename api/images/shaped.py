@@ -1,14 +1,15 @@
 """Decodes image files into the images of any version: uint8[height,width] or uint8[height,width,3]."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from api.images.decode import decode_image, process_image
 from api.images.fit import fit_picture
-from api.images.levels import levels_of_file
+from api.images.large import STRIP_PIXELS, other_way_for, reduced, size_factor, strips_of
+from api.images.levels import Levels, levels_of_file
 from api.images.pixel_budget import PixelBudget, require_pixels
 from shared.contract.model_spec import Resize
 from shared.errors import BadImage
@@ -39,10 +40,14 @@ def decode_shaped(data: bytes, shape: Shape, resize: Resize, max_pixels: int, bu
         size = _upright_size(image)
         if resize == "exact" and size != (shape[1], shape[0]):
             raise BadImage(_wrong_size(size, shape))
+        factor = size_factor(image, data)
+        other_way = other_way_for(factor)
+        require_pixels(image.size, int(max_pixels * factor), other_way)
         if resize != "exact":
             image.draft("RGB", (JPEG_SCALE * shape[1], JPEG_SCALE * shape[0]))
-        with _room(image, max_pixels, budget):
-            return _in_shape(_upright(image, shape[2]), shape, resize).tobytes()
+            require_pixels(image.size, max_pixels, other_way)
+        with budget.take(image.width * image.height), contextlib.closing(image):  # a traceback would keep the pixels
+            return _in_shape(_upright(image, shape, resize), shape, resize).tobytes()
 
     return process_image(data, shaped)
 
@@ -70,30 +75,59 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in TURNED else (width, height)
 
 
-@contextlib.contextmanager
-def _room(image: Image.Image, max_pixels: int, budget: PixelBudget) -> Iterator[None]:
-    """Hold the pixels of a picture that is about to be unpacked. Raises BadImage if they are too many."""
-    require_pixels(image.size, max_pixels)
-    with budget.take(image.width * image.height):
-        try:
-            yield
-        finally:
-            image.close()  # frees the pixels: the traceback of an error would keep them
+def _upright(image: Image.Image, shape: Shape, resize: Resize) -> Image.Image:
+    """Return the picture in 8 bits, grey or in colour, upright. What is transparent becomes white.
 
-
-def _upright(image: Image.Image, channels: int) -> Image.Image:
-    """Return the picture in 8 bits, grey or in colour, upright. What is transparent becomes white."""
+    A large one is scaled down by whole factors, to at least REDUCING_GAP times the size of `shape`.
+    """
     image.load()
-    ImageOps.exif_transpose(image, in_place=True)
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    size = (shape[0], shape[1]) if orientation in TURNED else (shape[1], shape[0])
+    picture = reduced(image, _conversion(image, "L" if shape[2] == 1 else "RGB"), _factors(image.size, size, resize))
+    picture.getexif()[ExifTags.Base.Orientation] = orientation
+    ImageOps.exif_transpose(picture, in_place=True)
+    return picture
+
+
+def _factors(stored: tuple[int, int], size: tuple[int, int], resize: Resize) -> tuple[int, int]:
+    """Return by how much a picture is scaled down in width and height before it gets its final `size`."""
+    if stored[0] * stored[1] <= STRIP_PIXELS or resize == "exact":
+        return 1, 1
+    wide, high = (max(1, int(now / then / REDUCING_GAP)) for now, then in zip(stored, size, strict=True))
+    if resize == "stretch":
+        return wide, high
+    factor = min(wide, high) if resize == "crop" else max(wide, high)
+    return factor, factor
+
+
+def _conversion(image: Image.Image, mode: str) -> Callable[[Image.Image], Image.Image]:
+    """Return what turns the picture, or a part of it, into 8 bits of `mode`. Raises BadImage for unknown levels."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        values = np.asarray(image)
-        image = Image.fromarray(levels_of_file(values).pixels(values))
-    elif image.has_transparency_data:
-        picture = image.convert("RGBA")
-        ground = Image.new("RGBA", picture.size, WHITE)
-        ground.alpha_composite(picture)
-        image = ground
-    return image.convert("L" if channels == 1 else "RGB")
+        levels = _levels_of(image)
+        return lambda part: Image.fromarray(levels.pixels(np.asarray(part))).convert(mode)
+    if image.has_transparency_data:
+        return lambda part: _on_white(part).convert(mode)
+    return lambda part: part.convert(mode)
+
+
+def _levels_of(image: Image.Image) -> Levels:
+    """Return the levels of a picture of more than 8 bits, of a large one by its range and every few pixels."""
+    if image.width * image.height <= STRIP_PIXELS:
+        return levels_of_file(np.asarray(image))
+    step = 1 + image.width * image.height // STRIP_PIXELS
+    ranges, samples = [], []
+    for strip in strips_of(image):
+        values = np.asarray(strip).reshape(-1)
+        ranges += [values.min(), values.max()]
+        samples.append(values[::step])
+    return levels_of_file(np.concatenate([np.array(ranges, samples[0].dtype), *samples]))
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    picture = picture.convert("RGBA")
+    ground = Image.new("RGBA", picture.size, WHITE)
+    ground.alpha_composite(picture)
+    return ground
 
 
 def _in_shape(image: Image.Image, shape: Shape, resize: Resize) -> Image.Image:

@@ -130,7 +130,7 @@ class Settings:
     max_fit_pixels: int = _setting(
         1 << 24,
         integer(1, LARGEST_MAX_FIT_PIXELS),
-        "maximum pixels of an image for `?fit=digit`; 8 times as many for a baseline JPEG",
+        "maximum pixels of a picture for `?fit=` and `?resize=`; 8 times as many for a baseline JPEG",
     )
     max_upload_bytes: int = _setting(1 << 30, integer(1, 1 << 40), "maximum size of a bulk body, packed and unpacked")
     max_job_images: int = _setting(1_000_000, integer(1, 10**9), "maximum number of images in a job")

@@ -7,12 +7,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from api.images.decode import process_image
-from api.images.file_structure import is_sequential_jpeg
 from api.images.fit.digit import digit_of
 from api.images.fit.grey import grey_of, reduce_jpeg
 from api.images.fit.ink import Grey, ink_of
 from api.images.fit.normalise import NO_STROKES, is_blob, normalised
-from api.images.pixel_budget import JPEG_FACTOR, WEBP_FACTOR, PixelBudget, require_pixels
+from api.images.large import other_way_for, size_factor
+from api.images.pixel_budget import JPEG_FACTOR, PixelBudget, require_pixels
 from shared.errors import BadImage
 from shared.images import images_from_pixels
 
@@ -45,17 +45,10 @@ def limited_grey(image: Image.Image, data: bytes, max_pixels: int, budget: Pixel
 
     Blocks while `budget` has no room. Raises BadImage for too many pixels, and QueueFull.
     """
-    factor, pixels = _factor(image.format, data), image.width * image.height
-    other_way = "" if factor == JPEG_FACTOR else ", or save it as a baseline JPEG"
-    require_pixels(image.size, int(max_pixels * factor), other_way)
+    factor, pixels = size_factor(image, data), image.width * image.height
+    require_pixels(image.size, int(max_pixels * factor), other_way_for(factor))
     reduce_jpeg(image)
     pixels = image.width * image.height if factor == JPEG_FACTOR else pixels
     room = budget.take(pixels) if budget else contextlib.nullcontext()
     with room, contextlib.closing(image):  # frees the pixels: the traceback of an error would keep them
         return grey_of(image)
-
-
-def _factor(image_format: str | None, data: bytes) -> float:
-    if image_format in ("JPEG", "MPO"):
-        return JPEG_FACTOR if is_sequential_jpeg(data) else 1
-    return WEBP_FACTOR if image_format == "WEBP" else 1

@@ -7,10 +7,10 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from api.images.fit.ink import Grey
+from api.images.large import reduced
 
 MAX_SIDE_PX = 512  # enough: a digit of a tenth of this height still has twice the resolution of MNIST
 DARK = 128.0
-STRIP_PIXELS = 1 << 20  # converted at a time
 # EXIF's orientations, from the stored picture to the upright one.
 UPRIGHT: dict[int, Callable[[Grey], Grey]] = {
     2: lambda grey: grey[:, ::-1],
@@ -42,17 +42,9 @@ def grey_of(image: Image.Image) -> Grey:
 
 
 def _shrunk(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Convert the picture and scale it down to MAX_SIDE_PX, strip by strip, so that no second large copy is needed."""
-    factor = max(image.size) // MAX_SIDE_PX
-    if factor <= 1:
-        small = convert(image)
-    else:
-        rows = factor * max(1, STRIP_PIXELS // (factor * image.width))
-        bounds = [(top, min(top + rows, image.height)) for top in range(0, image.height, rows)]
-        strips = [convert(image.crop((0, top, image.width, end))).reduce(factor) for top, end in bounds]
-        small = Image.new(strips[0].mode, (strips[0].width, sum(strip.height for strip in strips)))
-        for strip, (top, _) in zip(strips, bounds, strict=True):
-            small.paste(strip, (0, top // factor))
+    """Convert the picture and scale it down to MAX_SIDE_PX."""
+    factor = max(1, max(image.size) // MAX_SIDE_PX)
+    small = reduced(image, convert, (factor, factor))
     scale = MAX_SIDE_PX / max(image.size)
     if scale >= 1:
         return small

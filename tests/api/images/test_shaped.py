@@ -1,27 +1,36 @@
 """Pictures become images of a version's size and channels, as a person would expect."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from api.images import large, shaped
 from api.images.pixel_budget import PixelBudget
 from api.images.shaped import decode_shaped
 from shared.contract.model_spec import Resize
 from shared.errors import BadImage
 from shared.shapes import Shape, axes_of
 from tests.support.uploads import image_file
+from tools.fuzz.corpus_costly import picture
+from tools.fuzz.costs import MAX_MEMORY_BYTES, RESET_PEAK
 
 COLOUR: Shape = (6, 8, 3)
 GREY: Shape = (6, 8, 1)
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 MAX_PIXELS = 10_000
+CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 def decode(data: bytes, shape: Shape = COLOUR, resize: Resize = "exact") -> Any:
     pixels = decode_shaped(data, shape, resize, MAX_PIXELS, PixelBudget(MAX_PIXELS))
     return np.frombuffer(pixels, np.uint8).reshape(axes_of(shape))
+
+
+def peak_bytes() -> int:
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) << 10
 
 
 def noise(*shape: int) -> Any:
@@ -125,11 +134,72 @@ def test_any_proportions_fit(resize: Resize, size: tuple[int, int]) -> None:
 
 
 def test_a_large_jpeg_is_scaled_while_it_is_unpacked() -> None:
-    photo = image_file(halves(800, 600), "JPEG", quality=95)
+    photo = image_file(halves(320, 240), "JPEG", quality=95)
     pixels = decode(photo, resize="stretch")
     assert abs(pixels[:, :3].astype(int) - RED).max() < 8
-    with pytest.raises(BadImage, match="800×600 are more than 10000 pixels: scale the picture down"):
-        decode(image_file(halves(800, 600)), resize="stretch")
+
+
+LARGE: dict[str, tuple[bytes, str]] = {
+    "a PNG": (image_file(halves(101, 100)), "101×100 are more than 10000 pixels: .* or save it as a baseline JPEG"),
+    "a WebP": (image_file(halves(100, 99), "WEBP"), "100×99 are more than 5000 pixels: .* as a baseline JPEG"),
+    "a progressive JPEG": (
+        image_file(halves(320, 240), "JPEG", progressive=True),
+        "320×240 are more than 10000 pixels",
+    ),
+    "a JPEG": (image_file(halves(800, 600), "JPEG"), "800×600 are more than 80000 pixels: scale the picture down$"),
+    "a JPEG that is unpacked whole": (image_file(halves(140, 140), "JPEG"), "140×140 are more than 10000 pixels"),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_picture_that_would_take_too_much_memory_is_refused(name: str) -> None:
+    data, reason = LARGE[name]
+    with pytest.raises(BadImage, match=reason):
+        decode(data, (100, 2, 3) if name.endswith("whole") else COLOUR, resize="stretch")
+
+
+def many_kinds() -> dict[str, bytes]:
+    """Return smooth pictures of 90×60 pixels, whose means are nearly the same however they are calculated."""
+    grey = np.add.outer(np.arange(60) * 2, np.arange(90)).astype(np.uint8)
+    colour = Image.fromarray(np.stack([grey, 255 - grey, grey // 2], axis=-1))
+    see_through = colour.copy()
+    see_through.putalpha(Image.fromarray(grey))
+    kinds = {mode: image_file(colour.convert(mode)) for mode in ("L", "RGB", "P")}
+    kinds |= {"RGBA": image_file(see_through), "LA": image_file(see_through.convert("LA"))}
+    kinds["I;16"] = image_file(Image.fromarray(grey.astype(np.uint16) * 257))
+    kinds["F"] = image_file(Image.fromarray(grey.astype(np.float32) / 128 - 1), "TIFF")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return kinds | {"turned": image_file(colour, "PNG", exif=exif)}
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("shape", [COLOUR, GREY])
+def test_a_large_picture_becomes_what_a_smaller_one_becomes(
+    resize: Resize, shape: Shape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = many_kinds()
+    whole = {name: decode(data, shape, resize) for name, data in kinds.items()}
+    for module in (large, shaped):
+        monkeypatch.setattr(module, "STRIP_PIXELS", 700)
+    for name, data in kinds.items():
+        difference = np.abs(decode(data, shape, resize).astype(int) - whole[name])
+        assert difference.max() <= 4, (name, difference.max())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CLEAR_REFS.exists(), reason="no /proc")
+@pytest.mark.parametrize(
+    ("mode", "file_format", "resize"), [("RGBA", "PNG", "pad"), ("I;16", "PNG", "crop"), ("F", "TIFF", "stretch")]
+)
+def test_no_picture_of_16_million_pixels_takes_more_memory_than_a_request_may(
+    mode: str, file_format: str, resize: Resize
+) -> None:
+    data = picture(mode, file_format)
+    CLEAR_REFS.write_text(RESET_PEAK)
+    before_bytes = peak_bytes()
+    decode_shaped(data, (590, 590, 3), resize, 4096 * 4096, PixelBudget(4096 * 4096))
+    assert peak_bytes() - before_bytes < MAX_MEMORY_BYTES
 
 
 def test_an_image_without_contrast_is_an_image_for_others_than_digits() -> None:
