@@ -119,7 +119,7 @@ def _levels_of(image: Image.Image) -> Levels:
     for strip in strips_of(image):
         values = np.asarray(strip).reshape(-1)
         ranges += [values.min(), values.max()]
-        samples.append(values[::step])
+        samples.append(values[::step].copy())  # a view would keep the strip
     return levels_of_file(np.concatenate([np.array(ranges, samples[0].dtype), *samples]))
 
 
