@@ -139,6 +139,7 @@ def served(installed: Path, empty: Path, tmp_path: Path) -> Iterator[dict[str, s
         "API_PORT": str(port),
         "FLOWER_PORT": str(free_port()),
         "MNISTIFIED_URL": f"http://127.0.0.1:{port}",
+        "MAX_BATCH_IMAGES": "32",  # a worker starts sooner
     }
     process = Process([str(installed / "mnistified"), "serve"], environ, cwd=empty)
     try:
@@ -170,4 +171,4 @@ def test_the_installed_wheel_serves_and_classifies_from_an_empty_folder(
     (package,) = installed.parent.glob("lib/python*/site-packages/deploy")
     assert {path.name for path in (package / "models").iterdir()} == set(SERVED)
     code = f"import deploy, sys; sys.exit(deploy.__path__[0] != {str(package)!r})"
-    subprocess.run([str(installed / "python"), "-c", code], cwd=empty, check=True)
+    subprocess.run([str(installed / "python"), "-c", code], cwd=empty, env=served, check=True)
