@@ -31,7 +31,7 @@ from worker.engine import Engine, load_engine
 SEED = 2026
 MAX_PIXELS = 1 << 24
 VALID_STRINGS = 200
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)  # shown for comparison
+THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)  # shown for comparison
 
 
 class Outcome(NamedTuple):
