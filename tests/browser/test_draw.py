@@ -202,7 +202,7 @@ def test_another_version_is_compared_and_the_layers_are_shown(page: Page) -> Non
 def test_a_number_has_a_box_around_each_digit(page: Page, tmp_path: Path) -> None:
     photo = tmp_path / "number.png"
     photo.write_bytes(image_file(number_page("505")))
-    page.get_by_label("Shows").select_option("number")
+    page.locator("#kind").select_option("number")
     page.locator("#photo").set_input_files(photo)
     expect(reading(page, "sure")).to_contain_text(re.compile("sure"))
     expect(reading(page, "look")).to_be_disabled()
@@ -210,5 +210,5 @@ def test_a_number_has_a_box_around_each_digit(page: Page, tmp_path: Path) -> Non
     pixels = np.array(page.locator("#pad").evaluate(accent)).reshape(-1, 4)
     blue = (pixels[:, 2] > pixels[:, 0] + 100) & (pixels[:, 3] > 0)
     assert blue.sum() > 500
-    page.get_by_label("Shows").select_option("digit")
+    page.locator("#kind").select_option("digit")
     expect(reading(page, "look")).to_be_enabled()

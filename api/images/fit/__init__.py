@@ -10,19 +10,15 @@ from api.images.decode import process_image
 from api.images.fit.digit import digit_of
 from api.images.fit.grey import grey_of, reduce_jpeg
 from api.images.fit.ink import Grey, ink_of
-from api.images.fit.normalise import NO_STROKES, is_blob, normalised
+from api.images.fit.normalise import normalised
 from api.images.large import other_way_for, size_factor
 from api.images.pixel_budget import JPEG_FACTOR, PixelBudget, require_pixels
-from shared.errors import BadImage
 from shared.images import images_from_pixels
 
 
 def fit_grey(grey: Grey) -> npt.NDArray[np.uint8]:
     """Return the digit in `grey` (float32[H,W]) as uint8[28,28], white on black. Raises BadImage if there is none."""
-    image = normalised(digit_of(*ink_of(grey)))
-    if is_blob(image):
-        raise BadImage(NO_STROKES)
-    return image
+    return normalised(digit_of(*ink_of(grey)))
 
 
 def fit_pixels(pixels: bytes) -> bytes:

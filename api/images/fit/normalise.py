@@ -14,9 +14,6 @@ CENTRE_PX = 14.0  # index of the centre of mass of MNIST's images
 MIN_STROKE_PX = 1.9  # the 5th percentile
 TYPICAL_STROKE_PX = 2.3
 MAX_STROKE_PX = 3.2  # anything wider is printed, or drawn with a felt pen
-# Strokes that are still thicker are a coin or many circles, if the ink is as wide as high. Rows of digits are wider.
-BLOB_STROKE_PX, MAX_BLOB_ASPECT = 3.6, 1.9
-NO_STROKES = "what stands out has no strokes like a digit: it is round or wide, and nearly filled"
 FAINT = 0.1  # fainter ink at the edges does not count for the box
 
 
@@ -34,14 +31,6 @@ def normalised(ink: Ink) -> npt.NDArray[np.uint8]:
     middle = image[IMAGE_SIDE : 2 * IMAGE_SIDE, IMAGE_SIDE : 2 * IMAGE_SIDE]
     pixels: npt.NDArray[np.uint8] = np.rint(np.clip(middle, 0, 1) * 255).astype(np.uint8)
     return pixels
-
-
-def is_blob(image: npt.NDArray[np.uint8]) -> bool:
-    """Return whether a normalised image shows something nearly filled that is at least as wide as high."""
-    ink = image.astype(np.float32) / np.float32(255)
-    rows, columns = np.flatnonzero((ink > FAINT).any(1)), np.flatnonzero((ink > FAINT).any(0))
-    round_or_wide = np.ptp(rows) <= np.ptp(columns) < MAX_BLOB_ASPECT * np.ptp(rows)
-    return bool(round_or_wide) and stroke_px(ink) > BLOB_STROKE_PX
 
 
 def _boxed(ink: Ink, side: int) -> Ink:
