@@ -76,6 +76,7 @@ def test_numbers_are_read_as_a_job_and_each_digit_has_its_box_over_the_photo(pag
     page.keyboard.press("Enter")
     details = page.locator("#files-details")
     expect(details.locator("[data-part=digit]")).to_have_text("505")
+    expect(details.locator("figure.seen")).to_be_hidden()
     boxes = details.locator("rect")
     expect(boxes).to_have_count(3)
     photo = details.locator("img.picture").bounding_box()

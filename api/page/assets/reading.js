@@ -98,6 +98,7 @@ export class Reading {
   }
 
   #show(answer) {
+    this.#parts.seen.parentElement.hidden = Boolean(answer.digits); // a line of digits is not seen as 28×28 pixels
     if (answer.digits) {
       this.#showNumber(answer);
       return;
