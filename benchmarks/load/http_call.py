@@ -20,3 +20,12 @@ def call(
         return reply.status, reply.read()
     finally:
         connection.close()
+
+
+def answers_png(port: int, path: str, png: bytes, timeout_s: float) -> bool:
+    """Return whether the response to an image is a 200. False, too, while nothing listens, and after a time-out."""
+    try:
+        status, _ = call(port, "POST", path, png, {"Content-Type": "image/png"}, timeout_s)
+    except OSError:
+        return False
+    return status == 200

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.load.http_call import call
+from benchmarks.load.http_call import answers_png
 from benchmarks.peers.digits import ROUTE, Tuning
 from benchmarks.system.engine import default_model_dir
 from benchmarks.system.processes import BIN, ROOT, Process
@@ -70,7 +70,7 @@ def serving(peer: Peer, venv: Path, png: bytes, log_dir: Path) -> Iterator[tuple
         python = (venv if peer.package else BIN.parent) / "bin" / "python"
         command = [str(python.absolute()), "-m", f"benchmarks.peers.{peer.module}"]
         server = stack.enter_context(Process("server", command, environ, log_dir))
-        server.wait_until(lambda: _answers(port, png), READY_S)
+        server.wait_until(lambda: answers_png(port, ROUTE, png, timeout_s=30), READY_S)
         yield port, processes | {"server": server}
 
 
@@ -107,11 +107,3 @@ def start_celery(
         ],
     }
     return {name: stack.enter_context(Process(name, command, environ, log_dir)) for name, command in commands.items()}
-
-
-def _answers(port: int, png: bytes) -> bool:
-    try:
-        status, _ = call(port, "POST", ROUTE, png, {"Content-Type": "image/png"}, timeout_s=30)
-    except OSError:
-        return False
-    return status == 200

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.load.http_call import call
+from benchmarks.load.http_call import answers_png
 from benchmarks.system.processes import ROOT, Process
 from benchmarks.system.service import CLASSIFY, READY_S, Service
 from deploy.local import free_port
@@ -37,7 +37,7 @@ def floor_running(log_dir: Path, model: str, png: bytes) -> Iterator[Service]:
         start("api", sys.executable, "-m", "benchmarks.floor.api", redis_port, port)
         start("worker-1", sys.executable, "-m", "benchmarks.floor.worker", redis_port, network)
         for process in processes.values():
-            process.wait_until(lambda: _status(port, png) == 200, READY_S)
+            process.wait_until(lambda: answers_png(port, CLASSIFY, png, timeout_s=5), READY_S)
         client = Client(f"http://127.0.0.1:{port}", key="", retries=0, trust_env=False)
         yield Service(port, redis_port, processes, stack.enter_context(client))
 
@@ -45,11 +45,3 @@ def floor_running(log_dir: Path, model: str, png: bytes) -> Iterator[Service]:
 def _answers(port: int) -> bool:
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _status(port: int, png: bytes) -> int:
-    try:
-        status, _ = call(port, "POST", CLASSIFY, png, {"content-type": "image/png"}, timeout_s=5)
-    except OSError:  # also a client's time-out
-        return 0
-    return status

@@ -85,6 +85,17 @@ def load_split(which: Which, mnist_dir: Path | None) -> Split:
     return Split("mnist", images, labels)
 
 
+def load_published_split(which: Which, setting: Path | None) -> Split:
+    """Read one split of MNIST from MNIST_DIR (`setting`) or one of the usual folders.
+
+    Raises DatasetError if there is none, and those of `load_split`.
+    """
+    mnist_dir = find_mnist_dir(setting, which)
+    if mnist_dir is None:
+        raise DatasetError("MNIST is missing: download it with `make data`")
+    return load_split(which, mnist_dir)
+
+
 def read_file(path: Path, sha256: str) -> bytes:
     """Return a file's content, gunzipped. Raises DatasetError if it is unreadable or its hash is not `sha256`."""
     try:

@@ -16,8 +16,8 @@ from PIL import Image
 from api.images.fit import fit_grey, fit_picture
 from mnistified import Client, Refused
 from shared.config.settings import load_settings
-from shared.data.dataset import Split, find_mnist_dir, load_split
-from shared.errors import BadImage, DatasetError
+from shared.data.dataset import Split, load_published_split
+from shared.errors import BadImage
 from shared.images import Images
 from shared.models import registry
 from shared.shapes import IMAGE_SIDE
@@ -46,10 +46,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="judge only kinds whose name begins with this text")
     parser.add_argument("--url", help="service that reads the pictures of group F, instead of this process")
     options = parser.parse_args()
-    mnist_dir = find_mnist_dir(load_settings(os.environ).mnist_dir, "test")
-    if mnist_dir is None:
-        raise DatasetError("MNIST is missing: download it with `make data`")
-    test = load_split("test", mnist_dir)
+    test = load_published_split("test", load_settings(os.environ).mnist_dir)
     version = registry.load_version(options.models_dir, options.model)
     engine = load_engine("litert", version.directory, threads=1)
     print(f"{version.ref}: {options.count} pictures of each kind, half of them fitted with ?fit=digit")

@@ -13,8 +13,7 @@ import numpy as np
 
 from shared.answers import Answers
 from shared.config.settings import load_settings
-from shared.data.dataset import find_mnist_dir, load_split
-from shared.errors import DatasetError
+from shared.data.dataset import load_published_split
 from shared.images import Images, Probabilities
 from shared.models import registry
 from tools.abstaining.curve import rows
@@ -28,10 +27,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="NAME@VERSION", help="versions whose networks answer together")
     parser.add_argument("--models-dir", type=Path, default=Path("models"), help="registry folder")
     options = parser.parse_args()
-    mnist_dir = find_mnist_dir(load_settings(os.environ).mnist_dir, "test")
-    if mnist_dir is None:
-        raise DatasetError("MNIST is missing: download it with `make data`")
-    test = load_split("test", mnist_dir)
+    test = load_published_split("test", load_settings(os.environ).mnist_dir)
     directories = [registry.load_version(options.models_dir, model).directory for model in options.models]
     networks = [answers for directory in directories for answers in _answers_of(directory, test.images)]
     mean = np.mean(networks, axis=0)

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from shared.config.settings import load_settings
-from shared.data.dataset import Split, find_mnist_dir, load_split
-from shared.errors import DatasetError
+from shared.data.dataset import Split, load_published_split
 from tools.training_pictures.fonts import font_files
 from training.data.splits import hold_out
 
@@ -34,10 +33,7 @@ class Source:
 
 def open_source(fonts: Path | None, held_out: bool) -> Source:
     """Return the material for training, or the one that is held out. Raises DatasetError without MNIST."""
-    folder = find_mnist_dir(load_settings(os.environ).mnist_dir, "train")
-    if folder is None:
-        raise DatasetError("MNIST is missing: download it with `make data`")
-    split = load_split("train", folder)
+    split = load_published_split("train", load_settings(os.environ).mnist_dir)
     rows = hold_out(len(split.images))[int(held_out)]
     return Source(Split(split.name, split.images[rows], split.labels[rows]), *font_files(fonts, held_out), held_out)
 

@@ -68,6 +68,11 @@ def test_the_files_of_the_test_set_suffice_to_serve(repository: Path) -> None:
         dataset.find_mnist_dir(folder)
 
 
+def test_a_program_that_needs_mnist_says_how_to_get_it(repository: Path) -> None:
+    with pytest.raises(DatasetError, match="make data"):
+        dataset.load_published_split("test", None)
+
+
 @needs_mnist
 def test_the_test_set_is_the_published_one() -> None:
     split = dataset.load_split("test", MNIST)
