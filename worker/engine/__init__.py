@@ -73,7 +73,7 @@ class Engine:
     def predict(self, images: Images, pause: Pause = no_pause) -> Answers:
         """Answer uint8[N,H,W] or uint8[N,H,W,3] in order, for any N. Raises ValueError, and the runtime's errors.
 
-        `pause` is called before each run of a network, of at most `best_batch_images`. It may use this engine, too.
+        `pause` is called before each run of a network, and runs are short then. It may use this engine, too.
         """
         if images.dtype != np.uint8 or images.shape[1:] != self._shape:
             raise ValueError(f"expected {self._expected('N')}, got {images.dtype}{list(images.shape)}")

@@ -16,6 +16,7 @@ MAX_WORST_BATCHES = 40  # time limit of a batch whose images visit all stages, a
 BETWEEN_BITS = 3  # significant bits of the sizes between powers of two: 5, 6, 7, 10, 12, 14, 20, …
 MAX_BETWEEN = 32  # above it, a second run costs little compared with the memory of one more size
 RUN_MS = 0.03  # cost of a run outside the network: copied images, and memory that is no longer in the CPU's caches
+PAUSE_MS = 4.0  # longest run in a batch of a job: singles wait for its end, and each pause costs the job a little
 STEP_MS = 1.0  # cost of a batch outside the model: taking it, distributing its answers, writing them
 
 Run = Callable[[Images], Probabilities]
@@ -111,6 +112,14 @@ def choose_size(ms_of_size: dict[int, float], max_batch_ms: float) -> int:
     if not rates:
         return min(ms_of_size)
     return min(size for size, rate in rates.items() if rate >= WITHIN_BEST * max(rates.values()))
+
+
+def size_between_pauses(calibration: Calibration) -> int:
+    """Return the largest size whose run ends within PAUSE_MS, or a larger one if that size has far less throughput."""
+    rates = {size: size / (ms + RUN_MS) for size, ms in calibration.ms_of_size.items()}
+    enough = WITHIN_BEST * max(rates.values())
+    short = [size for size, ms in calibration.ms_of_size.items() if ms <= PAUSE_MS]
+    return max([min(size for size, rate in rates.items() if rate >= enough), *short])
 
 
 def cheapest_runs(ms_of_size: dict[int, float]) -> list[list[int]]:

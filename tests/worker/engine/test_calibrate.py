@@ -17,6 +17,7 @@ from worker.engine.calibrate import (
     calibrate_cascade,
     cheapest_runs,
     choose_size,
+    size_between_pauses,
     still_holds,
 )
 from worker.engine.pace import Around, Pace
@@ -54,6 +55,20 @@ def test_every_count_is_covered_and_only_the_last_run_is_padded() -> None:
     for count, sizes in enumerate(cheapest_runs({1: 1.0, 2: 1.5, 4: 2.0, 8: 5.0})):
         assert sum(sizes) >= count
         assert sum(sizes[:-1]) < count or count == 0
+
+
+@pytest.mark.parametrize(
+    ("ms_of_size", "size"),
+    [
+        ({1: 0.1, 64: 1.8, 128: 3.6, 256: 7.2}, 128),
+        ({1: 0.1, 2: 0.2, 4: 0.4}, 4),
+        ({1: 2.6, 2: 5.2, 4: 10.4}, 1),
+        ({1: 18.0, 2: 36.0}, 1),  # no run is short
+        ({1: 3.0, 8: 6.0, 16: 9.0, 32: 17.5}, 16),  # short runs would cost the job more
+    ],
+)
+def test_runs_between_pauses_are_as_long_as_others_may_wait(ms_of_size: dict[int, float], size: int) -> None:
+    assert size_between_pauses(Calibration(ms_of_size, max(ms_of_size))) == size
 
 
 class Timed:

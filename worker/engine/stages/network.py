@@ -8,7 +8,7 @@ import numpy as np
 from shared.contract.layers_blob import LayerOutput
 from shared.images import Images, Probabilities
 from shared.models.temperature import scale
-from worker.engine.calibrate import Calibration, cheapest_runs
+from worker.engine.calibrate import Calibration, cheapest_runs, size_between_pauses
 from worker.engine.choose import EngineKind
 
 Pause = Callable[[], None]
@@ -48,15 +48,17 @@ class Network:
         self.temperature = temperature
         self._outputs = outputs
         self._runs_of = cheapest_runs(calibration.ms_of_size)
+        self._size_between_pauses = size_between_pauses(calibration)
 
     def predict(self, images: Images, pause: Pause = no_pause) -> Probabilities:
         """Return float32[N,outputs] in order, for any N, and call `pause` before each run.
 
-        Raises ValueError, and the runtime's errors.
+        With a pause, runs are short, because somebody may wait for it. Raises ValueError, and the runtime's errors.
         """
         parts: list[Probabilities] = []
         start = 0
-        for size in self._runs(len(images)):
+        largest = self.calibration.best_size if pause is no_pause else self._size_between_pauses
+        for size in self._runs(len(images), largest):
             pause()
             parts.append(self._run_padded(images[start : start + size], size))
             start += size
@@ -71,10 +73,9 @@ class Network:
             raise ValueError(f"the layers end in {list(probabilities.shape)}")
         return scale(probabilities, self.temperature), outputs
 
-    def _runs(self, count: int) -> Sequence[int]:
-        best = self.calibration.best_size
-        full, rest = divmod(count, best)
-        return [best] * full + self._runs_of[rest]
+    def _runs(self, count: int, largest: int) -> Sequence[int]:
+        full, rest = divmod(count, largest)
+        return [largest] * full + self._runs_of[rest]
 
     def _run_padded(self, images: Images, size: int) -> Probabilities:
         count = len(images)
