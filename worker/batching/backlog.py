@@ -22,6 +22,10 @@ class Versions(Protocol):
         """Return the current batch size limit of a version. It is 0 while the version is not loaded."""
         ...
 
+    def short_images(self, ref: str) -> int:
+        """Return how many images of a version run in so short a time that others can wait for them."""
+        ...
+
     def reserve(self, ref: str) -> int:
         """Return `max_images` and keep the version loaded until the batch that is formed now has run."""
         ...
@@ -142,10 +146,11 @@ class Backlog:
     def _batch_images(self, ref: str, max_images: int) -> int:
         """Return the size of the next batch: up to JOB_RUNS runs, if it has images of jobs only.
 
-        The batch leaves enough images for the other engines, so that all engines end at about the same time.
+        The batch leaves enough images for the other engines, so that all engines end at about the same time. Next to
+        interactive images, whose answers come at the end of the batch, it has few images of jobs, but always some.
         """
-        if self._queues.images_of("interactive", ref):
-            return max_images
+        if interactive := self._queues.images_of("interactive", ref):
+            return min(max_images, interactive + max(1, self._versions.short_images(ref)))
         share_images = -(-self._queues.images_of("bulk", ref) // self._at_a_time)
         return max(max_images, min(JOB_RUNS * max_images, share_images))
 

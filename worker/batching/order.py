@@ -1,4 +1,4 @@
-"""The order in which batches form: one version per round, interactive images first, bulk images fill up."""
+"""The order in which batches form: one version per round, interactive images first, then bulk images."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence

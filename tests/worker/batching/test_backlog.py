@@ -46,8 +46,17 @@ def test_images_of_jobs_are_a_batch_of_several_runs_unless_singles_wait() -> Non
     backlog.put([delivery(300)])
     assert taken(backlog) == 10 * JOB_RUNS
     backlog.put([delivery(3, "interactive")])
-    assert [part.count for part in backlog.take()] == [3, 7]
+    assert [part.count for part in backlog.take()] == [3, 5], "only the images of a short run next to singles"
     assert taken(backlog) == 10 * JOB_RUNS
+
+
+def test_singles_never_keep_all_images_of_jobs_waiting() -> None:
+    backlog, _ = backlog_of(cnn=10)
+    backlog.put([delivery(20, model="cnn@1"), delivery(9, "interactive", model="cnn@1")])
+    assert [part.count for part in backlog.take()] == [9, 1]
+    backlog, _ = backlog_of(slow=2)
+    backlog.put([delivery(20, model="slow@1"), delivery(1, "interactive", model="slow@1")])
+    assert [part.count for part in backlog.take()] == [1, 1]
 
 
 def test_engines_share_the_last_images_of_a_job() -> None:

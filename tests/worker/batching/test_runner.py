@@ -44,6 +44,9 @@ class FakeEnginePool:
     def max_images(self, ref: str) -> int:
         return self._max_batch_images
 
+    def short_images(self, ref: str) -> int:
+        return self._max_batch_images
+
     def reserve(self, ref: str) -> int:
         self.reserved.append(ref)
         return self._max_batch_images
