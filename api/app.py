@@ -11,6 +11,8 @@ from typing import Any
 
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -22,7 +24,7 @@ from api.http.browsers import for_browsers
 from api.http.connections.limits import ConnectionLimits
 from api.http.event_streams import EventStreams
 from api.http.observing import ObservingMiddleware, RequestLog
-from api.http.responses import on_redis_error, on_request_error, on_unexpected_error, on_unreadable
+from api.http.responses import error_response, on_request_error, on_unexpected_error, on_unreadable
 from api.http.routing import NoRoute, Shortcut, path_routes
 from api.metrics import Metrics
 from api.page.routes import get_playground, get_playground_asset
@@ -42,7 +44,7 @@ from api.routes.openapi.page import get_asset, get_openapi, get_page
 from api.routes.results.events import get_events
 from api.routes.results.results import cancel_result, get_items, get_layers, get_result
 from api.routes.status import get_healthz, get_readyz, get_status
-from api.state import State, make_state
+from api.state import State, make_state, state_of
 from shared.config.settings import Settings
 from shared.errors import ContractError, EntryError, RequestError
 from shared.telemetry.tracing import open_tracing
@@ -95,6 +97,12 @@ ROUTES = [
     *v1.ROUTES,
     *v2.ROUTES,
 ]
+
+
+async def on_redis_error(request: Request, error: Exception) -> Response:
+    return error_response(request.scope, state_of(request).health.unavailable(error))
+
+
 EXCEPTION_HANDLERS = {
     RequestError: on_request_error,
     RedisError: on_redis_error,

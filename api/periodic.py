@@ -7,6 +7,8 @@ from typing import NoReturn
 
 from redis.exceptions import RedisError
 
+from shared.telemetry.seldom import SeldomLog
+
 
 async def repeat(
     act: Callable[[], Awaitable[object]],
@@ -14,13 +16,17 @@ async def repeat(
     failure: str,
     errors: tuple[type[Exception], ...] = (RedisError, OSError),
 ) -> NoReturn:
-    """Call `act` forever. The logger of `act`'s module reports `errors` after `failure`, any other with a traceback."""
+    """Call `act` forever. The logger of `act`'s module reports `errors` after `failure`, any other with a traceback.
+
+    An error that repeats is reported once per minute.
+    """
     logger = logging.getLogger(act.__module__)
+    seldom = SeldomLog(logger)
     while True:
         try:
             await act()
         except errors as error:
-            logger.warning("%s: %s", failure, error)
+            seldom.log(logging.WARNING, f"{failure}: {error}")
         except Exception:  # a process without this task would look alive, and be broken
             logger.exception("%s", failure)
         await asyncio.sleep(interval_s)

@@ -83,12 +83,13 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
     wakeups = Wakeups(client)
     wires = Wires(client)
     pixel_budget = PixelBudget(settings.max_decoding_pixels)
-    enqueuer = Enqueuer(client, wires, metrics, settings)
+    health = RedisHealth(client, wires, lambda: catalog.models, settings.api_keys)
+    enqueuer = Enqueuer(client, wires, metrics, settings, health.unavailable)
     return State(
         settings=settings,
         client=client,
         wires=wires,
-        health=RedisHealth(client, wires, lambda: catalog.models, settings.api_keys),
+        health=health,
         test_set=load_split("test", find_mnist_dir(settings.mnist_dir, "test")),
         catalog=catalog,
         aliases=Aliases(client, wakeups.aliases_changed),

@@ -16,6 +16,7 @@ from tornado.web import RequestHandler
 from shared.browser_guard import ANY, BrowserGuard
 from shared.config.settings import load_settings
 from shared.errors import MnistifiedError
+from shared.redis.reachable import check_redis
 
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # Flower's own default
 
@@ -56,7 +57,7 @@ class GuardedFlower(Flower):  # type: ignore[misc]
 
 def main() -> None:
     try:
-        load_settings(os.environ)
+        check_redis(load_settings(os.environ))
     except MnistifiedError as error:
         sys.exit(f"flower: {error}")
     flower.command.Flower = GuardedFlower

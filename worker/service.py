@@ -21,7 +21,9 @@ from shared.models.registry import list_models
 from shared.redis import keys
 from shared.redis.clock import RedisClock
 from shared.redis.connection import worker_client
+from shared.redis.errors import meaning_of
 from shared.telemetry.prometheus import process_families
+from shared.telemetry.seldom import SeldomLog
 from shared.telemetry.tracing import open_tracing
 from worker.batching.backlog import Backlog
 from worker.batching.deferred import Deferred
@@ -51,6 +53,7 @@ logger = logging.getLogger(__name__)
 
 DRIFT_WINDOWS_KEPT = 3  # two are read, and the last one is still written while the next begins
 DUTIES_PER_KEEP = 4  # a duty is short, so that a worker that dies with one delays nothing
+REFUSED_S = 5.0  # no heartbeats for this long after Redis has refused a command
 WARM_STOP_S = 30.0  # limit for finishing held entries when a worker stops; other workers take over the rest
 SWITCH_INTERVAL_S = 1e-4  # a thread that runs a model must not wait for one that writes results
 
@@ -74,6 +77,8 @@ class BatchingService(Collector):
         self._drift = Drift(self._drift_tallies, self._clock.now_s)
         self._shadow_tallies = Tallies(settings.result_ttl_s)
         self._keep_s = min(settings.lease_ms / 4e3, settings.worker_ttl_s / 4)
+        self._seldom = SeldomLog(logger)
+        self._refused_s = -REFUSED_S
         self._models: list[str] = []
         self._duties: list[str] = []  # models whose expired leases this worker reclaims now
         self._pullers: list[threading.Thread] = []
@@ -92,7 +97,7 @@ class BatchingService(Collector):
         self._engines = EnginePool(settings)
         registry = self._engines.registry
         self._engines.load(default_version(settings.default_model, list_models(registry), registry, desired))
-        self._client = worker_client(settings, patient=True)
+        self._client = worker_client(settings, patient=True, on_failure=lambda error: self._redis_failed(error))
         self._build(desired)
         self._heartbeat.write(self.loader.state(), 0)
         self._read_new_models()
@@ -267,17 +272,24 @@ class BatchingService(Collector):
                 self._keep_or_warn()
         self._keep_or_warn()  # write the last counts
 
+    def _redis_failed(self, error: Exception) -> None:
+        """Report an error that a waiting thread or the keeper met. The waiting thread tries again."""
+        self._watchdog.redis_failed()
+        if meaning_of(error) == "refuse":
+            self._refused_s = time.monotonic()
+        self._seldom.log(logging.WARNING, f"waiting for Redis: {error}")
+
     def _keep_or_warn(self) -> None:
         try:
             self._keep_once()
         except RedisError as error:
-            self._watchdog.redis_failed()
-            logger.warning("Redis is away: %s", error)
+            self._redis_failed(error)
 
     def _keep_once(self) -> None:
         self._leases.renew()
         self._reports.call_all()
-        self._heartbeat.write(self.loader.state(), self._leases.takeovers)
+        if time.monotonic() - self._refused_s > REFUSED_S:  # or else this worker may be unable to read or answer
+            self._heartbeat.write(self.loader.state(), self._leases.takeovers)
         if not self._stopping.is_set():
             self._read_new_models()
             self._duties = take_duties(self._keeper_client, self._models, round(self._keep_s * 1e3 / DUTIES_PER_KEEP))

@@ -18,6 +18,7 @@ from shared.errors import MnistifiedError
 from shared.redis import keys
 from shared.redis.connection import worker_client
 from shared.redis.errors import explain, passes
+from shared.telemetry.seldom import SeldomLog
 from worker.reporting.flower_events import BatchEvents
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,9 @@ class BatchingStep(bootsteps.StartStopStep):  # type: ignore[misc]
         except MnistifiedError as error:  # a model or a setting
             print(f"{parent.hostname}: {error}", file=sys.stderr)
             raise SystemExit(1) from None
+        except RedisError as error:
+            print(f"{parent.hostname}: {explain(error)}: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
         self._service = service
         parent.batching = self._service  # for worker/control.py
 
@@ -58,7 +62,8 @@ class BatchingStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
 
 def wait_for_redis(settings: Settings) -> None:
-    """Block until Redis accepts writes, or until the worker has to stop. Raises RedisError if Redis refuses us."""
+    """Block until Redis accepts writes, or until the worker has to stop. Raises RedisError if a command fails."""
+    seldom = SeldomLog(logger)
     while True:
         try:
             with worker_client(settings, patient=False) as client:
@@ -67,6 +72,6 @@ def wait_for_redis(settings: Settings) -> None:
         except RedisError as error:
             if not passes(error):
                 raise
-            logger.warning("the start waits: %s", explain(error))
+            seldom.log(logging.WARNING, f"the start waits: {explain(error)}")
         time.sleep(RETRY_S)
         maybe_shutdown()

@@ -26,7 +26,7 @@ from shared.errors import (
     UnknownEncoding,
     WaitTimeout,
 )
-from shared.redis.errors import explain, passes
+from shared.redis.errors import explain
 
 logger = logging.getLogger(__name__)
 
@@ -113,10 +113,6 @@ async def on_request_error(request: Request, error: Exception) -> Response:
     return error_response(request.scope, error)
 
 
-async def on_redis_error(request: Request, error: Exception) -> Response:
-    return error_response(request.scope, redis_unavailable(error))
-
-
 async def on_unexpected_error(request: Request, error: Exception) -> Response:
     return error_response(request.scope, unexpected(error))
 
@@ -129,9 +125,7 @@ def unexpected(error: Exception) -> RequestError:
 
 
 def redis_unavailable(error: Exception) -> Unavailable:
-    """Return the 503 for an error of Redis. The log has the text of errors that need a person."""
-    if not passes(error):
-        logger.error("Redis: %r: %s", error, error)
+    """Return the 503 for an error of Redis."""
     return Unavailable(explain(error), "redis")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, RedisError
 
-from api.http.responses import RETRY_AFTER_S, redis_unavailable
+from api.http.responses import RETRY_AFTER_S
 from api.metrics import Metrics
 from api.queue.redis_wire import OnReplies, Wires
 from shared.config.api_keys import ApiKey
@@ -59,12 +59,20 @@ def lost_upload() -> Unavailable:
 
 
 class Enqueuer:
-    """Accepts or refuses entries atomically."""
+    """Accepts or refuses entries atomically. `unavailable` returns the refusal for an error of Redis."""
 
-    def __init__(self, client: AsyncClient, wires: Wires, metrics: Metrics, settings: Settings) -> None:
+    def __init__(
+        self,
+        client: AsyncClient,
+        wires: Wires,
+        metrics: Metrics,
+        settings: Settings,
+        unavailable: Callable[[Exception], Unavailable],
+    ) -> None:
         self._client = client
         self._metrics = metrics
         self._wires = wires
+        self._unavailable = unavailable
         self._limits = lane_limits(settings)
         self._api_keys: Mapping[str, ApiKey] = {key.name: key for key in settings.api_keys}
         self._packers: dict[tuple[str, str, Lane], Callable[..., bytes]] = {}
@@ -111,7 +119,7 @@ class Enqueuer:
                 raise replies
             return [self._outcome(entry, lane, reply) for entry, reply in zip(entries, replies, strict=True)]
         except RedisError as error:
-            return [redis_unavailable(error)] * len(entries)
+            return [self._unavailable(error)] * len(entries)
         except Exception:  # an unexpected error must not leave requests waiting
             logger.exception("entries could not be written")
             return [Unavailable("the queue failed; the log has the reason", "redis")] * len(entries)
@@ -119,7 +127,7 @@ class Enqueuer:
     def _outcome(self, entry: Entry, lane: Lane, reply: Any) -> Outcome:
         """Return the id of an entry, counting it as accepted, or its refusal."""
         if isinstance(reply, RedisError):
-            return redis_unavailable(reply)
+            return self._unavailable(reply)
         limit, current, pass_ms, *entry_id = reply
         if limit:
             return self._full(entry, lane, limit.decode(), current, pass_ms)
@@ -136,7 +144,7 @@ class Enqueuer:
         try:
             limit, current, pass_ms, *_ = await self._client.eval(*call)
         except RedisError as error:
-            raise redis_unavailable(error) from error
+            raise self._unavailable(error) from error
         if limit == b"lost":
             raise lost_upload()
         if limit:

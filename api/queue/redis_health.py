@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from redis.exceptions import RedisError, ResponseError
 
+from api.http.responses import redis_unavailable
 from api.periodic import repeat
 from api.queue.redis_wire import Wires
 from shared.config.api_keys import ApiKey
@@ -14,13 +15,15 @@ from shared.errors import Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.redis.connection import reopen_connections
-from shared.redis.errors import ConditionError, explain, meaning_of
+from shared.redis.errors import ends_connection, explain, meaning_of
 from shared.redis.script import Script
+from shared.telemetry.seldom import SeldomLog
 
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 RECOUNT_INTERVAL_S = 5.0
+REFUSED_S = 5.0  # for this long after a request met a refused command, the process is not ready
 NO_EVICTION = "noeviction"
 QUEUED_FIELDS = ("bytes", *map(str, range(keys.SHARDS)))
 # Counters of entries that Redis has lost, for example by eviction, would refuse images for ever.
@@ -59,28 +62,45 @@ class RedisHealth:
         self._api_keys = api_keys
         self._fault = ""
         self._recounted_s = -RECOUNT_INTERVAL_S
+        self._seldom = SeldomLog(logger)
+        self._refused: tuple[float, str] = (-REFUSED_S, "")
+
+    def unavailable(self, error: Exception) -> Unavailable:
+        """Return the 503 for an error of Redis that a request met. The log has the text of errors that need a person.
+
+        If Redis has refused a command, this process is not ready for REFUSED_S. `require` finds a refused login itself.
+        """
+        refusal = redis_unavailable(error)
+        meaning = meaning_of(error)
+        if meaning in ("refuse", "fail"):
+            self._seldom.log(logging.ERROR, f"Redis: {error!r}: {error}")
+        if meaning == "refuse" and not ends_connection(error):
+            self._refused = (time.monotonic(), refusal.detail)
+        return refusal
 
     async def require(self) -> None:
-        """Raise RedisError if Redis accepts no writes now, and Unavailable if it may delete what it accepted."""
-        if policy := await self._check():
-            raise Unavailable(eviction_fault(policy), "redis")
+        """Raise RedisError if Redis accepts no writes now, and Unavailable if it may delete what it accepted.
+
+        Raises Unavailable, too, if it has just refused a command of a request.
+        """
+        if fault := await self._check():
+            raise Unavailable(fault, "redis")
 
     async def fault(self) -> str:
         """Return why Redis cannot be trusted with images now, or an empty string. Raises RedisError if it is away."""
         try:
-            policy = await self._check()
+            return await self._check()
         except RedisError as error:
             if meaning_of(error) != "wait":
                 raise
             return explain(error)
-        return eviction_fault(policy) if policy else ""
 
     async def watch(self) -> None:
         """Check Redis forever, so that idle connections to a former master are opened again."""
         await repeat(self._check_and_recount, TICK_S, "Redis accepts no writes")
 
     async def _check(self) -> str:
-        """Write over both kinds of connections and return the eviction policy, or an empty string if it is harmless.
+        """Write over both kinds of connections, and return what is wrong nevertheless, or an empty string.
 
         If this Redis is not the master any more, all connections are closed. The next commands open new ones.
         """
@@ -93,17 +113,19 @@ class RedisHealth:
             if isinstance(written, RedisError):
                 raise written
         except RedisError as error:
-            if isinstance(error, ConditionError) and meaning_of(error) == "reconnect":
+            if ends_connection(error):
                 await reopen_connections(self._client)
             raise
+        refused_s, refusal = self._refused
+        if time.monotonic() - refused_s < REFUSED_S:
+            return refusal
         if isinstance(memory, ResponseError):  # our Redis user lacks the permission
             return ""
         policy = str(memory.get("maxmemory_policy", NO_EVICTION))
-        return "" if policy == NO_EVICTION else policy
+        return "" if policy == NO_EVICTION else eviction_fault(policy)
 
     async def _check_and_recount(self) -> None:
-        policy = await self._check()
-        fault = eviction_fault(policy) if policy else ""
+        fault = await self._check()
         if fault and fault != self._fault:
             logger.error("%s", fault)
         self._fault = fault

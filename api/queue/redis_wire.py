@@ -16,7 +16,7 @@ from redis import exceptions
 
 from shared.redis.clients import AsyncClient
 from shared.redis.connection import SOCKET_TIMEOUT_S
-from shared.redis.errors import meaning_of
+from shared.redis.errors import ends_connection
 from shared.redis.resp import new_reader, pack
 
 Command = Sequence[Any]  # bytes are a command that is packed already
@@ -111,8 +111,8 @@ class Wire(asyncio.Protocol):
         if len(calls.replies) == calls.commands:
             self._waiting.popleft()
             calls.done(calls.replies)
-        if isinstance(reply, exceptions.RedisError) and meaning_of(reply) == "reconnect":
-            self._lose(reply)  # this server is no longer the master, and might keep the connection
+        if isinstance(reply, exceptions.RedisError) and ends_connection(reply):
+            self._lose(reply)  # a former master, for example, might keep the connection
 
     def _check_timeout(self) -> None:
         """Close the connection if its oldest command timed out. Replies arrive in order, so one timer is enough."""

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from api.http.bodies import read_body
 from api.http.parameters import index_of, prefers_async
 from api.http.request_origin import use_result_id
-from api.http.responses import JSON_TYPE, Json, json_body, redis_unavailable, send_body, send_problem
+from api.http.responses import JSON_TYPE, Json, json_body, send_body, send_problem
 from api.images.tiles import png_base64, png_of
 from api.queue.classify_request import ClassifyRequest
 from api.queue.singles.reply import FAILURE, elapsed_ms, reply_to
@@ -63,7 +63,7 @@ class ClassifyImage:
         except RequestError as error:
             await send_problem(scope, receive, send, error)
         except RedisError as error:
-            await send_problem(scope, receive, send, redis_unavailable(error))
+            await send_problem(scope, receive, send, state.health.unavailable(error))
         else:
             await send_body(send, 200, json_body(reply), [(b"content-type", JSON_TYPE)])
 

@@ -9,9 +9,11 @@ import redis.asyncio.sentinel
 import redis.sentinel
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.backoff import AbstractBackoff, ExponentialBackoff, NoBackoff
 from redis.driver_info import DriverInfo
+from redis.exceptions import AskError, ClusterCrossSlotError, NoPermissionError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from shared.config.sentinels import parse_sentinels
@@ -24,6 +26,7 @@ SOCKET_TIMEOUT_S = 5.0
 SENTINEL_TIMEOUT_S = 1.0  # after which the next Sentinel is asked
 FOREVER = -1
 MAX_CONNECTIONS = 100
+RETRIED = (RedisConnectionError, RedisTimeoutError, TimeoutError, NoPermissionError, AskError, ClusterCrossSlotError)
 ASK_SENTINEL = {"socket_connect_timeout": SENTINEL_TIMEOUT_S, "socket_timeout": SENTINEL_TIMEOUT_S}
 
 # Made once: redis-py would read its own version from disk for each connection, which takes milliseconds.
@@ -81,16 +84,23 @@ class MasterPool(redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.Bl
     """A pool of connections to the current master. A caller waits while all connections are in use."""
 
 
-def worker_client(settings: Settings, *, patient: bool) -> SyncClient:
+def ignore_failure(error: Exception) -> None:
+    """Do nothing."""
+
+
+def worker_client(
+    settings: Settings, *, patient: bool, on_failure: Callable[[Exception], None] = ignore_failure
+) -> SyncClient:
     """Return a client with one connection, for one thread at a time. A pool would cost more time than some commands.
 
-    A patient client retries forever, at most once per second, so its callers block while Redis is away or accepts no
-    writes. It still raises errors that waiting cannot cure, like a refused password or certificate.
+    A patient client retries forever, at most once per second, so its callers block while Redis is away, accepts no
+    writes, or refuses us. `on_failure` is called with the error of each attempt, and must be a function, because
+    redis-py copies the objects of methods.
     """
     options: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": SOCKET_TIMEOUT_S,
-        "retry": RetryWhileAway(ExponentialBackoff(cap=1.0, base=0.05), FOREVER if patient else 1),
+        "retry": RetryWhileAway(ExponentialBackoff(cap=1.0, base=0.05), FOREVER if patient else 1, on_failure),
     }
     sentinels = parse_sentinels(settings.redis_url)
     if sentinels is None:
@@ -126,7 +136,11 @@ class TlsToMaster(_AsksSentinels, redis.sentinel.SentinelManagedSSLConnection):
 
 
 class RetryWhileAway(Retry):
-    """Retries while Redis is away or in a condition that passes, and not if Redis refuses us."""
+    """Retries while Redis is away, in a condition that passes, or refuses us, and calls `on_failure` each time."""
+
+    def __init__(self, backoff: AbstractBackoff, retries: int, on_failure: Callable[[Exception], None]) -> None:
+        super().__init__(backoff, retries, RETRIED)
+        self._on_failure = on_failure
 
     def call_with_retry(
         self,
@@ -136,6 +150,7 @@ class RetryWhileAway(Retry):
         with_failure_count: bool = False,
     ) -> Any:
         def may_pass(error: Exception) -> bool:
+            self._on_failure(error)
             return passes(error) and (is_retryable is None or is_retryable(error))
 
         return super().call_with_retry(do, fail, may_pass, with_failure_count)

@@ -5,21 +5,24 @@ from redis.exceptions import RedisError
 from shared.config.settings import Settings
 from shared.config.values import without_credentials
 from shared.errors import SettingError
+from shared.redis import keys
 from shared.redis.connection import worker_client
 from shared.redis.errors import ConditionError, explain, meaning_of
 
 
 def check_redis(settings: Settings) -> None:
-    """Raises SettingError, in one sentence, if no Redis answers at REDIS_URL or if it refuses our login.
+    """Raises SettingError, in one sentence, if no Redis answers at REDIS_URL or if it refuses our login or commands.
 
     A Redis that answers may still refuse writes for a while. Programs start and wait for it. Blocks for up to 5 s.
     """
     try:
         with worker_client(settings, patient=False) as client:
             client.ping()
-    except ConditionError:
-        return
+            client.execute_command(*keys.WRITE_CHECK)
     except (RedisError, OSError) as error:
-        advice = "" if meaning_of(error) == "refuse" else "; start it, or set REDIS_URL to one that runs"
+        is_refused = meaning_of(error) == "refuse"
+        if isinstance(error, ConditionError) and not is_refused:
+            return
+        advice = "" if is_refused else "; start it, or set REDIS_URL to one that runs"
         shown = without_credentials(settings.redis_url)
         raise SettingError(f"REDIS_URL={shown!r}: {explain(error).rstrip('.')}{advice}") from error

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from api.http.access import ANYONE
+from api.http.responses import redis_unavailable
 from api.metrics import Metrics
 from api.queue.answers.job_view import chunk_items
 from api.queue.classify_request import ClassifyRequest
@@ -60,7 +61,7 @@ def write_heartbeat(client: SyncClient, name: str, **changes: Any) -> None:
 
 def workers_of(here: AsyncClient) -> Workers:
     settings = Settings()
-    return Workers(here, Enqueuer(here, Wires(here), Metrics(), settings), RedisClock(), ttl_s=15)
+    return Workers(here, Enqueuer(here, Wires(here), Metrics(), settings, redis_unavailable), RedisClock(), ttl_s=15)
 
 
 def awaited() -> Awaited:
@@ -102,7 +103,7 @@ async def test_entries_are_written_in_the_format_that_all_live_workers_read_unle
 ) -> None:
     async with connected(scratch_url) as here:
         wires = Wires(here)
-        enqueuer = Enqueuer(here, wires, Metrics(), Settings())
+        enqueuer = Enqueuer(here, wires, Metrics(), Settings(), redis_unavailable)
         workers = Workers(here, enqueuer, RedisClock(), ttl_s=15)
         entry = Entry("a", "cnn@1", bytes(784), 1)
         parts = Entry("b", "parts@1", bytes(12), 1, shape=(2, 2, 3))

@@ -22,11 +22,11 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadRedis]:
 
 @pytest.fixture(scope="module")
 def system(redis: BadRedis) -> Iterator[System]:
-    with running(redis.url, environ={"LEASE_MS": "1000"}) as started:
+    with running(redis.url, environ={"LEASE_MS": "1000", "WORKER_TTL_S": "2"}) as started:
         yield started
 
 
-@pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "BUSY", "OOM"])
+@pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "BUSY", "OOM", "NOAUTH", "NOPERM"])
 def test_a_worker_continues_after_each_condition(redis: BadRedis, system: System, code: str) -> None:
     worker = system.workers["worker-1"]
     worker.signal(signal.SIGSTOP)
@@ -39,6 +39,20 @@ def test_a_worker_continues_after_each_condition(redis: BadRedis, system: System
     wait_until(lambda: system.http.get("/readyz").status_code == 200, "the service is ready")
     assert system.http.get("/mnist/classify/0").status_code == 200
     assert (worker.status, system.api.status) == (None, None)
+
+
+@pytest.mark.parametrize("command", ["xreadgroup", "evalsha"])
+def test_a_worker_without_one_permission_is_not_ready_and_continues(
+    redis: BadRedis, system: System, command: str
+) -> None:
+    worker = system.workers["worker-1"]
+    with redis.without_permission(command):
+        worker.wait_for_line(f"permissions to run the '{command}' command")
+        job_id = system.submit(json={"start": 0, "stop": 50})
+        wait_until(lambda: system.http.get("/readyz").status_code == 503, "the worker sends no heartbeats")
+    assert system.finished(job_id)["counts"]["done"] == 50
+    wait_until(lambda: system.http.get("/readyz").status_code == 200, "the service is ready")
+    assert worker.status is None
 
 
 def test_a_worker_that_starts_meanwhile_waits_and_can_be_stopped(redis: BadRedis, system: System) -> None:

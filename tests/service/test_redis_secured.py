@@ -11,12 +11,13 @@ import pytest
 import trustme
 from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 from deploy.local import free_port
 from shared.config.settings import Settings
 from shared.data.dataset import Split
+from shared.errors import SettingError
 from shared.redis.connection import api_client, worker_client
+from shared.redis.reachable import check_redis
 from tests.support.processes import BIN, Process, check_ping, start_celery
 from tests.support.system import READY_S, RedisServer, System, running
 from tests.support.tls_proxy import tls_proxy
@@ -138,9 +139,10 @@ def test_a_certificate_of_another_host_is_refused(
 
 def check_worker_and_celery_refuse(url: str, reason: str) -> None:
     settings = Settings(redis_url=url)
-    for patient in (False, True):  # waiting would not help
-        with pytest.raises(RedisConnectionError, match=reason):
-            worker_client(settings, patient=patient)
+    with pytest.raises(RedisConnectionError, match=reason):
+        worker_client(settings, patient=False)
+    with pytest.raises(SettingError, match=reason):
+        check_redis(settings)
     app = make_app(settings)
     with app.connection_for_write() as connection, pytest.raises(OperationalError, match=reason):
         connection.ensure_connection(max_retries=1, interval_start=0)
@@ -171,23 +173,29 @@ def test_a_wrong_password_is_reported_and_not_shown(guarded_redis: RedisServer) 
     assert "hunter2" not in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("password", [None, "hunter2"])
-def test_a_worker_does_not_wait_for_a_redis_that_refuses_its_password(
-    password: str | None, guarded_redis: RedisServer
+@pytest.mark.parametrize("app", ["worker.app", "worker.tasks.app", "worker.tasks.trainer"])
+def test_a_worker_with_a_wrong_password_exits_with_one_sentence(
+    app: str, password: str | None, guarded_redis: RedisServer
 ) -> None:
     url = f"redis://127.0.0.1:{guarded_redis.port}/0"
-    settings = Settings(redis_url=with_password(url, password) if password else url)
-    with pytest.raises(RedisError, match=r"(?i)authentica|password"):
-        worker_client(settings, patient=True).ping()
+    environ = {"REDIS_URL": with_password(url, password) if password else url, "ENGINE_THREADS": "1"}
+    worker = start_celery("worker", "--pool", "solo", environ=environ, app=app)
+    assert worker.wait(READY_S) == 1
+    (line,) = worker.output.splitlines()
+    assert "correct the user or password in REDIS_URL" in line
+    assert "hunter2" not in line
 
 
 @pytest.mark.slow
-def test_a_worker_with_a_wrong_password_exits_with_the_reason(guarded_redis: RedisServer) -> None:
+def test_flower_with_a_wrong_password_exits_with_one_sentence(guarded_redis: RedisServer) -> None:
     url = with_password(f"redis://127.0.0.1:{guarded_redis.port}/0", "hunter2")
-    worker = start_celery(*WORKER, environ={"REDIS_URL": url, "ENGINE_THREADS": "1"})
-    assert worker.wait(READY_S) != 0
-    assert "correct the user or password in REDIS_URL" in worker.output
-    assert "hunter2" not in worker.output
+    flower = Process([str(BIN / "python"), "-m", "worker.flower", f"--port={free_port()}"], {"REDIS_URL": url})
+    assert flower.wait(READY_S) == 1
+    (line,) = flower.output.splitlines()
+    assert "correct the user or password in REDIS_URL" in line
+    assert "hunter2" not in line
 
 
 @pytest.mark.slow

@@ -37,11 +37,11 @@ class BadRedis:
         data_dir.mkdir(exist_ok=True)
         command = redis_command(executable or find_redis_server(), self.port, data_dir)
         # A write beyond a limit of the file size is then an error, as on a full disk, and does not kill Redis.
-        self._command = ["env", "--ignore-signal=XFSZ", *command, *options]
+        self._start_command = ["env", "--ignore-signal=XFSZ", *command, *options]
         self.start()
 
     def start(self, *options: str) -> None:
-        self.process = Process([*self._command, *options], {})
+        self.process = Process([*self._start_command, *options], {})
         self.process.wait_for_line("oading" if options else "Ready to accept connections")
         self.admin = redis.Redis(port=self.port, retry=Retry(NoBackoff(), 1))
 
@@ -117,6 +117,26 @@ class BadRedis:
             return "busy" in str(error)
         return False
 
+    @contextmanager
+    def refused_login(self) -> Iterator[None]:
+        """Have a password that nobody knows, and close the connections of all others, as the change of a password."""
+        with self.setting("requirepass", "changed"):
+            for kind in ("normal", "pubsub"):
+                self._command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+            yield
+
+    @contextmanager
+    def without_permission(self, *commands: str) -> Iterator[None]:
+        """Refuse some commands to all users, such as `evalsha` or `@write`."""
+        self._command("ACL", "SETUSER", "default", *(f"-{command}" for command in commands))
+        try:
+            yield
+        finally:
+            self._command("ACL", "SETUSER", "default", "+@all")
+
+    def _command(self, *words: str) -> None:
+        self.admin.execute_command(*words)  # type: ignore[no-untyped-call]
+
     def conditions(self) -> Mapping[str, Callable[[], AbstractContextManager[None]]]:
         """Return the context manager of each condition by the code of its error."""
         return {
@@ -125,6 +145,8 @@ class BadRedis:
             "NOREPLICAS": lambda: self.setting("min-replicas-to-write", 1),
             "OOM": lambda: self.setting("maxmemory", 1),
             "BUSY": self.busy,
+            "NOAUTH": self.refused_login,
+            "NOPERM": lambda: self.without_permission("@write"),
         }
 
 

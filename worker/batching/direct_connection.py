@@ -51,11 +51,11 @@ class DirectConnection:
     def receive(self) -> Any:
         """Return the reply to the oldest unanswered command: a RedisError if this command failed.
 
-        Raises RedisError if Redis refuses the connection, or is unreachable for longer than the client retries.
+        Raises RedisError if Redis is unreachable or refuses the connection for longer than the client retries.
         """
         try:
             reply = self._try_to_receive()
-        except (RedisConnectionError, RedisTimeoutError) as error:
+        except RedisError as error:
             if not passes(error):
                 raise
             self.close()

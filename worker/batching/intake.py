@@ -13,7 +13,6 @@ from redis.exceptions import RedisError, ResponseError
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient
-from shared.redis.errors import meaning_of
 from shared.redis.resp import pack
 from worker.batching.backlog import Backlog
 from worker.batching.direct_connection import DirectConnection
@@ -75,8 +74,6 @@ class Intake:
             try:
                 self.pull()
             except ResponseError as error:
-                if meaning_of(error) == "refuse":
-                    raise
                 self._repair(error)
 
     def pull(self) -> None:

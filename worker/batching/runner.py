@@ -16,7 +16,6 @@ from shared.contract.layers_blob import Layers, encode_layers
 from shared.errors import ModelError
 from shared.images import Images, Probabilities
 from shared.redis.clock import RedisClock
-from shared.redis.errors import meaning_of
 from worker.batching.backlog import Backlog
 from worker.batching.finish import Finisher, ReadNext, read_nothing
 from worker.batching.hand_over import next_batch, next_singles
@@ -189,8 +188,6 @@ class Runner:
             with self.in_redis:
                 late = self.finisher.finish(complete, read_next)
         except ResponseError as error:
-            if meaning_of(error) == "refuse":
-                raise
             logger.error("results cannot be written, and are computed again when their leases end: %s", error)
             late = 0
         if late:

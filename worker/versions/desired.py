@@ -15,6 +15,7 @@ from shared.errors import ModelError
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
+from shared.telemetry.seldom import SeldomLog
 from worker.watchdog import Pulse
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class Listener:
     changed: Callable[[], None]
     stopping: threading.Event
     pulse: Pulse
+    _seldom: SeldomLog = field(init=False, default_factory=lambda: SeldomLog(logger))
 
     def listen(self) -> None:
         """Listen until `stopping` is set, and reconnect when Redis was unreachable."""
@@ -92,7 +94,7 @@ class Listener:
             try:
                 self._listen_once()
             except RedisError as error:
-                logger.warning("aliases cannot be listened for: %s", error)
+                self._seldom.log(logging.WARNING, f"aliases cannot be listened for: {error}")
                 self.stopping.wait(TICK_S)
 
     def _listen_once(self) -> None:

@@ -11,9 +11,9 @@ from starlette.types import Message, Scope
 
 from api.http.responses import (
     Json,
-    on_redis_error,
     on_request_error,
     problem,
+    redis_unavailable,
     send_body,
     send_problem,
     to_json,
@@ -86,7 +86,7 @@ def test_a_request_error_that_a_route_raises_is_a_problem() -> None:
 
 
 def test_a_lost_redis_is_an_unavailable_service() -> None:
-    response = asyncio.run(on_redis_error(Request(SCOPE), RedisConnectionError("refused")))
+    response = problem(redis_unavailable(RedisConnectionError("refused")))
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     assert content_of(response)["detail"] == "Redis is unreachable: refused"
 

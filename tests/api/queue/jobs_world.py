@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 
+from api.http.responses import redis_unavailable
 from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer
@@ -40,7 +41,7 @@ class JobsWorld:
         self.redis = redis
         self.api = api
         settings = Settings(result_ttl_s=RESULT_TTL_S, bulk_entry_images=2)
-        enqueuer = Enqueuer(api, cast(Wires, None), Metrics(), settings)
+        enqueuer = Enqueuer(api, cast(Wires, None), Metrics(), settings, redis_unavailable)
         self.store = JobStore(api, enqueuer, Wakeups(api), RedisClock(), settings)
         self.sweep = JobSweep(api, RedisClock(), settings)
         self.finisher = Finisher(

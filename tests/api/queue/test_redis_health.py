@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from api.queue.redis_health import REFUSED_S
 from shared.contract.heartbeat import HEARTBEAT_CODEC
 from shared.data.dataset import Split
 from shared.redis import keys
@@ -43,7 +44,7 @@ def check_problem(reply: httpx.Response, *words: str) -> None:
     assert "script" not in reply.text.replace("busy with a script", ""), "no text of a Lua error"
 
 
-@pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "OOM", "BUSY"])
+@pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "OOM", "BUSY", "NOAUTH", "NOPERM"])
 async def test_a_condition_is_a_503_that_explains_itself_on_every_route(
     server: BadRedis, code: str, test_set: Split
 ) -> None:
@@ -51,6 +52,7 @@ async def test_a_condition_is_a_503_that_explains_itself_on_every_route(
     async with running_api(server.url) as http:
         assert (await http.get("/readyz")).status_code == 200
         with server.conditions()[code]():
+            await http.get("/readyz")  # the first command on a closed connection meets only its end
             replies = await asyncio.gather(
                 http.get("/readyz"),
                 http.get("/mnist/classify/0"),
@@ -64,6 +66,9 @@ async def test_a_condition_is_a_503_that_explains_itself_on_every_route(
                 check_problem(reply, CONDITIONS[code][1], f"({code})")
             training = 202 if code == "OOM" else 503  # a training needs little memory
             assert [reply.status_code for reply in replies[4:]] == [503, training, 503]
+        if code == "NOPERM":
+            check_problem(await http.get("/readyz"), "(NOPERM)")  # a request met it, perhaps for another command
+            await asyncio.sleep(REFUSED_S)  # nothing but time ends it
         assert (await http.get("/readyz")).status_code == 200
         assert (await http.post("/mnist/classify/bulk", json=IMAGE_JOB)).status_code == 202
         assert (await http.get("/status")).json()["status"] == "ok"

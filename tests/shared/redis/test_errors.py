@@ -6,7 +6,7 @@ from redis import exceptions
 
 from shared.config.settings import load_settings
 from shared.redis.connection import worker_client
-from shared.redis.errors import CONDITIONS, ConditionError, Meaning, explain, meaning_of, parse_error
+from shared.redis.errors import CONDITIONS, ConditionError, Meaning, ends_connection, explain, meaning_of, parse_error
 from tests.support.bad_redis import BadRedis, later
 
 SHA = "fa5bf0979d152ae33e827c6f9d26ce1fec411d30"
@@ -40,6 +40,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadRedis]:
         ("NOREPLICAS Not enough good replicas to write.", "NOREPLICAS", "wait"),
         ("CLUSTERDOWN Hash slot not served", "CLUSTERDOWN", "wait"),
         ("TRYAGAIN Multiple keys request during rehashing of slot", "TRYAGAIN", "wait"),
+        ("NOAUTH HELLO must be called with the client already authenticated", "NOAUTH", "refuse"),
+        ("WRONGPASS invalid username-password pair or user is disabled.", "WRONGPASS", "refuse"),
+        ("DENIED Redis is running in protected mode because protected mode is enabled", "DENIED", "refuse"),
     ],
 )
 def test_a_condition_that_passes_is_recognized_in_the_words_of_each_server(
@@ -55,9 +58,7 @@ def test_a_condition_that_passes_is_recognized_in_the_words_of_each_server(
 @pytest.mark.parametrize(
     ("text", "meaning"),
     [
-        ("NOAUTH Authentication required.", "refuse"),
-        ("WRONGPASS invalid username-password pair or user is disabled.", "refuse"),
-        ("NOPERM this user has no permissions to run the 'set' command", "refuse"),
+        ("ERR invalid password", "refuse"),
         ("MOVED 1234 10.0.0.1:6379", "refuse"),
         ("CROSSSLOT Keys in request don't hash to the same slot", "refuse"),
         ("ERR max number of clients reached", "reconnect"),
@@ -77,25 +78,54 @@ def test_other_errors_are_refusals_or_faults_of_one_command(text: str, meaning: 
         assert "WRONGTYPE" not in explain(error)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NOPERM this user has no permissions to run the 'set' command or its subcommand",  # Redis 6.2
+        "NOPERM User service has no permissions to run the 'set' command",
+        "NOPERM No permissions to access a key",
+        f"ERR Error running script (call to f_{SHA}): @user_script:1: @user_script: 1: The user executing the script "
+        "can't run this command or subcommand",  # Redis 6.2
+        "ERR ACL failure in script: User x has no permissions to run the 'set' command script: on @user_script:6.",
+        "ERR unknown command 'XREADGROUP', with args beginning with: 'GROUP'",  # renamed, or an old server
+        "ERR Unknown Redis command called from script script: on @user_script:1.",
+        f"ERR Error running script (call to f_{SHA}): @user_script:1: Unknown Redis command called from Lua script",
+    ],
+)
+def test_a_command_without_permission_is_recognized_in_the_words_of_each_server(text: str) -> None:
+    error = parse_error(text)
+    assert isinstance(error, exceptions.NoPermissionError), "redis-py ignores it for CLIENT SETINFO"
+    assert meaning_of(error) == "refuse"
+    assert not ends_connection(error)
+    assert explain(error) == f"Redis is unavailable: {CONDITIONS['NOPERM'][1]} (NOPERM)"
+
+
+def test_a_connection_ends_with_its_login_and_its_master() -> None:
+    assert ends_connection(parse_error("NOAUTH Authentication required."))
+    assert ends_connection(parse_error(f"READONLY {REPLICA}"))
+    assert not ends_connection(parse_error("LOADING Redis is loading the dataset in memory"))
+    assert not ends_connection(parse_error("ERR syntax error"))
+
+
 def test_lost_connections_are_made_again() -> None:
     for error in (exceptions.ConnectionError("lost"), exceptions.TimeoutError("late"), ConnectionResetError("reset")):
         assert meaning_of(error) == "reconnect"
         assert explain(error) == f"Redis is unreachable: {error}"
 
 
-@pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "OOM", "BUSY"])
+@pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "OOM", "BUSY", "NOAUTH", "NOPERM"])
 def test_a_patient_client_waits_for_the_end_of_each_condition(server: BadRedis, code: str) -> None:
     client = worker_client(load_settings({"REDIS_URL": server.url}), patient=True)
     hasty = worker_client(load_settings({"REDIS_URL": server.url}), patient=False)
     with ExitStack() as condition:
         condition.enter_context(server.conditions()[code]())
-        with pytest.raises(ConditionError) as raised:
+        with pytest.raises(exceptions.RedisError) as raised:
             hasty.set("key", 1, px=1000)
-        assert raised.value.code == code
+        assert raised.value.status_code == code
         pipeline = hasty.pipeline()
         pipeline.set("key", 1, px=1000)
         pipeline.set("other", 1, px=1000)
-        with pytest.raises(ConditionError):
+        with pytest.raises(exceptions.RedisError):
             pipeline.execute()
         ending = later(0.1, condition.pop_all().close)
         assert client.set("key", 1, px=1000)

@@ -31,5 +31,16 @@ def test_a_redis_that_is_not_there_is_named_without_its_password(scheme: str) ->
 
 def test_a_wrong_password_is_named_as_such(redis_server: RedisServer) -> None:
     url = redis_server.new_url().replace("//", "//someone:wrong@")
-    with pytest.raises(SettingError, match=r"refuses the service's login .* correct the user or password in REDIS_URL"):
+    with pytest.raises(SettingError, match=r"refuses the service's login: correct the user or password in REDIS_URL"):
         check_redis(Settings(redis_url=url))
+
+
+def test_a_user_without_permission_to_write_is_named_as_such(redis_server: RedisServer) -> None:
+    url = redis_server.new_url()
+    with Redis.from_url(url) as client:
+        client.acl_setuser("reader", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-@write"])
+        try:
+            with pytest.raises(SettingError, match="correct the permissions of its user"):
+                check_redis(Settings(redis_url=url.replace("//", "//reader:any@")))
+        finally:
+            client.acl_deluser("reader")

@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from shared.redis.connection import worker_client
+from shared.telemetry.seldom import SeldomLog
 from worker.tasks.retraining.register import MESSAGE_WAIT_S, Register
 from worker.threads import start_thread
 
@@ -20,6 +21,7 @@ SWEEP_EVERY_S = 1.0
 TASK = "mnistified.train"
 
 logger = logging.getLogger(__name__)
+seldom = SeldomLog(logger)
 stopping = threading.Event()  # process-wide
 
 
@@ -93,4 +95,4 @@ def log_outages(act: Callable[[], object]) -> None:
     try:
         act()
     except (RedisError, OperationalError, OSError) as error:
-        logger.warning("trainings cannot be polled: %s", error)
+        seldom.log(logging.WARNING, f"trainings cannot be polled: {error}")

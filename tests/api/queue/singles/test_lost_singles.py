@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from api.http.responses import redis_unavailable
 from api.http.uid import new_uid
 from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
@@ -32,7 +33,7 @@ async def queue(url: str) -> AsyncIterator[Queue]:
     settings = load_settings({"REDIS_URL": url})
     client = api_client(settings)
     wires = Wires(client)
-    enqueuer = Enqueuer(client, wires, Metrics(), settings)
+    enqueuer = Enqueuer(client, wires, Metrics(), settings, redis_unavailable)
     wakeups = Wakeups(client)
     yield client, enqueuer, wakeups, Singles(wires, enqueuer, wakeups, Metrics(), RedisClock(), settings)
     wires.close()
