@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from api.http.responses import redis_unavailable
 from api.http.uid import new_uid
 from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, Outcome
+from api.queue.redis_health import RedisHealth
 from api.queue.redis_wire import Wires
 from api.queue.singles.writer import Singles
 from api.queue.wakeups import Wakeups
@@ -33,7 +33,7 @@ async def queue(url: str) -> AsyncIterator[Queue]:
     settings = load_settings({"REDIS_URL": url})
     client = api_client(settings)
     wires = Wires(client)
-    enqueuer = Enqueuer(client, wires, Metrics(), settings, redis_unavailable)
+    enqueuer = Enqueuer(client, wires, Metrics(), settings, RedisHealth(client, wires, list, ()).unavailable)
     wakeups = Wakeups(client)
     yield client, enqueuer, wakeups, Singles(wires, enqueuer, wakeups, Metrics(), RedisClock(), settings)
     wires.close()
