@@ -79,13 +79,18 @@ def integer_parameter(query: QueryParams, name: str, default: int, low: int, hig
     return number
 
 
+def _number(text: str) -> float:
+    """Return the number, or NaN, which is outside every range."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def wait_parameter(query: QueryParams, max_s: float, default_s: float = 0.0) -> float:
     """Parse `?wait=`, in seconds. Values over `max_s` are reduced to it."""
     text = query.get("wait")
-    try:
-        wait_s = default_s if text is None else float(text)
-    except ValueError:
-        wait_s = math.nan
+    wait_s = default_s if text is None else _number(text)
     if not wait_s >= 0:
         raise BadParameter(f"wait {text!r} is not a number of seconds")
     return min(wait_s, max_s)
@@ -96,10 +101,7 @@ def timeout_parameter(query: QueryParams, max_s: float) -> float | None:
     text = query.get("timeout_s")
     if text is None:
         return None
-    try:
-        timeout_s = float(text)
-    except ValueError:
-        timeout_s = math.nan
+    timeout_s = _number(text)
     if not 0 < timeout_s <= max_s:
         raise BadParameter(f"timeout_s {text!r} is not a number of seconds above 0 and at most {max_s:g}")
     return timeout_s
@@ -115,10 +117,7 @@ def accept_parameter(query: QueryParams) -> float | None:
         return None
     if text == "rule":
         return THRESHOLD_OF_CARD
-    try:
-        threshold = float(text)
-    except ValueError:
-        threshold = math.nan
+    threshold = _number(text)
     if not 0 <= threshold <= 1:
         shown = reprlib.repr(text)
         raise BadParameter(f"accept {shown} is not a number from 0 to 1; `rule` stands for the version's own threshold")

@@ -53,14 +53,11 @@ def require_number_reader(spec: ModelSpec, model: str) -> None:
 
 def show_parameter(query: QueryParams) -> bool:
     """Parse `?show=fitted`. Raises BadParameter for other values, and without `fit=digit`."""
-    shows = _is(query, "show", "fitted")
-    if shows and fit_parameter(query) != "digit":
+    text = query.get("show")
+    if text is None:
+        return False
+    if text != "fitted":
+        raise BadParameter(f"show {text!r} is not supported, expected show=fitted")
+    if fit_parameter(query) != "digit":
         raise BadParameter("show=fitted requires fit=digit")
-    return shows
-
-
-def _is(query: QueryParams, name: str, only: str) -> bool:
-    text = query.get(name)
-    if text not in (None, only):
-        raise BadParameter(f"{name} {text!r} is not supported, expected {name}={only}")
-    return text is not None
+    return True
