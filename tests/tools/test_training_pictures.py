@@ -67,7 +67,7 @@ def test_a_row_of_which_a_sign_was_not_found_is_left_out() -> None:
     assert is_whole(line_in(ink, 0.4), Row(ink, owners, 30), 2)
     lost, rule = ink.copy(), ink.copy()
     lost[20:50, 60:70] = 0
-    rule[18:52, 85:87] = 1
+    rule[18:52, 84:88] = 1
     assert not is_whole(line_in(lost, 0.4), Row(ink, owners, 30), 2)
     assert not is_whole(line_in(rule, 0.4), Row(rule, owners, 30), 2)
 

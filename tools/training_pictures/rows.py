@@ -3,6 +3,7 @@
 The layouts of `tools/fit_accuracy/number_pictures.py`, which judges, are others.
 """
 
+import io
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeVar
 
@@ -23,8 +24,9 @@ DIGIT_PX = (30, 56)
 SHEET_DIGIT_PX = (36, 84)
 Kind = Literal["spaced", "touching", "leaning", "in cells", "on lines", "photographed"]
 ALSO_TOUCHING, ALSO_LEANING = 0.12, 0.25  # shares of the rows of other kinds
+AS_JPEG = 0.5  # share of the photographs
 MAX_CONTACT = 0.25  # rows in which touching signs overlap
-MAX_RESIDUE = 0.3  # area of what is no digit and was not removed, times the height
+MAX_RESIDUE = 4.0  # area of what is no digit and was not removed, such as sides of boxes, times the height
 MIN_LEFT = 0.72  # part of each sign's ink that has to be found
 CERTAIN = 0.5  # ink
 DRAWN_THRESHOLD = 0.4  # above which the ink of a drawing is certain
@@ -58,7 +60,7 @@ def line_of_row(glyphs: Sequence[Ink], kind: Kind, rng: Generator) -> InkLine | 
             row = _leaning(row, rng)
     if sheet:
         row = _on_paper(row, kind == "on lines", rng)
-        ink, threshold = ink_of(photographed(row.ink, rng).astype(np.float32))
+        ink, threshold = ink_of(_filed(photographed(row.ink, rng), rng))
         ink = without_rules(ink, threshold)
     else:
         row = Row(np.pad(row.ink, MARGIN_PX), np.pad(row.owners, MARGIN_PX), digit_px)
@@ -164,6 +166,16 @@ def _leant(values: npt.NDArray[Pixel], lean: float, turn: float, way: Image.Resa
     image = Image.fromarray(np.pad(values, ((0, 0), (side, side))))
     sheared = image.transform(image.size, Image.Transform.AFFINE, (1, lean, -lean * len(values) / 2, 0, 1, 0), way)
     return np.array(sheared.rotate(turn, way, expand=True), values.dtype)
+
+
+def _filed(grey: Ink, rng: Generator) -> Ink:
+    """Return a photograph as the file of a camera has it, half of the time with the traces of JPEG."""
+    image = Image.fromarray(np.uint8(grey))
+    if rng.random() < AS_JPEG:
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=int(rng.integers(40, 96)))
+        image = Image.open(file)
+    return np.asarray(image, np.float32)
 
 
 def _drawn(ink: Ink, rng: Generator) -> Ink:

@@ -30,13 +30,20 @@ def ink_of(grey: Grey) -> tuple[Ink, float]:
     paper = closed(grey, max(3, round(MAX_STROKE_WIDTH * min(grey.shape))))
     ink = ((paper - grey) / np.maximum(paper, DARKEST_PAPER)).astype(np.float32)  # relative, to cancel shadows
     ink -= np.float32(np.median(ink))  # `closed` returns the brightest grains of the paper
-    threshold = otsu(ink)
-    noise = max(MIN_NOISE, 1.4826 * float(np.median(np.abs(ink))))
-    certain = ink[ink > threshold]
+    certain = ink[ink > otsu(ink)]
     level = float(np.median(certain)) if certain.size else 0.0
-    if level < max(MIN_CONTRAST, NOISE_MARGIN * noise):
+    if level < max(MIN_CONTRAST, NOISE_MARGIN * _noise(ink)):
         raise BadImage(NO_INK)
-    return ink, max(threshold, NOISE_MARGIN / 2 * noise)
+    return ink, threshold_of(ink)
+
+
+def threshold_of(ink: Ink) -> float:
+    """Return the threshold above which ink is certain."""
+    return max(otsu(ink), NOISE_MARGIN / 2 * _noise(ink))
+
+
+def _noise(ink: Ink) -> float:
+    return max(MIN_NOISE, 1.4826 * float(np.median(np.abs(ink))))
 
 
 def otsu(values: Ink) -> float:

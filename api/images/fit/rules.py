@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
+from api.images.fit.cells import sides_of_cells
 from api.images.fit.components import Mask, label
 from api.images.fit.ink import Ink
 from api.images.fit.lines import Line, lines_of
@@ -20,6 +21,7 @@ SIDE_COVER = 0.7  # fraction of its length in which a box's side has ink
 SAME_ENDS = 0.25  # tolerance for the ends of a box's upper and lower side, relative to its height
 MAX_INNER_SIDE = 2.2  # thickness of a line between two boxes, relative to the outer sides; each box may draw its own
 TILT = 0.12  # how much more than both outer sides a line between two boxes may lean, relative to its length
+CERTAIN_SIDE_COVER = 0.91  # a side of one of several equal boxes
 CORNER = 0.08  # part of a side's length in which it reaches its corner
 BEYOND = 0.25  # how far a side is followed beyond its corners, relative to its length
 MIN_CONTENT = 0.3  # height of what is in a box, as a fraction of the box; the middle bar of an 8 is lower
@@ -109,23 +111,18 @@ def _clear_box(
     top, bottom = int(upper.rows[[first, last]].mean()), int(lower.rows[[first, last]].mean()) + 1
     top, bottom = max(0, top), min(len(mask), bottom)
     height = bottom - top
-    sides = [
-        line
-        for line in lines_of(faint[top:bottom, left:right].T, max_px, SIDE_COVER * height)
+    lines = lines_of(faint[top:bottom, left:right].T, max_px, SIDE_COVER * height)
+    lines.sort(key=lambda line: float(line.rows.mean()))
+    whole = [
+        position
+        for position, line in enumerate(lines)
         if line.first <= CORNER * height and line.last >= (1 - CORNER) * height
     ]
-    sides.sort(key=lambda line: float(line.rows.mean()))
-    tolerance = 4 + SAME_ENDS * height
-    if len(sides) < 2 or sides[0].rows.mean() > tolerance or sides[-1].rows.mean() < right - left - tolerance:
-        return
-    ends = sides[0], sides[-1]
-    thickest = MAX_INNER_SIDE * max(line.typical_px for line in ends) + 0.5
-    tilts = [_tilt(line) for line in ends]
-    least, most = min(tilts) - TILT * height, max(tilts) + TILT * height
-    # Without a 1 as high as the box, and the stem of a 7.
-    sides = [line for line in sides if line.typical_px <= thickest and least <= _tilt(line) <= most]
-    if any(_continues(faint, line, left, top, bottom) for line in ends):
+    if any(_continues(faint, lines[each], left, top, bottom) for each in (*whole[:1], *whole[-1:])):
         return  # a stroke between the sides of a box
+    sides = _sides(lines, whole, (first - left, last - left), height)
+    if not sides:
+        return
     found = np.zeros_like(cleared)
     upper.clear(found)
     lower.clear(found)
@@ -134,6 +131,33 @@ def _clear_box(
     inside = label((mask & ~found)[top:bottom, left:right])
     if len(inside.area_px) and inside.height.max() > MIN_CONTENT * height:
         cleared |= found
+
+
+def _sides(lines: list[Line], whole: list[int], ends: tuple[int, int], height: int) -> list[Line]:
+    """Return the sides of a row of boxes between its `ends`, `[]` if it has none.
+
+    They are some of its upright `lines`, of which the `whole` ones reach from top to bottom.
+    """
+    if len(whole) < 2:
+        return []
+    tilts = [_tilt(lines[each]) for each in (whole[0], whole[-1])]
+    least, most = min(tilts) - TILT * height, max(tilts) + TILT * height
+    places = [float(lines[each].rows.mean()) for each in (whole[0], whole[-1])]
+    tolerance = 4 + SAME_ENDS * height
+    closed = [abs(place - end) <= tolerance for place, end in zip(places, ends, strict=True)]
+    row_ends = [place if each else float(end) for place, end, each in zip(places, ends, closed, strict=True)]
+    inner = [each for each in range(len(lines)) if least <= _tilt(lines[each]) <= most]
+    certain = [
+        position
+        for position, each in enumerate(inner)
+        if each in (whole[0], whole[-1]) or lines[each].covered >= CERTAIN_SIDE_COVER * height
+    ]
+    cells = sides_of_cells([lines[each] for each in inner], certain, (row_ends[0], row_ends[1]), height)
+    if cells or not all(closed):
+        return cells
+    # Without a 1 as high as the box, and the stem of a 7.
+    thickest = MAX_INNER_SIDE * max(lines[each].typical_px for each in (whole[0], whole[-1])) + 0.5
+    return [lines[each] for each in inner if each in whole and lines[each].typical_px <= thickest]
 
 
 def _tilt(side: Line) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from api.images.fit.components import Components, Indices, Mask, label
-from api.images.fit.ink import NO_INK, Ink
+from api.images.fit.ink import NO_INK, Ink, threshold_of
 from api.images.fit.rules import without_rules
 from shared.errors import BadImage
 
@@ -19,6 +19,7 @@ MIN_SMALL = 0.1  # height or width of other parts, such as the bar of a 5
 MAX_GAP = 1.6  # between digits
 MAX_SMALL_GAP = 0.25  # between a digit and a small part
 MIN_OVERLAP = 0.4  # rows that two neighbours share, as a fraction of the lower one
+MIN_CUT_OFF, MAX_CUT_OFF = 0.7, 1.4  # height of a digit that the side of the picture cuts
 MAX_INK = 0.6  # fraction of the picture
 LINE_ASPECT = 6.0  # ratio of an underline's width to its height
 SHARED_COLUMNS = 0.6  # parts that share this fraction of their columns are one digit
@@ -48,7 +49,10 @@ class InkLine:
 
 def line_of(ink: Ink, threshold: float) -> InkLine:
     """Return the largest line of ink, without rules and boxes. Raises BadImage if there is none."""
-    return line_in(without_rules(ink, threshold), threshold)
+    cleared = without_rules(ink, threshold)
+    if cleared is not ink:  # a pen may be fainter than the rules
+        threshold = min(threshold, threshold_of(cleared))
+    return line_in(cleared, threshold)
 
 
 def line_in(ink: Ink, threshold: float) -> InkLine:
@@ -73,9 +77,12 @@ def _line(parts: Components, ink: Ink, threshold: float) -> tuple[Mask, float]:
     size = np.maximum(parts.height, parts.width)
     real = (certain > 0) & (size >= max(MIN_SIDE_PX, MIN_SIDE * min(height, width)))
     real &= ~((parts.width > 0.5 * width) & (parts.width > LINE_ASPECT * parts.height))
-    cut_off = (parts.top == 0) | (parts.left == 0) | (parts.bottom == height - 1) | (parts.right == width - 1)
+    at_side = (parts.left == 0) | (parts.right == width - 1)
+    cut_off = (parts.top == 0) | (parts.bottom == height - 1) | at_side
     inside = real & ~cut_off
+    beside = np.zeros_like(real)
     if inside.any() and certain[inside].max() >= 0.1 * certain[real].max():
+        beside = real & at_side & (parts.top > 0) & (parts.bottom < height - 1)
         real = inside
     if not real.any() or parts.area_px[real].sum() > MAX_INK * height * width:
         raise BadImage(NO_INK)
@@ -83,6 +90,8 @@ def _line(parts: Components, ink: Ink, threshold: float) -> tuple[Mask, float]:
     digit_px = float(parts.height[main])
     peers = real & (parts.height > 0.5 * digit_px) & (parts.height < 1.6 * digit_px)
     digit_px = float(np.median(parts.height[peers])) if peers.any() else digit_px
+    # A digit that the side of the picture cuts continues the line: without it the number would be another.
+    real |= beside & (parts.height >= MIN_CUT_OFF * digit_px) & (parts.height <= MAX_CUT_OFF * digit_px)
     chosen = _chain(parts, real & (parts.height >= MIN_DIGIT * digit_px), main, digit_px)
     return chosen | _small_parts(parts, real & ~chosen, chosen, digit_px), digit_px
 

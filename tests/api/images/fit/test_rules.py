@@ -43,6 +43,10 @@ ZERO = ("oval", (120, 50, 170, 120), 8)
             + [("line", (0, y, 300, y), 2) for y in (15, 140)],
             id="row of boxes that stands on a rule",
         ),
+        pytest.param(
+            [("box", (x, 30, x + 66, 140), 2) for x in (25, 112)] + [("line", (293, 140, 296, 140), 2)],
+            id="boxes and a speck far to the right of their lower side",
+        ),
     ],
 )
 def test_rules_go_and_the_digit_stays(rules: list[tuple[str, tuple[int, ...], int]]) -> None:
@@ -50,6 +54,26 @@ def test_rules_go_and_the_digit_stays(rules: list[tuple[str, tuple[int, ...], in
     left = without_rules(page, THRESHOLD) > 0.5
     assert (left & digit).sum() > 0.93 * digit.sum()
     assert (left & ~digit).sum() < 0.02 * (page > 0.5).sum()
+
+
+@pytest.mark.parametrize(
+    ("strokes", "boxes"),
+    [
+        pytest.param([("line", (52, 38, 52, 137), 2)], (20, 105, 190), id="a thin 1 nearly as high as its box"),
+        pytest.param([("line", (250, 45, 246, 139), 2)], (20, 105, 190), id="the stem of a 7 that stands on its box"),
+        pytest.param([("line", (260, 50, 160, 110), 30)], (20, 100, 180), id="a stroke that hides the last side"),
+    ],
+)
+def test_the_sides_of_equal_boxes_go_and_strokes_between_them_stay(
+    strokes: list[tuple[str, tuple[int, ...], int]], boxes: tuple[int, ...]
+) -> None:
+    zero = ("oval", (boxes[1] + 15, 50, boxes[1] + 45, 120), 6)
+    ink = drawn(zero, *strokes) > 0.5
+    apart = boxes[1] - boxes[0] > 80
+    page = drawn(zero, *strokes, *(("box", (x, 30, x + (70 if apart else 80), 140), 2) for x in boxes))
+    left = without_rules(page, THRESHOLD) > 0.5
+    assert (left & ink).sum() > 0.9 * ink.sum()
+    assert (left & ~ink).sum() < 0.05 * ((page > 0.5) & ~ink).sum()
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,23 @@ def test_the_last_digit_has_a_window_behind_its_ink() -> None:
     assert last[:, WINDOW_SHAPE[1] // 2 :].max() == 0
 
 
+def test_a_digit_that_the_side_of_the_picture_cuts_is_part_of_the_number() -> None:
+    grey, boxes = page("5972")
+    cut = grey[:, boxes[0][0] + 8 :]
+    assert line_of(*ink_of(cut)).groups.max() == 4
+
+
+def test_a_pen_fainter_than_its_boxes_is_found_whole() -> None:
+    image = Image.new("L", (400, 160), 255)
+    draw = ImageDraw.Draw(image)
+    for x in (40, 140, 240):
+        draw.rectangle((x, 30, x + 90, 130), outline=0, width=3)
+        draw.line([(x + 30, 50), (x + 65, 50), (x + 45, 118)], 185, 2)
+    line = line_of(*ink_of(np.asarray(image, np.float32)))
+    assert line.groups.max() == 3
+    assert len(line.groups) > 60
+
+
 def test_a_bar_that_fills_its_box_is_a_line() -> None:
     grey = np.full((100, 160), 255, np.float32)
     grey[30:70, 70:80] = 0
