@@ -42,7 +42,7 @@ from worker.reporting.metrics import Metrics
 from worker.reporting.metrics_port import serve_metrics
 from worker.reporting.postponed import Postponed
 from worker.reporting.tallies import Tallies
-from worker.threads import start_thread
+from worker.threads import join_all, start_thread
 from worker.versions.desired import DesiredVersions, Listener, read_desired
 from worker.versions.loader import Loader
 from worker.versions.residency import default_version
@@ -151,12 +151,9 @@ class BatchingService(Collector):
         logger.info("stopping, once what is in hand is finished")
         self._stopping.set()
         self._keep_soon.set()
-        for puller in self._pullers:
-            puller.join(2 * BLOCK_MS / 1e3)
+        join_all(self._pullers, 2 * BLOCK_MS / 1e3)
         self._backlog.close()
-        deadline_s = time.monotonic() + WARM_STOP_S
-        for thread in (*self._pullers, *self._runners, self._keeper):
-            thread.join(max(0.0, deadline_s - time.monotonic()))
+        join_all((*self._pullers, *self._runners, self._keeper), WARM_STOP_S)
         if self._tracing is not None:
             self._tracing.shutdown()
         self._ended.set()

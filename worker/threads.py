@@ -3,7 +3,8 @@
 import logging
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 
 from worker.watchdog import EXIT_BROKEN
 
@@ -23,3 +24,10 @@ def start_thread(name: str, target: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(target=run_or_exit, name=name, daemon=True)
     thread.start()
     return thread
+
+
+def join_all(threads: Iterable[threading.Thread], timeout_s: float) -> None:
+    """Wait until all threads have ended, for at most `timeout_s` in total."""
+    deadline_s = time.monotonic() + timeout_s
+    for thread in threads:
+        thread.join(max(0.0, deadline_s - time.monotonic()))

@@ -49,7 +49,10 @@ def one_of(*choices: str) -> Parse:
 def redis_address(text: str) -> str:
     parts = urlsplit(text)
     if parse_sentinels(text) is None and (
-        parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0
+        parts.scheme not in ("redis", "rediss")
+        or not parts.hostname
+        or parts.port == 0
+        or not (parts.path.removeprefix("/") or "0").isdecimal()  # redis-py would use database 0
     ):
         raise ValueError("expected redis://[user:password@]host:port/db, rediss://…, sentinel://… or sentinels://…")
     options = dict(parse_qsl(parts.query))

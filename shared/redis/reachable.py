@@ -20,9 +20,10 @@ def check_redis(settings: Settings) -> None:
             client.ping()
             client.execute_command(*keys.WRITE_CHECK)
     except (RedisError, OSError) as error:
-        is_refused = meaning_of(error) == "refuse"
-        if isinstance(error, ConditionError) and not is_refused:
+        meaning = meaning_of(error)
+        if isinstance(error, ConditionError) and meaning != "refuse":
             return
-        advice = "" if is_refused else "; start it, or set REDIS_URL to one that runs"
+        reason = str(error) if meaning == "fail" else explain(error)
+        advice = "; start it, or set REDIS_URL to one that runs" if meaning == "reconnect" else ""
         shown = without_credentials(settings.redis_url)
-        raise SettingError(f"REDIS_URL={shown!r}: {explain(error).rstrip('.')}{advice}") from error
+        raise SettingError(f"REDIS_URL={shown!r}: {reason.rstrip('.')}{advice}") from error

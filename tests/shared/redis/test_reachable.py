@@ -44,3 +44,9 @@ def test_a_user_without_permission_to_write_is_named_as_such(redis_server: Redis
                 check_redis(Settings(redis_url=url.replace("//", "//reader:any@")))
         finally:
             client.acl_deluser("reader")
+
+
+def test_a_database_that_does_not_exist_is_named(redis_server: RedisServer) -> None:
+    url = redis_server.new_url().rpartition("/")[0] + "/99"
+    with pytest.raises(SettingError, match=r"DB index is out of range$"):
+        check_redis(Settings(redis_url=url))
