@@ -65,10 +65,10 @@ class State:
         `ref` is the parameter `model`, or None for the default model. Raises NotFound, or Unavailable if the aliases
         have never been read.
         """
-        return self.meaning(ref, random.random())  # noqa: S311  # a share, no secret
+        return self.version_of(ref, random.random())  # noqa: S311  # a share, no secret
 
-    def meaning(self, ref: str | None, draw: float = NO_CANARY) -> str:
-        """Do what `resolve` does, without canaries."""
+    def version_of(self, ref: str | None, draw: float = NO_CANARY) -> str:
+        """Return the version like `resolve`. `draw`, from 0 to 1, selects the canaries whose share is larger."""
         requested = ModelRef.parse(self.settings.default_model if ref is None else ref)
         aliases = self.aliases.of(requested.name) if needs_aliases(requested) else NO_ALIASES
         return str(ModelRef(requested.name, choose_version(requested, self.catalog.models, aliases, draw)))

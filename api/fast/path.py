@@ -92,7 +92,7 @@ class FastPath:
             state.workers.require(asked.formats)
         except RequestError:  # the general path refuses the request
             return None
-        if state.meaning(query, ALWAYS_CANARY) == state.meaning(query):
+        if state.version_of(query, ALWAYS_CANARY) == state.version_of(query):
             make_room(self._asked, MAX_KNOWN_HEADS)
             self._asked[meaning] = asked
         return asked

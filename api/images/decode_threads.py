@@ -36,32 +36,32 @@ class Decoder:
         self._waiting = Capacity(MAX_WAITING, "decoding", "{} large image files wait to be decoded in this process")
 
     async def decode(self, data: bytes) -> bytes:
-        """Do what `decode_image` does. Raises QueueFull if too many files wait for a thread."""
+        """Call `decode_image`, in a thread if it may be slow. Raises QueueFull if too many files wait for a thread."""
         started_s = time.perf_counter()
         pixels = decode_image(data) if is_fast(data) else await self._in_thread(decode_image, data)
         self._decoded(time.perf_counter() - started_s)
         return pixels
 
     async def fit(self, data: bytes) -> bytes:
-        """Do what `fit_picture` does. Raises QueueFull if too many files wait for a thread."""
+        """Call `fit_picture`. Raises QueueFull if too many files wait for a thread."""
         started_s = time.perf_counter()
         pixels = await self._in_thread(lambda data: fit_picture(data, self._max_fit_pixels, self._budget), data)
         self._decoded(time.perf_counter() - started_s)
         return pixels
 
     async def divide(self, data: bytes) -> tuple[NumberLine, bytes]:
-        """Do what `number_picture` does. Raises QueueFull if too many files wait for a thread."""
+        """Call `number_picture`. Raises QueueFull if too many files wait for a thread."""
         started_s = time.perf_counter()
         found = await self._in_thread(lambda data: number_picture(data, self._max_fit_pixels, self._budget), data)
         self._decoded(time.perf_counter() - started_s)
         return found
 
     async def fit_pixels(self, pixels: bytes) -> bytes:
-        """Do what the function `fit_pixels` does. Raises QueueFull if too many files wait for a thread."""
+        """Call the function `fit_pixels`. Raises QueueFull if too many files wait for a thread."""
         return await self._in_thread(fit_pixels, pixels)
 
     async def shape(self, data: bytes, shape: Shape, resize: Resize) -> bytes:
-        """Do what `decode_shaped` does. Raises QueueFull if too many files wait for a thread."""
+        """Call `decode_shaped`. Raises QueueFull if too many files wait for a thread."""
         started_s = time.perf_counter()
         max_pixels, budget = self._max_fit_pixels, self._budget
         pixels = await self._in_thread(lambda data: decode_shaped(data, shape, resize, max_pixels, budget), data)

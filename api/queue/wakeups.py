@@ -93,13 +93,13 @@ class Wakeups:
 
     async def sweep(self) -> None:
         """Read results forever on a slow tick, which bounds the delay that a lost wake-up causes."""
-        await repeat(self._read_waiting, TICK_S, "results cannot be read")
+        await repeat(self._catch_up, TICK_S, "results cannot be read")
 
     async def _listen_once(self) -> None:
         wire = await open_wire(self._client, self._handle)
         try:
             await wire.subscribe(self.channel, keys.JOBS_CHANNEL, keys.ALIASES_CHANNEL)
-            await self._read_waiting()
+            await self._catch_up()
             while not wire.lost.done():
                 await asyncio.wait({wire.lost}, timeout=TICK_S)
                 # A write detects a host that is down, and a former master: neither closes the connection.
@@ -132,11 +132,15 @@ class Wakeups:
         if expected is not None:
             fail_all(expected.images, Unavailable(f"{LOST}: send it again", "redis"))
 
-    async def _read_waiting(self) -> None:
+    async def _catch_up(self) -> None:
+        """Act as if all messages had come, as some may be lost: wake everybody, and read all results of singles."""
         self.aliases_changed.set()
         for events in self._jobs.values():
             for event in events:
                 event.set()
+        await self._read_singles()
+
+    async def _read_singles(self) -> None:
         for uid, expected in list(self._singles.items()):
             if all(image.ended for image in expected.images):  # all requests timed out
                 self.forget(uid)

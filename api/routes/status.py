@@ -93,7 +93,7 @@ def _other_models(state: State) -> dict[str, dict[str, int]]:
 
 async def _default_model(state: State) -> dict[str, Any]:
     """Describe the default model's current version. Without a readable card, only its name and version are known."""
-    ref = ModelRef.parse(state.meaning(None))
+    ref = ModelRef.parse(state.version_of(None))
     try:
         card = await state.catalog.card(str(ref))
     except ModelError as error:

@@ -8,7 +8,7 @@ from api.images.magic import IMAGE_HEADS, hint_for
 from api.uploads.body import without_mark
 from shared.errors import UnknownFormat
 
-StreamedFormat = Literal["multipart", "tar", "ndjson"]  # image files that are read while they arrive
+StreamedFormat = Literal["multipart", "tar", "ndjson"]  # image files one after the other
 Format = StreamedFormat | Literal["zip", "npy", "idx", "json", "range"]
 
 TAR_MAGIC_OFFSET = 257

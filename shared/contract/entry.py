@@ -23,7 +23,7 @@ from shared.errors import EntryError, EntryFormatError
 from shared.images import Images, images_from_pixels
 from shared.shapes import IMAGE_BYTES, MNIST_SHAPE, Shape
 
-FORMAT = 2  # the format that this release writes
+FORMAT = 2  # the newest format; an entry is written in the oldest one that says everything
 FORMATS = (1, 2)  # the formats that this release reads
 MAX_FORMAT = 1_000_000
 MAX_ENTRY_IMAGES = 4096
@@ -96,8 +96,8 @@ class Entry(msgspec.Struct, frozen=True):
     job has at most one origin, at 0, for all of its images. `top` is the number of best labels that the request wants,
     0 for the usual number. `accept` is the threshold from which an answer is accepted: THRESHOLD_OF_CARD for the
     version's own, 0 for every answer, and None if the request has no threshold. `items` is for a chunk of numbers:
-    the number of images of each item. An item has one state. `format` is the format in which the entry was written, or
-    the oldest format in which it may be written.
+    the number of images of each item. An item has one state. For an entry that was
+    read, `format` is the one in which it was written. For a new entry, it is the oldest one that can hold its answers.
     """
 
     uid: str

@@ -155,7 +155,7 @@ async def post_unload(request: Request) -> Response:
 
 def _ref(request: Request) -> str:
     """Return the `name@version` of the path. Raises NotFound."""
-    return state_of(request).meaning(str(_named(request)))
+    return state_of(request).version_of(str(_named(request)))
 
 
 def _named(request: Request) -> ModelRef:

@@ -32,7 +32,7 @@ async def get_models(request: Request) -> Response:
     """Return all models, sorted by name."""
     state = state_of(request)
     names = sorted({*state.catalog.models, *state.aliases.table})
-    return Json({"models": [_model_json(state, name) for name in names], "default": state.meaning(None)})
+    return Json({"models": [_model_json(state, name) for name in names], "default": state.version_of(None)})
 
 
 async def get_model(request: Request) -> Response:
@@ -94,7 +94,7 @@ def _version_of(request: Request) -> int:
     ref = ModelRef.parse(f"{request.path_params['name']}@{request.path_params['version']}")
     if ref.is_version:
         return ref.version
-    return ModelRef.parse(state_of(request).meaning(str(ref))).version
+    return ModelRef.parse(state_of(request).version_of(str(ref))).version
 
 
 def no_version(state: State, name: str, version: int, error: ModelError) -> NotFound:

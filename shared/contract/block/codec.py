@@ -42,7 +42,7 @@ class BlockFormat(msgspec.Struct, frozen=True):
 
 
 class BlockHeader(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The JSON header. Format 1 is not written, and has none of the fields after `v`.
+    """The JSON header. That of format 1 has neither `v` nor any field after it.
 
     A fault has the position of an image without a prediction, its state and the reason. `labels` is the number of
     labels, 0 if no image has a prediction.
