@@ -21,7 +21,7 @@ from shared.errors import BadUpload
 MAX_HEADER_BYTES = 8192  # per part
 MAX_SHOWN_FIELDS = 5
 MAX_FIELDS = 1000  # in a form with one image, before its first file
-SLICE_BYTES = 1 << 16  # parsed at a time, until the first file has been found
+SLICE_BYTES = 1 << 14  # parsed at a time, because a slice may have hundreds of parts
 PART_HEADERS = (b"content-disposition", b"content-type", b"content-transfer-encoding")
 EXTENDED_NAME = re.compile(rb"filename\*\s*=\s*\"?([A-Za-z0-9-]*)'[^']*'([^;\"\s]+)")
 
@@ -183,6 +183,13 @@ def file_of_form(body: bytes, content_type: str) -> bytes:
     raise parts.no_file()
 
 
+async def slices(body: Body) -> AsyncIterator[bytes]:
+    """Yield the rest of the body in slices of at most SLICE_BYTES."""
+    async for piece in body.pieces():
+        for start in range(0, len(piece), SLICE_BYTES):
+            yield piece[start : start + SLICE_BYTES]
+
+
 async def multipart_pictures(
     body: Body, content_type: str, image_bytes: int, read: ReadPicture = read_picture, held: Held | None = None
 ) -> AsyncIterator[Picture]:
@@ -193,7 +200,7 @@ async def multipart_pictures(
     parts = _Parts(image_bytes)
     parser = _parser(content_type, parts)
     count = 0
-    async for piece in body.pieces():
+    async for piece in slices(body):
         _feed(parser, piece)
         if held is not None:
             held.set(min(parts.seen_bytes, image_bytes) + sum(len(part.data or b"") for part in parts.complete))

@@ -1,12 +1,11 @@
 """The image in the body of a request for one image: the file itself, in a form, or as base64 in JSON or text."""
 
 import re
-from urllib.parse import unquote
 
 import msgspec
 
 from api.images.magic import IMAGE_HEADS, has_zero_bytes
-from api.uploads.base64_image import BASE64_HEAD, decode_base64
+from api.uploads.base64_image import BASE64_HEAD, decode_base64, percent_decoded
 from api.uploads.body import GZIP_MAGIC, without_mark
 from api.uploads.content_encoding import Encoding, unpack
 from api.uploads.multipart import file_of_form
@@ -43,7 +42,7 @@ def image_of_body(body: bytes, content_type: str, encoding: Encoding, limit_byte
     if media_type == "multipart/form-data":
         return file_of_form(body, content_type)
     if media_type == "application/x-www-form-urlencoded" and (field := _FIELD.search(body)):
-        return _from_base64(unquote(field[1].decode("latin-1")), "the field `image`")
+        return _from_base64(percent_decoded(field[1]).decode("latin-1"), "the field `image`")
     text = without_mark(body).lstrip()
     if text.startswith((b"{", b'"', b"[")):
         return _from_json(text)

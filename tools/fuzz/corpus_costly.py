@@ -151,6 +151,21 @@ def costly_npz() -> Iterator[tuple[str, bytes]]:
     yield "npz, 10,000 arrays", zipped((f"{n}.npy", good[:-1]) for n in range(10_000))
 
 
+def costly_forms() -> Iterator[Case]:
+    part = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
+    parts = part * 200_000 + b"--x--\r\n"
+    for path in (SINGLE, BULK):
+        yield Case("costly: forms", "200,000 empty fields", parts, path, "multipart/form-data; boundary=x")
+    for name, body in (
+        ("2,600,000 escapes", b"image=" + b"%41" * 2_600_000),
+        ("a data: URI of 2,600,000 escapes", b"image=data%3Aimage%2Fpng%2C" + b"%2541" * 1_600_000),
+        ("8 MB of base64", b"image=iVBORw0K" + b"A" * 8_000_000),
+    ):
+        yield Case("costly: forms", name, body, SINGLE, "application/x-www-form-urlencoded")
+    yield Case("costly: forms", "JSON, 8 MB of base64", b'{"image":"' + b"A" * 8_000_000 + b'"}', SINGLE)
+    yield Case("costly: forms", "JSON, 8 MB of brackets", b"[" * 8_000_000, SINGLE)
+
+
 def costly_cases() -> Iterator[Case]:
     yield from cases("costly: pictures", large_pictures(), FIT, harmless=True)
     yield from cases(
@@ -167,3 +182,4 @@ def costly_cases() -> Iterator[Case]:
     yield from cases("costly: lines", costly_lines(), content_type="application/x-ndjson", harmless=True)
     yield from cases("costly: arrays", costly_arrays(), harmless=True)
     yield from cases("costly: npz", costly_npz(), harmless=True)
+    yield from costly_forms()

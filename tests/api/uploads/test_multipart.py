@@ -1,9 +1,10 @@
+import asyncio
 import tracemalloc
 
 import pytest
 
 from api.images.decode import Picture
-from api.uploads.multipart import MAX_HEADER_BYTES, multipart_pictures
+from api.uploads.multipart import MAX_HEADER_BYTES, SLICE_BYTES, multipart_pictures
 from shared.errors import BadUpload
 from tests.api.uploads.archives.test_members import FILES, IMAGE_BYTES, PICTURES
 from tests.api.uploads.test_body import SIZES, body_of, collect
@@ -123,3 +124,21 @@ def test_a_boundary_without_end_is_refused() -> None:
 def test_a_header_without_end_is_refused(header: str, size: int) -> None:
     with pytest.raises(BadUpload, match="header"):
         read(part(header, FILES[0][1]) + f"--{BOUNDARY}--".encode(), size)
+
+
+async def test_thousands_of_parts_in_one_piece_let_other_requests_run() -> None:
+    data = part('Content-Disposition: form-data; name="a"', b"") * 10_000 + f"--{BOUNDARY}--\r\n".encode()
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    with pytest.raises(BadUpload, match="no file"):
+        async for _ in multipart_pictures(body_of(data, len(data)), CONTENT_TYPE, IMAGE_BYTES):
+            pass
+    other.cancel()
+    assert turns >= len(data) // SLICE_BYTES
