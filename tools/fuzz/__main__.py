@@ -1,20 +1,21 @@
 """`python -m tools.fuzz --seconds 60`: fuzz every target for its share; `--hostile`: send the corpus to a system."""
 
 import argparse
-import itertools
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from shared.config.settings import load_settings
 from shared.data.dataset import find_mnist_dir, load_split
 from tests.support.processes import ROOT
 from tests.support.system import RedisServer, running
-from tools.fuzz.corpus_costly import costly_cases
-from tools.fuzz.corpus_shaped import make_registry, shaped_cases
+from tools.fuzz.case import Case
+from tools.fuzz.corpus_costly import COSTLY
+from tools.fuzz.corpus_shaped import SHAPED, make_registry
 from tools.fuzz.hostile import all_cases, try_all
 from tools.fuzz.targets import SEEDS, TARGETS
 
@@ -42,6 +43,14 @@ def main() -> None:
     sys.exit(findings > 0)
 
 
+def cases_of(only: str) -> Iterator[Case]:
+    """Yield the cases of the groups whose name contains `only`."""
+    yield from (case for case in (() if only.startswith("costly") else all_cases()) if only in case.group)
+    for group, build in (COSTLY | SHAPED).items():
+        if only in group:
+            yield from build()
+
+
 def hostile(only: str) -> int:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as data_dir:
         models_dir = make_registry(Path(folder), only)
@@ -49,8 +58,7 @@ def hostile(only: str) -> int:
         try:
             with running(redis_server.new_url(), environ={"MODELS_DIR": str(models_dir)}) as system:
                 test_set = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir, "test"))
-                bodies = itertools.chain(all_cases(), costly_cases(), shaped_cases())
-                report = try_all(system, test_set, (case for case in bodies if only in case.group))
+                report = try_all(system, test_set, cases_of(only))
         finally:
             redis_server.process.stop()
     print("\n".join(report.lines()))

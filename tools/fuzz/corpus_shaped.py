@@ -1,7 +1,7 @@
 """Inputs for versions of other images, with many labels, and for numbers: what their routes and their items cost."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -112,8 +112,9 @@ def thresholds() -> Iterator[Case]:
     yield Case("costly: accept", "3,000 unsure", body, f"{BULK}?accept=1", harmless=True, reads_items=True)
 
 
-def shaped_cases() -> Iterator[Case]:
-    yield from photos()
-    yield from many_labels()
-    yield from numbers()
-    yield from thresholds()
+SHAPED: Mapping[str, Callable[[], Iterator[Case]]] = {
+    "costly: photos": photos,
+    "costly: labels": many_labels,
+    "costly: numbers": numbers,
+    "costly: accept": thresholds,
+}
