@@ -46,7 +46,7 @@ def main() -> None:
 def cases_of(only: str) -> Iterator[Case]:
     """Yield the cases of the groups whose name contains `only`."""
     yield from (case for case in (() if only.startswith("costly") else all_cases()) if only in case.group)
-    for group, build in (COSTLY | SHAPED).items():
+    for group, build in {**COSTLY, **SHAPED}.items():
         if only in group:
             yield from build()
 
