@@ -36,6 +36,7 @@ PROCFILE = Path(__file__).parent / "Procfile"
 FLOWER_GUARDS = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH")
 FETCHED_MNIST = Path("data/mnist")
 FETCH_LIMIT_S = 10
+STDOUT = 1  # the descriptor, because Python has no sys.stdout if the caller has closed it
 OPTIONAL = {"trainer": "a trainer", "door": "the worker for Celery tasks"}
 
 
@@ -65,6 +66,7 @@ def run(workers: int, *, trainer: bool = False, celery_api: bool = False) -> int
     Raises MnistifiedError before anything starts, for example for a bad setting or a port in use, and if a program
     cannot be started.
     """
+    occupy_standard_descriptors()
     own_redis = not os.environ.get("REDIS_URL")
     settings = load_settings(os.environ, redis_url_file=Path(os.devnull))
     check_can_start(settings, workers, trainer=trainer)
@@ -96,6 +98,15 @@ def run(workers: int, *, trainer: bool = False, celery_api: bool = False) -> int
         say("stopping: running work is finished first")
     say("stopped")
     return 0
+
+
+def occupy_standard_descriptors() -> None:
+    """Open /dev/null for each standard stream that the caller has closed, so that no other file gets its number."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def start_programs(
@@ -221,7 +232,7 @@ def child_environ(environ: Mapping[str, str], workers: int) -> dict[str, str]:
     for guard in FLOWER_GUARDS:
         if not children.get(guard, "unset"):
             del children[guard]  # Flower would require an empty value as a password
-    if sys.stdout.isatty() and children.get("LOG_FORMAT", "auto") == "auto":
+    if os.isatty(STDOUT) and children.get("LOG_FORMAT", "auto") == "auto":
         children["LOG_FORMAT"] = "text"  # for a person; the children write to a pipe
     cores = usable_cores()
     children.setdefault("DOOR_URL", f"http://127.0.0.1:{environ.get('API_PORT') or 5000}")

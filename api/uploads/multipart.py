@@ -21,7 +21,7 @@ from shared.errors import BadUpload
 MAX_HEADER_BYTES = 8192  # per part
 MAX_SHOWN_FIELDS = 5
 MAX_FIELDS = 1000  # in a form with one image, before its first file
-SLICE_BYTES = 1 << 14  # parsed at a time, because a slice may have hundreds of parts
+SLICE_BYTES = 1 << 12  # parsed at a time, because a slice may have hundreds of parts
 PART_HEADERS = (b"content-disposition", b"content-type", b"content-transfer-encoding")
 EXTENDED_NAME = re.compile(rb"filename\*\s*=\s*\"?([A-Za-z0-9-]*)'[^']*'([^;\"\s]+)")
 

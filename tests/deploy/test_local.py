@@ -89,6 +89,17 @@ def test_what_cannot_work_is_refused_in_one_sentence_before_anything_starts(
     assert not any(elsewhere.iterdir())
 
 
+def test_closed_standard_streams_are_no_obstacle(elsewhere: Path) -> None:
+    script = (
+        "import os, sys; from deploy import local\n"
+        "local.occupy_standard_descriptors()\n"
+        "assert sys.stdout is None and 'LOG_FORMAT' not in local.child_environ({}, 1)\n"
+        "sys.exit(os.open('x', os.O_CREAT | os.O_WRONLY))"
+    )
+    command = ["sh", "-c", f'exec "{sys.executable}" -c "$0" <&- >&- 2>&-', script]
+    assert subprocess.run(command, cwd=elsewhere, env={"PYTHONPATH": str(ROOT)}, check=False).returncode > 2
+
+
 def test_a_free_port_is_no_error() -> None:
     local.check_port_free("API_PORT", "127.0.0.1", free_port())
 
@@ -156,7 +167,7 @@ def test_an_empty_password_of_flower_is_as_good_as_none() -> None:
 def test_logs_on_a_terminal_are_text_although_they_pass_through_a_pipe(
     terminal: bool, environ: dict[str, str], log_format: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    monkeypatch.setattr(os, "isatty", lambda descriptor: terminal)
     assert local.child_environ(environ, 1).get("LOG_FORMAT") == log_format
 
 
