@@ -7,7 +7,7 @@ import pytest
 
 from shared.data.dataset import Split
 from tests.support.processes import wait_until
-from tests.support.system import RedisServer, running
+from tests.support.system import SMALL, RedisServer, running
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 def test_a_restart_of_redis_is_survived_and_loses_nothing(tmp_path: Path, test_set: Split) -> None:
     server = RedisServer(tmp_path)
     try:
-        with running(server.new_url(), environ={"LEASE_MS": "1000"}) as system:
+        with running(server.new_url(), environ={**SMALL, "LEASE_MS": "1000"}) as system:
             system.workers["worker-1"].signal(signal.SIGSTOP)
             job_id = system.submit(json={"start": 0, "stop": 100})
             server.process.stop()

@@ -16,6 +16,7 @@ from tests.support.processes import BIN, ROOT, Process, start_celery, wait_until
 READY_S = 60
 READY = " ready."
 DATABASES = 64
+SMALL = {"DEFAULT_MODEL": "cnn-small"}  # settings of tests to which the model does not matter: it loads sooner
 
 
 class RedisServer:

@@ -13,12 +13,18 @@ from deploy.local import free_port
 from shared.redis import keys
 from tests.support.processes import check_ping
 from tests.support.receiver import Received, Receiver, receiving
-from tests.support.system import RedisServer, System, running
+from tests.support.system import SMALL, RedisServer, System, running
 from tests.support.uploads import idx, noise
 from worker.tasks.callbacks.signature import sign
 
 SECRET = "a-secret-for-this-test-only"  # noqa: S105
-ENVIRON = {"WEBHOOK_SECRET": SECRET, "WEBHOOK_ALLOW_PRIVATE": "1", "WEBHOOK_ATTEMPTS": "3", "LOG_LEVEL": "debug"}
+ENVIRON = {
+    **SMALL,
+    "WEBHOOK_SECRET": SECRET,
+    "WEBHOOK_ALLOW_PRIVATE": "1",
+    "WEBHOOK_ATTEMPTS": "3",
+    "LOG_LEVEL": "debug",
+}
 RANGE = {"start": 0, "stop": 3}
 
 pytestmark = pytest.mark.slow
