@@ -13,6 +13,7 @@ from shared.shapes import CLASSES, IMAGE_SIDE
 # A network that was trained on blurred images is more accurate on blurred images than on sharp ones.
 SMOOTHING = np.outer((1, 6, 1), (1, 6, 1)).astype(np.float32) / 64
 SMOOTH = "smooth"  # name of the layer that applies SMOOTHING
+NONE_HEAD = "none"  # name of the layers that the command `none-head` adds
 NORM_MOMENTUM = 0.95  # averages over about 20 steps, so that even runs of a few dozen steps get usable statistics
 
 
@@ -151,9 +152,11 @@ def weigh_none(model: keras.Model, odds: float) -> None:
     Among the images of a service it is rarer than in training. M. Saerens et al., "Adjusting the Outputs of a
     Classifier to New a Priori Probabilities" (2002).
     """
-    kernel, bias = model.get_layer("dense").get_weights()
+    heads = [layer for layer in model.layers if layer.name == NONE_HEAD]
+    last = heads[0].layers[-1] if heads else model.get_layer("dense")
+    kernel, bias = last.get_weights()
     bias[-1] += np.log(odds)
-    model.get_layer("dense").set_weights([kernel, bias])
+    last.set_weights([kernel, bias])
 
 
 def set_smoothing(model: keras.Model, on: bool) -> None:

@@ -15,6 +15,7 @@ from api.http.bodies import read_body
 from api.http.parameters import index_of, prefers_async
 from api.http.request_origin import use_result_id
 from api.http.responses import JSON_TYPE, Json, json_body, send_body, send_problem
+from api.images.fit.normalise import shows_row
 from api.images.tiles import png_base64, png_of
 from api.queue.classify_request import ClassifyRequest
 from api.queue.singles.reply import FAILURE, elapsed_ms, reply_to
@@ -29,7 +30,7 @@ from api.uploads.single_body import image_of_body, is_image_file
 from shared.errors import RequestError, WaitTimeout
 from shared.images import images_from_pixels
 
-ADVICE = "if the picture shows a number of several digits, read it with fit=number"
+ADVICE = "the picture seems to show several digits: read a number with fit=number"
 
 
 class ClassifyImage:
@@ -120,7 +121,7 @@ async def classify_single(
             reply = await _classify(state, asked, pixels, scope, receive, started_s)
             reply |= await state.verbose.read_or_explain(reply["id"], asked.maps)
         reply["elapsed_time_ms"] = elapsed_ms(started_s)
-    if asked.fit == "digit" and reply.get("state") == "unsure":
+    if asked.fit == "digit" and reply.get("state") == "unsure" and shows_row(images_from_pixels(pixels)[0]):
         reply["advice"] = ADVICE
     if asked.show:
         reply["fitted"] = png_base64(images_from_pixels(pixels, asked.spec.shape)[0])

@@ -96,6 +96,15 @@ def test_the_judge_uses_fonts_of_its_own() -> None:
     assert len(others.font_files()) > 10
 
 
+def test_what_fit_finds_on_a_sheet_has_to_be_as_alike_as_asked() -> None:
+    from tools.training_pictures import shapes, sheets
+
+    coin = shapes.coin(np.random.default_rng(1))
+    alike, any_part = (sheets.on_sheet(coin, np.random.default_rng(1), limit) for limit in (1.01, -1))
+    assert alike is None
+    assert any_part is not None
+
+
 def test_every_kind_of_judged_picture_is_drawn(split: Split) -> None:
     from tools.abstaining import group_f, others
 
@@ -111,10 +120,12 @@ def test_every_kind_of_judged_picture_is_drawn(split: Split) -> None:
 def test_the_curve_counts_what_each_threshold_loses_and_what_it_accepts_wrongly() -> None:
     from shared.answers import Answers
     from tools.abstaining.curve import rows
+    from training.data.label_errors import CORRECTED
 
     split = Split("drawn", np.zeros((4, 28, 28), np.uint8), np.array([0, 1, 0, 1], np.uint8))
     answers = Answers(np.array([[0.9, 0.1]] * 4, np.float32), np.array([0.9, 0.8, 0.4, 0.2], np.float32))
     assert rows(answers, split, [0.3, 0.85]) == [(0.3, 0.25, 1, 0), (0.85, 0.75, 0, 0)]
+    assert rows(answers, split, [0.3], positions=[5, min(CORRECTED), 6, 7]) == [(0.3, 0.25, 1, 1)]
     with pytest.raises(ValueError, match="without scores"):
         rows(Answers(answers.probabilities), split, [0.5])
 

@@ -1,5 +1,7 @@
 """`python -m tools.abstaining`: how often a version answers what is no digit, and how it does on hard digits.
 
+It also prints what `?accept=` trades: on MNIST's test set, and on pictures that `?fit=digit` has fitted.
+
 Everything is drawn here, by other code, with other fonts and from other MNIST images than what versions are trained on.
 An answer counts if its score reaches the threshold of the version's rule; without a rule, every answer counts.
 """
@@ -7,6 +9,7 @@ An answer counts if its score reaches the threshold of the version's rule; witho
 import argparse
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -15,6 +18,7 @@ from PIL import Image
 
 from api.images.fit import fit_grey, fit_picture
 from mnistified import Client, Refused
+from shared.answers import Answers
 from shared.config.settings import load_settings
 from shared.data.dataset import Split, load_published_split
 from shared.errors import BadImage
@@ -52,6 +56,7 @@ def main() -> None:
     print(f"{version.ref}: {options.count} pictures of each kind, half of them fitted with ?fit=digit")
     if not options.only:
         _judge_test_set(engine, test)
+        _judge_fitted(engine, test, 5 * options.count)
     _judge_others(engine, test, options)
     _judge_group_f(_service(options.url, version.ref) if options.url else _in_process(engine), options)
 
@@ -74,12 +79,34 @@ def _judge_test_set(engine: Engine, test: Split) -> None:
         print_curve(answers, test, engine.rule)
 
 
+def _judge_fitted(engine: Engine, test: Split, count: int) -> None:
+    """Print what `?accept=` trades for pictures of MNIST test digits on paper. One without a digit found is lost."""
+    random = Random(f"{SEED} fitted digits")
+    rows = random.sample(range(len(test.labels)), min(count, len(test.labels)))
+    found = [_image(partial(_digit, row), random, test, fitted=True) for row in rows]
+    images = np.stack([np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.uint8) if image is None else image for image in found])
+    answers = engine.predict(images)
+    labels = test.labels[rows]
+    missed = np.array([image is None for image in found], np.bool_)
+    right = (answers.probabilities.argmax(1) == labels) & ~missed
+    print(f"{len(rows)} of these on paper, with ?fit=digit: {right.sum()} right, no digit found in {missed.sum()}")
+    if answers.scores is not None:
+        scores = np.where(missed, np.float32(-1), answers.scores)
+        print_curve(Answers(answers.probabilities, scores), Split(test.name, images, labels), engine.rule, rows)
+
+
+def _digit(row: int, random: Random, split: Split) -> Image.Image:
+    """Return the digit in a row of the test set, large enough for a picture."""
+    digit = Image.fromarray(split.images[row])
+    return digit.resize((8 * IMAGE_SIDE, 8 * IMAGE_SIDE), Image.Resampling.BICUBIC)
+
+
 def _judge_others(engine: Engine, test: Split, options: argparse.Namespace) -> None:
     count, keep = options.count, options.keep
     shares: dict[str, list[float]] = {}
     for kind in filter(lambda kind: kind.startswith(options.only), others.KINDS):
         random = Random(f"{SEED} {kind}")
-        drawn = [_image(kind, random, test, fitted=index % 2 == 1) for index in range(count)]
+        drawn = [_image(others.KINDS[kind], random, test, fitted=index % 2 == 1) for index in range(count)]
         images = np.stack([image for image in drawn if image is not None])
         labels, taken = accepted(engine, images)
         answered = taken.sum() / count
@@ -103,9 +130,9 @@ def _keep(folder: Path, kind: str, images: Images, labels: np.ndarray) -> None:
         Image.fromarray(image).save(folder / f"{kind}-{index}-as-{label}.png")
 
 
-def _image(kind: str, random: Random, test: Split, fitted: bool) -> Images | None:
+def _image(draw: others.Draw, random: Random, test: Split, fitted: bool) -> Images | None:
     """Return uint8[28,28], or None if `fit` finds no digit."""
-    drawn = others.KINDS[kind](random, test)
+    drawn = draw(random, test)
     try:
         if isinstance(drawn, np.ndarray):
             return fit_grey(np.kron(drawn, np.ones((6, 6))).astype(np.float32)) if fitted else drawn

@@ -22,6 +22,7 @@ SIDE_PX = 300
 # For each digit, the sides of which half a digit is no digit to a person: half a 1 is a 1, the top of an 8 is a 0.
 HALVES = {0: "tblr", 2: "blr", 3: "bl", 4: "tl", 5: "tblr", 6: "lr", 7: "l", 8: "l", 9: "l"}
 Glyph = Image.Image  # L, 255 for ink
+Draw = Callable[[Random, Split], Glyph | Images]
 
 
 def letter(random: Random, split: Split) -> Glyph:
@@ -186,7 +187,7 @@ def _noisy(levels: np.ndarray, sigma: float, random: Random) -> Images:
     return image
 
 
-KINDS: dict[str, Callable[[Random, Split], Glyph | Images]] = {
+KINDS: dict[str, Draw] = {
     "letters": letter,
     "words": word,
     "symbols": symbol,

@@ -21,10 +21,11 @@ CHUNK = 500
 # Kind of picture -> share of all. The first four are digits.
 SHARES = {
     "type": 0.13, "pen": 0.13, "mnist": 0.10, "display": 0.05,
-    "letter": 0.17, "word": 0.03, "symbol": 0.05, "scribble": 0.08, "half": 0.07, "several": 0.08,
-    "ring": 0.025, "coin": 0.015, "spot": 0.02, "lines": 0.02, "texture": 0.04, "blank": 0.015, "scene": 0.025,
-    "stacked": 0.05,
+    "letter": 0.13, "word": 0.03, "symbol": 0.05, "scribble": 0.08, "half": 0.07, "several": 0.08,
+    "ring": 0.025, "coin": 0.025, "moon": 0.015, "spot": 0.02, "lines": 0.02, "texture": 0.04, "blank": 0.015,
+    "scene": 0.025, "stacked": 0.07,
 }  # fmt: skip
+NO_DIGIT_IN_ANY_PART = ("scribble", "ring", "coin", "moon", "spot", "lines")
 
 
 def main() -> None:
@@ -78,7 +79,7 @@ def _attempt(kind: str, source: Source, rng: Generator) -> tuple[Images | None, 
         return sheets.as_mnist(ink), label
     if way < 0.6:
         return sheets.as_drawing(ink, rng), label
-    return sheets.on_sheet(ink, rng), label
+    return sheets.on_sheet(ink, rng, -1.0 if kind in NO_DIGIT_IN_ANY_PART else sheets.MIN_LIKENESS), label
 
 
 def _ink(kind: str, source: Source, rng: Generator) -> tuple[Ink | None, int]:
@@ -113,6 +114,7 @@ def _other_ink(kind: str, source: Source, rng: Generator) -> Ink:
         "scribble": shapes.scribble,
         "ring": shapes.ring,
         "coin": shapes.coin,
+        "moon": shapes.moon,
         "spot": shapes.spot,
         "lines": shapes.lines,
     }

@@ -232,20 +232,22 @@ def row_of(inks: list[Ink], rng: Generator) -> Ink:
 
 
 def pile_of(one: Ink, other: Ink, rng: Generator) -> Ink:
-    """Return two digits above each other or diagonal, touching or with a gap."""
+    """Return two digits above each other or diagonal, in any direction, from overlapping a little to a wide gap."""
     drawn = []
     for ink in (one, other):
-        scale = 100 * float(rng.uniform(0.7, 1.1)) / ink.shape[0]
-        size = (max(4, min(130, round(ink.shape[1] * scale))), max(8, round(ink.shape[0] * scale)))
+        scale = 100 * float(rng.uniform(0.6, 1.2)) / ink.shape[0]
+        size = (max(4, min(140, round(ink.shape[1] * scale))), max(8, round(ink.shape[0] * scale)))
         drawn.append(np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BILINEAR)))
     upper, lower = drawn
-    down = upper.shape[0] + int(rng.integers(-8, 25))
-    across = round((upper.shape[1] + lower.shape[1]) / 2 * float(rng.uniform(-1.2, 1.2)))
-    if rng.random() < 0.3:  # diagonal: the second digit begins next to the first one
-        down = round(upper.shape[0] * float(rng.uniform(0.4, 0.9)))
-        across = int(rng.choice((-1, 1))) * round((upper.shape[1] + lower.shape[1]) / 2 + rng.uniform(-2, 12))
-    canvas = np.zeros((400, 600), np.float32)
-    for ink, top, middle in ((upper, 20, 300), (lower, 20 + down, 300 + across)):
+    steep = float(rng.uniform(-1, 1))  # 0: above each other, 1: the boxes touch in a corner
+    gap = float(rng.choice((rng.uniform(-9, 4), rng.uniform(2, 25), rng.uniform(20, 60))))
+    sideways = rng.random() < 0.4  # the boxes lie next to each other, and one is higher
+    down, across = upper.shape[0] + gap, (upper.shape[1] + lower.shape[1]) / 2 * steep
+    if sideways:
+        across = (1 if steep > 0 else -1) * ((upper.shape[1] + lower.shape[1]) / 2 + gap)
+        down = upper.shape[0] * float(rng.uniform(0.3, 1))
+    canvas = np.zeros((400, 800), np.float32)
+    for ink, top, middle in ((upper, 20, 400), (lower, 20 + round(down), 400 + round(across))):
         left = middle - ink.shape[1] // 2
         place = canvas[top : top + ink.shape[0], left : left + ink.shape[1]]
         np.maximum(place, ink, out=place)

@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 from numpy.random import Generator
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
-from tools.training_pictures.ink import Ink, Points, cropped, from_image, smooth, stroke_ink, waves
+from tools.training_pictures.ink import FAINT, Ink, Points, cropped, from_image, smooth, stroke_ink, waves
 
 SIDE_PX = 128
 
@@ -15,7 +16,7 @@ SIDE_PX = 128
 def scribble(rng: Generator) -> Ink:
     """Return lines that a pen makes without writing: tangles, zigzags, spirals, hatching, loops."""
     strokes = SCRIBBLES[int(rng.integers(len(SCRIBBLES)))](rng)
-    pen = float(rng.choice((0.02, 0.04, 0.07, 0.1)) * rng.uniform(0.8, 1.3))
+    pen = float(rng.choice((0.02, 0.04, 0.07, 0.1, 0.14)) * rng.uniform(0.8, 1.3))
     return stroke_ink(strokes, pen, float(rng.uniform(-0.2, 0.2)), float(rng.uniform(0.6, 1.2)))
 
 
@@ -68,6 +69,28 @@ def _loops(rng: Generator) -> list[Points]:
     return [(points - points.min(0)) / max(float(np.ptp(points, axis=0).max()), 1e-6)]
 
 
+def _circles(rng: Generator) -> list[Points]:
+    """Return a pen that goes round and round: each turn is another ellipse, and the turns pass into each other."""
+    turns = int(rng.integers(2, 8))
+    knots = rng.normal(0, 1, (turns + 2, 4)) * (0.04, 0.04, 0.06, 0.06) * rng.uniform(0.3, 2.2)
+    t = np.linspace(0, turns + rng.uniform(0, 0.9), 40 * turns)
+    x, y, wide, high = (np.interp(t, np.arange(turns + 2), knots[:, each]) for each in range(4))
+    angle = 2 * math.pi * t * int(rng.choice((1, -1))) + rng.uniform(0, 6)
+    flat = rng.uniform(0.35, 1)
+    points = np.stack([x + (0.5 + wide) * np.cos(angle), y + (0.5 + high) * flat * np.sin(angle)], 1)
+    return [(points - points.min(0)) / max(float(np.ptp(points, axis=0).max()), 1e-6)]
+
+
+def _crossed_out(rng: Generator) -> list[Points]:
+    """Return strokes to and fro over a word that should not be read, with corners or without."""
+    count = int(rng.integers(4, 13))
+    ends = np.arange(count) % 2 + rng.normal(0, rng.uniform(0.01, 0.12), count)
+    points = np.stack([ends, np.linspace(0, rng.uniform(0.4, 1.3), count) + rng.normal(0, 0.015, count)], 1)
+    points = points if rng.random() < 0.6 else smooth(points)
+    turn = rng.uniform(-0.5, 0.5) + (math.pi / 2 if rng.random() < 0.3 else 0)
+    return [points @ np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])]
+
+
 def _crossing(rng: Generator) -> list[Points]:
     return [rng.random((int(rng.integers(2, 4)), 2)) for _ in range(int(rng.integers(3, 9)))]
 
@@ -80,6 +103,7 @@ def _lissajous(rng: Generator) -> list[Points]:
 
 SCRIBBLES: tuple[Callable[[Generator], list[Points]], ...] = (
     *(_tangle, _tangle, _tangle, _walk, _walk, _zigzag, _spiral, _hatching, _loops, _crossing, _crossing, _lissajous),
+    *(_circles, _circles, _circles, _crossed_out, _crossed_out, _crossed_out),
 )
 
 
@@ -108,12 +132,54 @@ def coin(rng: Generator) -> Ink:
     distance = np.hypot(x, y * rng.uniform(0.85, 1.2)) / (SIDE_PX * 0.42)
     disc = np.clip((1 - distance) * SIDE_PX * 0.2, 0, 1)
     shade = rng.uniform(0.35, 1) + rng.uniform(-0.4, 0.4) * x / SIDE_PX + rng.uniform(-0.4, 0.4) * y / SIDE_PX
-    ink = disc * shade
     if rng.random() < 0.8:
-        ink = ink * (1 - rng.uniform(0.2, 0.9) * np.exp(-(((distance - rng.uniform(0.8, 0.95)) / 0.05) ** 2)))
-        relief = waves(ink.shape, rng.uniform(4, 14), rng) > rng.uniform(0.4, 0.6)
-        ink = ink * (1 - rng.uniform(0.2, 0.9) * (relief & (distance < 0.72)))
-    return cropped(np.clip(ink, 0, 1).astype(np.float32))
+        rim = np.exp(-(((distance - rng.uniform(0.8, 0.95)) / rng.uniform(0.03, 0.08)) ** 2))
+        shade = shade * (1 + rng.uniform(-0.9, 0.9) * rim)
+        raised = _relief(rng) & (distance < rng.uniform(0.6, 0.95))
+        shade = np.where(raised, shade * rng.uniform(0, 0.8) if rng.random() < 0.7 else rng.uniform(0.2, 1), shade)
+    ink = from_image(
+        Image.fromarray(np.uint8(np.clip(disc * shade, 0, 1) * 255)).filter(
+            ImageFilter.GaussianBlur(float(rng.uniform(0, 2.5)))
+        )
+    )
+    return np.clip(ink / max(float(ink.max()), FAINT), 0, 1).astype(np.float32)
+
+
+def _relief(rng: Generator) -> npt.NDArray[np.bool_]:
+    """Return what is stamped on a coin, bool[SIDE_PX,SIDE_PX]: waves, blobs above each other, a polygon, or a sign."""
+    kind = int(rng.integers(4))
+    if kind == 0:
+        return waves((SIDE_PX, SIDE_PX), rng.uniform(2, 14), rng) > rng.uniform(0.4, 0.6)
+    canvas = Image.new("L", (SIDE_PX, SIDE_PX))
+    draw, middle = ImageDraw.Draw(canvas), SIDE_PX / 2
+    if kind == 1:
+        for _ in range(int(rng.integers(1, 6))):
+            cx, cy = middle + rng.normal(0, 0.14, 2) * SIDE_PX
+            rx, ry = rng.uniform(0.06, 0.3, 2) * SIDE_PX
+            draw.ellipse((cx - rx, cy - ry, cx + rx, cy + ry), fill=255)
+    elif kind == 2:
+        angles = np.sort(rng.uniform(0, 2 * math.pi, int(rng.integers(3, 12))))
+        radii = rng.uniform(0.1, 0.42, len(angles)) * SIDE_PX
+        points = np.stack([middle + radii * np.cos(angles), middle + radii * np.sin(angles)], 1)
+        draw.polygon([tuple(point) for point in points.tolist()], fill=255)
+    else:
+        ends = middle + rng.uniform(-0.35, 0.35, (int(rng.integers(2, 7)), 2)) * SIDE_PX
+        draw.line([tuple(point) for point in ends.tolist()], fill=255, width=int(rng.integers(4, 24)), joint="curve")
+    return np.asarray(canvas) > 0
+
+
+def moon(rng: Generator) -> Ink:
+    """Return a filled round shape that is partly covered or flattened: a crescent, a segment, a ring with one side."""
+    y, x = np.mgrid[-1 : 1 : SIDE_PX * 1j, -1 : 1 : SIDE_PX * 1j]
+    x, y = x * rng.uniform(0.95, 1.5), y * rng.uniform(0.95, 1.5)
+    power = float(rng.choice((2, 2, 2, 3, 5)))
+    ink = (np.abs(x) ** power + np.abs(y) ** power) < 0.85**power
+    for _ in range(int(rng.integers(1, 3))):
+        angle, away = rng.uniform(0, 2 * math.pi), rng.uniform(0, 1.1)
+        hole = np.hypot(x - away * math.cos(angle), (y - away * math.sin(angle)) * rng.uniform(0.7, 1.4))
+        ink = ink & ~(hole < rng.uniform(0.25, 0.85))
+    soft = Image.fromarray(np.uint8(ink) * np.uint8(255)).filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 2))))
+    return from_image(soft)
 
 
 def spot(rng: Generator) -> Ink:

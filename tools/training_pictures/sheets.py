@@ -44,8 +44,11 @@ def as_drawing(ink: Ink, rng: Generator) -> Images:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def on_sheet(ink: Ink, rng: Generator) -> Images | None:
-    """Return what `fit` finds on a photographed sheet with the ink. None if it finds nothing, or something else."""
+def on_sheet(ink: Ink, rng: Generator, min_likeness: float = MIN_LIKENESS) -> Images | None:
+    """Return what `fit` finds on a photographed sheet with the ink. None if it finds nothing, or something else.
+
+    `min_likeness` is -1 for what is no digit in any part: `fit` may find only the rim of a coin.
+    """
     height, width = (int(side) for side in rng.integers(110, 230, 2))
     page = np.zeros((height, width), np.float32)
     scale = float(rng.uniform(0.35, 0.75)) * min(height, width) / max(ink.shape)
@@ -58,7 +61,7 @@ def on_sheet(ink: Ink, rng: Generator) -> Images | None:
     page[top : top + small.shape[0], left : left + small.shape[1]] = small
     _decorate(page, (top, left, *small.shape), rng)
     fitted = _fitted(photographed(page, rng))
-    return fitted if fitted is not None and likeness(fitted, normalised(ink)) >= MIN_LIKENESS else None
+    return fitted if fitted is not None and likeness(fitted, normalised(ink)) >= min_likeness else None
 
 
 def scene(rng: Generator) -> Images | None:

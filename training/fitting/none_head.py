@@ -1,4 +1,7 @@
-"""The `none-head` command: give a trained network an output for "none of the labels", and keep its other answers."""
+"""The `none-head` command: give a trained network an output for "none of the labels", and keep its other answers.
+
+A network that has this output gets a better one: a head that corrects it.
+"""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -9,12 +12,12 @@ import numpy.typing as npt
 
 from shared.data.dataset import Split
 from shared.images import Images
-from training import weights
+from shared.shapes import CLASSES
+from training import architecture, weights
 from training.data.pictures import NONE, Pictures, read
 from training.data.splits import choose_split, hold_out
 from training.fitting.temperature import fit_temperature
 
-UNITS = 32
 EPOCHS = 14
 BATCH_IMAGES = 512
 LEARNING_RATE = 2e-3
@@ -35,11 +38,12 @@ def run(options: Namespace, command: str) -> None:
     base, _ = weights.load(options.start)
     pictures = [read(path) for path in options.pictures]
     keras.utils.set_random_seed(options.seed)
-    model = add(base, split, pictures)
+    model = add(base, split, pictures, options.units)
     record = {
         "command": command,
         "architecture": f"{weights.origin(options.start)['training'].get('architecture', base.name)}, "
-        f"with {UNITS} units for none of the labels",
+        f"with {options.units} units for none of the labels",
+        "units": options.units,
         "start": weights.origin(options.start),
         "dataset": split.name,
         "pictures": {path.name: each.sha256 for path, each in zip(options.pictures, pictures, strict=True)},
@@ -49,38 +53,63 @@ def run(options: Namespace, command: str) -> None:
     print(f"Wrote {options.weights}")
 
 
-def add(base: keras.Model, split: Split, pictures: Sequence[Pictures]) -> keras.Model:
-    """Return the network with one more output, fitted to the training images and to `pictures`.
+def add(base: keras.Model, split: Split, pictures: Sequence[Pictures], units: int) -> keras.Model:
+    """Return the network with an output for none of the labels, fitted to the training images and to `pictures`.
 
     The other outputs keep their proportions, and get the temperature that fits the held-out images.
     """
     fit_rows, held_out = hold_out(len(split.images))
     dense = base.get_layer("dense")
-    look = keras.Model(base.input, [dense.input, dense.output, base.output])
-    temperature = fit_temperature(_outputs(look, split.images[held_out])[2], split.labels[held_out])
+    look = keras.Model(base.input, [dense.input, dense.output])
+    temperature = fit_temperature(_softmax(_outputs(look, split.images[held_out])[1]), split.labels[held_out])
     parts = [(split.images[fit_rows], split.labels[fit_rows], DATASET_WEIGHT)]
     parts += [(each.images, each.labels, PICTURE_WEIGHT) for each in pictures]
-    features, logits, _ = _outputs(look, np.concatenate([images for images, _, _ in parts]))
+    features, logits = _outputs(look, np.concatenate([images for images, _, _ in parts]))
     labels = np.concatenate([labels for _, labels, _ in parts])
     image_weights = np.concatenate([np.full(len(labels), weight, np.float32) for _, labels, weight in parts])
     image_weights[labels == NONE] = NONE_WEIGHT
-    head = _head(features.shape[1])
-    _fit(head, features, _log_sum(logits / np.float32(temperature)), labels == NONE, image_weights)
-    scaled = keras.layers.Rescaling(1 / temperature, name="temperature")(dense.output)
-    joined = keras.layers.Concatenate(name="logits")([scaled, head(dense.input)])
+    head = _head(features.shape[1], units)
+    before = logits[:, CLASSES:].sum(axis=1, keepdims=True)  # 0 for a network without this output
+    _fit(
+        head, features, _log_sum(logits[:, :CLASSES] / np.float32(temperature)) - before, labels == NONE, image_weights
+    )
+    return _joined(base, temperature, head)
+
+
+def _joined(base: keras.Model, temperature: float, head: keras.Sequential) -> keras.Model:
+    """Return the network with the logits of its labels divided by `temperature`, and with the logit of the head.
+
+    The logit of the head is added to the one that the network has for none of the labels.
+    """
+    dense = base.get_layer("dense")
+    kernel, bias = dense.get_weights()
+    none = head(dense.input)
+    if bias.size > CLASSES:
+        corrected = keras.layers.Dense(1, name="none_before")
+        none = keras.layers.Add(name="none_corrected")([none, corrected(dense.input)])
+        corrected.set_weights([kernel[:, CLASSES:], bias[CLASSES:]])
+    logits = keras.layers.Dense(CLASSES, name="labels")
+    joined = keras.layers.Concatenate(name="logits")([logits(dense.input), none])
+    logits.set_weights([kernel[:, :CLASSES] / temperature, bias[:CLASSES] / temperature])
     return keras.Model(base.input, keras.layers.Softmax(name="probabilities")(joined), name=base.name)
 
 
-def _head(features: int) -> keras.Sequential:
+def _softmax(logits: Floats) -> Floats:
+    """Return the probabilities of the labels, without that of none of them."""
+    labels = logits[:, :CLASSES]
+    return np.exp(labels - _log_sum(labels))
+
+
+def _head(features: int, units: int) -> keras.Sequential:
     """Return a small network from the features of an image to the logit of "none of the labels"."""
     return keras.Sequential(
         [
             keras.Input((features,)),
             keras.layers.Dropout(DROPOUT),
-            keras.layers.Dense(UNITS, activation="relu"),
+            keras.layers.Dense(units, activation="relu"),
             keras.layers.Dense(1),
         ],
-        name="none",
+        name=architecture.NONE_HEAD,
     )
 
 
@@ -106,7 +135,7 @@ def _fit(
 
 
 def _outputs(look: keras.Model, images: Images) -> list[Floats]:
-    """Return features, logits and probabilities of images uint8[N,28,28]."""
+    """Return features and logits of images uint8[N,28,28]."""
     pieces = [
         [
             np.asarray(part)

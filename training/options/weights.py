@@ -90,7 +90,7 @@ def _add_images(command: ArgumentParser) -> None:
 
 
 def add_none_head_options(command: ArgumentParser) -> None:
-    command.add_argument("--start", type=Path, required=True, help="weights of a network without this output")
+    command.add_argument("--start", type=Path, required=True, help="weights of a trained network")
     command.add_argument(
         "--pictures",
         type=Path,
@@ -98,6 +98,7 @@ def add_none_head_options(command: ArgumentParser) -> None:
         required=True,
         help="file of `python -m tools.training_pictures`; repeat the option for several files",
     )
+    command.add_argument("--units", type=at_least(1), default=32, help="units of the added layer")
     add_seed(command)
     command.add_argument("--weights", type=Path, default=Path("build/cnn-none.keras"), help="output file")
     add_sample(command)

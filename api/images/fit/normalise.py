@@ -14,6 +14,7 @@ CENTRE_PX = 14.0  # index of the centre of mass of MNIST's images
 MIN_STROKE_PX = 1.9  # the 5th percentile
 TYPICAL_STROKE_PX = 2.3
 MAX_STROKE_PX = 3.2  # anything wider is printed, or drawn with a felt pen
+ROW_ASPECT = 1.25  # minimal ratio of the width of several digits to their height
 FAINT = 0.1  # fainter ink at the edges does not count for the box
 
 
@@ -31,6 +32,15 @@ def normalised(ink: Ink) -> npt.NDArray[np.uint8]:
     middle = image[IMAGE_SIDE : 2 * IMAGE_SIDE, IMAGE_SIDE : 2 * IMAGE_SIDE]
     pixels: npt.NDArray[np.uint8] = np.rint(np.clip(middle, 0, 1) * 255).astype(np.uint8)
     return pixels
+
+
+def shows_row(image: npt.NDArray[np.uint8]) -> bool:
+    """Return whether the ink in uint8[28,28], as `normalised` returns it, is too wide for one digit.
+
+    Several digits are, whether they touch or were put into a row.
+    """
+    rows, columns = (np.flatnonzero((image > FAINT * 255).any(axis)) for axis in (1, 0))
+    return bool(len(rows)) and bool(np.ptp(columns) + 1 >= ROW_ASPECT * (np.ptp(rows) + 1))
 
 
 def _boxed(ink: Ink, side: int) -> Ink:

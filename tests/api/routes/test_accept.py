@@ -77,7 +77,15 @@ def test_a_key_stands_for_one_threshold(system: System, between: Images) -> None
     assert (first.status_code, other.status_code, again.json()["id"]) == (202, 409, first.json()["id"])
 
 
-def test_an_unsure_picture_gets_the_advice_to_try_numbers(system: System, between: Images) -> None:
-    params = {"fit": "digit", "accept": "1"}
-    unsure = system.http.post("/mnist/classify", params=params, content=image_file(between)).json()
-    assert (unsure["state"], "fit=number" in unsure["advice"]) == ("unsure", True)
+@pytest.mark.parametrize("fit", [{"fit": "digit"}, {}])
+def test_only_an_unsure_picture_of_several_digits_gets_the_advice_to_try_numbers(
+    system: System, test_set: Split, fit: dict[str, str]
+) -> None:
+    one = np.pad(test_set.images[0], 10)
+    for picture, several in ((one, False), (np.concatenate([one, one], 1), True)):
+        params = {"accept": "1", **fit}
+        if not fit:
+            picture = picture[:28, :28]
+        unsure = system.http.post("/mnist/classify", params=params, content=image_file(picture)).json()
+        assert unsure["state"] == "unsure"
+        assert ("advice" in unsure) == (several and bool(fit))

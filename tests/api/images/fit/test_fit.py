@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from api.images.decode import decode_image
 from api.images.fit import fit_grey, fit_picture
+from api.images.fit.normalise import shows_row
 from shared.config.settings import LARGEST_MAX_FIT_PIXELS
 from shared.data.dataset import Split
 from shared.errors import BadImage
@@ -33,6 +34,16 @@ def drawn(at: tuple[int, int] = (200, 120)) -> Image.Image:
     points = [(at[0] + x, at[1] + y) for x, y in ((0, 0), (130, 0), (60, 200))]
     ImageDraw.Draw(picture).line(points, fill=0, width=22, joint="curve")
     return picture
+
+
+def test_a_row_of_digits_is_too_wide_for_one_whether_they_touch_or_not() -> None:
+    for apart, several in ((0, False), (90, True), (200, True)):
+        picture = Image.new("L", (640, 480), 255)
+        for left in {150, 150 + apart}:
+            points = [(left + x, 120 + y) for x, y in ((0, 0), (100, 0), (40, 130))]
+            ImageDraw.Draw(picture).line(points, fill=0, width=22, joint="curve")
+        assert shows_row(fitted(picture).astype(np.uint8)) == several
+    assert not shows_row(np.zeros((28, 28), np.uint8))
 
 
 def fitted(picture: Image.Image, file_format: str = "PNG") -> Signed:
