@@ -142,7 +142,8 @@ def coin(rng: Generator) -> Ink:
             ImageFilter.GaussianBlur(float(rng.uniform(0, 2.5)))
         )
     )
-    return np.clip(ink / max(float(ink.max()), FAINT), 0, 1).astype(np.float32)
+    bright: Ink = np.clip(ink / max(float(ink.max()), FAINT), 0, 1).astype(np.float32)
+    return bright
 
 
 def _relief(rng: Generator) -> npt.NDArray[np.bool_]:

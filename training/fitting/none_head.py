@@ -76,7 +76,7 @@ def add(base: keras.Model, split: Split, pictures: Sequence[Pictures], units: in
     return _joined(base, temperature, head)
 
 
-def _joined(base: keras.Model, temperature: float, head: keras.Sequential) -> keras.Model:
+def _joined(base: keras.Model, temperature: float, head: keras.Model) -> keras.Model:
     """Return the network with the logits of its labels divided by `temperature`, and with the logit of the head.
 
     The logit of the head is added to the one that the network has for none of the labels.
@@ -97,25 +97,18 @@ def _joined(base: keras.Model, temperature: float, head: keras.Sequential) -> ke
 def _softmax(logits: Floats) -> Floats:
     """Return the probabilities of the labels, without that of none of them."""
     labels = logits[:, :CLASSES]
-    return np.exp(labels - _log_sum(labels))
+    probabilities: Floats = np.exp(labels - _log_sum(labels))
+    return probabilities
 
 
-def _head(features: int, units: int) -> keras.Sequential:
+def _head(features: int, units: int) -> keras.Model:
     """Return a small network from the features of an image to the logit of "none of the labels"."""
-    return keras.Sequential(
-        [
-            keras.Input((features,)),
-            keras.layers.Dropout(DROPOUT),
-            keras.layers.Dense(units, activation="relu"),
-            keras.layers.Dense(1),
-        ],
-        name=architecture.NONE_HEAD,
-    )
+    inputs = keras.Input((features,))
+    hidden = keras.layers.Dense(units, activation="relu")(keras.layers.Dropout(DROPOUT)(inputs))
+    return keras.Model(inputs, keras.layers.Dense(1)(hidden), name=architecture.NONE_HEAD)
 
 
-def _fit(
-    head: keras.Sequential, features: Floats, log_sums: Floats, none: npt.NDArray[np.bool_], weights: Floats
-) -> None:
+def _fit(head: keras.Model, features: Floats, log_sums: Floats, none: npt.NDArray[np.bool_], weights: Floats) -> None:
     """Fit the softmax over all outputs: the probability of none is a sigmoid of its logit minus `log_sums`."""
     inputs, offset = keras.Input((features.shape[1],)), keras.Input((1,))
     probability = keras.activations.sigmoid(head(inputs) - offset)

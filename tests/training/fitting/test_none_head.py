@@ -40,6 +40,7 @@ def test_the_other_outputs_keep_their_proportions_and_rings_are_none_of_the_labe
 def test_an_output_for_none_of_the_labels_is_corrected_and_its_odds_can_be_weighed(
     trained: Trained, handful: Split
 ) -> None:
+    from shared.models.layer_model import layer_model
     from training import architecture
     from training.data.pictures import NONE, Pictures
     from training.fitting import none_head
@@ -55,6 +56,7 @@ def test_an_output_for_none_of_the_labels_is_corrected_and_its_odds_can_be_weigh
     model = none_head.add(first, handful, pictures, units=8)
     answers = np.asarray(model(digits))
     assert answers.shape == before.shape
+    assert layer_model(model) is not None  # `cascade` and `export` write the layers
     assert (answers[:, :NONE].argmax(axis=1) == before[:, :NONE].argmax(axis=1)).all()
     seen = np.asarray(model(shown))
     assert seen[:, NONE].min() > np.asarray(first(shown))[:, NONE].max()
