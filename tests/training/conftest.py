@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,24 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ignore the warning that Keras causes because TensorFlow variables lack NumPy 2's `__array__` signature."""
+    """Ignore the warning that Keras causes because TensorFlow variables lack NumPy 2's `__array__` signature.
+
+    Also that eager steps still read compiled data.
+    """
     for item in items:
         if item.nodeid.startswith("tests/training/"):
             item.add_marker(pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore:Even though the .tf.config.:UserWarning"))
+
+
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    """Run the steps of a training one by one. To compile them takes longer than an epoch or two of these."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ def test_the_sample_is_used_on_request_even_if_mnist_exists() -> None:
     assert (split.name, len(split.images), len(split.labels)) == ("sample", 7, 7)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_run_writes_weights_curves_and_a_record(tmp_path: Path) -> None:
     from training import run, weights
 

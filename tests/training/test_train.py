@@ -29,6 +29,7 @@ def test_the_same_seed_gives_the_same_weights(trained: Trained, repeated: tuple[
     assert all(np.array_equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.usefixtures("trained", "eagerly")
 def test_another_seed_gives_other_losses(trained: Trained, handful: Split, plan: Plan) -> None:
     from training.train import fit
 
@@ -50,6 +51,7 @@ def test_a_resumed_run_ends_with_the_same_weights(
     assert all(np.allclose(a, b, atol=1e-6) for a, b in pairs)
 
 
+@pytest.mark.usefixtures("trained", "eagerly")
 def test_smoothing_is_off_in_training_and_on_in_validation_and_serving(
     trained: Trained, handful: Split, plan: Plan
 ) -> None:
