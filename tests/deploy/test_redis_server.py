@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from redis import AuthenticationError, Redis
+from redis import Redis, RedisError
 
 from deploy import redis_server
 from deploy.local import free_port
@@ -138,7 +138,7 @@ def test_the_module_serves_the_port_and_password_of_redis_url_and_keeps_its_data
     (tmp_path / ".run/redis").mkdir(parents=True, mode=0o755)
     with started(command, tmp_path, port, "p\u00e4ss/w@rd 'x' \"y\" #z") as client:
         client.set("kept", "yes")
-        with Redis(port=port) as stranger, pytest.raises(AuthenticationError):
+        with Redis(port=port) as stranger, pytest.raises(RedisError, match=r"NOAUTH|Authentication"):
             stranger.ping()
     data_dir = tmp_path / ".run/redis"
     assert any(data_dir.iterdir())

@@ -1,5 +1,6 @@
 """Real processes, started as a trainer starts them."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -34,7 +35,8 @@ def test_both_streams_are_read_line_by_line(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="SCHED_IDLE is Linux's")
 def test_the_process_has_the_lowest_priority() -> None:
     program = "import os; print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_IDLE)"
-    assert run(Path("/tmp"), program, niceness=19) == (0, [("out", "19 True")])  # noqa: S108
+    niceness = min(19, os.nice(0) + 19)
+    assert run(Path("/tmp"), program, niceness=19) == (0, [("out", f"{niceness} True")])  # noqa: S108
 
 
 def test_a_process_that_has_to_stop_ends_with_all_of_its_children(tmp_path: Path) -> None:
