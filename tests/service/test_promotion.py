@@ -154,20 +154,20 @@ def test_a_canary_at_5_percent_answers_5_percent_of_the_requests(two_workers: Sy
     def ask(times: int) -> list[str]:
         """Send requests on one connection. httpx would take longer for a request than the service."""
         with closing(HTTPConnection("127.0.0.1", two_workers.port, timeout=60)) as connection:
-            told = []
+            served = []
             for _ in range(times):
                 connection.request("GET", "/mnist/classify/7")
                 reply = connection.getresponse()
                 body = reply.read()
                 assert reply.status == 200, body
-                told.append(str(json.loads(body)["model"]))
-            return told
+                served.append(str(json.loads(body)["model"]))
+            return served
 
     with ThreadPoolExecutor(ASKING) as pool:
-        told = [model for models in pool.map(ask, [requests // ASKING] * ASKING) for model in models]
-    assert len(told) == requests
-    assert set(told) == {"cnn@1", "cnn@2"}
-    assert abs(told.count("cnn@2") - requests * share) < 6 * math.sqrt(requests * share * (1 - share))
+        served = [model for models in pool.map(ask, [requests // ASKING] * ASKING) for model in models]
+    assert len(served) == requests
+    assert set(served) == {"cnn@1", "cnn@2"}
+    assert abs(served.count("cnn@2") - requests * share) < 6 * math.sqrt(requests * share * (1 - share))
 
 
 @pytest.mark.slow
@@ -177,9 +177,9 @@ def test_a_job_has_one_version_and_a_canary_gets_its_share_of_jobs(two_workers: 
     system = two_workers
     promote(system, 1, canary=2, canary_percent=50)
     jobs = [system.submit(json={"start": 0, "stop": 600}) for _ in range(24)]
-    told = [system.finished(job_id)["model"] for job_id in jobs]
-    assert set(told) == {"cnn@1", "cnn@2"}
-    assert [versions_that_ran(system, job_id) for job_id in jobs] == [{version} for version in told]
+    served = [system.finished(job_id)["model"] for job_id in jobs]
+    assert set(served) == {"cnn@1", "cnn@2"}
+    assert [versions_that_ran(system, job_id) for job_id in jobs] == [{version} for version in served]
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ Chosen = npt.NDArray[np.bool_]  # bool[C]
 def digit_of(ink: Ink, threshold: float) -> Ink:
     """Return the digit's ink from 0 to 1, and 0 elsewhere. Raises BadImage if there is no digit.
 
-    Several digits become one wide row, wherever they were: a model that knows non-digits rejects a row.
+    Several digits are moved into one wide row, because a model that knows non-digits rejects a row.
     """
     drawn, ink = ink, without_rules(ink, threshold)
     break_px = 0.0 if ink is drawn else MAX_BREAK * max(ink.shape)

@@ -80,9 +80,9 @@ def _line(parts: Components, ink: Ink, threshold: float) -> tuple[Mask, float]:
     at_side = (parts.left == 0) | (parts.right == width - 1)
     cut_off = (parts.top == 0) | (parts.bottom == height - 1) | at_side
     inside = real & ~cut_off
-    beside = np.zeros_like(real)
+    at_sides = np.zeros_like(real)
     if inside.any() and certain[inside].max() >= 0.1 * certain[real].max():
-        beside = real & at_side & (parts.top > 0) & (parts.bottom < height - 1)
+        at_sides = real & at_side & (parts.top > 0) & (parts.bottom < height - 1)
         real = inside
     if not real.any() or parts.area_px[real].sum() > MAX_INK * height * width:
         raise BadImage(NO_INK)
@@ -91,7 +91,7 @@ def _line(parts: Components, ink: Ink, threshold: float) -> tuple[Mask, float]:
     peers = real & (parts.height > 0.5 * digit_px) & (parts.height < 1.6 * digit_px)
     digit_px = float(np.median(parts.height[peers])) if peers.any() else digit_px
     # A digit that the side of the picture cuts continues the line: without it the number would be another.
-    real |= beside & (parts.height >= MIN_CUT_OFF * digit_px) & (parts.height <= MAX_CUT_OFF * digit_px)
+    real |= at_sides & (parts.height >= MIN_CUT_OFF * digit_px) & (parts.height <= MAX_CUT_OFF * digit_px)
     chosen = _chain(parts, real & (parts.height >= MIN_DIGIT * digit_px), main, digit_px)
     return chosen | _small_parts(parts, real & ~chosen, chosen, digit_px), digit_px
 
