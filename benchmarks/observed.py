@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.observing import ObservingMiddleware, RequestLog
 from api.http.request_spans import Spans
 from api.metrics import Metrics
-from shared.contract.entry import Entry, Origin, encode_header
+from shared.contract.entry import Entry, Origin
+from shared.contract.entry.codec import encode_header
 from shared.shapes import IMAGE_BYTES
 from shared.telemetry.spans import make_provider
 

@@ -14,7 +14,8 @@ from api.metrics import Metrics
 from api.queue.redis_wire import OnReplies, Wires
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
-from shared.contract.entry import FORMAT, Entry, encode_header
+from shared.contract.entry import FORMAT, Entry
+from shared.contract.entry.codec import encode_header
 from shared.contract.job import MANIFEST_CODEC, Manifest
 from shared.contract.lane import Lane
 from shared.contract.model_ref import ModelRef

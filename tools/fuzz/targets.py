@@ -15,7 +15,7 @@ from api.routes.compat.v2_tensors import parse_request
 from api.uploads import Limits, read_upload
 from api.versions.layers import layers_json
 from shared.contract.block.codec import decode_block
-from shared.contract.entry import decode_entry
+from shared.contract.entry.codec import decode_entry
 from shared.contract.layers_blob import decode_layers
 from shared.errors import BadImage, EntryError, RequestError
 from shared.shapes import axes_of

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.config.settings import Settings
-from shared.contract.entry import DEATHS_FIELD, FORMATS, REASON_FIELD
+from shared.contract.entry import FORMATS
+from shared.contract.entry.codec import DEATHS_FIELD, REASON_FIELD
 from shared.contract.heartbeat import ENTRY_FORMATS_CODEC
 from shared.errors import ContractError
 from shared.redis import keys

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from msgspec import structs
 
-from shared.contract.entry import OVERHEAD_BYTES, PIXELS_FIELD, decode_entry, failed_entry
+from shared.contract.entry import OVERHEAD_BYTES
+from shared.contract.entry.codec import PIXELS_FIELD, decode_entry, failed_entry
 from shared.contract.lane import Lane
 from shared.contract.model_ref import ModelRef
 from shared.errors import EntryError, EntryFormatError

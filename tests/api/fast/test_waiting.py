@@ -15,7 +15,8 @@ import redis
 from deploy.local import free_port
 from shared.contract.block import Block
 from shared.contract.block.codec import encode_block
-from shared.contract.entry import Entry, decode_entry
+from shared.contract.entry import Entry
+from shared.contract.entry.codec import decode_entry
 from shared.contract.heartbeat import HEARTBEAT_CODEC
 from shared.redis import keys
 from tests.api.fast.exchange import AHEAD, CLASSIFY, Reply, comparable, connect, fast_answers, read_reply, request, send

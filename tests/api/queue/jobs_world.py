@@ -17,7 +17,7 @@ from api.queue.wakeups import Wakeups
 from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings, load_settings
-from shared.contract.entry import decode_entry
+from shared.contract.entry.codec import decode_entry
 from shared.redis import keys
 from shared.redis.clients import AsyncClient, SyncClient
 from shared.redis.clock import RedisClock

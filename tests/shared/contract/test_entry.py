@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.contract.entry import Entry, Origin, decode_entry, encode_header, failed_entry, images_per_entry
+from shared.contract.entry import Entry, Origin, images_per_entry
+from shared.contract.entry.codec import decode_entry, encode_header, failed_entry
 from shared.errors import EntryError
 from tests.support.thoroughness import examples
 

@@ -9,7 +9,8 @@ import pytest
 from api.queue.wakeups import GONE, QUEUED, result_call
 from shared.config.settings import Settings
 from shared.contract.block.codec import decode_block
-from shared.contract.entry import Entry, encode_header
+from shared.contract.entry import Entry
+from shared.contract.entry.codec import encode_header
 from shared.contract.lane import Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient

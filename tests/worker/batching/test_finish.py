@@ -10,7 +10,8 @@ from msgspec import structs
 
 from shared.config.settings import Settings
 from shared.contract.block.codec import decode_block
-from shared.contract.entry import THRESHOLD_OF_CARD, encode_header
+from shared.contract.entry import THRESHOLD_OF_CARD
+from shared.contract.entry.codec import encode_header
 from shared.contract.job import JOB_CODEC, MANIFEST_CODEC, Counts, Manifest, NumberLine, Piece
 from shared.contract.lane import Lane
 from shared.redis import keys

@@ -14,7 +14,8 @@ import pytest
 
 from shared.config.settings import Settings
 from shared.contract.block.codec import decode_block
-from shared.contract.entry import Entry, encode_header
+from shared.contract.entry import Entry
+from shared.contract.entry.codec import encode_header
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock

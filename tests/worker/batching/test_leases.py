@@ -7,7 +7,8 @@ from redis.exceptions import ResponseError
 
 from shared.config.settings import Settings
 from shared.contract.block.codec import decode_block
-from shared.contract.entry import Entry, encode_header
+from shared.contract.entry import Entry
+from shared.contract.entry.codec import encode_header
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient

@@ -6,7 +6,8 @@ import numpy as np
 import orjson
 import pytest
 
-from shared.contract.entry import ENTRY_BYTES, decode_entry
+from shared.contract.entry import ENTRY_BYTES
+from shared.contract.entry.codec import decode_entry
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from tests.support.api_in_process import running_api
