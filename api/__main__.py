@@ -31,7 +31,7 @@ def main() -> None:
         settings = load_settings(os.environ)
         configure_logs(settings.log_format, settings.log_level, "api", about=current_request_fields)
         app, protocol = make_served(settings)
-        check_redis(settings)
+        check_redis(settings, "api")
         # The backlog is as long as the connection limit: clients whose connections the kernel drops retry only after
         # seconds.
         listeners = bind_listeners(settings.api_host, settings.api_port, settings.max_connections)

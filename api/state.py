@@ -83,7 +83,7 @@ def make_state(settings: Settings, event_streams: EventStreams, metrics: Metrics
     wakeups = Wakeups(client)
     wires = Wires(client)
     pixel_budget = PixelBudget(settings.max_decoding_pixels)
-    health = RedisHealth(client, wires, lambda: catalog.models, settings.api_keys)
+    health = RedisHealth(client, wires, wakeups, lambda: catalog.models, settings.api_keys)
     enqueuer = Enqueuer(client, wires, metrics, settings, health.unavailable)
     return State(
         settings=settings,

@@ -189,7 +189,7 @@ def check_can_start(settings: Settings, workers: int, *, trainer: bool) -> None:
     check_flower_guarded(settings.flower_host, os.environ)
     check_data(settings)
     if os.environ.get("REDIS_URL"):
-        check_redis(settings)
+        check_redis(settings, "api", "worker")
     check_port_free("API_PORT", settings.api_host, settings.api_port)
     check_port_free("FLOWER_PORT", settings.flower_host, settings.flower_port)
 

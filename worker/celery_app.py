@@ -77,7 +77,7 @@ def make_celery(name: str, settings: Settings) -> Celery:
 def _require_redis(settings: Settings) -> None:
     def check(sender: str, **_: Any) -> None:
         try:
-            check_redis(settings)
+            check_redis(settings, "worker")
         except SettingError as error:
             sys.exit(f"{sender}: {error}")
 

@@ -22,6 +22,7 @@ from shared.redis import keys
 from shared.redis.clock import RedisClock
 from shared.redis.connection import worker_client
 from shared.redis.errors import meaning_of
+from shared.redis.permissions import find_refusal, rehearsal
 from shared.telemetry.prometheus import process_families
 from shared.telemetry.seldom import SeldomLog
 from shared.telemetry.tracing import open_tracing
@@ -53,8 +54,9 @@ logger = logging.getLogger(__name__)
 
 DRIFT_WINDOWS_KEPT = 3  # two are read, and the last one is still written while the next begins
 DUTIES_PER_KEEP = 4  # a duty is short, so that a worker that dies with one delays nothing
-REFUSED_S = 5.0  # no heartbeats for this long after Redis has refused a command
+REFUSED_S = 5.0  # no heartbeats for this long after Redis has refused a command; between two rehearsals
 WARM_STOP_S = 30.0  # limit for finishing held entries when a worker stops; other workers take over the rest
+REHEARSAL = rehearsal("worker")
 SWITCH_INTERVAL_S = 1e-4  # a thread that runs a model must not wait for one that writes results
 
 
@@ -78,7 +80,7 @@ class BatchingService(Collector):
         self._shadow_tallies = Tallies(settings.result_ttl_s)
         self._keep_s = min(settings.lease_ms / 4e3, settings.worker_ttl_s / 4)
         self._seldom = SeldomLog(logger)
-        self._refused_s = -REFUSED_S
+        self._refused_s = self._rehearsed_s = -REFUSED_S
         self._models: list[str] = []
         self._duties: list[str] = []  # models whose expired leases this worker reclaims now
         self._pullers: list[threading.Thread] = []
@@ -276,6 +278,13 @@ class BatchingService(Collector):
             self._refused_s = time.monotonic()
         self._seldom.log(logging.WARNING, f"waiting for Redis: {error}")
 
+    def _rehearse(self) -> None:
+        """Try each command that a worker needs, from time to time."""
+        if time.monotonic() - self._rehearsed_s > REFUSED_S:
+            self._rehearsed_s = time.monotonic()
+            if refusal := find_refusal(self._keeper_client.eval(*REHEARSAL)):
+                self._redis_failed(refusal)
+
     def _keep_or_warn(self) -> None:
         try:
             self._keep_once()
@@ -285,6 +294,7 @@ class BatchingService(Collector):
     def _keep_once(self) -> None:
         self._leases.renew()
         self._reports.call_all()
+        self._rehearse()
         if time.monotonic() - self._refused_s > REFUSED_S:  # or else this worker may be unable to read or answer
             self._heartbeat.write(self.loader.state(), self._leases.takeovers)
         if not self._stopping.is_set():

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError, ResponseError
 from api.http.responses import redis_unavailable
 from api.periodic import repeat
 from api.queue.redis_wire import Wires
+from api.queue.wakeups import Wakeups
 from shared.config.api_keys import ApiKey
 from shared.contract.lane import LANES
 from shared.errors import Unavailable
@@ -16,6 +17,7 @@ from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.redis.connection import reopen_connections
 from shared.redis.errors import ends_connection, explain, meaning_of
+from shared.redis.permissions import find_refusal, rehearsal
 from shared.redis.script import Script
 from shared.telemetry.seldom import SeldomLog
 
@@ -25,6 +27,7 @@ TICK_S = 1.0
 RECOUNT_INTERVAL_S = 5.0
 REFUSED_S = 5.0  # for this long after a request met a refused command, the process is not ready
 NO_EVICTION = "noeviction"
+REHEARSAL = rehearsal("api")
 QUEUED_FIELDS = ("bytes", *map(str, range(keys.SHARDS)))
 # Counters of entries that Redis has lost, for example by eviction, would refuse images for ever.
 RECOUNT = Script(
@@ -54,10 +57,16 @@ class RedisHealth:
     """
 
     def __init__(
-        self, client: AsyncClient, wires: Wires, models: Callable[[], Iterable[str]], api_keys: Sequence[ApiKey]
+        self,
+        client: AsyncClient,
+        wires: Wires,
+        wakeups: Wakeups,
+        models: Callable[[], Iterable[str]],
+        api_keys: Sequence[ApiKey],
     ) -> None:
         self._client = client
         self._wires = wires
+        self._wakeups = wakeups
         self._models = models
         self._api_keys = api_keys
         self._fault = ""
@@ -83,13 +92,13 @@ class RedisHealth:
 
         Raises Unavailable, too, if it has just refused a command of a request.
         """
-        if fault := await self._check():
+        if fault := await self._check() or await self._rehearse():
             raise Unavailable(fault, "redis")
 
     async def fault(self) -> str:
         """Return why Redis cannot be trusted with images now, or an empty string. Raises RedisError if it is away."""
         try:
-            return await self._check()
+            return await self._check() or await self._rehearse()
         except RedisError as error:
             if meaning_of(error) != "wait":
                 raise
@@ -116,13 +125,21 @@ class RedisHealth:
             if ends_connection(error):
                 await reopen_connections(self._client)
             raise
-        refused_s, refusal = self._refused
+        refused_s, detail = self._refused
         if time.monotonic() - refused_s < REFUSED_S:
-            return refusal
+            return detail
         if isinstance(memory, ResponseError):  # our Redis user lacks the permission
             return ""
         policy = str(memory.get("maxmemory_policy", NO_EVICTION))
         return "" if policy == NO_EVICTION else eviction_fault(policy)
+
+    async def _rehearse(self) -> str:
+        """Try each command that the API needs, and return why not all work, or an empty string. The log names one."""
+        refusal = self._wakeups.refusal or find_refusal(await self._wires.ask("EVAL", *REHEARSAL))
+        if refusal is None:
+            return ""
+        self._seldom.log(logging.ERROR, f"Redis: {refusal}")
+        return explain(refusal)
 
     async def _check_and_recount(self) -> None:
         fault = await self._check()
@@ -131,6 +148,7 @@ class RedisHealth:
         self._fault = fault
         if time.monotonic() - self._recounted_s >= RECOUNT_INTERVAL_S:
             await self._recount()
+            await self._rehearse()
             self._recounted_s = time.monotonic()
 
     async def _recount(self) -> None:

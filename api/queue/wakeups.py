@@ -10,11 +10,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from redis.exceptions import NoPermissionError
 
 from api.http.responses import unreadable
 from api.http.uid import UID_CHARS, new_uid
 from api.periodic import repeat
-from api.queue.redis_wire import open_wire
+from api.queue.redis_wire import Wire, open_wire
 from api.queue.singles.waiting import Waiting, answer_all, fail_all
 from shared.contract.block.codec import decode_block
 from shared.contract.model_ref import ModelRef
@@ -56,6 +57,7 @@ class Wakeups:
         self.channel = keys.reply_channel(new_uid())
         self._own_channel = self.channel.encode()
         self.aliases_changed = asyncio.Event()  # set when aliases may have changed; the waiting task clears it
+        self.refusal: NoPermissionError | None = None  # why Redis refuses the subscription
         self._singles: dict[str, _Expected] = {}
         self._jobs: dict[str, set[asyncio.Event]] = {}
 
@@ -98,7 +100,7 @@ class Wakeups:
     async def _listen_once(self) -> None:
         wire = await open_wire(self._client, self._handle)
         try:
-            await wire.subscribe(self.channel, keys.JOBS_CHANNEL, keys.ALIASES_CHANNEL)
+            await self._subscribe(wire)
             await self._catch_up()
             while not wire.lost.done():
                 await asyncio.wait({wire.lost}, timeout=TICK_S)
@@ -106,6 +108,14 @@ class Wakeups:
                 await wire.ask(*keys.WRITE_CHECK)
         finally:
             wire.close()
+
+    async def _subscribe(self, wire: Wire) -> None:
+        try:
+            await wire.subscribe(self.channel, keys.JOBS_CHANNEL, keys.ALIASES_CHANNEL)
+        except NoPermissionError as error:
+            self.refusal = error
+            raise
+        self.refusal = None
 
     def _handle(self, channel: bytes, data: bytes) -> None:
         if channel == self._own_channel:

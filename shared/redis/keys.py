@@ -47,6 +47,7 @@ DESIRED = PREFIX + "wanted"  # sorted set: `name@version` that workers should ha
 NEVER_SET = PREFIX + "never-set"  # workers delete it to learn whether Redis accepts writes; a full Redis does
 # A write that every condition of Redis which refuses writes refuses, too. The key is never read.
 WRITE_CHECK = ("SET", PREFIX + "write-check", "1", "PX", "10000")
+REHEARSAL = PREFIX + "rehearsal"  # exists only while a script tries the permissions
 DEFERRED = PREFIX + "deferred"  # set: formats of entries that were met by workers that do not read them
 LAYERS = PREFIX + "layers"  # list, bounded: the keys of layers blobs, oldest first; beyond the bound they go
 

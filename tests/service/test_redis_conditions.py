@@ -41,7 +41,7 @@ def test_a_worker_continues_after_each_condition(redis: BadRedis, system: System
     assert (worker.status, system.api.status) == (None, None)
 
 
-@pytest.mark.parametrize("command", ["xreadgroup", "evalsha"])
+@pytest.mark.parametrize("command", ["xreadgroup", "evalsha", "publish"])
 def test_a_worker_without_one_permission_is_not_ready_and_continues(
     redis: BadRedis, system: System, command: str
 ) -> None:

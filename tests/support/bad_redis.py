@@ -128,11 +128,17 @@ class BadRedis:
     @contextmanager
     def without_permission(self, *commands: str) -> Iterator[None]:
         """Refuse some commands to all users, such as `evalsha` or `@write`."""
-        self._command("ACL", "SETUSER", "default", *(f"-{command}" for command in commands))
+        with self.permissions(*(f"-{command}" for command in commands)):
+            yield
+
+    @contextmanager
+    def permissions(self, *rules: str) -> Iterator[None]:
+        """Change the permissions of all users by ACL rules, such as `resetchannels`."""
+        self._command("ACL", "SETUSER", "default", *rules)
         try:
             yield
         finally:
-            self._command("ACL", "SETUSER", "default", "+@all")
+            self._command("ACL", "SETUSER", "default", "+@all", "~*", "&*")
 
     def _command(self, *words: str) -> None:
         self.admin.execute_command(*words)  # type: ignore[no-untyped-call]

@@ -74,6 +74,22 @@ async def test_a_condition_is_a_503_that_explains_itself_on_every_route(
         assert (await http.get("/status")).json()["status"] == "ok"
 
 
+@pytest.mark.parametrize("missing", ["-publish", "-hgetall", "resetchannels"])
+async def test_a_missing_permission_is_a_503_and_in_the_log(
+    server: BadRedis, missing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_api(server.url) as http:
+        assert (await http.get("/readyz")).status_code == 200
+        with server.permissions(missing):
+            check_problem(await http.get("/readyz"), CONDITIONS["NOPERM"][1])
+            assert (await http.get("/status")).status_code == (503 if missing == "-hgetall" else 200)
+        named = missing[1:].upper() if missing[0] == "-" else "PUBLISH"
+        assert f"Redis: its user needs {named}: " in caplog.text
+        if missing == "-hgetall":
+            await asyncio.sleep(REFUSED_S)
+        assert (await http.get("/readyz")).status_code == 200
+
+
 async def test_status_explains_a_redis_that_refuses_writes(server: BadRedis) -> None:
     async with running_api(server.url) as http:
         with server.setting("min-replicas-to-write", 1):

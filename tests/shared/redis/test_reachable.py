@@ -46,6 +46,32 @@ def test_a_user_without_permission_to_write_is_named_as_such(redis_server: Redis
             client.acl_deluser("reader")
 
 
+@pytest.mark.parametrize(
+    ("permissions", "missing"),
+    [
+        ({"commands": ["+@all", "-publish"]}, "its user needs PUBLISH"),
+        ({"commands": ["+@all", "-xautoclaim"]}, "its user needs XAUTOCLAIM"),
+        ({"commands": ["+@all", "-subscribe"]}, "'subscribe' command"),
+        ({"commands": ["+@all", "-multi"]}, "'multi' command"),
+        ({"commands": ["+@all", "-evalsha"]}, "'evalsha' command"),
+        ({"commands": ["+@all"], "channels": ["other"]}, "its user needs PUBLISH"),
+    ],
+)
+def test_a_missing_permission_is_named(
+    redis_server: RedisServer, permissions: dict[str, list[str]], missing: str
+) -> None:
+    url = redis_server.new_url()
+    with Redis.from_url(url) as client:
+        client.acl_setuser(
+            "service", **{"enabled": True, "nopass": True, "keys": ["*"], "channels": ["*"]} | permissions
+        )
+        try:
+            with pytest.raises(SettingError, match=f"correct the permissions of its user .NOPERM.: .*{missing}"):
+                check_redis(Settings(redis_url=url.replace("//", "//service:any@")), "api", "worker")
+        finally:
+            client.acl_deluser("service")
+
+
 def test_a_database_that_does_not_exist_is_named(redis_server: RedisServer) -> None:
     url = redis_server.new_url().rpartition("/")[0] + "/99"
     with pytest.raises(SettingError, match=r"DB index is out of range$"):
