@@ -1,7 +1,8 @@
 """The asynchronous client, for asyncio and trio: `mnistified.client` with `await`."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
@@ -11,7 +12,7 @@ import httpx
 
 from mnistified.http import calls
 from mnistified.http.exchange import Call, Exchange, Pause, Reply, unreachable
-from mnistified.options import Accept, Fit, Resize, query_of, read_options
+from mnistified.options import ClassifyOptions, body_options, query_of, read_options
 from mnistified.results import Item, JobHandle, JobState, Result
 from mnistified.uploads.bodies import Pictures, body_of
 from mnistified.uploads.images import Picture, image_file
@@ -39,47 +40,19 @@ class AsyncClient:
     def url(self) -> str:
         return self._options.url
 
-    async def classify(
-        self,
-        image: Picture,
-        *,
-        model: str | None = None,
-        timeout_s: float | None = None,
-        fit: Fit = False,
-        among: Iterable[str] | None = None,
-        accept: Accept | None = None,
-        resize: Resize | None = None,
-        top: int | None = None,
-    ) -> Result:
+    async def classify(self, image: Picture, **options: Unpack[ClassifyOptions]) -> Result:
         """See `Client.classify`."""
-        content = await anyio.to_thread.run_sync(image_file, image, bool(fit), model is not None)
-        return await self._run(
-            calls.classify(
-                content,
-                query_of(model, timeout_s, fit=fit, among=among, accept=accept, resize=resize, top=top),
-                self._options.retries,
-                self._routes,
-            )
-        )
+        any_size, any_model = bool(options.get("fit")), options.get("model") is not None
+        content = await anyio.to_thread.run_sync(image_file, image, any_size, any_model)
+        return await self._run(calls.classify(content, query_of(**options), self._options.retries, self._routes))
 
     async def submit(
-        self,
-        images: Pictures,
-        *,
-        model: str | None = None,
-        timeout_s: float | None = None,
-        fit: Fit = False,
-        among: Iterable[str] | None = None,
-        accept: Accept | None = None,
-        resize: Resize | None = None,
-        top: int | None = None,
-        idempotency_key: str | None = None,
+        self, images: Pictures, *, idempotency_key: str | None = None, **options: Unpack[ClassifyOptions]
     ) -> "AsyncJob":
         """See `Client.submit`."""
-        body = await anyio.to_thread.run_sync(body_of, images, bool(fit), model is not None)
+        body = await anyio.to_thread.run_sync(partial(body_of, images, **body_options(options)))
         idempotency_key = idempotency_key or str(uuid.uuid4())
-        query = query_of(model, timeout_s, fit=fit, among=among, accept=accept, resize=resize, top=top)
-        exchange = calls.submit(body, query, idempotency_key, self._options.retries, self._routes)
+        exchange = calls.submit(body, query_of(**options), idempotency_key, self._options.retries, self._routes)
         return AsyncJob(self, await self._run(exchange))
 
     async def job(self, job_id: str) -> "AsyncJob":

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ import httpx
 
 from mnistified.http import calls
 from mnistified.http.exchange import Body, Call, Exchange, Pause, Reply, unreachable
-from mnistified.options import Accept, Fit, Resize, query_of, read_options
+from mnistified.options import ClassifyOptions, body_options, query_of, read_options
 from mnistified.results import Item, JobHandle, JobState, Result
 from mnistified.uploads.bodies import Pictures, body_of
 from mnistified.uploads.images import Picture, image_file
@@ -51,18 +51,7 @@ class Client:
         """The API key, which is a secret."""
         return self._options.key
 
-    def classify(
-        self,
-        image: Picture,
-        *,
-        model: str | None = None,
-        timeout_s: float | None = None,
-        fit: Fit = False,
-        among: Iterable[str] | None = None,
-        accept: Accept | None = None,
-        resize: Resize | None = None,
-        top: int | None = None,
-    ) -> Result:
+    def classify(self, image: Picture, **options: Unpack[ClassifyOptions]) -> Result:
         """Classify an image: uint8[28,28], a Pillow image, a path, the bytes of a file, or an open binary file.
 
         `model` is a name or `name@version`. The service drops the image if it has no answer within `timeout_s`. With
@@ -74,28 +63,11 @@ class Client:
         size, and `top` how many of its best labels the result has. Raises TypeError, ValueError or OSError for an
         invalid image, before anything is sent.
         """
-        content = image_file(image, any_size=bool(fit), any_model=model is not None)
-        return self._run(
-            calls.classify(
-                content,
-                query_of(model, timeout_s, fit=fit, among=among, accept=accept, resize=resize, top=top),
-                self._options.retries,
-                self._routes,
-            )
-        )
+        content = image_file(image, bool(options.get("fit")), options.get("model") is not None)
+        return self._run(calls.classify(content, query_of(**options), self._options.retries, self._routes))
 
     def submit(
-        self,
-        images: Pictures,
-        *,
-        model: str | None = None,
-        timeout_s: float | None = None,
-        fit: Fit = False,
-        among: Iterable[str] | None = None,
-        accept: Accept | None = None,
-        resize: Resize | None = None,
-        top: int | None = None,
-        idempotency_key: str | None = None,
+        self, images: Pictures, *, idempotency_key: str | None = None, **options: Unpack[ClassifyOptions]
     ) -> "Job":
         """Upload images as a job. Blocks until the service has stored all of them.
 
@@ -107,36 +79,16 @@ class Client:
         The same `idempotency_key` with the same images gives the same job; by default, every call creates a new job.
         Raises TypeError, ValueError or OSError for invalid images.
         """
-        body = body_of(images, bool(fit), model is not None, resized=resize not in (None, "exact"))
-        return self.submit_body(
-            body,
-            model=model,
-            timeout_s=timeout_s,
-            fit=fit,
-            among=among,
-            accept=accept,
-            resize=resize,
-            top=top,
-            idempotency_key=idempotency_key,
-        )
+        body = body_of(images, **body_options(options))
+        return self.submit_body(body, idempotency_key=idempotency_key, **options)
 
     def submit_body(
-        self,
-        body: Body,
-        *,
-        model: str | None = None,
-        timeout_s: float | None = None,
-        fit: Fit = False,
-        among: Iterable[str] | None = None,
-        accept: Accept | None = None,
-        resize: Resize | None = None,
-        top: int | None = None,
-        idempotency_key: str | None = None,
+        self, body: Body, *, idempotency_key: str | None = None, **options: Unpack[ClassifyOptions]
     ) -> "Job":
         """Upload a prepared body as a job: see `submit`."""
         idempotency_key = idempotency_key or str(uuid.uuid4())
-        query = query_of(model, timeout_s, fit=fit, among=among, accept=accept, resize=resize, top=top)
-        return Job(self, self._run(calls.submit(body, query, idempotency_key, self._options.retries, self._routes)))
+        exchange = calls.submit(body, query_of(**options), idempotency_key, self._options.retries, self._routes)
+        return Job(self, self._run(exchange))
 
     def job(self, job_id: str) -> "Job":
         """Return an earlier job that the API key has access to."""

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import httpx
 
@@ -15,6 +15,19 @@ Accept = float | Literal["rule"]  # the score from which an answer is accepted, 
 Resize = Literal["exact", "stretch", "crop", "pad", "digit"]
 
 Fit = bool | Literal["digit", "number"]  # the object that a picture of any size shows; True means a digit
+
+
+class ClassifyOptions(TypedDict, total=False):
+    """The options of a classification, as `Client.classify` describes them. None is the same as a missing option."""
+
+    model: str | None
+    timeout_s: float | None
+    fit: Fit
+    among: Iterable[str] | None
+    accept: Accept | None
+    resize: Resize | None
+    top: int | None
+
 
 DEFAULT_URL = "http://127.0.0.1:5000"
 CONNECT_TIMEOUT_S = 10.0
@@ -92,9 +105,9 @@ def read_options(
 
 
 def query_of(
-    model: str | None,
-    timeout_s: float | None = None,
     *,
+    model: str | None = None,
+    timeout_s: float | None = None,
     fit: Fit = False,
     among: Iterable[str] | None = None,
     accept: Accept | None = None,
@@ -114,3 +127,12 @@ def query_of(
         "accept": None if accept is None else str(accept),
     }
     return {name: value for name, value in query.items() if value is not None}
+
+
+def body_options(options: ClassifyOptions) -> dict[str, bool]:
+    """Return the options of `body_of` for images that are classified with `options`."""
+    return {
+        "any_size": bool(options.get("fit")),
+        "any_model": options.get("model") is not None,
+        "resized": options.get("resize") not in (None, "exact"),
+    }

@@ -2,8 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
-from mnistified import AsyncClient, Client
+import numpy as np
+import pytest
+
+from mnistified import AsyncClient, Client, Conflict, JobState
+from mnistified.http import calls
+from mnistified.http.exchange import Body, Exchange
 from tests.client.conftest import FOLDER_IMAGES
 from tests.support.registries import DEFAULT
 from tests.support.system import System
@@ -38,3 +44,26 @@ async def test_aliases_are_changed_and_their_changes_read(system: System) -> Non
         await client.set_alias(name, "async", int(version))
         await client.delete_alias(name, "async", reason="a test")
         assert [change["reason"] for change in await client.alias_changes(name, 2)] == ["a test", ""]
+
+
+async def test_arrays_that_the_service_resizes_are_sent_as_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    types: list[str] = []
+
+    def submit(body: Body, *_: Any) -> Exchange[JobState]:
+        types.append(body.content_type)
+        raise Conflict(409, "Conflict", "a test")
+        yield
+
+    monkeypatch.setattr(calls, "submit", submit)
+    pictures = np.zeros((2, 50, 70, 3), np.uint8)
+    with Client() as client, pytest.raises(Conflict):
+        client.submit(pictures, model="person", resize="crop")
+    async with AsyncClient() as client:
+        with pytest.raises(Conflict):
+            await client.submit(pictures, model="person", resize="crop")
+    assert types == ["application/x-tar"] * 2
+
+
+def test_an_option_that_does_not_exist_is_named() -> None:
+    with Client() as client, pytest.raises(TypeError, match="'modle'"):
+        client.classify(np.zeros((28, 28), np.uint8), modle="cnn")  # type: ignore[call-arg]

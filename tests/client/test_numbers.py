@@ -59,10 +59,10 @@ def test_fit_without_a_value_is_a_digit_as_before() -> None:
     assert parse(["classify", "--fit", "photo.jpg"]).images == ["photo.jpg"]
     assert parse(["classify", "photo.jpg", "--fit"]).fit == "digit"
     assert parse(["classify", "photo.jpg"]).fit is None
-    assert query_of(None, fit=True) == {"fit": "digit"}
-    assert query_of(None, fit="number", among=("1", "23")) == {"fit": "number", "among": "1,23"}
+    assert query_of(fit=True) == {"fit": "digit"}
+    assert query_of(fit="number", among=("1", "23")) == {"fit": "number", "among": "1,23"}
     with pytest.raises(TypeError, match="among is the string '12'"):
-        query_of(None, fit="number", among="12")
+        query_of(fit="number", among="12")
 
 
 def test_a_roster_without_numbers_is_an_error(numbers: list[Path], capsys: pytest.CaptureFixture[str]) -> None:

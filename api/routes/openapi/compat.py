@@ -1,7 +1,7 @@
 """The operations of the compatibility APIs, by method and path."""
 
 from api.routes.openapi.operation import Content, Operation
-from api.routes.openapi.own import JSON, SINGLE_ERRORS
+from api.routes.openapi.parameters import JSON, SINGLE_ERRORS
 from api.routes.openapi.schemas import BINARY, STRING, array, obj, ref
 from shared.errors import BadRequest, Forbidden, NotFound, RequestError, SlowClient, TooLarge, Unavailable
 

@@ -2,9 +2,22 @@
 
 from typing import get_args
 
-from api.routes.openapi import own
 from api.routes.openapi.operation import Content, Operation, Parameter
-from api.routes.openapi.own import JSON, WAIT
+from api.routes.openapi.parameters import (
+    ACCEPT,
+    CALLBACK,
+    IDEMPOTENCY_KEY,
+    IMAGE_BODY,
+    IMAGE_ERRORS,
+    JOB_ERRORS,
+    JSON,
+    MAPS,
+    PREFER,
+    TIMEOUT,
+    UPLOAD_BODY,
+    VERBOSE,
+    WAIT,
+)
 from api.routes.openapi.schemas import ALIASES, INTEGER, STRING, array, nullable, obj, ref
 from shared.contract.model_spec import DEFAULT_TOP, MAX_DENSE_LABELS, MAX_TOP, Resize
 from shared.errors import (
@@ -50,31 +63,31 @@ OPERATIONS = {
     "POST /models/{ref}/classify": Operation(
         summary="The classification of one image by any version, with its labels",
         tag="images",
-        body=own.IMAGE_BODY,
+        body=IMAGE_BODY,
         content=[Content(JSON, ref("LabelledPrediction"))],
         parameters=[
-            own.TIMEOUT,
+            TIMEOUT,
             TOP,
             RESIZE,
-            own.ACCEPT,
-            own.VERBOSE,
-            own.MAPS,
+            ACCEPT,
+            VERBOSE,
+            MAPS,
             SHOW,
-            own.PREFER,
-            own.IDEMPOTENCY_KEY,
+            PREFER,
+            IDEMPOTENCY_KEY,
         ],
-        errors=own.IMAGE_ERRORS,
+        errors=IMAGE_ERRORS,
     ),
     "POST /models/{ref}/classify/bulk": Operation(
         summary="A job of many images for any version, whose items have labels",
         tag="images",
         status=202,
-        body=own.UPLOAD_BODY,
+        body=UPLOAD_BODY,
         content=[Content(JSON, ref("Accepted"))],
         headers={"Location": "URL of the result"},
-        parameters=[own.TIMEOUT, TOP, RESIZE, own.ACCEPT, own.CALLBACK, own.IDEMPOTENCY_KEY],
+        parameters=[TIMEOUT, TOP, RESIZE, ACCEPT, CALLBACK, IDEMPOTENCY_KEY],
         refused=["verbose", "maps", "show"],
-        errors=own.JOB_ERRORS,
+        errors=JOB_ERRORS,
     ),
     "GET /models/{name}": _read("One model", ref("Model")),
     "GET /models/{name}/{version}": _read(

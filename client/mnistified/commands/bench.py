@@ -5,26 +5,20 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from mnistified.client import Client
 from mnistified.commands.exit_codes import OK, SOME_FAILED, UNAVAILABLE
 from mnistified.commands.progress import Bar
+from mnistified.commands.single import options_of
 from mnistified.errors import MnistifiedError, ServiceError
 from mnistified.http.load import CLOSED, Load, closed_loop, percentile
-from mnistified.options import Accept, Fit, Resize, query_of
+from mnistified.options import query_of
 from mnistified.uploads.files import is_archive
 
 TEST_IMAGES = 32  # images of the service's test set, by default
 CONNECTIONS = 16
 PERCENTILES = (0.5, 0.9, 0.99)
-
-
-class _Options(TypedDict):
-    fit: Fit
-    accept: Accept | None
-    resize: Resize | None
-    top: int | None
 
 
 def bench(client: Client, arguments: argparse.Namespace) -> int:
@@ -49,7 +43,7 @@ def bench(client: Client, arguments: argparse.Namespace) -> int:
 
 
 def _singles(client: Client, arguments: argparse.Namespace, connections: int, bar: Bar) -> Load:
-    path = client.path_of(query_of(arguments.model, **_options(arguments)))
+    path = client.path_of(query_of(**options_of(arguments)))
     if not arguments.images and path.startswith("/models/") and arguments.resize is None:
         raise ValueError(f"name images for {arguments.model}: the test images of the service are digits")
     pngs = [Path(image).read_bytes() for image in arguments.images] or [
@@ -78,7 +72,7 @@ def _jobs(client: Client, arguments: argparse.Namespace, connections: int, bar: 
         while (begun_s := time.perf_counter()) - start_s < arguments.seconds:
             bar.show(int(begun_s - start_s))
             try:
-                done += client.submit(path, model=arguments.model, **_options(arguments)).wait().counts.get("done", 0)
+                done += client.submit(path, **options_of(arguments)).wait().counts.get("done", 0)
             except ServiceError as error:
                 load.count(error.status, time.perf_counter() - begun_s)
             except MnistifiedError:
@@ -91,16 +85,6 @@ def _jobs(client: Client, arguments: argparse.Namespace, connections: int, bar: 
         images = sum(threads.map(lambda _: submit_until_the_end(), range(connections)))
     load.seconds = time.perf_counter() - start_s
     return load, images
-
-
-def _options(arguments: argparse.Namespace) -> _Options:
-    """Return the options of a classification."""
-    return {
-        "fit": arguments.fit or False,
-        "accept": arguments.accept,
-        "resize": arguments.resize,
-        "top": arguments.top,
-    }
 
 
 def _summarize(load: Load, connections: int, images: int | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from mnistified.commands.exit_codes import exit_code_of_state, for_the_command_l
 from mnistified.commands.formats import FORMATS, Format, format_name
 from mnistified.commands.progress import Bar, with_progress
 from mnistified.commands.resume import ResumableFile
-from mnistified.commands.single import read_among
+from mnistified.commands.single import options_of, read_among
 from mnistified.http.exchange import Body
 from mnistified.results import Item, JobState
 from mnistified.uploads.bodies import body_of
@@ -133,14 +133,10 @@ def _submit(client: Client, arguments: argparse.Namespace, idempotency_key: str 
     with Bar("sending", "B", body.size_bytes) as bar:
         return client.submit_body(
             with_progress(body, bar),
-            model=arguments.model,
             timeout_s=arguments.expire_s,
-            fit=arguments.fit or False,
             among=read_among(arguments),
-            accept=arguments.accept,
-            resize=arguments.resize,
-            top=arguments.top,
             idempotency_key=idempotency_key,
+            **options_of(arguments),
         )
 
 

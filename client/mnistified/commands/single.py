@@ -10,6 +10,7 @@ from mnistified.client import Client
 from mnistified.commands.drawing import draw
 from mnistified.commands.exit_codes import OK, SOME_FAILED, USAGE, for_the_command_line
 from mnistified.errors import ServiceError
+from mnistified.options import ClassifyOptions
 from mnistified.results import Result
 from mnistified.uploads.png import read_png
 
@@ -27,15 +28,7 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
         failed = SOME_FAILED
         try:
             image = sys.stdin.buffer.read() if name == STDIO else Path(name).read_bytes()
-            result = client.classify(
-                image,
-                model=arguments.model,
-                fit=arguments.fit or False,
-                among=among,
-                accept=arguments.accept,
-                resize=arguments.resize,
-                top=arguments.top,
-            )
+            result = client.classify(image, among=among, **options_of(arguments))
         except OSError as error:
             reason, failed = error.strerror or str(error), USAGE
         except ServiceError as error:
@@ -52,6 +45,17 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
             print(json.dumps({"file": name, "error": reason}), flush=True)
         print(f"mnistified: {name}: {reason}", file=sys.stderr)
     return exit_code
+
+
+def options_of(arguments: argparse.Namespace) -> ClassifyOptions:
+    """Return the options that all commands which classify have in common."""
+    return {
+        "model": arguments.model,
+        "fit": arguments.fit or False,
+        "accept": arguments.accept,
+        "resize": arguments.resize,
+        "top": arguments.top,
+    }
 
 
 def read_among(arguments: argparse.Namespace) -> list[str] | None:

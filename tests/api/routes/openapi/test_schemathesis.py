@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 
 from api.app import ROUTES
 from api.routes.openapi.document import make_document
-from api.routes.openapi.own import IMAGE_TYPES, NDJSON, UPLOAD_TYPES
+from api.routes.openapi.parameters import IMAGE_TYPES, NDJSON, UPLOAD_TYPES
 from tests.support.system import System
 from tests.support.thoroughness import examples
 
