@@ -12,8 +12,8 @@ from api.images.decode_threads import Decoder
 from api.images.pixel_budget import PixelBudget
 from api.metrics import Metrics
 from api.queue.enqueue import Enqueuer
-from api.queue.job_store import JobStore
-from api.queue.job_sweep import JobSweep
+from api.queue.jobs.store import JobStore
+from api.queue.jobs.sweep import JobSweep
 from api.queue.redis_health import RedisHealth
 from api.queue.redis_wire import Wires
 from api.queue.singles.writer import Singles

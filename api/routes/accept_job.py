@@ -8,8 +8,8 @@ from starlette.responses import Response
 from api.http.responses import Json
 from api.queue.answers.replies import Accepted
 from api.queue.classify_request import ClassifyRequest
-from api.queue.idempotency import Claim, claim_key
-from api.queue.job_store import new_job_id
+from api.queue.jobs.idempotency import Claim, claim_key
+from api.queue.jobs.store import new_job_id
 from api.state import State
 from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey

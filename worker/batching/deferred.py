@@ -50,7 +50,7 @@ return 1
 """,
 )
 # Returns entries to their streams: all if `wait_ms` is 0, else those that have waited for so long, with the reason.
-# Each stream's last new id is kept, so that `api/queue/job_sweep.py` does not count the entry as lost.
+# Each stream's last new id is kept, so that `api/queue/jobs/sweep.py` does not count the entry as lost.
 RETURN = Script(
     "RETURN",
     """

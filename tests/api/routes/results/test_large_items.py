@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from api.queue import job_store
 from api.queue.answers import job_view
 from api.queue.answers.job_view import block_item
 from api.queue.answers.number_json import number_json
+from api.queue.jobs import store
 from api.routes.results import results
 from shared.contract.block import Block
 from shared.contract.block.codec import encode_block
@@ -86,9 +86,9 @@ async def test_other_requests_are_served_while_numbers_are_read(
 
 
 async def test_many_small_items_let_other_requests_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_store, "MAX_TURN_S", 0.0)
+    monkeypatch.setattr(store, "MAX_TURN_S", 0.0)
     other = asyncio.ensure_future(asyncio.sleep(0))
     served_before = {}
-    async for item in job_store._in_turns(iter([block_item(BLOCK, row, row, name) for row, name in NAMES])):
+    async for item in store._in_turns(iter([block_item(BLOCK, row, row, name) for row, name in NAMES])):
         served_before[item["name"]] = other.done()
     assert served_before == {"first": False, "second": False, "third": True}

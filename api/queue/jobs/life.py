@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from redis.exceptions import RedisError
 
-from api.queue.idempotency import PENDING_TTL_S, Claim
+from api.queue.jobs.idempotency import PENDING_TTL_S, Claim
 from shared.contract.job import Job
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
@@ -20,7 +20,7 @@ from shared.telemetry.job_log import log_finished
 END_JOB = Script.read(Path(__file__).with_name("end_job.lua"))
 # Replies of end_job.lua: this call made the job final; no such job; images are lost; another upload has the claim.
 ENDED, GONE, LOST, TAKEN = 2, -1, -2, -3
-CHECK_INTERVAL_MS = 10_000  # between two checks of an open job by `api/queue/job_sweep.py`
+CHECK_INTERVAL_MS = 10_000  # between two checks of an open job by `api/queue/jobs/sweep.py`
 ABANDONED_TTL_S = 60
 RENEWAL_INTERVAL_S = 5.0  # fits several times into UPLOAD_SILENCE_S and into the time to live of a claim
 UPLOAD_SILENCE_S = 30  # time without a renewal after which an upload has stopped

@@ -4,16 +4,16 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from api.queue import job_life
-from api.queue.idempotency import Claim, claim_key
-from api.queue.job_life import end_job
-from api.queue.job_store import new_job_id
-from api.queue.job_sweep import StreamState, failure_of
+from api.queue.jobs import life
+from api.queue.jobs.idempotency import Claim, claim_key
+from api.queue.jobs.life import end_job
+from api.queue.jobs.store import new_job_id
+from api.queue.jobs.sweep import StreamState, failure_of
 from shared.contract.job import Job
 from shared.errors import BadUpload, Conflict, NotFound, Unavailable
 from shared.redis import keys
 from shared.redis.clients import SyncClient
-from tests.api.queue.jobs_world import CALLER, REQUEST, RESULT_TTL_S, JobsWorld, jobs_world, upload
+from tests.api.queue.jobs.world import CALLER, REQUEST, RESULT_TTL_S, JobsWorld, jobs_world, upload
 from tests.worker.batching.test_leases import Worker
 
 DAY_MS = 86_400_000
@@ -192,7 +192,7 @@ async def test_an_upload_that_completes_before_its_job_is_ended_is_not_failed(
 async def test_a_claim_and_a_job_are_kept_while_a_slow_upload_sends_nothing(
     client: SyncClient, scratch_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_life, "RENEWAL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(life, "RENEWAL_INTERVAL_S", 0.01)
     async with jobs_world(client, scratch_url) as world:
         claim = await claimed(world)
 

@@ -5,7 +5,6 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing
 
 from redis.exceptions import RedisError
 
@@ -13,36 +12,28 @@ from api.http.uid import UID_CHARS, new_uid
 from api.images.bulk_threads import in_bulk_thread
 from api.queue.answers.job_view import chunk_items, manifest_of
 from api.queue.answers.replies import Item
-from api.queue.classify_request import NUMBERS_PER_CHUNK, ClassifyRequest
+from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, lost_upload
-from api.queue.idempotency import Claim
-from api.queue.job_life import (
-    ABANDONED_TTL_S,
+from api.queue.jobs.idempotency import Claim
+from api.queue.jobs.life import (
     CHECK_INTERVAL_MS,
     ENDED,
-    GONE,
-    LOST,
-    TAKEN,
     end_job,
-    kept_open,
     log_end,
-    renewal,
 )
+from api.queue.jobs.upload import JobUpload
 from api.queue.wakeups import Wakeups
-from api.uploads.chunk import Chunk, read_ahead
+from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey
 from shared.config.settings import Settings
-from shared.contract.entry import Entry, images_per_entry
-from shared.contract.job import JOB_CODEC, Job, Manifest
-from shared.errors import NotFound, QueueFull, StillUploading
+from shared.contract.job import JOB_CODEC, Job
+from shared.errors import NotFound
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.redis.clock import RedisClock
-from shared.telemetry.job_log import log_accepted, log_given_up
 
 JOB_ID = re.compile(rf"j[0-9a-f]{{{UID_CHARS}}}")
 CHUNKS_PER_READ = 16
-FULL_QUEUE_POLL_S = 0.05  # between attempts of an upload while the queue is full; TCP slows its client down
 MAX_TURN_S = 0.01  # after which items let other requests run
 logger = logging.getLogger(__name__)
 
@@ -70,22 +61,8 @@ class JobStore:
         another upload has it.
         """
         job_id = claim.job_id if claim else new_job_id()
-        started_s = time.monotonic()
-        total = number = 0
-        try:
-            shard = await self._begin(job_id, asked, claim)
-            async with kept_open(self._client, job_id, claim), aclosing(read_ahead(chunks)) as ahead:
-                async for chunk in ahead:
-                    await self._put(job_id, asked, shard, number, total, chunk)
-                    number += 1
-                    total += chunk.count
-            ended = await self._complete(job_id, total, claim)
-        except BaseException as error:
-            log_given_up(job_id, asked.origin.request_id, total, repr(error))
-            await asyncio.shield(self._abandon(job_id, claim, error))
-            raise
-        took_s = time.monotonic() - started_s
-        log_accepted(job_id, asked.origin.request_id, asked.model, total, took_s, asked.caller.name)
+        upload = JobUpload(job_id, asked, claim, self._client, self._enqueuer, self._clock, self._settings)
+        ended = await upload.store(chunks)
         try:
             return await self._read_and_log(job_id, ended)
         except NotFound:  # Redis has lost it since
@@ -183,97 +160,6 @@ class JobStore:
         is_single = "-" in job_id
         kept_s = self._settings.single_result_ttl_s if is_single else self._settings.result_ttl_s
         return NotFound(f"no result {job_id!r}; results are kept for {kept_s} s")
-
-    async def _begin(self, job_id: str, asked: ClassifyRequest, claim: Claim | None) -> int:
-        """Create the job and return the shard for its entries."""
-        now_ms = self._clock.now_ms()
-        job = Job(
-            id=job_id,
-            model=asked.model,
-            lane=asked.lane,
-            client=asked.caller.name,
-            request_id=asked.origin.request_id,
-            created_ms=now_ms,
-            chunk_images=NUMBERS_PER_CHUNK
-            if asked.fit == "number"
-            else images_per_entry(asked.spec.image_bytes, self._settings.bulk_entry_images),
-            top=asked.top,
-            among=",".join(asked.roster.strings) if asked.roster else None,
-            accept=asked.accept if asked.fit == "number" else None,
-            accepted=0,
-            claim=claim.redis_key if claim else None,
-            deadline_ms=None if asked.timeout_s is None else now_ms + round(asked.timeout_s * 1e3),
-            callback_url=asked.callback_url,
-        )
-        async with self._client.pipeline() as pipeline:
-            pipeline.hset(keys.job(job_id), mapping=JOB_CODEC.encode(job))
-            pipeline.expire(keys.job(job_id), keys.OPEN_TTL_S)
-            pipeline.eval(*renewal(job_id, claim))
-            await pipeline.execute()
-        return await self._enqueuer.choose_shard(asked.model, asked.lane, asked.caller.name)
-
-    async def _put(
-        self, job_id: str, asked: ClassifyRequest, shard: int, number: int, accepted: int, chunk: Chunk
-    ) -> None:
-        """Write a chunk. Raises QueueFull at once for the first chunk, and after `upload_stall_s` for later chunks.
-
-        `accepted` is the number of images in earlier chunks. Raises Unavailable if Redis has lost one of them.
-        """
-        entry = Entry(
-            job_id,
-            asked.model,
-            chunk.pixels,
-            self._clock.now_us(),
-            chunk=number,
-            client=asked.caller.name,
-            verbose=asked.verbose,
-            origins={0: asked.origin},
-            shape=asked.spec.shape,
-            top=asked.top or 0,
-            accept=None if asked.fit == "number" else asked.accept,  # it is for the number, not for its windows
-            items=tuple(line.windows for line in chunk.numbers),
-            format=asked.entry_format,
-        )
-        manifest = Manifest(chunk.names, list(chunk.errors.items()), chunk.numbers)
-        deadline_s = time.monotonic() + (self._settings.upload_stall_s if number else 0)
-        while True:
-            try:
-                await self._enqueuer.put_chunk(entry, asked.lane, shard, manifest, accepted)
-                return
-            except QueueFull:
-                if time.monotonic() >= deadline_s:
-                    raise
-            await asyncio.sleep(FULL_QUEUE_POLL_S)
-
-    async def _complete(self, job_id: str, total: int, claim: Claim | None) -> bool:
-        """Complete the upload of a job and return whether that has made it final."""
-        reply = await end_job(
-            self._client,
-            job_id,
-            "complete",
-            self._settings.result_ttl_s,
-            uploaded_images=total,
-            claim=claim.redis_key if claim else "",
-            fingerprint=claim.fingerprint if claim else "",
-        )
-        if reply in (GONE, LOST):
-            raise lost_upload()
-        if reply == TAKEN:
-            raise StillUploading("another upload has taken this Idempotency-Key while Redis was unreachable")
-        return reply == ENDED
-
-    async def _abandon(self, job_id: str, claim: Claim | None, cause: BaseException) -> None:
-        """Cancel a job whose upload failed, and release its claim. `job_sweep.py` does so if Redis is unreachable.
-
-        Raises RedisError if the cause was one, too, because the later error explains the state of Redis better.
-        """
-        try:
-            claim_key = claim.redis_key if claim else ""
-            await end_job(self._client, job_id, "abandon", ABANDONED_TTL_S, claim=claim_key)
-        except RedisError as error:
-            if isinstance(cause, RedisError):
-                raise
-            logger.warning("the job %s cannot be cancelled: %s", job_id, error)
 
 
 async def _in_turns(items: Iterator[Item]) -> AsyncIterator[Item]:

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from api.periodic import repeat
-from api.queue.job_life import CHECK_INTERVAL_MS, ENDED, Action, end_job, log_end
+from api.queue.jobs.life import CHECK_INTERVAL_MS, ENDED, Action, end_job, log_end
 from shared.config.settings import Settings
 from shared.contract.job import JOB_CODEC, Job
 from shared.contract.model_ref import ModelRef

@@ -10,8 +10,8 @@ from api.http.responses import redis_unavailable
 from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer
-from api.queue.job_store import JobStore
-from api.queue.job_sweep import JobSweep
+from api.queue.jobs.store import JobStore
+from api.queue.jobs.sweep import JobSweep
 from api.queue.redis_wire import Wires
 from api.queue.wakeups import Wakeups
 from api.uploads.chunk import Chunk

@@ -1,0 +1,1 @@
+"""Jobs in Redis: storing an upload as a job, reading its results, and its end."""
