@@ -64,7 +64,6 @@ class Metrics:
 
     def families(self) -> Iterable[Metric]:
         """Yield the metrics for Prometheus."""
-        self._fold()
         yield counter(
             "mnistified_requests",
             "How did requests to this API process end? By status (0: the client left) and route (none: unknown path)",
@@ -95,6 +94,10 @@ class Metrics:
             ("version", "lane"),
             self.unreadable,
         )
+        yield from self._durations()
+
+    def _durations(self) -> Iterable[Metric]:
+        self._fold()
         yield histogram(
             "mnistified_answer_seconds",
             "How long does a single image take from its pixels to its result?",

@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.load.http_call import call
 from benchmarks.system.machine import describe_machine
 from benchmarks.system.processes import ROOT, BenchmarkError, Process
-from deploy.local import free_port
+from deploy.processes import free_port
 
 READY_S = 120.0
 

@@ -1,4 +1,4 @@
-"""Describes the process that holds a port or a folder, for error messages. Only Linux has the data."""
+"""Free ports, and the process that holds a port or a folder, for error messages. Only Linux has the latter."""
 
 import errno
 import socket
@@ -54,3 +54,10 @@ def port_in_use(host: str, port: int) -> str | None:
             holder = port_holder(port) if error.errno == errno.EADDRINUSE else None
             return f"{error.strerror}, by {holder}" if holder else str(error.strerror)
     return None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

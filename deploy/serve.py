@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from deploy.local import add_options, run
+from deploy.local.run import add_options, run
 from shared.config.settings import Settings, load_settings
 from shared.errors import MnistifiedError
 from shared.models.registry import versions

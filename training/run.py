@@ -56,15 +56,23 @@ def run(options: Namespace, command: str) -> None:
         "data_sha256": {name: dataset.SHA256[name] for name in dataset.FILES["train"]} if split.name == "mnist" else {},
         **identity,
         "resumed_after_epochs": checkpoint.epochs_done,
-        "final": {name: round(values[-1], 5) for name, values in trained.history.items()},
-        "wall_s": round(time.monotonic() - started_s),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        keras.backend.backend(): importlib.metadata.version(keras.backend.backend()),
-        "keras": keras.__version__,
+        **_outcome(trained, time.monotonic() - started_s),
     }
     weights.save(trained.model, options.weights, record)
     checkpoint.remove()
     print(f"Wrote {options.weights}, {weights.record_path(options.weights).name} and {curves}")
+
+
+def _outcome(trained: train.Trained, wall_s: float) -> dict[str, object]:
+    """Return the end of the record: the last losses and accuracies, the duration, and the versions of the packages."""
+    backend = keras.backend.backend()
+    return {
+        "final": {name: round(values[-1], 5) for name, values in trained.history.items()},
+        "wall_s": round(wall_s),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        backend: importlib.metadata.version(backend),
+        "keras": keras.__version__,
+    }
 
 
 def _identity(options: Namespace, plan: train.Plan, split: Split, added: list[pictures.Pictures]) -> dict[str, object]:

@@ -15,6 +15,7 @@ from training.data import typeset
 from training.data.pictures import Pictures
 from training.data.splits import hold_out
 from training.loop.checkpoint import Checkpoint
+from training.loop.examples import Batches, Inputs, TrainingSet, one_hot
 from training.loop.learner import Learner, advance
 from training.loop.timed import TimedSchedule
 
@@ -67,8 +68,7 @@ def fit(
 
     `teachers` are distilled: the network learns their average answer to each distorted image, following Hinton,
     Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015). The temperature is 1 because teachers are
-    trained with label smoothing. For typeset digits and for `pictures`, only the labels count if the teachers do not
-    know what is none of the labels: they may not know typefaces either.
+    trained with label smoothing.
 
     `pictures` are added to the dataset. `start` is a trained model of the same network to fine-tune. `curves` is a CSV
     file that gets a row per epoch. `verbose` shows Keras's progress bar. The returned history has only the epochs since
@@ -94,10 +94,14 @@ def fit(
         callbacks=[*callbacks(plan, curves, checkpoint), *extra_callbacks],
         verbose="auto" if verbose else 0,
     )
-    # A fresh model has no optimizer state, which would make the saved file three times as large.
-    without_optimizer = architecture.build(plan.network, plan.none_label)
-    without_optimizer.set_weights(network.get_weights())
-    return Trained(without_optimizer, history.history)
+    return Trained(_without_optimizer(network, plan), history.history)
+
+
+def _without_optimizer(network: keras.Model, plan: Plan) -> keras.Model:
+    """Return a fresh model: the state of the optimizer would make the saved file three times as large."""
+    model = architecture.build(plan.network, plan.none_label)
+    model.set_weights(network.get_weights())
+    return model
 
 
 def _make_learner(
@@ -167,29 +171,9 @@ def callbacks(plan: Plan, curves: Path | None, checkpoint: Checkpoint | None) ->
     return chosen
 
 
-Inputs = tuple[np.ndarray, np.ndarray]  # images uint8[N,28,28,1], and teacher shares float32[N,1]
-
-
 def _validation_data(split: Split, rows: np.ndarray, plan: Plan) -> tuple[Inputs, np.ndarray]:
     shares = np.zeros((len(rows), 1), np.float32)
     return (split.images[rows, ..., None], shares), one_hot(split.labels[rows], CLASSES + plan.none_label)
-
-
-def one_hot(labels: np.ndarray, outputs: int = CLASSES) -> np.ndarray:
-    """Return labels uint8[N] as float32[N,outputs]."""
-    return np.eye(outputs, dtype=np.float32).take(labels, axis=0)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSet:
-    """Training examples: images uint8[N,28,28,1], labels float32[N,outputs], and teacher_shares float32[N,1].
-
-    `teacher_shares` is the weight of the teachers' answers in each target, if there are teachers.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    teacher_shares: np.ndarray
 
 
 def training_set(
@@ -199,7 +183,11 @@ def training_set(
     pictures: Sequence[Pictures] = (),
     teachers: Sequence[keras.Model] = (),
 ) -> TrainingSet:
-    """Return the given rows of `split`, the typeset digits of the plan, and the pictures."""
+    """Return the given rows of `split`, the typeset digits of the plan, and the pictures.
+
+    For typeset digits and for `pictures`, only the labels count if the teachers do not know what is none of the labels:
+    they may not know typefaces either.
+    """
     outputs = CLASSES + plan.none_label
     parts = [(split.images[rows], split.labels[rows], TEACHER_SHARE)]
     if plan.typeset:
@@ -211,30 +199,6 @@ def training_set(
         one_hot(np.concatenate([labels for _, labels, _ in parts]), outputs),
         np.concatenate([np.full((len(labels), 1), share, np.float32) for _, labels, share in parts]),
     )
-
-
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """The batches of an epoch, ((images, teacher shares), labels). Each epoch has its own order."""
-
-    def __init__(self, examples: TrainingSet, batch_size: int, seed: int, first_epoch: int = 0) -> None:
-        super().__init__()
-        self._examples, self._batch_size, self._seed = examples, batch_size, seed
-        self._begin_epoch(first_epoch)
-
-    def _begin_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
-        self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._examples.images))
-
-    def on_epoch_end(self) -> None:
-        self._begin_epoch(self._epoch + 1)
-
-    def __len__(self) -> int:
-        return len(self._order) // self._batch_size
-
-    def __getitem__(self, step: int) -> tuple[Inputs, np.ndarray]:
-        rows = self._order[step * self._batch_size : (step + 1) * self._batch_size]
-        examples = self._examples
-        return (examples.images[rows], examples.teacher_shares[rows]), examples.labels[rows]
 
 
 def make_optimizer(steps: int, plan: Plan) -> keras.optimizers.Optimizer:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Literal, assert_never
 
 from api.http.bodies import Held
 from api.images.decode import Picture, ReadPicture, read_picture
@@ -78,13 +78,7 @@ async def read_upload(
     if encoding:
         body = await inflated(body, Unpacked(limits.upload_bytes, limits.unpack_ratio), encoding)
     body = await unpacked(body, Unpacked(limits.upload_bytes, limits.unpack_ratio))
-    head = await body.peek(SNIFF_BYTES)
-    if not head:
-        raise BadUpload(f"the body is empty: {EXPECTED}")
-    upload_format = format_of_upload(content_type, head)
-    if upload_format == "json":
-        head = await body.peek(MAX_RANGE_BYTES + 1)
-        upload_format = format_of_json(content_type, head, whole=len(head) <= MAX_RANGE_BYTES)
+    upload_format = await _format_of(body, content_type)
     if upload_format == "zip":
         unpacked_bytes = Unpacked(limits.upload_bytes, limits.unpack_ratio)
         async with opened_zip(body, limits.job_images) as opened:
@@ -94,7 +88,7 @@ async def read_upload(
     if upload_format == "range":
         if read_range is None:
             raise UnknownFormat(f"a JSON document is no list of images here: {NDJSON}")
-        chunks = read_range(without_mark(head))
+        chunks = read_range(without_mark(await body.peek(MAX_RANGE_BYTES + 1)))
     elif upload_format == "npy" or upload_format == "idx":  # mypy narrows the type by it, not by `in`
         array_chunks = npy_chunks if upload_format == "npy" else idx_chunks
         chunks = read_array(array_chunks(body, limits.chunk_images, limits.job_images, limits.shape))
@@ -103,6 +97,18 @@ async def read_upload(
         chunks = chunk_pictures(pictures, limits.chunk_images, limits.job_images)
     async for chunk in chunks:
         yield chunk
+
+
+async def _format_of(body: Body, content_type: str) -> StreamedFormat | Literal["zip", "npy", "idx", "range"]:
+    """Return the format of a body, of which nothing is read. Raises BadUpload if it is empty, and UnknownFormat."""
+    head = await body.peek(SNIFF_BYTES)
+    if not head:
+        raise BadUpload(f"the body is empty: {EXPECTED}")
+    upload_format = format_of_upload(content_type, head)
+    if upload_format != "json":
+        return upload_format
+    head = await body.peek(MAX_RANGE_BYTES + 1)
+    return format_of_json(content_type, head, whole=len(head) <= MAX_RANGE_BYTES)
 
 
 def _zip_chunks(

@@ -12,7 +12,7 @@ from benchmarks.load.http_call import answers_png
 from benchmarks.peers.digits import ROUTE, Tuning
 from benchmarks.system.engine import default_model_dir
 from benchmarks.system.processes import BIN, ROOT, Process
-from deploy.local import free_port
+from deploy.processes import free_port
 from deploy.redis_server import find_redis_server, redis_command
 
 READY_S = 120.0

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.load.http_call import answers_png
 from benchmarks.system.processes import ROOT, Process
 from benchmarks.system.service import CLASSIFY, READY_S, Service
-from deploy.local import free_port
+from deploy.processes import free_port
 from deploy.redis_server import find_redis_server, redis_command
 from mnistified import Client
 

@@ -10,7 +10,7 @@ import orjson
 
 from benchmarks.load.http_call import call
 from benchmarks.system.processes import BIN, ROOT, Process
-from deploy.local import free_port
+from deploy.processes import free_port
 from deploy.redis_server import find_redis_server, redis_command
 from mnistified import Client
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.__main__ import EXTRA_FILES
-from deploy.local import free_port
+from deploy.processes import free_port
 from shared.config.loopback import is_loopback
 from tests.support.processes import BIN, Process
 from tests.support.system import READY_S, RedisServer, running

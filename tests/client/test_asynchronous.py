@@ -58,9 +58,9 @@ async def test_arrays_that_the_service_resizes_are_sent_as_files(monkeypatch: py
     pictures = np.zeros((2, 50, 70, 3), np.uint8)
     with Client() as client, pytest.raises(Conflict):
         client.submit(pictures, model="person", resize="crop")
-    async with AsyncClient() as client:
+    async with AsyncClient() as other:
         with pytest.raises(Conflict):
-            await client.submit(pictures, model="person", resize="crop")
+            await other.submit(pictures, model="person", resize="crop")
     assert types == ["application/x-tar"] * 2
 
 

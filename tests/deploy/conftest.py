@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from tests.support.proxy import Proxy, another_api
 from tests.support.system import System
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from deploy import alias
-from deploy.local import free_port
+from deploy.processes import free_port
 from mnistified.http.calls import SPARE_S
 from shared.redis import keys
 from tests.support.receiver import receiving

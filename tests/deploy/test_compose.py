@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from api.__main__ import SHUTDOWN_S
+from deploy.local.supervise import STOP_S
 from deploy.redis_server import redis_command
-from deploy.supervise import STOP_S
 from shared.config.settings import Settings, load_settings
 from tests.support.processes import ROOT
 from tests.support.proxy import START

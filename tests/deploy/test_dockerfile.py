@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from deploy.local import free_port
-from deploy.supervise import parse_procfile
+from deploy.local.program import parse_procfile
+from deploy.processes import free_port
 from shared.config.settings import Settings, load_settings
 from tests.support.processes import ROOT
 from tests.support.proxy import START

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis, RedisError
 
 from deploy import redis_server
-from deploy.local import free_port
+from deploy.processes import free_port
 from deploy.redis_server import find_redis_server, redis_command
 from shared.errors import MnistifiedError, SettingError
 from tests.support.processes import ROOT, Process

@@ -12,7 +12,7 @@ import trustme
 from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from shared.config.settings import Settings
 from shared.data.dataset import Split
 from shared.errors import SettingError

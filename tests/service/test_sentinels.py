@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import trustme
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from deploy.redis_server import find_redis_server
 from tests.support.processes import Process, check_ping, wait_until
 from tests.support.redis_group import SERVICE, RedisGroup

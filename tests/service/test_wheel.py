@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from tests.support.processes import ROOT, Process
 
 CLIENT = ROOT / "client"

@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from deploy.redis_server import find_redis_server, redis_command
 from tests.support.processes import Process, wait_until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from tests.support.processes import ROOT, Process, wait_until
 from tests.support.system import System
 

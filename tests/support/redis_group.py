@@ -5,7 +5,7 @@ from typing import Any
 
 import redis
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from deploy.redis_server import find_redis_server, redis_command
 from tests.support.processes import Process, wait_until
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import redis
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from deploy.redis_server import find_redis_server, redis_command
 from tests.support.api_in_process import ApiThread
 from tests.support.processes import BIN, ROOT, Process, start_celery, wait_until

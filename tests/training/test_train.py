@@ -92,7 +92,8 @@ def test_a_student_learns_the_answers_of_its_teachers_to_the_distorted_images(
 ) -> None:
     import keras
 
-    from training import architecture, train
+    from training import architecture
+    from training.loop.examples import one_hot
     from training.loop.learner import Learner
 
     teachers = [trained.model, architecture.build("cnn-small")]
@@ -107,7 +108,7 @@ def test_a_student_learns_the_answers_of_its_teachers_to_the_distorted_images(
 
     student.call = uniform
     inputs = (handful.images[..., None], np.full((100, 1), 0.75, np.float32))
-    labels = train.one_hot(handful.labels)
+    labels = one_hot(handful.labels)
     answer = learner(inputs, training=True)
     loss = learner.compute_loss(inputs, labels, answer, training=True)
     assert not np.allclose(seen[0], inputs[0], atol=10), "the images are distorted"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from tests.support.processes import BIN, Process, wait_until
 from tests.support.system import RedisServer
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from shared.data.dataset import Split
 from shared.redis import keys
 from tests.support.processes import check_ping, pause, start_celery

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from tests.support.processes import Process
 from tools.check_metrics.rules import ALERTS_FILE, LOCAL_FILE, local_config, shortened
 

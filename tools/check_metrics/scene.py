@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from shared.data.dataset import Split
 from tests.support.processes import ROOT
 from tests.support.system import RedisServer, System

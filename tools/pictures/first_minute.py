@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from tests.browser.acts import SEVEN, draw, expect_read
 from tests.browser.chromium import find_chromium, launched
 from tests.support.processes import ROOT, Process

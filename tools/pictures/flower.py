@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, ViewportSize, expect
 
-from deploy.local import free_port
-from deploy.supervise import parse_procfile
+from deploy.local.program import parse_procfile
+from deploy.processes import free_port
 from tests.browser.chromium import find_chromium, launched
 from tests.support.processes import BIN, ROOT, Process
 from tests.support.system import RedisServer, System, running

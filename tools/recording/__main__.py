@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from shared.data.sample import draw
 from tests.support.processes import BIN, ROOT, Process
 from tools.recording.screen import Event, rows_over_time

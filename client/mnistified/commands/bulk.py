@@ -19,6 +19,7 @@ from mnistified.commands.progress import Bar, with_progress
 from mnistified.commands.resume import ResumableFile
 from mnistified.commands.single import options_of, read_among
 from mnistified.http.exchange import Body
+from mnistified.options import ClassifyOptions
 from mnistified.results import Item, JobState
 from mnistified.uploads.bodies import body_of
 from mnistified.uploads.files import body_of_paths
@@ -130,13 +131,16 @@ def _submit(client: Client, arguments: argparse.Namespace, idempotency_key: str 
         more = f" … and {len(body.skipped) - MAX_NAMED} more" if len(body.skipped) > MAX_NAMED else ""
         files = "1 file" if len(body.skipped) == 1 else f"{len(body.skipped)} files"
         _print_note(f"skipped {files}: {', '.join(body.skipped[:MAX_NAMED])}{more}")
+    options: ClassifyOptions = {
+        **options_of(arguments),
+        "timeout_s": arguments.expire_s,
+        "among": read_among(arguments),
+    }
     with Bar("sending", "B", body.size_bytes) as bar:
         return client.submit_body(
             with_progress(body, bar),
-            timeout_s=arguments.expire_s,
-            among=read_among(arguments),
             idempotency_key=idempotency_key,
-            **options_of(arguments),
+            **options,
         )
 
 

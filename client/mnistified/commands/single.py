@@ -22,13 +22,13 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
     """Classify images in order. Print failed images to stderr and continue with the next one."""
     if arguments.show and arguments.fit != "digit":
         raise ValueError("--show needs --fit: it draws the image that --fit produced")
-    among = read_among(arguments)
+    options: ClassifyOptions = {**options_of(arguments), "among": read_among(arguments)}
     exit_code = OK
     for name in arguments.images:
         failed = SOME_FAILED
         try:
             image = sys.stdin.buffer.read() if name == STDIO else Path(name).read_bytes()
-            result = client.classify(image, among=among, **options_of(arguments))
+            result = client.classify(image, **options)
         except OSError as error:
             reason, failed = error.strerror or str(error), USAGE
         except ServiceError as error:

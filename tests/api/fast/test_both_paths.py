@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.api_key import api_keys_entry
-from deploy.local import free_port
+from deploy.processes import free_port
 from shared.data.dataset import Split
 from tests.api.fast.exchange import CLASSIFY, comparable, connect, fast_answers, read_reply, request, send
 from tests.support.api_in_process import ApiThread

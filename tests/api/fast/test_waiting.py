@@ -12,7 +12,7 @@ import orjson
 import pytest
 import redis
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from shared.contract.block import Block
 from shared.contract.block.codec import encode_block
 from shared.contract.entry import Entry

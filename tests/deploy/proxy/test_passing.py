@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from api.app import ROUTES
-from deploy.local import free_port
+from deploy.processes import free_port
 from tests.support.processes import start_celery
 from tests.support.proxy import Proxy
 from tests.support.system import READY_S, System

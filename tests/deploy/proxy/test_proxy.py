@@ -13,7 +13,7 @@ import httpx
 import pytest
 import trustme
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from tests.support.processes import Process, wait_until
 from tests.support.proxy import Proxy, another_api
 from tests.support.system import System

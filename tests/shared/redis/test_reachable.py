@@ -1,7 +1,7 @@
 import pytest
 from redis import Redis
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from shared.config.settings import Settings
 from shared.errors import SettingError
 from shared.redis.reachable import check_redis

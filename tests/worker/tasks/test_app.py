@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from shared.redis import keys
 from tests.support.processes import check_ping
 from tests.support.receiver import Received, Receiver, receiving

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import redis
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from shared.redis import keys
 from tests.support.bad_redis import BadRedis
 from tests.support.processes import BIN, ROOT, Process, wait_until

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from deploy.local import free_port
+from deploy.processes import free_port
 from tests.support.receiver import Receiver, receiving
 from worker.tasks.callbacks import post as module
 from worker.tasks.callbacks.post import Refused, addressed, post, resolve

@@ -1,4 +1,4 @@
-"""`python -m deploy.local`: run the whole system on one machine from the Procfile, and restart programs that exit.
+"""Run the whole system on one machine from the Procfile, and restart programs that exit.
 
 The programs write to `.run/service.log`, and this process prints only what a person wants to know.
 """
@@ -6,36 +6,26 @@ The programs write to `.run/service.log`, and this process prints only what a pe
 import argparse
 import contextlib
 import os
-import socket
-import subprocess
 import sys
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
 from redis.exceptions import RedisError
 
-from deploy.processes import port_in_use
+from deploy.local.checks import FLOWER_GUARDS, check_can_start
+from deploy.local.mnist import describe_images, find_test_images, found_test_images
+from deploy.local.program import parse_procfile
+from deploy.local.supervise import StoppedError, Supervisor
+from deploy.processes import free_port
 from deploy.redis_server import DATA_DIR, find_redis_server, own_url
 from deploy.run_dir import LOG_FILE, LogFile, lock_run_dir, write_private
-from deploy.supervise import StoppedError, Supervisor, parse_procfile
-from shared.config.engine import check_engine_installed
-from shared.config.loopback import is_loopback
 from shared.config.settings import REDIS_URL_FILE, RUN_DIR, Settings, load_settings, usable_cores
 from shared.config.values import without_credentials
-from shared.data import download
-from shared.data.dataset import find_mnist_dir
-from shared.errors import DatasetError, MnistifiedError, SettingError
-from shared.models.mirror import open_registry
-from shared.models.registry import load_version
+from shared.errors import MnistifiedError
 from shared.redis.clients import SyncClient
-from shared.redis.reachable import check_redis
 
-PROCFILE = Path(__file__).parent / "Procfile"
-FLOWER_GUARDS = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH")
-FETCHED_MNIST = Path("data/mnist")
-FETCH_LIMIT_S = 10
+PROCFILE = Path(__file__).parents[1] / "Procfile"
 STDOUT = 1  # the descriptor, because Python has no sys.stdout if the caller has closed it
 OPTIONAL = {"trainer": "a trainer", "door": "the worker for Celery tasks"}
 
@@ -87,7 +77,7 @@ def run(workers: int, *, trainer: bool = False, celery_api: bool = False) -> int
         log = LogFile()
         stack.callback(log.close)
         say(f"MNISTified starts. The log of its programs: {LOG_FILE.absolute()}")
-        environ |= find_test_images(settings)
+        environ |= find_test_images(settings, say)
         supervisor = Supervisor(environ, log, say, [lock])
         supervisor.handle_signals()
         stack.callback(supervisor.close)
@@ -125,103 +115,10 @@ def start_programs(
     supervisor.wait_until(lambda: _answers(f"{api_url(settings)}/readyz"))
 
 
-def find_test_images(settings: Settings) -> dict[str, str]:
-    """Find or download MNIST's test set, and say which images there are. Return the settings that the programs need.
-
-    Blocks for at most FETCH_LIMIT_S: without a network, the programs serve a drawn sample.
-    """
-    found = find_mnist_dir(settings.mnist_dir, "test")
-    if found is None and settings.mnist_mirrors and not has_test_images(FETCHED_MNIST):
-        reason = fetch_test_images()
-        if reason:
-            say(f"  Images   MNIST cannot be downloaded ({reason})")
-    found = found_test_images(settings)
-    say(f"  Images   {describe_images(found)}")
-    return {"MNIST_DIR": str(found.absolute())} if found == FETCHED_MNIST else {}
-
-
-def found_test_images(settings: Settings) -> Path | None:
-    downloaded = FETCHED_MNIST if has_test_images(FETCHED_MNIST) else None
-    return find_mnist_dir(settings.mnist_dir, "test") or downloaded
-
-
-def describe_images(folder: Path | None) -> str:
-    return f"MNIST, in {folder.absolute()}" if folder else "200 digits drawn by this project, not MNIST"
-
-
-def has_test_images(folder: Path) -> bool:
-    try:
-        return find_mnist_dir(folder, "test") is not None
-    except DatasetError:
-        return False
-
-
-def fetch_test_images() -> str:
-    """Download the two files of MNIST's test set (1.7 MB). Return why that failed, or nothing.
-
-    A process of its own can be ended in time, even while it resolves a name.
-    """
-    say("  Images   downloading MNIST's test set (1.7 MB)")
-    command = [sys.executable, "-m", download.__name__, str(FETCHED_MNIST)]
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_LIMIT_S, check=False)  # noqa: S603
-    except subprocess.TimeoutExpired:
-        return f"not within {FETCH_LIMIT_S} s"
-    finally:
-        for folder in (FETCHED_MNIST, FETCHED_MNIST.parent):
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # if it is empty
-    return ended.stderr.strip().splitlines()[-1].strip() if ended.returncode else ""
-
-
 def say(text: str) -> None:
     """Print a text for the person who started this, who may have closed the terminal."""
     with contextlib.suppress(OSError):
         print(text, flush=True)
-
-
-def check_can_start(settings: Settings, workers: int, *, trainer: bool) -> None:
-    """Raises MnistifiedError, in one sentence, if a setting, a file or a port would keep a program from starting."""
-    if workers < 1:
-        raise SettingError(f"--workers {workers}: expected 1 or more")
-    if trainer and find_spec("tensorflow") is None:
-        raise SettingError("--trainer needs TensorFlow, which is not installed: pip install 'mnistified[train]'")
-    check_flower_guarded(settings.flower_host, os.environ)
-    check_data(settings)
-    if os.environ.get("REDIS_URL"):
-        check_redis(settings, "api", "worker")
-    check_port_free("API_PORT", settings.api_host, settings.api_port)
-    check_port_free("FLOWER_PORT", settings.flower_host, settings.flower_port)
-
-
-def check_data(settings: Settings) -> None:
-    """Raises MnistifiedError if the test set, the default model or the engine is missing."""
-    find_mnist_dir(settings.mnist_dir, "test")
-    registry = open_registry(settings.models_dir, settings.models_cache_dir)
-    load_version(registry, settings.default_model.partition("@")[0])
-    check_engine_installed(settings.engine)
-
-
-def check_port_free(setting: str, host: str, port: int) -> None:
-    """Raises SettingError, which names the port, the process that holds it, and the setting that changes it."""
-    reason = port_in_use(host, port)
-    if reason is not None:
-        raise SettingError(f"port {port} of {host} cannot be used ({reason}); choose another with {setting}")
-
-
-def check_flower_guarded(host: str, environ: Mapping[str, str]) -> None:
-    """Raises SettingError if other machines could reach a Flower without a password: Flower can stop workers."""
-    if not is_loopback(host) and not any(environ.get(guard) for guard in FLOWER_GUARDS):
-        raise SettingError(
-            f"FLOWER_HOST={host!r}: anyone who reaches Flower can stop workers; set FLOWER_BASIC_AUTH=user:password"
-        )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def child_environ(environ: Mapping[str, str], workers: int) -> dict[str, str]:
@@ -279,7 +176,3 @@ def _answers(url: str) -> bool:
         return httpx.get(url, timeout=2, trust_env=False).is_success
     except httpx.HTTPError:
         return False
-
-
-if __name__ == "__main__":
-    main()

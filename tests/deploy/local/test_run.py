@@ -20,8 +20,9 @@ import httpx
 import pytest
 from redis import Redis, RedisError
 
-from deploy import local
-from deploy.local import free_port
+from deploy.local import checks, mnist, run
+from deploy.local.mnist import find_test_images
+from deploy.processes import free_port
 from shared.config.settings import load_settings
 from shared.data import dataset
 from shared.data.dataset import FILES, load_split
@@ -64,7 +65,7 @@ def test_a_port_in_use_is_named_with_its_setting(
         SettingError,
         match=rf"port {taken_port} of 127\.0\.0\.1 .*in use, by process {os.getpid()} .*another with {setting}",
     ):
-        local.run(1)
+        run.run(1)
     assert not any(elsewhere.iterdir()), "nothing is left where nothing was started"
 
 
@@ -84,16 +85,16 @@ def test_what_cannot_work_is_refused_in_one_sentence_before_anything_starts(
 ) -> None:
     monkeypatch.setenv(setting, value)
     with pytest.raises(MnistifiedError, match=re.escape(message)) as raised:
-        local.run(1)
+        run.run(1)
     assert "\n" not in str(raised.value)
     assert not any(elsewhere.iterdir())
 
 
 def test_closed_standard_streams_are_no_obstacle(elsewhere: Path) -> None:
     script = (
-        "import os, sys; from deploy import local\n"
-        "local.occupy_standard_descriptors()\n"
-        "assert sys.stdout is None and 'LOG_FORMAT' not in local.child_environ({}, 1)\n"
+        "import os, sys; from deploy.local import run\n"
+        "run.occupy_standard_descriptors()\n"
+        "assert sys.stdout is None and 'LOG_FORMAT' not in run.child_environ({}, 1)\n"
         "sys.exit(os.open('x', os.O_CREAT | os.O_WRONLY))"
     )
     command = ["sh", "-c", f'exec "{sys.executable}" -c "$0" <&- >&- 2>&-', script]
@@ -101,13 +102,13 @@ def test_closed_standard_streams_are_no_obstacle(elsewhere: Path) -> None:
 
 
 def test_a_free_port_is_no_error() -> None:
-    local.check_port_free("API_PORT", "127.0.0.1", free_port())
+    checks.check_port_free("API_PORT", "127.0.0.1", free_port())
 
 
 @pytest.mark.parametrize("workers", [0, -2])
 def test_at_least_one_worker_is_required(workers: int, elsewhere: Path) -> None:
     with pytest.raises(SettingError, match=f"--workers {workers}: expected 1 or more"):
-        local.run(workers)
+        run.run(workers)
     assert not any(elsewhere.iterdir())
 
 
@@ -115,9 +116,9 @@ def test_without_any_redis_nothing_is_started(elsewhere: Path, monkeypatch: pyte
     def find_none() -> Path:
         raise MnistifiedError("no redis-server")
 
-    monkeypatch.setattr(local, "find_redis_server", find_none)
+    monkeypatch.setattr(run, "find_redis_server", find_none)
     with pytest.raises(MnistifiedError, match="no redis-server"):
-        local.run(1)
+        run.run(1)
     assert not any(elsewhere.iterdir())
 
 
@@ -125,7 +126,7 @@ def test_without_any_redis_nothing_is_started(elsewhere: Path, monkeypatch: pyte
 def test_an_error_ends_the_program_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["local", "--workers", "0"])
     with pytest.raises(SystemExit) as ended:
-        local.main()
+        run.main()
     assert ended.value.code == "run: --workers 0: expected 1 or more"
 
 
@@ -137,21 +138,21 @@ def test_flower_is_not_open_to_other_machines_without_a_password(
     monkeypatch.delenv("FLOWER_AUTH", raising=False)
     monkeypatch.setenv("FLOWER_HOST", host)
     with pytest.raises(SettingError, match=f"FLOWER_HOST='{host}': .* set FLOWER_BASIC_AUTH=user:password"):
-        local.run(1)
+        run.run(1)
     assert not any(elsewhere.iterdir())
 
 
 def test_flower_is_open_to_other_machines_with_a_password_and_to_this_machine_without() -> None:
-    local.check_flower_guarded("10.0.0.7", {"FLOWER_BASIC_AUTH": "me:secret"})
+    checks.check_flower_guarded("10.0.0.7", {"FLOWER_BASIC_AUTH": "me:secret"})
     for host in ("127.0.0.1", "127.8.0.1", "::1", "localhost"):
-        local.check_flower_guarded(host, {})
+        checks.check_flower_guarded(host, {})
     with pytest.raises(SettingError):
-        local.check_flower_guarded("10.0.0.7", {"FLOWER_BASIC_AUTH": ""})
+        checks.check_flower_guarded("10.0.0.7", {"FLOWER_BASIC_AUTH": ""})
 
 
 def test_an_empty_password_of_flower_is_as_good_as_none() -> None:
-    assert "FLOWER_BASIC_AUTH" not in local.child_environ({"FLOWER_BASIC_AUTH": ""}, 1)
-    assert local.child_environ({"FLOWER_BASIC_AUTH": "me:secret"}, 1)["FLOWER_BASIC_AUTH"] == "me:secret"
+    assert "FLOWER_BASIC_AUTH" not in run.child_environ({"FLOWER_BASIC_AUTH": ""}, 1)
+    assert run.child_environ({"FLOWER_BASIC_AUTH": "me:secret"}, 1)["FLOWER_BASIC_AUTH"] == "me:secret"
 
 
 @pytest.mark.parametrize(
@@ -168,22 +169,22 @@ def test_logs_on_a_terminal_are_text_although_they_pass_through_a_pipe(
     terminal: bool, environ: dict[str, str], log_format: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "isatty", lambda descriptor: terminal)
-    assert local.child_environ(environ, 1).get("LOG_FORMAT") == log_format
+    assert run.child_environ(environ, 1).get("LOG_FORMAT") == log_format
 
 
 @pytest.mark.parametrize(("cores", "workers", "threads"), [(8, 1, "8"), (8, 3, "2"), (2, 4, "1")])
 def test_the_workers_share_the_cores(cores: int, workers: int, threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "usable_cores", lambda: cores)
-    assert local.child_environ({}, workers)["ENGINE_THREADS"] == threads
+    monkeypatch.setattr(run, "usable_cores", lambda: cores)
+    assert run.child_environ({}, workers)["ENGINE_THREADS"] == threads
 
 
 def test_a_setting_of_engine_threads_is_kept() -> None:
-    assert local.child_environ({"ENGINE_THREADS": "5"}, 2)["ENGINE_THREADS"] == "5"
+    assert run.child_environ({"ENGINE_THREADS": "5"}, 2)["ENGINE_THREADS"] == "5"
 
 
 def test_children_find_this_virtual_environments_programs_first_and_keep_the_rest() -> None:
     environ = {"PATH": "/usr/bin", "MAX_ATTEMPTS": "9"}
-    children = local.child_environ(environ, 1)
+    children = run.child_environ(environ, 1)
     assert children["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/usr/bin"]
     assert children["MAX_ATTEMPTS"] == "9"
     assert environ == {"PATH": "/usr/bin", "MAX_ATTEMPTS": "9"}, "what was passed in is left as it was"
@@ -204,11 +205,11 @@ def test_the_test_set_of_mnist_is_downloaded_once(
     with mirror_of(mnist_dir) as mirror:
         monkeypatch.setenv("MNIST_MIRRORS", mirror)
         settings = load_settings(os.environ)
-        assert local.find_test_images(settings) == {"MNIST_DIR": str(elsewhere / "data/mnist")}
+        assert find_test_images(settings, print) == {"MNIST_DIR": str(elsewhere / "data/mnist")}
         assert load_split("test", elsewhere / "data/mnist").about == "10,000 images of MNIST"
     assert {path.name for path in (elsewhere / "data/mnist").iterdir()} == {f"{name}.gz" for name in FILES["test"]}
     capfd.readouterr()
-    assert local.find_test_images(settings) == {"MNIST_DIR": str(elsewhere / "data/mnist")}, "the mirror is gone"
+    assert find_test_images(settings, print) == {"MNIST_DIR": str(elsewhere / "data/mnist")}, "the mirror is gone"
     assert "downloading" not in capfd.readouterr().out
 
 
@@ -216,15 +217,15 @@ def test_without_a_network_digits_are_drawn_after_a_short_time(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(dataset, "REPOSITORY", elsewhere / "repository")
-    monkeypatch.setattr(local, "FETCH_LIMIT_S", 2)
+    monkeypatch.setattr(mnist, "FETCH_LIMIT_S", 2)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()  # and never accepts
         monkeypatch.setenv("MNIST_MIRRORS", f"http://127.0.0.1:{silent.getsockname()[1]}/")
-        assert local.find_test_images(load_settings(os.environ)) == {}
+        assert find_test_images(load_settings(os.environ), print) == {}
     assert "MNIST cannot be downloaded (not within 2 s)" in capsys.readouterr().out
-    monkeypatch.setattr(local, "FETCH_LIMIT_S", 60)
-    assert local.find_test_images(load_settings(os.environ)) == {}
+    monkeypatch.setattr(mnist, "FETCH_LIMIT_S", 60)
+    assert find_test_images(load_settings(os.environ), print) == {}
     shown = capsys.readouterr().out
     assert re.search(r"MNIST cannot be downloaded \(http://127.*refused\)", shown), shown
     assert "200 digits drawn by this project, not MNIST" in shown

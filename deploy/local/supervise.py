@@ -4,18 +4,13 @@ One thread does all of it, so that a function may run between fork and exec.
 """
 
 import contextlib
-import ctypes
 import os
-import re
 import selectors
 import signal
-import subprocess
-import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
+from deploy.local.program import Program, describe_status
 from deploy.run_dir import LogFile
 from shared.errors import MnistifiedError
 
@@ -27,40 +22,6 @@ MAX_RESTART_DELAY_S = 10.0
 MAX_EARLY_EXITS = 2  # exits of one program before the service is ready, after which the start fails
 TICK_S = 0.2
 READ_BYTES = 1 << 16
-MAX_LINE_BYTES = 1 << 16
-TAIL_LINES = 5
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-_LINE = re.compile(r"(?P<name>[a-z][a-z0-9-]*):\s*(?P<command>.+)")
-
-
-def parse_procfile(text: str) -> dict[str, str]:
-    """Return shell commands by program name. Raises ValueError, which names a malformed line."""
-    programs: dict[str, str] = {}
-    for line in text.splitlines():
-        if not line.strip() or line.startswith("#"):
-            continue
-        match = _LINE.fullmatch(line.strip())
-        if match is None:
-            raise ValueError(f"Procfile: {line!r} is not `name: command`")
-        programs[match["name"]] = match["command"]
-    return programs
-
-
-@dataclass
-class Program:
-    """A process that is kept running. `kind` is its name in the Procfile; a worker's `name` also has a number."""
-
-    kind: str
-    name: str
-    command: str
-    process: "subprocess.Popen[bytes] | None" = None
-    unfinished_line: bytes = b""
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))  # its last lines
-    started_s: float = 0.0
-    restart_s: float = 0.0
-    early_exits: int = 0  # exits in succession, each before STEADY_S
 
 
 class StoppedError(Exception):
@@ -117,12 +78,12 @@ class Supervisor:
         """Stop all programs. A program that has not exited within STOP_S, or at the second signal, is killed."""
         for stage in self._stages():
             for program in stage:
-                _send(program, signal.SIGTERM)
+                program.send(signal.SIGTERM)
             deadline_s = time.monotonic() + STOP_S
-            while _alive(stage) and time.monotonic() < deadline_s and self._signals < 2:
+            while any(program.alive for program in stage) and time.monotonic() < deadline_s and self._signals < 2:
                 self._read(TICK_S)
             for program in stage:
-                _send(program, signal.SIGKILL)
+                program.send(signal.SIGKILL)
         for program in self._programs:
             if program.process is not None:
                 program.process.wait()
@@ -187,29 +148,8 @@ class Supervisor:
         self._say(message)
 
     def _spawn(self, program: Program) -> None:
-        own_pid = os.getpid()
-
-        def die_with_us() -> None:
-            """Have the kernel kill the child if we are killed. Runs between fork and exec, in one thread."""
-            assert _LIBC is not None
-            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != own_pid:
-                os._exit(1)
-
-        program.started_s = time.monotonic()
-        program.process = subprocess.Popen(  # noqa: S603  # a command of our Procfile
-            ["/bin/sh", "-c", f"exec {program.command}"],
-            env={**self._environ, "PROCESS_NAME": program.name},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in a terminal reaches only us
-            pass_fds=self._inherited,
-            preexec_fn=die_with_us if _LIBC is not None else None,
-        )
-        assert program.process.stdout is not None
-        os.set_blocking(program.process.stdout.fileno(), False)
-        self._selector.register(program.process.stdout, selectors.EVENT_READ, program)
+        output = program.spawn(self._environ, self._inherited)
+        self._selector.register(output, selectors.EVENT_READ, program)
 
     def _read(self, timeout_s: float) -> None:
         """Write the output that has arrived to the log. Return after `timeout_s` at the latest."""
@@ -223,27 +163,11 @@ class Supervisor:
             if not data:
                 self._selector.unregister(key.fileobj)
                 key.fileobj.close()  # type: ignore[union-attr]
-            *lines, program.unfinished_line = (program.unfinished_line + data).split(b"\n")
-            if len(program.unfinished_line) > MAX_LINE_BYTES or not data:
-                lines.append(program.unfinished_line)
-                program.unfinished_line = b""
-            for line in filter(None, lines):
-                text = line.decode(errors="replace")
-                program.tail.append(text)
+            for text in program.lines(data):
                 self._write(text if text.startswith("{") else f"{program.name} | {text}")
 
     def _write(self, line: str) -> None:
         self._log.write(f"{line}\n")
-
-
-def describe_status(returncode: int) -> str:
-    """Return the end of a process in words."""
-    if returncode >= 0:
-        return f"exited with status {returncode}"
-    try:
-        return f"was killed by {signal.Signals(-returncode).name}"
-    except ValueError:
-        return f"was killed by signal {-returncode}"
 
 
 def find_terminal() -> int | None:
@@ -256,12 +180,3 @@ def _pipe() -> tuple[int, int]:
     for end in ends:
         os.set_blocking(end, False)
     return ends
-
-
-def _send(program: Program, signum: signal.Signals) -> None:
-    if program.process is not None and program.process.poll() is None:
-        program.process.send_signal(signum)
-
-
-def _alive(programs: Iterable[Program]) -> bool:
-    return any(program.process is not None and program.process.poll() is None for program in programs)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.program import describe_status, parse_procfile
+from deploy.local.supervise import Supervisor
 from deploy.run_dir import LogFile
-from deploy.supervise import Supervisor, describe_status, parse_procfile
 from shared.errors import MnistifiedError
 from tests.support.processes import ROOT, Process, wait_until
 
@@ -20,7 +21,7 @@ SCRIPT = textwrap.dedent("""
     import sys
     from pathlib import Path
     from deploy.run_dir import LogFile
-    from deploy.supervise import StoppedError, Supervisor
+    from deploy.local.supervise import StoppedError, Supervisor
     supervisor = Supervisor({"PATH": "/usr/bin:/bin"}, LogFile(Path("log")), lambda line: print(line, flush=True))
     supervisor.handle_signals()
     supervisor.start("worker", "worker-1", sys.argv[1])
