@@ -73,7 +73,7 @@ def test_a_row_of_which_a_sign_was_not_found_is_left_out() -> None:
 
 
 def test_pens_for_choosing_thresholds_are_not_trained_on() -> None:
-    from tools.training_pictures.digits import HAND, HELD_OUT_HAND
+    from tools.training_pictures.hands import HAND, HELD_OUT_HAND
 
     assert list(HELD_OUT_HAND) == list(HAND)
     assert not any(set(HAND[digit]) & set(HELD_OUT_HAND[digit]) for digit in HAND)

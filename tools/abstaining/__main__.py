@@ -27,7 +27,7 @@ from shared.models import registry
 from shared.shapes import IMAGE_SIDE
 from tools.abstaining import group_f, others
 from tools.abstaining.curve import print_curve
-from tools.fit_accuracy.rendered import image_file, placed
+from tools.fit_accuracy.papers import image_file, placed
 from worker.engine import Engine, load_engine
 
 SEED = 1912

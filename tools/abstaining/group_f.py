@@ -4,7 +4,8 @@ from random import Random
 
 from PIL import Image, ImageDraw
 
-from tools.fit_accuracy.rendered import GLYPH_PX, Grey, draw_digit, image_file, parse_strokes, placed
+from tools.fit_accuracy.papers import Grey, image_file, placed
+from tools.fit_accuracy.rendered import GLYPH_PX, draw_digit, parse_strokes
 
 SIZE_PX = (480, 640)
 # Ways of writing that are rare in MNIST, in the notation of `rendered.WRITTEN`.

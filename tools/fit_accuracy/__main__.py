@@ -22,7 +22,8 @@ from shared.models.registry import load_version
 from shared.shapes import IMAGE_BYTES
 from tools.abstaining.curve import print_curve
 from tools.fit_accuracy.mnist_frames import mnist_frames
-from tools.fit_accuracy.rendered import Hand, picture, printed_images
+from tools.fit_accuracy.papers import picture
+from tools.fit_accuracy.rendered import Hand, printed_images
 from worker.engine import load_engine
 
 SEED = 2026

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from tools.fit_accuracy.rendered import Grey, image_file
+from tools.fit_accuracy.papers import Grey, image_file
 
 Pixel = TypeVar("Pixel", np.float32, np.uint8)
 Owners = npt.NDArray[np.uint8]

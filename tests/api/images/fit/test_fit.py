@@ -220,7 +220,7 @@ def test_mnists_own_images_come_back_nearly_as_they_were(mnist: Split) -> None:
 
 
 def test_the_rendered_set_is_the_same_each_time() -> None:
-    from tools.fit_accuracy.rendered import picture
+    from tools.fit_accuracy.papers import picture
 
     assert picture(3, "written", Random(5)) == picture(3, "written", Random(5))
 
