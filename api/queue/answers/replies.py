@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
+from api.queue.answers.layers import Input, Layer, Png
 from shared.contract.block import FinalState
 from shared.contract.job import CallbackStatus, Counts, JobState
 from shared.images import Probabilities
@@ -14,7 +15,6 @@ AnswerState = Literal["done", "unsure"]
 ItemState = Literal["queued"] | FinalState
 Label = Annotated[int, msgspec.Meta(ge=0)]  # position of a label
 Stage = Annotated[int, msgspec.Meta(ge=1, description="of a cascade: the network that decided, counted from 1")]
-Png = Annotated[str, msgspec.Meta(extra_json_schema={"contentEncoding": "base64", "contentMediaType": "image/png"})]
 OfEachDigit = Annotated[Probabilities, msgspec.Meta(extra_json_schema={"minItems": CLASSES, "maxItems": CLASSES})]
 Version = Annotated[str, msgspec.Meta(examples=["cnn@1"])]  # `name@version`
 RequestId = Annotated[str, msgspec.Meta(description="`X-Request-ID` of the request that created the job")]
@@ -76,64 +76,6 @@ class Reply(TypedDict):
     elapsed_time_ms: float
     model: Version
     id: str
-
-
-class LayerSummary(TypedDict):
-    """The summary of the values of a layer."""
-
-    min: float | None
-    mean: float | None
-    max: float | None
-    zeros: float | None
-
-
-class Tiles(TypedDict):
-    """The maps of a layer in a PNG, next to each other."""
-
-    count: int
-    columns: int
-    height: int
-    width: int
-
-
-class Scale(TypedDict):
-    """The values that are black and white in a PNG."""
-
-    black: float
-    white: float
-
-
-Layer = TypedDict(
-    "Layer",
-    {
-        "name": str,
-        "class": str,
-        "shape": Sequence[int],
-        "summary": LayerSummary,
-        "values": NotRequired[Annotated[Sequence[Any], msgspec.Meta(description="nested according to `shape`")]],
-        "png": NotRequired[Png],
-        "tiles": NotRequired[Tiles],
-        "scale": NotRequired[Scale],
-    },
-)
-Layer.__doc__ = "The output of a layer."
-
-
-class Input(TypedDict):
-    """The image as the model saw it."""
-
-    shape: Sequence[int]
-    dtype: Literal["uint8"]
-    values: NotRequired[Sequence[Any]]
-    png: NotRequired[Png]
-
-
-class Layers(TypedDict):
-    """The outputs of the layers. `layers` is null if they cannot be shown, and `layers_error` has the reason."""
-
-    layers: list[Layer] | None
-    layers_error: NotRequired[str]
-    input: NotRequired[Input]
 
 
 class ReplyExtras(TypedDict, total=False):

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from api.queue.answers import replies
+from api.queue.answers.layers import Layers
 from api.routes.models.aliases import AliasRequest
 from shared.contract.alias import AliasChange
 from shared.contract.dead_letter import DeadLetter
@@ -50,7 +51,7 @@ def contract_schemas() -> dict[str, dict[str, Any]]:
 
 
 def _reply_schemas() -> dict[str, dict[str, Any]]:
-    kinds = [replies.Accepted, replies.Items, replies.Job, replies.Layers, *REPLIES_TO_IMAGES, replies.ReplyExtras]
+    kinds = [replies.Accepted, replies.Items, replies.Job, Layers, *REPLIES_TO_IMAGES, replies.ReplyExtras]
     schemas = _components(kinds)
     extras = schemas.pop("ReplyExtras")["properties"]
     for reply in REPLIES_TO_IMAGES:
