@@ -132,23 +132,28 @@ class HeldEntries:
         self._drop_unwanted(
             [each for each in deliveries if each.entry.chunk is None and each.entry.accepted_us < old_us]
         )
+        over = self._over([each for each in deliveries if each.entry.chunk is not None])
         wanted = []
         for delivery in deliveries:
             if delivery.is_suspect:
                 self.suspects.judge(delivery)
-            if self._is_over(delivery) or len(delivery.faults) == delivery.count:
+            if delivery in over or len(delivery.faults) == delivery.count:
                 self._finish(delivery)
             else:
                 wanted.append(delivery)
         return wanted
 
-    def _is_over(self, delivery: Delivery) -> bool:
-        """Return whether the chunk's job is cancelled, expired or gone, so that nobody needs its results."""
-        if delivery.entry.chunk is None:
-            return False
-        job = keys.job(delivery.entry.uid)
-        model, finished_ms = self.client.hmget(job, "model", "finished_ms")
-        return model is None or finished_ms is not None
+    def _over(self, chunks: list[Delivery]) -> set[Delivery]:
+        """Return the chunks whose jobs are cancelled, expired or gone, so that nobody needs their results."""
+        if not chunks:
+            return set()
+        jobs = dict.fromkeys(delivery.entry.uid for delivery in chunks)
+        with self.client.pipeline(transaction=False) as pipeline:
+            for job in jobs:
+                pipeline.hmget(keys.job(job), "model", "finished_ms")
+            found = dict(zip(jobs, pipeline.execute(), strict=True))
+        open_jobs = {job for job, (model, finished_ms) in found.items() if model is not None and finished_ms is None}
+        return {delivery for delivery in chunks if delivery.entry.uid not in open_jobs}
 
     def _drop_unwanted(self, old: list[Delivery]) -> None:
         """Mark the singles whose clients have disconnected."""

@@ -287,6 +287,16 @@ def test_a_chunk_of_a_job_that_is_over_or_gone_is_dropped(client: SyncClient, jo
     assert client.hget(keys.queued("cnn", "bulk"), "images") == b"0"
 
 
+def test_only_the_chunks_of_the_job_that_is_over_are_dropped_from_a_pull(client: SyncClient) -> None:
+    one = Worker(client, "one")
+    client.hset(keys.job("a"), mapping={"model": "cnn@1", "cancelled": 4, "finished_ms": 1})
+    client.hset(keys.job("b"), mapping={"model": "cnn@1"})
+    for shard, uid in enumerate("abab"):
+        put(client, uid, chunk=shard, shard=shard)
+    one.pull()
+    assert [uid for uid, _ in one.held] == ["b", "b"]
+
+
 def test_what_is_no_entry_is_discarded_and_harms_nobody(client: SyncClient) -> None:
     one = Worker(client, "one")
     client.xadd(STREAM, {"h": b"{}", "x": images(2).tobytes()})
