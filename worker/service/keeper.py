@@ -1,0 +1,105 @@
+"""The periodic work of a worker: leases, heartbeats, new models, and the counts for Redis."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from redis.exceptions import RedisError
+
+from shared.config.settings import Settings
+from shared.contract.lane import LANES, Lane
+from shared.redis import keys
+from shared.redis.clients import SyncClient
+from worker.batching.deferred import Deferred
+from worker.batching.intake import Intake, ensure_groups
+from worker.batching.leases import Leases, take_duties
+from worker.reporting.drift import Drift
+from worker.reporting.heartbeat import HeartbeatWriter
+from worker.reporting.postponed import Postponed
+from worker.reporting.tallies import Tallies
+from worker.service.redis_faults import RedisFaults
+from worker.threads import start_thread
+from worker.versions.loader import Loader
+from worker.watchdog import Watchdog
+
+DUTIES_PER_KEEP = 4  # a duty is short, so that a worker that dies with one delays nothing
+
+
+@dataclass(slots=True, kw_only=True)
+class Keeper:
+    """Keeps the entries of this worker, and its place in the service, until it is `stopping`.
+
+    Works at each interval, and at once if `soon` is set. `intake` returns the reader of one stream.
+    """
+
+    settings: Settings
+    client: SyncClient
+    leases: Leases
+    deferred: Deferred
+    heartbeat: HeartbeatWriter
+    loader: Loader
+    reports: Postponed
+    drift: Drift
+    tallies: Sequence[Tallies]
+    faults: RedisFaults
+    watchdog: Watchdog
+    intake: Callable[[str, Lane], Intake]
+    stopping: threading.Event
+    soon: threading.Event
+    models: list[str] = field(default_factory=list)  # models whose entries this worker pulls
+    pullers: list[threading.Thread] = field(default_factory=list)
+    duties: list[str] = field(default_factory=list)  # models whose expired leases this worker reclaims now
+
+    @property
+    def _interval_s(self) -> float:
+        return min(self.settings.lease_ms / 4e3, self.settings.worker_ttl_s / 4)
+
+    def pull_new_models(self) -> None:
+        """Join the consumer group of each new model in the registry, and pull its entries."""
+        for model in sorted(set(self.loader.models) - set(self.models)):
+            ensure_groups(self.client, [model])
+            self.models.append(model)
+            for lane in LANES:
+                self.pullers.append(start_thread(f"pull-{lane}-{model}", self.intake(model, lane).pull_forever))
+
+    def run(self, runners: Sequence[threading.Thread]) -> None:
+        """Work until the end. The `runners` and the pullers hold entries: keep their leases until they finish."""
+        while not self.stopping.is_set():
+            self.soon.wait(self._interval_s)
+            self.soon.clear()
+            if not self.stopping.is_set():
+                self._keep_or_report()
+        for thread in (*self.pullers, *runners):
+            while thread.is_alive():
+                thread.join(self._interval_s)
+                self._keep_or_report()
+        self._keep_or_report()  # write the last counts
+
+    def _keep_or_report(self) -> None:
+        try:
+            self._keep()
+        except RedisError as error:
+            self.faults.report(error)
+
+    def _keep(self) -> None:
+        self.leases.renew()
+        self.reports.call_all()
+        self.faults.rehearse(self.client)
+        if not self.faults.refused:  # or else this worker may be unable to read or answer
+            self.heartbeat.write(self.loader.state(), self.leases.takeovers)
+        if not self.stopping.is_set():
+            self.pull_new_models()
+            self.duties = take_duties(self.client, self.models, round(self._interval_s * 1e3 / DUTIES_PER_KEEP))
+            self.leases.take_over()
+            self.leases.forget_stale_consumers()
+            self.deferred.return_to_streams()
+        with self.client.pipeline(transaction=False) as pipeline:
+            for model in self.duties:
+                for lane in LANES:
+                    for key in (*keys.streams(model, lane), keys.queued(model, lane)):
+                        pipeline.expire(key, keys.OPEN_TTL_S)
+            pipeline.execute()
+        self.watchdog.redis_answered()
+        self.drift.flush()
+        for tallies in self.tallies:
+            tallies.write(self.client)
