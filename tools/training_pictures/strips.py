@@ -6,6 +6,8 @@ Each number has `views` strips behind each other, those that the service reads o
 fonts, pens and MNIST images that no training uses.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from numpy.random import Generator
@@ -34,8 +36,10 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def main() -> None:
-    options = drawing_parser("python -m tools.training_pictures.strips", __doc__, "numbers", 20_000).parse_args()
-    tasks = [(options.seed, start) for start in range(0, options.count, CHUNK)]
+    parser = drawing_parser("python -m tools.training_pictures.strips", __doc__, "numbers", 20_000)
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), help="draw only these kinds")
+    options = parser.parse_args()
+    tasks = [(options.seed, start, options.kinds) for start in range(0, options.count, CHUNK)]
     drawn = [each for chunk in draw_in_processes(_draw_chunk, tasks, options) for each in chunk]
     signs = np.full((len(drawn), MAX_SIGNS), END, np.uint8)
     for row, (_, own) in zip(signs, drawn, strict=True):
@@ -51,19 +55,23 @@ def main() -> None:
     print(f"Wrote {options.out}: {len(drawn)} numbers with {int((signs != END).sum())} signs")
 
 
-def _draw_chunk(source: Source, task: tuple[int, int]) -> list[tuple[list[Pixels], list[int]]]:
-    rng = np.random.default_rng((*task, 28))
-    return [drawn_number(source, rng) for _ in range(CHUNK)]
+def _draw_chunk(source: Source, task: tuple[int, int, list[Kind]]) -> list[tuple[list[Pixels], list[int]]]:
+    seed, start, kinds = task
+    rng = np.random.default_rng((seed, start, 28))
+    return [drawn_number(source, rng, kinds) for _ in range(CHUNK)]
 
 
-def drawn_number(source: Source, rng: Generator) -> tuple[list[Pixels], list[int]]:
-    """Return the strips of a drawn number, and its signs."""
+def drawn_number(
+    source: Source, rng: Generator, kinds: Sequence[Kind] = tuple(KINDS)
+) -> tuple[list[Pixels], list[int]]:
+    """Return the strips of a drawn number of one of the kinds, and its signs."""
+    shares = np.array([KINDS[kind] for kind in kinds])
     while True:
         signs = [int(each) for each in rng.integers(0, CLASSES, int(rng.choice(LENGTHS)))]
         if rng.random() < WITH_OTHERS:
             signs = [OTHER if rng.random() < OTHERS else sign for sign in signs]
         hand = _hand(source, rng)
-        kind: Kind = rng.choice(list(KINDS), p=None if source.held_out else list(KINDS.values()))
+        kind: Kind = rng.choice(list(kinds), p=None if source.held_out else shares / shares.sum())
         try:
             line = line_of_row([hand(sign) for sign in signs], kind, rng)
             if line is not None:

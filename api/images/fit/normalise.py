@@ -15,6 +15,7 @@ MIN_STROKE_PX = 1.9  # the 5th percentile
 TYPICAL_STROKE_PX = 2.3
 MAX_STROKE_PX = 3.2  # anything wider is printed, or drawn with a felt pen
 ROW_ASPECT = 1.25  # minimal ratio of the width of several digits to their height
+MAX_BETWEEN_PX = 6.0  # ink in the emptiest column between two digits; most scribbles have more in each column
 FAINT = 0.1  # fainter ink at the edges does not count for the box
 
 
@@ -35,12 +36,16 @@ def normalised(ink: Ink) -> npt.NDArray[np.uint8]:
 
 
 def shows_row(image: npt.NDArray[np.uint8]) -> bool:
-    """Return whether the ink in uint8[28,28], as `normalised` returns it, is too wide for one digit.
+    """Return whether the ink in uint8[28,28], as `normalised` returns it, is wide like several digits and thin between.
 
     Several digits are, whether they touch or were put into a row.
     """
     rows, columns = (np.flatnonzero((image > FAINT * 255).any(axis)) for axis in (1, 0))
-    return bool(len(rows)) and bool(np.ptp(columns) + 1 >= ROW_ASPECT * (np.ptp(rows) + 1))
+    if not len(rows) or np.ptp(columns) + 1 < ROW_ASPECT * (np.ptp(rows) + 1):
+        return False
+    fifth = (np.ptp(columns) + 1) // 5
+    between = image[:, columns[0] + fifth : columns[-1] + 1 - fifth].sum(0) / 255
+    return bool(between.min() <= MAX_BETWEEN_PX)
 
 
 def _boxed(ink: Ink, side: int) -> Ink:
