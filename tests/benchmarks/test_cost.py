@@ -8,6 +8,7 @@ import pytest
 from tests.support.processes import ROOT
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_service_and_the_floor_are_measured_in_turn() -> None:
     command = [sys.executable, "-m", "benchmarks.cost", "--floor", "--connections", "2", "--seconds", "1"]

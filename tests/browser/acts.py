@@ -10,7 +10,7 @@ SEVEN = parse_strokes("28,25 72,25 62,45 50,65 42,80")
 THREE = parse_strokes("30,22 50,17 68,25 66,40 50,48 68,56 70,72 50,82 30,76")
 
 
-def draw(page: Page, strokes: Sequence[Sequence[Point]], steps: int = 8) -> None:
+def draw(page: Page, strokes: Sequence[Sequence[Point]], steps: int = 4) -> None:
     """Draw with the mouse. `steps` is the number of moves from each point to the next."""
     box = page.locator("#pad").bounding_box()
     assert box is not None, "the pad is not to be seen"

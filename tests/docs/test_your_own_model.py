@@ -24,6 +24,7 @@ def empty_system(redis_server: RedisServer, tmp_path: Path) -> Iterator[System]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_keras_file_answers_after_the_documented_commands(empty_system: System, tmp_path: Path) -> None:
     (script,) = scripts(DOCUMENT)

@@ -144,6 +144,7 @@ def test_a_master_without_a_replica_accepts_nothing_and_the_workers_wait(group: 
         assert system.workers["worker-1"].status is None
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_api_worker_and_celery_reach_the_master_through_the_sentinels_over_tls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -121,6 +121,7 @@ def test_a_student_learns_the_answers_of_its_teachers_to_the_distorted_images(
     assert float(loss) == pytest.approx(float(-(expected * np.log(one_answer)).sum(axis=1).mean()), abs=1e-4)
 
 
+@pytest.mark.long
 def test_a_student_is_trained_by_teachers_that_stay_as_they_are(trained: Trained, handful: Split, plan: Plan) -> None:
     from training import architecture, train
 
@@ -139,6 +140,7 @@ def test_teachers_do_not_change_the_targets_of_typeset_digits(trained: Trained, 
     assert examples.teacher_shares.ravel().tolist() == [train.TEACHER_SHARE] * 50 + [0.0] * 30
 
 
+@pytest.mark.long
 def test_pictures_of_no_digit_train_an_output_of_their_own(trained: Trained, handful: Split, plan: Plan) -> None:
     from training import train
     from training.data.pictures import NONE, Pictures
@@ -152,7 +154,17 @@ def test_pictures_of_no_digit_train_an_output_of_their_own(trained: Trained, han
     answers = np.asarray(knowing.model(rings[:1, ..., None].astype(np.float32)))
     assert answers.shape == (1, 11)
     assert answers.argmax() == NONE
+
+
+def test_only_a_teacher_that_knows_none_of_the_labels_is_asked_about_pictures(
+    trained: Trained, handful: Split, plan: Plan
+) -> None:
+    from training import architecture, train
+    from training.data.pictures import NONE, Pictures
+
+    pictures = Pictures(np.zeros((60, 28, 28), np.uint8), np.full(60, NONE, np.uint8), "")
+    knowing = architecture.build(plan.network, none_label=True)
     examples = train.training_set(handful, np.arange(9), replace(plan, none_label=True), [pictures], [trained.model])
     assert set(examples.teacher_shares[9:, 0]) == {0.0}, "a teacher that only knows digits is not asked about rings"
-    examples = train.training_set(handful, np.arange(9), replace(plan, none_label=True), [pictures], [knowing.model])
+    examples = train.training_set(handful, np.arange(9), replace(plan, none_label=True), [pictures], [knowing])
     assert set(examples.teacher_shares[:, 0]) == {np.float32(train.TEACHER_SHARE)}

@@ -83,6 +83,7 @@ def test_the_answer_is_the_same_as_without_layers(system: System, test_set: Spli
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_the_numbers_are_those_of_keras(system: System, test_set: Split, model_dir: Path) -> None:
     import keras

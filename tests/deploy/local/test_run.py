@@ -332,6 +332,7 @@ sys.exit(subprocess.call(sys.argv[1:]))
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_a_guarded_system_requires_its_secrets_logs_none_and_ends_with_its_terminal(
     elsewhere: Path, tmp_path_factory: Any

@@ -147,7 +147,12 @@ def test_a_threshold_is_a_share(text: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_weights_are_exported_first(tmp_path: Path) -> None:
+def test_weights_are_exported_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files of the published network stand in for its conversion, which takes seconds and has its own tests."""
+    from training.publishing import export, layers_file
+
+    monkeypatch.setattr(export, "convert", lambda model: (SMALL / "model.tflite").read_bytes())
+    monkeypatch.setattr(layers_file, "convert", lambda model: (SMALL / "layers.tflite").read_bytes())
     stages = ["--stage", f"{SMALL / 'model.keras'}:0.9", "--stage", str(LARGE)]
     assert main(["cascade", *stages, "--version", "2", "--models-dir", str(tmp_path), "--sample"]) == 0
     version = registry.load_version(tmp_path, "cnn@2")

@@ -56,6 +56,7 @@ else:
 
 
 @pytest.mark.slow
+@pytest.mark.long  # 18 s of CPU time; the same engine on TensorFlow has its tests in `test_engine.py`
 def test_on_jax_an_image_gets_the_answer_and_the_layers_that_litert_gives_it() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, env=os.environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -6,6 +6,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -16,9 +17,11 @@ from api.app import ROUTES
 from api.routes.openapi.document import make_document
 from api.routes.openapi.parameters import IMAGE_TYPES, NDJSON, UPLOAD_TYPES
 from tests.support.system import System
-from tests.support.thoroughness import examples
+from tests.support.thoroughness import WIDE, examples
 
-DESCRIPTION = schemathesis.openapi.from_dict(make_document(ROUTES))
+# About 30 requests per operation with every boundary of every parameter: only `make test-all` sends them.
+BOUNDARIES = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": WIDE}}})
+DESCRIPTION = schemathesis.openapi.from_dict(make_document(ROUTES), config=BOUNDARIES)
 REAL = {"name": "cnn", "version": "1", "label": "latest", "asset": "start.js"}
 KNOWN_TYPES = {"multipart/form-data", "application/octet-stream"}  # to schemathesis itself
 TIMED_OUT = 504  # a legitimate response to `timeout_s=1e-9`

@@ -135,6 +135,7 @@ def test_a_distorted_strip_keeps_half_a_window_of_margin() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_trained_version_answers_its_windows(tmp_path: Path) -> None:
     from training.loop.numbers import command
 
