@@ -6,11 +6,10 @@ from typing import Literal
 
 from api.http.parameters import Maps
 from shared.config.api_keys import ApiKey
-from shared.contract.entry import FORMAT, FORMATS, NO_ORIGIN, THRESHOLD_OF_CARD, Origin
+from shared.contract.entry import FORMAT, FORMATS, NO_ORIGIN, THRESHOLD_OF_CARD, Origin, fits_format_1
 from shared.contract.lane import Lane
 from shared.contract.model_spec import MNIST_SPEC, ModelSpec, Resize
 from shared.numbers.roster import Roster
-from shared.shapes import MNIST_SHAPE
 
 Fit = Literal["", "digit", "number"]  # the object that `?fit=` finds in a picture of any size
 NUMBERS_PER_CHUNK = 2  # pictures; each has two views of up to MAX_WINDOWS images
@@ -59,8 +58,8 @@ class ClassifyRequest:
     @property
     def formats(self) -> Sequence[int]:
         """Return the formats in which the request can be written."""
-        usual = self.spec.shape == MNIST_SHAPE and not self.top and self.accept is None and self.fit != "number"
-        return FORMATS if usual else (FORMAT,)
+        fits = fits_format_1(self.spec.shape, self.top, self.accept, numbers=self.fit == "number")
+        return FORMATS if fits else (FORMAT,)
 
     @property
     def verbose(self) -> bool:

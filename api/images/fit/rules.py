@@ -113,12 +113,8 @@ def _clear_box(
     height = bottom - top
     lines = lines_of(faint[top:bottom, left:right].T, max_px, SIDE_COVER * height)
     lines.sort(key=lambda line: float(line.rows.mean()))
-    whole = [
-        position
-        for position, line in enumerate(lines)
-        if line.first <= CORNER * height and line.last >= (1 - CORNER) * height
-    ]
-    if any(_continues(faint, lines[each], left, top, bottom) for each in (*whole[:1], *whole[-1:])):
+    whole = [line for line in lines if _is_whole(line, height)]
+    if any(_continues(faint, line, left, top, bottom) for line in (*whole[:1], *whole[-1:])):
         return  # a stroke between the sides of a box
     sides = _sides(lines, whole, (first - left, last - left), height)
     if not sides:
@@ -133,31 +129,37 @@ def _clear_box(
         cleared |= found
 
 
-def _sides(lines: list[Line], whole: list[int], ends: tuple[int, int], height: int) -> list[Line]:
+def _is_whole(side: Line, height: int) -> bool:
+    """Return whether a side reaches from the top of its box to the bottom."""
+    return side.first <= CORNER * height and side.last >= (1 - CORNER) * height
+
+
+def _sides(lines: list[Line], whole: list[Line], ends: tuple[int, int], height: int) -> list[Line]:
     """Return the sides of a row of boxes between its `ends`, `[]` if it has none.
 
     They are some of its upright `lines`, of which the `whole` ones reach from top to bottom.
     """
     if len(whole) < 2:
         return []
-    tilts = [_tilt(lines[each]) for each in (whole[0], whole[-1])]
+    outer = (whole[0], whole[-1])
+    tilts = [_tilt(side) for side in outer]
     least, most = min(tilts) - TILT * height, max(tilts) + TILT * height
-    places = [float(lines[each].rows.mean()) for each in (whole[0], whole[-1])]
+    places = [float(side.rows.mean()) for side in outer]
     tolerance = 4 + SAME_ENDS * height
     closed = [abs(place - end) <= tolerance for place, end in zip(places, ends, strict=True)]
     row_ends = [place if each else float(end) for place, end, each in zip(places, ends, closed, strict=True)]
-    inner = [each for each in range(len(lines)) if least <= _tilt(lines[each]) <= most]
+    sides = [line for line in lines if least <= _tilt(line) <= most]
     certain = [
         position
-        for position, each in enumerate(inner)
-        if each in (whole[0], whole[-1]) or lines[each].covered >= CERTAIN_SIDE_COVER * height
+        for position, side in enumerate(sides)
+        if side is outer[0] or side is outer[1] or side.covered >= CERTAIN_SIDE_COVER * height
     ]
-    cells = sides_of_cells([lines[each] for each in inner], certain, (row_ends[0], row_ends[1]), height)
+    cells = sides_of_cells(sides, certain, (row_ends[0], row_ends[1]), height)
     if cells or not all(closed):
         return cells
     # Without a 1 as high as the box, and the stem of a 7.
-    thickest = MAX_INNER_SIDE * max(lines[each].typical_px for each in (whole[0], whole[-1])) + 0.5
-    return [lines[each] for each in inner if each in whole and lines[each].typical_px <= thickest]
+    thickest = MAX_INNER_SIDE * max(side.typical_px for side in outer) + 0.5
+    return [side for side in sides if _is_whole(side, height) and side.typical_px <= thickest]
 
 
 def _tilt(side: Line) -> float:

@@ -80,7 +80,7 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def fits_format_1(self) -> bool:
         """Return whether format 1 says everything about the entry."""
-        return self.shape == MNIST_SHAPE and not self.top and self.accept is None and not self.items
+        return fits_format_1(self.shape, self.top, self.accept, numbers=bool(self.items))
 
     @property
     def queued_bytes(self) -> int:
@@ -100,6 +100,11 @@ class Entry(msgspec.Struct, frozen=True):
         """Return the id that the request of an image brought, or else the id of the image or of its job."""
         own = f"{self.uid}-{position}" if self.chunk is None else self.uid
         return (self.origins and self.origin(position).request_id) or own
+
+
+def fits_format_1(shape: Shape, top: int | None, accept: float | None, *, numbers: bool) -> bool:
+    """Return whether format 1 says everything about an entry with these fields. `numbers` are its items."""
+    return shape == MNIST_SHAPE and not top and accept is None and not numbers
 
 
 def images_per_entry(image_bytes: int, max_images: int) -> int:
