@@ -12,7 +12,9 @@ Encoding = Literal["", "gzip", "deflate"]
 GZIP_WINDOW, ZLIB_WINDOW, RAW_WINDOW = 31, 15, -15  # zlib's wbits
 UNPACK_BYTES = 1 << 18  # unpacked at a time, independent of the ratio
 PACKED_BYTES = 1 << 12  # packed bytes given to zlib at a time, if the whole body is in memory
-MAX_MEMBERS = 1000  # each costs some microseconds, and may have only 20 bytes
+# A gzip member may have only 20 bytes, and costs some microseconds.
+MAX_SMALL_MEMBERS = 1000
+MEMBER_BYTES = 512  # packed, for each further member
 _BY_NAME: dict[str, Encoding] = {"": "", "identity": "", "gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 
 
@@ -41,21 +43,23 @@ class Inflater:
         self._encoding = encoding
         self._window_bits = window_bits(encoding, head)
         self._unpacker = zlib.decompressobj(self._window_bits)
-        self.members = 1
+        self._members = 1
+        self._packed_bytes = 0
 
     def feed(self, packed: bytes) -> Iterator[bytes]:
-        """Yield what a piece of the stream unpacks to, at most UNPACK_BYTES at a time. Raises BadUpload.
+        """Yield what a piece of the stream unpacks to, at most UNPACK_BYTES at a time.
 
-        zlib copies the rest of the piece for each gzip member, so a piece should not be large.
+        Raises BadUpload for damaged data, and for very many small gzip members. zlib copies the rest of the piece for
+        each member, so a piece should not be large.
         """
+        self._packed_bytes += len(packed)
         data = b""
         while packed or len(data) == UNPACK_BYTES:
             if self._unpacker.eof:
                 packed = packed.lstrip(b"\0")  # padding, which gzip allows between and after members
                 if not packed:
                     return
-                self._unpacker = zlib.decompressobj(self._window_bits)
-                self.members += 1
+                self._begin_member()
             try:
                 data = self._unpacker.decompress(packed, UNPACK_BYTES)
             except zlib.error as error:
@@ -63,6 +67,15 @@ class Inflater:
             packed = self._unpacker.unused_data if self._unpacker.eof else self._unpacker.unconsumed_tail
             if data:
                 yield data
+
+    def _begin_member(self) -> None:
+        self._unpacker = zlib.decompressobj(self._window_bits)
+        self._members += 1
+        if self._members > MAX_SMALL_MEMBERS + self._packed_bytes // MEMBER_BYTES:
+            raise BadUpload(
+                f"the body has more than {MAX_SMALL_MEMBERS} gzip members, of less than {MEMBER_BYTES} bytes each: "
+                "compress it as one"
+            )
 
     def finish(self) -> None:
         """Raise BadUpload if the stream has ended too early."""
@@ -85,7 +98,5 @@ def unpack(body: bytes, encoding: Encoding, limit_bytes: int, held: Held | None 
                 held.add(len(piece))
             if len(unpacked) > limit_bytes:
                 raise TooLarge(f"the unpacked body has more than {limit_bytes} bytes{advice and f': {advice}'}")
-        if inflater.members > MAX_MEMBERS:
-            raise BadUpload(f"the body has more than {MAX_MEMBERS} gzip members: compress it as one")
     inflater.finish()
     return bytes(unpacked)

@@ -22,6 +22,7 @@ from tools.fuzz.targets import SEEDS, TARGETS
 EXECUTIONS = re.compile(r"stat::number_of_executed_units: (\d+)")
 FUZZER_OPTIONS = ("-seed=1", "-print_final_stats=1", "-rss_limit_mb=1024", "-timeout=10", "-max_len=20000")
 STARTUP_S = 60
+TIMEOUT_S = 300.0
 
 
 def main() -> None:
@@ -57,6 +58,7 @@ def hostile(only: str) -> int:
         redis_server = RedisServer(Path(data_dir))
         try:
             with running(redis_server.new_url(), environ={"MODELS_DIR": str(models_dir)}) as system:
+                system.http.timeout = TIMEOUT_S  # a million lines are eleven CPU seconds
                 test_set = load_split("test", find_mnist_dir(load_settings(os.environ).mnist_dir, "test"))
                 report = try_all(system, test_set, cases_of(only))
         finally:
