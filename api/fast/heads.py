@@ -48,7 +48,7 @@ OTHER_HEADERS = frozenset(
 
 
 @dataclass(slots=True, eq=False)
-class Meaning:
+class HeadMeaning:
     """The part of a request that its head determines, except its ids. `requests` has a request for each version."""
 
     route: str
@@ -84,7 +84,7 @@ class Head:
     url: bytes
     headers: list[RawHeader]
     length: int
-    meaning: Meaning
+    meaning: HeadMeaning
     origin: Origin
 
 
@@ -97,7 +97,7 @@ class FastHeads:
     def __init__(self, settings: Settings, places: PlacesByOperation) -> None:
         """`places` are the parameters of the routes."""
         self.known: dict[bytes, Head] = {}
-        self._meanings: dict[tuple[bytes | RawHeader, ...], Meaning] = {}
+        self._meanings: dict[tuple[bytes | RawHeader, ...], HeadMeaning] = {}
         self._places = {route: places[f"POST {route}"] or {} for route in PARAMETERS}
         self._access = Access(settings.api_keys)
         self._guard = guard_of(settings)
@@ -141,7 +141,7 @@ class FastHeads:
             make_room(self.known, MAX_KNOWN_LENGTHS)
             self.known[request[:end]] = head
 
-    def _examine(self, url: bytes, headers: Sequence[RawHeader]) -> Meaning | None:
+    def _examine(self, url: bytes, headers: Sequence[RawHeader]) -> HeadMeaning | None:
         target = httptools.parse_url(url)
         ref = REF_IN_PATH.fullmatch(target.path)
         route = MNIST_ROUTE if ref is None else VERSION_ROUTE
@@ -155,7 +155,7 @@ class FastHeads:
             return None
         try:
             check_query(query, self._places[route])
-            return Meaning(
+            return HeadMeaning(
                 route,
                 self._access.caller(headers),
                 preferred_wait_s(fields, self._max_wait_s),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from api.fast.heads import MAX_KNOWN_HEADS, VERSION_ROUTE, FastHeads, Meaning, make_room
+from api.fast.heads import MAX_KNOWN_HEADS, VERSION_ROUTE, FastHeads, HeadMeaning, make_room
 from api.fast.request import FastRequest
 from api.http.browsers import headers_without_origin
 from api.http.observing import SPAN, STARTED_S, RequestLog
@@ -40,7 +40,7 @@ class FastPath:
         self._log = log
         self._spans = spans
         self._waiting = state.singles.requests
-        self._asked: dict[Meaning, ClassifyRequest] = {}  # valid while the next three fields are unchanged
+        self._asked: dict[HeadMeaning, ClassifyRequest] = {}  # valid while the next three fields are unchanged
         self._models: object = None
         self._aliases: object = None
         self._formats: object = None
@@ -69,7 +69,7 @@ class FastPath:
         state.singles.add(request, now_s)
         return True
 
-    def _asked_by(self, meaning: Meaning) -> ClassifyRequest | None:
+    def _asked_by(self, meaning: HeadMeaning) -> ClassifyRequest | None:
         """Return what requests with this meaning ask for, or None if they need the general path.
 
         The result is remembered until models, aliases or the live workers change, unless it depends on chance.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httptools
 
 from api.fast.heads import Head
-from api.queue.singles.waiting import Waiting
+from api.queue.singles.waiting_image import WaitingImage
 from shared.contract.block import Block
 from shared.errors import RequestError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from api.http.request_spans import RequestSpan
 
 
-class FastRequest(Waiting):
+class FastRequest(WaitingImage):
     """A request, from its head to its answer.
 
     It also stands in for uvicorn's object for a request and its response, `RequestResponseCycle`: `scope` and the

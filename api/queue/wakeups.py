@@ -16,7 +16,7 @@ from api.http.responses import unreadable
 from api.http.uid import UID_CHARS, new_uid
 from api.periodic import repeat
 from api.queue.redis_wire import Wire, open_wire
-from api.queue.singles.waiting import Waiting, answer_all, fail_all
+from api.queue.singles.waiting_image import WaitingImage, answer_all, fail_all
 from shared.contract.block.codec import decode_block
 from shared.contract.model_ref import ModelRef
 from shared.errors import EntryError, Unavailable
@@ -44,7 +44,7 @@ return redis.call('GET', result) or math.min(queued, 1)
 class _Expected(msgspec.Struct):  # costs less than a dataclass
     """The images of an entry, and once it is written, its version and its id on the stream."""
 
-    images: Sequence[Waiting]
+    images: Sequence[WaitingImage]
     model: str = ""
     entry_id: str = ""
 
@@ -61,11 +61,11 @@ class Wakeups:
         self._singles: dict[str, _Expected] = {}
         self._jobs: dict[str, set[asyncio.Event]] = {}
 
-    def expect(self, uid: str, images: Sequence[Waiting]) -> None:
+    def expect(self, uid: str, images: Sequence[WaitingImage]) -> None:
         """Register the images of an entry. Call this before writing it: the answer may precede the write's reply."""
         self._singles[uid] = _Expected(images)
 
-    def expected(self) -> list[Waiting]:
+    def expected(self) -> list[WaitingImage]:
         """Return the images of all registered entries. Some may have ended, for example by a timeout."""
         return [image for expected in self._singles.values() for image in expected.images]
 

@@ -17,7 +17,7 @@ from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, Outcome
 from api.queue.redis_health import RECOUNT
 from api.queue.redis_wire import Wires
-from api.queue.singles.waiting import Awaited
+from api.queue.singles.waiting_image import AwaitedImage
 from api.queue.wakeups import Wakeups
 from api.queue.workers import Workers
 from api.versions.promotion import read_changes
@@ -64,8 +64,8 @@ def workers_of(here: AsyncClient) -> Workers:
     return Workers(here, Enqueuer(here, Wires(here), Metrics(), settings, redis_unavailable), RedisClock(), ttl_s=15)
 
 
-def awaited() -> Awaited:
-    return Awaited(bytes(784), ClassifyRequest(model="cnn@1", caller=ANYONE))
+def awaited() -> AwaitedImage:
+    return AwaitedImage(bytes(784), ClassifyRequest(model="cnn@1", caller=ANYONE))
 
 
 async def test_a_worker_with_a_heartbeat_that_cannot_be_read_still_serves(

@@ -4,7 +4,7 @@ import { byId, say } from "./dom.js";
 import { startDraw } from "./draw.js";
 import { startFiles } from "./files.js";
 import { startKey } from "./key.js";
-import { showModels } from "./models.js";
+import { showModels } from "./version-list.js";
 import { whole } from "./numbers.js";
 import { startOthers } from "./others.js";
 import { showPill } from "./pill.js";

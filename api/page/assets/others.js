@@ -2,7 +2,7 @@
 
 import { byId, element, say } from "./dom.js";
 import { onFiles } from "./dropping.js";
-import { offerOthers, otherOf } from "./models.js";
+import { offerOthers, otherOf } from "./version-list.js";
 import { milliseconds, percent } from "./numbers.js";
 import { isPicture, sendable } from "./picture.js";
 import { askJson } from "./service.js";

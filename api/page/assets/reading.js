@@ -4,7 +4,7 @@ import { readingOf, sureness } from "./answers.js";
 import { Bars } from "./bars.js";
 import { byId, partsOf, say, sleep } from "./dom.js";
 import { showLayers } from "./layers.js";
-import { offerModels } from "./models.js";
+import { offerModels } from "./version-list.js";
 import { newest, settled } from "./newest.js";
 import { count, milliseconds } from "./numbers.js";
 import { NO_DIGIT } from "./readings.js";

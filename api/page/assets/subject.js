@@ -1,6 +1,6 @@
 /* The subject of a reading: a picture file, which is fitted, or an image of the test set. */
 
-import { modelQuery } from "./models.js";
+import { modelQuery } from "./version-list.js";
 import { askBitmap, askJson } from "./service.js";
 
 /* `body` is a Blob or an async function that returns one. */

@@ -4,7 +4,7 @@ import { Details } from "./details.js";
 import { byId, element, say } from "./dom.js";
 import { Filters } from "./filters.js";
 import { cancel, follow, submitTestSet } from "./job.js";
-import { modelQuery, offerModels } from "./models.js";
+import { modelQuery, offerModels } from "./version-list.js";
 import { seconds, whole } from "./numbers.js";
 import { Readings } from "./readings.js";
 import { askJson } from "./service.js";

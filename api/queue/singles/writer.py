@@ -15,7 +15,7 @@ from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, Outcome
 from api.queue.redis_wire import Wires
-from api.queue.singles.waiting import Awaited, Waiting, fail_all
+from api.queue.singles.waiting_image import AwaitedImage, WaitingImage, fail_all
 from api.queue.wakeups import Wakeups
 from shared.config.settings import Settings
 from shared.contract.block import Block
@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 SWEEP_S = 0.1
 
 
-def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Waiting]]:
+def group_images(images: Iterable[WaitingImage], entry_images: int) -> list[list[WaitingImage]]:
     """Group requests by model, options and client, in order. Verbose requests stay alone.
 
     A group has at most `entry_images`, and fewer if they are large.
     """
-    groups: dict[tuple[str, str, int, int | None, float | None], list[Waiting]] = {}
-    for number, one in enumerate(waiting):
+    groups: dict[tuple[str, str, int, int | None, float | None], list[WaitingImage]] = {}
+    for number, one in enumerate(images):
         asked = one.asked
         separate = -1 if asked.maps is None else number
         key = (asked.model, asked.caller.name, separate, asked.top, asked.accept)
@@ -43,7 +43,7 @@ def group_waiting(waiting: Iterable[Waiting], entry_images: int) -> list[list[Wa
     return [part for group in groups.values() for part in _parts(group, entry_images)]
 
 
-def _parts(group: list[Waiting], entry_images: int) -> Iterable[list[Waiting]]:
+def _parts(group: list[WaitingImage], entry_images: int) -> Iterable[list[WaitingImage]]:
     size = images_per_entry(group[0].asked.spec.image_bytes, entry_images)
     return (group[start : start + size] for start in range(0, len(group), size))
 
@@ -72,7 +72,7 @@ class Singles:
         self._result_ttl_s = settings.single_result_ttl_s
         detail = "{} requests wait for their answers in this process"
         self.requests = Capacity(settings.max_waiting_singles, "waiting", detail)
-        self._pending: list[Waiting] = []
+        self._pending: list[WaitingImage] = []
         self._writing = False
         self._context = contextvars.Context()  # without a request id, because a write serves many requests
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -93,48 +93,48 @@ class Singles:
         """
         started_s = time.perf_counter()
         loop = asyncio.get_running_loop()
-        waiting = Awaited(pixels, asked)
-        self.add(waiting, started_s)
+        image = AwaitedImage(pixels, asked)
+        self.add(image, started_s)
         watch: asyncio.Task[None] | None = None
 
         def start_watch() -> None:
             nonlocal watch
-            watch = loop.create_task(self._watch(waiting, disconnected))
+            watch = loop.create_task(self._watch(image, disconnected))
 
         timer = loop.call_later(SWEEP_S, start_watch)
         try:
             with self.requests:
-                block, position = await waiting.outcome
+                block, position = await image.outcome
         except RequestError:
-            del waiting  # breaks the reference cycle of its outcome, the error in it, the traceback and this frame
+            del image  # breaks the reference cycle of its outcome, the error in it, the traceback and this frame
             raise
         except asyncio.CancelledError:
-            waiting.ended = True
+            image.ended = True
             raise
         finally:
             timer.cancel()
             if watch is not None:
                 watch.cancel()
         self._metrics.answered((time.perf_counter() - started_s,), block.queue_ms, block.model_ms)
-        return block, position, waiting.id
+        return block, position, image.id
 
-    def add(self, waiting: Waiting, now_s: float) -> None:
+    def add(self, image: WaitingImage, now_s: float) -> None:
         """Put an image on the list for the next write, and watch how long it waits from `now_s` on."""
-        asked, wait_s = waiting.asked, waiting.asked.wait_s
+        asked, wait_s = image.asked, image.asked.wait_s
         if asked.timeout_s is not None:
-            waiting.deadline_ms = self._clock.now_ms() + round(asked.timeout_s * 1e3)
+            image.deadline_ms = self._clock.now_ms() + round(asked.timeout_s * 1e3)
             wait_s = min(wait_s, asked.timeout_s)
-        waiting.due_s = now_s + wait_s
-        self._pending.append(waiting)
+        image.due_s = now_s + wait_s
+        self._pending.append(image)
         if not self._writing:
             self._writing = True
             asyncio.get_running_loop().call_soon(self._begin_write, context=self._context)
-        if waiting.due_s < self._sweep_s:
+        if image.due_s < self._sweep_s:
             self._sweep_in(min(wait_s, SWEEP_S), now_s)
 
-    async def _watch(self, waiting: Waiting, disconnected: Callable[[], Awaitable[None]]) -> None:
+    async def _watch(self, image: WaitingImage, disconnected: Callable[[], Awaitable[None]]) -> None:
         await disconnected()
-        waiting.left = True
+        image.left = True
 
     def _sweep_in(self, delay_s: float, now_s: float) -> None:
         if self._sweep_timer is not None:
@@ -147,25 +147,25 @@ class Singles:
         self._sweep_timer, self._sweep_s = None, math.inf
         now_s = time.perf_counter()
         due_s = []
-        for waiting in (*self._pending, *self._wakeups.expected()):
-            if waiting.ended:
+        for image in (*self._pending, *self._wakeups.expected()):
+            if image.ended:
                 continue
-            if waiting.left:
-                self._drop(waiting)
-            elif waiting.due_s <= now_s:
-                waiting.time_out()
+            if image.left:
+                self._drop(image)
+            elif image.due_s <= now_s:
+                image.time_out()
             else:
-                due_s.append(waiting.due_s)
+                due_s.append(image.due_s)
         if due_s:
             self._sweep_in(min(min(due_s) - now_s, SWEEP_S), now_s)
 
-    def _drop(self, waiting: Waiting) -> None:
+    def _drop(self, image: WaitingImage) -> None:
         """End the wait of a client that has left, and mark its image as dropped for the workers."""
-        if waiting.id:
-            uid, _, position = waiting.id.partition("-")
+        if image.id:
+            uid, _, position = image.id.partition("-")
             dropped = keys.dropped(uid)
             self._wires.send((("SADD", dropped, position), ("EXPIRE", dropped, self._result_ttl_s)), log_failed_drop)
-        waiting.fail(Unavailable("the client disconnected", "client_left"))
+        image.fail(Unavailable("the client disconnected", "client_left"))
 
     def _begin_write(self) -> None:
         """Write the images of the list, or first receive more of them if requests are being answered."""
@@ -176,18 +176,18 @@ class Singles:
 
     def _write_pending(self) -> None:
         """Write the images of the list, and those that arrive meanwhile afterwards."""
-        pending: list[Waiting] = []
-        for waiting in self._pending:
-            if waiting.left and not waiting.ended:
-                self._drop(waiting)
-            if not waiting.ended:
-                pending.append(waiting)
+        pending: list[WaitingImage] = []
+        for image in self._pending:
+            if image.left and not image.ended:
+                self._drop(image)
+            if not image.ended:
+                pending.append(image)
         self._pending = []
         if not pending:
             self._writing = False
             return
         try:
-            groups = [pending] if len(pending) == 1 else group_waiting(pending, self._entry_images)
+            groups = [pending] if len(pending) == 1 else group_images(pending, self._entry_images)
             entries = [self._make_entry(group) for group in groups]
             self._enqueuer.put(entries, "interactive", partial(self._written, entries, groups))
         except Exception:  # an unexpected error must not leave requests waiting
@@ -195,31 +195,31 @@ class Singles:
             self._writing = False
             fail_all(pending, Unavailable("the queue failed; the log has the reason", "redis"))
 
-    def _written(self, entries: list[Entry], groups: list[list[Waiting]], outcomes: list[Outcome]) -> None:
+    def _written(self, entries: list[Entry], groups: list[list[WaitingImage]], outcomes: list[Outcome]) -> None:
         """Fail the requests of refused entries. Workers answer the other requests."""
         for entry, group, outcome in zip(entries, groups, outcomes, strict=True):
             if isinstance(outcome, str):
                 self._wakeups.written(entry.uid, entry.model, outcome)
-                for waiting in group:
-                    waiting.entry_id = outcome
+                for image in group:
+                    image.entry_id = outcome
                 continue
             self._wakeups.forget(entry.uid)
             fail_all(group, outcome)
         self._write_pending()
 
-    def _make_entry(self, group: list[Waiting]) -> Entry:
+    def _make_entry(self, group: list[WaitingImage]) -> Entry:
         """Return the entry of a group, and register its images."""
         uid = new_uid()
         pixels: list[bytes] = []
         deadlines_ms: list[int] = []
         origins: dict[int, Origin] = {}
-        for position, waiting in enumerate(group):
-            waiting.id = f"{uid}-{position}"
-            pixels.append(waiting.pixels)
-            waiting.pixels = b""  # the entry has them, and the wait may be long
-            deadlines_ms.append(waiting.deadline_ms)
-            if waiting.origin is not NO_ORIGIN:
-                origins[position] = waiting.origin
+        for position, image in enumerate(group):
+            image.id = f"{uid}-{position}"
+            pixels.append(image.pixels)
+            image.pixels = b""  # the entry has them, and the wait may be long
+            deadlines_ms.append(image.deadline_ms)
+            if image.origin is not NO_ORIGIN:
+                origins[position] = image.origin
         self._wakeups.expect(uid, group)
         asked = group[0].asked
         return Entry(

@@ -4,8 +4,8 @@ import pytest
 
 from api.http.access import ANYONE
 from api.queue.classify_request import ClassifyRequest
-from api.queue.singles.waiting import Awaited
-from api.queue.singles.writer import group_waiting
+from api.queue.singles.waiting_image import AwaitedImage
+from api.queue.singles.writer import group_images
 from shared.errors import DeadlinePassed, QueueFull, Unavailable, WaitTimeout
 from shared.redis import keys
 from shared.shapes import IMAGE_BYTES
@@ -26,9 +26,9 @@ from tests.api.queue.singles.world import World
 )
 async def test_groups_have_one_model_a_limited_length_and_the_order_of_arrival(models: str, groups: list[str]) -> None:
     waiting = [
-        Awaited(bytes([number]), ClassifyRequest(model=model, caller=ANYONE)) for number, model in enumerate(models)
+        AwaitedImage(bytes([place]), ClassifyRequest(model=model, caller=ANYONE)) for place, model in enumerate(models)
     ]
-    grouped = group_waiting(waiting, 3)
+    grouped = group_images(waiting, 3)
     assert [" ".join(f"{one.asked.model}{one.pixels[0]}" for one in group) for group in grouped] == groups
 
 

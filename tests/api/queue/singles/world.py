@@ -11,7 +11,7 @@ from api.metrics import Metrics
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, OnOutcomes, Outcome
 from api.queue.redis_wire import OnReplies, Wires
-from api.queue.singles.waiting import Waiting, answer_all
+from api.queue.singles.waiting_image import WaitingImage, answer_all
 from api.queue.singles.writer import Singles
 from api.queue.wakeups import Wakeups
 from shared.config.api_keys import ApiKey
@@ -29,12 +29,12 @@ class FakeWakeups:
     channel = "replies:here"
 
     def __init__(self) -> None:
-        self.entries: dict[str, Sequence[Waiting]] = {}
+        self.entries: dict[str, Sequence[WaitingImage]] = {}
 
-    def expect(self, uid: str, images: Sequence[Waiting]) -> None:
+    def expect(self, uid: str, images: Sequence[WaitingImage]) -> None:
         self.entries[uid] = images
 
-    def expected(self) -> list[Waiting]:
+    def expected(self) -> list[WaitingImage]:
         return [image for images in self.entries.values() for image in images]
 
     def written(self, uid: str, model: str, entry_id: str) -> None:

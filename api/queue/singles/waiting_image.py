@@ -11,8 +11,8 @@ from shared.contract.entry import Origin
 from shared.errors import DeadlinePassed, RequestError, Unavailable, WaitTimeout
 
 
-class Waiting(ABC):
-    """A single image that waits for its answer: in a task (`Awaited`), or without one (`api/fast/`).
+class WaitingImage(ABC):
+    """A single image that waits for its answer: in a task (`AwaitedImage`), or without one (`api/fast/`).
 
     `deadline_ms` is unix time by Redis's clock, or 0. `due_s` is the time of `time.perf_counter` until which the client
     waits. `id` is set once the image is part of an entry, and `entry_id` once that entry is on its stream. `left` says
@@ -51,9 +51,9 @@ class Waiting(ABC):
             self.fail(Unavailable(f"the queue accepted nothing within {wait_s:g} s", "redis"))
 
 
-def answer_all(images: Iterable[Waiting], block: Block) -> None:
+def answer_all(images: Iterable[WaitingImage], block: Block) -> None:
     """End the wait of all images for which somebody still waits. They are in the order of the block's results."""
-    waiting: dict[type[Waiting], list[tuple[int, Any]]] = {}
+    waiting: dict[type[WaitingImage], list[tuple[int, Any]]] = {}
     for position, image in enumerate(images):
         if not image.ended:
             waiting.setdefault(type(image), []).append((position, image))
@@ -61,14 +61,14 @@ def answer_all(images: Iterable[Waiting], block: Block) -> None:
         kind.answer_all(block, of_kind)
 
 
-def fail_all(images: Iterable[Waiting], error: RequestError) -> None:
+def fail_all(images: Iterable[WaitingImage], error: RequestError) -> None:
     """End the wait of all images for which somebody still waits."""
     for image in images:
         if not image.ended:
             image.fail(error)
 
 
-class Awaited(Waiting):
+class AwaitedImage(WaitingImage):
     """An image for which a task waits. `outcome` is the block and the position of the image in it."""
 
     def __init__(self, pixels: bytes, asked: ClassifyRequest) -> None:
