@@ -1,9 +1,11 @@
 """The queue of held entries that wait for a batch, and the threads that wait for it."""
 
 import threading
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from shared.contract.lane import Lane
+from shared.contract.lane import LANES, Lane
 from shared.contract.model_ref import ModelRef
 from worker.batching.order import Queues
 from worker.delivery import Delivery, Slice
@@ -12,6 +14,7 @@ from worker.delivery import Delivery, Slice
 # so that other workers get a share, and cancelling a job or stopping this worker does not wait for parked images.
 PARKED_IMAGES: dict[Lane, int] = {"interactive": 16_384, "bulk": 2_048}
 PARKED_BYTES = 16 << 20  # pixels, the same for images of any size
+GATHER_S = 0.008  # between two batches of singles of a version while a job runs: small batches cost the job far more
 JOB_RUNS = 5  # runs of the engine in a batch of a job: taking and counting such a batch costs as much as one run's
 
 
@@ -20,10 +23,6 @@ class Versions(Protocol):
 
     def max_images(self, ref: str) -> int:
         """Return the current batch size limit of a version. It is 0 while the version is not loaded."""
-        ...
-
-    def short_images(self, ref: str) -> int:
-        """Return how many images of a version run in so short a time that others can wait for them."""
         ...
 
     def reserve(self, ref: str) -> int:
@@ -38,8 +37,15 @@ class Backlog:
     there are PARKED_IMAGES or PARKED_BYTES of them.
     """
 
-    def __init__(self, versions: Versions, at_a_time: int, bulk_entry_images: int) -> None:
+    def __init__(
+        self,
+        versions: Versions,
+        at_a_time: int,
+        bulk_entry_images: int,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._versions = versions
+        self._clock_s = clock_s
         self._at_a_time = at_a_time
         self._bulk_entry_images = bulk_entry_images
         self._queues = Queues()
@@ -47,6 +53,7 @@ class Backlog:
         self._ready = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
         self._closed = False
+        self._singles_due_s: dict[str, float] = {}  # by version: time of the next batch of singles while a job runs
 
     def __bool__(self) -> bool:
         """Return whether any image waits."""
@@ -70,13 +77,21 @@ class Backlog:
             return bool(self._queues)
 
     def take(self) -> list[Slice]:
-        """Return the next batch and reserve its version. The batch is empty if nothing can run now."""
+        """Return the next batch and reserve its version. The batch is empty if nothing can run now.
+
+        It has images of jobs if any can run: the runner calls `take_singles` before and during the run. Suspects
+        among the singles come first.
+        """
         with self._ready:
-            batch: list[Slice] = []
-            for ref in self._queues.in_order():
-                if max_images := self._versions.reserve(ref):
-                    batch = self._queues.next_batch(ref, self._batch_images(ref, max_images))
-                    break
+            singles = self._queues.in_order("interactive")
+            suspects = [ref for ref in singles if self._queues.first(ref, "interactive").is_suspect]
+            batch = (
+                self._take_from("interactive", suspects)
+                or self._take_from("bulk", self._queues.in_order("bulk"))
+                or self._take_from("interactive", singles)
+            )
+            if batch and batch[0].delivery.is_alone:
+                self._singles_due_s.clear()  # its run has no pauses
             self._wake_after_take()
             return batch
 
@@ -86,18 +101,18 @@ class Backlog:
         return self._queues.has("interactive")
 
     def take_singles(self) -> list[Slice]:
-        """Return a batch of interactive images only, and reserve its version. It is empty if none can run now.
+        """Return a batch of interactive images while a job runs, and reserve its version. It may be empty.
 
-        Suspects wait for `take`: a suspect may end the worker, and the job whose batch it interrupts must not be
-        blamed.
+        A version has a batch every GATHER_S, unless enough images wait for a full one. Suspects wait for `take`: a
+        suspect may end the worker, and the job whose batch it interrupts must not be blamed.
         """
         with self._ready:
-            for ref in self._queues.in_order(("interactive",)):
-                if not self._queues.first(ref).is_suspect and (max_images := self._versions.reserve(ref)):
-                    batch = self._queues.next_batch(ref, max_images, ("interactive",))
-                    self._wake_after_take()
-                    return batch
-            return []
+            now_s = self._clock_s()
+            due = [ref for ref in self._queues.in_order("interactive") if self._is_due(ref, now_s)]
+            if batch := self._take_from("interactive", due):
+                self._singles_due_s[batch[0].delivery.entry.model] = now_s + GATHER_S
+                self._wake_after_take()
+            return batch
 
     def loaded(self) -> None:
         """Wake the waiting threads because a version was loaded, or failed to load."""
@@ -114,7 +129,7 @@ class Backlog:
     def waiting(self) -> list[str]:
         """Return the versions that entries wait for, loaded or not, in the order of their next batches."""
         with self._ready:
-            return self._queues.in_order()
+            return self._in_order()
 
     def wait_for_room(self, lane: Lane, model: str) -> bool:
         """Block until a model has room in the lane. Returns False once the backlog is closed."""
@@ -143,19 +158,34 @@ class Backlog:
             self._ready.notify_all()
         self._room.notify_all()
 
-    def _batch_images(self, ref: str, max_images: int) -> int:
-        """Return the size of the next batch: up to JOB_RUNS runs, if it has images of jobs only.
+    def _is_due(self, ref: str, now_s: float) -> bool:
+        """Return whether singles of a version may have a batch while a job runs."""
+        if self._queues.first(ref, "interactive").is_suspect:
+            return False
+        is_full = self._queues.images_of("interactive", ref) >= self._versions.max_images(ref)
+        return is_full or now_s >= self._singles_due_s.get(ref, now_s)
 
-        The batch leaves enough images for the other engines, so that all engines end at about the same time. Next to
-        interactive images, whose answers come at the end of the batch, it has few images of jobs, but always some.
+    def _take_from(self, lane: Lane, refs: Sequence[str]) -> list[Slice]:
+        """Return a batch of the first of `refs`, which wait in the lane, that can run. Reserves its version."""
+        for ref in refs:
+            if max_images := self._versions.reserve(ref):
+                size = max_images if lane == "interactive" else self._job_images(ref, max_images)
+                return self._queues.next_batch(ref, lane, size)
+        return []
+
+    def _job_images(self, ref: str, max_images: int) -> int:
+        """Return the size of the next batch of jobs: up to JOB_RUNS runs.
+
+        The batch leaves enough images for the other engines, so that all engines end at about the same time.
         """
-        if interactive := self._queues.images_of("interactive", ref):
-            return min(max_images, interactive + max(1, self._versions.short_images(ref)))
         share_images = -(-self._queues.images_of("bulk", ref) // self._at_a_time)
         return max(max_images, min(JOB_RUNS * max_images, share_images))
 
     def _runnable(self) -> bool:
-        return any(self._versions.max_images(ref) for ref in self._queues.in_order())
+        return any(self._versions.max_images(ref) for ref in self._in_order())
+
+    def _in_order(self) -> list[str]:
+        return list(dict.fromkeys(ref for lane in LANES for ref in self._queues.in_order(lane)))
 
     def _has_room(self, lane: Lane, model: str) -> bool:
         """Return whether to pull more: enough that no engine waits for a pull. Other workers get the rest.
@@ -178,6 +208,6 @@ class Backlog:
                 room_images = max(room_images, needed)
             else:
                 parked_images += count
-                parked_bytes += count * self._queues.first(ref).entry.image_bytes
+                parked_bytes += count * self._queues.first(ref, lane).entry.image_bytes
         has_parking = parked_images < PARKED_IMAGES[lane] and parked_bytes < PARKED_BYTES
         return has_parking and (not images or images < room_images)

@@ -43,8 +43,10 @@ def next_batch(backlog: Backlog, engines: EnginePool) -> Iterator[HandOver | Non
 
 
 @contextlib.contextmanager
-def next_singles(backlog: Backlog, engines: EnginePool, ref: str, engine: Engine) -> Iterator[HandOver | None]:
-    """Yield a batch of singles and an engine, for a thread between two runs of a batch of `ref` on `engine`.
+def next_singles(
+    backlog: Backlog, engines: EnginePool, ref: str, engine: Engine | ModelError
+) -> Iterator[HandOver | None]:
+    """Yield a batch of singles and an engine, for a thread before or between the runs of a batch of `ref` on `engine`.
 
     The thread has the permit of that batch. Each running batch uses one engine, so another version has an idle one.
     Singles of the same version run on `engine`. Yields None if no single can run.

@@ -1,7 +1,7 @@
-"""The order in which batches form: one version per round, interactive images first, then bulk images."""
+"""The order in which batches form: one lane and version each, and versions take turns."""
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from shared.contract.lane import LANES, Lane
 from worker.delivery import Delivery, Slice
@@ -36,58 +36,51 @@ class Queues:
         """Return the number of waiting images of each version that has any."""
         return {ref: self._images[lane][ref] for ref in self._waiting[lane]}
 
-    def in_order(self, lanes: Sequence[Lane] = LANES) -> list[str]:
-        """Return the versions that wait: those with interactive images first, then by their last round."""
-        refs: dict[str, None] = {}
-        for lane in lanes:
-            waiting = list(self._waiting[lane])
-            if len(waiting) > 1:
-                waiting.sort(key=lambda ref: self._last_round.get(ref, 0))
-            refs |= dict.fromkeys(waiting)
-        return list(refs)
+    def in_order(self, lane: Lane) -> list[str]:
+        """Return the versions that wait in a lane, by their last round."""
+        waiting = list(self._waiting[lane])
+        if len(waiting) > 1:
+            waiting.sort(key=lambda ref: self._last_round.get(ref, 0))
+        return waiting
 
-    def first(self, ref: str) -> Delivery:
-        """Return the delivery with which the next batch of a version that waits begins."""
-        return next(self._waiting[lane][ref][0] for lane in LANES if ref in self._waiting[lane])
+    def first(self, ref: str, lane: Lane) -> Delivery:
+        """Return the delivery with which the next batch of a version that waits in the lane begins."""
+        return self._waiting[lane][ref][0]
 
-    def next_batch(self, ref: str, max_images: int, lanes: Sequence[Lane] = LANES) -> list[Slice]:
-        """Take up to `max_images` images of a version that waits in `lanes`: interactive first, bulk fills up.
+    def next_batch(self, ref: str, lane: Lane, max_images: int) -> list[Slice]:
+        """Take up to `max_images` images of a version that waits in the lane.
 
         Every image is taken once, in order within its entry. A suspect or verbose entry is a batch of its own,
         whole. Entries whose images have another shape, which the version refuses, wait for another batch.
         """
         self._rounds += 1
         self._last_round[ref] = self._rounds
-        first = self.first(ref)
-        batch = self._take_alone(first) if first.is_alone else self._fill(ref, max_images, lanes)
-        for part in batch:
-            self._images[part.delivery.lane][ref] -= part.count
-        for lane in LANES:
-            if not self._waiting[lane].get(ref, True):
-                del self._waiting[lane][ref], self._images[lane][ref]
+        waiting = self._waiting[lane][ref]
+        batch = self._take_alone(waiting) if waiting[0].is_alone else self._fill(waiting, max_images)
+        self._images[lane][ref] -= sum(part.count for part in batch)
+        if not waiting:
+            del self._waiting[lane][ref], self._images[lane][ref]
         return batch
 
-    def _take_alone(self, delivery: Delivery) -> list[Slice]:
-        self._waiting[delivery.lane][delivery.entry.model].popleft()
+    def _take_alone(self, waiting: deque[Delivery]) -> list[Slice]:
+        delivery = waiting.popleft()
         delivery.taken = delivery.count
         return [Slice(delivery, 0, delivery.count)]
 
-    def _fill(self, ref: str, max_images: int, lanes: Sequence[Lane]) -> list[Slice]:
+    def _fill(self, waiting: deque[Delivery], max_images: int) -> list[Slice]:
         batch: list[Slice] = []
         room = max_images
-        for lane in lanes:
-            waiting = self._waiting[lane].get(ref, deque())
-            kept: deque[Delivery] = deque()
-            while waiting and room:
-                delivery = waiting.popleft()
-                if delivery.is_alone or (batch and delivery.entry.shape != batch[0].delivery.entry.shape):
-                    kept.append(delivery)
-                    continue
-                start = delivery.taken
-                delivery.taken = min(start + room, delivery.count)
-                room -= delivery.taken - start
-                batch.append(Slice(delivery, start, delivery.taken))
-                if delivery.taken < delivery.count:
-                    kept.append(delivery)
-            waiting.extendleft(reversed(kept))
+        kept: deque[Delivery] = deque()
+        while waiting and room:
+            delivery = waiting.popleft()
+            if delivery.is_alone or (batch and delivery.entry.shape != batch[0].delivery.entry.shape):
+                kept.append(delivery)
+                continue
+            start = delivery.taken
+            delivery.taken = min(start + room, delivery.count)
+            room -= delivery.taken - start
+            batch.append(Slice(delivery, start, delivery.taken))
+            if delivery.taken < delivery.count:
+                kept.append(delivery)
+        waiting.extendleft(reversed(kept))
         return batch

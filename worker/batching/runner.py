@@ -129,6 +129,9 @@ class Runner:
         `first` is the batch's first delivery, and `positions` are the positions of its images. A suspect is the only
         delivery of its batch.
         """
+        if first.lane == "bulk":
+            with self.in_model:
+                self._let_singles_pass(first.entry.model, engine)
         if isinstance(engine, ModelError):
             return no_answers(len(images)), dict.fromkeys(range(len(images)), str(engine))
         predict = partial(look_inside, engine, first) if first.entry.verbose else engine.predict
@@ -139,8 +142,8 @@ class Runner:
         with self.in_model:
             return predict_isolating(predict, images)
 
-    def _let_singles_pass(self, ref: str, engine: Engine) -> None:
-        """Run the singles that wait, between two runs of a job's batch.
+    def _let_singles_pass(self, ref: str, engine: Engine | ModelError) -> None:
+        """Run the singles that wait, before the runs of a job's batch.
 
         Their results are written before those of the job's batch. If they raise an error, it is raised after the job's
         batch has run, because the job's images are not to blame for it.
@@ -155,7 +158,7 @@ class Runner:
             self._passed_ms += (time.perf_counter() - singles_started_s) * 1e3
         self.in_model.beat()
 
-    def _run_singles(self, ref: str, engine: Engine) -> None:
+    def _run_singles(self, ref: str, engine: Engine | ModelError) -> None:
         with next_singles(self.backlog, self.engines, ref, engine) as handed_over:
             if handed_over is None:
                 return

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 GPU_BATCHES = 2  # at a time: one computes, the other is gathered
 SUFFIXES = (".tflite", ".onnx", ".keras")  # files that engines load
-SHORT_MS = 3.0  # longest batch of a thread that reads entries, and longest part of a job next to singles: others wait
+SHORT_MS = 3.0  # longest batch of a thread that reads entries: others wait
 
 
 @dataclass(slots=True)
@@ -145,11 +145,6 @@ class EnginePool:
         """Return the batch size limit of a version: 0 until it is loaded, MAX_BATCH_IMAGES if it did not load."""
         with self._lock:
             return self._max_images(ref)
-
-    def short_images(self, ref: str) -> int:
-        """Return how many images of a version run in SHORT_MS, 0 if it is not loaded."""
-        with self._lock:
-            return loaded.short_images if (loaded := self._loaded.get(ref)) else 0
 
     def reserve(self, ref: str) -> int:
         """Return `max_images`. Unless it is 0, the version stays loaded until `engine` has been entered and left."""

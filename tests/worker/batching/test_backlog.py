@@ -1,6 +1,7 @@
 """Entries run when their version is loaded, nobody waits for long, and no more is pulled than can be run."""
 
 import threading
+from itertools import count
 
 import pytest
 
@@ -9,13 +10,14 @@ from shared.contract.lane import Lane
 from shared.redis.keys import stream
 from tests.worker.support.deliveries_of import delivery
 from tests.worker.support.versions_of import FakeVersions
-from worker.batching.backlog import JOB_RUNS, PARKED_IMAGES, Backlog
+from worker.batching.backlog import GATHER_S, JOB_RUNS, PARKED_IMAGES, Backlog
 from worker.delivery import Delivery
 
 
 def backlog_of(**sizes: int) -> tuple[Backlog, FakeVersions]:
+    """Return a backlog whose singles are always due, because its clock advances at each look."""
     versions = FakeVersions(**sizes)
-    return Backlog(versions, at_a_time=1, bulk_entry_images=10), versions
+    return Backlog(versions, at_a_time=1, bulk_entry_images=10, clock_s=count(1).__next__), versions
 
 
 def taken(backlog: Backlog) -> int:
@@ -41,22 +43,59 @@ def test_a_batch_reserves_its_version_and_is_as_large_as_that_one_may_be() -> No
     assert versions.reserved == ["cnn@1", "slow@1", "cnn@1", "slow@1"]
 
 
-def test_images_of_jobs_are_a_batch_of_several_runs_unless_singles_wait() -> None:
+def test_images_of_jobs_are_a_batch_of_several_runs_that_singles_interrupt() -> None:
     backlog, _ = backlog_of(cnn=10)
-    backlog.put([delivery(300)])
+    backlog.put([delivery(300), delivery(3, "interactive"), delivery(3, "interactive", model="new@1")])
     assert taken(backlog) == 10 * JOB_RUNS
-    backlog.put([delivery(3, "interactive")])
-    assert [part.count for part in backlog.take()] == [3, 5], "only the images of a short run next to singles"
+    assert [part.count for part in backlog.take_singles()] == [3]
     assert taken(backlog) == 10 * JOB_RUNS
 
 
-def test_singles_never_keep_all_images_of_jobs_waiting() -> None:
-    backlog, _ = backlog_of(cnn=10)
-    backlog.put([delivery(20, model="cnn@1"), delivery(9, "interactive", model="cnn@1")])
-    assert [part.count for part in backlog.take()] == [9, 1]
-    backlog, _ = backlog_of(slow=2)
-    backlog.put([delivery(20, model="slow@1"), delivery(1, "interactive", model="slow@1")])
-    assert [part.count for part in backlog.take()] == [1, 1]
+def test_a_job_of_another_version_runs_while_singles_keep_coming() -> None:
+    backlog, versions = backlog_of(cnn=10, slow=2)
+    backlog.put([delivery(2, model="slow@1"), delivery(30, "interactive")])
+    assert [taken(backlog) for _ in range(2)] == [2, 10]
+    assert versions.reserved == ["slow@1", "cnn@1"]
+
+
+def test_singles_are_gathered_while_a_job_runs() -> None:
+    now_s = 5.0
+    backlog = Backlog(FakeVersions(cnn=10, other=1), at_a_time=1, bulk_entry_images=10, clock_s=lambda: now_s)
+
+    def put_single(images: int = 1, model: str = "cnn@1") -> None:
+        backlog.put([delivery(images, "interactive", model=model)])
+
+    def passing() -> list[int]:
+        return [part.count for part in backlog.take_singles()]
+
+    put_single()
+    assert passing() == [1], "the first one runs at once"
+    put_single()
+    assert passing() == []
+    put_single(model="other@1")
+    assert passing() == [1], "of another version"
+    now_s += 0.5 * GATHER_S
+    put_single(2)
+    assert passing() == []
+    now_s += 0.6 * GATHER_S
+    assert passing() == [1, 2]
+    put_single(10)
+    assert passing() == [10], "a full batch does not wait"
+    put_single()
+    assert taken(backlog) == 1, "without a job, singles are not gathered"
+
+
+def test_no_single_waits_for_a_suspect_of_a_job_to_be_gathered() -> None:
+    """A suspect runs without pauses."""
+    backlog = Backlog(FakeVersions(cnn=10), at_a_time=1, bulk_entry_images=10, clock_s=lambda: 5.0)
+    suspect = delivery(3)
+    suspect.attempt = 2
+    backlog.put([delivery(1, "interactive")])
+    assert backlog.take_singles()
+    backlog.put([suspect, delivery(1, "interactive")])
+    assert backlog.take_singles() == []
+    assert backlog.take()[0].delivery is suspect
+    assert backlog.take_singles()
 
 
 def test_engines_share_the_last_images_of_a_job() -> None:
@@ -169,10 +208,10 @@ def test_a_model_with_no_room_leaves_it_to_the_others() -> None:
     assert backlog.has_room("interactive", "other")
 
 
-@pytest.mark.parametrize(("lane", "count"), [("interactive", 4096), ("bulk", 512)])
-def test_what_waits_for_a_load_takes_no_room_until_it_is_very_much(lane: Lane, count: int) -> None:
+@pytest.mark.parametrize(("lane", "images"), [("interactive", 4096), ("bulk", 512)])
+def test_what_waits_for_a_load_takes_no_room_until_it_is_very_much(lane: Lane, images: int) -> None:
     backlog, _ = backlog_of(cnn=8)
-    parked = [delivery(count, lane, model="cnn@2") for _ in range(PARKED_IMAGES[lane] // count)]
+    parked = [delivery(images, lane, model="cnn@2") for _ in range(PARKED_IMAGES[lane] // images)]
     backlog.put(parked[:-1])
     assert backlog.has_room(lane, "cnn")
     backlog.put(parked[-1:])

@@ -1,4 +1,4 @@
-"""Batches form in order: interactive first, bulk fills up, one version each, one version per round, nothing twice."""
+"""Batches form in order: one lane and one version each, one version per round, nothing twice."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,14 +20,17 @@ def queues(*deliveries: Delivery) -> Queues:
     return made
 
 
-def take(waiting: Queues, max_images: int = 64) -> Cuts:
-    """Return the batch of the version that is next."""
-    return [(part.delivery, part.start, part.stop) for part in waiting.next_batch(waiting.in_order()[0], max_images)]
+def take(waiting: Queues, max_images: int = 64, lane: Lane = "bulk") -> Cuts:
+    """Return the batch of the version that is next in the lane."""
+    batch = waiting.next_batch(waiting.in_order(lane)[0], lane, max_images)
+    return [(part.delivery, part.start, part.stop) for part in batch]
 
 
-def test_interactive_goes_first_and_bulk_fills_the_batch() -> None:
+def test_a_batch_has_images_of_one_lane() -> None:
     single, chunk = delivery(3, "interactive"), delivery(100)
-    assert take(queues(chunk, single)) == [(single, 0, 3), (chunk, 0, 61)]
+    waiting = queues(chunk, single)
+    assert take(waiting, lane="interactive") == [(single, 0, 3)]
+    assert take(waiting) == [(chunk, 0, 64)]
 
 
 def test_a_large_entry_is_run_in_slices_and_keeps_its_place() -> None:
@@ -48,10 +51,9 @@ def test_images_of_another_shape_wait_for_a_batch_of_their_own() -> None:
 
 
 def test_a_verbose_entry_is_a_batch_of_its_own_in_its_turn() -> None:
-    first, second, chunk = delivery(2, "interactive"), delivery(3, "interactive"), delivery(5)
-    verbose = delivery(1, "interactive", verbose=True)
-    waiting = queues(first, verbose, second, chunk)
-    assert [cut[0] for cut in take(waiting)] == [first, second, chunk]
+    first, verbose, second = delivery(2), delivery(1, verbose=True), delivery(3)
+    waiting = queues(first, verbose, second)
+    assert [cut[0] for cut in take(waiting)] == [first, second]
     assert take(waiting) == [(verbose, 0, 1)]
     assert not waiting
 
@@ -64,18 +66,13 @@ def test_a_batch_has_one_version_and_the_others_keep_their_order() -> None:
 
 
 def test_versions_take_turns_however_much_of_one_waits() -> None:
-    waiting = queues(*(delivery(4, "interactive", model="slow@1") for _ in range(3)))
+    waiting = queues(*(delivery(4, model="slow@1") for _ in range(3)))
     assert take(waiting, 4)[0][0].entry.model == "slow@1"
-    late = delivery(1, "interactive", model="quick@1")
+    late = delivery(1, model="quick@1")
     waiting.add(late)
     assert take(waiting, 4) == [(late, 0, 1)], "not after the backlog that was there before"
-    waiting.add(delivery(1, "interactive", model="quick@1"))
+    waiting.add(delivery(1, model="quick@1"))
     assert take(waiting, 4)[0][0].entry.model == "slow@1", "and no more than every other turn"
-
-
-def test_an_interactive_image_of_one_version_goes_before_the_bulk_of_all_others() -> None:
-    waiting = queues(delivery(9, model="a@1"), delivery(9, model="b@1"), delivery(1, "interactive", model="c@1"))
-    assert waiting.in_order() == ["c@1", "a@1", "b@1"]
 
 
 def test_a_suspect_is_a_batch_of_its_own() -> None:
@@ -90,7 +87,8 @@ def test_a_suspect_is_a_batch_of_its_own() -> None:
 def test_the_images_that_wait_are_counted_by_lane_and_version() -> None:
     waiting = queues(delivery(10), delivery(5, model="big@1"), delivery(3, "interactive"))
     assert waiting.images("bulk") == {"cnn@1": 10, "big@1": 5}
-    waiting.next_batch("cnn@1", 7)
+    waiting.next_batch("cnn@1", "bulk", 4)
+    waiting.next_batch("cnn@1", "interactive", 4)
     assert (waiting.images("interactive"), waiting.images("bulk")) == ({}, {"cnn@1": 6, "big@1": 5})
 
 
@@ -108,7 +106,7 @@ def test_every_image_is_taken_once_in_order_and_no_batch_is_too_large(
     waiting = queues(*deliveries)
     taken: dict[int, list[int]] = {id(each): [] for each in deliveries}
     while waiting:
-        batch = take(waiting, most)
+        batch = take(waiting, most, "interactive" if waiting.has("interactive") else "bulk")
         assert 0 < sum(stop - start for _, start, stop in batch) <= most
         assert len({each.entry.model for each, _, _ in batch}) == 1
         for each, start, stop in batch:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -42,9 +42,6 @@ class FakeEnginePool:
         self.reserved: list[str] = []
 
     def max_images(self, ref: str) -> int:
-        return self._max_batch_images
-
-    def short_images(self, ref: str) -> int:
         return self._max_batch_images
 
     def reserve(self, ref: str) -> int:
@@ -323,6 +320,20 @@ def test_a_single_of_any_version_passes_between_two_runs_of_a_job(model: str) ->
     assert busy == [False, False], "the watchdog would end the worker while results wait for Redis"
     assert engines.reserved == []
     assert engines.permits.acquire(blocking=False)
+
+
+@pytest.mark.parametrize("chunk", ["verbose", "suspect", "of a version that does not load"])
+def test_a_single_passes_a_job_whose_run_has_no_pauses(chunk: str) -> None:
+    single = delivery(1, "interactive")
+    job = delivery(1, model="nope@1" if "load" in chunk else "cnn@1", verbose=chunk == "verbose")
+    job.attempt = 2 if chunk == "suspect" else 1
+    engines, finisher = FakeEnginePool(max_batch_images=4), FakeFinisher()
+    backlog = Backlog(cast("Any", engines), at_a_time=1, bulk_entry_images=1000)
+    backlog.put([job, single])
+    backlog.close()
+    runner_of(backlog, engines, finisher, FakeSuspects()).run()
+    assert finisher.deliveries == [single, job]
+    assert engines.reserved == []
 
 
 def test_an_error_of_a_single_that_passes_is_raised_and_is_no_fault_of_the_job() -> None:

@@ -11,9 +11,6 @@ class FakeVersions:
     def max_images(self, ref: str) -> int:
         return self.sizes.get(ref, 0)
 
-    def short_images(self, ref: str) -> int:
-        return self.max_images(ref) // 2
-
     def reserve(self, ref: str) -> int:
         if images := self.max_images(ref):
             self.reserved.append(ref)
