@@ -20,7 +20,7 @@ from shared.errors import BadUpload
 
 MAX_HEADER_BYTES = 8192  # per part
 MAX_SHOWN_FIELDS = 5
-MAX_FIELDS = 1000  # in a form with one image, before its first file
+MAX_FIELDS = 1000  # before the first file of a form with one image; in others, besides one for each file
 SLICE_BYTES = 1 << 12  # parsed at a time, because a slice may have hundreds of parts
 PART_HEADERS = (b"content-disposition", b"content-type", b"content-transfer-encoding")
 EXTENDED_NAME = re.compile(rb"filename\*\s*=\s*\"?([A-Za-z0-9-]*)'[^']*'([^;\"\s]+)")
@@ -206,6 +206,8 @@ async def multipart_pictures(
             held.set(min(parts.seen_bytes, image_bytes) + sum(len(part.data or b"") for part in parts.complete))
         complete, parts.complete = parts.complete, []
         count += len(complete)
+        if parts.count - count > MAX_FIELDS + count:
+            raise BadUpload(f"the form has {parts.count - count} fields that are no files: send each image as a file")
         for part in complete:
             if part.data is None:
                 yield Picture(part.name, None, f"larger than {image_bytes} bytes")

@@ -65,7 +65,7 @@ async def _lines(body: Body, limit_bytes: int, held: Held | None) -> AsyncIterat
             held.set(rest_bytes)
         if others:
             yield b"".join(rest)
-            for line in others[:-1]:
+            for line in filter(None, others[:-1]):  # a piece may have only line ends
                 yield line
             rest, rest_bytes = [others[-1]], len(others[-1])
         await asyncio.sleep(0)

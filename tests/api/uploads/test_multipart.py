@@ -1,10 +1,12 @@
 import asyncio
 import tracemalloc
+from collections.abc import AsyncIterator
 
 import pytest
 
 from api.images.decode import Picture
-from api.uploads.multipart import MAX_HEADER_BYTES, SLICE_BYTES, multipart_pictures
+from api.uploads.body import Body
+from api.uploads.multipart import MAX_FIELDS, MAX_HEADER_BYTES, SLICE_BYTES, multipart_pictures
 from shared.errors import BadUpload
 from tests.api.uploads.archives.test_members import FILES, IMAGE_BYTES, PICTURES
 from tests.api.uploads.test_body import SIZES, body_of, collect
@@ -126,8 +128,26 @@ def test_a_header_without_end_is_refused(header: str, size: int) -> None:
         read(part(header, FILES[0][1]) + f"--{BOUNDARY}--".encode(), size)
 
 
-async def test_thousands_of_parts_in_one_piece_let_other_requests_run() -> None:
-    data = part('Content-Disposition: form-data; name="a"', b"") * 10_000 + f"--{BOUNDARY}--\r\n".encode()
+async def test_a_form_of_very_many_fields_is_refused_early() -> None:
+    field, file = (part(f'Content-Disposition: form-data; name="a"{more}', b"x") for more in ("", '; filename="7.png"'))
+    with pytest.raises(BadUpload, match="fields that are no files"):
+        async for _ in multipart_pictures(endless(field), CONTENT_TYPE, IMAGE_BYTES):
+            pass
+    one_each = (file + field) * (2 * MAX_FIELDS) + f"--{BOUNDARY}--\r\n".encode()
+    found = [each async for each in multipart_pictures(body_of(one_each, len(one_each)), CONTENT_TYPE, IMAGE_BYTES)]
+    assert len(found) == 2 * MAX_FIELDS
+
+
+def endless(data: bytes) -> Body:
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            yield data
+
+    return Body(pieces(), 1 << 30)
+
+
+async def test_a_thousand_parts_in_one_piece_let_other_requests_run() -> None:
+    data = part('Content-Disposition: form-data; name="a"', b"") * MAX_FIELDS + f"--{BOUNDARY}--\r\n".encode()
     turns = 0
 
     async def others() -> None:
