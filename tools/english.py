@@ -42,7 +42,8 @@ WORDS = {
     r"(times|images|requests|jobs|batches|entries|events|answers|messages|commands|ms|[KMG]i?B) an? "
     r"(second|minute|hour|day|batch|image|request|process|worker)": "per second, per batch, per image",
 }
-FORBIDDEN = re.compile("|".join(rf"(?P<w{n}>\b(?:{word})\b)" for n, word in enumerate(WORDS)), re.IGNORECASE)
+# One \b for all words: only the beginnings of words are compared with them.
+FORBIDDEN = re.compile(rf"\b(?:{'|'.join(f'(?P<w{n}>{word})' for n, word in enumerate(WORDS))})\b", re.IGNORECASE)
 UPSIDE_DOWN = "[Oo]f|As|[Ww]hat|[Ww]hatever|[Ww]hose|[Ww]hich|[Ww]ho|[Tt]hose|[Tt]hat of|[Nn]or|[Ii]n no"
 DOCSTRING_OPENING = re.compile(
     rf"({UPSIDE_DOWN}|In|With|Without|Where|Whether|How|By|From|For|At|On|To|Under|Until|None|Neither|But)\b"
