@@ -6,49 +6,24 @@ thread. On a GPU, two engines share one compiled model: while it computes a batc
 
 import contextlib
 import logging
-import operator
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from shared.config.settings import Settings, engine_threads
 from shared.contract.heartbeat import VersionState
 from shared.errors import ModelError
 from shared.models.mirror import open_registry
-from shared.models.registry import ModelVersion, load_version
-from worker.engine import Engine, load_engine, replicate
-from worker.engine.batch_limit import BatchLimit
-from worker.engine.calibrate import Calibration
+from shared.models.registry import load_version
+from worker.engine import Engine
 from worker.engine.choose import choose_kind
-from worker.engine.memory import rss_bytes
+from worker.engine.loaded import LoadedVersion, least_bytes, load_engines
 from worker.engine.pace import FULL_SPEED, Pace
 
 logger = logging.getLogger(__name__)
 
 GPU_BATCHES = 2  # at a time: one computes, the other is gathered
-SUFFIXES = (".tflite", ".onnx", ".keras")  # files that engines load
-SHORT_MS = 3.0  # longest batch of a thread that reads entries: others wait
-
-
-@dataclass(slots=True)
-class LoadedVersion:
-    """A version with its engines. `idle` are the engines that no batch uses.
-
-    `memory_bytes` is the growth of the process during the load, at least the size of the files in all engines.
-    `like` is the version whose calibration was reused, empty if this version was measured.
-    """
-
-    version: ModelVersion
-    first: Engine
-    idle: list[Engine]  # the most recently used engine is taken first: its memory is in the cache
-    limit: BatchLimit
-    memory_bytes: int
-    like: str
-    used_s: float  # time of the last batch, by the clock of EnginePool
-    short_images: int  # the largest batch that runs within SHORT_MS
 
 
 class Permits:
@@ -214,11 +189,13 @@ class EnginePool:
 
     def needed_bytes(self, ref: str) -> int:
         """Return the memory of a version: as measured before, or otherwise the minimum. Raises ModelError."""
-        return self._measured_bytes.get(ref) or self._least_bytes(load_version(self.registry, ref))
+        return self._measured_bytes.get(ref) or least_bytes(load_version(self.registry, ref), self.at_a_time)
 
     def load(self, ref: str, pace: Pace = FULL_SPEED) -> None:
         """Load and warm a version for seconds. Raises ModelError if the registry lacks it or it does not load."""
-        loaded = self._load(load_version(self.registry, ref), pace)
+        version = load_version(self.registry, ref)
+        loaded = load_engines(version, self.kind, self.at_a_time, self._threads_each, self._settings, pace, self.loaded)
+        loaded.used_s = self._clock_s()
         with self._lock:
             self._failed.pop(ref, None)
             self._loaded[ref] = loaded
@@ -256,64 +233,3 @@ class EnginePool:
         if loaded := self._loaded.get(ref):
             return loaded.limit.images
         return self._settings.max_batch_images if ref in self._failed else 0
-
-    def _load(self, version: ModelVersion, pace: Pace) -> LoadedVersion:
-        settings = self._settings
-        before_bytes = rss_bytes() or 0
-        try:
-            like, known = self._known(version)
-            first = load_engine(
-                self.kind,
-                version.directory,
-                self._threads_each,
-                settings.max_batch_images,
-                settings.max_batch_ms,
-                pace,
-                known,
-            )
-            engines = [first, *replicate(first, version.directory, self.at_a_time - 1, pace)]
-        except Exception as error:
-            raise ModelError(f"{version.ref} will not load from {version.directory}: {error!r}") from error
-        calibration, calibrations = first.calibration, [network.calibration for network in first.networks]
-        logger.info(
-            "%s: %d %s engines, batches of %d, %d images/s each",
-            version.ref,
-            len(engines),
-            first.kind,
-            calibration.best_size,
-            calibration.images_per_s,
-        )
-        after_bytes = rss_bytes() or 0
-        return LoadedVersion(
-            version=version,
-            first=first,
-            idle=engines,
-            limit=BatchLimit(calibration.best_size, settings.max_batch_ms),
-            memory_bytes=max(after_bytes - before_bytes, self._least_bytes(version)),
-            like=like if all(map(operator.is_, calibrations, known)) and known else "",
-            used_s=self._clock_s(),
-            short_images=max((size for size, ms in calibration.ms_of_size.items() if ms <= SHORT_MS), default=0),
-        )
-
-    def _least_bytes(self, version: ModelVersion) -> int:
-        """Return the size of the model files in all engines, each of which reads them."""
-        files = [version.directory / stage.file for stage in version.spec.networks]
-        sizes = (max(_size(file.with_suffix(suffix)) for suffix in SUFFIXES) for file in files)
-        return self.at_a_time * sum(sizes)
-
-    def _known(self, version: ModelVersion) -> tuple[str, list[Calibration]]:
-        """Return a loaded version of the same architecture, and the calibrations of its networks."""
-        for ref, loaded in self.loaded.items():
-            if _architecture(loaded.version) == _architecture(version) != []:
-                return ref, [network.calibration for network in loaded.first.networks]
-        return "", []
-
-
-def _size(file: Path) -> int:
-    return file.stat().st_size if file.is_file() else 0
-
-
-def _architecture(version: ModelVersion) -> list[tuple[object, ...]]:
-    """Return class, shape and parameters of each layer, from the model card."""
-    layers = version.card.get("layers") or []
-    return [(layer.get("class"), layer.get("output_shape"), layer.get("parameters")) for layer in layers]

@@ -8,7 +8,7 @@ import pytest
 from shared.config.settings import Settings
 from tests.support.processes import ROOT
 from tests.worker.support.engines_of import engine_of
-from worker.engine import Engine, pool
+from worker.engine import Engine, loaded, pool
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ def test_litert_gets_an_engine_per_thread_and_keras_two_batches_at_a_time(
         runtime: Any = type("Runtime", (), {"kind": kind})()
         return engine_of(runtime, {1: 1.0})
 
-    monkeypatch.setattr(pool, "load_engine", load)
-    monkeypatch.setattr(pool, "replicate", lambda first, model_dir, count, pace: [first] * count)
+    monkeypatch.setattr(loaded, "load_engine", load)
+    monkeypatch.setattr(loaded, "replicate", lambda first, model_dir, count, pace: [first] * count)
     made = pool.EnginePool(Settings(engine=kind, engine_threads=3, models_dir=ROOT / "models"))
     made.load("cnn@1")
     assert made.reserve("cnn@1")
@@ -36,8 +36,8 @@ def test_litert_gets_an_engine_per_thread_and_keras_two_batches_at_a_time(
 
 def test_an_idle_engine_is_lent_for_a_short_batch_only(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime: Any = type("Runtime", (), {"kind": "litert"})()
-    calibrated = {1: 0.5, 2: 1.0, 4: 2 * pool.SHORT_MS}
-    monkeypatch.setattr(pool, "load_engine", lambda *_: engine_of(runtime, calibrated))
+    calibrated = {1: 0.5, 2: 1.0, 4: 2 * loaded.SHORT_MS}
+    monkeypatch.setattr(loaded, "load_engine", lambda *_: engine_of(runtime, calibrated))
     made = pool.EnginePool(Settings(engine="litert", engine_threads=1, models_dir=ROOT / "models"))
     assert made.lend_idle("cnn@1", 1) is None, "it is not loaded"
     made.load("cnn@1")

@@ -18,7 +18,7 @@ from tests.worker.support.deliveries_of import delivery, images
 from tests.worker.support.registry_of import PUBLISHED, publish, publish_broken
 from worker.batching.backlog import Backlog
 from worker.engine import load_engine
-from worker.engine import pool as engines_module
+from worker.engine import loaded as loading
 from worker.engine.pool import EnginePool
 from worker.versions.desired import DesiredVersions
 from worker.versions.loader import Loader
@@ -144,7 +144,7 @@ def held_up(monkeypatch: pytest.MonkeyPatch, begun: threading.Event, go_on: thre
         assert go_on.wait(LONG_S)
         return load(*args)
 
-    monkeypatch.setattr(engines_module, "load_engine", load_late)
+    monkeypatch.setattr(loading, "load_engine", load_late)
 
 
 def test_a_version_that_nobody_uses_is_freed_after_its_time(models_dir: Path) -> None:
@@ -215,7 +215,7 @@ def test_beyond_max_loaded_models_the_least_recently_used_version_is_unloaded(mo
 @pytest.fixture
 def _constant_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every version as large as its files in two engines, instead of what the process happens to grow by."""
-    monkeypatch.setattr(engines_module, "rss_bytes", lambda: 0)
+    monkeypatch.setattr(loading, "rss_bytes", lambda: 0)
 
 
 VERSION_BYTES = 2 * (PUBLISHED / "model.keras").stat().st_size
@@ -247,7 +247,7 @@ def test_a_version_that_took_more_memory_than_its_files_have_is_unloaded_again(
     models_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readings = itertools.count(0, 50 << 20)  # bytes: each load grows the process by 50 MiB
-    monkeypatch.setattr(engines_module, "rss_bytes", lambda: next(readings))
+    monkeypatch.setattr(loading, "rss_bytes", lambda: next(readings))
     with working(models_dir, max_loaded_bytes=99 << 20) as worker:
         worker.loader.ask("cnn@2")
         while "cnn@2" not in worker.engines.failed:
