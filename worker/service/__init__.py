@@ -127,22 +127,7 @@ class BatchingService(Collector):
             serve_metrics(self, settings),
             self._clock,
         )
-        self._keeper = Keeper(
-            settings=settings,
-            client=self._keeper_client,
-            leases=self._leases,
-            deferred=Deferred(self._keeper_client, settings),
-            heartbeat=self._heartbeat,
-            loader=self.loader,
-            reports=self._reports,
-            drift=self._drift,
-            tallies=(self._drift_tallies, self._shadow_tallies),
-            faults=self._faults,
-            watchdog=self._watchdog,
-            intake=self._intake,
-            stopping=self._stopping,
-            soon=self._keep_soon,
-        )
+        self._keeper = self._make_keeper()
 
     def _start_threads(self) -> None:
         names = [f"run-{number}" for number in range(self._engines.threads)]
@@ -214,6 +199,24 @@ class BatchingService(Collector):
             tallies=self._shadow_tallies,
             ended=self._ended,
             pulse=self._watchdog.model_pulse("shadow"),
+        )
+
+    def _make_keeper(self) -> Keeper:
+        return Keeper(
+            settings=self._settings,
+            client=self._keeper_client,
+            leases=self._leases,
+            deferred=Deferred(self._keeper_client, self._settings),
+            heartbeat=self._heartbeat,
+            loader=self.loader,
+            reports=self._reports,
+            drift=self._drift,
+            tallies=(self._drift_tallies, self._shadow_tallies),
+            faults=self._faults,
+            watchdog=self._watchdog,
+            intake=self._intake,
+            stopping=self._stopping,
+            soon=self._keep_soon,
         )
 
     def _runner(self, name: str, connection: DirectConnection) -> Runner:
