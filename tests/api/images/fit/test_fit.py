@@ -46,6 +46,14 @@ def test_a_row_of_digits_is_too_wide_for_one_whether_they_touch_or_not() -> None
     assert not shows_row(np.zeros((28, 28), np.uint8))
 
 
+def test_a_wide_picture_with_ink_in_each_column_is_no_row() -> None:
+    picture = Image.new("L", (640, 480), 255)
+    for line in range(5):
+        ImageDraw.Draw(picture).line([(150, 120 + 35 * line), (400, 130 + 35 * line)], fill=0, width=16)
+    ImageDraw.Draw(picture).line([(150, 120), (150, 260)], fill=0, width=16)
+    assert not shows_row(fitted(picture).astype(np.uint8))
+
+
 def fitted(picture: Image.Image, file_format: str = "PNG") -> Signed:
     image: Signed = images_from_pixels(fit_picture(image_file(picture, file_format), MAX_PIXELS))[0].astype(np.int64)
     return image
