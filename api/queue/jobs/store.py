@@ -15,12 +15,7 @@ from api.queue.answers.replies import Item
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, lost_upload
 from api.queue.jobs.idempotency import Claim
-from api.queue.jobs.life import (
-    CHECK_INTERVAL_MS,
-    ENDED,
-    end_job,
-    log_end,
-)
+from api.queue.jobs.life import CHECK_INTERVAL_MS, ENDED, end_job, log_end
 from api.queue.jobs.upload import JobUpload
 from api.queue.wakeups import Wakeups
 from api.uploads.chunk import Chunk

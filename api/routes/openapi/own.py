@@ -30,15 +30,7 @@ from api.routes.openapi.parameters import (
 )
 from api.routes.openapi.schemas import BINARY, INTEGER, STRING, array, obj, ref
 from api.routes.results.results import MAX_ITEMS
-from shared.errors import (
-    BadImage,
-    BadParameter,
-    Conflict,
-    Forbidden,
-    NotFound,
-    QueueFull,
-    Unavailable,
-)
+from shared.errors import BadImage, BadParameter, Conflict, Forbidden, NotFound, QueueFull, Unavailable
 
 CLASSIFY_TEST_IMAGE = Operation(
     summary="The classification of an image of the test set",

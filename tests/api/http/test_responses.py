@@ -9,15 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Scope
 
-from api.http.responses import (
-    Json,
-    on_request_error,
-    problem,
-    redis_unavailable,
-    send_body,
-    send_problem,
-    to_json,
-)
+from api.http.responses import Json, on_request_error, problem, redis_unavailable, send_body, send_problem, to_json
 from shared import errors
 from shared.errors import (
     BadImage,

@@ -6,14 +6,7 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
-from api.queue.answers.job_view import (
-    block_item,
-    chunk_items,
-    job_json,
-    manifest_of,
-    queued_item,
-    single_json,
-)
+from api.queue.answers.job_view import block_item, chunk_items, job_json, manifest_of, queued_item, single_json
 from api.queue.answers.replies import Item
 from api.queue.singles.reply import single_reply
 from shared.contract.block import NO_PREDICTION, Block, FinalState
