@@ -22,10 +22,17 @@ IMAGES = 10_000
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize("when", ["sending", "writing"])
+@pytest.mark.parametrize(
+    ("when", "signum"),
+    [
+        ("sending", signal.SIGKILL),
+        ("writing", signal.SIGINT),
+        pytest.param("sending", signal.SIGINT, marks=pytest.mark.long),
+        pytest.param("writing", signal.SIGKILL, marks=pytest.mark.long),
+    ],
+)
 def test_a_killed_bulk_resumes(
-    signum: signal.Signals, when: str, mnistified: Command, system: System, test_set: Split
+    when: str, signum: signal.Signals, mnistified: Command, system: System, test_set: Split
 ) -> None:
     rows = np.arange(IMAGES) % 200
     np.save(mnistified.cwd / "many.npy", test_set.images[rows])
