@@ -84,7 +84,7 @@ faults: $(VENV)/.all-installed ## cause faults in a running service, and account
 check-metrics: $(VENV)/.all-installed ## test alerts and dashboard on a running service with faults and a real Prometheus (FIGURE=file.svg: a picture)
 	$(PY) -m tools.check_metrics $(if $(FIGURE),--figure $(FIGURE))
 
-hostile: $(VENV)/.all-installed ## send every known bad input to a running service (ONLY=text: some groups); count responses, measure costs
+hostile: $(VENV)/.all-installed ## send every known bad input to a running service (ONLY=text,text: some groups); count responses, measure costs
 	$(PY) -m tools.fuzz --hostile $(if $(ONLY),--only "$(ONLY)")
 
 wheel: $(VENV)/.all-installed ## build the wheels in dist/: the whole package, and the client alone

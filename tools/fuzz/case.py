@@ -30,6 +30,11 @@ class Case:
         return MODEL.sub(r"/models/{ref}", self.path.partition("?")[0])
 
 
+def is_asked(group: str, only: Iterable[str]) -> bool:
+    """Return whether a group's name contains one of the texts."""
+    return any(text in group for text in only)
+
+
 def cases(
     group: str, bodies: Iterable[tuple[str, bytes]], path: str = BULK, content_type: str = "", harmless: bool = False
 ) -> Iterator[Case]:

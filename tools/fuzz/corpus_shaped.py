@@ -11,7 +11,7 @@ from shared.shapes import Shape
 from tests.support.processes import ROOT
 from tests.support.uploads import image_file, noise, npy, zipped
 from tests.training.importing.made import make_pictures, write_labels
-from tools.fuzz.case import BULK, SINGLE, Case
+from tools.fuzz.case import BULK, SINGLE, Case, is_asked
 from tools.fuzz.corpus_costly import large_pictures, picture, rows, v2_binary
 from training.__main__ import main
 
@@ -24,12 +24,12 @@ NUMBER, NUMBERS = f"{SINGLE}?fit=number", f"{BULK}?fit=number"
 STRINGS, DIGITS = 1000, 16  # the most that ?among= may have
 
 
-def make_registry(folder: Path, only: str) -> Path:
+def make_registry(folder: Path, only: Sequence[str]) -> Path:
     """Return a registry with our own models, `photo` with the largest images, and `names` with the most labels.
 
-    Making these takes half a minute, so they are left out if no group with `only` in its name needs them.
+    Making these takes half a minute, so they are left out if `only` selects no group that needs them.
     """
-    if not (only in PHOTOS or only in LABELS):
+    if not (is_asked(PHOTOS, only) or is_asked(LABELS, only)):
         return ROOT / "models"
     models = folder / "models"
     models.mkdir()

@@ -1,6 +1,7 @@
 """Every hostile body over HTTP against a running system, with an honest request after each group."""
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,9 +28,10 @@ NEIGHBOURS = 3  # honest images after each group
 
 @dataclass(slots=True)
 class Report:
-    """Counts by group. `wrong` has a line for each body with another answer than expected."""
+    """Counts and seconds by group. `wrong` has a line for each body with another answer than expected."""
 
     tried: Counter[str] = field(default_factory=Counter)
+    took_s: dict[str, float] = field(default_factory=dict)
     statuses: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     worker_restarts: int = 0
@@ -38,7 +40,7 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         for group, count in sorted(self.tried.items()):
-            yield f"{count:5}  {group}"
+            yield f"{count:5}  {group}, {self.took_s[group]:.0f} s"
         yield f"{self.tried.total():5}  bad inputs tried"
         yield "answers: " + ", ".join(f"{count} × {status}" for status, count in sorted(self.statuses.items()))
         server_errors = sum(count for status, count in self.statuses.items() if status >= 500)
@@ -70,9 +72,11 @@ def _try_groups(system: System, test_set: Split, bodies: Iterable[Case], report:
     before_bytes = system.api.rss_bytes
     for group, group_cases in itertools.groupby(bodies, lambda case: case.group):
         print(f"{group} …", flush=True)
+        started_s = time.monotonic()
         for case in group_cases:
             try_one(system, case, report, watch)
         check_neighbours(system, test_set, report, group)
+        report.took_s[group] = report.took_s.get(group, 0) + time.monotonic() - started_s
     report.growth_bytes = max(0, system.api.rss_bytes - before_bytes)
     report.worker_restarts = sum(not alive(system.workers[name].pid, pid) for name, pid in workers.items())
     if not alive(system.api.pid, api_pid):
