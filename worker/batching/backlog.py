@@ -14,7 +14,7 @@ from worker.delivery import Delivery, Slice
 # so that other workers get a share, and cancelling a job or stopping this worker does not wait for parked images.
 PARKED_IMAGES: dict[Lane, int] = {"interactive": 16_384, "bulk": 2_048}
 PARKED_BYTES = 16 << 20  # pixels, the same for images of any size
-GATHER_S = 0.008  # between two batches of singles of a version while a job runs: small batches cost the job far more
+GATHER_S = 0.008  # between two batches of singles of a version while a job runs, so that the job gets a larger share
 JOB_RUNS = 5  # runs of the engine in a batch of a job: taking and counting such a batch costs as much as one run's
 
 
