@@ -1,5 +1,6 @@
 """Requests that wait on the fast path, whose worker is the test."""
 
+import contextlib
 import logging
 import socket
 import threading
@@ -279,13 +280,17 @@ def listens(port: int) -> bool:
 
 
 def test_a_slow_request_is_logged_with_its_id(redis_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
-    strict = Fleet(redis_server.new_url(), LOG_SLOW_MS="0")
-    connection, stream = ask(strict, request(PNG, "X-Request-ID: mine"))
-    with connection, stream, caplog.at_level(logging.WARNING):
-        (entry,) = strict.entries(1)
-        strict.answer(entry, 5)
-        assert read_reply(stream).header("x-request-id") == "mine"
-    slow = [vars(record)["fields"] for record in caplog.records if record.message == "slow request"]
-    (line,) = [fields for fields in slow if fields["path"] == CLASSIFY]
+    def lines() -> list[Any]:
+        """Return the lines of this route. The API writes one after it has sent the response."""
+        slow = [vars(record)["fields"] for record in caplog.records if record.message == "slow request"]
+        return [fields for fields in slow if fields["path"] == CLASSIFY]
+
+    with contextlib.closing(Fleet(redis_server.new_url(), LOG_SLOW_MS="0")) as strict:
+        connection, stream = ask(strict, request(PNG, "X-Request-ID: mine"))
+        with connection, stream, caplog.at_level(logging.WARNING):
+            (entry,) = strict.entries(1)
+            strict.answer(entry, 5)
+            assert read_reply(stream).header("x-request-id") == "mine"
+            wait_until(lines, "the line")
+    (line,) = lines()
     assert line["status"] == 200
-    strict.close()
