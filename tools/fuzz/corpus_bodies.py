@@ -77,7 +77,6 @@ def lines() -> Iterator[tuple[str, bytes]]:
     yield "a line of 5 MB", b"x" * 5_000_000
     yield "5,000,000 blank lines", b"\n" * 5_000_000
     yield "100,000 lines of nothing", b"1\n" * 100_000
-    yield "a mark of byte order", b"\xef\xbb\xbf" + RECORD
     yield "UTF-16", RECORD.decode().encode("utf-16")
 
 

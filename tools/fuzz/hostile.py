@@ -19,7 +19,7 @@ from tools.fuzz.corpus_bodies import body_cases
 from tools.fuzz.corpus_images import image_cases
 from tools.fuzz.costs import Cost, CostTable, Watch, watching
 
-MAX_GROWTH_BYTES = 128 << 20  # memory (RSS) of the API, which the allocators of its threads keep
+MAX_GROWTH_BYTES = 256 << 20  # memory (RSS) that the allocators of the API's threads keep after all groups
 COST_TRIES = 3  # a busy machine makes any answer late now and then
 ITEMS = "/results/{id}/items"
 T = TypeVar("T")
