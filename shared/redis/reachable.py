@@ -1,5 +1,7 @@
 """The check of REDIS_URL when a program starts."""
 
+from collections.abc import Sequence
+
 from redis.exceptions import NoPermissionError, RedisError
 
 from shared.config.settings import Settings
@@ -24,8 +26,8 @@ def check_redis(settings: Settings, *programs: Program) -> None:
         with worker_client(settings, patient=False) as client:
             client.ping()
             client.execute_command(*keys.WRITE_CHECK)
-            for program in programs:
-                _try_all(client, program)
+            if programs:
+                _try_all(client, programs)
     except (RedisError, OSError) as error:
         meaning = meaning_of(error)
         if isinstance(error, ConditionError) and meaning != "refuse":
@@ -38,10 +40,11 @@ def check_redis(settings: Settings, *programs: Program) -> None:
         raise SettingError(f"REDIS_URL={shown!r}: {reason.rstrip('.')}{advice}") from error
 
 
-def _try_all(client: SyncClient, program: Program) -> None:
+def _try_all(client: SyncClient, programs: Sequence[Program]) -> None:
     """Raise NoPermissionError for the first command that is refused. Other errors of a command are raised, too."""
-    if refusal := find_refusal(client.eval(*rehearsal(program))):
-        raise refusal
+    for program in programs:
+        if refusal := find_refusal(client.eval(*rehearsal(program))):
+            raise refusal
     for command in (
         ("SCRIPT", "LOAD", REHEARSE.source),
         ("EVALSHA", REHEARSE.sha, 1, keys.REHEARSAL, ""),

@@ -46,8 +46,8 @@ class Entry(msgspec.Struct, frozen=True):
     job has at most one origin, at 0, for all of its images. `top` is the number of best labels that the request wants,
     0 for the usual number. `accept` is the threshold from which an answer is accepted: THRESHOLD_OF_CARD for the
     version's own, 0 for every answer, and None if the request has no threshold. `items` is for a chunk of numbers:
-    the number of images of each item. An item has one state. `format` of an entry that was read is
-    the one in which it was written. `format` of a new entry is the oldest one that can hold its answers.
+    the number of images of each item. An item has one state. `format` of an entry that was read is the one in which it
+    was written. `format` of a new entry is the oldest one that can hold its answers.
     """
 
     uid: str
