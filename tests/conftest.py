@@ -17,6 +17,7 @@ from xdist.scheduler import LoadFileScheduling
 from shared.config.settings import load_settings
 from shared.data.dataset import Split, find_mnist_dir, load_split
 from shared.redis.clients import SyncClient
+from tests.support.bad_redis import BadRedis
 from tests.support.leftovers import MARK, find_leftovers
 from tests.support.processes import ROOT, forking
 from tests.support.registries import DEFAULT
@@ -124,6 +125,14 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     yield server
     server.process.stop()
+
+
+@pytest.fixture(scope="module")
+def bad_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadRedis]:
+    """A Redis for one file of tests, whose tests put it into any condition and leave it in none."""
+    server = BadRedis(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -14,24 +14,17 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadRedis]:
-    server = BadRedis(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def system(redis: BadRedis) -> Iterator[System]:
-    with running(redis.url, environ={"LEASE_MS": "1000", "WORKER_TTL_S": "2"}) as started:
+def system(bad_redis: BadRedis) -> Iterator[System]:
+    with running(bad_redis.url, environ={"LEASE_MS": "1000", "WORKER_TTL_S": "2"}) as started:
         yield started
 
 
 @pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "BUSY", "OOM", "NOAUTH", "NOPERM"])
-def test_a_worker_continues_after_each_condition(redis: BadRedis, system: System, code: str) -> None:
+def test_a_worker_continues_after_each_condition(bad_redis: BadRedis, system: System, code: str) -> None:
     worker = system.workers["worker-1"]
     worker.signal(signal.SIGSTOP)
     job_id = system.submit(json={"start": 0, "stop": 50})
-    with redis.conditions()[code]():
+    with bad_redis.conditions()[code]():
         worker.signal(signal.SIGCONT)
         assert system.http.get("/readyz").status_code == 503
         assert system.http.get("/mnist/classify/0").status_code == 503
@@ -43,10 +36,10 @@ def test_a_worker_continues_after_each_condition(redis: BadRedis, system: System
 
 @pytest.mark.parametrize("command", ["xreadgroup", "evalsha", "publish"])
 def test_a_worker_without_one_permission_is_not_ready_and_continues(
-    redis: BadRedis, system: System, command: str
+    bad_redis: BadRedis, system: System, command: str
 ) -> None:
     worker = system.workers["worker-1"]
-    with redis.without_permission(command):
+    with bad_redis.without_permission(command):
         worker.wait_for_line(f"permissions to run the '{command}' command")
         job_id = system.submit(json={"start": 0, "stop": 50})
         wait_until(lambda: system.http.get("/readyz").status_code == 503, "the worker sends no heartbeats")
@@ -55,8 +48,8 @@ def test_a_worker_without_one_permission_is_not_ready_and_continues(
     assert worker.status is None
 
 
-def test_a_worker_that_starts_meanwhile_waits_and_can_be_stopped(redis: BadRedis, system: System) -> None:
-    with redis.read_only():
+def test_a_worker_that_starts_meanwhile_waits_and_can_be_stopped(bad_redis: BadRedis, system: System) -> None:
+    with bad_redis.read_only():
         stopped = system.start_worker("worker-2", line="the start waits")
         waiting = system.start_worker("worker-3", line="the start waits")
         assert stopped.stop() == 0
@@ -64,21 +57,21 @@ def test_a_worker_that_starts_meanwhile_waits_and_can_be_stopped(redis: BadRedis
     assert waiting.stop() == 0
 
 
-def test_a_key_in_the_way_of_one_lane_stops_no_worker(redis: BadRedis, system: System) -> None:
+def test_a_key_in_the_way_of_one_lane_stops_no_worker(bad_redis: BadRedis, system: System) -> None:
     worker = system.workers["worker-1"]
-    (stream,) = redis.admin.keys("mnistified:stream:cnn:bulk:3")
-    redis.admin.rename(stream, "mnistified:aside")
-    redis.admin.set(stream, "in the way")
+    (stream,) = bad_redis.admin.keys("mnistified:stream:cnn:bulk:3")
+    bad_redis.admin.rename(stream, "mnistified:aside")
+    bad_redis.admin.set(stream, "in the way")
     worker.wait_for_line("the entries of cnn cannot be read")
     assert system.http.get("/mnist/classify/1").status_code == 200
-    redis.admin.rename("mnistified:aside", stream)
+    bad_redis.admin.rename("mnistified:aside", stream)
     assert system.finished(system.submit(json={"start": 0, "stop": 50}))["counts"]["done"] == 50
     assert worker.status is None
 
 
-def test_a_trainer_that_starts_meanwhile_waits(redis: BadRedis, system: System, tmp_path: Path) -> None:
+def test_a_trainer_that_starts_meanwhile_waits(bad_redis: BadRedis, system: System, tmp_path: Path) -> None:
     environ = {"MODELS_DIR": str(tmp_path), "TRAINER_DIR": str(tmp_path / "trainings")}
-    with redis.read_only():
+    with bad_redis.read_only():
         trainer = system.start_trainer(environ, line="trainings cannot be polled")
     wait_until(lambda: system.http.get("/status").json()["trainers"], "the trainer is known")
     assert trainer.stop() == 0

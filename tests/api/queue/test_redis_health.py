@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -20,19 +19,12 @@ from tests.support.processes import wait_until
 IMAGE_JOB = {"start": 0, "stop": 10}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadRedis]:
-    started = BadRedis(tmp_path_factory.mktemp("redis"))
-    yield started
-    started.stop()
-
-
 @pytest.fixture(autouse=True)
-def _worker(server: BadRedis) -> None:
+def _worker(bad_redis: BadRedis) -> None:
     """Write the heartbeat of a worker that does nothing."""
-    server.admin.flushall()
-    server.admin.zadd(keys.WORKERS, {"w1": time.time()})
-    server.admin.set(keys.worker("w1"), HEARTBEAT_CODEC.encode(live_worker("w1")))
+    bad_redis.admin.flushall()
+    bad_redis.admin.zadd(keys.WORKERS, {"w1": time.time()})
+    bad_redis.admin.set(keys.worker("w1"), HEARTBEAT_CODEC.encode(live_worker("w1")))
 
 
 def check_problem(reply: httpx.Response, *words: str) -> None:
@@ -46,12 +38,12 @@ def check_problem(reply: httpx.Response, *words: str) -> None:
 
 @pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "OOM", "BUSY", "NOAUTH", "NOPERM"])
 async def test_a_condition_is_a_503_that_explains_itself_on_every_route(
-    server: BadRedis, code: str, test_set: Split
+    bad_redis: BadRedis, code: str, test_set: Split
 ) -> None:
     instances = {"instances": test_set.images[:1].tolist()}
-    async with running_api(server.url) as http:
+    async with running_api(bad_redis.url) as http:
         assert (await http.get("/readyz")).status_code == 200
-        with server.conditions()[code]():
+        with bad_redis.conditions()[code]():
             await http.get("/readyz")  # the first command on a closed connection meets only its end
             replies = await asyncio.gather(
                 http.get("/readyz"),
@@ -76,11 +68,11 @@ async def test_a_condition_is_a_503_that_explains_itself_on_every_route(
 
 @pytest.mark.parametrize("missing", ["-publish", "-hgetall", "resetchannels"])
 async def test_a_missing_permission_is_a_503_and_in_the_log(
-    server: BadRedis, missing: str, caplog: pytest.LogCaptureFixture
+    bad_redis: BadRedis, missing: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running_api(server.url) as http:
+    async with running_api(bad_redis.url) as http:
         assert (await http.get("/readyz")).status_code == 200
-        with server.permissions(missing):
+        with bad_redis.permissions(missing):
             check_problem(await http.get("/readyz"), CONDITIONS["NOPERM"][1])
             assert (await http.get("/status")).status_code == (503 if missing == "-hgetall" else 200)
         named = missing[1:].upper() if missing[0] == "-" else "PUBLISH"
@@ -90,9 +82,9 @@ async def test_a_missing_permission_is_a_503_and_in_the_log(
         assert (await http.get("/readyz")).status_code == 200
 
 
-async def test_status_explains_a_redis_that_refuses_writes(server: BadRedis) -> None:
-    async with running_api(server.url) as http:
-        with server.setting("min-replicas-to-write", 1):
+async def test_status_explains_a_redis_that_refuses_writes(bad_redis: BadRedis) -> None:
+    async with running_api(bad_redis.url) as http:
+        with bad_redis.setting("min-replicas-to-write", 1):
             status = (await http.get("/status")).json()
             assert status["status"] == "redis"
             assert status["redis"] == f"Redis is unavailable: {CONDITIONS['NOREPLICAS'][1]} (NOREPLICAS)"
@@ -101,9 +93,9 @@ async def test_status_explains_a_redis_that_refuses_writes(server: BadRedis) -> 
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
-async def test_a_policy_that_evicts_is_reported_with_what_to_do(server: BadRedis, policy: str) -> None:
-    async with running_api(server.url) as http:
-        with server.setting("maxmemory-policy", policy):
+async def test_a_policy_that_evicts_is_reported_with_what_to_do(bad_redis: BadRedis, policy: str) -> None:
+    async with running_api(bad_redis.url) as http:
+        with bad_redis.setting("maxmemory-policy", policy):
             advice = (f"maxmemory-policy is {policy}", "set maxmemory-policy to noeviction")
             check_problem(await http.get("/readyz"), *advice)
             status = (await http.get("/status")).json()
@@ -112,16 +104,21 @@ async def test_a_policy_that_evicts_is_reported_with_what_to_do(server: BadRedis
         assert (await http.get("/readyz")).status_code == 200
 
 
-async def test_counters_of_entries_that_redis_has_lost_are_reset(server: BadRedis) -> None:
-    redis, bulk, interactive, team = server.admin, keys.queued("cnn", "bulk"), keys.queued("cnn", "interactive"), "team"
+async def test_counters_of_entries_that_redis_has_lost_are_reset(bad_redis: BadRedis) -> None:
+    redis, bulk, interactive, team = (
+        bad_redis.admin,
+        keys.queued("cnn", "bulk"),
+        keys.queued("cnn", "interactive"),
+        "team",
+    )
     redis.hset(interactive, mapping={"images": 7, "bytes": 700})
     redis.hset(bulk, mapping={"images": 700, "bytes": 1 << 20, "5": 700})
     redis.hset(keys.client(team), mapping={"images": 700, "shard": "5"})
     entry_id = redis.xadd(keys.stream("cnn", "bulk", 5), {"h": "", "x": ""})
-    async with running_api(server.url, {"API_KEYS": f"{team}:{'a' * 64}"}):
+    async with running_api(bad_redis.url, {"API_KEYS": f"{team}:{'a' * 64}"}):
         await asyncio.to_thread(wait_until, lambda: not redis.exists(interactive), "an empty lane is reset")
         assert redis.hget(bulk, "images") == redis.hget(keys.client(team), "images") == b"700"
         redis.xdel(keys.stream("cnn", "bulk", 5), entry_id)
-    async with running_api(server.url, {"API_KEYS": f"{team}:{'a' * 64}"}):
+    async with running_api(bad_redis.url, {"API_KEYS": f"{team}:{'a' * 64}"}):
         await asyncio.to_thread(wait_until, lambda: not redis.exists(bulk), "the other lane is reset")
         await asyncio.to_thread(wait_until, lambda: redis.hgetall(keys.client(team)) == {b"shard": b"5"}, "so is a key")

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -14,13 +13,6 @@ WRAPPED = f"ERR Error running script (call to f_{SHA}): @user_script:1: @user_sc
 UNBLOCKED = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
 REPLICA = "You can't write against a read only replica."
 DISK = "Errors writing to the AOF file: No space left on device"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadRedis]:
-    started = BadRedis(tmp_path_factory.mktemp("redis"))
-    yield started
-    started.stop()
 
 
 @pytest.mark.parametrize(
@@ -114,11 +106,11 @@ def test_lost_connections_are_made_again() -> None:
 
 
 @pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "OOM", "BUSY", "NOAUTH", "NOPERM"])
-def test_a_patient_client_waits_for_the_end_of_each_condition(server: BadRedis, code: str) -> None:
-    client = worker_client(load_settings({"REDIS_URL": server.url}), patient=True)
-    hasty = worker_client(load_settings({"REDIS_URL": server.url}), patient=False)
+def test_a_patient_client_waits_for_the_end_of_each_condition(bad_redis: BadRedis, code: str) -> None:
+    client = worker_client(load_settings({"REDIS_URL": bad_redis.url}), patient=True)
+    hasty = worker_client(load_settings({"REDIS_URL": bad_redis.url}), patient=False)
     with ExitStack() as condition:
-        condition.enter_context(server.conditions()[code]())
+        condition.enter_context(bad_redis.conditions()[code]())
         with pytest.raises(exceptions.RedisError) as raised:
             hasty.set("key", 1, px=1000)
         assert raised.value.status_code == code

@@ -20,16 +20,9 @@ WORDS = re.compile(r"\(\s*\"([A-Z]{3,})\",")  # commands of connections that byp
 OTHER_CALLS = {"aclose", "connect", "eval", "execute", "from", "info", "multi", "ping", "pipeline", "pubsub", "watch"}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadRedis]:
-    started = BadRedis(tmp_path_factory.mktemp("redis"))
-    yield started
-    started.stop()
-
-
 @pytest.fixture
-def client(server: BadRedis) -> Iterator[SyncClient]:
-    with worker_client(Settings(redis_url=server.url), patient=False) as opened:
+def client(bad_redis: BadRedis) -> Iterator[SyncClient]:
+    with worker_client(Settings(redis_url=bad_redis.url), patient=False) as opened:
         yield opened
 
 
@@ -39,22 +32,24 @@ def rehearsed(program: Program) -> list[str]:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_rehearsal_fails_nowhere_and_leaves_nothing(server: BadRedis, client: SyncClient, program: Program) -> None:
-    server.admin.flushall()
-    server.admin.config_resetstat()
+def test_a_rehearsal_fails_nowhere_and_leaves_nothing(
+    bad_redis: BadRedis, client: SyncClient, program: Program
+) -> None:
+    bad_redis.admin.flushall()
+    bad_redis.admin.config_resetstat()
     assert client.eval(*rehearsal(program)) == []
-    assert (server.admin.keys(), server.admin.info("errorstats")) == ([], {})
-    with server.setting("maxmemory", 1):
+    assert (bad_redis.admin.keys(), bad_redis.admin.info("errorstats")) == ([], {})
+    with bad_redis.setting("maxmemory", 1):
         assert client.eval(*rehearsal(program)) == []
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_each_refused_command_is_named(server: BadRedis, client: SyncClient, program: Program) -> None:
+def test_each_refused_command_is_named(bad_redis: BadRedis, client: SyncClient, program: Program) -> None:
     for command in sorted({*rehearsed(program)} - {"DEL"}):  # without DEL the script itself ends
-        with server.without_permission(command.lower()):
+        with bad_redis.without_permission(command.lower()):
             refusal = find_refusal(client.eval(*rehearsal(program)))
             assert str(refusal).startswith(f"its user needs {command}: ")
-        assert server.admin.keys() == []
+        assert bad_redis.admin.keys() == []
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

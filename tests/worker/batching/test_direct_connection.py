@@ -25,22 +25,15 @@ return redis.call('INCRBY', counter, amount)
 NAME = ("CLIENT", "ID")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadRedis]:
-    started = BadRedis(tmp_path_factory.mktemp("redis"))
-    yield started
-    started.stop()
-
-
 @pytest.fixture
-def connection(server: BadRedis) -> Iterator[DirectConnection]:
-    made = DirectConnection(worker_client(load_settings({"REDIS_URL": server.url}), patient=True), ADD)
+def connection(bad_redis: BadRedis) -> Iterator[DirectConnection]:
+    made = DirectConnection(worker_client(load_settings({"REDIS_URL": bad_redis.url}), patient=True), ADD)
     yield made
     made.close()
 
 
-def test_replies_have_the_order_of_their_commands(server: BadRedis, connection: DirectConnection) -> None:
-    server.admin.delete("counter")
+def test_replies_have_the_order_of_their_commands(bad_redis: BadRedis, connection: DirectConnection) -> None:
+    bad_redis.admin.delete("counter")
     add = ADD.prepare("amount", counter="counter")
     for command in (add(2), ("LPUSH", "counter", "x"), add(3, 4), ("GET", "counter")):
         connection.add(pack(command))
@@ -66,16 +59,16 @@ def test_a_reply_of_many_reads_is_whole(connection: DirectConnection) -> None:
 
 
 def test_unanswered_commands_are_sent_again_after_the_connection_is_lost(
-    server: BadRedis, connection: DirectConnection
+    bad_redis: BadRedis, connection: DirectConnection
 ) -> None:
-    server.admin.delete("counter", "empty")
+    bad_redis.admin.delete("counter", "empty")
     number = connection.call(NAME)
     connection.add(pack(("BLPOP", "empty", 5)))
     connection.add(pack(ADD.prepare("amount", counter="counter")(1)))
 
     def cut_and_feed() -> None:
-        server.admin.client_kill_filter(_id=number)
-        server.admin.rpush("empty", "fed")
+        bad_redis.admin.client_kill_filter(_id=number)
+        bad_redis.admin.rpush("empty", "fed")
 
     ending = later(0.1, cut_and_feed)
     assert connection.receive() == [b"empty", b"fed"]
@@ -84,41 +77,41 @@ def test_unanswered_commands_are_sent_again_after_the_connection_is_lost(
     ending.join()
 
 
-def test_flushed_scripts_are_loaded_again(server: BadRedis, connection: DirectConnection) -> None:
-    server.admin.delete("counter")
+def test_flushed_scripts_are_loaded_again(bad_redis: BadRedis, connection: DirectConnection) -> None:
+    bad_redis.admin.delete("counter")
     add = ADD.prepare("amount", counter="counter")
     assert connection.call(add(1)) == 1
-    server.admin.script_flush()
+    bad_redis.admin.script_flush()
     connection.add(pack(add(1)))
     connection.add(pack(("GET", "counter")))
     assert [connection.receive(), connection.receive()] == [2, b"2"]
 
 
 @pytest.mark.parametrize("code", ["READONLY", "MISCONF", "NOREPLICAS", "OOM", "BUSY", "NOAUTH", "NOPERM"])
-def test_it_waits_for_the_end_of_each_condition(server: BadRedis, connection: DirectConnection, code: str) -> None:
+def test_it_waits_for_the_end_of_each_condition(bad_redis: BadRedis, connection: DirectConnection, code: str) -> None:
     connection.call(("PING",))
     with ExitStack() as condition:
-        condition.enter_context(server.conditions()[code]())
+        condition.enter_context(bad_redis.conditions()[code]())
         ending = later(0.1, condition.pop_all().close)
         assert connection.call(("SET", "key", 1, "PX", 1000)) == b"OK"
         ending.join()
 
 
-def test_a_restart_is_outlived(server: BadRedis, connection: DirectConnection) -> None:
+def test_a_restart_is_outlived(bad_redis: BadRedis, connection: DirectConnection) -> None:
     add = ADD.prepare("amount", counter="new")
-    server.admin.delete("new")
+    bad_redis.admin.delete("new")
     assert connection.call(add(1)) == 1
-    server.stop()
-    starting = later(0.1, server.start)
+    bad_redis.stop()
+    starting = later(0.1, bad_redis.start)
     assert connection.call(add(1)) in (1, 2), "the last second may be lost"
     starting.join()
 
 
-def test_a_connection_that_answers_too_late_is_replaced(server: BadRedis) -> None:
-    client = worker_client(load_settings({"REDIS_URL": server.url}), patient=True)
+def test_a_connection_that_answers_too_late_is_replaced(bad_redis: BadRedis) -> None:
+    client = worker_client(load_settings({"REDIS_URL": bad_redis.url}), patient=True)
     client.connection_pool.connection_kwargs["socket_timeout"] = 0.1
     connection = DirectConnection(client, ADD)
     before = connection.call(NAME)
-    server.admin.client_pause(300)
+    bad_redis.admin.client_pause(300)
     assert connection.call(NAME) != before
     connection.close()
