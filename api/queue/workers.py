@@ -1,5 +1,6 @@
 """The live workers, from their heartbeats, which the API reads once per second together with Redis's clock."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from shared.redis.clock import RedisClock
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
+SEARCH_S = 0.1  # the interval while no worker is known: requests are refused until the first heartbeat is read
 LATE_SHARE = 0.35  # share of the time to live; a worker writes four heartbeats in that time, so it has missed one
 BUSY_SHARE = 0.1  # workers above this share of their capacity are busy
 
@@ -119,3 +121,6 @@ class Workers:
         now_s = time.monotonic()
         self.lost += lost_workers(self._before, workers, now_s - self._before_s, self._ttl_s)
         self._before, self._before_s = workers, now_s
+        while not self.formats:
+            await asyncio.sleep(SEARCH_S)
+            await self.refresh()

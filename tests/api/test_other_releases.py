@@ -12,6 +12,7 @@ import pytest
 from api.http.access import ANYONE
 from api.http.responses import redis_unavailable
 from api.metrics import Metrics
+from api.queue import workers as workers_module
 from api.queue.answers.job_view import chunk_items
 from api.queue.classify_request import ClassifyRequest
 from api.queue.enqueue import Enqueuer, Outcome
@@ -27,7 +28,6 @@ from shared.contract.block import Block
 from shared.contract.block.codec import encode_block
 from shared.contract.dead_letter import DEAD_LETTER_CODEC, DeadLetter
 from shared.contract.entry import FORMAT, Entry
-from shared.contract.heartbeat import HEARTBEAT_CODEC
 from shared.contract.job import Job, Manifest
 from shared.errors import EntryFormatError, InferenceFailed, Unavailable
 from shared.redis import keys
@@ -35,7 +35,8 @@ from shared.redis.clients import AsyncClient, SyncClient
 from shared.redis.clock import RedisClock
 from shared.redis.connection import api_client
 from tests.support.api_in_process import running_api
-from tests.support.heartbeats import live_worker
+from tests.support.heartbeats import write_heartbeat
+from tests.support.processes import wait_until
 
 BLOCK = encode_block(Block(np.array([7, 3], np.uint16), np.zeros((2, 10), np.float32), "cnn@1", "w1", 1, 2, 0.0, 0.0))
 OTHER_BLOCK = BLOCK.replace(b'"n":2', b'"v":3')  # a format in which `n` has another name
@@ -51,12 +52,6 @@ async def connected(url: str) -> AsyncIterator[AsyncClient]:
     here = api_client(Settings(redis_url=url))
     yield here
     await here.aclose()
-
-
-def write_heartbeat(client: SyncClient, name: str, **changes: Any) -> None:
-    heartbeat = orjson.loads(HEARTBEAT_CODEC.encode(live_worker(name, "cnn@1"))) | changes
-    client.execute_command("ZADD", keys.WORKERS, client.time()[0], name)
-    client.set(keys.worker(name), orjson.dumps(heartbeat))
 
 
 def workers_of(here: AsyncClient) -> Workers:
@@ -96,6 +91,21 @@ async def test_a_request_is_refused_if_no_live_worker_reads_its_entries(client: 
         write_heartbeat(client, "newer", entry_formats=[2, 3])
         await workers.refresh()
         workers.require()
+
+
+async def test_the_first_heartbeat_ends_the_refusals_before_the_next_tick(
+    client: SyncClient, scratch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_module, "TICK_S", 3600)
+    async with connected(scratch_url) as here:
+        workers = workers_of(here)
+        watching = asyncio.create_task(workers.watch())
+        with pytest.raises(Unavailable, match="no worker has sent a heartbeat in the last 15 s"):
+            workers.require()
+        await asyncio.sleep(2 * workers_module.SEARCH_S)
+        write_heartbeat(client, "first")
+        await asyncio.to_thread(wait_until, lambda: workers.formats, "the worker is known", 10)
+        watching.cancel()
 
 
 async def test_entries_are_written_in_the_format_that_all_live_workers_read_unless_it_cannot_hold_them(

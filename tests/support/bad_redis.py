@@ -140,6 +140,20 @@ class BadRedis:
         finally:
             self._command("ACL", "SETUSER", "default", "+@all", "~*", "&*")
 
+    @contextmanager
+    def in_the_way(self, key: str) -> Iterator[None]:
+        """Have a key of another type where the service has its own, if it exists, which is set aside."""
+        aside = f"{key}:aside"
+        if existed := self.admin.exists(key):
+            self.admin.rename(key, aside)
+        self.admin.set(key, "in the way")
+        try:
+            yield
+        finally:
+            self.admin.delete(key)
+            if existed:
+                self.admin.rename(aside, key)
+
     def _command(self, *words: str) -> None:
         self.admin.execute_command(*words)  # type: ignore[no-untyped-call]
 

@@ -2,8 +2,12 @@
 
 from typing import Any
 
-from shared.contract.heartbeat import LiveWorker, LoaderState, Recent, VersionState
+import orjson
+
+from shared.contract.heartbeat import HEARTBEAT_CODEC, LiveWorker, LoaderState, Recent, VersionState
 from shared.contract.lane import LANES
+from shared.redis import keys
+from shared.redis.clients import SyncClient
 from shared.telemetry.prometheus import BATCH_IMAGES, SECONDS
 
 NOTHING_LOADED = LoaderState(engines=1, models={}, loading_model=None, failed_models={}, wanted_models=[])
@@ -49,3 +53,10 @@ def live_worker(name: str = "w1", *refs: str, images_per_s: int = 1000, **fields
         "wanted_models": [],
     }
     return LiveWorker(**(idle | fields))
+
+
+def write_heartbeat(client: SyncClient, name: str, **changes: Any) -> None:
+    """Write a heartbeat of `cnn@1` with other fields, as a worker of another release may."""
+    heartbeat = orjson.loads(HEARTBEAT_CODEC.encode(live_worker(name, "cnn@1"))) | changes
+    client.execute_command("ZADD", keys.WORKERS, client.time()[0], name)
+    client.set(keys.worker(name), orjson.dumps(heartbeat))
