@@ -5,12 +5,12 @@ import { byId, element, say } from "./dom.js";
 import { onFiles } from "./dropping.js";
 import { FileTiles } from "./file-tiles.js";
 import { cancel, follow, submit } from "./job.js";
-import { modelQuery, offerModels } from "./version-list.js";
 import { count, seconds, whole } from "./numbers.js";
 import { isPicture, sendable } from "./picture.js";
 import { NO_DIGIT, NO_NUMBER, Readings } from "./readings.js";
 import { numberSubject, pictureSubject } from "./subject.js";
 import { showRefusal } from "./trouble.js";
+import { modelQuery, offerModels } from "./version-list.js";
 import { Wall } from "./wall.js";
 
 let files = [];

@@ -4,7 +4,7 @@ import { byId, say } from "./dom.js";
 import { startDraw } from "./draw.js";
 import { startFiles } from "./files.js";
 import { startKey } from "./key.js";
-import { showModels } from "./version-list.js";
+import { showModels, startModels } from "./models.js";
 import { whole } from "./numbers.js";
 import { startOthers } from "./others.js";
 import { showPill } from "./pill.js";
@@ -12,7 +12,7 @@ import { startQueue, showQueue } from "./queue.js";
 import { onStatus, startStatus } from "./status.js";
 import { startTestSet } from "./test-set.js";
 import { showStatus } from "./trouble.js";
-import { showVersions, startVersions } from "./versions.js";
+import { listVersions } from "./version-list.js";
 import { startViews } from "./views.js";
 
 function showDataset(status) {
@@ -27,8 +27,8 @@ startDraw();
 startTestSet();
 startFiles();
 startQueue();
-startVersions();
+startModels();
 startOthers();
 startViews();
-for (const listener of [showModels, showStatus, showPill, showQueue, showVersions, showDataset]) onStatus(listener);
+for (const listener of [listVersions, showStatus, showPill, showQueue, showModels, showDataset]) onStatus(listener);
 startStatus();

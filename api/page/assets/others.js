@@ -2,10 +2,10 @@
 
 import { byId, element, say } from "./dom.js";
 import { onFiles } from "./dropping.js";
-import { offerOthers, otherOf } from "./version-list.js";
 import { milliseconds, percent } from "./numbers.js";
 import { isPicture, sendable } from "./picture.js";
 import { askJson } from "./service.js";
+import { offerOthers, otherOf } from "./version-list.js";
 
 const MAX_SHOWN = 50; // newest pictures
 const BEST = 5;

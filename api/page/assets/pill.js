@@ -1,8 +1,8 @@
 /* The state of the service in a few words at the top of every view. */
 
 import { byId, say } from "./dom.js";
-import { count, whole } from "./numbers.js";
 import { queuedImages } from "./lanes.js";
+import { count, whole } from "./numbers.js";
 import { troubleOf } from "./trouble.js";
 
 export function showPill(status, problem) {

@@ -6,10 +6,10 @@ import { happened, queuedText } from "./happenings.js";
 import { follow, submitTestSet } from "./job.js";
 import { busyLanes, oldestS, queuedImages } from "./lanes.js";
 import { count, milliseconds, seconds, whole } from "./numbers.js";
-import { showWorkers } from "./workers.js";
 import { testSet } from "./test-images.js";
 import { showRefusal } from "./trouble.js";
 import { currentView, onView } from "./views.js";
+import { showWorkers } from "./workers.js";
 
 const TITLES = {
   waiting: "Images in the queue",

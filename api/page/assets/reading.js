@@ -4,11 +4,11 @@ import { readingOf, sureness } from "./answers.js";
 import { Bars } from "./bars.js";
 import { byId, partsOf, say, sleep } from "./dom.js";
 import { showLayers } from "./layers.js";
-import { offerModels } from "./version-list.js";
 import { newest, settled } from "./newest.js";
 import { count, milliseconds } from "./numbers.js";
 import { NO_DIGIT } from "./readings.js";
 import { Problem } from "./service.js";
+import { offerModels } from "./version-list.js";
 
 const SETTLED_MS = 350; // time without a new image before the layers are requested
 

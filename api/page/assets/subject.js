@@ -1,7 +1,7 @@
 /* The subject of a reading: a picture file, which is fitted, or an image of the test set. */
 
-import { modelQuery } from "./version-list.js";
 import { askBitmap, askJson } from "./service.js";
+import { modelQuery } from "./version-list.js";
 
 /* `body` is a Blob or an async function that returns one. */
 export const pictureSubject = (body) => ({

@@ -4,7 +4,6 @@ import { Details } from "./details.js";
 import { byId, element, say } from "./dom.js";
 import { Filters } from "./filters.js";
 import { cancel, follow, submitTestSet } from "./job.js";
-import { modelQuery, offerModels } from "./version-list.js";
 import { seconds, whole } from "./numbers.js";
 import { Readings } from "./readings.js";
 import { askJson } from "./service.js";
@@ -12,6 +11,7 @@ import { testSubject } from "./subject.js";
 import { TestImages, testSet } from "./test-images.js";
 import { TestTiles } from "./test-tiles.js";
 import { showRefusal } from "./trouble.js";
+import { modelQuery, offerModels } from "./version-list.js";
 import { onView } from "./views.js";
 import { Wall } from "./wall.js";
 

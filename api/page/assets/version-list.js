@@ -23,7 +23,7 @@ export const otherOf = (ref) => known.others[ref];
 /* Returns `model=…`, or an empty string for the standard version. */
 export const modelQuery = (ref) => (ref && ref !== known.standard ? `model=${encodeURIComponent(ref)}` : "");
 
-export function showModels(status) {
+export function listVersions(status) {
   if (!status) return;
   const unusual = status.other_models ?? {};
   // `number` reads numbers for `fit=number`, and nobody chooses it.

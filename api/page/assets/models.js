@@ -9,11 +9,11 @@ const cards = new Map(); // by reference; a published version never changes
 let status = null;
 let shown = ""; // the part of the status that the table shows
 
-export function startVersions() {
+export function startModels() {
   onView("models", () => show().catch(failed));
 }
 
-export function showVersions(newest) {
+export function showModels(newest) {
   status = newest ?? status;
   if (status && currentView() === "models" && shownPart() !== shown) show().catch(failed);
 }
