@@ -30,7 +30,7 @@ class Fleet:
 
     `deferred` has the number of entries that wait for a worker which reads their format, by format.
 
-    `redis_fault` is why Redis cannot be trusted with images now, or empty.
+    `redis_fault` is why Redis cannot be trusted with images now, or not with those of some lanes, or empty.
     """
 
     workers: list[LiveWorker]
@@ -49,7 +49,7 @@ async def read_fleet(state: State) -> Fleet:
     """Read the state. Raises Redis errors."""
     redis_fault = await state.health.fault()  # first, so that the rest is not read from a former master
     workers = await state.workers.refresh()
-    queues = await read_queues(state.client, list(state.catalog.models))
+    queues, queues_fault = await read_queues(state.client, list(state.catalog.models))
     return Fleet(
         workers=workers,
         queues=queues,
@@ -60,7 +60,7 @@ async def read_fleet(state: State) -> Fleet:
         drift=await read_drift(state.client, state.catalog, state.clock.now_s()),
         shadows=await read_shadows(state.client, state.aliases.table),
         memory=await _read_memory(state.client),
-        redis_fault=redis_fault,
+        redis_fault=redis_fault or queues_fault,
     )
 
 

@@ -16,7 +16,7 @@ from shared.errors import Unavailable
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.redis.connection import reopen_connections
-from shared.redis.errors import ends_connection, explain, meaning_of
+from shared.redis.errors import ends_connection, explain, meaning_of, passes
 from shared.redis.permissions import find_refusal, rehearsal
 from shared.redis.script import Script
 from shared.telemetry.seldom import SeldomLog
@@ -165,9 +165,13 @@ class RedisHealth:
                     counter=counter, deferred=keys.DEFERRED, more_keys=some, images="images", more_args=fields
                 )
                 pipeline.eval(*call)
-            found = await pipeline.execute()
+            found = await pipeline.execute(raise_on_error=False)
         for (counter, _, _), images in zip(counters, found, strict=True):
-            if images:
+            if isinstance(images, RedisError):
+                if passes(images):
+                    raise images
+                self._seldom.log(logging.ERROR, f"{counter} or its streams cannot be read: {images}")
+            elif images:
                 logger.warning("%s counted %d images, but Redis has none of them: the count is 0 now", counter, images)
 
 

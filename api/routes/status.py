@@ -68,7 +68,7 @@ async def get_readyz(request: Request) -> Response:
     if not workers:
         raise Unavailable("no worker is ready", "not_ready")
     stall_s = state.settings.queue_stall_s
-    queues = await read_queues(state.client, list(state.catalog.models))
+    queues, _ = await read_queues(state.client, list(state.catalog.models))
     if is_stalled(queues, workers, stall_s, state.clock.now_s()):
         raise Unavailable(
             f"images have been queued for more than {stall_s:g} s, and no worker finishes a batch", "not_ready"

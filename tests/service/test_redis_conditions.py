@@ -64,6 +64,9 @@ def test_a_key_in_the_way_of_one_lane_stops_no_worker(bad_redis: BadRedis, syste
     with bad_redis.in_the_way(keys.stream("cnn", "bulk", 3)):
         worker.wait_for_line("the entries of cnn cannot be read")
         assert system.http.get("/mnist/classify/1").status_code == 200
+        other = system.submit(json={"start": 0, "stop": 50}, params={"model": "cnn-small"})
+        assert system.finished(other)["counts"]["done"] == 50
+        assert system.start_worker("worker-4").stop() == 0
     assert system.finished(system.submit(json={"start": 0, "stop": 50}))["counts"]["done"] == 50
     assert worker.status is None
 

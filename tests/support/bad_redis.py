@@ -142,7 +142,7 @@ class BadRedis:
 
     @contextmanager
     def in_the_way(self, key: str) -> Iterator[None]:
-        """Have a key of another type where the service has its own, if it exists, which is set aside."""
+        """Have a key of another type where the service has its own, which has another name meanwhile."""
         aside = f"{key}:aside"
         if existed := self.admin.exists(key):
             self.admin.rename(key, aside)

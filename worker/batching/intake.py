@@ -37,7 +37,9 @@ def ensure_groups(client: SyncClient, models: Sequence[str]) -> None:
                 try:
                     client.xgroup_create(stream, keys.GROUP, id="0", mkstream=True)
                 except ResponseError as error:
-                    if "BUSYGROUP" not in str(error):
+                    if "WRONGTYPE" in str(error):  # its lane cannot be read, but the others can
+                        logger.error("%s is a key of another type: delete it", stream)
+                    elif "BUSYGROUP" not in str(error):
                         raise
                 client.expire(stream, keys.OPEN_TTL_S)
 

@@ -1,14 +1,18 @@
 """Leases on entries: an entry belongs to its worker until the worker has not renewed the lease for LEASE_MS."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from redis.exceptions import ResponseError
 
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient
-from shared.redis.errors import ConditionError
+from shared.redis.errors import ConditionError, passes
 from shared.redis.script import Script
+from shared.telemetry.seldom import SeldomLog
 from worker.batching.held_entries import HeldEntries, RawEntry
 
 logger = logging.getLogger(__name__)
@@ -79,6 +83,7 @@ class Leases:
     lease_ms: int
     takeovers: int = 0
     _cursors: dict[str, str] = field(init=False, default_factory=dict)  # where the scan of a stream continues
+    _seldom: SeldomLog = field(init=False, default_factory=lambda: SeldomLog(logger))
 
     def renew(self) -> None:
         """Renew the leases of all held entries. Call it several times per lease."""
@@ -92,7 +97,9 @@ class Leases:
     def take_over(self) -> None:
         """Claim entries whose lease expired, with their number of attempts."""
         for stream, lane in self._streams():
-            lapsed = self._claim(stream)
+            lapsed: list[RawEntry] = []
+            with self._spare_others(stream):
+                lapsed = self._claim(stream)
             if lapsed:
                 self.takeovers += len(lapsed)
                 logger.warning("took over %d entries of %s whose lease lapsed", len(lapsed), stream)
@@ -125,7 +132,18 @@ class Leases:
         """Delete the consumers of processes that ended long ago and own nothing."""
         silent_ms = STALE_CONSUMER_LEASES * self.lease_ms
         for stream, _ in self._streams():
-            self.client.eval(*FORGET_CONSUMERS(stream=stream, group=keys.GROUP, silent_ms=silent_ms))
+            with self._spare_others(stream):
+                self.client.eval(*FORGET_CONSUMERS(stream=stream, group=keys.GROUP, silent_ms=silent_ms))
+
+    @contextmanager
+    def _spare_others(self, stream: str) -> Iterator[None]:
+        """Report an error of one stream only, such as a key of another type in its place."""
+        try:
+            yield
+        except ResponseError as error:
+            if passes(error):
+                raise
+            self._seldom.log(logging.ERROR, f"the leases of {stream} cannot be checked: {error}")
 
     def _streams(self) -> list[tuple[str, Lane]]:
         return [(stream, lane) for model in self.models() for lane in LANES for stream in keys.streams(model, lane)]

@@ -10,6 +10,7 @@ from shared.config.settings import Settings
 from shared.contract.lane import LANES, Lane
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.errors import passes
 from worker.batching.deferred import Deferred
 from worker.batching.intake import Intake, ensure_groups
 from worker.batching.leases import Leases, take_duties
@@ -76,23 +77,31 @@ class Keeper:
         self._keep_or_report()  # write the last counts
 
     def _keep_or_report(self) -> None:
-        try:
-            self._keep()
-        except RedisError as error:
-            self.faults.report(error)
+        """Do each part of the work, also if Redis refuses the command of another one, as for a key of another type."""
+        for part in (self._show_alive, self._take_over, self._count):
+            try:
+                part()
+            except RedisError as error:
+                self.faults.report(error)
+                if passes(error):
+                    return  # the other parts would meet it, too
 
-    def _keep(self) -> None:
+    def _show_alive(self) -> None:
         self.leases.renew()
         self.reports.call_all()
         self.faults.rehearse(self.client)
         if not self.faults.refused:  # or else this worker may be unable to read or answer
             self.heartbeat.write(self.loader.state(), self.leases.takeovers)
+
+    def _take_over(self) -> None:
         if not self.stopping.is_set():
             self.pull_new_models()
             self.duties = take_duties(self.client, self.models, round(self._interval_s * 1e3 / DUTIES_PER_KEEP))
             self.leases.take_over()
             self.leases.forget_stale_consumers()
             self.deferred.return_to_streams()
+
+    def _count(self) -> None:
         with self.client.pipeline(transaction=False) as pipeline:
             for model in self.duties:
                 for lane in LANES:

@@ -1,7 +1,10 @@
 """Ends jobs that nothing else ends: at their deadline, and when Redis has lost some of their images."""
 
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass
+
+from redis.exceptions import ResponseError
 
 from api.periodic import repeat
 from api.queue.jobs.life import CHECK_INTERVAL_MS, ENDED, Action, end_job, log_end
@@ -12,6 +15,7 @@ from shared.errors import ContractError
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
 from shared.redis.clock import RedisClock
+from shared.redis.errors import passes
 from shared.redis.script import Script
 
 INTERVAL_S = 0.25
@@ -101,9 +105,24 @@ class JobSweep:
         )
         expired, unchecked = await self._client.eval(*due)
         for job_id in expired:
-            await self._end(job_id.decode(), "expire")
+            await self._spare_others(job_id.decode(), self._end(job_id.decode(), "expire"))
         for job_id in unchecked:
-            await self._check(job_id.decode())
+            await self._spare_others(job_id.decode(), self._check(job_id.decode()))
+
+    async def _spare_others(self, job_id: str, act: Awaitable[None]) -> None:
+        """Wait for `act`. If the keys of this job cannot be used, postpone it, so that other jobs end.
+
+        Raises the errors of Redis that other jobs would meet, too.
+        """
+        try:
+            await act
+        except ResponseError as error:
+            if passes(error):
+                raise
+            logger.error("job %s cannot be checked: %s", job_id, error)
+            later_ms = self._clock.now_ms() + CHECK_INTERVAL_MS
+            for due in (keys.DEADLINES, keys.OPEN_JOBS):
+                await self._client.zadd(due, {job_id: later_ms}, xx=True)
 
     async def _check(self, job_id: str) -> None:
         job = await self._read(job_id)

@@ -104,6 +104,21 @@ async def test_a_policy_that_evicts_is_reported_with_what_to_do(bad_redis: BadRe
         assert (await http.get("/readyz")).status_code == 200
 
 
+@pytest.mark.parametrize("key", [keys.queued("cnn", "bulk"), keys.stream("cnn", "bulk", 3)])
+async def test_a_key_of_another_type_costs_only_its_lane(bad_redis: BadRedis, key: str) -> None:
+    redis, other = bad_redis.admin, keys.queued("cnn-small", "bulk")
+    redis.hset(other, mapping={"images": 7, "bytes": 700})
+    with bad_redis.in_the_way(key):
+        async with running_api(bad_redis.url) as http:
+            await asyncio.to_thread(wait_until, lambda: not redis.exists(other), "other counters are reset")
+            assert (await http.get("/readyz")).status_code == 200
+            status = (await http.get("/status")).json()
+            assert status["status"] == "redis"
+            assert status["redis"].startswith("another program has written to mnistified:queued:cnn:bulk or the keys")
+            assert status["queues"]["cnn"]["bulk"]["images"] == 0
+            assert "mnistified_fleet_redis_unsafe 1.0" in (await http.get("/metrics")).text
+
+
 async def test_counters_of_entries_that_redis_has_lost_are_reset(bad_redis: BadRedis) -> None:
     redis, bulk, interactive, team = (
         bad_redis.admin,

@@ -84,10 +84,10 @@ def client_has_new_entries(client: SyncClient) -> bool:
     return bool(client.xrange(STREAM, f"({group['last-delivered-id'].decode()}"))
 
 
-def let_lapse(client: SyncClient, owner: str) -> None:
+def let_lapse(client: SyncClient, owner: str, stream: str = STREAM) -> None:
     """Make the lease of everything that `owner` holds as old as if nobody had renewed it."""
-    for entry in client.xpending_range(STREAM, keys.GROUP, "-", "+", 100, owner):
-        client.xclaim(STREAM, keys.GROUP, owner, 0, [entry["message_id"]], idle=10 * LEASE_MS, justid=True)
+    for entry in client.xpending_range(stream, keys.GROUP, "-", "+", 100, owner):
+        client.xclaim(stream, keys.GROUP, owner, 0, [entry["message_id"]], idle=10 * LEASE_MS, justid=True)
 
 
 def test_what_was_pulled_is_nobody_elses_until_its_lease_lapses(client: SyncClient) -> None:
@@ -157,6 +157,22 @@ def test_a_scan_that_is_too_long_for_one_tick_continues_in_the_next(
     assert two.held == []
     two.leases.take_over()
     assert two.held == [("lapsed", 2)]
+
+
+def test_a_key_in_the_way_of_one_stream_keeps_no_other_stream_from_being_checked(client: SyncClient) -> None:
+    two, dead = Worker(client, "two"), Worker(client, "dead")
+    stream = keys.stream("cnn", "bulk", 7)
+    client.hset(keys.job("lapsed"), "model", "cnn@1")
+    put(client, "lapsed", chunk=0, shard=7)
+    dead.pull()
+    let_lapse(client, "dead", stream)
+    for other in (STREAM, keys.stream("cnn", "bulk", 0)):
+        client.rename(other, f"{other}:aside")
+        client.set(other, "in the way")
+    two.leases.take_over()
+    two.leases.forget_stale_consumers()
+    assert two.held == [("lapsed", 2)]
+    ensure_groups(client, ["cnn"])  # a worker that starts meanwhile serves the other streams
 
 
 def test_an_entry_that_is_held_already_is_not_run_twice(client: SyncClient) -> None:

@@ -106,6 +106,25 @@ async def test_a_job_whose_entries_are_lost_fails_and_keeps_the_results_that_it_
         assert not again.holder, "the same upload makes a new job"
 
 
+async def test_a_job_whose_key_is_in_use_by_others_keeps_no_other_job_from_its_end(
+    client: SyncClient, scratch_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with jobs_world(client, scratch_url) as world:
+        expiring, waiting = [await world.store.submit(upload(1), REQUEST) for _ in range(2)]
+        for number, due in enumerate((keys.DEADLINES, keys.OPEN_JOBS)):
+            client.set(keys.job(f"a{number}"), "in the way")
+            client.zadd(due, {f"a{number}": 1})
+        client.zadd(keys.DEADLINES, {expiring.id: 2})
+        for stream in keys.streams("cnn", "bulk"):
+            client.xtrim(stream, maxlen=0)
+        world.make_due(waiting.id)
+        await world.sweep.sweep()
+        await world.sweep.sweep()
+        states = [(await world.store.read(job.id, CALLER)).state for job in (expiring, waiting)]
+        assert states == ["expired", "failed"]
+        assert caplog.text.count("job a0 cannot be checked") == caplog.text.count("job a1 cannot be checked") == 1
+
+
 async def test_a_job_of_which_an_entry_cannot_be_read_at_all_fails_once_it_is_discarded(
     client: SyncClient, scratch_url: str
 ) -> None:
