@@ -75,9 +75,26 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, object]:
+    """Collect in another order in each process, so that one compiles the files that the others need later."""
+    report = yield
+    process = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    if isinstance(collector, pytest.Dir) and process != "gw0":
+        nodes, middle = report.result, len(report.result) // 2
+        report.result = nodes[::-1] if process == "gw1" else nodes[middle:] + nodes[:middle]
+    return report
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put slow tests first: a slow file that starts last would keep one process busy while the others are idle."""
-    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, not item.nodeid.startswith(TENSORFLOW_TESTS)))
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("slow") is None,
+            not item.nodeid.startswith(TENSORFLOW_TESTS),
+            item.path,  # the same order in all processes
+        )
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -92,18 +92,18 @@ def _compile_with_jax(model: keras.Model, spec: InputSpec) -> Callable[[Images],
     if len(devices := jax.local_devices()) > 1:
         logger.warning("JAX sees %d devices and uses %s; CUDA_VISIBLE_DEVICES chooses", len(devices), devices[0])
 
-    @jax.jit
     def forward(variables: tuple[list[Any], list[Any]], images: Any) -> list[Any]:
         pixels = _as_input(images.astype(np.float32), spec, model)
         with jax.default_matmul_precision("float32"):
             outputs, _ = model.stateless_call(*variables, pixels, training=False)
         return outputs if isinstance(outputs, list) else [outputs]
 
+    compiled = jax.jit(forward)
     variables = (
         [variable.value for variable in model.trainable_variables],
         [variable.value for variable in model.non_trainable_variables],
     )
-    return lambda images: [np.asarray(output) for output in jax.device_get(forward(variables, images))]
+    return lambda images: [np.asarray(output) for output in jax.device_get(compiled(variables, images))]
 
 
 def _tensorflow_compiler(threads: int) -> Callable[[keras.Model, InputSpec], Callable[[Images], Arrays]]:
