@@ -1,4 +1,7 @@
-"""The writing of single images to the queue. Images that arrive during a write are written together by the next one."""
+"""The writing of single images to the queue.
+
+Images that arrive during a write are written together by the next one, or as soon as they fill an entry.
+"""
 
 import asyncio
 import contextvars
@@ -49,7 +52,7 @@ def _parts(group: list[WaitingImage], entry_images: int) -> Iterable[list[Waitin
 
 
 class Singles:
-    """Writes single images and waits for their answers. Images wait only while a write is in progress.
+    """Writes single images and waits for their answers. Only images that fill no entry wait for a write in progress.
 
     One periodic sweep ends the wait of images whose client has left or has waited long enough.
     """
@@ -126,7 +129,9 @@ class Singles:
             wait_s = min(wait_s, asked.timeout_s)
         image.due_s = now_s + wait_s
         self._pending.append(image)
-        if not self._writing:
+        if len(self._pending) >= self._entry_images:
+            self._write_pending()  # a worker begins while more requests are read
+        elif not self._writing:
             self._writing = True
             asyncio.get_running_loop().call_soon(self._begin_write, context=self._context)
         if image.due_s < self._sweep_s:

@@ -60,12 +60,26 @@ async def test_an_image_is_written_at_once_and_answered() -> None:
     assert (block.predictions[position], position, single_id) == (7, 0, f"{entry.uid}-0")
 
 
-async def test_images_that_arrive_during_a_write_are_written_together() -> None:
+async def test_images_that_fill_an_entry_are_written_although_a_write_is_in_progress() -> None:
     world = World(entry_images=4)
     asked = await world.begin()
     asked += [world.ask(digit) for digit in range(1, 10)]
+    await world.enqueuer.next_write()
     world.end()
-    assert [entry.count for entry in await world.enqueuer.next_write()] == [4, 4, 1]
+    assert [[entry.count for entry in write] for write in world.enqueuer.writes] == [[1], [4], [4], [1]]
+    for write in world.enqueuer.writes:
+        for entry in write:
+            world.wakeups.answer(entry)
+    answers = await asyncio.gather(*asked)
+    assert [int(block.predictions[position]) for block, position, _ in answers] == list(range(10))
+
+
+async def test_images_that_arrive_during_a_write_are_written_together() -> None:
+    world = World(entry_images=10)
+    asked = await world.begin()
+    asked += [world.ask(digit) for digit in range(1, 10)]
+    world.end()
+    assert [entry.count for entry in await world.enqueuer.next_write()] == [9]
     for write in world.enqueuer.writes:
         for entry in write:
             world.wakeups.answer(entry)
@@ -98,9 +112,9 @@ async def test_after_a_write_the_next_image_is_written_at_once_again() -> None:
 
 
 async def test_a_refusal_fails_only_the_requests_of_its_entry() -> None:
-    world = World(entry_images=2)
+    world = World(entry_images=10)
     (first,) = await world.begin()
-    asked = [world.ask(digit) for digit in range(1, 6)]
+    asked = [world.ask(digit, model) for digit, model in enumerate(("cnn@1", "cnn@1", "cnn@2", "cnn@2", "cnn@3"), 1)]
     world.end()
     entries = await world.enqueuer.next_write()
     assert [entry.count for entry in entries] == [2, 2, 1]
@@ -117,9 +131,9 @@ async def test_a_refusal_fails_only_the_requests_of_its_entry() -> None:
 
 
 async def test_a_failed_write_fails_its_requests_and_later_requests_are_written() -> None:
-    world = World(entry_images=2)
+    world = World(entry_images=10)
     (first,) = await world.begin()
-    later = [world.ask(digit) for digit in (1, 2, 3)]
+    later = [world.ask(1), world.ask(2), world.ask(3, "cnn@2")]
     world.end([Unavailable("Redis is unreachable")])
     with pytest.raises(Unavailable, match="Redis is unreachable"):
         await first
