@@ -21,8 +21,8 @@ from api.fast.path import FAST_PATH, FastPath
 from api.fast.protocol import FastProtocol
 from api.http.access import Access, Gate
 from api.http.browsers import for_browsers
+from api.http.capacity import EventStreams
 from api.http.connections.limits import ConnectionLimits
-from api.http.event_streams import EventStreams
 from api.http.observing import ObservingMiddleware, RequestLog
 from api.http.responses import error_response, on_request_error, on_unexpected_error, on_unreadable
 from api.http.routing import NoRoute, Shortcut, path_routes

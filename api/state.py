@@ -7,7 +7,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from api.http.bodies import Bodies
-from api.http.event_streams import EventStreams
+from api.http.capacity import EventStreams
 from api.images.decode_threads import Decoder
 from api.images.pixel_budget import PixelBudget
 from api.metrics import Metrics

@@ -30,10 +30,7 @@ class BatchingStep(bootsteps.StartStopStep):  # type: ignore[misc]
     """Starts and stops the service. Celery calls `start` before it is ready, `stop` on TERM, `terminate` on QUIT."""
 
     requires = frozenset({"celery.worker.components:Pool"})
-
-    def __init__(self, parent: Any, **kwargs: Any) -> None:
-        super().__init__(parent, **kwargs)
-        self._service: Any = None
+    _service: Any = None
 
     def start(self, parent: Any) -> None:
         if not parent.pool_cls.__module__.endswith(".solo"):

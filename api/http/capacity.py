@@ -58,3 +58,11 @@ def refusal_delay_s(load: float, jitter: float) -> float:
     """
     min_s, max_s = DELAY_S
     return (min_s + (max_s - min_s) * jitter) * min(MAX_DELAY_FACTOR, max(1.0, load))
+
+
+class EventStreams:
+    """Limits the number of open event streams. `ending` tells all of them to end, when the server shuts down."""
+
+    def __init__(self, max_streams: int) -> None:
+        self.ending = False
+        self.capacity = Capacity(max_streams, "watchers", "{} event streams are open in this process, the maximum")

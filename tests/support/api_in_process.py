@@ -13,8 +13,8 @@ import uvicorn
 
 from api.app import make_app
 from api.fast.protocol import FastProtocol
+from api.http.capacity import EventStreams
 from api.http.connections.limits import ConnectionLimits
-from api.http.event_streams import EventStreams
 from api.metrics import Metrics
 from shared.config.settings import load_settings
 from tests.support.processes import ROOT, wait_until

@@ -17,10 +17,7 @@ class BeatStep(bootsteps.StartStopStep):  # type: ignore[misc]
     """Celery calls `start` before it reports ready, `stop` on TERM, and `terminate` on QUIT."""
 
     requires = frozenset({"celery.worker.components:Pool"})
-
-    def __init__(self, parent: Any, **kwargs: Any) -> None:
-        super().__init__(parent, **kwargs)
-        self._thread: threading.Thread | None = None
+    _thread: threading.Thread | None = None
 
     def start(self, parent: Any) -> None:
         self._service = beat.Service(

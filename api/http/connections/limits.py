@@ -7,11 +7,11 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from api.http.capacity import EventStreams
 from api.http.connections.half_close import await_response
 from api.http.connections.old_versions import serve_old_version
 from api.http.connections.single_write import JoiningTransport, OneWriteProtocol
 from api.http.connections.upgrades import head_without_upgrade, new_parser
-from api.http.event_streams import EventStreams
 from api.http.responses import problem
 from api.metrics import Metrics
 from shared.config.settings import Settings

@@ -5,8 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from api.queue.answers import replies
-from api.queue.answers.answer_json import answer_json, best_labels, labelled_answer
-from api.queue.answers.number_json import number_json
+from api.queue.answers.answer_json import answer_json, best_labels, labelled_answer, number_json
 from shared.contract.block import Block
 from shared.contract.block.codec import decode_block
 from shared.contract.job import MANIFEST_CODEC, Counts, Job, JobState, Manifest, NumberLine

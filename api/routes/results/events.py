@@ -13,8 +13,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.http.access import caller_of
+from api.http.capacity import EventStreams
 from api.http.connections.half_close import HALF_CLOSED
-from api.http.event_streams import EventStreams
 from api.http.responses import to_json
 from api.queue.answers.job_view import job_json
 from api.queue.answers.replies import Job

@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import get_args
 
 from mnistified.commands import bench, bulk, jobs, service, single
-from mnistified.commands.completion import completion
 from mnistified.commands.exit_codes import MEANINGS
 from mnistified.commands.formats import FORMATS
 from mnistified.options import DEFAULT_URL, Accept, Resize
@@ -177,3 +176,13 @@ def _accept(text: str) -> Accept:
     if not 0 <= score <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 0 to 1 nor `rule`")
     return score
+
+
+def completion(parser: argparse.ArgumentParser, shell: str) -> int:
+    """Print a completion script for a shell."""
+    try:
+        import shtab
+    except ImportError:
+        raise ValueError("completion needs shtab, which is not installed: pip install shtab") from None
+    print(shtab.complete(parser, shell))
+    return 0

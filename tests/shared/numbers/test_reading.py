@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from api.queue.answers.number_json import number_json
+from api.queue.answers.answer_json import number_json
 from shared.contract.job import NumberLine, Piece
 from shared.numbers.reading import MIN_PROBABILITY, OTHER_SIGN, Outputs, digits_of, most_likely, window_outputs
 from shared.numbers.roster import roster_of, shares_in, text_probabilities

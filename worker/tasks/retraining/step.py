@@ -29,11 +29,8 @@ class TrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]
     """Celery calls `start` before it reports ready, `stop` on TERM, and `terminate` on QUIT."""
 
     requires = frozenset({"celery.worker.components:Pool"})
-
-    def __init__(self, parent: Any, **kwargs: Any) -> None:
-        super().__init__(parent, **kwargs)
-        self._thread: threading.Thread | None = None
-        self._quiet_sweeps = 0
+    _thread: threading.Thread | None = None
+    _quiet_sweeps = 0
 
     def start(self, parent: Any) -> None:
         self._app = parent.app

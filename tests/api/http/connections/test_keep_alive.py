@@ -7,8 +7,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from api.http.capacity import EventStreams
 from api.http.connections.limits import SWEEP_S, ConnectionLimits, LimitedProtocol
-from api.http.event_streams import EventStreams
 from api.http.responses import send_body
 from api.metrics import Metrics
 from shared.config.settings import Settings

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
-from api.http.event_streams import EventStreams
+from api.http.capacity import EventStreams
 from api.queue.answers.job_view import job_json
 from api.routes.results import events
 from api.routes.results.events import HEARTBEAT, Progress, follow

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from api.queue.answers import job_view
+from api.queue.answers.answer_json import number_json
 from api.queue.answers.job_view import block_item
-from api.queue.answers.number_json import number_json
 from api.queue.jobs import store
 from api.routes.results import results
 from shared.contract.block import Block
