@@ -41,6 +41,25 @@ def test_the_panel_moves_under_load(page: Page, system: System) -> None:
     )  # nothing is drawn for an idle worker
 
 
+def test_a_rate_of_several_versions_is_not_compared_with_the_capacity_of_one(page: Page, system: System) -> None:
+    system.http.get("/mnist/classify/1")
+    status = system.http.get("/status").json()
+    (worker,) = status["workers"]
+    ((name, version),) = worker["models"].items()
+    worker["last_batch"] = {"model": name, "images": 1, "finished_s": 0.0, "took_ms": 1.0}
+    worker["models"] = {
+        name: version | {"images_per_s": 1000, "idle_s": 0.1},
+        "small@1": version | {"images_per_s": 50_000, "idle_s": 0.0},
+        "large@1": version | {"images_per_s": 10, "idle_s": 60.0},
+    }
+    worker["recent_images_per_s"] = status["recent"]["images_per_s"] = 9000.0
+    page.route(re.compile(r"/status$"), lambda route: route.fulfill(json=status))
+    open_view(page, "queue")
+    expect(page.locator("#workers")).to_contain_text("9,000 images/s with 2 versions")
+    expect(page.locator("#figures")).to_contain_text(f"with {name}, small@1")
+    expect(page.locator("#view-queue")).not_to_contain_text("of about")
+
+
 def test_its_button_puts_the_test_set_into_the_queue(page: Page) -> None:
     open_view(page, "queue")
     page.locator("#load").click()

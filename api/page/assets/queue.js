@@ -9,7 +9,7 @@ import { count, milliseconds, seconds, whole } from "./numbers.js";
 import { testSet } from "./test-images.js";
 import { showRefusal } from "./trouble.js";
 import { currentView, onView } from "./views.js";
-import { showWorkers } from "./workers.js";
+import { recentVersions, showWorkers } from "./workers.js";
 
 const TITLES = {
   waiting: "Images in the queue",
@@ -100,10 +100,11 @@ function showFigures(status, queued) {
   showWorkers(byId("workers"), status.workers);
 }
 
-/* Returns the rate of the engines with the version that they run, if it is the same one for all workers. */
+/* Returns the rate of the engines with the version that they run, if there is only one, else the versions. */
 function ableText(workers) {
-  const [model, ...others] = new Set(workers.map((worker) => worker.last_batch?.model));
-  if (!model || others.length) return "";
+  const [model, ...others] = new Set(workers.flatMap(recentVersions));
+  if (others.length) return `with ${[model, ...others].join(", ")}`;
+  if (!model) return "";
   const able = workers.reduce((sum, { models }) => sum + (models[model]?.images_per_s ?? 0), 0);
   return able ? `of about ${whole(able)} possible with ${model}` : "";
 }

@@ -3,6 +3,8 @@
 import { element, say } from "./dom.js";
 import { count, milliseconds, seconds, whole } from "./numbers.js";
 
+const RECENT_S = 2.5; // about the time between two heartbeats, which a rate is measured over
+
 const blocks = new Map(); // by name
 
 export function showWorkers(box, workers) {
@@ -28,12 +30,19 @@ const text = (className) => element("span", { className });
 
 const line = (...children) => element("div", { className: "line" }, ...children);
 
+/* Returns the versions of a worker's recent batches, which share its rate. */
+export function recentVersions({ last_batch: batch, models }) {
+  const last = batch && models[batch.model];
+  return last ? Object.keys(models).filter((name) => models[name].idle_s <= last.idle_s + RECENT_S) : [];
+}
+
 function showWorker(parts, worker) {
   const { last_batch: batch, models } = worker;
-  const able = batch ? (models[batch.model]?.images_per_s ?? 0) : 0;
+  const versions = recentVersions(worker);
+  const able = versions.length === 1 ? models[versions[0]].images_per_s : 0;
   parts.box.classList.toggle("late", worker.late);
   say(parts.name, worker.name);
-  say(parts.rate, able ? `${whole(worker.recent_images_per_s)} of about ${whole(able)} images/s` : `${whole(worker.recent_images_per_s)} images/s`);
+  say(parts.rate, `${whole(worker.recent_images_per_s)}${able ? ` of about ${whole(able)}` : ""} images/s${versions.length > 1 ? ` with ${versions.length} versions` : ""}`);
   parts.batch.style.transform = `scaleX(${able ? Math.min(1, worker.recent_images_per_s / able) : 0})`;
   say(parts.models, batch ? batchText(batch) : `no batch yet; ${Object.keys(models).join(", ")}`);
   say(parts.heard, worker.late ? `silent for ${seconds(worker.silent_s)}` : `${whole(worker.images)} images in total`);
