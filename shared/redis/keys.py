@@ -154,6 +154,14 @@ def job_blocks(job_id: str) -> str:
     return f"{PREFIX}job:{job_id}:blocks"
 
 
+def job_callback(job_id: str) -> str:
+    """Hash: a copy of a final job whose callback is not settled yet. The callback may be due for longer than the job.
+
+    The scripts that end a job write it, under this name.
+    """
+    return f"{PREFIX}job:{job_id}:callback"
+
+
 def job_manifests(job_id: str) -> str:
     """Hash: chunk number -> JSON of its names and its images that could not be read."""
     return f"{PREFIX}job:{job_id}:manifests"

@@ -95,6 +95,8 @@ if final then
   redis.call('ZREM', open_jobs, uid)
   redis.call('PUBLISH', jobs_channel, uid)
   if redis.call('HEXISTS', target, 'callback_url') == 1 then
+    redis.call('HSET', target .. ':callback', unpack(redis.call('HGETALL', target)))
+    redis.call('EXPIRE', target .. ':callback', open_ttl_s)
     redis.call('ZADD', callbacks, now_ms, uid)
     redis.call('EXPIRE', callbacks, open_ttl_s)
   end

@@ -88,6 +88,8 @@ if holder == id or action == 'complete' and claim ~= '' then
   redis.call('EXPIRE', claim, final_ttl_s)
 end
 if redis.call('HEXISTS', job, 'callback_url') == 1 then
+  redis.call('HSET', job .. ':callback', unpack(redis.call('HGETALL', job)))
+  redis.call('EXPIRE', job .. ':callback', open_ttl_s)
   redis.call('ZADD', callbacks, string.format('%.0f', now_ms), id)
   redis.call('EXPIRE', callbacks, open_ttl_s)
 end

@@ -56,8 +56,8 @@ class Schedule:
         return [job_id.decode() for job_id in self._client.eval(*call)]
 
     def read(self, job_id: str) -> Callback | None:
-        """Read the callback of a job. Return None if the job is gone or has no callback, and forget it."""
-        fields = self._client.hgetall(keys.job(job_id))
+        """Read the callback of a job, which may have expired. Return None if there is none, and forget it."""
+        fields = self._client.hgetall(keys.job(job_id)) or self._client.hgetall(keys.job_callback(job_id))
         if b"callback_url" in fields and b"finished_ms" in fields:
             return _callback_of(job_id, fields)
         self._client.zrem(keys.CALLBACKS, job_id)
@@ -82,6 +82,7 @@ class Schedule:
         call = RECORD(
             callbacks=keys.CALLBACKS,
             job=keys.job(job_id),
+            copy=keys.job_callback(job_id),
             id=job_id,
             state=state,
             attempts=attempts,

@@ -316,6 +316,8 @@ async def test_no_job_shortens_the_life_of_the_callbacks_of_others(client: SyncC
                 world.work()
             assert client.zcard(keys.CALLBACKS) > 1
             assert client.ttl(keys.CALLBACKS) > keys.OPEN_TTL_S - 60
+            assert client.hgetall(keys.job_callback(job.id)) == client.hgetall(keys.job(job.id))
+            assert client.ttl(keys.job_callback(job.id)) > keys.OPEN_TTL_S - 60
 
 
 @pytest.mark.parametrize("gone", [keys.job, keys.job_blocks, keys.job_manifests])

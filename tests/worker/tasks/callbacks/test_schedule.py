@@ -117,6 +117,22 @@ def test_a_job_that_is_gone_is_not_written_again(client: SyncClient, schedule: S
     assert not client.exists(keys.job("j1"), keys.CALLBACKS)
 
 
+@pytest.mark.parametrize("state", ["delivered", "failed"])
+def test_a_callback_is_due_for_longer_than_its_job_lives(
+    state: CallbackState, client: SyncClient, schedule: Schedule
+) -> None:
+    client.copy(keys.job("j1"), keys.job_callback("j1"))  # as the scripts do that end a job
+    assert schedule.begin("j1", 1, 60.0)
+    client.delete(keys.job("j1"))
+    callback = schedule.read("j1")
+    assert callback is not None
+    assert (callback.url, callback.attempts) == (JOB["callback_url"], 1)
+    assert not schedule.begin("j1", 1, 60.0)
+    assert schedule.begin("j1", 2, 60.0)
+    assert schedule.record("j1", state, 2)
+    assert client.keys("*") == []
+
+
 def test_a_delay_is_not_an_attempt(client: SyncClient, schedule: Schedule) -> None:
     schedule.delay("j1", 60.0)
     assert due_ms(client) > now_ms() + 50_000
