@@ -2,6 +2,7 @@
 
 The elastic distortion follows Simard, Steinkraus and Platt, "Best Practices for Convolutional Neural Networks" (2003).
 Instead of smoothing noise of the image's size, it enlarges a coarse grid of noise to that size.
+The resampling blurs: SMOOTHING in `training/architecture.py` depends on how much.
 """
 
 import math
@@ -18,7 +19,7 @@ MAX_SHEAR = 0.18
 MAX_SHIFT_PX = 2.2
 ELASTIC_GRID = 5  # points per side
 ELASTIC_PX = 0.6  # standard deviation of the shift of a point
-DRAWS = 2  # draws from the seeds per batch
+DRAWS = 2  # draws from the seeds per batch: a resumed training skips those of the batches before
 _LAST = IMAGE_SIDE - 1.0
 Tensor = Any  # a tensor of the backend
 

@@ -30,7 +30,7 @@ def bench(client: Client, arguments: argparse.Namespace) -> int:
         raise ValueError("expected a single archive or array")
     connections = arguments.connections or (1 if jobs else CONNECTIONS)
     client.status()  # fails before the measurement if the service is unreachable or the key is wrong
-    with Bar("bench", " s", round(arguments.seconds)) as bar:
+    with Bar("bench", " s", round(arguments.seconds), quiet=arguments.quiet) as bar:
         if jobs:
             load, images = _jobs(client, arguments, connections, bar)
         else:

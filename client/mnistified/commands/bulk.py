@@ -59,7 +59,7 @@ def bulk(client: Client, arguments: argparse.Namespace) -> int:
     if is_stream(arguments.out):
         with _opened_stream(arguments.out, FORMATS[name]) as out_stream:
             job = _submit(client, arguments, None)
-            state = _to_stream(job, FORMATS[name], out_stream, failures)
+            state = _to_stream(job, FORMATS[name], out_stream, failures, arguments.quiet)
     else:
         identity = _identity(client, arguments, name)
         with ResumableFile(Path(arguments.out), FORMATS[name], identity, arguments.restart) as out:
@@ -77,7 +77,7 @@ def results(client: Client, arguments: argparse.Namespace) -> int:
     failures = Failures()
     if is_stream(arguments.out):
         with _opened_stream(arguments.out, output_format) as out_stream:
-            state = _to_stream(job, output_format, out_stream, failures)
+            state = _to_stream(job, output_format, out_stream, failures, arguments.quiet)
     else:
         state = _to_resumable(client, job, arguments, failures)
     if not arguments.quiet:
@@ -91,7 +91,7 @@ def _to_resumable(client: Client, job: Job, arguments: argparse.Namespace, failu
     with ResumableFile(Path(arguments.out), FORMATS[name], identity, arguments.restart) as out:
         if out.note.job_id is None:
             out.start(job.id, job.state.total)
-        return _fill(job, out, failures)
+        return _fill(job, out, failures, arguments.quiet)
 
 
 def is_stream(out: str) -> bool:
@@ -116,9 +116,10 @@ def _to_file(client: Client, arguments: argparse.Namespace, out: ResumableFile, 
         out.start(job.id, job.state.total)
     else:
         job = client.job(out.note.job_id)
-        _print_note(f"resuming {job.id} after {out.note.written_items:,} of {job.state.total:,} rows")
+        if not arguments.quiet:
+            _print_note(f"resuming {job.id} after {out.note.written_items:,} of {job.state.total:,} rows")
     try:
-        return _fill(job, out, failures)
+        return _fill(job, out, failures, arguments.quiet)
     except KeyboardInterrupt:
         _print_note(f"interrupted after {out.note.written_items:,} of {job.state.total:,} rows")
         _print_note(f"the service continues {job.id}; run the same command again to get the other rows")
@@ -136,7 +137,7 @@ def _submit(client: Client, arguments: argparse.Namespace, idempotency_key: str 
         "timeout_s": arguments.expire_s,
         "among": read_among(arguments),
     }
-    with Bar("sending", "B", body.size_bytes) as bar:
+    with Bar("sending", "B", body.size_bytes, quiet=arguments.quiet) as bar:
         return client.submit_body(
             with_progress(body, bar),
             idempotency_key=idempotency_key,
@@ -162,9 +163,9 @@ def _expand(source: str) -> list[str]:
     return found
 
 
-def _fill(job: Job, out: ResumableFile, failures: Failures) -> JobState:
+def _fill(job: Job, out: ResumableFile, failures: Failures, quiet: bool) -> JobState:
     """Write all remaining rows. Blocks until the job is final."""
-    with Bar("results", " images", job.state.total, out.note.written_items) as bar:
+    with Bar("results", " images", job.state.total, out.note.written_items, quiet=quiet) as bar:
         for items in job.pages(out.note.written_items):
             if items:
                 out.write(items)
@@ -175,11 +176,11 @@ def _fill(job: Job, out: ResumableFile, failures: Failures) -> JobState:
     return state
 
 
-def _to_stream(job: Job, output_format: Format, out: io.BufferedIOBase, failures: Failures) -> JobState:
+def _to_stream(job: Job, output_format: Format, out: io.BufferedIOBase, failures: Failures, quiet: bool) -> JobState:
     try:
         out.write(output_format.head(job.state.total))
         written = 0
-        with Bar("results", " images", job.state.total) as bar:
+        with Bar("results", " images", job.state.total, quiet=quiet) as bar:
             for items in job.pages():
                 out.write(output_format.rows(items))
                 out.flush()

@@ -15,7 +15,7 @@ def watch(client: Client, arguments: argparse.Namespace) -> int:
     """Block until the job is final. With `--json`, print a line whenever more images are finished."""
     job = client.job(arguments.id)
     printed = -1
-    with Bar(job.id, " images", job.state.total, job.state.finished) as bar:
+    with Bar(job.id, " images", job.state.total, job.state.finished, quiet=arguments.quiet) as bar:
         while not job.state.final:
             if arguments.json and job.state.finished != printed:
                 print(json.dumps(job.state.raw), flush=True)

@@ -64,7 +64,7 @@ def _common_options() -> argparse.ArgumentParser:
     common.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for an answer (default: 60)")
     common.add_argument("--retries", type=int, metavar="N", help="retries after a failed attempt (default: 6)")
     common.add_argument("--json", action="store_true", help="print JSON, one document per line")
-    common.add_argument("--quiet", action="store_true", help="print no summary to stderr")
+    common.add_argument("--quiet", action="store_true", help="print no summary, progress or skipped files to stderr")
     return common
 
 

@@ -9,12 +9,12 @@ from mnistified.http.exchange import Body
 
 
 class Bar:
-    """A progress bar with the rate and the remaining time. The unit "B" is shown as KiB and MiB."""
+    """A progress bar with the rate and the remaining time, hidden if `quiet`. The unit "B" is shown as KiB and MiB."""
 
-    def __init__(self, label: str, unit: str, total: int | None, done: int = 0) -> None:
+    def __init__(self, label: str, unit: str, total: int | None, done: int = 0, *, quiet: bool) -> None:
         self._done = done
         self._bar: Any = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not quiet:
             from tqdm import tqdm  # a late import, because it takes as long as a small job
 
             bytes_options = {"unit_scale": True, "unit_divisor": 1024} if unit == "B" else {}
