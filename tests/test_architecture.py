@@ -161,6 +161,11 @@ def test_importing_the_celery_application_loads_no_engine() -> None:
     )
 
 
+def test_flower_loads_no_numpy() -> None:
+    """It needs none, and would keep 11 MiB more."""
+    assert loaded_by("worker.flower", {"numpy"}) == set()
+
+
 def loaded_by(modules: str, candidates: set[str]) -> set[str]:
     """Return the `candidates` that a new interpreter has loaded after importing `modules`."""
     command = [sys.executable, "-c", f"import sys, {modules}; print(*sys.modules)"]

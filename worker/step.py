@@ -19,7 +19,6 @@ from shared.redis import keys
 from shared.redis.connection import worker_client
 from shared.redis.errors import explain, passes
 from shared.telemetry.seldom import SeldomLog
-from worker.reporting.flower_events import BatchEvents
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +34,8 @@ class BatchingStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, parent: Any) -> None:
         if not parent.pool_cls.__module__.endswith(".solo"):
             raise ImproperlyConfigured("a model is never loaded before a fork: start the worker with --pool solo")
-        # Imported here: Flower and `celery inspect` import the application and must not load an engine.
+        # Imported here: Flower and `celery inspect` import the application, and must not load an engine or NumPy.
+        from worker.reporting.flower_events import BatchEvents
         from worker.service import BatchingService
 
         wait_for_redis(parent.app.settings)
