@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import get_args
 
 import numpy as np
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
 from shared.errors import Reason, RequestError, Unavailable
 from shared.telemetry.prometheus import SECONDS, Histogram, counter, histogram
@@ -70,11 +70,10 @@ class Metrics:
             ("method", "route", "status"),
             {(method, route, str(status)): count for (method, route, status), count in self.requests.items()},
         )
-        yield counter(
+        yield CounterMetricFamily(
             "mnistified_fast_answers",
             "How many requests did the fast path of this API process answer? The rest took the general path",
-            (),
-            {(): self.fast_answers},
+            value=self.fast_answers,
         )
         yield counter(
             "mnistified_refusals",

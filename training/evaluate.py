@@ -32,10 +32,7 @@ def run(options: Namespace, command: str) -> None:
     Raises ModelError for a missing version, for a URL with `--write`, and for `--lose` without `--write` or a rule.
     Raises DatasetError for `--write` without MNIST.
     """
-    if options.write and not isinstance(options.models_dir, Path):
-        raise ModelError("--write needs a registry that is a folder, not a URL")
-    if options.lose is not None and not options.write:
-        raise ModelError("--lose fits the rule on the card: it needs --write")
+    _check(options)
     models = open_registry(options.models_dir, load_settings(os.environ).models_cache_dir)
     version = registry.load_version(models, options.model)
     mnist_dir = dataset.find_mnist_dir(options.mnist_dir, None if options.write else "test")
@@ -65,6 +62,13 @@ def run(options: Namespace, command: str) -> None:
     if options.write:
         measured: ModelCard = {**fitted, "reference": reference(engine, train)}
         card.write(version.directory, {**version.card, **quality, **measured})
+
+
+def _check(options: Namespace) -> None:
+    if options.write and not isinstance(options.models_dir, Path):
+        raise ModelError("--write needs a registry that is a folder, not a URL")
+    if options.lose is not None and not options.write:
+        raise ModelError("--lose fits the rule on the card: it needs --write")
 
 
 def _print_quality(ref: str, quality: Quality) -> None:

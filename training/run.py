@@ -22,16 +22,13 @@ def run(options: Namespace, command: str) -> None:
     """Train with the `options` of the command and record `command` next to the weights.
 
     Raises DatasetError if MNIST is missing and `--sample` is not given, and for pictures that cannot be used. Raises
-    ModelError for a weights file with an unknown suffix, for weights that cannot be loaded, and for the checkpoint of
-    another run.
+    ModelError for weights files of an unknown suffix or that cannot be loaded, and for the checkpoint of another run.
     """
     weights.check_name(options.weights)
     split = choose_split(options.mnist_dir, options.sample, options.limit_images)
     start = None if options.start is None else weights.load(options.start)[0]
     teachers = [weights.load(path)[0] for path in options.teacher]
-    added = [pictures.read(path) for path in options.pictures]
-    if any((each.labels == pictures.NONE).any() for each in added) and not options.none_label:
-        raise DatasetError("--pictures has images of none of the labels: they need --none-label")
+    added = _read_pictures(options)
     plan = train.Plan(**{field.name: getattr(options, field.name) for field in fields(train.Plan)})
     curves = options.log or weights.curves_path(options.weights)
     curves.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +58,13 @@ def run(options: Namespace, command: str) -> None:
     weights.save(trained.model, options.weights, record)
     checkpoint.remove()
     print(f"Wrote {options.weights}, {weights.record_path(options.weights).name} and {curves}")
+
+
+def _read_pictures(options: Namespace) -> list[pictures.Pictures]:
+    added = [pictures.read(path) for path in options.pictures]
+    if any((each.labels == pictures.NONE).any() for each in added) and not options.none_label:
+        raise DatasetError("--pictures has images of none of the labels: they need --none-label")
+    return added
 
 
 def _outcome(trained: train.Trained, wall_s: float) -> dict[str, object]:

@@ -66,27 +66,24 @@ def fit(
 ) -> Trained:
     """Train a network, or resume its training from `checkpoint`.
 
-    `teachers` are distilled: the network learns their average answer to each distorted image, following Hinton,
-    Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015). The temperature is 1 because teachers are
-    trained with label smoothing.
+    `teachers` are distilled (Hinton, Vinyals and Dean, 2015): the network learns their average answer to each distorted
+    image. The temperature is 1 because teachers are trained with label smoothing.
 
     `pictures` are added to the dataset. `start` is a trained model of the same network to fine-tune. `curves` is a CSV
     file that gets a row per epoch. `verbose` shows Keras's progress bar. The returned history has only the epochs since
     the checkpoint.
     """
-    keras.utils.set_random_seed(plan.seed)
-    _make_deterministic()
+    _make_deterministic(plan.seed)
     rows, validation = hold_out(len(split.images)) if plan.hold_out else (np.arange(len(split.images)), None)
     examples = training_set(split, rows, plan, pictures, teachers)
-    batch_size = min(plan.batch_size, len(examples.images))
-    steps_per_epoch = len(examples.images) // batch_size
     network = architecture.build(plan.network, plan.none_label)
     if start is not None:
         copy_weights(network, start)
     epochs_done = checkpoint.epochs_done if checkpoint else 0
-    learner = _make_learner(network, teachers, plan, steps_per_epoch, epochs_done)
+    batches = Batches(examples, min(plan.batch_size, len(examples.images)), plan.seed, epochs_done)
+    learner = _make_learner(network, teachers, plan, len(batches), epochs_done)
     history = learner.fit(
-        Batches(examples, batch_size, plan.seed, epochs_done),
+        batches,
         epochs=MAX_EPOCHS if plan.seconds else plan.epochs,
         shuffle=False,  # `Batches` shuffles
         validation_data=None if validation is None else _validation_data(split, validation, plan),
@@ -123,8 +120,9 @@ def _make_learner(
     return learner
 
 
-def _make_deterministic() -> None:
+def _make_deterministic(seed: int) -> None:
     """Stop TensorFlow's threads from adding numbers in any order. JAX needs nothing of the kind on a CPU."""
+    keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

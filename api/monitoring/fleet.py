@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from redis.exceptions import NoPermissionError
 
 from api.monitoring.drift import read_drift
@@ -19,7 +19,7 @@ from shared.contract.heartbeat import LiveWorker
 from shared.contract.lane import Lane
 from shared.redis import keys
 from shared.redis.clients import AsyncClient
-from shared.telemetry.prometheus import counter, gauge
+from shared.telemetry.prometheus import gauge
 
 COMPARED = ("agree", "differ", "failed", "skipped")
 
@@ -69,11 +69,10 @@ def fleet_families(fleet: Fleet, limits: Mapping[Lane, Mapping[str, int]]) -> It
     yield from _queue_families(fleet.queues, limits)
     yield from _worker_families(fleet)
     yield from _drift_families(fleet.drift)
-    yield gauge(
+    yield GaugeMetricFamily(
         "mnistified_fleet_dead_letters",
         "How many images are in the dead-letter stream because they crashed workers?",
-        (),
-        {(): fleet.dead_letters},
+        value=fleet.dead_letters,
     )
     yield gauge(
         "mnistified_fleet_deferred_entries",
@@ -91,11 +90,10 @@ def fleet_families(fleet: Fleet, limits: Mapping[Lane, Mapping[str, int]]) -> It
             for outcome, count in zip(COMPARED, _compared(pair), strict=True)
         },
     )
-    yield gauge(
+    yield GaugeMetricFamily(
         "mnistified_fleet_redis_unsafe",
         "Does Redis refuse writes, or may it delete accepted images? 1 if so; /readyz says why",
-        (),
-        {(): bool(fleet.redis_fault)},
+        value=bool(fleet.redis_fault),
     )
     yield gauge(
         "mnistified_fleet_redis_bytes",
@@ -148,17 +146,15 @@ def _worker_families(fleet: Fleet) -> Iterable[Metric]:
         ("state",),
         {("beating",): len(fleet.workers) - late, ("late",): late},
     )
-    yield counter(
+    yield CounterMetricFamily(
         "mnistified_fleet_lost_workers",
         "How many workers were lost without notice since this API process started?",
-        (),
-        {(): fleet.lost_workers},
+        value=fleet.lost_workers,
     )
-    yield gauge(
+    yield GaugeMetricFamily(
         "mnistified_fleet_stalled",
         "Has the queue stalled? 1 if an image has waited and no batch has ended for QUEUE_STALL_S",
-        (),
-        {(): fleet.stalled},
+        value=fleet.stalled,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -52,7 +52,7 @@ def families(state: State, fleet: Fleet | None) -> Iterable[Metric]:
 
 def present_families(redis_up: bool, waiting: int, settings: Settings) -> Iterable[Metric]:
     """Yield the current state of this process."""
-    yield gauge("mnistified_redis_up", "Does this API process reach Redis?", (), {(): redis_up})
+    yield GaugeMetricFamily("mnistified_redis_up", "Does this API process reach Redis?", value=redis_up)
     yield gauge(
         "mnistified_waiting_requests",
         "How close is this API process to refusing requests? now: waiting requests; limit: MAX_WAITING_SINGLES",

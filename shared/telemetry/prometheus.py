@@ -72,7 +72,10 @@ class Families(Collector):
 
 
 def counter(name: str, question: str, names: Sequence[str], counts: Mapping[Labels, float]) -> Metric:
-    """Make a counter of label values. `name` has no `_total`: the client appends it. `names` are the label names."""
+    """Make a counter of label values. `name` has no `_total`: the client appends it. `names` are the label names.
+
+    One number without labels is the client's own `CounterMetricFamily` or `GaugeMetricFamily`.
+    """
     return _filled(CounterMetricFamily(name, question, labels=names), counts)
 
 

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
 from shared.contract.heartbeat import LoaderState
 from shared.contract.lane import LANES, Lane
@@ -89,11 +89,10 @@ class Metrics:
         with self._lock:
             return [
                 *self._measured(),
-                counter(
+                CounterMetricFamily(
                     "mnistified_takeovers",
                     "How many entries did this worker take over because the lease of another worker expired?",
-                    (),
-                    {(): takeovers},
+                    value=takeovers,
                 ),
                 *version_families(models),
             ]
@@ -129,11 +128,10 @@ class Metrics:
             ("version", "lane", "state"),
             self._final,
         )
-        yield counter(
+        yield CounterMetricFamily(
             "mnistified_dead_letters",
             "How many images did this worker move to the dead-letter stream?",
-            (),
-            {(): self._dead_letters},
+            value=self._dead_letters,
         )
 
 

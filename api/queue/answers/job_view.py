@@ -83,12 +83,12 @@ def chunk_items(
     start = chunk * job.chunk_images
     count = max(0, min(job.chunk_images, (job.total or 0) - start))
     unreadable = dict(manifest.errors)
-    names = manifest.names
     block, reason = _block_or_reason(block_data)
     if count and not (reason or _is_complete(job, count, manifest, block)):
         raise NotFound(f"the results of {job.id!r} are gone")
     labelled = labels is not None
-    unanswered = job.state if job.state in ("cancelled", "expired", "failed") else "queued"
+    unanswered = (job.state if job.state in ("cancelled", "expired", "failed") else "queued"), job.reason
+    state, why = ("failed", reason) if reason else unanswered
     lines, roster = iter(manifest.numbers), roster_of(job.among.split(",")) if job.among else None
     next_row = 0
     for position in range(count):
@@ -97,13 +97,11 @@ def chunk_items(
         next_row += line.windows if line else position not in unreadable
         if index not in wanted:
             continue
-        name = names[position] if names else None
+        name = manifest.names[position] if manifest.names else None
         if position in unreadable:
             yield _item(index, name, "failed", unreadable[position], labelled)
-        elif reason:
-            yield _item(index, name, "failed", reason, labelled)
         elif block is None:
-            yield _item(index, name, unanswered, job.reason, labelled)
+            yield _item(index, name, state, why, labelled)
         elif line:
             yield _number_item(block, row, index, name, line, roster, job.accept)
         else:

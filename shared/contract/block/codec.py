@@ -103,15 +103,14 @@ def encode_block(block: Block, entry_format: int = FORMAT) -> bytes:
         block.scores is not None,
         block.stages is not None,
     )
-    arrays = [np.ascontiguousarray(block.predictions, _UINT16)]
-    if block.best is not None:
-        arrays.append(np.ascontiguousarray(block.best, _UINT16))
-    arrays.append(np.ascontiguousarray(block.probabilities, _FLOAT32))
-    if block.scores is not None:
-        arrays.append(np.ascontiguousarray(block.scores, _FLOAT32))
-    if block.stages is not None:
-        arrays.append(np.ascontiguousarray(block.stages, _UINT8))
-    return _packed(header, arrays)
+    arrays = (
+        (block.predictions, _UINT16),
+        (block.best, _UINT16),
+        (block.probabilities, _FLOAT32),
+        (block.scores, _FLOAT32),
+        (block.stages, _UINT8),
+    )
+    return _packed(header, [np.ascontiguousarray(array, kind) for array, kind in arrays if array is not None])
 
 
 def _packed(header: BlockHeader, arrays: Sequence[Any]) -> bytes:

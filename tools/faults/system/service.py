@@ -80,7 +80,6 @@ class Service:
         self.peak_mib: dict[str, int] = {}  # most memory (RSS) of any API and any worker until now
         self.processes: dict[str, Process] = {}
         self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
-        self._code: dict[str, Path] = {}
         self._clocks_s = clocks_s
         self._changing = threading.Lock()
         self._closing = threading.Event()
@@ -89,11 +88,10 @@ class Service:
             port = free_port()
             self.urls.append(f"http://127.0.0.1:{port}")
             self._commands[f"api-{number}"] = ([sys.executable, "-m", "api"], {"API_PORT": str(port)})
-        for number in range(1, workers + 1):
-            name = f"worker-{number}"
+        for name in (f"worker-{number}" for number in range(1, workers + 1)):
             self._commands[name] = (worker_command(name, faulty), {})
+        self._code = dict.fromkeys(self._commands, code)
         for name in self._commands:
-            self._code[name] = code
             self._start(name)
         self._keeper = threading.Thread(target=self._keep, name="keeper")
         self._keeper.start()
