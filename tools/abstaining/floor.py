@@ -2,7 +2,8 @@
 
 All networks answer all images of MNIST's test set, also those of later stages. The score of an image is the largest
 mean probability of a label, so all images are lost to doubt between two digits, and none to the output for none of the
-labels. A version made of these networks cannot be expected to do better.
+labels. A version made of these networks cannot be expected to do better. The wrong answers that are left with
+LISTED lost are printed one by one.
 """
 
 import argparse
@@ -13,13 +14,15 @@ import numpy as np
 
 from shared.answers import Answers
 from shared.config.settings import load_settings
-from shared.data.dataset import load_published_split
+from shared.data.dataset import Split, load_published_split
 from shared.images import Images, Probabilities
 from shared.models import registry
 from tools.abstaining.curve import rows
+from training.data.label_errors import CORRECTED
 from worker.engine import load_engine
 
 LOST = (0.003, 0.004, 0.005, 0.0075, 0.01)  # shares of the images
+LISTED = 0.005
 
 
 def main() -> None:
@@ -37,6 +40,16 @@ def main() -> None:
         threshold = float(np.sort(scores)[int(lost * len(scores))])
         ((_, share, wrong, mislabelled),) = rows(Answers(mean, scores), test, [threshold])
         print(f"{share:.2%} lost: {wrong} accepted and wrong, {mislabelled} of them known label errors")
+        if lost == LISTED:
+            _list(mean, test, threshold)
+
+
+def _list(mean: Probabilities, test: Split, threshold: float) -> None:
+    """Print the images whose wrong answers have at least the score `threshold`, the least sure ones first."""
+    answers, scores = mean.argmax(1), mean.max(1)
+    for row in sorted(np.flatnonzero((scores >= threshold) & (answers != test.labels)), key=scores.__getitem__):
+        known = ", a known label error" if row in CORRECTED else ""
+        print(f"  image {row}: label {test.labels[row]}, read as {answers[row]} with {scores[row]:.2f}{known}")
 
 
 def _answers_of(directory: Path, images: Images) -> list[Probabilities]:

@@ -21,6 +21,9 @@ SYMBOLS = '+#?&%@=$*<>~{}!"^;:'
 SIDE_PX = 300
 # For each digit, the sides of which half a digit is no digit to a person: half a 1 is a 1, the top of an 8 is a 0.
 HALVES = {0: "tblr", 2: "blr", 3: "bl", 4: "tl", 5: "tblr", 6: "lr", 7: "l", 8: "l", 9: "l"}
+# Two digits, the upper or left one first, that are another digit to a person if they touch: a broken 1, an 8, a 6, a 9.
+ONE_DIGIT = {(1, 1), (0, 0), (1, 0), (0, 1)}
+TOUCHING_PX = 15  # the widest gap that 28×28 pixels do not show: less than one of them
 Glyph = Image.Image  # L, 255 for ink
 Draw = Callable[[Random, Split], Glyph | Images]
 
@@ -116,10 +119,21 @@ def several(random: Random, split: Split) -> Glyph:
 
 
 def stacked(random: Random, split: Split) -> Glyph:
-    """Return two MNIST test digits that are above each other or diagonal, with a gap of up to a digit's height."""
-    first, second = (_cut_out(random, split, random.uniform(0.75, 1.25)) for _ in range(2))
-    angle = random.uniform(math.radians(25), math.radians(155))
-    gap = random.choice((0, 4, 15, 40, 80))
+    """Return two MNIST test digits that are above each other or diagonal, with a gap of up to a digit's height.
+
+    Pairs that are one digit to a person (ONE_DIGIT) do not touch.
+    """
+    while True:
+        rows = [random.randrange(len(split.labels)) for _ in range(2)]
+        first, second = (_cut_out(split.images[row], random.uniform(0.75, 1.25)) for row in rows)
+        angle = random.uniform(math.radians(25), math.radians(155))
+        gap = random.choice((0, 4, 15, 40, 80))
+        if gap > TOUCHING_PX or (split.labels[rows[0]], split.labels[rows[1]]) not in ONE_DIGIT:
+            return _pile(first, second, angle, gap)
+
+
+def _pile(first: Glyph, second: Glyph, angle: float, gap: float) -> Glyph:
+    """Return two digits, of which the second lies at an angle from the first: 90° are below it."""
     reach_x = (first.width + second.width) / 2 / max(abs(math.cos(angle)), 1e-6)
     reach_y = (first.height + second.height) / 2 / math.sin(angle)
     reach = min(reach_x, reach_y) + gap
@@ -134,9 +148,9 @@ def stacked(random: Random, split: Split) -> Glyph:
     return canvas
 
 
-def _cut_out(random: Random, split: Split, scale: float) -> Glyph:
-    """Return an MNIST test digit without its margin, about 200 pixels high."""
-    digit = Image.fromarray(split.images[random.randrange(len(split.labels))])
+def _cut_out(image: Images, scale: float) -> Glyph:
+    """Return an MNIST image without its margin, about 200 pixels high."""
+    digit = Image.fromarray(image)
     digit = digit.crop(digit.getbbox())
     size = (round(10 * digit.width * scale), round(10 * digit.height * scale))
     return digit.resize(size, Image.Resampling.BICUBIC)
