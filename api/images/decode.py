@@ -8,9 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from api.images.bulk_threads import in_bulk_thread
+from api.images.exif import orientation_of, upright
 from api.images.file_structure import check_structure
 from api.images.levels import MIN_CONTRAST, levels_of_file, no_contrast, require_contrast
 from api.images.magic import has_zero_bytes, hint_for
@@ -116,9 +117,10 @@ def _exact_pixels(image: Image.Image) -> bytes:
 def _grey_pixels(image: Image.Image) -> bytes:
     if image.mode == "L" and not image.info.keys() & NEEDS_CONVERSION:
         return image.tobytes()
-    ImageOps.exif_transpose(image, in_place=True)
+    white_is_zero = _white_is_zero(image)
+    image = upright(image, orientation_of(image))
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _wide_pixels(image)
+        return _wide_pixels(image, white_is_zero)
     if image.has_transparency_data:
         return _composite(image.convert("RGBA"))
     return image.convert("L").tobytes()
@@ -155,7 +157,7 @@ def _is_lighter_at_the_edge(grey: npt.NDArray[np.float32], visible: npt.NDArray[
     return bool(inside.any() and edge.any() and grey[edge].mean() > grey[inside].mean())
 
 
-def _wide_pixels(image: Image.Image) -> bytes:
+def _wide_pixels(image: Image.Image, white_is_zero: bool) -> bytes:
     """Convert 16 bits, 32 bits or floats. Raises BadImage if their range is not certain, or has no contrast."""
     values = np.asarray(image)
     levels = levels_of_file(values)
@@ -163,7 +165,7 @@ def _wide_pixels(image: Image.Image) -> bytes:
     if (high - low) * 255 < MIN_CONTRAST * (levels.white - levels.black):
         raise BadImage(no_contrast(low, high, levels.white))
     pixels = levels.pixels(values)
-    return (255 - pixels if _white_is_zero(image) else pixels).tobytes()
+    return (255 - pixels if white_is_zero else pixels).tobytes()
 
 
 def _white_is_zero(image: Image.Image) -> bool:

@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Callable
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 
 from api.images.decode import decode_image, process_image
+from api.images.exif import orientation_of, upright
 from api.images.fit import fit_picture
 from api.images.large import STRIP_PIXELS, other_way_for, reduced, size_factor, strips_of
 from api.images.levels import Levels, levels_of_file
@@ -72,7 +73,7 @@ def _digit(data: bytes, shape: Shape, max_pixels: int, budget: PixelBudget) -> b
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Return width and height as the picture is shown."""
     width, height = image.size
-    return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in TURNED else (width, height)
+    return (height, width) if orientation_of(image) in TURNED else (width, height)
 
 
 def _upright(image: Image.Image, shape: Shape, resize: Resize) -> Image.Image:
@@ -81,12 +82,10 @@ def _upright(image: Image.Image, shape: Shape, resize: Resize) -> Image.Image:
     A large one is scaled down by whole factors, to at least REDUCING_GAP times the size of `shape`.
     """
     image.load()
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    orientation = orientation_of(image)
     size = (shape[0], shape[1]) if orientation in TURNED else (shape[1], shape[0])
     picture = reduced(image, _conversion(image, "L" if shape[2] == 1 else "RGB"), _factors(image.size, size, resize))
-    picture.getexif()[ExifTags.Base.Orientation] = orientation
-    ImageOps.exif_transpose(picture, in_place=True)
-    return picture
+    return upright(picture, orientation)
 
 
 def _factors(stored: tuple[int, int], size: tuple[int, int], resize: Resize) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Inputs whose cost is far out of proportion to their size, or to what they are for."""
 
 import gzip
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 
@@ -10,6 +11,7 @@ from PIL import Image
 from tests.support.uploads import idx, image_file, npy, zipped
 from tools.fuzz.case import BULK, SINGLE, Case, cases
 from tools.fuzz.corpus_archives import zip_bomb
+from tools.fuzz.corpus_images import png_chunk
 
 FIT = f"{SINGLE}?fit=digit"
 FIT_BULK = f"{BULK}?fit=digit"
@@ -21,6 +23,24 @@ MIB = 1 << 20
 def picture(mode: str, file_format: str = "PNG", side: int = SIDE, **options: object) -> bytes:
     """Return a picture of one colour."""
     return image_file(Image.new(mode, (side, side)), file_format, **options)
+
+
+def exif_of_numbers(kind: int, count: int, size_bytes: int, tag: int = 0x9C9B) -> bytes:
+    """Return the EXIF of a picture that was turned, with another tag of many numbers."""
+    tags = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHII", tag, kind, count, 38)
+    return b"II*\0" + struct.pack("<IH", 8, 2) + tags + bytes(4) + b"\1\2" * (count * size_bytes // 2)
+
+
+def pictures_with_exif() -> Iterator[tuple[str, bytes]]:
+    plain = image_file(Image.linear_gradient("L").resize((28, 28)))
+    for kind, size_bytes, name in ((3, 2, "SHORT"), (4, 4, "LONG"), (5, 8, "RATIONAL")):
+        chunk = png_chunk(b"eXIf", exif_of_numbers(kind, 8_000_000 // size_bytes, size_bytes))
+        yield f"PNG, EXIF with 8 MB of {name}", plain[:33] + chunk + plain[33:]
+    exif = exif_of_numbers(5, 1_000_000, 8, tag=0x011A)  # XResolution, which Pillow reads at once
+    parts = [exif[at : at + 60_000] for at in range(0, len(exif), 60_000)]
+    segments = b"".join(b"\xff\xe1" + struct.pack(">H", 8 + len(part)) + b"Exif\0\0" + part for part in parts)
+    jpeg = image_file(Image.linear_gradient("L").resize((28, 28)), "JPEG")
+    yield "JPEG, EXIF with 8 MB of RATIONAL", jpeg[:2] + segments + jpeg[2:]
 
 
 def large_pictures() -> Iterator[tuple[str, bytes]]:
@@ -177,6 +197,7 @@ def costly_forms() -> Iterator[Case]:
 
 def costly_pictures() -> Iterator[Case]:
     yield from cases("costly: pictures", large_pictures(), FIT, harmless=True)
+    yield from cases("costly: pictures", pictures_with_exif(), SINGLE, harmless=True)
     zipped_one = ("bulk: PNG, 4096×4096, RGBA", zipped([("a.png", picture("RGBA"))]))
     yield from cases("costly: pictures", [zipped_one], FIT_BULK, harmless=True)
 

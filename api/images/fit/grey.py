@@ -4,25 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image
+from PIL import Image
 
+from api.images.exif import TRANSPOSITIONS, orientation_of, upright
 from api.images.fit.ink import Grey
 from api.images.large import reduced
 
 MAX_SIDE_PX = 512  # enough: a digit of a tenth of this height still has twice the resolution of MNIST
 DARK = 128.0
+
+
 # EXIF's orientations, from the stored picture to the upright one.
-UPRIGHT: dict[int, Callable[[Grey], Grey]] = {
-    2: lambda grey: grey[:, ::-1],
-    3: lambda grey: grey[::-1, ::-1],
-    4: lambda grey: grey[::-1],
-    5: lambda grey: grey.T,
-    6: lambda grey: np.rot90(grey, -1),
-    7: lambda grey: grey.T[::-1, ::-1],
-    8: np.rot90,
-}
-
-
 def reduce_jpeg(image: Image.Image) -> None:
     """Let a JPEG unpack only as many pixels as are needed. Its size changes."""
     image.draft("L", (MAX_SIDE_PX, MAX_SIDE_PX))
@@ -37,8 +29,8 @@ def grey_of(image: Image.Image) -> Grey:
         grey = _composite_on_paper(_shrunk(image, lambda part: part.convert("RGBA")))
     else:
         grey = np.asarray(_shrunk(image, lambda part: part.convert("L")), np.float32)
-    turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    return np.ascontiguousarray(turn(grey)) if turn else grey
+    orientation = orientation_of(image)
+    return np.asarray(upright(Image.fromarray(grey), orientation)) if orientation in TRANSPOSITIONS else grey
 
 
 def _shrunk(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
