@@ -33,7 +33,7 @@ def load_some(directory: ImageFileDirectory_v2, fp: IO[bytes]) -> None:
             left_bytes -= size_bytes
 
 
-TiffImagePlugin.ImageFileDirectory_v2.load = load_some  # type: ignore[method-assign]
+TiffImagePlugin.ImageFileDirectory_v2.load = load_some  # type: ignore[assignment, method-assign]
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -15,6 +15,7 @@ TIFF_TYPES_OF_NUMBERS = (3, 4, 5, 8, 9, 10, 11, 12)  # all others stay bytes unt
 MAX_JPEG_SEGMENTS = 2_000  # before the first scan
 MAX_JPEG_SCANS = 64  # each takes a pass over the whole picture; cameras write one, progressive files about ten
 PNG_SIGNATURE_BYTES = 8
+BMP_COMPRESSION_AT, RUN_LENGTHS = 30, (1, 2)  # Pillow unpacks run lengths in Python, half a microsecond for each
 START_OF_SCAN = 0xDA
 SEQUENTIAL_FRAMES = (0xC0, 0xC1)
 
@@ -25,6 +26,8 @@ def check_structure(data: bytes) -> None:
         raise BadImage(
             f"{len(data)} bytes are too many for this format: save the image as JPEG or PNG, or scale it down"
         )
+    if len(data) > LARGE_BYTES and data.startswith(b"BM") and data[BMP_COMPRESSION_AT] in RUN_LENGTHS:
+        raise BadImage("a BMP of more than 1 MiB with run lengths: save the image as JPEG or PNG")
     if data.startswith(b"\x89PNG") and sum(1 for _ in _png_chunks(data)) > MAX_PNG_CHUNKS:
         raise BadImage(f"a PNG of more than {MAX_PNG_CHUNKS} chunks: save the image again")
     if (order := TIFF_ORDERS.get(data[:4])) and _max_tiff_values(data, order) > MAX_TIFF_STRIPS:

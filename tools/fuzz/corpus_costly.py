@@ -11,7 +11,7 @@ from PIL import Image
 from tests.support.uploads import idx, image_file, npy, zipped
 from tools.fuzz.case import BULK, SINGLE, Case, cases
 from tools.fuzz.corpus_archives import zip_bomb
-from tools.fuzz.corpus_images import png_chunk
+from tools.fuzz.corpus_images import bmp_of_run_lengths, png_chunk
 
 FIT = f"{SINGLE}?fit=digit"
 FIT_BULK = f"{BULK}?fit=digit"
@@ -60,6 +60,7 @@ def large_pictures() -> Iterator[tuple[str, bytes]]:
     for mode in ("F", "I", "I;16", "RGBA", "CMYK"):
         yield f"TIFF, 4096×4096, {mode}", picture(mode, "TIFF", compression="tiff_adobe_deflate")
     yield "GIF, 4096×4096", picture("P", "GIF")
+    yield "BMP, 8,000,000 run lengths", bmp_of_run_lengths(8_000_000)
     for mode in ("RGB", "RGBA"):
         yield f"WebP, 4096×4096, {mode}", picture(mode, "WEBP", lossless=True)
     noise = np.random.default_rng(0).integers(0, 256, (1000, 1000), np.uint8)

@@ -35,6 +35,12 @@ def tiff(*tags: tuple[int, int, int, int], count: int | None = None) -> bytes:
     return head + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
 
 
+def bmp_of_run_lengths(runs: int) -> bytes:
+    """Return a BMP of one colour, whose runs are one pixel long."""
+    header = struct.pack("<IiiHHIIiiII", 40, 2048, runs // 2048 + 1, 1, 8, 1, 0, 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + 1024) + header + bytes(1024) + b"\1\0" * runs + b"\0\1"
+
+
 def huge(side: int) -> Iterator[tuple[str, bytes]]:
     yield f"PNG of {side}", png(side=side)
     yield f"BMP of {side}", b"BM" + struct.pack("<IIIIiiHHIIiiII", 1000, 0, 54, 40, side, side, 1, 8, 0, 0, 0, 0, 0, 0)

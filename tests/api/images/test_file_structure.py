@@ -11,7 +11,7 @@ from api.images.file_structure import check_structure, is_sequential_jpeg
 from shared.errors import BadImage
 from tests.api.images.test_decode import DIGIT, FILES
 from tests.support.uploads import image_file
-from tools.fuzz.corpus_images import png, png_chunk, tiff
+from tools.fuzz.corpus_images import bmp_of_run_lengths, png, png_chunk, tiff
 
 JPEG = image_file(DIGIT.convert("RGB"), "JPEG")
 SCAN = JPEG[JPEG.rindex(b"\xff\xda") : -2]
@@ -20,6 +20,7 @@ COSTLY = {
     "scans": (JPEG[:-2] + SCAN * 100, "a JPEG of more than 64 scans"),
     "segments": (JPEG[:2] + b"\xff\xfe\0\2" * 3000 + JPEG[2:], "a JPEG of more than 2000 segments"),
     "strips": (tiff((256, 4, 1, 28), (273, 4, 30_000, 8)) + bytes(130_000), "a TIFF with a tag of more than 20000"),
+    "run lengths": (bmp_of_run_lengths(1 << 19), "a BMP of more than 1 MiB with run lengths"),
     "GIF": (FILES["GIF"] + bytes(1 << 20), "save the image as JPEG or PNG"),
 }
 
