@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from shared.contract.entry import FORMATS
-from shared.contract.heartbeat import HEARTBEAT_CODEC, Heartbeat, LastBatch, LoaderState, Recent
+from shared.contract.heartbeat import HEARTBEAT_CODEC, Heartbeat, LoaderState, Recent
 from shared.redis import keys
 from shared.redis.clients import SyncClient
 from shared.redis.clock import RedisClock
 from shared.redis.script import Script
-from worker.reporting.batch_report import BatchReport
 from worker.reporting.metrics import Metrics, Totals
 
 MIN_RATE_S = 0.5  # a rate over less time says little, and two heartbeats may follow each other at once
@@ -33,7 +32,7 @@ redis.call('SET', worker, heartbeat, 'EX', ttl_s)
 
 
 class HeartbeatWriter:
-    """Counts batches and writes heartbeats. `metrics_at` is the address of the metrics, or empty."""
+    """Writes heartbeats. `metrics_at` is the address of the metrics, or empty."""
 
     def __init__(
         self, client: SyncClient, worker_name: str, ttl_s: int, metrics: Metrics, metrics_at: str, clock: RedisClock
@@ -44,19 +43,9 @@ class HeartbeatWriter:
         self._started_s = clock.now_s()
         self._metrics = metrics
         self._metrics_at = metrics_at
-        self._last: tuple[str, int, float, float] | None = None
         self._written_s = time.monotonic()
         self._written = metrics.totals()
         self._recent = recent(self._written, self._written, MIN_RATE_S)
-
-    def count(self, report: BatchReport) -> None:
-        self._last = (report.model, report.images, report.finished_s, report.took_ms)
-
-    def _last_batch(self) -> LastBatch | None:
-        if self._last is None:
-            return None
-        model, images, finished_s, took_ms = self._last
-        return LastBatch(model=model, images=images, finished_s=round(finished_s, 3), took_ms=round(took_ms, 3))
 
     def write(self, models: LoaderState, takeovers: int) -> None:
         """Write the heartbeat and keep this worker in the set of live workers."""
@@ -95,7 +84,7 @@ class HeartbeatWriter:
             takeovers=takeovers,
             metrics=self._metrics_at,
             entry_formats=[*FORMATS],
-            last_batch=self._last_batch(),
+            last_batch=totals.last_batch,
             **msgspec.structs.asdict(models),
         )
 

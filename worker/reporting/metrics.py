@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
-from shared.contract.heartbeat import LoaderState
+from shared.contract.heartbeat import LastBatch, LoaderState
 from shared.contract.lane import LANES, Lane
 from shared.telemetry.prometheus import BATCH_IMAGES, SECONDS, Histogram, counter, gauge, histogram
 from worker.delivery import Delivery
@@ -23,6 +23,7 @@ class Totals:
     batch_images: list[int]
     model_s: list[int]
     queue_s: dict[Lane, list[int]]
+    last_batch: LastBatch | None
 
     @property
     def batches(self) -> int:
@@ -42,10 +43,12 @@ class Metrics:
         self._results_s = Histogram(SECONDS)
         self._final: Counter[tuple[str, Lane, str]] = Counter()
         self._dead_letters = 0
+        self._last_batch: tuple[str, int, float, float] | None = None
 
     def count(self, report: BatchReport) -> None:
         ref = report.model
         with self._lock:
+            self._last_batch = (ref, report.images, report.finished_s, report.took_ms)
             self._images += report.images
             self._failed += report.failed
             self._batch_images[ref].add(report.images)
@@ -82,6 +85,7 @@ class Metrics:
                     lane: _added_up((one for (_, of), one in self._queue_s.items() if of == lane), len(SECONDS))
                     for lane in LANES
                 },
+                last_batch=None if self._last_batch is None else _rounded(*self._last_batch),
             )
 
     def families(self, takeovers: int, models: LoaderState) -> Iterable[Metric]:
@@ -167,6 +171,10 @@ def version_families(state: LoaderState) -> Iterable[Metric]:
         ("version",),
         dict.fromkeys(((ref,) for ref in state.failed_models), 1),
     )
+
+
+def _rounded(model: str, images: int, finished_s: float, took_ms: float) -> LastBatch:
+    return LastBatch(model=model, images=images, finished_s=round(finished_s, 3), took_ms=round(took_ms, 3))
 
 
 def _added_up(histograms: Iterable[Histogram], bounds: int) -> list[int]:

@@ -18,11 +18,8 @@ from shared.config.settings import Settings
 from shared.contract.lane import Lane
 from shared.images import Images
 from shared.models.registry import list_models
-from shared.redis import keys
 from shared.redis.clock import RedisClock
 from shared.redis.connection import worker_client
-from shared.telemetry.prometheus import process_families
-from shared.telemetry.tracing import open_tracing
 from worker.batching.backlog import Backlog
 from worker.batching.deferred import Deferred
 from worker.batching.direct_connection import DirectConnection
@@ -33,13 +30,10 @@ from worker.batching.leases import Leases
 from worker.batching.runner import Runner
 from worker.batching.suspects import Suspects
 from worker.engine.pool import EnginePool
-from worker.reporting.batch_report import BatchReport, log_batch
-from worker.reporting.drift import Drift
+from worker.reporting.batch_report import BatchReport
 from worker.reporting.heartbeat import HeartbeatWriter
-from worker.reporting.metrics import Metrics
 from worker.reporting.metrics_port import serve_metrics
-from worker.reporting.postponed import Postponed
-from worker.reporting.tallies import Tallies
+from worker.reporting.reporter import Reporter
 from worker.service.keeper import Keeper
 from worker.service.redis_faults import RedisFaults
 from worker.threads import join_all, start_thread
@@ -51,7 +45,6 @@ from worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
-DRIFT_WINDOWS_KEPT = 3  # two are read, and the last one is still written while the next begins
 WARM_STOP_S = 30.0  # limit for finishing held entries when a worker stops; other workers take over the rest
 SWITCH_INTERVAL_S = 1e-4  # a thread that runs a model must not wait for one that writes results
 
@@ -68,12 +61,7 @@ class BatchingService(Collector):
         self._keep_soon = threading.Event()
         self._watchdog = Watchdog(settings.engine_stall_s)
         self._consumer = f"{worker_name}:{os.getpid()}:{time.time_ns()}"
-        self._metrics = Metrics()
-        self._reports = Postponed()
         self._clock = RedisClock()
-        self._drift_tallies = Tallies(DRIFT_WINDOWS_KEPT * keys.DRIFT_WINDOW_S)
-        self._drift = Drift(self._drift_tallies, self._clock.now_s)
-        self._shadow_tallies = Tallies(settings.result_ttl_s)
         self._faults = RedisFaults(self._watchdog)
 
     def start(self) -> None:
@@ -83,7 +71,7 @@ class BatchingService(Collector):
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = self._settings
-        self._open_tracing()
+        self._reporter = Reporter(settings, self._name, self._clock, self._on_batch)
         # First, and without retries: a worker that waited here for an unreachable Redis would ignore TERM.
         self._keeper_client = worker_client(settings, patient=False)
         desired = read_desired(self._keeper_client, self._clock)
@@ -123,7 +111,7 @@ class BatchingService(Collector):
             self._keeper_client,
             self._name,
             settings.worker_ttl_s,
-            self._metrics,
+            self._reporter.metrics,
             serve_metrics(self, settings),
             self._clock,
         )
@@ -136,7 +124,7 @@ class BatchingService(Collector):
         start_thread("load", self.loader.run)
         start_thread("listen", self._listener.listen)
         start_thread("shadow", self._shadows.run)
-        start_thread("report", lambda: self._reports.call_until(self._ended))
+        start_thread("report", lambda: self._reporter.postponed.call_until(self._ended))
         start_thread("watchdog", lambda: self._watchdog.run(self._ended))
 
     def stop(self) -> None:
@@ -147,8 +135,7 @@ class BatchingService(Collector):
         join_all(self._keeper.pullers, 2 * BLOCK_MS / 1e3)
         self._backlog.close()
         join_all((*self._keeper.pullers, *self._runners, self._keeping), WARM_STOP_S)
-        if self._tracing is not None:
-            self._tracing.shutdown()
+        self._reporter.close()
         self._ended.set()
         try:
             self._heartbeat.leave()
@@ -157,23 +144,13 @@ class BatchingService(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics. The thread of a scrape calls this."""
-        self._reports.call_all()
-        yield from self._metrics.families(self._leases.takeovers, self.loader.state())
-        yield from process_families()
-
-    def _open_tracing(self) -> None:
-        self._spans = None
-        self._tracing = open_tracing(self._settings, "mnistified-worker", self._name)
-        if self._tracing is not None:
-            from worker.reporting.batch_spans import BatchSpans
-
-            self._spans = BatchSpans(self._tracing)
+        yield from self._reporter.families(self._leases.takeovers, self.loader.state())
 
     def _connection(self) -> DirectConnection:
         return DirectConnection(self._client, FINISH, FINISH_SINGLES)
 
     def _finisher(self, connection: DirectConnection) -> Finisher:
-        return Finisher(connection, self._name, self._metrics, self._clock, self._settings)
+        return Finisher(connection, self._name, self._reporter.metrics, self._clock, self._settings)
 
     def _make_listener(self, desired: DesiredVersions) -> Listener:
         pulse = self._watchdog.redis_pulse("listen")
@@ -196,7 +173,7 @@ class BatchingService(Collector):
             self._engines,
             self._backlog,
             shadows=lambda: self._listener.desired.shadows,
-            tallies=self._shadow_tallies,
+            tallies=self._reporter.shadow_tallies,
             ended=self._ended,
             pulse=self._watchdog.model_pulse("shadow"),
         )
@@ -209,11 +186,8 @@ class BatchingService(Collector):
             deferred=Deferred(self._keeper_client, self._settings),
             heartbeat=self._heartbeat,
             loader=self.loader,
-            reports=self._reports,
-            drift=self._drift,
-            tallies=(self._drift_tallies, self._shadow_tallies),
+            reporter=self._reporter,
             faults=self._faults,
-            watchdog=self._watchdog,
             intake=self._intake,
             stopping=self._stopping,
             soon=self._keep_soon,
@@ -224,26 +198,18 @@ class BatchingService(Collector):
             self._backlog,
             self._engines,
             self._finisher(connection),
-            self._report,
+            self._reporter.report,
             self._held_entries.finished,
             self._answered,
             self._suspects,
             self._clock,
             self._watchdog.model_pulse(name),
             self._watchdog.redis_pulse(name),
-            self._reports.add,
+            self._reporter.postponed.add,
         )
 
-    def _report(self, report: BatchReport) -> None:
-        self._metrics.count(report)
-        self._heartbeat.count(report)
-        log_batch(report, self._settings.log_slow_ms)
-        if self._spans is not None:
-            self._spans.record(report)
-        self._on_batch(report)
-
     def _answered(self, ref: str, images: Images, answers: Answers) -> None:
-        self._drift.observe(ref, images, answers)
+        self._reporter.drift.observe(ref, images, answers)
         self._shadows.offer(ref, images, answers)
 
     def _intake(self, model: str, lane: Lane) -> Intake:

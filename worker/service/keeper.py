@@ -14,14 +14,11 @@ from shared.redis.errors import passes
 from worker.batching.deferred import Deferred
 from worker.batching.intake import Intake, ensure_groups
 from worker.batching.leases import Leases, take_duties
-from worker.reporting.drift import Drift
 from worker.reporting.heartbeat import HeartbeatWriter
-from worker.reporting.postponed import Postponed
-from worker.reporting.tallies import Tallies
+from worker.reporting.reporter import Reporter
 from worker.service.redis_faults import RedisFaults
 from worker.threads import start_thread
 from worker.versions.loader import Loader
-from worker.watchdog import Watchdog
 
 DUTIES_PER_KEEP = 4  # a duty is short, so that a worker that dies with one delays nothing
 
@@ -39,11 +36,8 @@ class Keeper:
     deferred: Deferred
     heartbeat: HeartbeatWriter
     loader: Loader
-    reports: Postponed
-    drift: Drift
-    tallies: Sequence[Tallies]
+    reporter: Reporter
     faults: RedisFaults
-    watchdog: Watchdog
     intake: Callable[[str, Lane], Intake]
     stopping: threading.Event
     soon: threading.Event
@@ -88,7 +82,7 @@ class Keeper:
 
     def _show_alive(self) -> None:
         self.leases.renew()
-        self.reports.call_all()
+        self.reporter.postponed.call_all()
         self.faults.rehearse(self.client)
         if not self.faults.refused:  # or else this worker may be unable to read or answer
             self.heartbeat.write(self.loader.state(), self.leases.takeovers)
@@ -108,7 +102,5 @@ class Keeper:
                     for key in (*keys.streams(model, lane), keys.queued(model, lane)):
                         pipeline.expire(key, keys.OPEN_TTL_S)
             pipeline.execute()
-        self.watchdog.redis_answered()
-        self.drift.flush()
-        for tallies in self.tallies:
-            tallies.write(self.client)
+        self.faults.answered()
+        self.reporter.write(self.client)

@@ -23,6 +23,10 @@ class RedisFaults:
         self._seldom = SeldomLog(logger)
         self._refused_s = self._rehearsed_s = -REFUSED_S
 
+    def answered(self) -> None:
+        """Report that Redis has answered the keeper."""
+        self._watchdog.redis_answered()
+
     def report(self, error: Exception) -> None:
         """Report an error that a waiting thread or the keeper met. The waiting thread tries again."""
         self._watchdog.redis_failed()
