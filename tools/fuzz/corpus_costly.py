@@ -73,6 +73,7 @@ def large_pictures() -> Iterator[tuple[str, bytes]]:
 def costly_archives() -> Iterator[tuple[str, bytes]]:
     yield "zip, LZMA, 300 MiB", zip_bomb(300, zipfile.ZIP_LZMA)
     yield "zip, 30 large pictures", zipped((f"{n}.png", picture("RGBA")) for n in range(30))
+    yield "zip, 3,000 names of 1,000 folders", zipped(("d/" * 1000 + f"{n}.png", b"?") for n in range(3000))
     yield "zip, 150 members of 1 MiB of zeros", zipped((f"{n}.png", bytes(MIB)) for n in range(150))
 
 
@@ -184,8 +185,10 @@ def costly_npz() -> Iterator[tuple[str, bytes]]:
 def costly_forms() -> Iterator[Case]:
     part = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
     parts = part * 200_000 + b"--x--\r\n"
+    line_ends = part[:-2].replace(b'"a"', b'"a"; filename="a"') + b"\r\n" * 4_000_000 + b"\r\n--x--\r\n"
     for path in (SINGLE, BULK):
-        yield Case("costly: forms", "200,000 empty fields", parts, path, "multipart/form-data; boundary=x")
+        for name, body in (("200,000 empty fields", parts), ("8 MB of line ends", line_ends)):
+            yield Case("costly: forms", name, body, path, "multipart/form-data; boundary=x", harmless=True)
     for name, body in (
         ("2,600,000 escapes", b"image=" + b"%41" * 2_600_000),
         ("a data: URI of 2,600,000 escapes", b"image=data%3Aimage%2Fpng%2C" + b"%2541" * 1_600_000),

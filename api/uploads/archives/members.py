@@ -1,6 +1,7 @@
 """Shared by zip and tar uploads: members read in a thread, and the choice of picture files."""
 
 import itertools
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -9,9 +10,13 @@ from api.images.decode import Picture, ReadPicture
 
 BATCH_PICTURES = 64  # unpacked and decoded in one call of a thread …
 BATCH_S = 0.05  # … but large ones take longer than others should wait for the thread
-# Names in lower case that Windows, macOS and file managers add to folders.
-ADDED_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information", "@eadir"})
-ADDED_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
+# A folder or file that Windows, macOS or a file manager has added to a folder, or a hidden one, in lower case. One
+# search per name, because a name may have a thousand folders.
+_ADDED = re.compile(
+    r"(?:^|/)(?:(?:__macosx|\$recycle\.bin|system volume information|@eadir)/"
+    r"|(?:thumbs\.db|ehthumbs\.db|desktop\.ini)\Z"
+    r"|\.(?!\.?(?:/|\Z)))"
+)
 
 
 def is_picture_file(name: str) -> bool:
@@ -23,10 +28,7 @@ def is_picture_file(name: str) -> bool:
 
 
 def is_added_by_system(name: str) -> bool:
-    *folders, last = name.replace("\\", "/").split("/")
-    if last.lower() in ADDED_FILES or not ADDED_FOLDERS.isdisjoint(folder.lower() for folder in folders):
-        return True
-    return any(part.startswith(".") and part not in (".", "..") for part in (*folders, last))
+    return _ADDED.search(name.replace("\\", "/").lower()) is not None
 
 
 def picture_of(name: str, data: bytes, image_bytes: int, read: ReadPicture) -> Picture:

@@ -57,7 +57,7 @@ async def opened_zip(body: Body, max_images: int) -> AsyncIterator[OpenZip]:
     with temporary_file() as file:
         packed_bytes = await spool(body, file)
         archive = await in_bulk_thread(open_archive, file)
-        members = [info for info in archive.infolist() if not _is_folder(info) and is_picture_file(name_of(info))]
+        members = await in_bulk_thread(_picture_files, archive)
         check_total(len(members), max_images)
         yield OpenZip(archive, members, packed_bytes)
 
@@ -68,6 +68,10 @@ async def zip_pictures(
     """Yield the pictures in order; a bad member fails alone. Raises TooLarge."""
     async for picture in in_thread(_pictures(opened, image_bytes, unpacked, read)):
         yield picture
+
+
+def _picture_files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [info for info in archive.infolist() if not _is_folder(info) and is_picture_file(name_of(info))]
 
 
 def name_of(info: zipfile.ZipInfo) -> str:

@@ -5,7 +5,7 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from api.uploads.base64_image import SLICE_BYTES, decode_base64, percent_decoded
+from api.uploads.base64_image import BASE64_HEAD, SLICE_BYTES, decode_base64, percent_decoded
 
 
 @pytest.mark.parametrize("start", range(5))
@@ -25,6 +25,13 @@ def test_a_broken_escape_makes_base64_invalid() -> None:
     assert b"=" in percent_decoded(b"iVBOR%zz")
     with pytest.raises(ValueError, match="the text begins with"):
         decode_base64("iVBOR%zzw0KGg%")
+
+
+def test_the_head_is_found_in_no_time_behind_millions_of_spaces() -> None:
+    started_s = time.process_time()
+    assert not BASE64_HEAD.match(b"\r\n" * 4_000_000)
+    assert time.process_time() - started_s < 0.1
+    assert BASE64_HEAD.match(b"\r\n \tiVBORw0KGgo")
 
 
 def test_millions_of_escapes_take_little_memory_and_time() -> None:

@@ -94,6 +94,12 @@ def test_folders_and_files_of_file_managers_are_skipped(pack: Pack, read: Read) 
         ("digits\\THUMBS.DB", False),
         ("a/__MACOSX/7.png", False),
         ("__MACOSX/7.png", False),
+        ("System Volume Information\\7.png", False),
+        ("a/../7.png", True),
+        ("a/.../7.png", False),
+        ("desktop.ini.png", True),
+        ("desktop.ini/7.png", True),
+        (".\n", False),
     ],
 )
 def test_the_name_decides_whether_a_member_is_a_picture(name: str, expected: bool) -> None:
