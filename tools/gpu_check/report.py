@@ -66,20 +66,15 @@ def about(device: Device, machine: dict[str, object]) -> str:
 
 def rates_table(rates: Sequence[Rate]) -> str:
     head = ("network", "batch", "first run, s", "ms", "images/s", "images/s, two batches at a time")
-    return table(
-        head,
-        [
-            (
-                each.network,
-                str(each.size),
-                number(each.compile_s),
-                number(each.ms),
-                number(each.images_per_s),
-                number(each.paired_images_per_s),
-            )
-            for each in rates
-        ],
-    )
+    rows = [
+        (each.network, str(each.size), *_numbers(each.compile_s, each.ms, each.images_per_s, each.paired_images_per_s))
+        for each in rates
+    ]
+    return table(head, rows)
+
+
+def _numbers(*values: float) -> Sequence[str]:
+    return [number(value) for value in values]
 
 
 def started_text(started: Started) -> str:
@@ -92,34 +87,21 @@ def started_text(started: Started) -> str:
 
 def jobs_table(jobs: Sequence[Job]) -> str:
     head = ("job, images", "images/s", "CPU, cores: worker", "API", "Redis")
-    return table(
-        head,
-        [
-            (
-                f"{job.images:,}",
-                number(job.images_per_s),
-                *(number(job.cpu_s[process] / job.seconds) for process in ("worker-1", "api", "redis")),
-            )
-            for job in jobs
-        ],
-    )
+    programs = ("worker-1", "api", "redis")
+    rows = [
+        (f"{job.images:,}", *_numbers(job.images_per_s, *(job.cpu_s[program] / job.seconds for program in programs)))
+        for job in jobs
+    ]
+    return table(head, rows)
 
 
 def loads_table(loads: Sequence[Load]) -> str:
     head = ("connections", "requests/s", "p50, ms", "p99, ms", "failed")
-    return table(
-        head,
-        [
-            (
-                str(load.connections),
-                number(load.requests_per_s),
-                number(load.p50_ms),
-                number(load.p99_ms),
-                str(load.failed),
-            )
-            for load in loads
-        ],
-    )
+    rows = [
+        (str(load.connections), *_numbers(load.requests_per_s, load.p50_ms, load.p99_ms), str(load.failed))
+        for load in loads
+    ]
+    return table(head, rows)
 
 
 def differences_table(differences: Sequence[Difference]) -> str:
