@@ -137,7 +137,7 @@ def test_a_name_that_resolves_to_this_machine_opens_nothing(browser: Browser, sy
 
 
 def test_an_allowed_website_can_use_the_service(browser: Browser, website: str, redis_server: RedisServer) -> None:
-    system = System(redis_server.new_url(), {"CORS_ORIGINS": website})
+    system = System(redis_server.new_url(), {"CORS_ORIGINS": website}, api_in_thread=True)
     page = browser.new_page()
     page.goto(website)
     ask = """async (url) => {

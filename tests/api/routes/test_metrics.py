@@ -183,7 +183,8 @@ def wait_for_workers(system: System, count: int) -> None:
 @pytest.fixture(scope="module")
 def guarded(redis_server: RedisServer) -> Iterator[System]:
     key = key_of("prometheus", KEY)
-    with running(redis_server.new_url(), 0, {"API_KEYS": f"prometheus:{key.sha256}"}) as system:
+    environ = {"API_KEYS": f"prometheus:{key.sha256}"}
+    with running(redis_server.new_url(), 0, environ, api_in_thread=True) as system:
         yield system
 
 

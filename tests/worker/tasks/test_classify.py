@@ -167,7 +167,7 @@ def test_an_error_is_readable_in_the_client(system: System, celery_api: Process,
 def test_a_task_whose_worker_is_killed_in_the_middle_is_answered_by_the_next(
     redis_server: RedisServer, test_set: Split
 ) -> None:
-    with running(redis_server.new_url()) as own:
+    with running(redis_server.new_url(), api_in_thread=True) as own:
         own.workers["worker-1"].signal(signal.SIGSTOP)
         killed = start_celery_api(own, redelivery_s=1)
         images = json.dumps(test_set.images[:3].tolist())

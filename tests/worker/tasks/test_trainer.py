@@ -31,7 +31,7 @@ def lab(redis_server: RedisServer, tmp_path: Path) -> Iterator[System]:
     """An API without a worker, and a registry with one version."""
     shutil.copytree(ROOT / "models" / "cnn" / "1", tmp_path / "models" / "cnn" / "1")
     environ = {"MODELS_DIR": str(tmp_path / "models"), "TRAINER_DIR": str(tmp_path / "trainings")}
-    with running(redis_server.new_url(), workers=0, environ=environ) as system:
+    with running(redis_server.new_url(), 0, environ, api_in_thread=True) as system:
         system.environ["TRAINER_API_URL"] = system.url
         yield system
 

@@ -22,7 +22,8 @@ HOST = b"Host: localhost\r\n"
 @pytest.fixture(scope="module")
 def halted(redis_server: RedisServer) -> Iterator[System]:
     """A system whose worker is stopped, so that images wait, with room for one event stream."""
-    with running(redis_server.new_url(), environ={"WORKER_TTL_S": "300", "MAX_WATCHERS": "1"}) as system:
+    environ = {"WORKER_TTL_S": "300", "MAX_WATCHERS": "1"}
+    with running(redis_server.new_url(), 1, environ, api_in_thread=True) as system:
         system.workers["worker-1"].signal(signal.SIGSTOP)
         yield system
         system.workers["worker-1"].signal(signal.SIGCONT)
