@@ -10,7 +10,6 @@ from PIL import Image
 from shared.data.dataset import Split
 from tests.api.routes.test_bulk import FILE_REQUESTS
 from tests.support.system import System
-from tests.support.thoroughness import WIDE
 from tests.support.uploads import idx, image_file, npy
 from tools.fit_accuracy.mnist_frames import mnist_frames
 
@@ -80,22 +79,22 @@ def test_test_images_are_fitted_too(system: System, test_set: Split) -> None:
 
 
 @pytest.mark.usefixtures("mnist")
-@pytest.mark.parametrize(("upload_format", "count"), [("npy", 700), ("idx", 200)])  # more than a chunk, and less
+@pytest.mark.parametrize(
+    ("upload_format", "count"),
+    [("idx", 200), pytest.param("npy", 700, marks=[pytest.mark.slow, pytest.mark.long])],  # less than a chunk, and more
+)
 def test_black_on_white_arrays_are_brought_to_what_the_model_knows(
     system: System, test_set: Split, upload_format: str, count: int
 ) -> None:
     images = 255 - test_set.images[:count]
-    blank = [7, *([] if WIDE else range(60, count - 40))]  # these fail in less time than a digit is fitted in
-    images[blank] = 240
+    images[7] = 240
     job_id = system.submit(params=FIT, content=npy(images) if upload_format == "npy" else idx(images))
     counts = system.finished(job_id)["counts"]
-    assert (counts["failed"], counts["done"] + counts["unsure"]) == (len(blank), count - len(blank))
-    assert counts["unsure"] < 0.03 * (count - len(blank)), "the version's rule holds for pictures that are fitted"
+    assert (counts["failed"], counts["done"] + counts["unsure"]) == (1, count - 1)
+    assert counts["unsure"] < 0.03 * count, "the version's rule holds for pictures that are fitted"
     items = system.items(job_id)
-    assert [index for index, item in enumerate(items) if "no digit found" in str(item["error"])] == blank
-    right = [
-        item["prediction"] == label for item, label in zip(items, test_set.labels, strict=False) if not item["error"]
-    ]
+    assert "no digit found" in items[7]["error"]
+    right = [item["prediction"] == label for item, label in zip(items, test_set.labels, strict=False)]
     assert np.mean(right) > 0.98
 
 
