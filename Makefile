@@ -8,10 +8,16 @@ WORKERS ?= 1
 TRAINER ?= 0
 SECONDS ?= 60
 # With two cores. The slow tests wait for processes: a third process of tests keeps both cores busy meanwhile.
-TESTS_AT_ONCE ?= $(if $(filter fast-tests test-lowest,$@),2,3)
+TESTS_AT_ONCE ?= $(if $(filter test-lowest,$@),2,3)
 PYTEST = $(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
 # Collecting these takes seconds, and none of their tests is fast.
 NOT_COLLECTED := --ignore=tests/browser --ignore=tests/api/routes/openapi/test_schemathesis.py -p no:schemathesis
+# The fast tests run in these groups: a process of its own for each group collects only its tests, and sends no messages.
+FAST_TESTS := api-tests worker-tests other-tests routes-tests
+FOLDERS_routes := tests/api/routes tests/api/versions tests/api/fast
+FOLDERS_api := tests/api $(FOLDERS_routes:%=--ignore=%)
+FOLDERS_worker := tests/worker tests/shared
+FOLDERS_other := tests $(patsubst %,--ignore=%,tests/api $(FOLDERS_worker))
 MODEL ?= cnn
 comma := ,
 GPU := $(if $(wildcard /dev/nvidia0),gpu)
@@ -21,7 +27,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c requi
 # Each of the many processes that tests start would otherwise compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run check lint fast-tests test test-all test-lowest coverage audit train fast-train data evaluate qa bench bench-peers faults check-metrics hostile fuzz wheel docs clean
+.PHONY: help run check lint fast-tests $(FAST_TESTS) test test-all test-lowest coverage audit train fast-train data evaluate qa bench bench-peers faults check-metrics hostile fuzz wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +36,7 @@ run: $(VENV)/$(if $(filter 1,$(TRAINER)),.trainer,.run)-installed ## start Redis
 	@$(PY) -m deploy.local --workers $(WORKERS) $(if $(filter 1,$(TRAINER)),--trainer) $(if $(filter 1,$(TASKS)),--door)
 
 check: $(VENV)/.all-installed ## run lint, types and the fast tests
-	@$(MAKE) --no-print-directory -j 2 lint fast-tests
+	@$(MAKE) --no-print-directory -j $(TESTS_AT_ONCE) --output-sync lint $(FAST_TESTS)
 
 lint: $(VENV)/.all-installed ## check format, lint and types
 	$(VENV)/bin/ruff format --check .
@@ -38,7 +44,10 @@ lint: $(VENV)/.all-installed ## check format, lint and types
 	$(VENV)/bin/mypy
 
 fast-tests: $(VENV)/.all-installed ## run only the tests of `make check`
-	$(PYTEST) -q -m "not slow and not long" $(NOT_COLLECTED)
+	@$(MAKE) --no-print-directory -j $(TESTS_AT_ONCE) --output-sync $(FAST_TESTS)
+
+$(FAST_TESTS): %-tests: $(VENV)/.all-installed
+	$(PY) -m pytest -q -m "not slow and not long" $(NOT_COLLECTED) $(FOLDERS_$*)
 
 test: $(VENV)/.all-installed ## run all tests except the long ones
 	$(PYTEST) -m "not long"
