@@ -1,6 +1,7 @@
 """Storing an upload as a job: it begins, its chunks are written to the queue as they arrive, and it is completed."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from redis.exceptions import RedisError
 
 from api.queue.classify_request import NUMBERS_PER_CHUNK, ClassifyRequest
 from api.queue.enqueue import Enqueuer, lost_upload
-from api.queue.jobs.idempotency import Claim
+from api.queue.jobs.idempotency import PENDING_TTL_S, Claim
 from api.queue.jobs.life import ABANDONED_TTL_S, ENDED, GONE, LOST, TAKEN, end_job, kept_open, renewal
 from api.uploads.chunk import Chunk, read_ahead
 from shared.config.settings import Settings
@@ -22,7 +23,9 @@ from shared.redis.clients import AsyncClient
 from shared.redis.clock import RedisClock
 from shared.telemetry.job_log import log_accepted, log_given_up
 
+CANCEL_RETRY_S = 1.0
 FULL_QUEUE_POLL_S = 0.05  # between attempts of an upload while the queue is full; TCP slows its client down
+_cancelling: set[asyncio.Task[None]] = set()
 logger = logging.getLogger(__name__)
 
 
@@ -149,14 +152,29 @@ class JobUpload:
         return reply == ENDED
 
     async def _abandon(self, cause: BaseException) -> None:
-        """Cancel the job, and release the claim of its upload. `sweep.py` does so if Redis is unreachable.
+        """Cancel the job, and release the claim of its upload, so that the client can repeat it with the same key.
 
-        Raises RedisError if the cause was one, too, because the later error explains the state of Redis better.
+        While Redis refuses, this is tried again in the background, and `sweep.py` does it if this process ends. Raises
+        RedisError if the cause was one, too, because the later error explains the state of Redis better.
         """
         try:
-            claim_key = self._claim.redis_key if self._claim else ""
-            await end_job(self._client, self._job_id, "abandon", ABANDONED_TTL_S, claim=claim_key)
+            await self._cancel()
         except RedisError as error:
+            trying = asyncio.create_task(self._cancel_later())
+            _cancelling.add(trying)  # the event loop itself keeps only a weak reference
+            trying.add_done_callback(_cancelling.discard)
             if isinstance(cause, RedisError):
                 raise
             logger.warning("the job %s cannot be cancelled: %s", self._job_id, error)
+
+    async def _cancel(self) -> None:
+        claim_key = self._claim.redis_key if self._claim else ""
+        await end_job(self._client, self._job_id, "abandon", ABANDONED_TTL_S, claim=claim_key)
+
+    async def _cancel_later(self) -> None:
+        """Try to cancel the job until its claim has ended by itself."""
+        for _ in range(PENDING_TTL_S):
+            await asyncio.sleep(CANCEL_RETRY_S)
+            with contextlib.suppress(RedisError):
+                await self._cancel()
+                return

@@ -1,10 +1,13 @@
 """A job is kept until it is final, never ends as done without all of its images, and its parts live equally long."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from api.queue.jobs import life
+from api.queue.jobs import upload as upload_module
 from api.queue.jobs.idempotency import Claim, claim_key
 from api.queue.jobs.life import end_job
 from api.queue.jobs.store import new_job_id
@@ -13,7 +16,9 @@ from shared.contract.job import Job
 from shared.errors import BadUpload, Conflict, NotFound, Unavailable
 from shared.redis import keys
 from shared.redis.clients import SyncClient
+from shared.redis.errors import ConditionError
 from tests.api.queue.jobs.world import CALLER, REQUEST, RESULT_TTL_S, JobsWorld, jobs_world, upload
+from tests.support.processes import wait_until
 from tests.worker.batching.test_leases import Worker
 
 DAY_MS = 86_400_000
@@ -54,6 +59,28 @@ async def test_an_upload_of_which_redis_lost_a_part_is_refused_and_leaves_nothin
         assert client.hget(keys.job(claim.job_id), "cancelled") or not client.exists(keys.job(claim.job_id))
         assert not client.exists(claim.redis_key, keys.OPEN_JOBS), "the same upload can be sent again"
         assert all(client.ttl(key) > 0 for key in client.keys(keys.job("*")))
+
+
+async def test_an_upload_that_cannot_be_cancelled_is_cancelled_once_redis_is_back(
+    client: SyncClient, scratch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_module, "CANCEL_RETRY_S", 0.01)
+    refusals = 3
+
+    async def refused_at_first(*args: Any, **options: Any) -> int:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise ConditionError("BUSY a script", "BUSY")
+        return await end_job(*args, **options)
+
+    monkeypatch.setattr(upload_module, "end_job", refused_at_first)
+    async with jobs_world(client, scratch_url) as world:
+        claim = await claimed(world)
+        with pytest.raises(ConditionError):
+            await world.store.submit(upload(2), REQUEST, claim)
+        await asyncio.to_thread(wait_until, lambda: not client.exists(claim.redis_key), "the key can be used again", 5)
+        assert (await world.store.read(claim.job_id, CALLER)).state == "cancelled"
 
 
 async def test_a_job_whose_end_of_the_upload_is_lost_fails_with_the_reason(
