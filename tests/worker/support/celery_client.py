@@ -29,8 +29,11 @@ elif sys.argv[2] == "ids":
     ids = ["zürich-7", "two\nlines", "a" * 300, "tab\tand space "]
     sent = [app.send_task("mnistified.classify", [images], task_id=task_id, **options) for task_id in ids]
     print(json.dumps([task.get(timeout=120) for task in sent]))
-elif sys.argv[2] == "error":
-    try:
-        classify(images).apply_async().get(timeout=120)
-    except Exception as error:
-        print(json.dumps([type(error).__name__, str(error)]))
+elif sys.argv[2] == "errors":
+    errors = []
+    for sent in [classify(each).apply_async() for each in images]:
+        try:
+            errors.append(["no error", sent.get(timeout=120)])
+        except Exception as error:
+            errors.append([type(error).__name__, str(error)])
+    print(json.dumps(errors))

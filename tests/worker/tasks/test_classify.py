@@ -146,20 +146,18 @@ def test_the_request_id_of_a_task_with_another_id_is_a_hash(task_id: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("images", "said"),
-    [
+def test_an_error_is_readable_in_the_client(system: System, celery_api: Process) -> None:
+    wrong: list[tuple[list[Any], str]] = [
         ([[[0] * 28] * 27], "image 0: expected 28 rows of 28 integers"),
         ([[[256] * 28] * 28], "image 0: expected 28 rows of 28 integers"),
         (["not base64!"], "image 0 is not base64"),
         ([base64.b64encode(b"hello").decode()], "image 0: the body (5 bytes) is not an image"),
         ([], "a list of 1 to 1000 images"),
-    ],
-)
-def test_an_error_is_readable_in_the_client(system: System, celery_api: Process, images: Any, said: str) -> None:
-    name, message = run_client(system, "error", images)
-    assert name == "BadImages"
-    assert said in message
+    ]
+    errors = run_client(system, "errors", [images for images, _ in wrong])
+    for (name, message), (_, said) in zip(errors, wrong, strict=True):
+        assert name == "BadImages"
+        assert said in message
 
 
 @pytest.mark.slow
