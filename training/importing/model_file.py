@@ -161,7 +161,8 @@ def _litert_reason(message: str) -> str:
 
 
 def _onnx_reason(message: str) -> str:
-    if "external data" in message.lower() or "External initializer" in message:
+    # Each version of ONNX Runtime says it in other words.
+    if any(words in message.lower() for words in ("external data", "external initializer", "cannot get file size")):
         return "its weights are in another file. Save it as one file, in PyTorch with external_data=False"
     if found := re.search(r"(\S+)\(\d+\) is not a registered function/op|No Op registered for (\w+)", message):
         return f"it needs the operator {found[1] or found[2]}, which ONNX Runtime does not have"
