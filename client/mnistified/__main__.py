@@ -6,7 +6,14 @@ import os
 import sys
 
 from mnistified.client import Client
-from mnistified.commands.exit_codes import INTERRUPTED, PIPE_CLOSED, USAGE, exit_code_of, for_the_command_line
+from mnistified.commands.exit_codes import (
+    INTERRUPTED,
+    PIPE_CLOSED,
+    USAGE,
+    exit_code_of,
+    for_the_command_line,
+    printable,
+)
 from mnistified.commands.parser import parse
 from mnistified.errors import MnistifiedError
 from mnistified.http.exchange import Pause
@@ -17,6 +24,7 @@ MIN_SHOWN_PAUSE_S = 0.1  # shorter pauses are those between two polls of a job
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    _open_closed_streams()
     arguments = parse(argv)
     try:
         exit_code = _run(arguments)
@@ -35,6 +43,13 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(str(error), USAGE)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _open_closed_streams() -> None:
+    """Read nothing from a closed standard input, and discard what is printed to a closed output, as by `>&-`."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # until the process ends
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -66,7 +81,7 @@ def _print_pause(pause: Pause) -> None:
 
 
 def _fail(text: str, exit_code: int) -> int:
-    print(f"mnistified: {text}", file=sys.stderr)
+    print(f"mnistified: {printable(text)}", file=sys.stderr)
     return exit_code
 
 

@@ -19,6 +19,7 @@ from mnistified.commands.drawing import draw
 from shared.data.dataset import Split
 from tests.client.command import Command
 from tests.client.conftest import FOLDER_IMAGES
+from tests.support.processes import run
 from tests.support.system import System
 from tests.support.uploads import npy
 from tools.fit_accuracy.mnist_frames import mnist_frames
@@ -46,6 +47,33 @@ def test_a_failed_image_is_reported_and_the_other_images_are_classified(mnistifi
     assert b"nosuch.png: No such file or directory\n" in result.stderr
     assert [line.split(b":")[1] for line in result.stderr.splitlines()] == [b" nosuch.png", b" bad.png"]
     assert result.stdout.startswith(b"0.png: ")
+
+
+@pytest.mark.slow
+def test_odd_file_names_and_endless_files_break_no_line_and_no_terminal(mnistified: Command, pngs: list[bytes]) -> None:
+    name = "a\n\x1b[31mb.png"
+    (mnistified.cwd / name).write_bytes(pngs[0])
+    (mnistified.cwd / "c\nd.txt").write_bytes(b"")
+    result = mnistified("classify", name, "", "/dev/zero", "e\nf.png")
+    assert result.returncode == 2
+    assert result.stdout.decode().startswith("a\ufffd\ufffd[31mb.png: ")
+    assert result.stderr.decode().splitlines() == [
+        "mnistified: : an empty file name",
+        "mnistified: /dev/zero: larger than 256 MiB",
+        "mnistified: e\ufffdf.png: No such file or directory",
+    ]
+    assert json.loads(mnistified("--json", "classify", name).stdout)["file"] == name
+    assert "skipped 1 file: ./c\ufffdd.txt (not a picture)\n" in mnistified("bulk", ".").stderr.decode()
+
+
+@pytest.mark.slow
+def test_closed_streams_are_no_obstacle(mnistified: Command, pngs: list[bytes]) -> None:
+    (mnistified.cwd / "0.png").write_bytes(pngs[0])
+    command = [*mnistified.words, "classify", "0.png"]
+    for closed in (">&-", "2>&-", "<&-", "<&- >&- 2>&-"):
+        script = f'exec "$@" {closed}'
+        result = run(["sh", "-c", script, "sh", *command], mnistified.environ, mnistified.cwd)
+        assert (result.returncode, result.stderr) == (0, b"")
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistified.client import Client, Job
-from mnistified.commands.exit_codes import exit_code_of_state, for_the_command_line
+from mnistified.commands.exit_codes import exit_code_of_state, for_the_command_line, printable
 from mnistified.commands.formats import FORMATS, Format, format_name
 from mnistified.commands.progress import Bar, with_progress
 from mnistified.commands.resume import ResumableFile
@@ -227,4 +227,4 @@ def _print_summary(arguments: argparse.Namespace, state: JobState, seconds: floa
 
 
 def _print_note(text: str) -> None:
-    print(f"mnistified: {text}", file=sys.stderr)
+    print(f"mnistified: {printable(text)}", file=sys.stderr)

@@ -1,4 +1,6 @@
-"""The exit codes of the command line."""
+"""The exit codes of the command line, and the form of its messages."""
+
+import re
 
 from mnistified.errors import MnistifiedError, ServiceFailed, Unreachable
 
@@ -20,9 +22,17 @@ MEANINGS = {
 }
 
 
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
 def for_the_command_line(text: str) -> str:
     """Return a message of the service with the options of the command line instead of parameters."""
     return text.replace("?fit=digit", "--fit").replace("fit=digit", "--fit")
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, such as a file name, without characters that control the terminal."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def exit_code_of(error: MnistifiedError) -> int:

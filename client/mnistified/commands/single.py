@@ -1,6 +1,8 @@
 """The commands `classify` and `dataset`, which handle single images."""
 
 import argparse
+import contextlib
+import errno
 import json
 import os
 import sys
@@ -8,13 +10,14 @@ from pathlib import Path
 
 from mnistified.client import Client
 from mnistified.commands.drawing import draw
-from mnistified.commands.exit_codes import OK, SOME_FAILED, USAGE, for_the_command_line
+from mnistified.commands.exit_codes import OK, SOME_FAILED, USAGE, for_the_command_line, printable
 from mnistified.errors import ServiceError
 from mnistified.options import ClassifyOptions
 from mnistified.results import Result
 from mnistified.uploads.png import read_png
 
 STDIO = "-"
+MAX_FILE_BYTES = 256 << 20  # far above any photo
 IMAGE_STATUSES = (400, 413, 500, 504)  # errors that concern one image, so that the command continues with the next one
 
 
@@ -27,7 +30,7 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
     for name in arguments.images:
         failed = SOME_FAILED
         try:
-            image = sys.stdin.buffer.read() if name == STDIO else Path(name).read_bytes()
+            image = _read(name)
             result = client.classify(image, **options)
         except OSError as error:
             reason, failed = error.strerror or str(error), USAGE
@@ -43,8 +46,19 @@ def classify(client: Client, arguments: argparse.Namespace) -> int:
         exit_code = max(exit_code, failed)
         if arguments.json:
             print(json.dumps({"file": name, "error": reason}), flush=True)
-        print(f"mnistified: {name}: {reason}", file=sys.stderr)
+        print(f"mnistified: {printable(name)}: {reason}", file=sys.stderr)
     return exit_code
+
+
+def _read(name: str) -> bytes:
+    """Return the bytes of a file, or of the standard input. Raises OSError, also for an endless one."""
+    if not name:
+        raise FileNotFoundError(errno.ENOENT, "an empty file name")
+    with contextlib.nullcontext(sys.stdin.buffer) if name == STDIO else open(name, "rb") as file:
+        image = file.read(MAX_FILE_BYTES + 1)
+    if len(image) > MAX_FILE_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {MAX_FILE_BYTES >> 20} MiB")
+    return image
 
 
 def options_of(arguments: argparse.Namespace) -> ClassifyOptions:
@@ -73,6 +87,7 @@ def read_among(arguments: argparse.Namespace) -> list[str] | None:
 def _describe(name: str, result: Result, as_json: bool, top: int | None) -> str:
     if as_json:
         return json.dumps({"file": name, **result.raw})
+    name = printable(name)
     if result.text is not None:
         return f"{name}: {result.text} ({result.confidence:.1%})"
     if result.prediction is None:
