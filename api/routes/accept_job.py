@@ -15,17 +15,20 @@ from api.uploads.chunk import Chunk
 from shared.config.api_keys import ApiKey
 from shared.contract.entry import THRESHOLD_OF_CARD
 from shared.contract.job import Job
-from shared.errors import Conflict, StillUploading
+from shared.errors import BadParameter, Conflict, StillUploading
 
 
 async def accept_job(state: State, headers: Headers, chunks: AsyncIterator[Chunk], asked: ClassifyRequest) -> Response:
     """Store the whole upload, unless an earlier request with the same `Idempotency-Key` has stored it.
 
-    Raises Conflict if the key belongs to another upload, and the errors of `chunks` and `JobStore.submit`.
+    Raises BadParameter for several keys, Conflict if the key belongs to another upload, and the errors of `chunks` and
+    `JobStore.submit`.
     """
-    idempotency_key = headers.get("idempotency-key")
-    if idempotency_key is None:
+    idempotency_keys = headers.getlist("idempotency-key")
+    if not idempotency_keys:
         return accepted(await state.jobs.submit(chunks, asked))
+    if len(idempotency_keys) > 1:  # which one would a repetition have?
+        raise BadParameter(f"expected one Idempotency-Key header, got {len(idempotency_keys)}")
     kind = f"{asked.model_query} {asked.callback_url}{' verbose' if asked.verbose else ''}"
     if asked.accept is not None and not (asked.fit and asked.accept == THRESHOLD_OF_CARD):
         kind += f" accept={asked.accept}"
@@ -33,7 +36,7 @@ async def accept_job(state: State, headers: Headers, chunks: AsyncIterator[Chunk
         kind += f" top={asked.top}"
     if asked.fit == "number":
         kind += f" number {asked.roster.strings if asked.roster else ''}"
-    claim = await claim_key(state.client, asked.caller.name, idempotency_key, new_job_id(), kind)
+    claim = await claim_key(state.client, asked.caller.name, idempotency_keys[0], new_job_id(), kind)
     if not claim.holder:
         return accepted(await state.jobs.submit(claim.watch(chunks), asked, claim))
     return accepted(await _existing_job(state, asked.caller, chunks, claim))

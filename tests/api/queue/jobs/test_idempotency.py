@@ -88,3 +88,9 @@ def test_an_asynchronous_single_request_supports_it_too(system: System) -> None:
 @pytest.mark.parametrize("key", ["", "k" * 256])
 def test_an_invalid_key_is_a_422(system: System, key: str) -> None:
     assert submit(system, key, json={"start": 0, "stop": 1}).status_code == 422
+
+
+def test_two_keys_are_a_422(system: System) -> None:
+    headers = [("Idempotency-Key", "one"), ("Idempotency-Key", "two")]
+    refused = system.http.post("/mnist/classify/bulk", headers=headers, json={"start": 0, "stop": 5})
+    assert (refused.status_code, refused.json()["detail"]) == (422, "expected one Idempotency-Key header, got 2")
