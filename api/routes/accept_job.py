@@ -27,7 +27,7 @@ async def accept_job(state: State, headers: Headers, chunks: AsyncIterator[Chunk
     idempotency_keys = headers.getlist("idempotency-key")
     if not idempotency_keys:
         return accepted(await state.jobs.submit(chunks, asked))
-    if len(idempotency_keys) > 1:  # which one would a repetition have?
+    if len(idempotency_keys) > 1:
         raise BadParameter(f"expected one Idempotency-Key header, got {len(idempotency_keys)}")
     kind = f"{asked.model_query} {asked.callback_url}{' verbose' if asked.verbose else ''}"
     if asked.accept is not None and not (asked.fit and asked.accept == THRESHOLD_OF_CARD):
