@@ -43,7 +43,9 @@ def as_it_is(context: schemathesis.SerializationContext, value: Any) -> bytes:
 def test_an_operation_answers_as_described(case: Any, system: System) -> None:
     if len(case.path_parameters.get("name", "")) % 2:  # use existing names in half of the requests
         case.path_parameters |= {name: value for name, value in REAL.items() if name in case.path_parameters}
-    reply = case.call(base_url=system.url)
+    if case.path == "/mnist/classify/bulk" and isinstance(case.body, dict):
+        case.body.setdefault("stop", 100)  # to fit all 10,000 images of the test set takes a minute and more
+    reply = case.call(base_url=system.url, timeout=60)
     checks = CHECKS[1:] if reply.status_code == TIMED_OUT else CHECKS
     case.validate_response(reply, checks=checks)
     if reply.status_code == 202:
