@@ -30,6 +30,8 @@ from shared.redis.clock import RedisClock
 logger = logging.getLogger(__name__)
 
 SWEEP_S = 0.1
+WRITE_S = 0.1  # an image is on the list for less than this time, unless Redis is away
+SOON_S = 0.002
 
 
 def group_images(images: Iterable[WaitingImage], entry_images: int) -> list[list[WaitingImage]]:
@@ -157,10 +159,12 @@ class Singles:
                 continue
             if image.left:
                 self._drop(image)
-            elif image.due_s <= now_s:
-                image.time_out()
-            else:
+            elif image.due_s > now_s:
                 due_s.append(image.due_s)
+            elif image.id or image.due_s + WRITE_S <= now_s:
+                image.time_out()
+            else:  # a client that does not wait gets the id, too
+                due_s.append(now_s + SOON_S)
         if due_s:
             self._sweep_in(min(min(due_s) - now_s, SWEEP_S), now_s)
 

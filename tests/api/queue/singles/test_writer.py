@@ -157,6 +157,22 @@ async def test_a_timeout_has_the_id_of_the_result() -> None:
     world.wakeups.answer(entry)  # nobody waits any more, and nothing breaks
 
 
+async def test_a_client_that_does_not_wait_gets_the_id_although_a_write_is_in_progress() -> None:
+    world = World()
+    (first,) = await world.begin()
+    asked = world.ask(7, wait_s=0.0)
+    for _ in range(4):  # turns of the event loop, one of which has the sweep
+        await asyncio.sleep(0)
+    world.end()
+    (entry,) = await world.enqueuer.next_write()
+    with pytest.raises(WaitTimeout) as late:
+        await asked
+    assert late.value.result_id == f"{entry.uid}-0"
+    for write in world.enqueuer.writes:
+        world.wakeups.answer(write[0])
+    await first
+
+
 async def test_a_timeout_does_not_affect_other_requests_of_its_entry() -> None:
     world = World()
     hasty, patient = world.ask(1, wait_s=0.01), world.ask(2)
