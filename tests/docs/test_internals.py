@@ -31,7 +31,7 @@ import redis.asyncio
 import redis.sentinel
 import tornado.routing
 import tornado.web
-from PIL import PngImagePlugin, _imaging
+from PIL import Image, PngImagePlugin, TiffImagePlugin, _imaging
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.utils import floatToGoString
 from redis._parsers import _AsyncHiredisParser, _HiredisParser
@@ -42,6 +42,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from api.images.exif import load_some
 from shared.redis.connection import send_packed_command
 from shared.redis.errors import parse_error
 from tests.support.processes import ROOT
@@ -309,6 +310,19 @@ def test_pillow_codecs() -> None:
 
 def test_pillow_text_memory() -> None:
     assert "MAX_TEXT_MEMORY" in names_in(PngImagePlugin.PngStream.check_text_memory)
+
+
+def test_pillow_tags() -> None:
+    assert TiffImagePlugin.ImageFileDirectory_v2.load is load_some
+    exif = Image.Exif()
+    exif[256] = 28
+    data = exif.tobytes().removeprefix(b"Exif\0\0")
+    directory = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+    file = io.BytesIO(data)
+    file.seek(directory.next)
+    directory.load(file)
+    assert (set(directory.tagtype), set(directory._tagdata)) == ({256}, {256})
+    assert directory[256] == 28
 
 
 def test_tarfile_hooks() -> None:

@@ -14,7 +14,6 @@ MAX_SIDE_PX = 512  # enough: a digit of a tenth of this height still has twice t
 DARK = 128.0
 
 
-# EXIF's orientations, from the stored picture to the upright one.
 def reduce_jpeg(image: Image.Image) -> None:
     """Let a JPEG unpack only as many pixels as are needed. Its size changes."""
     image.draft("L", (MAX_SIDE_PX, MAX_SIDE_PX))
