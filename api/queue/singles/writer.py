@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP_S = 0.1
 WRITE_S = 0.1  # an image is on the list for less than this time, unless Redis is away
-SOON_S = 0.002
+SOON_S = 0.002  # until the next look at an image that is due and is about to be written
 
 
 def group_images(images: Iterable[WaitingImage], entry_images: int) -> list[list[WaitingImage]]:
